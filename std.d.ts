@@ -1,0 +1,96 @@
+/**
+ * Types of what is used of @std: the package on npm carries none.
+ *
+ * The signatures are those of JSR's @std, as far as this project needs them. They go when deno.json
+ * maps @std to `jsr:` again.
+ */
+
+declare module "@std/assert" {
+  export function assert(condition: unknown, message?: string): asserts condition;
+  export function assertEquals<T>(actual: T, expected: T, message?: string): void;
+  export function assertNotEquals<T>(actual: T, expected: T, message?: string): void;
+  export function assertMatch(actual: string, expected: RegExp, message?: string): void;
+  export function assertNotMatch(actual: string, expected: RegExp, message?: string): void;
+  export function assertStringIncludes(actual: string, expected: string, message?: string): void;
+  // deno-lint-ignore no-explicit-any -- any constructor will do
+  export function assertInstanceOf<T extends new (...args: any[]) => any>(
+    actual: unknown,
+    expected: T,
+    message?: string,
+  ): asserts actual is InstanceType<T>;
+  export function assertThrows<E extends Error = Error>(
+    action: () => unknown,
+    // deno-lint-ignore no-explicit-any -- any constructor will do
+    ErrorClass?: new (...args: any[]) => E,
+    messageIncludes?: string,
+  ): E;
+  export function assertRejects<E extends Error = Error>(
+    action: () => PromiseLike<unknown>,
+    // deno-lint-ignore no-explicit-any -- any constructor will do
+    ErrorClass?: new (...args: any[]) => E,
+    messageIncludes?: string,
+  ): Promise<E>;
+}
+
+declare module "@std/bytes/concat" {
+  export function concat(buffers: readonly Uint8Array[]): Uint8Array<ArrayBuffer>;
+}
+
+declare module "@std/cli/parse-args" {
+  export function parseArgs(args: string[], options: {
+    string?: string[];
+    boolean?: string[];
+    collect?: string[];
+    unknown?: (arg: string, key?: string, value?: unknown) => unknown;
+  }): Record<string, unknown> & { _: (string | number)[] };
+}
+
+declare module "@std/fmt/bytes" {
+  export function format(bytes: number, options?: {
+    binary?: boolean;
+    maximumFractionDigits?: number;
+  }): string;
+}
+
+declare module "@std/fs/walk" {
+  export interface WalkEntry extends Deno.DirEntry {
+    path: string;
+  }
+  export function walk(root: string, options?: {
+    includeDirs?: boolean;
+    includeSymlinks?: boolean;
+  }): AsyncIterableIterator<WalkEntry>;
+}
+
+declare module "@std/path/basename" {
+  export function basename(path: string): string;
+}
+
+declare module "@std/path/constants" {
+  export const SEPARATOR: string;
+}
+
+declare module "@std/path/dirname" {
+  export function dirname(path: string): string;
+}
+
+declare module "@std/path/from-file-url" {
+  export function fromFileUrl(url: string): string;
+}
+
+declare module "@std/path/join" {
+  export function join(...paths: string[]): string;
+}
+
+declare module "@std/path/relative" {
+  export function relative(from: string, to: string): string;
+}
+
+declare module "@std/streams" {
+  export function toText(stream: ReadableStream): Promise<string>;
+  export class TextLineStream extends TransformStream<string, string> {}
+}
+
+declare module "@std/text/closest-string" {
+  export function closestString(given: string, possible: readonly string[]): string;
+}
