@@ -1,0 +1,90 @@
+/**
+ * Names off the wire become names on disk here, and nowhere else.
+ *
+ * A name is one or more components joined by `/`. It is brought to Unicode NFC; a component that is
+ * too long is shortened, its extension kept; anything that could leave the directory, hide, or mean
+ * something else on another system is refused.
+ *
+ * @module
+ */
+
+import { InletError } from "./errors.ts";
+import { quoted } from "./text.ts";
+
+/** The ending of a file in flight. No published name has it. */
+export const TEMP = ".temp";
+
+/** Most bytes of UTF-8 in one component: what file systems take, less the room for `.temp`. */
+export const MAX_COMPONENT_BYTES = 255 - TEMP.length;
+
+/** Most bytes of UTF-8 in a whole name, folders included. */
+export const MAX_NAME_BYTES = 1024;
+
+/** What a name may not be, each with the words that say so. The first that matches is told. */
+const REFUSED: readonly (readonly [RegExp, string])[] = [
+  // deno-lint-ignore no-control-regex
+  [/[\0-\x1f\x7f-\x9f\u2028\u2029]/, "it holds control characters"],
+  [/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/, "it holds characters that reorder text"],
+  [/\p{Cs}/u, "it is not valid Unicode"],
+  [/\\/, "it holds a backslash"],
+  [/^$/, "a part of it is empty"],
+  [/^\.\.?$/, "it leads out of the directory"],
+  [/[. ]$/, "it ends with a dot or a space"],
+  [/\.temp$/i, `the ending ${TEMP} is for files in flight`],
+  [/^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)/i, "Windows reserves it"],
+];
+
+/**
+ * The name on disk, relative to the store and joined by `/`, for a name from the other side.
+ *
+ * Applied to its own result it changes nothing.
+ *
+ * @throws {InletError} `bad-name`, with the reason
+ */
+export function safeName(name: string): string {
+  if (name === "") throw new InletError("bad-name", "Cannot take an empty name");
+  const safe = name.normalize("NFC").split("/").map((component) => {
+    const short = shortened(component, "");
+    for (const [pattern, reason] of REFUSED) {
+      if (pattern.test(short)) {
+        throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: ${reason}`);
+      }
+    }
+    return short;
+  }).join("/");
+  if (byteLength(safe) > MAX_NAME_BYTES) {
+    throw new InletError(
+      "bad-name",
+      `Cannot take the name ${quoted(name)}: the limit is ${MAX_NAME_BYTES} bytes`,
+    );
+  }
+  return safe;
+}
+
+/** The name that a taken one gives way to: `report.pdf`, `report (2).pdf`, `report (3).pdf`, … */
+export function numberedName(name: string, number: number): string {
+  if (number === 1) return name;
+  const slash = name.lastIndexOf("/") + 1;
+  return name.slice(0, slash) + shortened(name.slice(slash), ` (${number})`);
+}
+
+/** Puts a suffix in front of the extension, and takes from the stem what is too long. */
+function shortened(component: string, suffix: string): string {
+  const dot = component.lastIndexOf(".");
+  const split = dot > 0 && byteLength(component.slice(dot)) <= 32 ? dot : component.length;
+  const extension = component.slice(split);
+  let stem = component.slice(0, split);
+  const room = MAX_COMPONENT_BYTES - byteLength(suffix) - byteLength(extension);
+  if (byteLength(stem) > room) {
+    const { read } = encoder.encodeInto(stem, new Uint8Array(room));
+    // Cutting can bare a dot or a space, which the end of a name may not be.
+    stem = stem.slice(0, read).replace(/[. ]+$/, "") || "_";
+  }
+  return stem + suffix + extension;
+}
+
+const encoder = new TextEncoder();
+
+function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}

@@ -1,0 +1,35 @@
+/**
+ * Text from strangers, made safe to show, and figures made easy to read.
+ *
+ * @module
+ */
+
+import { format } from "@std/fmt/bytes";
+
+/** C0 and C1 controls, DEL, the line separators, and what reorders or hides text on a screen. */
+// deno-lint-ignore no-control-regex
+const UNPRINTABLE = /[\0-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** Replaces what a terminal would obey or hide by its escape: ESC becomes `\u{1b}`. */
+export function printable(text: string): string {
+  return text.replaceAll(
+    UNPRINTABLE,
+    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  );
+}
+
+/** A name in quotes, safe to show, cut when it is absurdly long. */
+export function quoted(name: string): string {
+  const shown = printable(name);
+  return `"${shown.length > 200 ? shown.slice(0, 200) + "…" : shown}"`;
+}
+
+/** A number of bytes for a person, in powers of 1,024: `1.5 MiB`. */
+export function formatBytes(bytes: number): string {
+  return format(bytes, { binary: true });
+}
+
+/** Bytes a second for a person, in powers of 1,000 as line speeds are given: `812 MB/s`. */
+export function formatSpeed(bytes: number, elapsedMs: number): string {
+  return `${format(bytes / Math.max(elapsedMs / 1000, 0.001), { maximumFractionDigits: 0 })}/s`;
+}

@@ -1,0 +1,382 @@
+/**
+ * Every byte that both sides agree on: the native wire, version 1, and the header of the upload wire.
+ *
+ * Pure encoders and decoders, each pair side by side. Nothing here opens a socket or a file, so
+ * every line can be tested without a permission. PROTOCOL.md tells the same in prose.
+ *
+ * @module
+ */
+
+/** Version of the native wire that this file speaks. */
+export const VERSION = 1;
+
+/** Longest control line in bytes, its line ending included. A longer one ends the conversation. */
+export const MAX_LINE_BYTES = 4096;
+
+/** Longest client name in bytes of UTF-8. */
+export const MAX_CLIENT_NAME_BYTES = 64;
+
+/** Largest chunk of a body of unknown length, in bytes. */
+export const MAX_CHUNK_BYTES = 16 * 1024 * 1024;
+
+/** The answer of an upload server that is ready for the body. */
+export const GO_AHEAD = "go ahead";
+
+/** Bytes of the size that opens an upload header. */
+export const UPLOAD_SIZE_BYTES = 8;
+
+/**
+ * What `error CODE …` may say, and the exit code it gives the client: 3 the server said no,
+ * 4 too slow or gone, 5 the bytes were not the ones that were sent.
+ */
+export const ERROR_CODES = {
+  "aborted": 3,
+  "bad-name": 3,
+  "bad-request": 3,
+  "changed": 5,
+  "checksum": 5,
+  "denied": 3,
+  "internal": 3,
+  "no-space": 3,
+  "not-found": 3,
+  "shutdown": 4,
+  "timeout": 4,
+  "too-large": 3,
+  "unsupported": 3,
+  "version": 3,
+} as const;
+
+/** A stable code from {@linkcode ERROR_CODES}. */
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** A line that does not follow the grammar. The message says which part, for a person. */
+export class ProtocolError extends Error {
+  override readonly name = "ProtocolError";
+}
+
+/** What a client asks. A `size` of `null` is a body of unknown length, sent in chunks. */
+export type Request =
+  | { type: "hello"; version: number; name: string }
+  | { type: "put"; size: number | null; name: string }
+  | { type: "push"; size: number; name: string }
+  | { type: "say"; size: number | null }
+  | { type: "get"; name: string }
+  | { type: "list" }
+  | { type: "status" }
+  | { type: "exit" }
+  | { type: "chat"; text: string };
+
+/** What a server answers. `detail` of an `ok` depends on what was asked. */
+export type Reply =
+  | { type: "welcome"; client: number; limit: number }
+  | { type: "busy"; clients: number; limit: number }
+  | { type: "challenge"; nonce: string }
+  | { type: "go"; offset: number }
+  | { type: "ok"; detail: string }
+  | { type: "error"; code: ErrorCode; text: string };
+
+/** The lines that frame a body: chunk headers, and how it ended. */
+export type BodyLine =
+  | { type: "data"; size: number }
+  | { type: "end"; crc: number }
+  | { type: "abort"; text: string };
+
+/** What was stored: its size in bytes, its CRC-32, and the name that it got. */
+export interface Stored {
+  size: number;
+  crc: number;
+  name: string;
+}
+
+/** One file in a list: size in bytes, and the time of its last change, to the second. */
+export interface ListEntry {
+  size: number;
+  modified: Date;
+  name: string;
+}
+
+/** Encodes a request as one line. */
+export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
+  switch (request.type) {
+    case "hello":
+      return encodeLine(`hello ${request.version} ${request.name}`);
+    case "put":
+      return encodeLine(`put ${request.size ?? "-"} ${request.name}`);
+    case "push":
+      return encodeLine(`push ${request.size} ${request.name}`);
+    case "say":
+      return encodeLine(`say ${request.size ?? "-"}`);
+    case "get":
+      return encodeLine(`get ${request.name}`);
+    case "list":
+    case "status":
+    case "exit":
+      return encodeLine(request.type);
+    case "chat":
+      return encodeLine(request.text);
+  }
+}
+
+/**
+ * Decodes a client's line. A line that begins with no known verb is talk, `chat`, and so is a
+ * lone `list` with more words behind it.
+ *
+ * @throws {ProtocolError} if a known verb is followed by something that is not its grammar
+ */
+export function decodeRequest(line: string): Request {
+  const [verb, rest] = cut(line);
+  switch (verb) {
+    case "hello": {
+      const [version, name] = cut(rest);
+      return { type: "hello", version: decodeNumber(version, "version"), name };
+    }
+    case "put": {
+      const [size, name] = cut(rest);
+      return { type: "put", size: decodeSize(size), name: decodeName(name) };
+    }
+    case "push": {
+      const [size, name] = cut(rest);
+      return { type: "push", size: decodeNumber(size, "size"), name: decodeName(name) };
+    }
+    case "say":
+      return { type: "say", size: decodeSize(rest) };
+    case "get":
+      return { type: "get", name: decodeName(rest) };
+    case "list":
+    case "status":
+    case "exit":
+      return rest === "" ? { type: verb } : { type: "chat", text: line };
+    default:
+      return { type: "chat", text: line };
+  }
+}
+
+/** Encodes a reply as one line. */
+export function encodeReply(reply: Reply): Uint8Array<ArrayBuffer> {
+  switch (reply.type) {
+    case "welcome":
+      return encodeLine(`welcome client ${reply.client} of ${reply.limit}`);
+    case "busy":
+      return encodeLine(`busy ${reply.clients} of ${reply.limit}`);
+    case "challenge":
+      return encodeLine(`challenge ${reply.nonce}`);
+    case "go":
+      return encodeLine(`go ${reply.offset}`);
+    case "ok":
+      return encodeLine(reply.detail === "" ? "ok" : `ok ${reply.detail}`);
+    case "error":
+      return encodeLine(`error ${reply.code} ${oneLine(reply.text)}`);
+  }
+}
+
+/**
+ * Decodes a server's line. An error code that this version does not know counts as `internal`,
+ * so that a newer server can still say no.
+ *
+ * @throws {ProtocolError} if it is none of the replies
+ */
+export function decodeReply(line: string): Reply {
+  const [verb, rest] = cut(line);
+  switch (verb) {
+    case "welcome": {
+      const match = /^client (\d+) of (\d+)$/.exec(rest);
+      if (!match) break;
+      return {
+        type: "welcome",
+        client: decodeNumber(match[1]!, "client"),
+        limit: decodeNumber(match[2]!, "limit"),
+      };
+    }
+    case "busy": {
+      const match = /^(\d+) of (\d+)$/.exec(rest);
+      if (!match) break;
+      return {
+        type: "busy",
+        clients: decodeNumber(match[1]!, "clients"),
+        limit: decodeNumber(match[2]!, "limit"),
+      };
+    }
+    case "challenge":
+      if (!/^[0-9a-f]{64}$/.test(rest)) break;
+      return { type: "challenge", nonce: rest };
+    case "go":
+      return { type: "go", offset: decodeNumber(rest, "offset") };
+    case "ok":
+      return { type: "ok", detail: rest };
+    case "error": {
+      const [code, text] = cut(rest);
+      return { type: "error", code: isErrorCode(code) ? code : "internal", text: text || code };
+    }
+  }
+  throw new ProtocolError(`"${line}" is no answer of an inlet server`);
+}
+
+/** Encodes a line that frames a body. */
+export function encodeBodyLine(line: BodyLine): Uint8Array<ArrayBuffer> {
+  switch (line.type) {
+    case "data":
+      return encodeLine(`data ${line.size}`);
+    case "end":
+      return encodeLine(`end ${formatCrc(line.crc)}`);
+    case "abort":
+      return encodeLine(`abort ${oneLine(line.text)}`);
+  }
+}
+
+/**
+ * Decodes a line that frames a body.
+ *
+ * @throws {ProtocolError} if it is none, or announces an empty or oversized chunk
+ */
+export function decodeBodyLine(text: string): BodyLine {
+  const [verb, rest] = cut(text);
+  switch (verb) {
+    case "data": {
+      const size = decodeNumber(rest, "chunk size");
+      if (size < 1 || size > MAX_CHUNK_BYTES) {
+        throw new ProtocolError(`a chunk has 1 to ${MAX_CHUNK_BYTES} bytes, not ${size}`);
+      }
+      return { type: "data", size };
+    }
+    case "end":
+      return { type: "end", crc: decodeCrc(rest) };
+    case "abort":
+      return { type: "abort", text: rest };
+  }
+  throw new ProtocolError(`expected "data", "end" or "abort"`);
+}
+
+/** The detail of the `ok` that follows a put: `SIZE CRC NAME`. */
+export function formatStored(stored: Stored): string {
+  return `${stored.size} ${formatCrc(stored.crc)} ${stored.name}`.trimEnd();
+}
+
+/**
+ * Reads the detail that {@linkcode formatStored} wrote. The name is empty after a `say`.
+ *
+ * @throws {ProtocolError} if it has another form
+ */
+export function parseStored(detail: string): Stored {
+  const [size, rest] = cut(detail);
+  const [crc, name] = cut(rest);
+  return { size: decodeNumber(size, "size"), crc: decodeCrc(crc), name };
+}
+
+/** One line of a list: `SIZE TIME NAME`, the time in UTC as RFC 3339 writes it. */
+export function formatListEntry(entry: ListEntry): string {
+  return `${entry.size} ${entry.modified.toISOString().slice(0, 19)}Z ${entry.name}`;
+}
+
+/**
+ * Reads a line that {@linkcode formatListEntry} wrote.
+ *
+ * @throws {ProtocolError} if it has another form
+ */
+export function parseListEntry(line: string): ListEntry {
+  const [size, rest] = cut(line);
+  const [time, name] = cut(rest);
+  const modified = new Date(time);
+  if (Number.isNaN(modified.getTime())) throw new ProtocolError(`"${time}" is no time`);
+  return { size: decodeNumber(size, "size"), modified, name: decodeName(name) };
+}
+
+/** A CRC-32 as eight lower-case hexadecimal digits. */
+export function formatCrc(crc: number): string {
+  return (crc >>> 0).toString(16).padStart(8, "0");
+}
+
+/**
+ * The header of an upload: the size as 8 bytes, big-endian, then the name in UTF-8.
+ *
+ * @throws {RangeError} if the size is not a whole number from 0 to 2^53 - 1
+ */
+export function encodeUploadHeader(size: number, name: string): Uint8Array<ArrayBuffer> {
+  if (!Number.isSafeInteger(size) || size < 0) {
+    throw new RangeError(`an upload has 0 to 2^53 - 1 bytes, not ${size}`);
+  }
+  const encoded = new TextEncoder().encode(name);
+  const header = new Uint8Array(UPLOAD_SIZE_BYTES + encoded.length);
+  new DataView(header.buffer).setBigUint64(0, BigInt(size));
+  header.set(encoded, UPLOAD_SIZE_BYTES);
+  return header;
+}
+
+/**
+ * The size that opens an upload header.
+ *
+ * @throws {ProtocolError} if it is over 2^53 - 1
+ */
+export function decodeUploadSize(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, UPLOAD_SIZE_BYTES);
+  const size = view.getBigUint64(0);
+  if (size > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw new ProtocolError(`a size is at most 2^53 - 1, not ${size}`);
+  }
+  return Number(size);
+}
+
+/** Decodes UTF-8 strictly: text that two programs could read differently is refused. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return strictUtf8.decode(bytes);
+  } catch (cause) {
+    throw new ProtocolError("the text is not UTF-8", { cause });
+  }
+}
+
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const utf8 = new TextEncoder();
+
+/**
+ * One line of text: an entry of a list, an answer to talk.
+ *
+ * @throws {ProtocolError} if it holds a line break or is too long
+ */
+export function encodeLine(text: string): Uint8Array<ArrayBuffer> {
+  if (/[\r\n]/.test(text)) throw new ProtocolError("a line break cannot be part of a line");
+  const line = utf8.encode(text + "\n");
+  if (line.length > MAX_LINE_BYTES) {
+    throw new ProtocolError(`the line has ${line.length} bytes, the limit is ${MAX_LINE_BYTES}`);
+  }
+  return line;
+}
+
+/** Splits at the first space. What follows may hold spaces of its own. */
+function cut(text: string): [string, string] {
+  const space = text.indexOf(" ");
+  return space < 0 ? [text, ""] : [text.slice(0, space), text.slice(space + 1)];
+}
+
+/** The length is checked first, so that a billion digits cost nothing. */
+function decodeNumber(text: string, what: string): number {
+  const number = text.length <= 16 && /^\d+$/.test(text) ? Number(text) : NaN;
+  if (!Number.isSafeInteger(number)) {
+    throw new ProtocolError(`the ${what} is not a whole number from 0 to 2^53 - 1`);
+  }
+  return number;
+}
+
+function decodeSize(text: string): number | null {
+  return text === "-" ? null : decodeNumber(text, "size");
+}
+
+function decodeCrc(text: string): number {
+  if (!/^[0-9a-f]{8}$/i.test(text)) {
+    throw new ProtocolError("a CRC-32 is eight hexadecimal digits");
+  }
+  return parseInt(text, 16);
+}
+
+function decodeName(text: string): string {
+  if (text === "") throw new ProtocolError("the name is missing");
+  return text;
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code);
+}
+
+/** Error texts quote names: whatever a name holds, the answer stays one line of bounded length. */
+function oneLine(text: string): string {
+  return text.replaceAll(/[\r\n]+/g, " ").slice(0, 1000);
+}
