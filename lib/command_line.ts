@@ -1,0 +1,89 @@
+/**
+ * What the two command lines share: strict options, and one line for everything that goes wrong.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { closestString } from "@std/text/closest-string";
+import { exitCode, explain, InletError } from "./errors.ts";
+import { printable, quoted } from "./text.ts";
+
+/** The options a program knows: those with a value, and those without. */
+export interface OptionNames<Value extends string, Flag extends string> {
+  values: readonly Value[];
+  flags: readonly Flag[];
+}
+
+/** A command line, taken apart. */
+export interface CommandLine<Value extends string, Flag extends string> {
+  positional: string[];
+  values: Partial<Record<Value, string>>;
+  flags: Record<Flag, boolean>;
+}
+
+/**
+ * Takes a command line apart.
+ *
+ * @throws {InletError} `usage` for an unknown option, with the nearest known one, for a missing
+ * value, and for an option that is given twice
+ */
+export function parseCommandLine<Value extends string, Flag extends string>(
+  args: readonly string[],
+  names: OptionNames<Value, Flag>,
+): CommandLine<Value, Flag> {
+  const known = [...names.values, ...names.flags];
+  const parsed = parseArgs(joined(args, names.values), {
+    string: ["_", ...names.values],
+    boolean: [...names.flags],
+    collect: [...names.values],
+    unknown(arg, key) {
+      if (key === undefined) return true;
+      const nearest = closestString(key, known);
+      throw new InletError(
+        "usage",
+        `Cannot use ${quoted(arg)}: there is no such option, the nearest is --${nearest}`,
+      );
+    },
+  });
+  const values: Partial<Record<Value, string>> = {};
+  for (const name of names.values) {
+    const given = parsed[name] as string[];
+    if (given.length > 1) throw new InletError("usage", `Cannot use --${name} twice`);
+    if (given[0] === "") throw new InletError("usage", `Cannot use --${name} without a value`);
+    if (given[0] !== undefined) values[name] = given[0];
+  }
+  return { positional: parsed._.map(String), values, flags: parsed as Record<Flag, boolean> };
+}
+
+/** `--as -x` as `--as=-x`: the word after an option is its value, whatever it begins with. */
+function joined(args: readonly string[], values: readonly string[]): string[] {
+  const words: string[] = [];
+  for (let index = 0; index < args.length; index++) {
+    const word = args[index]!;
+    if (word === "--") return [...words, ...args.slice(index)];
+    const takesNext = word.startsWith("--") && values.includes(word.slice(2));
+    const next = takesNext ? args[index + 1] : undefined;
+    if (next !== undefined) index++;
+    words.push(next === undefined ? word : `${word}=${next}`);
+  }
+  return words;
+}
+
+/** Runs a program's main function. An error is one line on stderr, and an exit code. */
+export async function runMain(main: () => Promise<number>): Promise<never> {
+  try {
+    Deno.exit(await main());
+  } catch (error) {
+    const known = explain(error);
+    console.error(`inlet: ${printable(known.message)}`);
+    // Only what nobody foresaw is worth a stack trace: it is a defect of ours.
+    if (known.code === "internal") console.error(known.cause);
+    Deno.exit(exitCode(known));
+  }
+}
+
+/** The signals that ask a program to stop, on this system. */
+export const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
+  ? ["SIGINT", "SIGBREAK"]
+  : ["SIGINT", "SIGTERM"];

@@ -1,0 +1,341 @@
+/**
+ * One TCP connection, read as lines and as bodies. This file alone reads sockets.
+ *
+ * A connection has a small buffer for lines. A body is a `ReadableStream` of exactly its bytes: what
+ * is already buffered, then reads straight into one large borrowed buffer that is filled again only
+ * after the chunk before was consumed. So a chunk is valid until the next one is asked for, and a
+ * body has to be consumed or cancelled before the next line is read.
+ *
+ * One watchdog per connection cuts it when nothing has moved for too long.
+ *
+ * @module
+ */
+
+import { decodeUtf8, MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
+import { buffers } from "./buffers.ts";
+import { explain, InletError } from "./errors.ts";
+
+/** Size of a connection's own buffer: a longest line, and many small files at once. */
+const SMALL_BUFFER_BYTES = 16 * 1024;
+
+/** How long a farewell may take to leave, in milliseconds. */
+const FAREWELL_MS = 250;
+
+/** How long the other side may take to close after the end, in milliseconds. */
+const LINGER_MS = 1000;
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** Options of a {@linkcode Connection}. */
+export interface ConnectionOptions {
+  /** Milliseconds without a byte in either direction after which the connection is cut. */
+  idleTimeoutMs: number;
+  /** Aborts the connection, with its reason. */
+  signal?: AbortSignal;
+}
+
+/** A TCP connection. Dispose of it to close it. */
+export class Connection implements Disposable {
+  /** The other side, as `HOST:PORT`. */
+  readonly remote: string;
+  /** Last words for the other side when this one gives up, where the wire has such words. */
+  farewell: ((error: InletError) => Uint8Array) | undefined;
+  /** Whether it is between two transfers, so that nothing is lost by cutting it. */
+  resting = false;
+  /** Milliseconds of silence that are allowed. May be changed between two phases. */
+  idleTimeoutMs: number;
+
+  readonly #conn: Deno.TcpConn;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = (): void => this.abort(explain(this.#signal?.reason));
+  readonly #buffer = new Uint8Array(SMALL_BUFFER_BYTES);
+  #start = 0;
+  #end = 0;
+  #reading: Promise<boolean> | undefined;
+  #sending = false;
+  #lastMove = performance.now();
+  #watchdog: ReturnType<typeof setTimeout> | undefined;
+  #failure: InletError | undefined;
+  #closed = false;
+
+  constructor(conn: Deno.TcpConn, options: ConnectionOptions) {
+    this.#conn = conn;
+    this.remote = formatAddress(conn.remoteAddr);
+    this.idleTimeoutMs = options.idleTimeoutMs;
+    this.#watch(this.idleTimeoutMs);
+    this.#signal = options.signal;
+    this.#signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  /** The next byte, left where it is, or `null` at the end. */
+  async peek(): Promise<number | null> {
+    while (this.#start === this.#end) {
+      if (!await this.#more()) return null;
+    }
+    return this.#buffer[this.#start]!;
+  }
+
+  /** Whether more than what is buffered arrives within so many milliseconds. */
+  async moreWithin(milliseconds: number): Promise<boolean> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const timeout = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), milliseconds);
+    });
+    try {
+      return await Promise.race([this.#more(), timeout]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Everything that is buffered now, taken out of the buffer. */
+  takeBuffered(): Uint8Array {
+    return this.#take(this.#end - this.#start);
+  }
+
+  /**
+   * The next line without its LF or CR LF, or `null` at the end of the stream.
+   *
+   * @throws {ProtocolError} if it is longer than {@linkcode MAX_LINE_BYTES} or not UTF-8
+   * @throws {InletError} `lost` if the stream ends within it
+   */
+  async readLine(): Promise<string | null> {
+    let searched = 0;
+    for (;;) {
+      const end = this.#buffer.subarray(0, this.#end).indexOf(LF, this.#start + searched);
+      if (end >= 0 && end - this.#start < MAX_LINE_BYTES) {
+        const line = this.#take(end + 1 - this.#start);
+        return decodeUtf8(line.subarray(0, line.at(-2) === CR ? -2 : -1));
+      }
+      searched = this.#end - this.#start;
+      if (searched >= MAX_LINE_BYTES) {
+        throw new ProtocolError(`the line is longer than ${MAX_LINE_BYTES} bytes`);
+      }
+      if (!await this.#more()) {
+        if (searched === 0) return null;
+        throw new InletError("lost", "The connection ended within a line");
+      }
+    }
+  }
+
+  /**
+   * Exactly `size` bytes, valid until the next read.
+   *
+   * @param size At most the size of the small buffer.
+   * @throws {InletError} `lost` if the stream ends before
+   */
+  async readExactly(size: number): Promise<Uint8Array> {
+    while (this.#end - this.#start < size) {
+      if (!await this.#more()) throw new InletError("lost", "The connection ended within a header");
+    }
+    return this.#take(size);
+  }
+
+  /**
+   * The next `size` bytes as a stream; without a size, all bytes until the other side closes.
+   *
+   * The stream fails with {@linkcode InletError} `lost` if the connection ends before its size.
+   */
+  body(size?: number): ReadableStream<Uint8Array> {
+    let left = size ?? Infinity;
+    let large: Uint8Array<ArrayBuffer> | undefined;
+    const release = (): void => {
+      if (large) buffers.giveBack(large);
+      large = undefined;
+    };
+    return new ReadableStream<Uint8Array>({
+      pull: async (controller): Promise<void> => {
+        try {
+          if (left === 0) {
+            release();
+            return controller.close();
+          }
+          if (left > SMALL_BUFFER_BYTES) large ??= buffers.borrow();
+          const chunk = await this.#chunk(left, large);
+          if (chunk) {
+            left -= chunk.length;
+            return controller.enqueue(chunk);
+          }
+          release();
+          if (size === undefined) return controller.close();
+          throw new InletError(
+            "lost",
+            `The connection ended ${left} bytes before the end of the body`,
+          );
+        } catch (error) {
+          release();
+          throw error;
+        }
+      },
+      cancel: release,
+    }, { highWaterMark: 0 });
+  }
+
+  /** Writes all bytes, however many writes that takes. */
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let written = 0; written < bytes.length;) {
+        written += await this.#conn.write(written === 0 ? bytes : bytes.subarray(written));
+        this.#lastMove = performance.now();
+      }
+    } catch (error) {
+      throw this.#failure ?? explain(error);
+    }
+  }
+
+  /**
+   * Sends a stream, each chunk written before the next is asked for.
+   *
+   * While a body is under way, and after one that broke off, there are no last words: they would be
+   * taken for a part of it.
+   *
+   * @param signal Stops between two chunks. What was sent stays sent.
+   */
+  async send(body: ReadableStream<Uint8Array>, signal?: AbortSignal): Promise<void> {
+    this.#sending = true;
+    try {
+      const sink = new WritableStream<Uint8Array>({ write: (chunk) => this.write(chunk) });
+      await body.pipeTo(sink, signal ? { signal } : {});
+    } catch (error) {
+      this.farewell = undefined;
+      throw error;
+    } finally {
+      this.#sending = false;
+    }
+  }
+
+  /** Waits for something on this side, while the silence of the other is no fault of its own. */
+  async unwatched<T>(waiting: Promise<T>): Promise<T> {
+    clearTimeout(this.#watchdog);
+    try {
+      return await waiting;
+    } finally {
+      this.#lastMove = performance.now();
+      if (!this.#closed) this.#watch(this.idleTimeoutMs);
+    }
+  }
+
+  /** Tells the other side that no more comes. Reading goes on. */
+  async closeWrite(): Promise<void> {
+    try {
+      await this.#conn.closeWrite();
+    } catch (error) {
+      throw this.#failure ?? explain(error);
+    }
+  }
+
+  /**
+   * Gives up: what waits on this connection fails with this error. The farewell is tried first, and
+   * only as long as it takes to leave.
+   */
+  abort(error: InletError): void {
+    if (this.#failure || this.#closed) return;
+    this.#failure = error;
+    const farewell = this.#sending ? undefined : this.farewell?.(error);
+    if (!farewell) return this.#close();
+    const timer = setTimeout(() => this.#close(), FAREWELL_MS);
+    this.#conn.write(farewell).catch(() => {}).finally(() => {
+      clearTimeout(timer);
+      this.#close();
+    });
+  }
+
+  /**
+   * Ends the conversation in order: the last words, if there are any, then the end of this side's
+   * stream, then a short wait for the other side to close. A socket that is closed with unread
+   * bytes in it sends a reset, which can overtake what was written before.
+   */
+  async finish(error?: InletError): Promise<void> {
+    const timer = setTimeout(() => this.#close(), LINGER_MS);
+    try {
+      const farewell = error && this.farewell?.(error);
+      if (farewell) await this.#conn.write(farewell);
+      await this.#conn.closeWrite();
+      do this.#start = this.#end = 0; while (await this.#more());
+    } catch {
+      // Whatever ends the wait is good enough: nothing more is owed.
+    } finally {
+      clearTimeout(timer);
+      this.#close();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#watchdog);
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#conn.close();
+  }
+
+  /** The timer is set again for what is left of the limit, not on every read. */
+  #watch(milliseconds: number): void {
+    this.#watchdog = setTimeout(() => {
+      const silentMs = performance.now() - this.#lastMove;
+      if (silentMs < this.idleTimeoutMs) return this.#watch(this.idleTimeoutMs - silentMs + 1);
+      const seconds = Math.round(this.idleTimeoutMs / 100) / 10;
+      this.abort(new InletError("timeout", `Nothing moved on the connection for ${seconds} s`));
+    }, milliseconds);
+  }
+
+  #take(size: number): Uint8Array {
+    this.#start += size;
+    return this.#buffer.subarray(this.#start - size, this.#start);
+  }
+
+  /** At most `most` bytes: those buffered, else those of one read. `null` at the end. */
+  async #chunk(most: number, large: Uint8Array | undefined): Promise<Uint8Array | null> {
+    if (this.#start === this.#end && (this.#reading || !large)) {
+      if (!await this.#more()) return null;
+    }
+    const buffered = Math.min(this.#end - this.#start, most);
+    if (buffered > 0) return this.#take(buffered);
+    const into = large!.length > most ? large!.subarray(0, most) : large!;
+    const read = await this.#read(into);
+    return read === null ? null : into.subarray(0, read);
+  }
+
+  /**
+   * Reads more into the buffer. There is one read at a time: one whose wait was given up is still
+   * under way, and the next caller waits for that one.
+   */
+  #more(): Promise<boolean> {
+    this.#reading ??= this.#readMore().finally(() => this.#reading = undefined);
+    return this.#reading;
+  }
+
+  async #readMore(): Promise<boolean> {
+    if (this.#start > 0) {
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    const read = await this.#read(this.#buffer.subarray(this.#end));
+    if (read === null) return false;
+    this.#end += read;
+    return true;
+  }
+
+  async #read(into: Uint8Array): Promise<number | null> {
+    try {
+      const read = await this.#conn.read(into);
+      // A farewell under way must not be taken for an orderly end.
+      if (this.#failure) throw this.#failure;
+      this.#lastMove = performance.now();
+      return read;
+    } catch (error) {
+      throw this.#failure ?? explain(error);
+    }
+  }
+}
+
+/** An address as it is written in a URL: an IPv6 host stands in brackets. */
+export function formatAddress(address: { hostname: string; port: number }): string {
+  const { hostname, port } = address;
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}

@@ -1,0 +1,103 @@
+/**
+ * What a person sees while bytes move: one line on a terminal's stderr, drawn over itself.
+ *
+ * @module
+ */
+
+import { formatBytes, formatSpeed, printable } from "./text.ts";
+
+/** Milliseconds between two drawings: ten a second at most. */
+const REDRAW_MS = 100;
+
+/** A progress line. Where it is not visible it costs an addition per chunk. */
+export class Progress implements Disposable {
+  readonly #visible: boolean;
+  readonly #started = performance.now();
+  #total: number | null = null;
+  #done = 0;
+  #name = "";
+  #drawing: Promise<void> | undefined;
+  #disposed = false;
+
+  /** @param visible Whether to draw at all: stderr is a terminal, and nobody asked for quiet. */
+  constructor(visible: boolean) {
+    this.#visible = visible;
+  }
+
+  /** Sets what is to come, in bytes: `null` where that is not known. */
+  begin(total: number | null): void {
+    this.#total = total;
+    if (this.#visible && !this.#drawing) this.#drawing = this.#drawUntilDisposed();
+  }
+
+  /** Names what is moving now. */
+  name(name: string): void {
+    this.#name = name;
+  }
+
+  /** Counts bytes that moved. */
+  add(bytes: number): void {
+    this.#done += bytes;
+  }
+
+  /** Writes a line that stays, with the progress line out of its way. */
+  say(line: string): void {
+    this.#erase();
+    console.error(line);
+  }
+
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+    this.#erase();
+  }
+
+  async #drawUntilDisposed(): Promise<void> {
+    // Loaded here because it takes longer to load than a small file takes to send.
+    const { default: stringWidth } = await import("string-width");
+    const timer = setInterval(() => {
+      if (this.#disposed) return clearInterval(timer);
+      const { columns } = Deno.consoleSize();
+      const figures = progressFigures(this.#done, this.#total, performance.now() - this.#started);
+      const line = fitted(printable(this.#name), figures, columns - 1, stringWidth);
+      Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line}`));
+    }, REDRAW_MS);
+    Deno.unrefTimer(timer);
+  }
+
+  #erase(): void {
+    if (this.#drawing) Deno.stderr.writeSync(new TextEncoder().encode("\r\x1b[K"));
+  }
+}
+
+/** Percent, amount, speed and time left: ` 42 %  1.2 GiB  812 MB/s  0:07 left`. */
+export function progressFigures(done: number, total: number | null, elapsedMs: number): string {
+  const moved = `${formatBytes(done)}  ${formatSpeed(done, elapsedMs)}`;
+  if (total === null) return moved;
+  const percent = total === 0 ? 100 : Math.floor(done / total * 100);
+  const leftMs = done === 0 ? Infinity : (total - done) * elapsedMs / done;
+  return `${String(percent).padStart(3)} %  ${moved}  ${formatDuration(leftMs)} left`;
+}
+
+/** Minutes and seconds, with hours before them where there are any: `0:07`, `1:02:03`. */
+function formatDuration(milliseconds: number): string {
+  if (!Number.isFinite(milliseconds)) return "-:--";
+  const seconds = Math.ceil(milliseconds / 1000);
+  const two = (number: number): string => String(number).padStart(2, "0");
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60
+    ? `${minutes}:${two(seconds % 60)}`
+    : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
+}
+
+/** Takes from the name what the line has no room for: a line that wraps cannot be drawn over. */
+function fitted(
+  name: string,
+  figures: string,
+  columns: number,
+  stringWidth: (text: string) => number,
+): string {
+  const room = columns - figures.length - 2;
+  let shown = name;
+  while (shown !== "" && stringWidth(shown) > room) shown = shown.slice(0, -1);
+  return `${shown}  ${figures}`.slice(0, Math.max(columns, 0));
+}

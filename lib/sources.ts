@@ -1,0 +1,92 @@
+/**
+ * What a client sends: files of a known size, and streams that end when they end.
+ *
+ * @module
+ */
+
+import { basename } from "@std/path/basename";
+import { explain, InletError } from "./errors.ts";
+import { type FileBody, fileBody, type OnBytes, readerBody } from "./streams.ts";
+import { quoted } from "./text.ts";
+
+/** Something to send, not opened yet. */
+export type Source = FileSource | StreamSource;
+
+/** A regular file. */
+export interface FileSource {
+  /** What the person calls it. */
+  readonly label: string;
+  /** The name that the other side is given. */
+  readonly name: string;
+  /** Size in bytes when it was measured. */
+  readonly size: number;
+  /** Opens the file. Dispose of the body to close it. */
+  open(onBytes: OnBytes): FileBody & Disposable;
+}
+
+/** Standard input, a pipe or a device. */
+export interface StreamSource {
+  readonly label: string;
+  readonly name: string;
+  readonly size: null;
+  open(onBytes: OnBytes): { stream: ReadableStream<Uint8Array> } & Disposable;
+}
+
+/**
+ * Measures what is at a path.
+ *
+ * @param as The name for the other side, instead of the last part of the path.
+ * @throws {InletError} `usage` if there is nothing that can be sent
+ */
+export async function pathSource(path: string, as: string = basename(path)): Promise<Source> {
+  const what = `Cannot send ${quoted(path)}`;
+  const info = await Deno.stat(path).catch((error) => {
+    throw unusable(error, what);
+  });
+  if (info.isDirectory) throw new InletError("usage", `${what}: it is a folder, give files`);
+  const label = path;
+  const open = (): Deno.FsFile => {
+    try {
+      return Deno.openSync(path);
+    } catch (error) {
+      throw unusable(error, what);
+    }
+  };
+  if (!info.isFile) {
+    return {
+      label,
+      name: as,
+      size: null,
+      open(onBytes) {
+        const file = open();
+        return { stream: readerBody(file, onBytes), [Symbol.dispose]: () => file.close() };
+      },
+    };
+  }
+  const { size } = info;
+  return {
+    label,
+    name: as,
+    size,
+    open(onBytes) {
+      const file = open();
+      return { ...fileBody(file, size, onBytes), [Symbol.dispose]: () => file.close() };
+    },
+  };
+}
+
+/** Standard input under a name. */
+export function stdinSource(name: string): StreamSource {
+  return {
+    label: "standard input",
+    name,
+    size: null,
+    open: (onBytes) => ({ stream: readerBody(Deno.stdin, onBytes), [Symbol.dispose]: () => {} }),
+  };
+}
+
+/** The failure of this side's own file is wrong use, whatever the system calls it. */
+function unusable(error: unknown, what: string): InletError {
+  const { message, cause } = explain(error, what);
+  return new InletError("usage", message, { cause });
+}

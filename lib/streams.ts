@@ -1,0 +1,117 @@
+/**
+ * Where bodies come from and go to: sources, sinks, counting and checking, in one place.
+ *
+ * Reads and writes of files are synchronous on purpose: through the page cache they take less time
+ * than handing them to another thread. bench/README.md has the figures.
+ *
+ * @module
+ */
+
+// Deno has no CRC-32 of its own.
+import { crc32 } from "node:zlib";
+import { buffers, LARGE_BUFFER_BYTES } from "./buffers.ts";
+
+/** Told how many bytes have just passed. */
+export type OnBytes = (bytes: number) => void;
+
+/** Counts bytes and carries their CRC-32 (the polynomial of ISO 3309, as in gzip and zip). */
+export class Tally {
+  bytes = 0;
+  crc = 0;
+
+  /** Takes the next bytes into the count and the checksum. */
+  add(chunk: Uint8Array): void {
+    this.bytes += chunk.length;
+    this.crc = crc32(chunk, this.crc);
+  }
+}
+
+/** Writes all of a chunk, however many writes that takes. */
+export function writeFully(
+  file: { writeSync(bytes: Uint8Array): number },
+  chunk: Uint8Array,
+): void {
+  for (let written = 0; written < chunk.length;) {
+    written += file.writeSync(written === 0 ? chunk : chunk.subarray(written));
+  }
+}
+
+/** The body of a file that was measured before it was announced. */
+export interface FileBody {
+  /** Exactly the announced number of bytes. */
+  stream: ReadableStream<Uint8Array>;
+  /** What was read so far. */
+  tally: Tally;
+  /** Whether the file turned out shorter or longer than announced. Zeros stand for what was missing. */
+  changed(): boolean;
+}
+
+/**
+ * Streams exactly `size` bytes of an open file, so that the conversation stays in step even when
+ * the file changes while it is read. The caller says afterwards whether it did.
+ */
+export function fileBody(file: Deno.FsFile, size: number, onBytes?: OnBytes): FileBody {
+  const tally = new Tally();
+  let changed = false;
+  let left = size;
+  const stream = source(Math.min(size, LARGE_BUFFER_BYTES), (buffer) => {
+    if (left === 0) {
+      changed ||= file.readSync(new Uint8Array(1)) !== null;
+      return null;
+    }
+    const wanted = buffer.subarray(0, Math.min(left, buffer.length));
+    const read = changed ? null : file.readSync(wanted);
+    if (read === null) {
+      changed = true;
+      wanted.fill(0);
+    }
+    const chunk = wanted.subarray(0, read ?? wanted.length);
+    left -= chunk.length;
+    tally.add(chunk);
+    onBytes?.(chunk.length);
+    return chunk;
+  });
+  return { stream, tally, changed: () => changed };
+}
+
+/** Streams what a reader gives, for as long as it gives: standard input, a pipe, a device. */
+export function readerBody(
+  reader: { read(buffer: Uint8Array): Promise<number | null> },
+  onBytes?: OnBytes,
+): ReadableStream<Uint8Array> {
+  return source(LARGE_BUFFER_BYTES, async (buffer) => {
+    const read = await reader.read(buffer);
+    if (read === null) return null;
+    onBytes?.(read);
+    return buffer.subarray(0, read);
+  });
+}
+
+/**
+ * A stream over one buffer that is filled again only after the chunk before was consumed: with
+ * nothing queued ahead, `pipeTo` asks for a chunk when the sink has done with the last one.
+ */
+function source(
+  bufferBytes: number,
+  fill: (buffer: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>,
+): ReadableStream<Uint8Array> {
+  const lent = bufferBytes === LARGE_BUFFER_BYTES ? buffers.borrow() : undefined;
+  const buffer = lent ?? new Uint8Array(Math.min(bufferBytes, 64 * 1024));
+  const release = (): void => {
+    if (lent) buffers.giveBack(lent);
+  };
+  return new ReadableStream<Uint8Array>({
+    async pull(controller): Promise<void> {
+      try {
+        const chunk = await fill(buffer);
+        if (chunk) return controller.enqueue(chunk);
+        release();
+        controller.close();
+      } catch (error) {
+        release();
+        throw error;
+      }
+    },
+    cancel: release,
+  }, { highWaterMark: 0 });
+}
