@@ -1,0 +1,48 @@
+/**
+ * What a conversation is made of, and what it is handed.
+ *
+ * @module
+ */
+
+import type { Client, Clients } from "../lib/clients.ts";
+import type { Connection } from "../lib/connection.ts";
+import type { Log } from "../lib/log.ts";
+import type { Messages } from "../lib/messages.ts";
+import type { Progress } from "../lib/progress.ts";
+import type { Source } from "../lib/sources.ts";
+import type { Store } from "../lib/store.ts";
+import type { Stored } from "../protocol.ts";
+
+/** What the server half of a mode may use. */
+export interface ServerContext {
+  readonly store: Store;
+  readonly messages: Messages;
+  readonly log: Log;
+  readonly clients: Clients;
+  /** The client that is being served. */
+  readonly client: Client;
+  /** Most bytes of one file. */
+  readonly maxBytes: number;
+  /** Aborted when the server is to stop: nothing new is begun then. */
+  readonly signal: AbortSignal;
+}
+
+/** What the client half of a mode may use. */
+export interface ClientContext {
+  readonly progress: Progress;
+}
+
+/** One conversation. Adding one is adding a file here and a row to the table. */
+export interface Mode {
+  /** One line for the help. */
+  readonly summary: string;
+  /** Serves one connection. It never listens, parses flags or exits. */
+  serve(connection: Connection, context: ServerContext): Promise<void>;
+  /**
+   * Sends one thing over one connection. Missing where the client half does more than that: the
+   * native conversation.
+   *
+   * @returns What was stored, as far as the wire says.
+   */
+  send?(connection: Connection, source: Source, context: ClientContext): Promise<Partial<Stored>>;
+}

@@ -1,0 +1,35 @@
+/**
+ * The conversations that inlet knows, by the name that `--mode` takes.
+ *
+ * @module
+ */
+
+import { InletError } from "../lib/errors.ts";
+import { quoted } from "../lib/text.ts";
+import { serveFiles } from "./files.ts";
+import type { Mode } from "./mode.ts";
+import { sendUpload, serveUpload } from "./upload.ts";
+
+/** One row a conversation. The first is the default. */
+export const MODES: Readonly<Record<string, Mode>> = {
+  files: {
+    summary: "inlet's own: verified files, several to a connection, and messages",
+    serve: serveFiles,
+  },
+  upload: {
+    summary: "8-byte size and name, `go ahead`, then the file",
+    serve: serveUpload,
+    send: sendUpload,
+  },
+};
+
+/**
+ * The conversation of that name.
+ *
+ * @throws {InletError} `usage` if there is none
+ */
+export function findMode(name: string): Mode {
+  if (Object.hasOwn(MODES, name)) return MODES[name]!;
+  const known = Object.keys(MODES).join(", ");
+  throw new InletError("usage", `Cannot use the mode ${quoted(name)}: give one of ${known}`);
+}

@@ -1,0 +1,135 @@
+/**
+ * The sized upload, as other people's programs speak it.
+ *
+ * 1. C: 8 bytes, the size, big-endian; then the file's name in UTF-8, without an end mark.
+ * 2. S: `go ahead`. The client waits for it, so the name ends when nothing more comes for a while.
+ * 3. C: exactly that many bytes.
+ * 4. S: closes, once the file is stored under its name.
+ *
+ * A server that refuses says `busy …` or `error CODE …` where `go ahead` would stand, or after the
+ * body, and closes. The wire has no checksum: the size alone is verified.
+ *
+ * @module
+ */
+
+import {
+  decodeReply,
+  decodeUploadSize,
+  decodeUtf8,
+  encodeUploadHeader,
+  GO_AHEAD,
+  ProtocolError,
+  type Stored,
+  UPLOAD_SIZE_BYTES,
+} from "../protocol.ts";
+import type { Connection } from "../lib/connection.ts";
+import { encodeError, InletError } from "../lib/errors.ts";
+import { MAX_NAME_BYTES } from "../lib/names.ts";
+import type { Source } from "../lib/sources.ts";
+import { Tally } from "../lib/streams.ts";
+import { formatBytes, quoted } from "../lib/text.ts";
+import type { ClientContext, ServerContext } from "./mode.ts";
+
+/** How long to wait for more of a name that came in one piece with its size, in milliseconds. */
+const WHOLE_HEADER_MS = 15;
+
+/** The same once a header has come in pieces: whoever sends so may need longer for the next. */
+const PIECED_HEADER_MS = 150;
+
+const goAhead = new TextEncoder().encode(GO_AHEAD);
+
+/** Server half: stores one file. */
+export async function serveUpload(connection: Connection, context: ServerContext): Promise<void> {
+  connection.farewell = encodeError;
+  if (await connection.peek() === null) return;
+  const size = decodeUploadSize(await connection.readExactly(UPLOAD_SIZE_BYTES));
+  const name = await readName(connection);
+  checkSize(`store ${quoted(name)}`, size, context.maxBytes);
+  using upload = context.store.create(name);
+  await connection.write(goAhead);
+  const tally = new Tally();
+  await connection.body(size).pipeTo(
+    new WritableStream({
+      write(chunk): void {
+        tally.add(chunk);
+        upload.write(chunk);
+      },
+    }),
+  );
+  const stored = { size, crc: tally.crc, name: await upload.publish() };
+  context.log.stored(stored);
+}
+
+/** Client half: sends one file to any server of this wire. */
+export async function sendUpload(
+  connection: Connection,
+  source: Source,
+  { progress }: ClientContext,
+): Promise<Partial<Stored>> {
+  if (source.size === null) {
+    throw new InletError(
+      "usage",
+      `Cannot upload ${quoted(source.label)}: this wire needs a size before the first byte`,
+    );
+  }
+  using body = source.open((bytes) => progress.add(bytes));
+  await connection.write(encodeUploadHeader(source.size, source.name));
+  await expectGoAhead(connection);
+  await connection.send(body.stream);
+  if (body.changed()) {
+    throw new InletError("changed", `${quoted(source.label)} changed while it was sent`);
+  }
+  // An orderly end is all the acknowledgement that this wire has.
+  const line = await connection.readLine();
+  if (line !== null) throw refusal(line);
+  return { size: source.size, crc: body.tally.crc };
+}
+
+/** Refuses a size over the limit. */
+export function checkSize(what: string, size: number, maxBytes: number): void {
+  if (size > maxBytes) {
+    throw new InletError(
+      "too-large",
+      `Cannot ${what}: the limit is ${maxBytes} bytes (${formatBytes(maxBytes)})`,
+    );
+  }
+}
+
+/** The name ends with a pause, because nothing else ends it. */
+async function readName(connection: Connection): Promise<string> {
+  let name = connection.takeBuffered().slice();
+  let patienceMs = name.length > 0 ? WHOLE_HEADER_MS : PIECED_HEADER_MS;
+  // Without a first byte there is no name yet: the idle limit alone ends that wait.
+  if (name.length === 0) await connection.peek();
+  for (;;) {
+    name = new Uint8Array([...name, ...connection.takeBuffered()]);
+    if (name.length > MAX_NAME_BYTES) {
+      throw new InletError("bad-name", `Cannot take a name of over ${MAX_NAME_BYTES} bytes`);
+    }
+    if (!await connection.moreWithin(patienceMs)) return decodeUtf8(name);
+    patienceMs = PIECED_HEADER_MS;
+  }
+}
+
+async function expectGoAhead(connection: Connection): Promise<void> {
+  for (const expected of goAhead) {
+    if (await connection.peek() !== expected) {
+      const line = await connection.readLine();
+      throw line === null
+        ? new InletError("lost", "The server closed without an answer")
+        : refusal(line);
+    }
+    await connection.readExactly(1);
+  }
+}
+
+/** What a server said in place of what was hoped for. */
+function refusal(line: string): InletError {
+  try {
+    const reply = decodeReply(line);
+    if (reply.type === "error") return new InletError(reply.code, reply.text);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+  }
+  return new InletError("denied", `The server answered ${quoted(line)}`);
+}

@@ -1,0 +1,246 @@
+/**
+ * The receiving side: {@linkcode serve} as a library, and its command line.
+ *
+ * ```sh
+ * deno run --allow-net server.ts 5000
+ * ```
+ *
+ * ```ts ignore
+ * import { serve } from "@inlet/inlet/server";
+ *
+ * const server = await serve({ port: 5000, directory: "received" });
+ * await server.finished;
+ * ```
+ *
+ * @module
+ */
+
+import denoJson from "./deno.json" with { type: "json" };
+import { Clients } from "./lib/clients.ts";
+import { parseCommandLine, runMain, STOP_SIGNALS } from "./lib/command_line.ts";
+import { formatAddress } from "./lib/connection.ts";
+import { InletError } from "./lib/errors.ts";
+import { parseCount, parseListenPort, parseSeconds, parseSize } from "./lib/limits.ts";
+import { Listener } from "./lib/listener.ts";
+import { Log, type LogOptions } from "./lib/log.ts";
+import { Messages } from "./lib/messages.ts";
+import { ensurePermissions } from "./lib/permissions.ts";
+import { Store } from "./lib/store.ts";
+import { quoted } from "./lib/text.ts";
+import { findMode, MODES } from "./modes/table.ts";
+
+/** Options of {@linkcode serve}. */
+export interface ServeOptions {
+  /**
+   * Port to listen on; 0 for any that is free.
+   *
+   * @default {0}
+   */
+  port?: number;
+  /**
+   * Host name or address to listen on.
+   *
+   * @default {"127.0.0.1"}
+   */
+  hostname?: string;
+  /**
+   * Directory of received files, made if it is missing.
+   *
+   * @default {"received"}
+   */
+  directory?: string;
+  /**
+   * Name of the conversation, as in the table of modes.
+   *
+   * @default {"files"}
+   */
+  mode?: string;
+  /**
+   * Clients that are served at once. One more is told that the server is busy.
+   *
+   * @default {100}
+   */
+  maxClients?: number;
+  /**
+   * Connections that wait in the system's queue to be accepted.
+   *
+   * @default {10}
+   */
+  backlog?: number;
+  /**
+   * Milliseconds of silence after which a connection is cut.
+   *
+   * @default {30_000}
+   */
+  timeoutMs?: number;
+  /**
+   * Most bytes of one file.
+   *
+   * @default {Number.MAX_SAFE_INTEGER}
+   */
+  maxBytes?: number;
+  /**
+   * Whether files are on the disk itself before they are acknowledged.
+   *
+   * @default {false}
+   */
+  fsync?: boolean;
+  /** What is logged on stderr, and how. */
+  log?: LogOptions;
+}
+
+/** A running server. Dispose of it to stop it at once. */
+export interface Server extends AsyncDisposable {
+  /** Where it listens. */
+  readonly address: Deno.NetAddr;
+  /** Settles when it has stopped. */
+  readonly finished: Promise<void>;
+  /**
+   * Accepts no more, and gives the transfers in flight a time to end.
+   *
+   * @param graceMs How long, in milliseconds. What is left then is cut, and its partial deleted.
+   */
+  shutdown(graceMs?: number): Promise<void>;
+  /** Deletes every partial file, at once, for an exit that waits for nothing. */
+  discardPartials(): void;
+}
+
+/** Milliseconds that transfers in flight get when the server is told to stop. */
+const GRACE_MS = 5000;
+
+/**
+ * Starts a server.
+ *
+ * @throws {InletError} `listen` if the address is not free; `denied` or `no-space` if the
+ * directory cannot be used; `usage` if there is no such mode
+ */
+export async function serve(options: ServeOptions = {}): Promise<Server> {
+  const { port = 0, hostname = "127.0.0.1", directory = "received" } = options;
+  const log = new Log(options.log);
+  const mode = findMode(options.mode ?? "files");
+  const store = await Store.open(directory, { fsync: options.fsync ?? false });
+  const socket = listen({ port, hostname, tcpBacklog: options.backlog ?? 10 });
+  await store.prepare();
+  const listener = new Listener(socket, {
+    mode,
+    idleTimeoutMs: options.timeoutMs ?? 30_000,
+    context: {
+      store,
+      log,
+      messages: new Messages(),
+      clients: new Clients(options.maxClients ?? 100),
+      maxBytes: options.maxBytes ?? Number.MAX_SAFE_INTEGER,
+    },
+  });
+  const address = socket.addr;
+  const reach = isLoopback(address.hostname) ? "this machine only" : "open to the network";
+  log.notice(
+    "listening",
+    `listening on ${formatAddress(address)} (${reach}), storing into ${quoted(directory)}`,
+    { hostname: address.hostname, port: address.port, directory },
+  );
+  return {
+    address,
+    finished: listener.finished,
+    shutdown: (graceMs = GRACE_MS) => listener.shutdown(graceMs),
+    discardPartials: () => store.discardAll(),
+    [Symbol.asyncDispose]: () => listener.shutdown(0),
+  };
+}
+
+function listen(
+  options: Deno.TcpListenOptions & { hostname: string; port: number },
+): Deno.TcpListener {
+  try {
+    return Deno.listen(options);
+  } catch (cause) {
+    const why = cause instanceof Deno.errors.AddrInUse
+      ? "the address is in use; stop the other server, or choose another port (0 for any free one)"
+      : (cause as Error).message;
+    throw new InletError("listen", `Cannot listen on ${formatAddress(options)}: ${why}`, { cause });
+  }
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "::1" || hostname.startsWith("127.");
+}
+
+const USAGE = `inlet server: receives files and messages over TCP
+
+Usage: server.ts PORT [OPTIONS]
+
+  PORT                 1024 to 65535, or 0 for any free one
+  --host HOST          address to listen on (default 127.0.0.1: this machine only)
+  --dir DIR            where files are stored (default received)
+  --mode MODE          the conversation (default files):
+${
+  Object.entries(MODES).map(([name, { summary }]) =>
+    `                         ${name.padEnd(8)} ${summary}`
+  ).join("\n")
+}
+  --max-clients N      clients served at once (default 100)
+  --backlog N          connections waiting to be accepted (default 10)
+  --timeout SECONDS    silence after which a connection is cut (default 30)
+  --max-size BYTES     largest file, like 500MB or 2GiB (default: no limit)
+  --fsync              files are on the disk itself before they are acknowledged
+  --log text|json      how events are written to stderr (default text)
+  --quiet              only the first line and errors
+  --help, --version`;
+
+async function main(args: readonly string[]): Promise<number> {
+  const { positional, values, flags } = parseCommandLine(args, {
+    values: ["host", "dir", "mode", "max-clients", "backlog", "timeout", "max-size", "log"],
+    flags: ["fsync", "quiet", "help", "version"],
+  });
+  if (flags.help) return console.log(USAGE), 0;
+  if (flags.version) return console.log(`inlet ${denoJson.version}`), 0;
+  const [port, ...more] = positional;
+  if (port === undefined) throw new InletError("usage", "Cannot listen without a port; try --help");
+  if (more.length > 0) {
+    throw new InletError("usage", `Cannot use ${quoted(more[0]!)}: give one port`);
+  }
+  const format = values.log ?? "text";
+  if (format !== "text" && format !== "json") {
+    throw new InletError("usage", `Cannot log as ${quoted(format)}: give text or json`);
+  }
+  const count = { min: 1, max: 100_000 };
+  const options = {
+    port: parseListenPort(port),
+    hostname: values.host ?? "127.0.0.1",
+    directory: values.dir ?? "received",
+    mode: values.mode ?? "files",
+    ...(values["max-clients"] &&
+      { maxClients: parseCount(values["max-clients"], "--max-clients", count) }),
+    ...(values.backlog && { backlog: parseCount(values.backlog, "--backlog", count) }),
+    ...(values.timeout && { timeoutMs: parseSeconds(values.timeout, "--timeout") }),
+    ...(values["max-size"] && { maxBytes: parseSize(values["max-size"], "--max-size") }),
+    fsync: flags.fsync,
+    log: { format, quiet: flags.quiet },
+  } satisfies ServeOptions;
+  findMode(options.mode);
+  await ensurePermissions([
+    { name: "net", host: formatAddress(options) },
+    { name: "read", path: options.directory },
+    { name: "write", path: options.directory },
+  ]);
+  const server = await serve(options);
+  stopOnSignals(server);
+  await server.finished;
+  return 0;
+}
+
+/** The first signal lets transfers end; a second one does not wait for them. */
+function stopOnSignals(server: Server): void {
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) {
+      server.discardPartials();
+      Deno.exit(0);
+    }
+    stopping = true;
+    server.shutdown();
+  };
+  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
+}
+
+if (import.meta.main) await runMain(() => main(Deno.args));
