@@ -1,0 +1,347 @@
+/**
+ * What the tests stand on: real processes of the two programs, in directories of their own.
+ *
+ * Servers listen on port 0 and are stopped when they go out of scope. Nothing here sleeps: a test
+ * waits for a line of the server's log, for an exit, or for the end of a connection.
+ *
+ * @module
+ */
+
+import { TextLineStream, toText } from "@std/streams";
+
+/** The root of the project. */
+export const ROOT: URL = new URL("../", import.meta.url);
+
+/** Permissions that tests of whole programs cannot do without. */
+const NEEDED = ["net", "read", "write", "run", "env"] as const;
+
+/** What a test may need beside permissions. */
+export interface Requirements {
+  /** Programs that have to be installed, by the name of their executable. */
+  programs?: readonly string[];
+}
+
+/**
+ * Registers a test of whole programs. Where a permission or a program is missing it is shown as
+ * ignored, and its name says why.
+ */
+export function integration(
+  name: string,
+  action: () => Promise<void>,
+  { programs = [] }: Requirements = {},
+): void {
+  const missing = missingFor(programs);
+  Deno.test({
+    name: missing === undefined ? name : `${name} [${missing}]`,
+    ignore: missing !== undefined,
+    fn: action,
+  });
+}
+
+function missingFor(programs: readonly string[]): string | undefined {
+  const denied = NEEDED.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");
+  if (denied.length > 0) {
+    return `needs ${denied.map((name) => `--allow-${name}`).join(" ")}: deno task test`;
+  }
+  const absent = programs.filter((program) => !isInstalled(program));
+  return absent.length > 0 ? `needs ${absent.join(", ")} to be installed` : undefined;
+}
+
+const installed = new Map<string, boolean>();
+
+function isInstalled(program: string): boolean {
+  let found = installed.get(program);
+  if (found === undefined) {
+    const args = ["-c", 'command -v "$0"', program];
+    found = new Deno.Command("sh", { args, stdout: "null", stderr: "null" }).outputSync().success;
+    installed.set(program, found);
+  }
+  return found;
+}
+
+/** A directory that is removed when it goes out of scope. */
+export interface TempDir extends AsyncDisposable {
+  readonly path: string;
+  /** Writes a file into it and gives its path. */
+  write(name: string, content: string | Uint8Array): Promise<string>;
+}
+
+/** Makes a directory of a test's own. */
+export async function tempDir(): Promise<TempDir> {
+  const path = await Deno.makeTempDir({ prefix: "inlet-test-" });
+  return {
+    path,
+    async write(name, content): Promise<string> {
+      const file = `${path}/${name}`;
+      await (typeof content === "string"
+        ? Deno.writeTextFile(file, content)
+        : Deno.writeFile(file, content));
+      return file;
+    },
+    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+  };
+}
+
+/** The path of a file under fixtures/. */
+export function fixture(name: string): string {
+  return new URL(`fixtures/${name}`, ROOT).pathname;
+}
+
+/** So many bytes that do not repeat early, the same on every call. */
+export function bytes(size: number): Uint8Array<ArrayBuffer> {
+  const content = new Uint8Array(size);
+  let state = 0x2545f491;
+  for (let index = 0; index < size; index++) {
+    state = Math.imul(state, 1664525) + 1013904223;
+    content[index] = state >>> 24;
+  }
+  return content;
+}
+
+/** The names in a directory, sorted. */
+export function names(directory: string): string[] {
+  return [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
+}
+
+/** A program that is running. */
+export class Running implements AsyncDisposable {
+  readonly #process: Deno.ChildProcess;
+  readonly #lines: string[] = [];
+  readonly #waiting = new Set<() => void>();
+  readonly #reading: Promise<void>;
+  #ended = false;
+
+  /** @param process Started with stderr piped; what it says there is kept. */
+  constructor(process: Deno.ChildProcess) {
+    this.#process = process;
+    this.#reading = this.#read();
+  }
+
+  /** The process itself. */
+  get process(): Deno.ChildProcess {
+    return this.#process;
+  }
+
+  /** What it has said on stderr so far. */
+  get log(): string {
+    return this.#lines.join("\n");
+  }
+
+  /**
+   * Waits until it has said something on stderr, and gives the match.
+   *
+   * @param times How often it has to have said it.
+   */
+  async says(pattern: RegExp, times = 1): Promise<RegExpExecArray> {
+    for (;;) {
+      const matches = this.#lines.map((line) => pattern.exec(line)).filter((match) =>
+        match !== null
+      );
+      if (matches.length >= times) return matches[times - 1]!;
+      if (this.#ended) throw new Error(`it ended without saying ${pattern}:\n${this.log}`);
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+
+  /** Sends a signal and waits for the end. */
+  async stop(signal: Deno.Signal = "SIGTERM"): Promise<Deno.CommandStatus> {
+    try {
+      this.#process.kill(signal);
+    } catch {
+      // It has ended already.
+    }
+    const status = await this.#process.status;
+    await this.#reading;
+    return status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop("SIGKILL");
+  }
+
+  async #read(): Promise<void> {
+    const lines = this.#process.stderr
+      .pipeThrough(new TextDecoderStream())
+      .pipeThrough(new TextLineStream());
+    for await (const line of lines) {
+      this.#lines.push(line);
+      this.#wake();
+    }
+    this.#ended = true;
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#waiting.forEach((resolve) => resolve());
+    this.#waiting.clear();
+  }
+}
+
+/** A server process. */
+export interface TestServer extends AsyncDisposable {
+  readonly port: number;
+  /** Its directory of received files. */
+  readonly dir: string;
+  readonly running: Running;
+  /** What it has written to stdout, once it has ended. */
+  readonly stdout: Promise<string>;
+}
+
+/** Options of {@linkcode startServer}. */
+export interface TestServerOptions {
+  /** A directory to store into, which is left there; without it, one of the server's own. */
+  dir?: string;
+  /** Arguments after the port. */
+  args?: readonly string[];
+}
+
+/** Starts server.ts as a process, and waits until it listens. */
+export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const own = options.dir === undefined ? await tempDir() : undefined;
+  const dir = options.dir ?? `${own!.path}/received`;
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "server.ts", "0", "--dir", dir, ...options.args ?? []],
+    cwd: ROOT,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const stdout = toText(process.stdout);
+  const running = new Running(process);
+  const [, port] = await running.says(/listening on \S+:(\d+)/);
+  return {
+    port: Number(port),
+    dir,
+    running,
+    stdout,
+    async [Symbol.asyncDispose](): Promise<void> {
+      await running[Symbol.asyncDispose]();
+      await stdout;
+      await own?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** How a program ended. */
+export interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+  /** What it wrote, before any decoding. */
+  stdoutBytes: Uint8Array;
+}
+
+/** Options of {@linkcode run}. */
+export interface RunOptions {
+  /** What it reads on stdin; without it, nothing. */
+  stdin?: string | Uint8Array;
+  cwd?: string | URL;
+  env?: Record<string, string>;
+}
+
+/** Runs a program to its end. */
+export async function run(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Ended> {
+  const process = new Deno.Command(command, {
+    args: [...args],
+    cwd: options.cwd ?? ROOT,
+    env: { NO_COLOR: "1", ...options.env },
+    stdin: options.stdin === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const feeding = options.stdin === undefined ? undefined : feed(process.stdin, options.stdin);
+  const { code, stdout, stderr } = await process.output();
+  await feeding;
+  const decoder = new TextDecoder();
+  return {
+    code,
+    stdout: decoder.decode(stdout),
+    stderr: decoder.decode(stderr),
+    stdoutBytes: stdout,
+  };
+}
+
+/** A program that ends early leaves its stdin unread: that is its business. */
+async function feed(stdin: WritableStream<Uint8Array>, input: string | Uint8Array): Promise<void> {
+  const content = typeof input === "string" ? new TextEncoder().encode(input) : input;
+  await new Blob([content as Uint8Array<ArrayBuffer>]).stream().pipeTo(stdin).catch(() => {});
+}
+
+/** Runs client.ts against a server, to its end. */
+export async function runClient(
+  server: { port: number },
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Ended> {
+  const script = new URL("client.ts", ROOT).pathname;
+  const own = ["run", "-A", script, "127.0.0.1", String(server.port)];
+  return await run(Deno.execPath(), [...own, ...args], options);
+}
+
+/** Runs one of the Python programs under fixtures/peers/ to its end. */
+export async function runPeer(
+  program: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Ended> {
+  return await run("python3", [fixture(`peers/${program}`), ...args], options);
+}
+
+/** Starts one of the Python servers under fixtures/peers/, and waits until it listens. */
+export async function startPeer(
+  program: string,
+  args: readonly string[],
+): Promise<{ port: number; process: Deno.ChildProcess } & AsyncDisposable> {
+  const process = new Deno.Command("python3", {
+    args: [fixture(`peers/${program}`), "0", ...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const [first, rest] = process.stdout.tee();
+  const lines = first.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+  let port = 0;
+  for await (const line of lines) {
+    port = Number(/listening on \S+:(\d+)/.exec(line)?.[1]);
+    break;
+  }
+  return {
+    port,
+    process,
+    async [Symbol.asyncDispose](): Promise<void> {
+      process.kill("SIGKILL");
+      await rest.cancel();
+      await process.status;
+    },
+  };
+}
+
+/** Opens a plain connection to a server, as a stranger's program would. */
+export async function dial(server: { port: number }): Promise<Deno.TcpConn> {
+  return await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+}
+
+/** Writes text or bytes to a connection, all of it. */
+export async function sendTo(conn: Deno.TcpConn, content: string | Uint8Array): Promise<void> {
+  const left = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  for (let sent = 0; sent < left.length;) sent += await conn.write(left.subarray(sent));
+}
+
+/** Everything that comes until the other side closes, in whatever way it closes. */
+export async function readAll(conn: Deno.TcpConn): Promise<string> {
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(64 * 1024);
+  let text = "";
+  try {
+    for (let read; (read = await conn.read(buffer)) !== null;) {
+      text += decoder.decode(buffer.subarray(0, read), { stream: true });
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+  }
+  return text;
+}
