@@ -33,9 +33,9 @@ export class InletError extends Error {
   }
 }
 
-/** The line that tells the other side. Codes of this side's own are nothing to it. */
+/** The line that tells the other side. To it, a code of this side's own means that we gave up. */
 export function encodeError(error: InletError): Uint8Array<ArrayBuffer> {
-  const code = error.code in ERROR_CODES ? error.code as ErrorCode : "internal";
+  const code = error.code in ERROR_CODES ? error.code as ErrorCode : "aborted";
   return encodeReply({ type: "error", code, text: error.message });
 }
 
