@@ -50,7 +50,8 @@ function command(needs: readonly Need[]): string {
   if (Deno.build.standalone) return "the program anew from a terminal, or compile it with them";
   const scopes = new Map<string, string[]>();
   for (const need of needs) {
-    const scope = need.name === "net" ? need.host : need.path;
+    // A comma separates paths; two are one that belongs to a path.
+    const scope = need.name === "net" ? need.host : need.path.replaceAll(",", ",,");
     scopes.set(need.name, [...scopes.get(need.name) ?? [], scope]);
   }
   const flags = [...scopes].map(([name, scope]) =>
