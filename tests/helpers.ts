@@ -7,6 +7,7 @@
  * @module
  */
 
+import { fromFileUrl } from "@std/path/from-file-url";
 import { TextLineStream, toText } from "@std/streams";
 
 /** The root of the project. */
@@ -19,6 +20,10 @@ const NEEDED = ["net", "read", "write", "run", "env"] as const;
 export interface Requirements {
   /** Programs that have to be installed, by the name of their executable. */
   programs?: readonly string[];
+  /** Whether it mounts file systems, in a namespace of its own. */
+  mounts?: boolean;
+  /** Whether it needs ::1. */
+  ipv6?: boolean;
 }
 
 /**
@@ -28,9 +33,9 @@ export interface Requirements {
 export function integration(
   name: string,
   action: () => Promise<void>,
-  { programs = [] }: Requirements = {},
+  requirements: Requirements = {},
 ): void {
-  const missing = missingFor(programs);
+  const missing = missingFor(requirements);
   Deno.test({
     name: missing === undefined ? name : `${name} [${missing}]`,
     ignore: missing !== undefined,
@@ -38,25 +43,43 @@ export function integration(
   });
 }
 
-function missingFor(programs: readonly string[]): string | undefined {
+function missingFor({ programs = [], mounts, ipv6 }: Requirements): string | undefined {
   const denied = NEEDED.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");
   if (denied.length > 0) {
     return `needs ${denied.map((name) => `--allow-${name}`).join(" ")}: deno task test`;
   }
   const absent = programs.filter((program) => !isInstalled(program));
-  return absent.length > 0 ? `needs ${absent.join(", ")} to be installed` : undefined;
+  if (absent.length > 0) return `needs ${absent.join(", ")} to be installed`;
+  if (mounts && !succeeds("unshare -rm mount -t tmpfs tmpfs /tmp")) {
+    return "needs unshare, and to be allowed to mount";
+  }
+  return ipv6 && !hasIpv6() ? "needs IPv6" : undefined;
 }
 
-const installed = new Map<string, boolean>();
+function hasIpv6(): boolean {
+  try {
+    Deno.listen({ hostname: "::1", port: 0 }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function isInstalled(program: string): boolean {
-  let found = installed.get(program);
-  if (found === undefined) {
-    const args = ["-c", 'command -v "$0"', program];
-    found = new Deno.Command("sh", { args, stdout: "null", stderr: "null" }).outputSync().success;
-    installed.set(program, found);
+  return succeeds(`command -v ${program}`);
+}
+
+const succeeded = new Map<string, boolean>();
+
+/** Whether a shell command succeeds. It is tried once. */
+function succeeds(command: string): boolean {
+  let success = succeeded.get(command);
+  if (success === undefined) {
+    const args = ["-c", command];
+    success = new Deno.Command("sh", { args, stdout: "null", stderr: "null" }).outputSync().success;
+    succeeded.set(command, success);
   }
-  return found;
+  return success;
 }
 
 /** A directory that is removed when it goes out of scope. */
@@ -84,7 +107,7 @@ export async function tempDir(): Promise<TempDir> {
 
 /** The path of a file under fixtures/. */
 export function fixture(name: string): string {
-  return new URL(`fixtures/${name}`, ROOT).pathname;
+  return fromFileUrl(new URL(`fixtures/${name}`, ROOT).href);
 }
 
 /** So many bytes that do not repeat early, the same on every call. */
@@ -191,16 +214,33 @@ export interface TestServer extends AsyncDisposable {
 export interface TestServerOptions {
   /** A directory to store into, which is left there; without it, one of the server's own. */
   dir?: string;
+  /** The port, where it is not any free one. */
+  port?: number;
   /** Arguments after the port. */
   args?: readonly string[];
+  /** A command that runs the server, such as {@linkcode onTmpfs}. */
+  under?: readonly string[];
+}
+
+/**
+ * A command that runs another one with a small file system of its own mounted on a directory. Seen
+ * from outside the directory stays empty; what is in it is under /proc/PID/root.
+ *
+ * @param options Of mount, such as `size=1m` or `ro`.
+ */
+export function onTmpfs(directory: string, options: string): string[] {
+  const script = `mount -t tmpfs -o ${options} tmpfs "$0" && exec "$@"`;
+  return ["unshare", "-rm", "sh", "-c", script, directory];
 }
 
 /** Starts server.ts as a process, and waits until it listens. */
 export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
   const own = options.dir === undefined ? await tempDir() : undefined;
   const dir = options.dir ?? `${own!.path}/received`;
-  const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "server.ts", "0", "--dir", dir, ...options.args ?? []],
+  const script = ["run", "-A", "server.ts", String(options.port ?? 0), "--dir", dir];
+  const [command, ...args] = [...options.under ?? [], Deno.execPath(), ...script];
+  const process = new Deno.Command(command!, {
+    args: [...args, ...options.args ?? []],
     cwd: ROOT,
     stdin: "null",
     stdout: "piped",
@@ -277,9 +317,28 @@ export async function runClient(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<Ended> {
-  const script = new URL("client.ts", ROOT).pathname;
-  const own = ["run", "-A", script, "127.0.0.1", String(server.port)];
-  return await run(Deno.execPath(), [...own, ...args], options);
+  return await run(Deno.execPath(), clientArgs(server, args), options);
+}
+
+/** Starts client.ts against a server, with a pipe to its stdin. What it writes to stdout is lost. */
+export function startClient(
+  server: { port: number },
+  args: readonly string[],
+  options: { cwd?: string } = {},
+): Running {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: clientArgs(server, args),
+    cwd: options.cwd ?? ROOT,
+    stdin: "piped",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  return new Running(process);
+}
+
+function clientArgs({ port }: { port: number }, args: readonly string[]): string[] {
+  const script = fromFileUrl(new URL("client.ts", ROOT).href);
+  return ["run", "-A", script, "127.0.0.1", String(port), ...args];
 }
 
 /** Runs one of the Python programs under fixtures/peers/ to its end. */

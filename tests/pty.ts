@@ -1,0 +1,102 @@
+/**
+ * A real terminal: a command under `script` of util-linux, which gives it a pseudo-terminal, so that
+ * the test can read the screen and type.
+ *
+ * @module
+ */
+
+import { ROOT } from "./helpers.ts";
+
+/** The programs that {@linkcode Terminal} needs. */
+export const TERMINAL_PROGRAMS = ["script", "stty"] as const;
+
+/** A terminal with one command in it. It is closed when it goes out of scope. */
+export class Terminal implements AsyncDisposable {
+  readonly #process: Deno.ChildProcess;
+  readonly #keyboard: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #reading: Promise<void>;
+  #screen = "";
+  #ended = false;
+  #wake: () => void = () => {};
+
+  private constructor(process: Deno.ChildProcess) {
+    this.#process = process;
+    this.#keyboard = process.stdin.getWriter();
+    this.#reading = this.#read();
+  }
+
+  /** Starts a command as a shell would, with 100 columns. */
+  static run(command: string, cwd: string | URL = ROOT): Terminal {
+    return new Terminal(
+      new Deno.Command("script", {
+        args: ["-qec", `stty cols 100 rows 24; exec ${command}`, "/dev/null"],
+        cwd,
+        env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", SHELL: "/bin/sh" },
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "null",
+      }).spawn(),
+    );
+  }
+
+  /** All that was written to it, control sequences included. */
+  get screen(): string {
+    return this.#screen;
+  }
+
+  /** Waits until a pattern has been written to it, and gives the match. */
+  async shows(pattern: RegExp): Promise<RegExpExecArray> {
+    return await this.#until(() => pattern.exec(this.#screen), String(pattern));
+  }
+
+  /** Types text. */
+  async types(text: string): Promise<void> {
+    await this.#keyboard.write(new TextEncoder().encode(text));
+  }
+
+  /** Answers each of Deno's questions with yes until a pattern is shown, and gives the questions. */
+  async allowsUntil(pattern: RegExp): Promise<string[]> {
+    for (let answered = 0;; answered++) {
+      const prompts = (): number => this.#screen.split(/Allow\? .* > /).length - 1;
+      await this.#until(
+        () => pattern.test(this.#screen) || prompts() > answered || null,
+        `${pattern} or another question`,
+      );
+      if (pattern.test(this.#screen)) {
+        return this.#screen.match(/(?<=Deno requests ).+(?=\.\r)/g) ?? [];
+      }
+      await this.types("y\n");
+    }
+  }
+
+  /** Waits for the end of the command, and gives its exit code. */
+  async ended(): Promise<number> {
+    await this.#reading;
+    return (await this.#process.status).code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#ended) this.#process.kill("SIGKILL");
+    await this.#reading;
+    await this.#process.status;
+    await this.#keyboard.close().catch(() => {});
+  }
+
+  async #until<T>(condition: () => T | null, what: string): Promise<T> {
+    for (;;) {
+      const result = condition();
+      if (result !== null) return result;
+      if (this.#ended) throw new Error(`it ended without showing ${what}:\n${this.#screen}`);
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  async #read(): Promise<void> {
+    for await (const text of this.#process.stdout.pipeThrough(new TextDecoderStream())) {
+      this.#screen += text;
+      this.#wake();
+    }
+    this.#ended = true;
+    this.#wake();
+  }
+}
