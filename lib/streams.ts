@@ -97,21 +97,30 @@ function source(
 ): ReadableStream<Uint8Array> {
   const lent = bufferBytes === LARGE_BUFFER_BYTES ? buffers.borrow() : undefined;
   const buffer = lent ?? new Uint8Array(Math.min(bufferBytes, 64 * 1024));
+  let filling = false;
+  let cancelled = false;
   const release = (): void => {
     if (lent) buffers.giveBack(lent);
   };
   return new ReadableStream<Uint8Array>({
     async pull(controller): Promise<void> {
+      filling = true;
       try {
         const chunk = await fill(buffer);
-        if (chunk) return controller.enqueue(chunk);
+        if (chunk && !cancelled) return controller.enqueue(chunk);
         release();
-        controller.close();
+        if (!cancelled) controller.close();
       } catch (error) {
         release();
         throw error;
+      } finally {
+        filling = false;
       }
     },
-    cancel: release,
+    // A read that is still under way fills the buffer: nobody else may have it until then.
+    cancel(): void {
+      cancelled = true;
+      if (!filling) release();
+    },
   }, { highWaterMark: 0 });
 }

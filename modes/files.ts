@@ -574,17 +574,28 @@ async function collect(stream: ReadableStream<Uint8Array>, size: number): Promis
   return whole;
 }
 
-/** Frames a body of unknown length. */
+/**
+ * Frames a body of unknown length. Cancelling it does not wait for the next chunk, which a pipe that
+ * has stalled never gives: an async generator would.
+ */
 function chunked(stream: ReadableStream<Uint8Array>, tally: Tally): ReadableStream<Uint8Array> {
-  async function* frames(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of stream) {
-      if (chunk.length === 0) continue;
-      tally.add(chunk);
-      yield encodeBodyLine({ type: "data", size: chunk.length });
-      yield chunk;
-    }
-  }
-  return ReadableStream.from(frames());
+  const reader = stream.getReader();
+  let framed: Uint8Array | undefined;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller): Promise<void> {
+      if (framed) {
+        controller.enqueue(framed);
+        framed = undefined;
+        return;
+      }
+      const { done, value } = await reader.read();
+      if (done) return controller.close();
+      tally.add(value);
+      framed = value;
+      controller.enqueue(encodeBodyLine({ type: "data", size: value.length }));
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
 }
 
 function trailerOf(tally: Tally, failure: InletError | undefined): Uint8Array {

@@ -6,6 +6,7 @@ import {
   names,
   run,
   runClient,
+  startClient,
   startServer,
   tempDir,
   type TestServer,
@@ -398,6 +399,16 @@ integration("put of unknown size over --max-size is answered within the body", a
   assertEquals(names(server.dir), []);
   await wire.says("data 5\nxxxxxend 00000000\nHello\n");
   assertEquals(await wire.line(), "Hello ACK");
+});
+
+integration("--as ends at the server's no while the pipe is stalled", async () => {
+  await using server = await startServer({ args: ["--max-size", "10"] });
+  await using client = startClient(server, ["--as", "a.txt"]);
+  const pipe = client.process.stdin.getWriter();
+  await pipe.write(bytes(11));
+  assertEquals((await client.process.status).code, 3);
+  await client.says(/^inlet: Cannot store "a\.txt": the limit is 10 bytes/);
+  assertEquals(names(server.dir), []);
 });
 
 integration("client.ts succeeds only after the server's acknowledgement", async () => {
