@@ -70,6 +70,7 @@ const TLS_HANDSHAKE = 0x16;
 
 /** Server half. A first byte of 0 is no line: it opens the size of an upload client. */
 export async function serveFiles(connection: Connection, context: ServerContext): Promise<void> {
+  connection.resting = true;
   const first = await connection.peek();
   if (first === 0) return await serveUpload(connection, context);
   connection.farewell = encodeError;

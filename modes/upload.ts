@@ -41,9 +41,11 @@ const goAhead = new TextEncoder().encode(GO_AHEAD);
 /** Server half: stores one file. */
 export async function serveUpload(connection: Connection, context: ServerContext): Promise<void> {
   connection.farewell = encodeError;
+  connection.resting = true;
   if (await connection.peek() === null) return;
   const size = decodeUploadSize(await connection.readExactly(UPLOAD_SIZE_BYTES));
   const name = await readName(connection);
+  connection.resting = false;
   checkSize(`store ${quoted(name)}`, size, context.maxBytes);
   using upload = context.store.create(name);
   await connection.write(goAhead);
