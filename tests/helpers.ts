@@ -7,6 +7,7 @@
  * @module
  */
 
+import { dirname } from "@std/path/dirname";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { TextLineStream, toText } from "@std/streams";
 
@@ -124,6 +125,20 @@ export function bytes(size: number): Uint8Array<ArrayBuffer> {
 /** The names in a directory, sorted. */
 export function names(directory: string): string[] {
   return [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
+}
+
+/** Waits until there is a file of at least so many bytes. Its directory has to be there already. */
+export async function fileGrows(path: string, size = 0): Promise<void> {
+  using watcher = Deno.watchFs(dirname(path));
+  const isThere = (): boolean => {
+    try {
+      return Deno.statSync(path).size >= size;
+    } catch {
+      return false;
+    }
+  };
+  if (isThere()) return;
+  for await (const _ of watcher) if (isThere()) return;
 }
 
 /** A program that is running. */
