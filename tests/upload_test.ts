@@ -1,0 +1,238 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  bytes,
+  fixture,
+  integration,
+  names,
+  runClient,
+  runPeer,
+  startPeer,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
+import { impostor, Wire } from "./wire.ts";
+import { encodeUploadHeader } from "../protocol.ts";
+
+const PYTHON = { programs: ["python3"] };
+
+const FIXTURES = [
+  "empty.bin",
+  "one_byte.bin",
+  "every_byte.bin",
+  "1MiB_minus_1.txt",
+  "1MiB.txt",
+  "1MiB_plus_1.txt",
+  "naïve café ☕.txt",
+];
+
+/** Fails unless two directories hold these fixtures' bytes under their names, and nothing else. */
+function assertFixtures(directory: string, expected: readonly string[]): void {
+  assertEquals(names(directory), expected.toSorted());
+  for (const name of expected) {
+    const stored = Deno.readFileSync(`${directory}/${name}`);
+    const sent = Deno.readFileSync(fixture(name));
+    assertEquals(stored.length, sent.length);
+    assertEquals(stored.every((byte, index) => byte === sent[index]), true, `other bytes: ${name}`);
+  }
+}
+
+for (const mode of ["upload", "files"]) {
+  integration(`server.ts --mode ${mode} stores what another program uploads`, async () => {
+    await using server = await startServer({ args: ["--mode", mode] });
+    const port = String(server.port);
+    for (const name of FIXTURES) {
+      const { code, stderr } = await runPeer("upload_client.py", [
+        ...["127.0.0.1", port, fixture(name)],
+      ]);
+      assertEquals([code, stderr], [0, ""]);
+    }
+    assertFixtures(server.dir, FIXTURES);
+  }, PYTHON);
+
+  integration(
+    `server.ts --mode ${mode} takes a header in pieces, split within a letter`,
+    async () => {
+      await using server = await startServer({ args: ["--mode", mode] });
+      const port = String(server.port);
+      const file = fixture("naïve café ☕.txt");
+      const { code, stderr } = await runPeer("upload_client.py", [
+        ...["127.0.0.1", port, file, "--pieces"],
+      ]);
+      assertEquals([code, stderr], [0, ""]);
+      assertFixtures(server.dir, ["naïve café ☕.txt"]);
+    },
+    PYTHON,
+  );
+
+  integration(`server.ts --mode ${mode} deletes an upload that breaks off`, async () => {
+    await using server = await startServer({ args: ["--mode", mode] });
+    const port = String(server.port);
+    const file = fixture("1MiB.txt");
+    const { code } = await runPeer("upload_client.py", [
+      ...["127.0.0.1", port, file, "--cut", "1000000"],
+    ]);
+    assertEquals(code, 0);
+    await server.running.says(/client 1: .*ended 48576 bytes before the end/);
+    await server.running.says(/client 1: left/);
+    assertEquals(names(server.dir), []);
+  }, PYTHON);
+
+  integration(`server.ts --mode ${mode} stores no byte more than announced`, async () => {
+    await using server = await startServer({ args: ["--mode", mode] });
+    const port = String(server.port);
+    const file = fixture("one_byte.bin");
+    const { code } = await runPeer("upload_client.py", [
+      ...["127.0.0.1", port, file, "--extra", "100000"],
+    ]);
+    assertEquals(code, 0);
+    await server.running.says(/client 1: left/);
+    assertFixtures(server.dir, ["one_byte.bin"]);
+  }, PYTHON);
+}
+
+integration("server.ts --mode upload deletes an upload that promised more", async () => {
+  await using server = await startServer({ args: ["--mode", "upload"] });
+  await runPeer("upload_client.py", [
+    ...["127.0.0.1", String(server.port), fixture("hello.txt"), "--lie", "7", "--cut", "6"],
+  ]);
+  await server.running.says(/client 1: .*ended 1 bytes? before the end/);
+  await server.running.says(/client 1: left/);
+  assertEquals(names(server.dir), []);
+}, PYTHON);
+
+integration("server.ts --mode upload refuses before go ahead, in words", async () => {
+  await using server = await startServer({ args: ["--mode", "upload", "--max-size", "5"] });
+  const upload = async (...args: string[]): Promise<string> => {
+    const address = ["127.0.0.1", String(server.port)];
+    const { code, stderr } = await runPeer("upload_client.py", [...address, ...args]);
+    assertEquals(code, 1);
+    return stderr;
+  };
+  const file = fixture("one_byte.bin");
+  assertStringIncludes(await upload(fixture("hello.txt")), "error too-large ");
+  assertStringIncludes(await upload(file, "../a.txt"), "error bad-name ");
+  assertStringIncludes(await upload(file, "a.temp"), "error bad-name ");
+  assertStringIncludes(await upload(file, "--lie", String(-1)), "error bad-request ");
+  assertEquals(names(server.dir), []);
+}, PYTHON);
+
+integration("server.ts --mode upload gives a taken name a number", async () => {
+  await using server = await startServer({ args: ["--mode", "upload"] });
+  for (let upload = 0; upload < 2; upload++) {
+    await runPeer("upload_client.py", [
+      ...["127.0.0.1", String(server.port), fixture("hello.txt")],
+    ]);
+  }
+  assertEquals(names(server.dir), ["hello (2).txt", "hello.txt"]);
+}, PYTHON);
+
+integration("server.ts --mode upload tells one client too many that it is busy", async () => {
+  await using server = await startServer({ args: ["--mode", "upload", "--max-clients", "1"] });
+  using _first = await Wire.dial(server);
+  await server.running.says(/client 1: connected/);
+  const { code, stderr } = await runClient(server, ["--mode", "upload", fixture("hello.txt")]);
+  assertEquals(code, 3);
+  assertMatch(stderr, /^inlet: .*busy 1 of 1.*\n$/);
+});
+
+integration("server.ts --mode upload answers a whole header before one in pieces", async () => {
+  await using server = await startServer({ args: ["--mode", "upload"] });
+  const header = encodeUploadHeader(6, "a.txt");
+  using pieces = await Wire.dial(server);
+  await pieces.says(header.subarray(0, 8));
+  // Another upload, start to end: by then the server has read the first eight bytes.
+  using between = await Wire.dial(server);
+  await between.says(encodeUploadHeader(0, "empty.txt"));
+  assertEquals(await between.rest(), "go ahead");
+  using whole = await Wire.dial(server);
+  await pieces.says(header.subarray(8));
+  await whole.says(header);
+  const answered: string[] = [];
+  await Promise.all(
+    Object.entries({ pieces, whole }).map(async ([name, wire]) => {
+      assertEquals(new TextDecoder().decode(await wire.bytes(8)), "go ahead");
+      answered.push(name);
+    }),
+  );
+  assertEquals(answered, ["whole", "pieces"]);
+});
+
+integration("client.ts --mode upload sends every fixture to another program's server", async () => {
+  await using theirs = await tempDir();
+  await using server = await startPeer("upload_server.py", [theirs.path]);
+  const files = FIXTURES.map(fixture);
+  const { code, stderr } = await runClient(server, ["--mode", "upload", ...files]);
+  assertEquals(code, 0, stderr);
+  assertEquals(stderr.trim().split("\n").length, FIXTURES.length);
+  assertMatch(stderr, /one_byte\.bin: 1 B, CRC-32 [0-9a-f]{8}/);
+  assertFixtures(theirs.path, FIXTURES);
+}, PYTHON);
+
+integration("client.ts --mode upload --as names the file", async () => {
+  await using theirs = await tempDir();
+  await using server = await startPeer("upload_server.py", [theirs.path]);
+  const { code } = await runClient(server, [
+    ...["--mode", "upload", fixture("hello.txt"), "--as", "other.txt"],
+  ]);
+  assertEquals(code, 0);
+  assertEquals(Deno.readTextFileSync(`${theirs.path}/other.txt`), "hello\n");
+}, PYTHON);
+
+integration(
+  "client.ts --mode upload stores on our own server under both of its modes",
+  async () => {
+    await using native = await startServer();
+    await using upload = await startServer({ args: ["--mode", "upload"] });
+    for (const server of [native, upload]) {
+      const files = FIXTURES.map(fixture);
+      const { code, stderr } = await runClient(server, ["--mode", "upload", ...files]);
+      assertEquals(code, 0, stderr);
+      assertFixtures(server.dir, FIXTURES);
+    }
+  },
+);
+
+integration("client.ts --mode upload says why it was refused, and goes on", async () => {
+  await using server = await startServer({ args: ["--mode", "upload", "--max-size", "5"] });
+  const files = ["hello.txt", "one_byte.bin"].map(fixture);
+  const { code, stderr } = await runClient(server, ["--mode", "upload", ...files]);
+  assertEquals(code, 3);
+  assertMatch(stderr, /^inlet: Cannot store "hello\.txt": the limit is 5 bytes \(5 B\)\n/);
+  assertEquals(names(server.dir), ["one_byte.bin"]);
+});
+
+integration("client.ts --mode upload does not send the standard input", async () => {
+  await using server = await startServer({ args: ["--mode", "upload"] });
+  const { code, stderr } = await runClient(server, ["--mode", "upload", "--as", "a"], {
+    stdin: "hello\n",
+  });
+  assertEquals(code, 2);
+  assertMatch(stderr, /^inlet: Cannot upload "standard input": this wire needs a size .*\n$/);
+  assertEquals(names(server.dir), []);
+});
+
+integration("client.ts --mode upload exits 4 when the server is gone within the body", async () => {
+  using server = impostor();
+  await using local = await tempDir();
+  const file = await local.write("large.bin", bytes(16 * 2 ** 20));
+  const client = runClient(server, ["--mode", "upload", file]);
+  using wire = await server.accept();
+  await wire.bytes(8 + "large.bin".length);
+  await wire.says("go ahead");
+  await wire.bytes(1);
+  wire.close();
+  const { code, stderr } = await client;
+  assertEquals(code, 4);
+  assertMatch(stderr, /^inlet: .*\n$/);
+});
+
+integration("client.ts --mode upload exits 4 when the server says nothing", async () => {
+  using server = impostor();
+  const client = runClient(server, ["--mode", "upload", fixture("hello.txt")]);
+  const wire = await server.accept();
+  await wire.bytes(8 + "hello.txt".length);
+  wire.close();
+  const { code, stderr } = await client;
+  assertEquals(code, 4);
+  assertEquals(stderr, "inlet: The server closed without an answer\n");
+});
