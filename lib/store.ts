@@ -161,7 +161,9 @@ export class Store {
   async #use(action: () => Promise<void>): Promise<void> {
     try {
       await action();
-    } catch (cause) {
+    } catch (error) {
+      // The probe's own error would name a file that nobody asked for.
+      const cause = error instanceof InletError ? error.cause : error;
       const { message } = explain(cause, `Cannot store into ${quoted(this.#root)}`);
       throw new InletError("usage", message, { cause });
     }
