@@ -26,7 +26,8 @@ export function quoted(name: string): string {
 
 /** A number of bytes for a person, in powers of 1,024: `1.5 MiB`. */
 export function formatBytes(bytes: number): string {
-  return format(bytes, { binary: true });
+  // @std writes kiB; the prefix of 1,024 has a capital, as in what --max-size takes.
+  return format(bytes, { binary: true }).replace("kiB", "KiB");
 }
 
 /** Bytes a second for a person, in powers of 1,000 as line speeds are given: `812 MB/s`. */
