@@ -7,6 +7,7 @@
  * @module
  */
 
+import { assertEquals } from "@std/assert";
 import { dirname } from "@std/path/dirname";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { TextLineStream, toText } from "@std/streams";
@@ -104,6 +105,19 @@ export async function tempDir(): Promise<TempDir> {
     },
     [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
   };
+}
+
+/** The programs in a directory of their own, as after a clone: commands can be run there as typed. */
+export async function checkout(): Promise<TempDir> {
+  const directory = await tempDir();
+  for (const folder of ["", "lib/", "modes/"]) {
+    await Deno.mkdir(`${directory.path}/${folder}`, { recursive: true });
+    for await (const { name, isFile } of Deno.readDir(new URL(folder, ROOT))) {
+      const file = folder + name;
+      if (isFile) await Deno.copyFile(new URL(file, ROOT), `${directory.path}/${file}`);
+    }
+  }
+  return directory;
 }
 
 /** The path of a file under fixtures/. */
@@ -320,10 +334,24 @@ export async function run(
   };
 }
 
+/** Fails unless a program of ours ended with this code and said one line, and nothing else. */
+export function assertRefused(
+  { code, stdout, stderr }: Ended,
+  expected: number,
+  line: string,
+): void {
+  assertEquals([code, stdout, stderr], [expected, "", `inlet: ${line}\n`]);
+}
+
 /** A program that ends early leaves its stdin unread: that is its business. */
 async function feed(stdin: WritableStream<Uint8Array>, input: string | Uint8Array): Promise<void> {
   const content = typeof input === "string" ? new TextEncoder().encode(input) : input;
   await new Blob([content as Uint8Array<ArrayBuffer>]).stream().pipeTo(stdin).catch(() => {});
+}
+
+/** Runs one of the two programs with every permission, to its end. */
+export async function runScript(script: string, args: readonly string[]): Promise<Ended> {
+  return await run(Deno.execPath(), ["run", "-A", script, ...args]);
 }
 
 /** Runs client.ts against a server, to its end. */

@@ -59,6 +59,15 @@ export class Wire implements Disposable {
     return this.#take(Math.min(count, this.#buffered.length));
   }
 
+  /** Reads past so many bytes. */
+  async skip(count: number): Promise<void> {
+    for (let left = count; left > 0;) {
+      const skipped = await this.bytes(Math.min(left, 64 * 1024));
+      if (skipped.length === 0) throw new Error(`the stream ended ${left} bytes too early`);
+      left -= skipped.length;
+    }
+  }
+
   /** All that comes until the other side closes, in whatever way it closes. */
   async rest(): Promise<string> {
     while (await this.#more());

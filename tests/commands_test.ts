@@ -1,0 +1,181 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assertRefused,
+  fixture,
+  integration,
+  names,
+  run,
+  runClient,
+  runScript,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
+import { MODES } from "../modes/table.ts";
+import { Wire } from "./wire.ts";
+
+const PORT = "a whole number from 1024 to 65535";
+const SIZE = "a size of at least 1 byte, like 500, 64KiB, 10MB or 1.5GiB";
+
+const SERVER_MISUSE: [string[], string][] = [
+  [[], "Cannot listen without a port; try --help"],
+  [["http"], `Cannot use "http" as the port: give ${PORT}`],
+  [["80"], `Cannot use "80" as the port: give ${PORT}`],
+  [["1023"], `Cannot use "1023" as the port: give ${PORT}`],
+  [["65536"], `Cannot use "65536" as the port: give ${PORT}`],
+  [["5000.5"], `Cannot use "5000.5" as the port: give ${PORT}`],
+  [["0", "1"], 'Cannot use "1": give one port'],
+  [["0", "--max-client", "3"], nearest("--max-client", "max-clients")],
+  [["0", "--fsink"], nearest("--fsink", "fsync")],
+  [["0", "--dir"], "Cannot use --dir without a value"],
+  [["0", "--dir", "a", "--dir", "b"], "Cannot use --dir twice"],
+  [
+    ["0", "--mode", "ftp"],
+    `Cannot use the mode "ftp": give one of ${Object.keys(MODES).join(", ")}`,
+  ],
+  [["0", "--log", "xml"], 'Cannot log as "xml": give text or json'],
+  [["0", "--max-size", "10 apples"], `Cannot use "10 apples" as the --max-size: give ${SIZE}`],
+  [["0", "--max-size", "0"], `Cannot use "0" as the --max-size: give ${SIZE}`],
+  [["0", "--timeout", "-5"], 'Cannot use "-5" as the --timeout: give seconds from 0.1 to 86400'],
+  [
+    ["0", "--max-clients", "0"],
+    'Cannot use "0" as the --max-clients: give a whole number from 1 to 100000',
+  ],
+];
+
+function nearest(given: string, known: string): string {
+  return `Cannot use "${given}": there is no such option, the nearest is --${known}`;
+}
+
+for (const [args, line] of SERVER_MISUSE) {
+  integration(`${["server.ts", ...args].join(" ")} exits 2 with one line`, async () => {
+    assertRefused(await runScript("server.ts", args), 2, line);
+  });
+}
+
+const TOGETHER = "Cannot use --list together with --status; try --help";
+
+const CLIENT_MISUSE: [string[], string][] = [
+  [[], "Cannot connect without a host and a port; try --help"],
+  [["127.0.0.1"], "Cannot connect without a host and a port; try --help"],
+  [
+    ["127.0.0.1", "http", "a"],
+    'Cannot use "http" as the port: give a whole number from 1 to 65535',
+  ],
+  [["127.0.0.1", "0", "a"], 'Cannot use "0" as the port: give a whole number from 1 to 65535'],
+  [["127.0.0.1", "5000", "--lst"], nearest("--lst", "list")],
+  [["127.0.0.1", "5000", "none.txt"], 'Cannot send "none.txt": it does not exist'],
+  [["127.0.0.1", "5000", "lib"], 'Cannot send "lib": it is a folder, give files'],
+  [
+    ["127.0.0.1", "5000", "deno.json/a"],
+    'Cannot send "deno.json/a": a part of the path is no folder',
+  ],
+  [["127.0.0.1", "5000", "--list", "--status"], TOGETHER],
+  [["127.0.0.1", "5000", "a", "--list"], "Cannot use FILE together with --list; try --help"],
+  [["127.0.0.1", "5000", "--output", "a"], "Cannot use --output without --get; try --help"],
+  [["127.0.0.1", "5000", "a", "b", "--as", "c"], "Cannot use --as with several files; try --help"],
+  [["127.0.0.1", "5000", "--list", "--as", "c"], "Cannot use --as with --list; try --help"],
+  [
+    ["127.0.0.1", "5000", "--list", "--mode", "upload"],
+    "Cannot use --list in mode upload; try --help",
+  ],
+  [
+    ["127.0.0.1", "5000", "--mode", "ftp"],
+    `Cannot use the mode "ftp": give one of ${Object.keys(MODES).join(", ")}`,
+  ],
+  [
+    ["127.0.0.1", "5000", "-"],
+    "Cannot store the standard input without a name: give --as NAME",
+  ],
+];
+
+for (const [args, line] of CLIENT_MISUSE) {
+  integration(`${["client.ts", ...args].join(" ")} exits 2 with one line`, async () => {
+    assertRefused(await runScript("client.ts", args), 2, line);
+  });
+}
+
+for (const script of ["server.ts", "client.ts"]) {
+  integration(`${script} --help and --version go to stdout, without a permission`, async () => {
+    const help = await run(Deno.execPath(), ["run", script, "--help"]);
+    assertEquals([help.code, help.stderr], [0, ""]);
+    assertStringIncludes(help.stdout, `Usage: ${script} `);
+    for (const line of help.stdout.split("\n")) assert(line.length <= 100, line);
+    const { version } = JSON.parse(await Deno.readTextFile(`${fixture("..")}/deno.json`));
+    const printed = await run(Deno.execPath(), ["run", script, "--version"]);
+    assertEquals([printed.code, printed.stdout], [0, `inlet ${version}\n`]);
+  });
+}
+
+integration("server.ts on a port that is taken exits 4 with one line", async () => {
+  await using first = await startServer();
+  await using local = await tempDir();
+  assertRefused(
+    await runScript("server.ts", [String(first.port), "--dir", `${local.path}/received`]),
+    4,
+    `Cannot listen on 127.0.0.1:${first.port}: the address is in use; ` +
+      "stop the other server, or choose another port (0 for any free one)",
+  );
+});
+
+for (const [text, limit] of [["2kB", 2000], ["1.5 KiB", 1536], ["10", 10]] as const) {
+  integration(`server.ts --max-size ${text} is ${limit} bytes`, async () => {
+    await using limited = await startServer({ args: ["--max-size", text] });
+    using wire = await Wire.greet(limited);
+    await wire.says(`put ${limit + 1} a\n`);
+    assertStringIncludes(await wire.line(), `the limit is ${limit} bytes`);
+    await wire.says(`put ${limit} a\n`);
+    assertEquals(await wire.line(), "go 0");
+  });
+}
+
+integration("server.ts --log json writes one object a line", async () => {
+  await using ours = await startServer({ args: ["--log", "json"] });
+  await runClient(ours, [fixture("hello.txt"), "--as", "ü .txt", "--name", "\x1b[31mben"]);
+  await ours.running.says(/"event":"left"/);
+  const events = ours.running.log.split("\n").map((line) => JSON.parse(line));
+  assertEquals(
+    events.map(({ event }) => event),
+    ["listening", "connected", "welcome", "stored", "left"],
+  );
+  assertEquals(events[0].port, ours.port);
+  const { name, size, crc, client, level } = events[3];
+  assertEquals([name, size, crc, client, level], ["ü .txt", 6, "363a3020", 1, "info"]);
+  assertEquals(events[2].name, "\x1b[31mben");
+  assert(events.every(({ time }) => !Number.isNaN(Date.parse(time))));
+});
+
+integration("server.ts --quiet says the first line and errors", async () => {
+  await using ours = await startServer({ args: ["--quiet"] });
+  await runClient(ours, [fixture("hello.txt")]);
+  await runClient(ours, [fixture("hello.txt"), "--as", "a.temp"]);
+  await ours.running.stop();
+  const [first, second, ...rest] = ours.running.log.split("\n");
+  assertStringIncludes(first!, "listening on 127.0.0.1:");
+  assertStringIncludes(second!, 'Cannot take the name "a.temp"');
+  assertEquals(rest, []);
+});
+
+integration("client.ts --quiet says errors only", async () => {
+  await using ours = await startServer();
+  const { code, stdout, stderr } = await runClient(ours, [fixture("hello.txt"), "--quiet"]);
+  assertEquals([code, stdout, stderr], [0, "", ""]);
+  const refused = await runClient(ours, [fixture("hello.txt"), "--as", "a.temp", "--quiet"]);
+  assertEquals(refused.code, 3);
+  assertStringIncludes(refused.stderr, 'Cannot take the name "a.temp"');
+});
+
+integration("server.ts --fsync stores files and folders", async () => {
+  await using ours = await startServer({ args: ["--fsync"] });
+  const files = ["hello.txt", "1MiB.txt"].map(fixture);
+  assertEquals((await runClient(ours, files)).code, 0);
+  assertEquals((await runClient(ours, [files[0]!, "--as", "a/b/c.txt"])).code, 0);
+  assertEquals(names(ours.dir), ["1MiB.txt", "a", "hello.txt"]);
+});
+
+integration("server.ts says whether the network can reach it", async () => {
+  await using local = await startServer();
+  assertStringIncludes(local.running.log, "(this machine only)");
+  await using open = await startServer({ args: ["--host", "0.0.0.0"] });
+  assertStringIncludes(open.running.log, "(open to the network)");
+  assertEquals((await runClient(open, [fixture("hello.txt")])).code, 0);
+});
