@@ -54,9 +54,11 @@ function command(needs: readonly Need[]): string {
     const scope = need.name === "net" ? need.host : need.path.replaceAll(",", ",,");
     scopes.set(need.name, [...scopes.get(need.name) ?? [], scope]);
   }
-  const flags = [...scopes].map(([name, scope]) =>
-    `--allow-${name}=${[...new Set(scope)].join(",")}`
-  );
+  const flags = [...scopes].map(([name, scope]) => {
+    // Deno splits a scope at its commas, and knows no way to escape one.
+    if (scope.some((part) => part.includes(","))) return `--allow-${name}`;
+    return `--allow-${name}=${[...new Set(scope)].join(",")}`;
+  });
   return ["deno", "run", ...flags, script(), ...Deno.args].map(shellQuoted).join(" ");
 }
 
