@@ -15,6 +15,11 @@ import { TextLineStream, toText } from "@std/streams";
 /** The root of the project. */
 export const ROOT: URL = new URL("../", import.meta.url);
 
+/** Registers a test that needs no permission, and gets none. */
+export function pure(name: string, action: () => void | Promise<void>): void {
+  Deno.test({ name, permissions: "none", fn: action });
+}
+
 /** Permissions that tests of whole programs cannot do without. */
 const NEEDED = ["net", "read", "write", "run", "env"] as const;
 

@@ -1,0 +1,359 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  type BodyLine,
+  decodeBodyLine,
+  decodeReply,
+  decodeRequest,
+  decodeUploadSize,
+  decodeUtf8,
+  encodeBodyLine,
+  encodeLine,
+  encodeReply,
+  encodeRequest,
+  encodeUploadHeader,
+  ERROR_CODES,
+  type ErrorCode,
+  formatCrc,
+  formatListEntry,
+  formatStored,
+  MAX_CHUNK_BYTES,
+  MAX_LINE_BYTES,
+  parseListEntry,
+  parseStored,
+  ProtocolError,
+  type Reply,
+  type Request,
+} from "../protocol.ts";
+import { pure } from "./helpers.ts";
+
+const MAX = Number.MAX_SAFE_INTEGER;
+
+/** A line as text, its line break taken off. */
+function text(line: Uint8Array): string {
+  const whole = new TextDecoder().decode(line);
+  assert(whole.endsWith("\n"));
+  return whole.slice(0, -1);
+}
+
+function refused(action: () => unknown, words = ""): void {
+  const error = assertThrows(action, ProtocolError);
+  assertStringIncludes(error.message, words);
+}
+
+const REQUESTS: readonly [Request, string][] = [
+  [{ type: "hello", version: 1, name: "ben" }, "hello 1 ben"],
+  [{ type: "hello", version: 1, name: "" }, "hello 1 "],
+  [{ type: "hello", version: 2, name: "Ben of the hill" }, "hello 2 Ben of the hill"],
+  [{ type: "put", size: 1048576, name: "report.pdf" }, "put 1048576 report.pdf"],
+  [{ type: "put", size: 0, name: "a b  c" }, "put 0 a b  c"],
+  [{ type: "put", size: MAX, name: "naïve ☕.txt" }, "put 9007199254740991 naïve ☕.txt"],
+  [{ type: "put", size: null, name: "from stdin" }, "put - from stdin"],
+  [{ type: "push", size: 6, name: "photos/a.jpg" }, "push 6 photos/a.jpg"],
+  [{ type: "push", size: 6, name: " leading" }, "push 6  leading"],
+  [{ type: "say", size: 5 }, "say 5"],
+  [{ type: "say", size: null }, "say -"],
+  [{ type: "get", name: "report (2).pdf" }, "get report (2).pdf"],
+  [{ type: "list" }, "list"],
+  [{ type: "status" }, "status"],
+  [{ type: "exit" }, "exit"],
+  [{ type: "chat", text: "Hello" }, "Hello"],
+  [{ type: "chat", text: "" }, ""],
+  [{ type: "chat", text: "list the reasons" }, "list the reasons"],
+  [{ type: "chat", text: "PUT 5 a.txt" }, "PUT 5 a.txt"],
+  [{ type: "chat", text: "putty" }, "putty"],
+];
+
+pure("encodeRequest() writes the lines of PROTOCOL.md, and decodeRequest() reads them", () => {
+  for (const [request, line] of REQUESTS) {
+    assertEquals(text(encodeRequest(request)), line);
+    assertEquals(decodeRequest(line), request, line);
+  }
+});
+
+const REPLIES: readonly [Reply, string][] = [
+  [{ type: "welcome", client: 1, limit: 100 }, "welcome client 1 of 100"],
+  [{ type: "busy", clients: 100, limit: 100 }, "busy 100 of 100"],
+  [{ type: "challenge", nonce: "0f".repeat(32) }, `challenge ${"0f".repeat(32)}`],
+  [{ type: "go", offset: 0 }, "go 0"],
+  [{ type: "go", offset: MAX }, "go 9007199254740991"],
+  [{ type: "ok", detail: "" }, "ok"],
+  [{ type: "ok", detail: "6 363a3020 a b.txt" }, "ok 6 363a3020 a b.txt"],
+  ...Object.keys(ERROR_CODES).map((code): [Reply, string] => [
+    { type: "error", code: code as ErrorCode, text: "what, then why" },
+    `error ${code} what, then why`,
+  ]),
+];
+
+pure("encodeReply() writes the lines of PROTOCOL.md, and decodeReply() reads them", () => {
+  for (const [reply, line] of REPLIES) {
+    assertEquals(text(encodeReply(reply)), line);
+    assertEquals(decodeReply(line), reply);
+  }
+});
+
+const BODY_LINES: readonly [BodyLine, string][] = [
+  [{ type: "data", size: 1 }, "data 1"],
+  [{ type: "data", size: MAX_CHUNK_BYTES }, "data 16777216"],
+  [{ type: "end", crc: 0x5f3a9c01 }, "end 5f3a9c01"],
+  [{ type: "end", crc: 0 }, "end 00000000"],
+  [{ type: "end", crc: 0xffffffff }, "end ffffffff"],
+  [{ type: "abort", text: "it changed" }, "abort it changed"],
+];
+
+pure("encodeBodyLine() writes the lines of PROTOCOL.md, and decodeBodyLine() reads them", () => {
+  for (const [line, expected] of BODY_LINES) {
+    assertEquals(text(encodeBodyLine(line)), expected);
+    assertEquals(decodeBodyLine(expected), line);
+  }
+});
+
+const NO_NUMBERS = [
+  "",
+  "-1",
+  "+1",
+  "1.0",
+  "1e3",
+  "0x10",
+  "1_000",
+  " 1",
+  "١",
+  "NaN",
+  "Infinity",
+  "9007199254740992",
+  "9223372036854775808",
+  "18446744073709551616",
+  "00000000000000001",
+  "9".repeat(1_000_000),
+];
+
+pure("decoders refuse what is not a whole number from 0 to 2^53 - 1", () => {
+  for (const number of NO_NUMBERS) {
+    refused(() => decodeRequest(`hello ${number} ben`), "version");
+    refused(() => decodeRequest(`put ${number} a.txt`), "size");
+    refused(() => decodeRequest(`push ${number} a.txt`), "size");
+    refused(() => decodeRequest(`say ${number}`), "size");
+    refused(() => decodeReply(`go ${number}`), "offset");
+    refused(() => decodeReply(`welcome client ${number} of 100`));
+    refused(() => decodeReply(`welcome client 1 of ${number}`));
+    refused(() => decodeReply(`busy ${number} of 100`));
+    refused(() => decodeReply(`busy 100 of ${number}`));
+    refused(() => decodeBodyLine(`data ${number}`), "chunk size");
+    refused(() => parseStored(`${number} 00000000 a.txt`), "size");
+    refused(() => parseListEntry(`${number} 2024-05-06T07:08:09Z a.txt`), "size");
+  }
+});
+
+pure("decodeRequest() takes the unknown size of put and say, and not of push", () => {
+  refused(() => decodeRequest("push - a.txt"), "size");
+  refused(() => decodeRequest("put -- a.txt"), "size");
+});
+
+pure("decodeRequest() refuses a known verb without its name", () => {
+  for (const line of ["put", "put 5", "put 5 ", "push 5", "get", "get "]) {
+    refused(() => decodeRequest(line));
+  }
+});
+
+pure("decodeReply() refuses what no inlet server says", () => {
+  const strange = [
+    "",
+    "OK",
+    "220 ftp.example.org",
+    "HTTP/1.1 400 Bad Request",
+    "welcome",
+    "welcome client 1 of 100 ",
+    "welcome client 1",
+    "busy",
+    "challenge",
+    `challenge ${"0f".repeat(31)}`,
+    `challenge ${"0F".repeat(32)}`,
+    "go",
+    "go 0 0",
+  ];
+  for (const line of strange) refused(() => decodeReply(line));
+});
+
+pure("decodeReply() takes an error code of a newer server for internal", () => {
+  assertEquals(decodeReply("error tired come back tomorrow"), {
+    type: "error",
+    code: "internal",
+    text: "come back tomorrow",
+  });
+  // Names of what every object has are no codes either.
+  const reply = decodeReply("error constructor");
+  assertEquals(reply, { type: "error", code: "internal", text: "constructor" });
+});
+
+pure("decodeBodyLine() refuses empty and oversized chunks, and what frames no body", () => {
+  const strange = [
+    "data 0",
+    "data 16777217",
+    "data",
+    "end",
+    "end 5f3a9c0",
+    "end 5f3a9c011",
+    "end 5f3a9c0g",
+    "end 0x5f3a9c",
+    "",
+    "list",
+    "END 5f3a9c01",
+  ];
+  for (const line of strange) refused(() => decodeBodyLine(line));
+});
+
+pure("decodeBodyLine() takes a checksum in capitals", () => {
+  assertEquals(decodeBodyLine("end 5F3A9C01"), { type: "end", crc: 0x5f3a9c01 });
+});
+
+pure("encoders refuse a line break in whatever they are given", () => {
+  for (const lineBreak of ["\n", "\r", "\r\n", "a\nexit", "\n\n"]) {
+    refused(() => encodeRequest({ type: "hello", version: 1, name: lineBreak }), "line break");
+    refused(() => encodeRequest({ type: "put", size: 1, name: lineBreak }), "line break");
+    refused(() => encodeRequest({ type: "push", size: 1, name: lineBreak }), "line break");
+    refused(() => encodeRequest({ type: "get", name: lineBreak }), "line break");
+    refused(() => encodeRequest({ type: "chat", text: lineBreak }), "line break");
+    refused(() => encodeReply({ type: "ok", detail: lineBreak }), "line break");
+    refused(() => encodeReply({ type: "challenge", nonce: lineBreak }), "line break");
+    refused(() => encodeLine(lineBreak), "line break");
+  }
+});
+
+pure("encodeReply() and encodeBodyLine() make one bounded line of whatever an error says", () => {
+  const hostile = "no\r\nok 6 363a3020 a.txt\n" + "☕".repeat(5000);
+  for (
+    const line of [
+      encodeReply({ type: "error", code: "denied", text: hostile }),
+      encodeBodyLine({ type: "abort", text: hostile }),
+    ]
+  ) {
+    assert(line.length <= MAX_LINE_BYTES);
+    assertStringIncludes(text(line), " no ok 6 363a3020 a.txt ☕☕☕");
+    assert(!/[\r\n]/.test(text(line)));
+  }
+});
+
+pure("encodeLine() takes a line of MAX_LINE_BYTES with its line break, and no longer one", () => {
+  assertEquals(encodeLine("x".repeat(MAX_LINE_BYTES - 1)).length, MAX_LINE_BYTES);
+  refused(() => encodeLine("x".repeat(MAX_LINE_BYTES)), "4097 bytes, the limit is 4096");
+  // Bytes count, not characters.
+  refused(() => encodeLine("☕".repeat(1366)), "4099 bytes");
+});
+
+/** Text that fits into a line: no line break, no half of a surrogate pair. */
+const words = fc.string({ unit: "grapheme", maxLength: 100 }).filter((it) => !/[\r\n]/.test(it));
+const size = fc.oneof(fc.maxSafeNat(), fc.nat(70_000));
+const name = words.filter((it) => it !== "");
+const RUNS = { numRuns: 2000, seed: 20250101 };
+
+pure("every request comes back as it was after encoding and decoding", () => {
+  const request: fc.Arbitrary<Request> = fc.oneof(
+    fc.record({ type: fc.constant("hello" as const), version: fc.nat(), name: words }),
+    fc.record({ type: fc.constant("put" as const), size: fc.option(size), name }),
+    fc.record({ type: fc.constant("push" as const), size, name }),
+    fc.record({ type: fc.constant("say" as const), size: fc.option(size) }),
+    fc.record({ type: fc.constant("get" as const), name }),
+  );
+  fc.assert(
+    fc.property(request, (given) => {
+      assertEquals(decodeRequest(text(encodeRequest(given))), given);
+    }),
+    RUNS,
+  );
+});
+
+pure("whatever a line says, the decoders answer or throw ProtocolError", () => {
+  const verb = fc.constantFrom(
+    ..."hello put push say get list status exit welcome busy challenge go ok error data end abort"
+      .split(" "),
+  );
+  const word = fc.oneof(words, fc.constantFrom("-", "of", "client"), size.map(String));
+  const line = fc.tuple(verb, fc.array(word, { maxLength: 4 }))
+    .map(([first, rest]) => [first, ...rest].join(" "));
+  const decoders = [decodeRequest, decodeReply, decodeBodyLine, parseStored, parseListEntry];
+  fc.assert(
+    fc.property(fc.oneof(line, words), (given) => {
+      for (const decode of decoders) {
+        try {
+          decode(given);
+        } catch (error) {
+          assert(error instanceof ProtocolError, `${decode.name}("${given}"): ${error}`);
+        }
+      }
+    }),
+    RUNS,
+  );
+});
+
+pure("formatStored() writes size, checksum and name, and parseStored() reads them", () => {
+  const stored = { size: 6, crc: 0x363a3020, name: "report (2).pdf" };
+  assertEquals(formatStored(stored), "6 363a3020 report (2).pdf");
+  assertEquals(parseStored("6 363a3020 report (2).pdf"), stored);
+  assertEquals(formatStored({ size: 5, crc: 1, name: "" }), "5 00000001");
+  assertEquals(parseStored("5 00000001"), { size: 5, crc: 1, name: "" });
+  refused(() => parseStored("6"), "CRC-32");
+  refused(() => parseStored("6 report.pdf"), "CRC-32");
+});
+
+pure("formatListEntry() writes size, time and name, and parseListEntry() reads them", () => {
+  const modified = new Date("2024-05-06T07:08:09.987Z");
+  const line = formatListEntry({ size: 6, modified, name: "a b.txt" });
+  assertEquals(line, "6 2024-05-06T07:08:09Z a b.txt");
+  assertEquals(parseListEntry(line), {
+    size: 6,
+    modified: new Date("2024-05-06T07:08:09Z"),
+    name: "a b.txt",
+  });
+  refused(() => parseListEntry("6 yesterday a.txt"), "yesterday");
+  refused(() => parseListEntry("6 2024-05-06T07:08:09Z"), "name");
+});
+
+pure("formatCrc() gives eight lower-case digits for signed and unsigned numbers", () => {
+  assertEquals([0, 1, 0xabcdef01, -1, 0xffffffff].map(formatCrc), [
+    "00000000",
+    "00000001",
+    "abcdef01",
+    "ffffffff",
+    "ffffffff",
+  ]);
+});
+
+pure("encodeUploadHeader() writes the size as 8 bytes, big-endian, then the name", () => {
+  assertEquals(
+    encodeUploadHeader(0x0102030405, "aé"),
+    new Uint8Array([0, 0, 0, 1, 2, 3, 4, 5, 0x61, 0xc3, 0xa9]),
+  );
+});
+
+pure("an upload header carries every size from 0 to 2^53 - 1", () => {
+  for (const given of [0, 1, 255, 256, 2 ** 31, 2 ** 32, 2 ** 32 + 1, MAX]) {
+    assertEquals(decodeUploadSize(encodeUploadHeader(given, "a.txt")), given);
+  }
+  for (const given of [2 ** 53, -1, 0.5, NaN, Infinity]) {
+    assertThrows(() => encodeUploadHeader(given, "a.txt"), RangeError, "0 to 2^53 - 1");
+  }
+});
+
+pure("decodeUploadSize() refuses 2^53 and more, and reads a view within a buffer", () => {
+  const bytes = new Uint8Array([9, 9, 0, 0x20, 0, 0, 0, 0, 0, 0, 9]);
+  refused(() => decodeUploadSize(bytes.subarray(2, 10)), "9007199254740992");
+  refused(() => decodeUploadSize(new Uint8Array(8).fill(0xff)), "18446744073709551615");
+  bytes.set([0, 0x1f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 2);
+  assertEquals(decodeUploadSize(bytes.subarray(2, 10)), MAX);
+});
+
+pure("decodeUtf8() takes UTF-8, and refuses what two programs could read differently", () => {
+  assertEquals(decodeUtf8(new TextEncoder().encode("naïve ☕ 👩‍🚀")), "naïve ☕ 👩‍🚀");
+  assertEquals(decodeUtf8(new Uint8Array([0xef, 0xbb, 0xbf, 0x61])), "\ufeffa");
+  const wrong = [
+    [0xff],
+    [0x80],
+    [0xc3],
+    [0xc3, 0x28],
+    [0xc0, 0xaf], // "/" in two bytes
+    [0xe0, 0x80, 0xaf], // and in three
+    [0xed, 0xa0, 0x80], // half of a surrogate pair
+    [0xf4, 0x90, 0x80, 0x80], // beyond the last character
+  ];
+  for (const bytes of wrong) refused(() => decodeUtf8(new Uint8Array(bytes)), "UTF-8");
+});
