@@ -246,9 +246,10 @@ export function decodeBodyLine(text: string): BodyLine {
   throw new ProtocolError(`expected "data", "end" or "abort"`);
 }
 
-/** The detail of the `ok` that follows a put: `SIZE CRC NAME`. */
-export function formatStored(stored: Stored): string {
-  return `${stored.size} ${formatCrc(stored.crc)} ${stored.name}`.trimEnd();
+/** The detail of the `ok` that follows a put: `SIZE CRC NAME`; after a `say` there is no name. */
+export function formatStored({ size, crc, name }: Stored): string {
+  const facts = `${size} ${formatCrc(crc)}`;
+  return name === "" ? facts : `${facts} ${name}`;
 }
 
 /**

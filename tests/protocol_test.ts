@@ -295,6 +295,13 @@ pure("formatStored() writes size, checksum and name, and parseStored() reads the
   refused(() => parseStored("6 report.pdf"), "CRC-32");
 });
 
+pure("formatStored() keeps a wide or unbreakable space at the end of a name", () => {
+  for (const ending of ["\u3000", "\u00a0"]) {
+    const stored = { size: 6, crc: 0x363a3020, name: `minutes${ending}` };
+    assertEquals(parseStored(formatStored(stored)), stored);
+  }
+});
+
 pure("formatListEntry() writes size, time and name, and parseListEntry() reads them", () => {
   const modified = new Date("2024-05-06T07:08:09.987Z");
   const line = formatListEntry({ size: 6, modified, name: "a b.txt" });
