@@ -1,0 +1,257 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { join } from "@std/path/join";
+import fc from "fast-check";
+import { InletError } from "../lib/errors.ts";
+import { MAX_COMPONENT_BYTES, MAX_NAME_BYTES, numberedName, safeName } from "../lib/names.ts";
+import { pure } from "./helpers.ts";
+
+const RUNS = { numRuns: 5000, seed: 20250101 };
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/** What every name on disk has to be, whatever it was made from. */
+function checkName(name: string): void {
+  assert(byteLength(name) <= MAX_NAME_BYTES, "too long");
+  assertEquals(name.normalize("NFC"), name);
+  assert(name.isWellFormed(), "half of a surrogate pair");
+  assert(!/\p{Cc}/u.test(name), "control character");
+  assert(!name.includes("\\"), "backslash");
+  for (const component of name.split("/")) {
+    assert(!["", ".", ".."].includes(component), `component "${component}"`);
+    assert(byteLength(component) <= MAX_COMPONENT_BYTES, "component too long");
+    assert(!component.toLowerCase().endsWith(".temp"), "ends like a file in flight");
+    assert(!/[. ]$/.test(component), "ends with a dot or a space");
+    assert(!/^(con|prn|aux|nul|com\d|lpt\d) *(\.|$)/i.test(component), "Windows device");
+  }
+  assert(join("/srv/received", name).startsWith("/srv/received/"), "leads out");
+}
+
+/** The name on disk, or `undefined` when it is refused as it should be. */
+function attempt(name: string): string | undefined {
+  try {
+    return safeName(name);
+  } catch (error) {
+    assert(error instanceof InletError, `not refused but broken: ${error}`);
+    assertEquals(error.code, "bad-name");
+    assertStringIncludes(error.message, "Cannot take");
+    return undefined;
+  }
+}
+
+/** Pieces that have meant harm to somebody, and the plain text that they hide in. */
+const hostile = fc.constantFrom(
+  ..."/ // \\ . .. ... ~ : * con COM1 nul aux.h lpt9 .temp .TEMP .Temp .tar.gz .pdf C:".split(" "),
+  " ",
+  "\0",
+  "\n",
+  "\r",
+  "\x1b[2J",
+  "\x7f",
+  "\x85",
+  "\u2028",
+  "\u202e",
+  "\u2066",
+  "\ud800",
+  "\udc00",
+  "e\u0301",
+  "\u212b",
+  "\ufb01",
+  "\u{1d160}",
+  "👩‍🚀",
+  "%2e%2e%2f",
+  "x".repeat(245),
+  "x".repeat(251),
+  "é".repeat(124),
+  "☕".repeat(84),
+  " ".repeat(250),
+  ".".repeat(250),
+);
+const anyName = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 400 }),
+  fc.string({ unit: "grapheme", maxLength: 400 }),
+  fc.string({ unit: "grapheme-ascii", maxLength: 40 }),
+  fc.array(fc.oneof(hostile, fc.string({ maxLength: 5 })), { maxLength: 8 })
+    .map((pieces) => pieces.join("")),
+  fc.array(fc.oneof(hostile, fc.string({ maxLength: 5 })), { maxLength: 8 })
+    .map((pieces) => pieces.join("/")),
+);
+
+pure("safeName() refuses a name, or makes one that is safe on every system", () => {
+  let taken = 0;
+  fc.assert(
+    fc.property(anyName, (name) => {
+      const safe = attempt(name);
+      if (safe === undefined) return;
+      taken++;
+      checkName(safe);
+      assertEquals(safeName(safe), safe);
+    }),
+    RUNS,
+  );
+  // A function that refuses everything would be safe too.
+  assert(taken > RUNS.numRuns / 4, `only ${taken} names were taken`);
+});
+
+pure("numberedName() keeps a name safe, and its extension", () => {
+  const number = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.maxSafeNat());
+  fc.assert(
+    fc.property(anyName, number, (name, count) => {
+      const safe = attempt(name);
+      if (safe === undefined || byteLength(safe) > MAX_NAME_BYTES - 32) return;
+      const numbered = numberedName(safe, count);
+      checkName(numbered);
+      assertEquals(safeName(numbered), numbered);
+      const extension = /[^/.][^/]*(\.[^./]{1,7})$/.exec(safe)?.[1] ?? "";
+      assert(numbered.endsWith(extension), `${numbered} has lost ${extension}`);
+    }),
+    RUNS,
+  );
+});
+
+pure("numberedName() puts the number in front of the extension", () => {
+  const table: [string, number, string][] = [
+    ["report.pdf", 1, "report.pdf"],
+    ["report.pdf", 2, "report (2).pdf"],
+    ["report.pdf", 13, "report (13).pdf"],
+    ["report (2).pdf", 2, "report (2) (2).pdf"],
+    ["report", 2, "report (2)"],
+    ["archive.tar.gz", 2, "archive.tar (2).gz"],
+    [".profile", 2, ".profile (2)"],
+    ["v1.2/notes", 2, "v1.2/notes (2)"],
+    ["photos/a.jpg", 3, "photos/a (3).jpg"],
+    ["x".repeat(246) + ".pdf", 2, "x".repeat(242) + " (2).pdf"],
+    ["☕".repeat(82) + ".pdf", 2, "☕".repeat(80) + " (2).pdf"],
+    ["a." + "long".repeat(20), 2, "a." + "long".repeat(20) + " (2)"],
+  ];
+  for (const [name, number, expected] of table) assertEquals(numberedName(name, number), expected);
+});
+
+pure("numberedName() gives another name for every number", () => {
+  for (const name of ["a.txt", "x".repeat(250), "☕".repeat(82) + ".pdf"]) {
+    const made = Array.from({ length: 200 }, (_, index) => numberedName(name, index + 1));
+    assertEquals(new Set(made).size, 200);
+  }
+});
+
+const REFUSED: readonly [string, string][] = [
+  ["", "empty"],
+  ["/", "empty"],
+  ["a//b", "empty"],
+  ["a/", "empty"],
+  ["/etc/passwd", "empty"],
+  ["//host/share/a.txt", "empty"],
+  [".", "leads out"],
+  ["..", "leads out"],
+  ["../a.txt", "leads out"],
+  ["a/../../b", "leads out"],
+  ["a/./b", "leads out"],
+  ["a/..", "leads out"],
+  ["..\\a.txt", "backslash"],
+  ["C:\\Windows\\a.txt", "backslash"],
+  ["\\\\host\\share", "backslash"],
+  ["a\0.txt", "control"],
+  ["a.txt\0.png", "control"],
+  ["a\nexit", "control"],
+  ["a\r", "control"],
+  ["\x1b]0;title\x07", "control"],
+  ["\x7f", "control"],
+  ["a\u009b2J", "control"],
+  ["a\u2028b", "control"],
+  ["report\u202efdp.exe", "reorder"],
+  ["a\u2067b", "reorder"],
+  ["a\u200fb", "reorder"],
+  ["\ud800.txt", "Unicode"],
+  ["a\udc00", "Unicode"],
+  ["a.", "dot or a space"],
+  ["a ", "dot or a space"],
+  ["a. .", "dot or a space"],
+  ["...", "dot or a space"],
+  ["photos /a.jpg", "dot or a space"],
+  ["a.temp", "in flight"],
+  ["a.TEMP", "in flight"],
+  ["a.tEmP", "in flight"],
+  [".temp", "in flight"],
+  ["a.temp/b.txt", "in flight"],
+  ["x".repeat(245) + ".temp", "in flight"],
+  ["x".repeat(300) + ".temp", "in flight"],
+  ["x".repeat(245) + ".temp" + "y".repeat(300), "in flight"],
+  ["x".repeat(245) + ".temp." + "y".repeat(40), "in flight"],
+  ["con", "Windows"],
+  ["CON", "Windows"],
+  ["nul.txt", "Windows"],
+  ["NUL .txt", "Windows"],
+  ["aux.tar.gz", "Windows"],
+  ["prn", "Windows"],
+  ["com1", "Windows"],
+  ["COM¹.log", "Windows"],
+  ["lpt9.dat", "Windows"],
+  ["conin$", "Windows"],
+  ["photos/CONOUT$", "Windows"],
+  ["con/a.txt", "Windows"],
+  ["con" + " ".repeat(300) + ".txt", "Windows"],
+  ["a/".repeat(512) + "ab", "1024 bytes"],
+];
+
+for (const [name, reason] of REFUSED) {
+  const shown = JSON.stringify(name.length > 40 ? name.slice(0, 40) + "…" : name);
+  pure(`safeName() refuses ${shown}: ${reason}`, () => {
+    const error = assertThrows(() => safeName(name), InletError, reason);
+    assertEquals(error.code, "bad-name");
+  });
+}
+
+const TAKEN: readonly [string, string][] = [
+  ["a.txt", "a.txt"],
+  ["naïve café ☕.txt", "naïve café ☕.txt"],
+  ["photos/2024/a.jpg", "photos/2024/a.jpg"],
+  [".profile", ".profile"],
+  ["..a", "..a"],
+  ["a..b", "a..b"],
+  [" a", " a"],
+  ["~", "~"],
+  ["-rf", "-rf"],
+  ["console.log", "console.log"],
+  ["com10.txt", "com10.txt"],
+  ["con (2).txt", "con (2).txt"],
+  ["temp", "temp"],
+  ["a.temp.txt", "a.temp.txt"],
+  ["a.temporary", "a.temporary"],
+  ["%2e%2e%2fpasswd", "%2e%2e%2fpasswd"],
+  ["👩‍🚀.png", "👩‍🚀.png"],
+  // Unicode NFC: one letter, whichever way it was typed.
+  ["cafe\u0301.txt", "caf\u00e9.txt"],
+  ["\u212bngstr\u00f6m", "\u00c5ngstr\u00f6m"],
+  ["\u1112\u1161\u11ab", "\ud55c"],
+  // A component that is too long loses the end of its stem.
+  ["x".repeat(250), "x".repeat(250)],
+  ["x".repeat(251), "x".repeat(250)],
+  ["x".repeat(300) + ".pdf", "x".repeat(246) + ".pdf"],
+  ["x".repeat(245) + ".temp.pdf", "x".repeat(245) + ".pdf"],
+  [
+    "photos/" + "x".repeat(300) + ".jpg/" + "y".repeat(300),
+    `photos/${"x".repeat(246)}.jpg/${"y".repeat(250)}`,
+  ],
+  // It is cut between characters, and not within one.
+  ["☕".repeat(100) + ".pdf", "☕".repeat(82) + ".pdf"],
+  ["é".repeat(126), "é".repeat(125)],
+  ["a" + "👍".repeat(70), "a" + "👍".repeat(62)],
+  // What is left does not end with a dot or a space.
+  ["x".repeat(240) + " ".repeat(60) + ".pdf", "x".repeat(240) + ".pdf"],
+  [" ".repeat(300) + ".pdf", "_.pdf"],
+  [".".repeat(300) + "pdf", "_.pdf"],
+];
+
+for (const [name, expected] of TAKEN) {
+  const shown = JSON.stringify(name.length > 40 ? name.slice(0, 40) + "…" : name);
+  pure(`safeName() takes ${shown} (${byteLength(name)} bytes)`, () => {
+    assertEquals(safeName(name), expected);
+  });
+}
+
+pure("safeName() shows a hostile name without what a terminal would obey", () => {
+  const error = assertThrows(() => safeName("\x1b[2J\u202e" + "x".repeat(5000)), InletError);
+  assertStringIncludes(error.message, "\\u{1b}[2J\\u{202e}xxx");
+  assert(error.message.length < 300);
+});
