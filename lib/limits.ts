@@ -25,7 +25,8 @@ const UNITS: Record<string, number> = {
  */
 export function parseSize(text: string, what: string): number {
   const match = /^(\d{1,16}(?:\.\d{1,6})?) ?([A-Za-z]*)$/.exec(text);
-  const bytes = Math.floor(Number(match?.[1]) * (UNITS[match?.[2] ?? "?"] ?? NaN));
+  // Rounded, because 1.001 * 1000 is a little less than 1001.
+  const bytes = Math.round(Number(match?.[1]) * (UNITS[match?.[2] ?? "?"] ?? NaN));
   if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
   throw usage(what, text, "a size of at least 1 byte, like 500, 64KiB, 10MB or 1.5GiB");
 }
