@@ -73,8 +73,8 @@ export class Progress implements Disposable {
 export function progressFigures(done: number, total: number | null, elapsedMs: number): string {
   const moved = `${formatBytes(done)}  ${formatSpeed(done, elapsedMs)}`;
   if (total === null) return moved;
-  const percent = total === 0 ? 100 : Math.floor(done / total * 100);
-  const leftMs = done === 0 ? Infinity : (total - done) * elapsedMs / done;
+  const percent = done >= total ? 100 : Math.floor(done / total * 100);
+  const leftMs = done >= total ? 0 : done === 0 ? Infinity : (total - done) * elapsedMs / done;
   return `${String(percent).padStart(3)} %  ${moved}  ${formatDuration(leftMs)} left`;
 }
 

@@ -1,0 +1,23 @@
+import { assertEquals } from "@std/assert";
+import { progressFigures } from "../lib/progress.ts";
+import { pure } from "./helpers.ts";
+
+pure("progressFigures() gives percent, amount, speed and time left", () => {
+  const table: [number, number | null, number, string][] = [
+    [0, 1000, 0, "  0 %  0 B  0 B/s  -:-- left"],
+    [500, 1000, 1000, " 50 %  500 B  500 B/s  0:01 left"],
+    [999, 1000, 1000, " 99 %  999 B  999 B/s  0:01 left"],
+    [1000, 1000, 1000, "100 %  1000 B  1 kB/s  0:00 left"],
+    [1_000_000, 61_000_000, 1000, "  1 %  977 KiB  1 MB/s  1:00 left"],
+    [1_000_000, 3_723_000_000, 1000, "  0 %  977 KiB  1 MB/s  1:02:02 left"],
+    [1000, null, 1000, "1000 B  1 kB/s"],
+  ];
+  for (const [done, total, elapsedMs, expected] of table) {
+    assertEquals(progressFigures(done, total, elapsedMs), expected);
+  }
+});
+
+pure("progressFigures() has no time left of an empty file, or of one that grew", () => {
+  assertEquals(progressFigures(0, 0, 10), "100 %  0 B  0 B/s  0:00 left");
+  assertEquals(progressFigures(2000, 1000, 1000), "100 %  1.95 KiB  2 kB/s  0:00 left");
+});
