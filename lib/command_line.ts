@@ -26,14 +26,14 @@ export interface CommandLine<Value extends string, Flag extends string> {
  * Takes a command line apart.
  *
  * @throws {InletError} `usage` for an unknown option, with the nearest known one, for a missing
- * value, and for an option that is given twice
+ * value, for a value where none is taken, and for an option that is given twice
  */
 export function parseCommandLine<Value extends string, Flag extends string>(
   args: readonly string[],
   names: OptionNames<Value, Flag>,
 ): CommandLine<Value, Flag> {
   const known = [...names.values, ...names.flags];
-  const parsed = parseArgs(joined(args, names.values), {
+  const parsed = parseArgs(joined(args, names), {
     string: ["_", ...names.values],
     boolean: [...names.flags],
     collect: [...names.values],
@@ -50,22 +50,37 @@ export function parseCommandLine<Value extends string, Flag extends string>(
   for (const name of names.values) {
     const given = parsed[name] as string[];
     if (given.length > 1) throw new InletError("usage", `Cannot use --${name} twice`);
-    if (given[0] === "") throw new InletError("usage", `Cannot use --${name} without a value`);
     if (given[0] !== undefined) values[name] = given[0];
   }
   return { positional: parsed._.map(String), values, flags: parsed as Record<Flag, boolean> };
 }
 
-/** `--as -x` as `--as=-x`: the word after an option is its value, whatever it begins with. */
-function joined(args: readonly string[], values: readonly string[]): string[] {
+/**
+ * `--as -x` as `--as=-x`: the word after an option with a value is that value, whatever it begins
+ * with. `--list` as `--list=true`: the word after an option without one is never its value, as the
+ * parser would have it of a file called `true`.
+ */
+function joined(
+  args: readonly string[],
+  { values, flags }: OptionNames<string, string>,
+): string[] {
   const words: string[] = [];
   for (let index = 0; index < args.length; index++) {
     const word = args[index]!;
     if (word === "--") return [...words, ...args.slice(index)];
-    const takesNext = word.startsWith("--") && values.includes(word.slice(2));
-    const next = takesNext ? args[index + 1] : undefined;
-    if (next !== undefined) index++;
-    words.push(next === undefined ? word : `${word}=${next}`);
+    const [, name = "", value] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
+    if (flags.includes(name)) {
+      if (value !== undefined) {
+        throw new InletError("usage", `Cannot use ${quoted(word)}: --${name} takes no value`);
+      }
+      words.push(`${word}=true`);
+    } else if (values.includes(name)) {
+      const given = value ?? args[++index];
+      if (!given) throw new InletError("usage", `Cannot use --${name} without a value`);
+      words.push(`--${name}=${given}`);
+    } else {
+      words.push(word);
+    }
   }
   return words;
 }

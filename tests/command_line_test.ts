@@ -1,0 +1,98 @@
+import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { parseCommandLine } from "../lib/command_line.ts";
+import { InletError } from "../lib/errors.ts";
+import { integration, pure, ROOT, run } from "./helpers.ts";
+
+const NAMES = { values: ["as", "output"], flags: ["list", "quiet"] } as const;
+
+function parse(...args: string[]): ReturnType<typeof parseCommandLine> {
+  return parseCommandLine(args, NAMES);
+}
+
+function refused(words: string, ...args: string[]): void {
+  const error = assertThrows(() => parse(...args), InletError);
+  assertEquals(error.code, "usage");
+  assertStringIncludes(error.message, words);
+}
+
+pure("parseCommandLine() takes options before, between and behind what has its place", () => {
+  const { positional, values, flags } = parse("--list", "a", "--as", "b", "c", "--output=d", "-");
+  assertEquals(positional, ["a", "c", "-"]);
+  assertEquals({ ...values }, { as: "b", output: "d" });
+  assertEquals([flags.list, flags.quiet], [true, false]);
+});
+
+pure("parseCommandLine() keeps words as they were typed", () => {
+  const words = ["007", "1e3", "0x10", "true", "", "a=b", "naïve ☕"];
+  assertEquals(parse(...words).positional, words);
+  for (const word of ["007", "true", "a=b", "--list", "-x", "--", "=", "-"]) {
+    assertEquals(parse("--as", word).values["as"], word);
+    assertEquals(parse(`--as=${word}`).values["as"], word);
+  }
+});
+
+pure("parseCommandLine() takes everything behind -- as it stands", () => {
+  const { positional, values } = parse("a", "--", "--list", "-x", "--as", "b");
+  assertEquals(positional, ["a", "--list", "-x", "--as", "b"]);
+  assertEquals(values["as"], undefined);
+});
+
+pure("parseCommandLine() names the nearest option to one that there is not", () => {
+  refused('Cannot use "--lits": there is no such option, the nearest is --list', "--lits");
+  refused("the nearest is --output", "a", "--ouput", "b");
+  refused("the nearest is --quiet", "--Quiet");
+  refused("no such option", "-x");
+  refused("no such option", "--no-list");
+  refused("no such option", "--as.x=1");
+  refused("no such option", "--__proto__=1");
+  refused("no such option", "--constructor");
+});
+
+pure("parseCommandLine() refuses an option twice, or without its value", () => {
+  refused("Cannot use --as twice", "--as", "a", "--as=b");
+  refused("Cannot use --as without a value", "--as");
+  refused("Cannot use --as without a value", "--as=");
+  refused("Cannot use --as without a value", "--as", "");
+});
+
+pure("parseCommandLine() refuses a value for an option that has none", () => {
+  refused('Cannot use "--list=no": --list takes no value', "--list=no");
+  refused("--quiet=", "--quiet=");
+});
+
+pure("parseCommandLine() takes no word for the value of an option that has none", () => {
+  const { positional, flags } = parse("--list", "true", "--quiet", "false");
+  assertEquals(positional, ["true", "false"]);
+  assertEquals([flags.list, flags.quiet], [true, true]);
+});
+
+/** Runs a program whose main function is this one. */
+async function runMainWith(main: string): Promise<{ code: number; stderr: string }> {
+  const lib = new URL("lib/", ROOT).href;
+  const script = `
+    import { runMain } from "${lib}command_line.ts";
+    import { InletError } from "${lib}errors.ts";
+    await runMain(${main});`;
+  return await run(Deno.execPath(), ["eval", script]);
+}
+
+integration("runMain() exits with the number that the program gives", async () => {
+  const { code, stderr } = await runMainWith("() => Promise.resolve(7)");
+  assertEquals([code, stderr], [7, ""]);
+});
+
+integration("runMain() says an error in one line without what a terminal would obey", async () => {
+  const { code, stderr } = await runMainWith(
+    `() => { throw new InletError("lost", "Cannot connect\\nto \\x1b[2J") }`,
+  );
+  assertEquals([code, stderr], [4, "inlet: Cannot connect\\u{a}to \\u{1b}[2J\n"]);
+});
+
+integration("runMain() shows where a defect is", async () => {
+  const { code, stderr } = await runMainWith(`() => { throw new TypeError("a defect") }`);
+  assertEquals(code, 3);
+  assertMatch(
+    stderr,
+    /^inlet: Cannot go on: something went wrong inside\nTypeError: a defect\n +at/,
+  );
+});
