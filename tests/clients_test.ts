@@ -1,0 +1,51 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { Clients } from "../lib/clients.ts";
+import { pure } from "./helpers.ts";
+
+pure("Clients numbers those it lets in, and turns away one more than its limit", () => {
+  const clients = new Clients(2);
+  const first = clients.admit("127.0.0.1:40001")!;
+  const second = clients.admit("127.0.0.1:40002")!;
+  assertEquals([first.number, second.number, clients.connected], [1, 2, 2]);
+  assertEquals(clients.admit("127.0.0.1:40003"), undefined);
+  clients.leave(first);
+  assertEquals(clients.connected, 1);
+  assertEquals(clients.admit("127.0.0.1:40004")!.number, 3);
+  assertEquals(clients.status().length, 3);
+});
+
+pure("Clients.status() tells who is connected, and who left when", () => {
+  const clients = new Clients(10);
+  clients.admit("127.0.0.1:40001")!.name = "ben";
+  clients.leave(clients.admit("[::1]:40002")!);
+  const [first, second] = clients.status();
+  assertMatch(
+    first!,
+    /^client 1 \| ben \| 127\.0\.0\.1:40001 \| Start: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \| End: Still Connected$/,
+  );
+  assertMatch(second!, /^client 2 \| \[::1\]:40002 \| Start: .{19} \| End: \d{4}-\d\d-\d\d .{8}$/);
+});
+
+pure("Clients.status() shows a client's name without what a terminal would obey", () => {
+  const clients = new Clients(1);
+  clients.admit("127.0.0.1:40001")!.name = "\x1b[2Jben";
+  assertMatch(clients.status()[0]!, /\| \\u\{1b\}\[2Jben \|/);
+});
+
+pure("Clients remembers a thousand, and forgets nobody who is still connected", () => {
+  const clients = new Clients(2000);
+  const stays = clients.admit("127.0.0.1:40001")!;
+  for (let count = 0; count < 1500; count++) clients.leave(clients.admit("127.0.0.1:40002")!);
+  const lines = clients.status();
+  assertEquals(lines.length, 1000);
+  assertMatch(lines[0]!, new RegExp(`^client ${stays.number} .*Still Connected$`));
+  assertMatch(lines[1]!, /^client 503 /);
+  assertMatch(lines[999]!, /^client 1501 /);
+});
+
+pure("Clients keeps its list bounded when all of them stay", () => {
+  const clients = new Clients(2000);
+  for (let count = 0; count < 1200; count++) clients.admit("127.0.0.1:40001");
+  assertEquals(clients.status().length, 1000);
+  assertEquals(clients.connected, 1200);
+});
