@@ -14,6 +14,7 @@
 import { decodeUtf8, MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
 import { buffers } from "./buffers.ts";
 import { explain, InletError } from "./errors.ts";
+import { lendingStream } from "./streams.ts";
 
 /** Size of a connection's own buffer: a longest line, and many small files at once. */
 const SMALL_BUFFER_BYTES = 16 * 1024;
@@ -140,36 +141,21 @@ export class Connection implements Disposable {
   body(size?: number): ReadableStream<Uint8Array> {
     let left = size ?? Infinity;
     let large: Uint8Array<ArrayBuffer> | undefined;
-    const release = (): void => {
-      if (large) buffers.giveBack(large);
-      large = undefined;
+    const next = async (): Promise<Uint8Array | null> => {
+      if (left === 0) return null;
+      if (left > SMALL_BUFFER_BYTES) large ??= buffers.borrow();
+      const chunk = await this.#chunk(left, large);
+      if (chunk) {
+        left -= chunk.length;
+      } else if (size !== undefined) {
+        throw new InletError(
+          "lost",
+          `The connection ended ${left} bytes before the end of the body`,
+        );
+      }
+      return chunk;
     };
-    return new ReadableStream<Uint8Array>({
-      pull: async (controller): Promise<void> => {
-        try {
-          if (left === 0) {
-            release();
-            return controller.close();
-          }
-          if (left > SMALL_BUFFER_BYTES) large ??= buffers.borrow();
-          const chunk = await this.#chunk(left, large);
-          if (chunk) {
-            left -= chunk.length;
-            return controller.enqueue(chunk);
-          }
-          release();
-          if (size === undefined) return controller.close();
-          throw new InletError(
-            "lost",
-            `The connection ended ${left} bytes before the end of the body`,
-          );
-        } catch (error) {
-          release();
-          throw error;
-        }
-      },
-      cancel: release,
-    }, { highWaterMark: 0 });
+    return lendingStream(next, () => large && buffers.giveBack(large));
   }
 
   /** Writes all bytes, however many writes that takes. */

@@ -87,39 +87,45 @@ export function readerBody(
   });
 }
 
-/**
- * A stream over one buffer that is filled again only after the chunk before was consumed: with
- * nothing queued ahead, `pipeTo` asks for a chunk when the sink has done with the last one.
- */
 function source(
   bufferBytes: number,
   fill: (buffer: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>,
 ): ReadableStream<Uint8Array> {
   const lent = bufferBytes === LARGE_BUFFER_BYTES ? buffers.borrow() : undefined;
   const buffer = lent ?? new Uint8Array(Math.min(bufferBytes, 64 * 1024));
+  return lendingStream(() => fill(buffer), () => lent && buffers.giveBack(lent));
+}
+
+/**
+ * A stream over one buffer that is filled again only after the chunk before was consumed: with
+ * nothing queued ahead, `pipeTo` asks for a chunk when the sink has done with the last one.
+ *
+ * @param next Fills the buffer, and gives the chunk; `null` at the end.
+ * @param release Called once, when the stream is done with the buffer.
+ */
+export function lendingStream(
+  next: () => Uint8Array | null | Promise<Uint8Array | null>,
+  release: () => void,
+): ReadableStream<Uint8Array> {
   let filling = false;
   let cancelled = false;
-  const release = (): void => {
-    if (lent) buffers.giveBack(lent);
-  };
   return new ReadableStream<Uint8Array>({
     async pull(controller): Promise<void> {
-      filling = true;
+      let chunk: Uint8Array | null = null;
       try {
-        const chunk = await fill(buffer);
-        if (chunk && !cancelled) return controller.enqueue(chunk);
-        release();
-        if (!cancelled) controller.close();
-      } catch (error) {
-        release();
-        throw error;
+        filling = true;
+        chunk = await next();
       } finally {
         filling = false;
+        if (!chunk || cancelled) release();
       }
+      if (cancelled) return;
+      if (chunk) controller.enqueue(chunk);
+      else controller.close();
     },
-    // A read that is still under way fills the buffer: nobody else may have it until then.
     cancel(): void {
       cancelled = true;
+      // A read that is under way still writes into the buffer: until then it is nobody else's.
       if (!filling) release();
     },
   }, { highWaterMark: 0 });

@@ -8,9 +8,11 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { concat } from "@std/bytes/concat";
 import { dirname } from "@std/path/dirname";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { TextLineStream, toText } from "@std/streams";
+import { buffers } from "../lib/buffers.ts";
 
 /** The root of the project. */
 export const ROOT: URL = new URL("../", import.meta.url);
@@ -139,6 +141,32 @@ export function bytes(size: number): Uint8Array<ArrayBuffer> {
     content[index] = state >>> 24;
   }
   return content;
+}
+
+/** All of a stream. The chunks of some share one buffer: each is copied before the next comes. */
+export async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk.slice());
+  return concat(chunks);
+}
+
+/** Borrows every large buffer that this process has left, until it goes out of scope. */
+export function borrowAll(): { count: number } & Disposable {
+  const lent = new Set<Uint8Array<ArrayBuffer>>();
+  for (let buffer; (buffer = buffers.borrow());) {
+    if (lent.has(buffer)) throw new Error("a buffer was lent twice");
+    lent.add(buffer);
+  }
+  return {
+    count: lent.size,
+    [Symbol.dispose]: () => lent.forEach((buffer) => buffers.giveBack(buffer)),
+  };
+}
+
+/** How many large buffers this process has left to lend. */
+export function countLendable(): number {
+  using lent = borrowAll();
+  return lent.count;
 }
 
 /** The names in a directory, sorted. */

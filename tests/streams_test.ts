@@ -1,0 +1,162 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { concat } from "@std/bytes/concat";
+import { LARGE_BUFFER_BYTES } from "../lib/buffers.ts";
+import { fileBody, readerBody, Tally, writeFully } from "../lib/streams.ts";
+import {
+  borrowAll,
+  bytes,
+  collect,
+  countLendable,
+  fixture,
+  integration,
+  pure,
+  tempDir,
+} from "./helpers.ts";
+
+pure("Tally carries the CRC-32 of ISO 3309, however the bytes are cut", () => {
+  const content = new TextEncoder().encode("123456789");
+  for (let cut = 0; cut <= content.length; cut++) {
+    const tally = new Tally();
+    tally.add(content.subarray(0, cut));
+    tally.add(content.subarray(cut));
+    assertEquals([tally.bytes, tally.crc], [9, 0xcbf43926]);
+  }
+  assertEquals(new Tally().crc, 0);
+});
+
+pure("writeFully() writes all of a chunk to what takes a few bytes at a time", () => {
+  const written: number[] = [];
+  const slow = {
+    writeSync(chunk: Uint8Array): number {
+      written.push(...chunk.subarray(0, 3));
+      return Math.min(chunk.length, 3);
+    },
+  };
+  writeFully(slow, bytes(1000));
+  assertEquals(new Uint8Array(written), bytes(1000));
+});
+
+const FIXTURES = [
+  ["empty.bin", 0, 0],
+  ["one_byte.bin", 1, undefined],
+  ["hello.txt", 6, 0x363a3020],
+  ["every_byte.bin", undefined, undefined],
+  ["1MiB_minus_1.txt", 2 ** 20 - 1, undefined],
+  ["1MiB.txt", 2 ** 20, undefined],
+  ["1MiB_plus_1.txt", 2 ** 20 + 1, undefined],
+] as const;
+
+for (const [name, size, crc] of FIXTURES) {
+  integration(`fileBody() streams ${name} whole, counted and summed`, async () => {
+    const content = await Deno.readFile(fixture(name));
+    if (size !== undefined) assertEquals(content.length, size);
+    using file = await Deno.open(fixture(name));
+    let moved = 0;
+    const body = fileBody(file, content.length, (count) => moved += count);
+    assertEquals(await collect(body.stream), content);
+    const expected = new Tally();
+    expected.add(content);
+    assertEquals(body.tally, expected);
+    if (crc !== undefined) assertEquals(body.tally.crc, crc);
+    assertEquals([body.changed(), moved], [false, content.length]);
+  });
+}
+
+integration(
+  "fileBody() sends zeros for what is missing, and says that the file changed",
+  async () => {
+    await using local = await tempDir();
+    for (const [had, announced] of [[0, 1], [5, 8], [70_000, 3 * 2 ** 20]] as const) {
+      using file = await Deno.open(await local.write("short", bytes(had)));
+      const body = fileBody(file, announced);
+      const sent = await collect(body.stream);
+      assertEquals(sent.length, announced);
+      assertEquals(sent.subarray(0, had), bytes(had));
+      assert(sent.subarray(had).every((byte) => byte === 0));
+      assertEquals([body.changed(), body.tally.bytes], [true, announced]);
+    }
+  },
+);
+
+integration(
+  "fileBody() sends no more than was announced, and says that the file changed",
+  async () => {
+    await using local = await tempDir();
+    for (const [has, announced] of [[1, 0], [9, 8], [2 ** 20 + 1, 2 ** 20]] as const) {
+      using file = await Deno.open(await local.write("long", bytes(has)));
+      const body = fileBody(file, announced);
+      assertEquals(await collect(body.stream), bytes(announced));
+      assertEquals(body.changed(), true);
+    }
+  },
+);
+
+integration("fileBody() goes on with a small buffer when the large ones are lent out", async () => {
+  using _ = borrowAll();
+  using file = await Deno.open(fixture("1MiB_plus_1.txt"));
+  const body = fileBody(file, 2 ** 20 + 1);
+  assertEquals(await collect(body.stream), await Deno.readFile(fixture("1MiB_plus_1.txt")));
+  assertEquals(body.changed(), false);
+});
+
+integration(
+  "fileBody() gives its buffer back at the end, on cancelling, and on failing",
+  async () => {
+    const all = countLendable();
+    const path = fixture("1MiB_plus_1.txt");
+    {
+      using file = await Deno.open(path);
+      await collect(fileBody(file, 2 ** 20 + 1).stream);
+      assertEquals(countLendable(), all);
+    }
+    {
+      using file = await Deno.open(path);
+      const { stream } = fileBody(file, 2 ** 20 + 1);
+      assertEquals(countLendable(), all - 1);
+      await stream.cancel();
+      assertEquals(countLendable(), all);
+    }
+    const file = await Deno.open(path);
+    const { stream } = fileBody(file, 2 ** 20 + 1);
+    file.close();
+    await assertRejects(() => collect(stream));
+    assertEquals(countLendable(), all);
+  },
+);
+
+pure("readerBody() streams what a reader gives, for as long as it gives", async () => {
+  const pieces = [bytes(3), bytes(LARGE_BUFFER_BYTES), bytes(1)];
+  const expected = concat(pieces);
+  let moved = 0;
+  const reader = {
+    read(buffer: Uint8Array): Promise<number | null> {
+      const piece = pieces.shift();
+      if (piece) buffer.set(piece);
+      return Promise.resolve(piece?.length ?? null);
+    },
+  };
+  assertEquals(await collect(readerBody(reader, (count) => moved += count)), expected);
+  assertEquals(moved, expected.length);
+});
+
+pure("readerBody() lends its buffer to nobody while a read into it is under way", async () => {
+  const all = countLendable();
+  for (const outcome of [5, null, new Error("the pipe broke")]) {
+    const { promise, resolve, reject } = Promise.withResolvers<number | null>();
+    const begun = Promise.withResolvers<void>();
+    const read = (): Promise<number | null> => {
+      begun.resolve();
+      return promise;
+    };
+    const reader = readerBody({ read }).getReader();
+    const waiting = reader.read();
+    await begun.promise;
+    await reader.cancel();
+    assertEquals((await waiting).done, true);
+    assertEquals(countLendable(), all - 1);
+    if (outcome instanceof Error) reject(outcome);
+    else resolve(outcome);
+    await new Promise((resolve) => setTimeout(resolve));
+    assertEquals(countLendable(), all);
+  }
+});
