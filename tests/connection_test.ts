@@ -1,0 +1,417 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
+import { Connection, type ConnectionOptions, formatAddress } from "../lib/connection.ts";
+import { encodeError, InletError } from "../lib/errors.ts";
+import {
+  borrowAll,
+  bytes,
+  collect,
+  countLendable,
+  dial,
+  integration,
+  pure,
+  readAll,
+  sendTo,
+} from "./helpers.ts";
+
+/** Two ends of one TCP connection: ours, and a stranger's. */
+interface Pair extends Disposable {
+  connection: Connection;
+  peer: Deno.TcpConn;
+}
+
+/** @param pieces Most bytes that each read of our end brings, one after the other, then again. */
+async function connected(
+  options: Partial<ConnectionOptions> = {},
+  pieces?: readonly number[],
+): Promise<Pair> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const [peer, conn] = await Promise.all([dial(listener.addr), listener.accept()]);
+  const connection = new Connection(pieces ? inPieces(conn, pieces) : conn, {
+    idleTimeoutMs: 60_000,
+    ...options,
+  });
+  return {
+    connection,
+    peer,
+    [Symbol.dispose](): void {
+      connection[Symbol.dispose]();
+      try {
+        peer.close();
+      } catch {
+        // The test has closed it.
+      }
+    },
+  };
+}
+
+/** A connection whose reads bring no more than a network that cuts the stream there would. */
+function inPieces(conn: Deno.TcpConn, pieces: readonly number[]): Deno.TcpConn {
+  let reads = 0;
+  return new Proxy(conn, {
+    get(target, key): unknown {
+      if (key === "read") {
+        return (into: Uint8Array) => target.read(into.subarray(0, pieces[reads++ % pieces.length]));
+      }
+      const value = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Lines of both endings, an empty one, and bodies that hold line breaks themselves. */
+const CONVERSATION = encoder.encode(
+  "hello 1 ben\r\nput 5 naïve ☕.txt\na\nb\r\nend 5f3a9c01\n\nsay 0\nexit\r\n",
+);
+
+async function converse({ connection, peer }: Pair): Promise<void> {
+  await sendTo(peer, CONVERSATION);
+  await peer.closeWrite();
+  assertEquals(await connection.readLine(), "hello 1 ben");
+  assertEquals(await connection.peek(), "p".charCodeAt(0));
+  assertEquals(await connection.readLine(), "put 5 naïve ☕.txt");
+  assertEquals(decoder.decode(await collect(connection.body(5))), "a\nb\r\n");
+  assertEquals(decoder.decode(await connection.readExactly(4)), "end ");
+  assertEquals(await connection.readLine(), "5f3a9c01");
+  assertEquals(await connection.readLine(), "");
+  assertEquals(await connection.readLine(), "say 0");
+  assertEquals((await collect(connection.body(0))).length, 0);
+  assertEquals(await connection.readLine(), "exit");
+  assertEquals(await connection.peek(), null);
+  assertEquals(await connection.readLine(), null);
+}
+
+integration("Connection reads lines and bodies that come in one piece", async () => {
+  using pair = await connected();
+  await converse(pair);
+});
+
+integration("Connection reads lines and bodies that come byte by byte", async () => {
+  using pair = await connected({}, [1]);
+  await converse(pair);
+});
+
+integration("Connection reads lines and bodies that are cut at any byte", async () => {
+  for (let cut = 1; cut < CONVERSATION.length; cut++) {
+    using pair = await connected({}, [cut, CONVERSATION.length]);
+    await converse(pair);
+  }
+});
+
+integration("readLine() takes a line of 4096 bytes, and no longer one", async () => {
+  for (const ending of ["\n", "\r\n"]) {
+    for (const pieces of [[100_000], [1000], [4095, 1, 4096]]) {
+      using pair = await connected({}, pieces);
+      const longest = "x".repeat(MAX_LINE_BYTES - ending.length);
+      await sendTo(pair.peer, `short\n${longest}${ending}x${longest}${ending}`);
+      assertEquals(await pair.connection.readLine(), "short");
+      assertEquals(await pair.connection.readLine(), longest);
+      await assertRejects(
+        () => pair.connection.readLine(),
+        ProtocolError,
+        "longer than 4096 bytes",
+      );
+    }
+  }
+});
+
+integration("readLine() gives up a line without an end after 4096 bytes of it", async () => {
+  using pair = await connected();
+  await sendTo(pair.peer, "x".repeat(MAX_LINE_BYTES));
+  await assertRejects(() => pair.connection.readLine(), ProtocolError, "longer than 4096 bytes");
+});
+
+integration("readLine() says that the connection ended within a line", async () => {
+  using pair = await connected();
+  await sendTo(pair.peer, "hello 1 ben\nput 5 a.t");
+  pair.peer.close();
+  assertEquals(await pair.connection.readLine(), "hello 1 ben");
+  const error = await assertRejects(() => pair.connection.readLine(), InletError, "within a line");
+  assertEquals(error.code, "lost");
+});
+
+integration("readLine() refuses what is not UTF-8, and goes on behind it", async () => {
+  using pair = await connected();
+  await sendTo(pair.peer, new Uint8Array([0x61, 0xff, 0x0a, 0x62, 0x0a]));
+  await assertRejects(() => pair.connection.readLine(), ProtocolError, "not UTF-8");
+  assertEquals(await pair.connection.readLine(), "b");
+});
+
+integration("readExactly() says that the connection ended within a header", async () => {
+  using pair = await connected();
+  await sendTo(pair.peer, "1234567");
+  pair.peer.close();
+  const error = await assertRejects(() => pair.connection.readExactly(8), InletError, "a header");
+  assertEquals(error.code, "lost");
+});
+
+for (const size of [0, 1, 16_384, 16_385, 2 ** 20 - 1, 2 ** 20, 2 ** 20 + 1, 3_000_000]) {
+  integration(`body() gives exactly ${size} bytes, and leaves the line behind them`, async () => {
+    for (const pieces of [[2 ** 20], [16_384], [7, 100_000, 1]]) {
+      using pair = await connected({}, pieces);
+      const sending = sendTo(pair.peer, "put\n").then(() => sendTo(pair.peer, bytes(size)))
+        .then(() => sendTo(pair.peer, "end\n"));
+      assertEquals(await pair.connection.readLine(), "put");
+      const body = await collect(pair.connection.body(size));
+      // Compared without printing a megabyte when they differ.
+      assertEquals(body.length, size);
+      assert(body.every((byte, index) => byte === expected(size)[index]));
+      assertEquals(await pair.connection.readLine(), "end");
+      await sending;
+    }
+  });
+}
+
+const contents = new Map<number, Uint8Array>();
+
+function expected(size: number): Uint8Array {
+  if (!contents.has(size)) contents.set(size, bytes(size));
+  return contents.get(size)!;
+}
+
+integration("body() goes on with its small buffer when the large ones are lent out", async () => {
+  using _ = borrowAll();
+  using pair = await connected();
+  const sending = sendTo(pair.peer, bytes(100_000)).then(() => sendTo(pair.peer, "end\n"));
+  assertEquals(await collect(pair.connection.body(100_000)), bytes(100_000));
+  assertEquals(await pair.connection.readLine(), "end");
+  await sending;
+});
+
+integration("body() without a size gives all bytes until the other side closes", async () => {
+  for (const size of [0, 1, 100_000]) {
+    using pair = await connected();
+    const sending = sendTo(pair.peer, bytes(size)).then(() => pair.peer.closeWrite());
+    assertEquals(await collect(pair.connection.body()), bytes(size));
+    await sending;
+  }
+});
+
+integration("body() fails when the connection ends before its size", async () => {
+  for (const [size, come] of [[1, 0], [6, 5], [100_000, 99_999]] as const) {
+    using pair = await connected();
+    const sending = sendTo(pair.peer, bytes(come)).then(() => pair.peer.closeWrite());
+    const error = await assertRejects(
+      () => collect(pair.connection.body(size)),
+      InletError,
+      `ended ${size - come} bytes before the end of the body`,
+    );
+    assertEquals(error.code, "lost");
+    await sending;
+  }
+});
+
+integration("body() gives its buffer back at the end, on failing, and on cancelling", async () => {
+  const all = countLendable();
+  {
+    using pair = await connected();
+    const sending = sendTo(pair.peer, bytes(200_000)).then(() => pair.peer.close());
+    await collect(pair.connection.body(100_000));
+    assertEquals(countLendable(), all);
+    await assertRejects(() => collect(pair.connection.body(200_000)), InletError);
+    assertEquals(countLendable(), all);
+    await sending;
+  }
+  using pair = await connected();
+  await sendTo(pair.peer, bytes(100));
+  const reader = pair.connection.body(100_000).getReader();
+  await reader.read();
+  assertEquals(countLendable(), all - 1);
+  await reader.cancel();
+  assertEquals(countLendable(), all);
+});
+
+integration("body() lends its buffer to nobody while a read into it is under way", async () => {
+  const all = countLendable();
+  using pair = await connected();
+  await sendTo(pair.peer, "x");
+  const reader = pair.connection.body(100_000).getReader();
+  assertEquals((await reader.read()).value, encoder.encode("x"));
+  const waiting = reader.read();
+  await turn();
+  await reader.cancel();
+  assertEquals((await waiting).done, true);
+  assertEquals(countLendable(), all - 1);
+  pair.connection[Symbol.dispose]();
+  await turn();
+  assertEquals(countLendable(), all);
+});
+
+/** One turn of the event loop: what could go on without anything new has gone on then. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+integration("moreWithin() tells whether more comes, and loses nothing of it", async () => {
+  using pair = await connected();
+  assertEquals(await pair.connection.moreWithin(1), false);
+  assertEquals(await pair.connection.moreWithin(1), false);
+  await sendTo(pair.peer, "put 5 a");
+  assertEquals(await pair.connection.moreWithin(60_000), true);
+  assertEquals(decoder.decode(pair.connection.takeBuffered()), "put 5 a");
+  assertEquals(await pair.connection.moreWithin(1), false);
+  // The read that was waited for is still under way, and a body has to take what it brings.
+  await sendTo(pair.peer, bytes(100_000));
+  assertEquals(await collect(pair.connection.body(100_000)), bytes(100_000));
+  pair.peer.close();
+  assertEquals(await pair.connection.moreWithin(60_000), false);
+});
+
+integration("Connection is cut after the silence that it allows, with a farewell", async () => {
+  using pair = await connected({ idleTimeoutMs: 100 });
+  pair.connection.farewell = encodeError;
+  const error = await assertRejects(() => pair.connection.readLine(), InletError, "for 0.1 s");
+  assertEquals(error.code, "timeout");
+  assertEquals(
+    await readAll(pair.peer),
+    "error timeout Nothing moved on the connection for 0.1 s\n",
+  );
+});
+
+integration("Connection is not cut while it is unwatched, and is watched again then", async () => {
+  using pair = await connected({ idleTimeoutMs: 50 });
+  const slow = new Promise((resolve) => setTimeout(() => resolve("done"), 500));
+  assertEquals(await pair.connection.unwatched(slow), "done");
+  await sendTo(pair.peer, "still here\n");
+  assertEquals(await pair.connection.readLine(), "still here");
+  const error = await assertRejects(() => pair.connection.readLine(), InletError);
+  assertEquals(error.code, "timeout");
+});
+
+integration("Connection is not cut while bytes move, one now and then", async () => {
+  using pair = await connected({ idleTimeoutMs: 1500 });
+  const started = performance.now();
+  // Each wait is far shorter than the limit, all of them together are longer.
+  const sending = (async () => {
+    for (let sent = 0; sent < 20; sent++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sendTo(pair.peer, "x");
+    }
+    await sendTo(pair.peer, "\n");
+  })();
+  assertEquals(await pair.connection.readLine(), "x".repeat(20));
+  assert(performance.now() - started > 1500);
+  await sending;
+});
+
+integration("abort() fails what waits, and everything after it, with the same error", async () => {
+  using pair = await connected();
+  const error = new InletError("shutdown", "The server is shutting down");
+  const reading = pair.connection.readLine();
+  pair.connection.abort(error);
+  pair.connection.abort(new InletError("timeout", "a later one"));
+  for (
+    const action of [
+      () => reading,
+      () => pair.connection.readLine(),
+      () => pair.connection.write(encoder.encode("x")),
+      () => pair.connection.closeWrite(),
+      () => collect(pair.connection.body(5)),
+    ]
+  ) assertEquals(await assertRejects(action), error);
+  assertEquals(await readAll(pair.peer), "");
+});
+
+integration("abort() does not wait long for last words that nobody reads", async () => {
+  using pair = await connected();
+  pair.connection.farewell = encodeError;
+  // More than any socket buffer holds, so that nothing behind it can leave.
+  const writing = pair.connection.write(new Uint8Array(64 * 1024 * 1024));
+  const error = new InletError("timeout", "Too slow");
+  await turn();
+  pair.connection.abort(error);
+  assertEquals(await assertRejects(() => writing), error);
+});
+
+integration("a signal aborts the connection with its reason", async () => {
+  const controller = new AbortController();
+  using pair = await connected({ signal: controller.signal });
+  const reading = pair.connection.readLine();
+  const reason = new InletError("interrupted", "Interrupted");
+  controller.abort(reason);
+  assertEquals(await assertRejects(() => reading), reason);
+  assertEquals(await readAll(pair.peer), "");
+});
+
+integration("send() sends a stream whole, and a line can follow it", async () => {
+  using pair = await connected();
+  const reading = readAll(pair.peer);
+  await pair.connection.send(
+    ReadableStream.from([encoder.encode("abc"), bytes(0), encoder.encode("d")]),
+  );
+  await pair.connection.write(encoder.encode("end\n"));
+  await pair.connection.closeWrite();
+  assertEquals(await reading, "abcdend\n");
+});
+
+integration("send() has no last words within a body, or after one that broke off", async () => {
+  using pair = await connected();
+  pair.connection.farewell = encodeError;
+  async function* broken(): AsyncGenerator<Uint8Array> {
+    yield encoder.encode("half of it");
+    throw new InletError("changed", "it changed");
+  }
+  await assertRejects(() => pair.connection.send(ReadableStream.from(broken())), InletError);
+  await Promise.all([
+    pair.connection.finish(new InletError("internal", "Cannot go on")),
+    readAll(pair.peer).then((text) => {
+      assertEquals(text, "half of it");
+      pair.peer.close();
+    }),
+  ]);
+});
+
+integration("send() stops between two chunks when it is told to", async () => {
+  using pair = await connected();
+  const stop = new AbortController();
+  const endless = ReadableStream.from((async function* () {
+    for (;;) yield await Promise.resolve(bytes(1000));
+  })());
+  const sending = pair.connection.send(endless, stop.signal);
+  await pair.peer.read(new Uint8Array(10));
+  stop.abort();
+  const rest = readAll(pair.peer);
+  await assertRejects(() => sending, DOMException);
+  // The connection itself is as good as before.
+  await pair.connection.write(encoder.encode("the end"));
+  await pair.connection.closeWrite();
+  assert((await rest).endsWith("the end"));
+});
+
+integration("write() says that the other side is gone", async () => {
+  using pair = await connected();
+  pair.peer.close();
+  await pair.connection.readLine();
+  const error = await assertRejects(async () => {
+    for (;;) await pair.connection.write(bytes(100_000));
+  }, InletError);
+  assertEquals(error.code, "lost");
+});
+
+integration("finish() delivers its last words although bytes came that nobody read", async () => {
+  using pair = await connected();
+  pair.connection.farewell = encodeError;
+  await sendTo(pair.peer, "nonsense\n");
+  await sendTo(pair.peer, bytes(200_000));
+  assertEquals(await pair.connection.readLine(), "nonsense");
+  const answer = readAll(pair.peer);
+  const finishing = pair.connection.finish(new InletError("bad-request", "Cannot follow"));
+  assertEquals(await answer, "error bad-request Cannot follow\n");
+  pair.peer.close();
+  await finishing;
+});
+
+integration("finish() waits only so long for a peer that never closes", async () => {
+  using pair = await connected();
+  await pair.connection.finish();
+  await assertRejects(() => pair.connection.readLine(), InletError);
+  assertEquals(await readAll(pair.peer), "");
+});
+
+pure("formatAddress() puts an IPv6 host in brackets", () => {
+  assertEquals(formatAddress({ hostname: "127.0.0.1", port: 80 }), "127.0.0.1:80");
+  assertEquals(formatAddress({ hostname: "::1", port: 5000 }), "[::1]:5000");
+});
