@@ -28,7 +28,7 @@ import { safeName } from "./lib/names.ts";
 import { ensurePermissions, type Need } from "./lib/permissions.ts";
 import { Progress } from "./lib/progress.ts";
 import { pathSource, type Source, stdinSource } from "./lib/sources.ts";
-import { writeFully } from "./lib/streams.ts";
+import { writeStdout } from "./lib/stdout.ts";
 import { formatBytes, formatSpeed, printable, quoted } from "./lib/text.ts";
 import { FilesClient, type OnResult } from "./modes/files.ts";
 import { findMode, MODES } from "./modes/table.ts";
@@ -60,6 +60,13 @@ export interface SendOptions {
   signal?: AbortSignal;
   /** A line that shows what moves. */
   progress?: Progress;
+  /**
+   * Takes what the server answers, in modes that answer with data. A chunk is valid until what this
+   * returns has settled.
+   *
+   * @default drops it
+   */
+  output?: (chunk: Uint8Array) => Promise<void>;
   /** Told how each file fared, as soon as that is known. */
   onResult?: (result: SendResult) => void;
 }
@@ -99,6 +106,7 @@ async function sendSources(
   options: SendOptions,
 ): Promise<SendResult[]> {
   const progress = options.progress ?? new Progress(false);
+  const context = { progress, output: options.output ?? (() => Promise.resolve()) };
   const { send } = findMode(options.mode ?? "files");
   const results: SendResult[] = [];
   const report: OnResult = ({ label }, result) => {
@@ -115,10 +123,10 @@ async function sendSources(
       if (send) {
         const [source, ...others] = rest as [Source, ...Source[]];
         progress.name(source.label);
-        report(source, await send(connection, source, { progress }).catch(explain));
+        report(source, await send(connection, source, context).catch(explain));
         rest = others;
       } else {
-        const client = await FilesClient.greet(connection, options.name ?? "inlet", { progress });
+        const client = await FilesClient.greet(connection, options.name ?? "inlet", context);
         rest = await client.send(rest, report);
         await client.exit();
       }
@@ -194,14 +202,17 @@ async function main(args: readonly string[]): Promise<number> {
   if (commandLine.flags.version) return console.log(`inlet ${denoJson.version}`), 0;
   const plan = makePlan(commandLine);
   await ensurePermissions(needsOf(plan));
-  const toScreen = plan.action.type === "get" && plan.action.output === "-" &&
-    Deno.stdout.isTerminal();
-  using progress = new Progress(Deno.stderr.isTerminal() && !plan.quiet && !toScreen);
-  const options = { ...plan.options, signal: stopSignal(), progress };
   const { address, action } = plan;
+  const toStdout = action.type === "get"
+    ? action.output === "-"
+    : findMode(plan.options.mode).answers;
+  const toScreen = toStdout && Deno.stdout.isTerminal();
+  using progress = new Progress(Deno.stderr.isTerminal() && !plan.quiet && !toScreen);
+  const context = { progress, output: writeStdout };
+  const options = { ...plan.options, ...context, signal: stopSignal() };
   if (action.type === "send") return await runSend(address, action, options, plan.quiet);
   using connection = await open(address, options);
-  const client = await FilesClient.greet(connection, options.name, { progress });
+  const client = await FilesClient.greet(connection, options.name, context);
   switch (action.type) {
     case "say":
       progress.begin(null);
@@ -228,7 +239,7 @@ function makePlan({ positional, values, flags }: ClientCommandLine): Plan {
     throw new InletError("usage", "Cannot connect without a host and a port; try --help");
   }
   const mode = values.mode ?? "files";
-  const { send } = findMode(mode);
+  const { send, named } = findMode(mode);
   const asked = [
     files.length > 0 && "FILE",
     flags.list && "--list",
@@ -240,6 +251,7 @@ function makePlan({ positional, values, flags }: ClientCommandLine): Plan {
   if (values.as && asked.length > 0 && asked[0] !== "FILE") {
     throw contradiction(`--as with ${asked[0]}`);
   }
+  if (values.as && !named) throw contradiction(`--as in mode ${mode}`);
   if (values.as && files.length > 1) throw contradiction("--as with several files");
   if (send && asked.length > 0 && asked[0] !== "FILE") {
     throw contradiction(`${asked[0]} in mode ${mode}`);
@@ -330,7 +342,7 @@ async function runGet(
   quiet: boolean,
 ): Promise<void> {
   if (output === "-") {
-    await client.get(name, (chunk) => writeFully(Deno.stdout, chunk));
+    await client.get(name, writeStdout);
     return;
   }
   const started = performance.now();

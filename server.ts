@@ -93,7 +93,7 @@ export interface ServeOptions {
 export interface Server extends AsyncDisposable {
   /** Where it listens. */
   readonly address: Deno.NetAddr;
-  /** Settles when it has stopped. */
+  /** Settles when it has stopped; fails if it stopped because it could not go on. */
   readonly finished: Promise<void>;
   /**
    * Accepts no more, and gives the transfers in flight a time to end.

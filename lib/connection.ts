@@ -6,7 +6,8 @@
  * after the chunk before was consumed. So a chunk is valid until the next one is asked for, and a
  * body has to be consumed or cancelled before the next line is read.
  *
- * One watchdog per connection cuts it when nothing has moved for too long.
+ * One watchdog per connection cuts it when nothing has moved for too long, unless the silence is this
+ * side's own: a standard input that says nothing yet, a standard output that nobody reads.
  *
  * @module
  */
@@ -55,6 +56,9 @@ export class Connection implements Disposable {
   #end = 0;
   #reading: Promise<boolean> | undefined;
   #sending = false;
+  #writes = 0;
+  #owed = false;
+  readonly #waits = new Set<(error: InletError) => void>();
   #lastMove = performance.now();
   #watchdog: ReturnType<typeof setTimeout> | undefined;
   #failure: InletError | undefined;
@@ -69,12 +73,29 @@ export class Connection implements Disposable {
     this.#signal?.addEventListener("abort", this.#onAbort);
   }
 
+  /** Whether the other side owes an answer. Then its silence counts, whatever this side sends. */
+  set owed(owed: boolean) {
+    if (owed && !this.#owed) this.#lastMove = performance.now();
+    this.#owed = owed;
+  }
+
   /** The next byte, left where it is, or `null` at the end. */
   async peek(): Promise<number | null> {
     while (this.#start === this.#end) {
       if (!await this.#more()) return null;
     }
     return this.#buffer[this.#start]!;
+  }
+
+  /** The next line with its ending, or what comes of it within so many bytes: left where it is. */
+  async peekLine(most: number): Promise<string> {
+    for (;;) {
+      const ahead = this.#buffer.subarray(this.#start, Math.min(this.#start + most, this.#end));
+      const end = ahead.indexOf(LF) + 1;
+      if (end > 0 || ahead.length === most || !await this.#more()) {
+        return new TextDecoder().decode(ahead.subarray(0, end || most));
+      }
+    }
   }
 
   /** Whether more than what is buffered arrives within so many milliseconds. */
@@ -160,13 +181,17 @@ export class Connection implements Disposable {
 
   /** Writes all bytes, however many writes that takes. */
   async write(bytes: Uint8Array): Promise<void> {
+    this.#writes++;
     try {
+      this.#moved();
       for (let written = 0; written < bytes.length;) {
         written += await this.#conn.write(written === 0 ? bytes : bytes.subarray(written));
-        this.#lastMove = performance.now();
+        this.#moved();
       }
     } catch (error) {
       throw this.#failure ?? explain(error);
+    } finally {
+      this.#writes--;
     }
   }
 
@@ -191,14 +216,20 @@ export class Connection implements Disposable {
     }
   }
 
-  /** Waits for something on this side, while the silence of the other is no fault of its own. */
+  /**
+   * Waits for something on this side, while the silence of the other is no fault of its own. The
+   * wait ends with the connection, when that is aborted.
+   */
   async unwatched<T>(waiting: Promise<T>): Promise<T> {
-    clearTimeout(this.#watchdog);
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    waiting.then(resolve, reject);
+    if (this.#failure) reject(this.#failure);
+    this.#waits.add(reject);
     try {
-      return await waiting;
+      return await promise;
     } finally {
+      this.#waits.delete(reject);
       this.#lastMove = performance.now();
-      if (!this.#closed) this.#watch(this.idleTimeoutMs);
     }
   }
 
@@ -218,6 +249,7 @@ export class Connection implements Disposable {
   abort(error: InletError): void {
     if (this.#failure || this.#closed) return;
     this.#failure = error;
+    this.#waits.forEach((reject) => reject(error));
     const farewell = this.#sending ? undefined : this.farewell?.(error);
     if (!farewell) return this.#close();
     const timer = setTimeout(() => this.#close(), FAREWELL_MS);
@@ -262,11 +294,23 @@ export class Connection implements Disposable {
   /** The timer is set again for what is left of the limit, not on every read. */
   #watch(milliseconds: number): void {
     this.#watchdog = setTimeout(() => {
+      if (this.#silentItself()) this.#lastMove = performance.now();
       const silentMs = performance.now() - this.#lastMove;
       if (silentMs < this.idleTimeoutMs) return this.#watch(this.idleTimeoutMs - silentMs + 1);
       const seconds = Math.round(this.idleTimeoutMs / 100) / 10;
-      this.abort(new InletError("timeout", `Nothing moved on the connection for ${seconds} s`));
+      const what = this.#owed ? "No answer came" : "Nothing moved on the connection";
+      this.abort(new InletError("timeout", `${what} for ${seconds} s`));
     }, milliseconds);
+  }
+
+  /** Whether the other side waits for this one: to take what it sent, or to send more. */
+  #silentItself(): boolean {
+    return this.#waits.size > 0 || (this.#sending && this.#writes === 0 && !this.#owed);
+  }
+
+  /** Notes that the other side took something. Where it owes an answer, that is not enough. */
+  #moved(): void {
+    if (!this.#owed) this.#lastMove = performance.now();
   }
 
   #take(size: number): Uint8Array {

@@ -13,6 +13,7 @@ const LOCAL_CODES = {
   "busy": 3,
   "lost": 4,
   "listen": 4,
+  "closed": 4,
   "interrupted": 130,
 } as const;
 

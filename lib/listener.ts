@@ -14,13 +14,16 @@ import { explain, InletError } from "./errors.ts";
 export interface ListenerOptions {
   mode: Mode;
   /** What every connection is handed, but for what is its own. */
-  context: Omit<ServerContext, "client" | "signal">;
+  context: Omit<ServerContext, "client" | "signal" | "giveUp">;
   /** Milliseconds of silence after which a connection is cut. */
   idleTimeoutMs: number;
 }
 
 /** Milliseconds to wait before accepting again when the system has no socket to give. */
 const ACCEPT_PAUSE_MS = 100;
+
+/** Milliseconds that a server which gives up has to tell its clients. */
+const GIVE_UP_MS = 1000;
 
 /** Accepts connections until it is told to stop. */
 export class Listener {
@@ -29,7 +32,10 @@ export class Listener {
   readonly #connections = new Set<Connection>();
   readonly #serving = new Set<Promise<void>>();
   readonly #stop = new AbortController();
-  /** Settles when nothing is accepted and nobody is served any more. */
+  #failure: InletError | undefined;
+  /**
+   * Settles when nothing is accepted and nobody is served any more; fails if the server gave up.
+   */
   readonly finished: Promise<void>;
 
   constructor(socket: Deno.TcpListener, options: ListenerOptions) {
@@ -53,7 +59,7 @@ export class Listener {
       }
     }
     const timer = setTimeout(() => this.#cutAll(), graceMs);
-    await this.finished;
+    await this.finished.catch(() => {});
     clearTimeout(timer);
   }
 
@@ -74,6 +80,12 @@ export class Listener {
       }
     }
     while (this.#serving.size > 0) await Promise.all(this.#serving);
+    if (this.#failure) throw this.#failure;
+  }
+
+  #giveUp(reason: InletError): void {
+    this.#failure ??= reason;
+    this.shutdown(GIVE_UP_MS);
   }
 
   #begin(conn: Deno.TcpConn): void {
@@ -97,7 +109,13 @@ export class Listener {
     log.info("connected", `connected from ${client.address}, ${clients.connected} in`);
     let failure: InletError | undefined;
     try {
-      await mode.serve(connection, { ...context, log, client, signal: this.#stop.signal });
+      await mode.serve(connection, {
+        ...context,
+        log,
+        client,
+        signal: this.#stop.signal,
+        giveUp: (reason) => this.#giveUp(reason),
+      });
     } catch (error) {
       failure = explain(error);
       log.failure(failure);

@@ -4,38 +4,30 @@
  * @module
  */
 
-import { explain } from "./errors.ts";
+import { writeStdout } from "./stdout.ts";
 
 /** The way to stdout. Clients take turns, in the order in which they asked. */
 export class Messages {
-  readonly #output: Pick<typeof Deno.stdout, "write">;
+  readonly #write: (chunk: Uint8Array) => Promise<void>;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(output: Pick<typeof Deno.stdout, "write"> = Deno.stdout) {
-    this.#output = output;
+  constructor(write: (chunk: Uint8Array) => Promise<void> = writeStdout) {
+    this.#write = write;
   }
 
-  /** Waits for those who came before. Dispose of the turn to let the next one speak. */
-  async turn(): Promise<Turn> {
-    const before = this.#last;
+  /** Takes a place behind those who came before. */
+  turn(): Turn {
+    const ready = this.#last;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#last = promise;
-    await before;
-    return { write: (chunk) => this.#write(chunk), [Symbol.dispose]: resolve };
-  }
-
-  async #write(chunk: Uint8Array): Promise<void> {
-    try {
-      for (let written = 0; written < chunk.length;) {
-        written += await this.#output.write(chunk.subarray(written));
-      }
-    } catch (error) {
-      throw explain(error, "Cannot write the message to the standard output");
-    }
+    this.#last = ready.then(() => promise);
+    return { ready, write: this.#write, [Symbol.dispose]: resolve };
   }
 }
 
-/** The right to write one message. */
+/** The right to write one message. Dispose of it to let the next one speak. */
 export interface Turn extends Disposable {
-  write(chunk: Uint8Array): Promise<void>;
+  /** Settles when those who came before are done. */
+  readonly ready: Promise<void>;
+  /** Writes all of a chunk. */
+  readonly write: (chunk: Uint8Array) => Promise<void>;
 }

@@ -12,6 +12,9 @@ import { quoted } from "./text.ts";
 /** Something to send, not opened yet. */
 export type Source = FileSource | StreamSource;
 
+/** An open source: with a tally where its size is known, without where it is not. */
+export type OpenBody = { stream: ReadableStream<Uint8Array> } | FileBody;
+
 /** A regular file. */
 export interface FileSource {
   /** What the person calls it. */
@@ -83,6 +86,23 @@ export function stdinSource(name: string): StreamSource {
     size: null,
     open: (onBytes) => ({ stream: readerBody(Deno.stdin, onBytes), [Symbol.dispose]: () => {} }),
   };
+}
+
+/** A file that was not the same from its first byte to its last. */
+export function changed(source: Source): InletError {
+  return new InletError(
+    "changed",
+    `Cannot send ${quoted(source.label)}: it changed while it was sent`,
+  );
+}
+
+/**
+ * Makes sure that a source was the same from its first byte to its last.
+ *
+ * @throws {InletError} `changed`
+ */
+export function checkUnchanged(source: Source, body: OpenBody): void {
+  if ("changed" in body && body.changed()) throw changed(source);
 }
 
 /** The failure of this side's own file is wrong use, whatever the system calls it. */

@@ -10,6 +10,8 @@
  *   link refuses to replace what is there; a rename would replace it silently.
  * - A name that is taken gives way: `report (2).pdf`. Folders are made one by one, and neither they
  *   nor a file are ever reached through a symbolic link.
+ * - What comes without a name is counted: `1.file`, `2.file`, on from the highest number that is
+ *   there, finished or in flight. Whoever holds `7.file.temp` alone may make `7.file`.
  *
  * It does not limit how much is stored in all, and it deletes no published file.
  *
@@ -50,6 +52,8 @@ export class Store {
   readonly #root: string;
   readonly #fsync: boolean;
   readonly #inFlight = new Set<Upload>();
+  /** The highest number given so far, by the ending that follows it. */
+  readonly #highest = new Map<string, number>();
 
   private constructor(root: string, options: StoreOptions) {
     this.#root = root;
@@ -98,19 +102,37 @@ export class Store {
     const safe = safeName(name);
     try {
       this.#makeFolders(safe);
+      const nameOf = (number: number): string => numberedName(safe, number);
       for (let number = 1;; number++) {
-        const path = this.path(numberedName(safe, number) + TEMP);
-        const file = claim(path);
-        if (!file) continue;
-        const upload = new Upload(this, safe, path, file, {
-          fsync: this.#fsync,
-          onEnd: () => this.#inFlight.delete(upload),
-        });
-        this.#inFlight.add(upload);
-        return upload;
+        const upload = this.#open(number, { nameOf, first: 1 });
+        if (upload) return upload;
       }
     } catch (error) {
       throw explain(error, `Cannot store ${quoted(name)}`);
+    }
+  }
+
+  /**
+   * Claims the number after the highest one, as a name like `1.file`. Dispose of the upload to
+   * discard what was not published.
+   *
+   * @param ending What follows the number.
+   * @throws {InletError} `denied` or `no-space`
+   */
+  createNumbered(ending: string): Upload {
+    const nameOf = (number: number): string => `${number}${ending}`;
+    try {
+      for (;;) {
+        const number = (this.#highest.get(ending) ?? highestNumber(this.#root, ending)) + 1;
+        this.#highest.set(ending, number);
+        const upload = this.#open(number, { nameOf, first: number });
+        if (!upload) continue;
+        // Another server can have published it, and given up the `.temp`, since the directory was read.
+        if (!exists(this.path(nameOf(number)))) return upload;
+        upload[Symbol.dispose]();
+      }
+    } catch (error) {
+      throw explain(error, "Cannot store what came");
     }
   }
 
@@ -158,6 +180,19 @@ export class Store {
     for (const upload of this.#inFlight) upload[Symbol.dispose]();
   }
 
+  /** Opens a file in flight, or gives `undefined` where there is one already. */
+  #open(number: number, names: Names): Upload | undefined {
+    const path = this.path(names.nameOf(number) + TEMP);
+    const file = claim(path);
+    if (!file) return undefined;
+    const upload = new Upload(this, names, path, file, {
+      fsync: this.#fsync,
+      onEnd: () => this.#inFlight.delete(upload),
+    });
+    this.#inFlight.add(upload);
+    return upload;
+  }
+
   async #use(action: () => Promise<void>): Promise<void> {
     try {
       await action();
@@ -192,10 +227,17 @@ export class Store {
   }
 }
 
+/** The names that a file can get, in order of preference. */
+interface Names {
+  nameOf(number: number): string;
+  /** Number of the one that it is to get. */
+  first: number;
+}
+
 /** A file in flight. Dispose of it: what was not published by then is gone. */
 export class Upload implements Disposable {
   readonly #store: Store;
-  readonly #name: string;
+  readonly #names: Names;
   readonly #temp: string;
   readonly #file: Deno.FsFile;
   readonly #fsync: boolean;
@@ -205,13 +247,13 @@ export class Upload implements Disposable {
   /** For the store alone: `store.create()` makes uploads. */
   constructor(
     store: Store,
-    name: string,
+    names: Names,
     temp: string,
     file: Deno.FsFile,
     options: { fsync: boolean; onEnd: () => void },
   ) {
     this.#store = store;
-    this.#name = name;
+    this.#names = names;
     this.#temp = temp;
     this.#file = file;
     this.#fsync = options.fsync;
@@ -223,7 +265,7 @@ export class Upload implements Disposable {
     try {
       writeFully(this.#file, chunk);
     } catch (error) {
-      throw explain(error, `Cannot store ${quoted(this.#name)}`);
+      throw explain(error, this.#what);
     }
   }
 
@@ -240,7 +282,7 @@ export class Upload implements Disposable {
       if (this.#fsync) await syncFolder(dirname(this.#temp));
       return name;
     } catch (error) {
-      throw explain(error, `Cannot store ${quoted(this.#name)}`);
+      throw explain(error, this.#what);
     }
   }
 
@@ -256,9 +298,14 @@ export class Upload implements Disposable {
     this.#file.close();
   }
 
+  get #what(): string {
+    return `Cannot store ${quoted(this.#names.nameOf(this.#names.first))}`;
+  }
+
   #link(): string {
-    for (let number = 1;; number++) {
-      const name = numberedName(this.#name, number);
+    const { nameOf, first } = this.#names;
+    for (let number = first;; number++) {
+      const name = nameOf(number);
       try {
         Deno.linkSync(this.#temp, this.#store.path(name));
         return name;
@@ -266,6 +313,26 @@ export class Upload implements Disposable {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       }
     }
+  }
+}
+
+function highestNumber(directory: string, ending: string): number {
+  let highest = 0;
+  for (const { name } of Deno.readDirSync(directory)) {
+    const published = name.endsWith(TEMP) ? name.slice(0, -TEMP.length) : name;
+    const number = published.endsWith(ending) ? published.slice(0, -ending.length) : "";
+    if (/^\d{1,15}$/.test(number)) highest = Math.max(highest, Number(number));
+  }
+  return highest;
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 

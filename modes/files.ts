@@ -46,8 +46,8 @@ import {
 } from "../protocol.ts";
 import type { Connection } from "../lib/connection.ts";
 import { encodeError, explain, InletError } from "../lib/errors.ts";
-import type { FileSource, Source } from "../lib/sources.ts";
-import { type FileBody, fileBody, Tally } from "../lib/streams.ts";
+import { changed, type FileSource, type OpenBody, type Source } from "../lib/sources.ts";
+import { fileBody, Tally } from "../lib/streams.ts";
 import type { StoredFile } from "../lib/store.ts";
 import { formatBytes, quoted } from "../lib/text.ts";
 import type { ClientContext, ServerContext } from "./mode.ts";
@@ -186,10 +186,11 @@ async function serveSay(
   context: ServerContext,
   { size }: Extract<Request, { type: "say" }>,
 ): Promise<void> {
-  using turn = await connection.unwatched(context.messages.turn());
+  using turn = context.messages.turn();
+  await connection.unwatched(turn.ready);
   const reception = new Reception(connection, context, "take the message");
   const target: Target = {
-    write: (chunk) => turn.write(chunk),
+    write: (chunk) => connection.unwatched(turn.write(chunk)),
     publish: () => Promise.resolve(""),
     [Symbol.dispose]: () => {},
   };
@@ -561,9 +562,6 @@ export class FilesClient {
   }
 }
 
-/** An open source: with a tally where its size is known, without where it is not. */
-type OpenBody = { stream: ReadableStream<Uint8Array> } | FileBody;
-
 /** A body as one piece. Its chunks share one buffer, so each is copied before the next comes. */
 async function collect(stream: ReadableStream<Uint8Array>, size: number): Promise<Uint8Array> {
   const whole = new Uint8Array(size);
@@ -602,13 +600,6 @@ function chunked(stream: ReadableStream<Uint8Array>, tally: Tally): ReadableStre
 function trailerOf(tally: Tally, failure: InletError | undefined): Uint8Array {
   return encodeBodyLine(
     failure ? { type: "abort", text: failure.message } : { type: "end", crc: tally.crc },
-  );
-}
-
-function changed(source: Source): InletError {
-  return new InletError(
-    "changed",
-    `Cannot send ${quoted(source.label)}: it changed while it was sent`,
   );
 }
 

@@ -6,6 +6,7 @@
 
 import type { Client, Clients } from "../lib/clients.ts";
 import type { Connection } from "../lib/connection.ts";
+import type { InletError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { Messages } from "../lib/messages.ts";
 import type { Progress } from "../lib/progress.ts";
@@ -25,17 +26,25 @@ export interface ServerContext {
   readonly maxBytes: number;
   /** Aborted when the server is to stop: nothing new is begun then. */
   readonly signal: AbortSignal;
+  /** Ends the server, because it cannot do any more what it is for. */
+  giveUp(reason: InletError): void;
 }
 
 /** What the client half of a mode may use. */
 export interface ClientContext {
   readonly progress: Progress;
+  /** Takes the data that a server answers, on wires that answer with data. */
+  output(chunk: Uint8Array): Promise<void>;
 }
 
 /** One conversation. Adding one is adding a file here and a row to the table. */
 export interface Mode {
   /** One line for the help. */
   readonly summary: string;
+  /** Whether its wire tells the server a name to store under. */
+  readonly named: boolean;
+  /** Whether its wire answers with data. */
+  readonly answers: boolean;
   /** Serves one connection. It never listens, parses flags or exits. */
   serve(connection: Connection, context: ServerContext): Promise<void>;
   /**

@@ -8,18 +8,46 @@ import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
 import { serveFiles } from "./files.ts";
 import type { Mode } from "./mode.ts";
+import { sendMessage, serveMessage } from "./message.ts";
+import { sendRaw, serveRaw } from "./raw.ts";
+import { sendReverse, serveReverse } from "./reverse.ts";
 import { sendUpload, serveUpload } from "./upload.ts";
 
 /** One row a conversation. The first is the default. */
 export const MODES: Readonly<Record<string, Mode>> = {
   files: {
     summary: "inlet's own: verified files, several to a connection, and messages",
+    named: true,
+    answers: false,
     serve: serveFiles,
   },
   upload: {
     summary: "8-byte size and name, `go ahead`, then the file",
+    named: true,
+    answers: false,
     serve: serveUpload,
     send: sendUpload,
+  },
+  raw: {
+    summary: "bytes until the sender closes, stored as 1.file, 2.file, …",
+    named: false,
+    answers: false,
+    serve: serveRaw,
+    send: sendRaw,
+  },
+  message: {
+    summary: "bytes until the sender closes, written to the server's stdout",
+    named: false,
+    answers: false,
+    serve: serveMessage,
+    send: sendMessage,
+  },
+  reverse: {
+    summary: "lines, each of which comes back reversed",
+    named: false,
+    answers: true,
+    serve: serveReverse,
+    send: sendReverse,
   },
 };
 

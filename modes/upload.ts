@@ -13,19 +13,18 @@
  */
 
 import {
-  decodeReply,
   decodeUploadSize,
   decodeUtf8,
   encodeUploadHeader,
   GO_AHEAD,
-  ProtocolError,
   type Stored,
   UPLOAD_SIZE_BYTES,
 } from "../protocol.ts";
 import type { Connection } from "../lib/connection.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import { MAX_NAME_BYTES } from "../lib/names.ts";
-import type { Source } from "../lib/sources.ts";
+import { refusal } from "../lib/one_way.ts";
+import { checkUnchanged, type Source } from "../lib/sources.ts";
 import { Tally } from "../lib/streams.ts";
 import { formatBytes, quoted } from "../lib/text.ts";
 import type { ClientContext, ServerContext } from "./mode.ts";
@@ -78,9 +77,7 @@ export async function sendUpload(
   await connection.write(encodeUploadHeader(source.size, source.name));
   await expectGoAhead(connection);
   await connection.send(body.stream);
-  if (body.changed()) {
-    throw new InletError("changed", `${quoted(source.label)} changed while it was sent`);
-  }
+  checkUnchanged(source, body);
   // An orderly end is all the acknowledgement that this wire has.
   const line = await connection.readLine();
   if (line !== null) throw refusal(line);
@@ -123,15 +120,4 @@ async function expectGoAhead(connection: Connection): Promise<void> {
     }
     await connection.readExactly(1);
   }
-}
-
-/** What a server said in place of what was hoped for. */
-function refusal(line: string): InletError {
-  try {
-    const reply = decodeReply(line);
-    if (reply.type === "error") return new InletError(reply.code, reply.text);
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error;
-  }
-  return new InletError("denied", `The server answered ${quoted(line)}`);
 }

@@ -1,0 +1,78 @@
+/**
+ * The sender's half of the wires on which bytes go one way and nothing comes back but a no.
+ *
+ * @module
+ */
+
+import { decodeReply, ProtocolError, type Stored } from "../protocol.ts";
+import type { ClientContext } from "../modes/mode.ts";
+import type { Connection } from "./connection.ts";
+import { explain, InletError } from "./errors.ts";
+import { checkUnchanged, type OpenBody, type Source } from "./sources.ts";
+import { quoted } from "./text.ts";
+
+/** How long the reset of a server that has gone may take to arrive, in milliseconds. */
+const RESET_MS = 100;
+
+/**
+ * Sends bytes until they end, and waits for the other side's orderly end: all the acknowledgement
+ * that such a wire has.
+ *
+ * @throws {InletError} what the server said in place of silence; `lost`, `timeout`; `changed` if
+ * the file was not the same from its first byte to its last
+ */
+export async function sendToEnd(
+  connection: Connection,
+  source: Source,
+  { progress }: ClientContext,
+): Promise<Partial<Stored>> {
+  let size = 0;
+  using body = source.open((bytes) => {
+    size += bytes;
+    progress.add(bytes);
+  });
+  const stop = new AbortController();
+  const answer = connection.readLine();
+  let endedFirst = false;
+  // A server may end its own side first, as netcat does, and still take what comes.
+  answer.then((line) => line === null ? endedFirst = true : stop.abort(), () => stop.abort());
+  try {
+    await connection.send(body.stream, stop.signal);
+    checkUnchanged(source, body);
+    // If it has gone altogether, it answers the last bytes with a reset, and `closeWrite` fails.
+    if (endedFirst) await new Promise((resolve) => setTimeout(resolve, RESET_MS));
+    await connection.closeWrite();
+  } catch (error) {
+    const failure = explain(error, `Cannot send ${quoted(source.label)}`);
+    // The server's no says why. A failure of our own leaves it nothing to say.
+    if (stop.signal.aborted || failure.code === "lost") await answer.then(refuse);
+    throw failure;
+  }
+  await answer.then(refuse);
+  return summaryOf(body, size);
+}
+
+/** What a server said in place of what was hoped for. */
+export function refusal(line: string): InletError {
+  try {
+    const reply = decodeReply(line);
+    if (reply.type === "error") return new InletError(reply.code, reply.text);
+    if (reply.type === "busy") {
+      return new InletError(
+        "busy",
+        `The server is full: ${reply.clients} of ${reply.limit} clients`,
+      );
+    }
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+  }
+  return new InletError("denied", `The server answered ${quoted(line)}`);
+}
+
+function summaryOf(body: OpenBody, size: number): Partial<Stored> {
+  return "tally" in body ? { size, crc: body.tally.crc } : { size };
+}
+
+function refuse(line: string | null): void {
+  if (line !== null) throw refusal(line);
+}

@@ -1,0 +1,44 @@
+/**
+ * Bytes until the sender closes, stored under a number.
+ *
+ * 1. C: bytes, as many as it likes.
+ * 2. C: closes its side.
+ * 3. S: closes, once the file is stored as `1.file`, `2.file`, …
+ *
+ * Numbers are given in the order of connections, on from what is in the directory, and none is given
+ * twice. An end without a byte before it makes an empty file. A reset, a silence, or a size over the
+ * limit leaves nothing; but a program that dies has its connection closed by its system, and that
+ * end looks like any other.
+ *
+ * A server that refuses says `busy …` or `error CODE …`, and closes. Otherwise it says nothing.
+ *
+ * @module
+ */
+
+import type { Connection } from "../lib/connection.ts";
+import { encodeError } from "../lib/errors.ts";
+import { Tally } from "../lib/streams.ts";
+import type { ServerContext } from "./mode.ts";
+import { checkSize } from "./upload.ts";
+
+export { sendToEnd as sendRaw } from "../lib/one_way.ts";
+
+/** What follows the number in a name. */
+const ENDING = ".file";
+
+/** Server half: stores one file. */
+export async function serveRaw(connection: Connection, context: ServerContext): Promise<void> {
+  connection.farewell = encodeError;
+  using upload = context.store.createNumbered(ENDING);
+  const tally = new Tally();
+  await connection.body().pipeTo(
+    new WritableStream({
+      write(chunk): void {
+        tally.add(chunk);
+        checkSize("store what came", tally.bytes, context.maxBytes);
+        upload.write(chunk);
+      },
+    }),
+  );
+  context.log.stored({ size: tally.bytes, crc: tally.crc, name: await upload.publish() });
+}
