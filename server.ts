@@ -44,7 +44,7 @@ export interface ServeOptions {
    */
   hostname?: string;
   /**
-   * Directory of received files, made if it is missing.
+   * Directory of received files, made if it is missing. Modes that store nothing leave it alone.
    *
    * @default {"received"}
    */
@@ -118,9 +118,12 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
   const { port = 0, hostname = "127.0.0.1", directory = "received" } = options;
   const log = new Log(options.log);
   const mode = findMode(options.mode ?? "files");
-  const store = await Store.open(directory, { fsync: options.fsync ?? false });
+  const storeOptions = { fsync: options.fsync ?? false };
+  const store = mode.stores
+    ? await Store.open(directory, storeOptions)
+    : new Store(directory, storeOptions);
   const socket = listen({ port, hostname, tcpBacklog: options.backlog ?? 10 });
-  await store.prepare();
+  if (mode.stores) await store.prepare();
   const listener = new Listener(socket, {
     mode,
     idleTimeoutMs: options.timeoutMs ?? 30_000,
@@ -136,8 +139,10 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
   const reach = isLoopback(address.hostname) ? "this machine only" : "open to the network";
   log.notice(
     "listening",
-    `listening on ${formatAddress(address)} (${reach}), storing into ${quoted(directory)}`,
-    { hostname: address.hostname, port: address.port, directory },
+    `listening on ${formatAddress(address)} (${reach})${
+      mode.stores ? `, storing into ${quoted(directory)}` : ""
+    }`,
+    { hostname: address.hostname, port: address.port, ...(mode.stores && { directory }) },
   );
   return {
     address,
@@ -217,11 +222,11 @@ async function main(args: readonly string[]): Promise<number> {
     fsync: flags.fsync,
     log: { format, quiet: flags.quiet },
   } satisfies ServeOptions;
-  findMode(options.mode);
+  const { stores } = findMode(options.mode);
+  const path = options.directory;
   await ensurePermissions([
     { name: "net", host: formatAddress(options) },
-    { name: "read", path: options.directory },
-    { name: "write", path: options.directory },
+    ...(stores ? [{ name: "read", path }, { name: "write", path }] as const : []),
   ]);
   const server = await serve(options);
   stopOnSignals(server);

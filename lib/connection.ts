@@ -233,9 +233,15 @@ export class Connection implements Disposable {
     }
   }
 
-  /** Tells the other side that no more comes. Reading goes on. */
+  /**
+   * Tells the other side that no more comes. Reading goes on.
+   *
+   * @throws {InletError} `lost` if the other side is known to be gone
+   */
   async closeWrite(): Promise<void> {
     try {
+      // `closeWrite` succeeds on a connection that was reset; a write fails there, even an empty one.
+      await this.#conn.write(new Uint8Array(0));
       await this.#conn.closeWrite();
     } catch (error) {
       throw this.#failure ?? explain(error);

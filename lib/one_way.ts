@@ -39,7 +39,7 @@ export async function sendToEnd(
   try {
     await connection.send(body.stream, stop.signal);
     checkUnchanged(source, body);
-    // If it has gone altogether, it answers the last bytes with a reset, and `closeWrite` fails.
+    // If it has gone altogether, it answers the last bytes with a reset.
     if (endedFirst) await new Promise((resolve) => setTimeout(resolve, RESET_MS));
     await connection.closeWrite();
   } catch (error) {

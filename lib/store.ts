@@ -55,7 +55,8 @@ export class Store {
   /** The highest number given so far, by the ending that follows it. */
   readonly #highest = new Map<string, number>();
 
-  private constructor(root: string, options: StoreOptions) {
+  /** A directory as it is, which may not be there yet. */
+  constructor(root: string, options: StoreOptions = {}) {
     this.#root = root;
     this.#fsync = options.fsync ?? false;
   }

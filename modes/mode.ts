@@ -41,6 +41,8 @@ export interface ClientContext {
 export interface Mode {
   /** One line for the help. */
   readonly summary: string;
+  /** Whether its server half stores files. One that does not needs no directory. */
+  readonly stores: boolean;
   /** Whether its wire tells the server a name to store under. */
   readonly named: boolean;
   /** Whether its wire answers with data. */

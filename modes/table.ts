@@ -17,12 +17,14 @@ import { sendUpload, serveUpload } from "./upload.ts";
 export const MODES: Readonly<Record<string, Mode>> = {
   files: {
     summary: "inlet's own: verified files, several to a connection, and messages",
+    stores: true,
     named: true,
     answers: false,
     serve: serveFiles,
   },
   upload: {
     summary: "8-byte size and name, `go ahead`, then the file",
+    stores: true,
     named: true,
     answers: false,
     serve: serveUpload,
@@ -30,6 +32,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
   },
   raw: {
     summary: "bytes until the sender closes, stored as 1.file, 2.file, …",
+    stores: true,
     named: false,
     answers: false,
     serve: serveRaw,
@@ -37,6 +40,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
   },
   message: {
     summary: "bytes until the sender closes, written to the server's stdout",
+    stores: false,
     named: false,
     answers: false,
     serve: serveMessage,
@@ -44,6 +48,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
   },
   reverse: {
     summary: "lines, each of which comes back reversed",
+    stores: false,
     named: false,
     answers: true,
     serve: serveReverse,
