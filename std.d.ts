@@ -87,7 +87,6 @@ declare module "@std/path/relative" {
 }
 
 declare module "@std/streams" {
-  export function toText(stream: ReadableStream): Promise<string>;
   export class TextLineStream extends TransformStream<string, string> {}
 }
 

@@ -11,7 +11,7 @@ import { assertEquals } from "@std/assert";
 import { concat } from "@std/bytes/concat";
 import { dirname } from "@std/path/dirname";
 import { fromFileUrl } from "@std/path/from-file-url";
-import { TextLineStream, toText } from "@std/streams";
+import { TextLineStream } from "@std/streams";
 import { buffers } from "../lib/buffers.ts";
 
 /** The root of the project. */
@@ -27,7 +27,10 @@ const NEEDED = ["net", "read", "write", "run", "env"] as const;
 
 /** What a test may need beside permissions. */
 export interface Requirements {
-  /** Programs that have to be installed, by the name of their executable. */
+  /**
+   * Programs that have to be installed, by the name of their executable. With an option behind it
+   * its help has to name that option: `nc -N`.
+   */
   programs?: readonly string[];
   /** Whether it mounts file systems, in a namespace of its own. */
   mounts?: boolean;
@@ -75,7 +78,8 @@ function hasIpv6(): boolean {
 }
 
 function isInstalled(program: string): boolean {
-  return succeeds(`command -v ${program}`);
+  const [name, option = ""] = program.split(" ") as [string, string?];
+  return succeeds(`command -v ${name} && { ${name} -h 2>&1 || true; } | grep -qe "${option}"`);
 }
 
 const succeeded = new Map<string, boolean>();
@@ -270,6 +274,8 @@ export interface TestServer extends AsyncDisposable {
   readonly running: Running;
   /** What it has written to stdout, once it has ended. */
   readonly stdout: Promise<string>;
+  /** The same before any decoding. */
+  readonly stdoutBytes: Promise<Uint8Array>;
 }
 
 /** Options of {@linkcode startServer}. */
@@ -282,6 +288,11 @@ export interface TestServerOptions {
   args?: readonly string[];
   /** A command that runs the server, such as {@linkcode onTmpfs}. */
   under?: readonly string[];
+}
+
+/** A command that runs another one with its stdout going to a file. */
+export function withStdoutTo(path: string): string[] {
+  return ["sh", "-c", 'exec "$@" > "$0"', path];
 }
 
 /**
@@ -308,7 +319,8 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const stdout = toText(process.stdout);
+  const stdoutBytes = new Response(process.stdout).bytes();
+  const stdout = stdoutBytes.then((content) => new TextDecoder().decode(content));
   const running = new Running(process);
   const [, port] = await running.says(/listening on \S+:(\d+)/);
   return {
@@ -316,6 +328,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     dir,
     running,
     stdout,
+    stdoutBytes,
     async [Symbol.asyncDispose](): Promise<void> {
       await running[Symbol.asyncDispose]();
       await stdout;
@@ -479,4 +492,15 @@ export async function readAll(conn: Deno.TcpConn): Promise<string> {
     if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
   }
   return text;
+}
+
+/** Sends content over a connection of its own, ends this side, and gives what comes back. */
+export async function exchange(
+  server: { port: number },
+  content: string | Uint8Array,
+): Promise<string> {
+  using conn = await dial(server);
+  await sendTo(conn, content);
+  await conn.closeWrite();
+  return await readAll(conn);
 }
