@@ -1,0 +1,118 @@
+/**
+ * Programs of a benchmark: started with their streams on files, waited for, and never left behind.
+ *
+ * @module
+ */
+
+import { Running } from "../tests/helpers.ts";
+
+/** Files in place of a program's standard streams. What is written is appended. */
+export interface Streams {
+  stdin?: string;
+  stdout?: string;
+}
+
+/** A server that listens. Dispose of it to end it. */
+export interface ServerProcess extends AsyncDisposable {
+  readonly port: number;
+  readonly pid: number;
+  /** Settles when it has ended by itself, for one that serves once. */
+  readonly ended: Promise<Deno.CommandStatus>;
+}
+
+const children = new Set<Deno.ChildProcess>();
+
+/** Starts a program, its stderr piped. */
+export function spawn(command: readonly string[], streams: Streams = {}): Deno.ChildProcess {
+  const [program, ...args] = bound(command, streams) as [string, ...string[]];
+  const child = new Deno.Command(program, {
+    args,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  }).spawn();
+  children.add(child);
+  child.status.finally(() => children.delete(child));
+  return child;
+}
+
+/**
+ * Runs a program to its end.
+ *
+ * @throws {Error} if it fails, with what it said
+ */
+export async function run(command: readonly string[], streams?: Streams): Promise<void> {
+  await finish(command, spawn(command, streams));
+}
+
+/**
+ * Waits for the end of a program.
+ *
+ * @throws {Error} if it fails, with what it said
+ */
+export async function finish(
+  command: readonly string[],
+  child: Deno.ChildProcess,
+): Promise<void> {
+  const { success, code, stderr } = await child.output();
+  if (success) return;
+  const said = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
+  throw new Error(`${command[0]} ended with ${code}: ${said}`);
+}
+
+/**
+ * Starts a server and waits for its line `listening on …:PORT`.
+ *
+ * @param streams A server that says that line on stdout has it moved to `/dev/stderr`.
+ * @throws {Error} if it ends before, with what it said
+ */
+export async function startServer(
+  command: readonly string[],
+  streams?: Streams,
+): Promise<ServerProcess> {
+  const child = spawn(command, streams);
+  const running = new Running(child);
+  const [, port] = await running.says(/listening on .*:(\d+)/);
+  return {
+    port: Number(port),
+    pid: child.pid,
+    ended: child.status,
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
+}
+
+/** Ends every program that is still running, at once. */
+export function killAll(): void {
+  for (const child of children) {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has just ended.
+    }
+  }
+}
+
+/**
+ * Where an installed program is, or `undefined`. A wrapper script that picks one of several
+ * interpreters would be measured with it, so Python is asked itself.
+ */
+export async function findProgram(name: string): Promise<string | undefined> {
+  const [program, ...args] = name === "python3"
+    ? ["python3", "-c", "import sys; print(sys.executable)"]
+    : ["sh", "-c", 'command -v "$0"', name];
+  try {
+    const { success, stdout } = await new Deno.Command(program!, { args }).output();
+    return success ? new TextDecoder().decode(stdout).trim() : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** `Deno.Command` binds streams to pipes only; a shell binds them to files, and then is gone. */
+function bound(command: readonly string[], { stdin, stdout }: Streams): readonly string[] {
+  if (stdin === undefined && stdout === undefined) return command;
+  const script = 'out=$1; shift; exec "$@" <"$0" >>"$out"';
+  return ["sh", "-c", script, stdin ?? "/dev/null", stdout ?? "/dev/null", ...command];
+}
