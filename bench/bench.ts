@@ -1,0 +1,120 @@
+/**
+ * Measures inlet beside other programs, in one run, and prints the ratios.
+ *
+ * ```sh
+ * deno task bench
+ * ```
+ *
+ * @module
+ */
+
+import { parseCommandLine, runMain, STOP_SIGNALS } from "../lib/command_line.ts";
+import { InletError } from "../lib/errors.ts";
+import { parseCount, parseSize } from "../lib/limits.ts";
+import { quoted } from "../lib/text.ts";
+import { killAll } from "./processes.ts";
+import { formatSection, type Section } from "./report.ts";
+import { Workspace } from "./workspace.ts";
+import { memory } from "./workloads/memory.ts";
+import { message } from "./workloads/message.ts";
+import { put } from "./workloads/put.ts";
+import { raw } from "./workloads/raw.ts";
+import { reverse, reverseMany } from "./workloads/reverse.ts";
+import { start } from "./workloads/start.ts";
+import type { Workload } from "./workloads/workload.ts";
+
+/** In the order in which they run. */
+const WORKLOADS: Readonly<Record<string, Workload>> = {
+  put,
+  memory,
+  start,
+  raw,
+  message,
+  reverse,
+  "reverse-many": reverseMany,
+};
+
+const DEFAULT_RUNS = 5;
+const DEFAULT_SIZE = 2 ** 30;
+
+const RESULTS = new URL("results.json", import.meta.url);
+
+const USAGE = `inlet bench: measures inlet beside other programs
+
+Usage: deno task bench [OPTIONS]
+
+  --runs N             counted runs of each candidate (default ${DEFAULT_RUNS})
+  --only NAME[,NAME]   these workloads alone: ${Object.keys(WORKLOADS).join(", ")}
+  --size BYTES         the big file, like 256MiB (default 1GiB); memory is measured at four times
+                       that size too
+  --help
+
+A program that is not installed is left out, and said. Files are kept in memory, in /dev/shm where
+there is one: three to eight times the size of the big file has to be free there. A run of all
+workloads at the default size writes bench/results.json.`;
+
+async function main(args: readonly string[]): Promise<number> {
+  const { positional, values, flags } = parseCommandLine(args, {
+    values: ["runs", "only", "size"],
+    flags: ["help"],
+  });
+  if (flags.help) return console.log(USAGE), 0;
+  if (positional[0] !== undefined) {
+    throw new InletError("usage", `Cannot use ${quoted(positional[0])}; try --help`);
+  }
+  const names = values.only?.split(",") ?? Object.keys(WORKLOADS);
+  const workloads = names.map((name) => [name, findWorkload(name)] as const);
+  const runs = parseCount(values.runs ?? String(DEFAULT_RUNS), "--runs", { min: 1, max: 1000 });
+  const size = values.size ? parseSize(values.size, "--size") : DEFAULT_SIZE;
+  using workspace = new Workspace();
+  tidyOnSignals(workspace);
+  const about = machine(workspace);
+  console.log(Object.values(about).join(", ") + `; median of ${runs}\n`);
+  const sections: Section[] = [];
+  for (const [name, workload] of workloads) {
+    const section = await workload({ workspace, runs, size }).catch((error) => broken(name, error));
+    console.log(formatSection(section));
+    sections.push(section);
+  }
+  if (values.only === undefined && size === DEFAULT_SIZE) {
+    const results = { date: new Date().toISOString(), machine: about, runs, size, sections };
+    Deno.writeTextFileSync(RESULTS, JSON.stringify(results, null, 2) + "\n");
+  }
+  return sections.some(({ failed }) => failed.length > 0) ? 1 : 0;
+}
+
+function findWorkload(name: string): Workload {
+  const workload = Object.hasOwn(WORKLOADS, name) ? WORKLOADS[name] : undefined;
+  if (workload) return workload;
+  const known = Object.keys(WORKLOADS).join(", ");
+  throw new InletError("usage", `Cannot measure ${quoted(name)}: there are ${known}`);
+}
+
+/** A workload that could not be measured does not keep the others from it. */
+function broken(name: string, error: unknown): Section {
+  const failed = [(error as Error).message];
+  return { name, title: name, rows: [], figures: [], skipped: [], failed };
+}
+
+/** The kind of machine, and nothing that would name it. */
+function machine(workspace: Workspace): Record<string, string> {
+  return {
+    deno: `Deno ${Deno.version.deno}`,
+    system: `${Deno.build.os} ${Deno.build.arch}`,
+    cores: `${navigator.hardwareConcurrency} cores`,
+    files: workspace.inMemory ? "tmpfs" : "the disk's own file system",
+    network: "loopback",
+  };
+}
+
+/** What was started and stored goes, also when a person has seen enough. */
+function tidyOnSignals(workspace: Workspace): void {
+  const stop = (): void => {
+    killAll();
+    workspace[Symbol.dispose]();
+    Deno.exit(130);
+  };
+  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
+}
+
+if (import.meta.main) await runMain(() => main(Deno.args));

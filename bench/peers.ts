@@ -1,0 +1,203 @@
+/**
+ * The programs that are measured: who receives, who sends, and any receiver with any sender.
+ *
+ * @module
+ */
+
+import { fixture, ROOT } from "../tests/helpers.ts";
+import type { Candidate } from "./measure.ts";
+import { findProgram, run, type ServerProcess, startServer } from "./processes.ts";
+import { empty, type SourceFile, verify, type Workspace } from "./workspace.ts";
+
+/** What one `read` and one `write` of socat move. */
+export const SOCAT_BLOCK_BYTES = 1024 * 1024;
+
+/** How often a receiver's output is looked at, in milliseconds, once its sender has ended. */
+const POLL_MS = 1;
+
+/** How long a receiver may take after its sender has ended, in milliseconds. */
+const PATIENCE_MS = 60_000;
+
+/** Where bytes go. */
+export interface Receiver {
+  /** Servers that outlive a run. */
+  readonly pids: readonly number[];
+  /** Makes it listen, and gives the port. */
+  listen(): Promise<number>;
+  /** Waits until it has received so many bytes and is done with them, and gives their path. */
+  received(bytes: number): Promise<string>;
+  clear(): Promise<void>;
+}
+
+/** Sends a file and returns when its program has ended. */
+export type Sender = (port: number, path: string) => Promise<void>;
+
+/** A file on its way from a sender to a receiver, from the sender's start until both are done. */
+export function transfer(
+  receiver: Receiver,
+  sender: Sender,
+  file: SourceFile,
+): Omit<Candidate, "name"> {
+  let path: string;
+  return {
+    pids: receiver.pids,
+    clear: () => receiver.clear(),
+    async ready() {
+      const port = await receiver.listen();
+      return async () => {
+        await sender(port, file.path);
+        path = await receiver.received(file.size);
+      };
+    },
+    check: async () => await Promise.resolve(verify(path, file)),
+  };
+}
+
+/**
+ * The command line of server.ts, on any free port.
+ *
+ * Files below /dev, where the system's directory in memory is, can be written with no narrower
+ * permission than all.
+ */
+export function serverCommand(directory: string, args: readonly string[] = []): string[] {
+  return [
+    ...[Deno.execPath(), "run", "--allow-all", new URL("server.ts", ROOT).pathname],
+    ...["0", "--dir", directory, ...args],
+  ];
+}
+
+/** The command line of client.ts. */
+export function clientCommand(port: number, args: readonly string[]): string[] {
+  return [
+    ...[Deno.execPath(), "run", "--allow-all", new URL("client.ts", ROOT).pathname],
+    ...["127.0.0.1", String(port), ...args],
+  ];
+}
+
+/** The command line of a Python program under fixtures/peers/. */
+export async function pythonCommand(program: string, args: readonly string[]): Promise<string[]> {
+  return [await findProgram("python3") ?? "python3", fixture(`peers/${program}`), ...args];
+}
+
+/** server.ts, storing files. */
+export async function inletReceiver(
+  workspace: Workspace,
+  stack: AsyncDisposableStack,
+  args: readonly string[] = [],
+): Promise<Receiver> {
+  const directory = workspace.directory();
+  return storing(directory, stack.use(await startServer(serverCommand(directory, args))));
+}
+
+/** A Python server that is given a port and a directory. */
+export async function pythonReceiver(
+  program: string,
+  workspace: Workspace,
+  stack: AsyncDisposableStack,
+): Promise<Receiver> {
+  const directory = workspace.directory();
+  const command = await pythonCommand(program, ["0", directory]);
+  const server = stack.use(await startServer(command, { stdout: "/dev/stderr" }));
+  return storing(directory, server);
+}
+
+function storing(directory: string, { port, pid }: ServerProcess): Receiver {
+  return {
+    pids: [pid],
+    listen: () => Promise.resolve(port),
+    received: (bytes) => stored(directory, bytes),
+    clear: async () => await Promise.resolve(empty(directory)),
+  };
+}
+
+/** server.ts with its stdout in a file. */
+export async function inletMessageReceiver(
+  workspace: Workspace,
+  stack: AsyncDisposableStack,
+): Promise<Receiver> {
+  const directory = workspace.directory();
+  const stdout = `${directory}/out`;
+  const command = serverCommand(workspace.directory(), ["--mode", "message"]);
+  const { port, pid } = stack.use(await startServer(command, { stdout }));
+  return {
+    pids: [pid],
+    listen: () => Promise.resolve(port),
+    received: (bytes) => stored(directory, bytes),
+    // The server has it open: it is not removed.
+    clear: () => Deno.truncate(stdout),
+  };
+}
+
+/**
+ * socat, which serves one connection and ends.
+ *
+ * @param target `stdout` for its stdout in a file, `file` for a file that it opens itself.
+ */
+export function socatReceiver(workspace: Workspace, target: "file" | "stdout"): Receiver {
+  const directory = workspace.directory();
+  const out = `${directory}/out`;
+  let server: ServerProcess | undefined;
+  return {
+    pids: [],
+    async listen() {
+      const into = target === "file" ? `CREATE:${out}` : "STDOUT";
+      const command = [...socat("-d", "-d", "-u"), "TCP-LISTEN:0,bind=127.0.0.1", into];
+      server = await startServer(command, target === "file" ? {} : { stdout: out });
+      return server.port;
+    },
+    async received(bytes) {
+      await server!.ended;
+      return await stored(directory, bytes);
+    },
+    async clear() {
+      await server?.[Symbol.asyncDispose]();
+      empty(directory);
+    },
+  };
+}
+
+/** socat with large blocks. */
+export function socat(...options: string[]): string[] {
+  return ["socat", ...options, "-b", String(SOCAT_BLOCK_BYTES)];
+}
+
+/** client.ts with a file. */
+export function inletSender(args: readonly string[] = []): Sender {
+  return (port, path) => run(clientCommand(port, [path, ...args]));
+}
+
+/** client.ts with a file as its stdin. */
+export function inletMessageSender(): Sender {
+  return (port, path) => run(clientCommand(port, ["--mode", "message"]), { stdin: path });
+}
+
+/** socat with a file that it opens itself. */
+export const socatSender: Sender = (port, path) =>
+  run([...socat("-u"), `OPEN:${path},rdonly`, `TCP:127.0.0.1:${port}`]);
+
+/** socat with a file as its stdin. */
+export const socatMessageSender: Sender = (port, path) =>
+  run([...socat("-u"), "STDIN", `TCP:127.0.0.1:${port}`], { stdin: path });
+
+/** A Python client that is given a host, a port and a file. */
+export async function pythonSender(program: string): Promise<Sender> {
+  const command = await pythonCommand(program, ["127.0.0.1"]);
+  return (port, path) => run([...command, String(port), path]);
+}
+
+/**
+ * Waits for the one file of a directory to be complete. A `.temp` is not there yet.
+ *
+ * @throws {Error} if it is not complete long after it was sent
+ */
+async function stored(directory: string, bytes: number): Promise<string> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (performance.now() < deadline) {
+    for (const { name } of Deno.readDirSync(directory)) {
+      const path = `${directory}/${name}`;
+      if (!name.endsWith(".temp") && Deno.statSync(path).size >= bytes) return path;
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  throw new Error(`it did not store ${bytes} bytes`);
+}

@@ -1,0 +1,56 @@
+/**
+ * One big file, stored: inlet verifies it, the others do not.
+ *
+ * @module
+ */
+
+import { formatBytes } from "../../lib/text.ts";
+import { compare } from "../compare.ts";
+import {
+  inletReceiver,
+  inletSender,
+  pythonReceiver,
+  pythonSender,
+  socatReceiver,
+  socatSender,
+  transfer,
+} from "../peers.ts";
+import type { Section } from "../report.ts";
+import type { Bench } from "./workload.ts";
+
+const INLET = "inlet put, verified";
+const SOCAT = "socat, 1 MiB blocks";
+const PYTHON = "Python, 1,024 bytes";
+
+/** Time of one big file by native put. */
+export async function put({ workspace, runs, size }: Bench): Promise<Section> {
+  const file = workspace.source(size);
+  return await compare({
+    name: "put",
+    title: `put: one file of ${formatBytes(size)}`,
+    runs,
+    bytes: size,
+    entrants: [{
+      name: INLET,
+      needs: [],
+      enter: async (stack) => transfer(await inletReceiver(workspace, stack), inletSender(), file),
+    }, {
+      name: SOCAT,
+      needs: ["socat"],
+      enter: () => Promise.resolve(transfer(socatReceiver(workspace, "file"), socatSender, file)),
+    }, {
+      name: PYTHON,
+      needs: ["python3"],
+      enter: async (stack) =>
+        transfer(
+          await pythonReceiver("raw_server.py", workspace, stack),
+          await pythonSender("raw_client.py"),
+          file,
+        ),
+    }],
+    goals: [
+      { of: INLET, against: SOCAT, atLeast: 0.9 },
+      { of: INLET, against: PYTHON, atLeast: 3 },
+    ],
+  });
+}
