@@ -59,6 +59,11 @@ export function explain(error: unknown, what = "Cannot go on"): InletError {
   if (error instanceof ProtocolError) {
     return new InletError("bad-request", `Cannot follow: ${error.message}`, { cause: error });
   }
+  if (error instanceof Deno.errors.NotCapable) {
+    const flag = /--allow-\w+/.exec(error.message)?.[0] ?? "a permission";
+    const message = `${what}: Deno does not permit it without ${flag}`;
+    return new InletError("denied", message, { cause: error });
+  }
   const [code, why] = SYSTEM[(error as { code?: string } | undefined)?.code ?? ""] ?? UNFORESEEN;
   return new InletError(code, `${what}: ${why}`, { cause: error });
 }
