@@ -46,10 +46,7 @@ declare module "@std/cli/parse-args" {
 }
 
 declare module "@std/fmt/bytes" {
-  export function format(bytes: number, options?: {
-    binary?: boolean;
-    maximumFractionDigits?: number;
-  }): string;
+  export function format(bytes: number, options?: { binary?: boolean }): string;
 }
 
 declare module "@std/fs/walk" {
