@@ -6,7 +6,7 @@
 
 import { formatCrc, type Stored } from "../protocol.ts";
 import type { InletError } from "./errors.ts";
-import { formatBytes, printable, quoted } from "./text.ts";
+import { formatBytes, printable, printableJson, quoted } from "./text.ts";
 
 /** Facts of an event. In the JSON log each is a field of its own. */
 export type LogFields = Record<string, string | number | boolean>;
@@ -79,7 +79,7 @@ export class Log {
     const time = new Date();
     if (this.#options.format === "json") {
       const entry = { time: time.toISOString(), level, event, message, ...this.#about, ...fields };
-      return console.error(printable(JSON.stringify(entry)));
+      return console.error(printableJson(entry));
     }
     const { client } = this.#about;
     const about = client === undefined ? "" : `client ${client}: `;

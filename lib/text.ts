@@ -18,6 +18,14 @@ export function printable(text: string): string {
   );
 }
 
+/** A value as JSON, with the same replaced by JSON's own escapes: ESC becomes `\u001b`. */
+export function printableJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll(
+    UNPRINTABLE,
+    (character) => `\\u${character.codePointAt(0)!.toString(16).padStart(4, "0")}`,
+  );
+}
+
 /** A name in quotes, safe to show, cut when it is absurdly long. */
 export function quoted(name: string): string {
   const shown = printable(name);
