@@ -1,0 +1,93 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { InletError } from "../lib/errors.ts";
+import { pathSource } from "../lib/sources.ts";
+import { bytes, collect, fixture, integration, ROOT, run, tempDir } from "./helpers.ts";
+
+integration("pathSource() measures a file, and streams it", async () => {
+  const path = fixture("naïve café ☕.txt");
+  const source = await pathSource(path);
+  assertEquals([source.label, source.name], [path, "naïve café ☕.txt"]);
+  const content = await Deno.readFile(path);
+  assertEquals(source.size, content.length);
+  let moved = 0;
+  using body = source.open((count) => moved += count);
+  assertEquals(await collect(body.stream), content);
+  assertEquals(moved, content.length);
+});
+
+integration("pathSource() gives a file another name for the other side", async () => {
+  const source = await pathSource(fixture("hello.txt"), "greeting.txt");
+  assertEquals([source.label, source.name], [fixture("hello.txt"), "greeting.txt"]);
+});
+
+integration("pathSource() follows a link, and names the file as the link", async () => {
+  await using local = await tempDir();
+  await Deno.symlink(fixture("hello.txt"), `${local.path}/link.txt`);
+  const source = await pathSource(`${local.path}/link.txt`);
+  assertEquals([source.name, source.size], ["link.txt", 6]);
+});
+
+integration("pathSource() notices a file that changes after it was measured", async () => {
+  await using local = await tempDir();
+  for (const [before, after] of [[100, 50], [100, 150]] as const) {
+    const source = await pathSource(await local.write("a.bin", bytes(before)));
+    assert(source.size !== null);
+    await local.write("a.bin", bytes(after));
+    using body = source.open(() => {});
+    assertEquals((await collect(body.stream)).length, 100);
+    assert(body.changed());
+  }
+});
+
+integration("pathSource() streams a pipe without a size", async () => {
+  await using local = await tempDir();
+  const pipe = `${local.path}/pipe`;
+  assertEquals((await run("mkfifo", [pipe])).code, 0);
+  const source = await pathSource(pipe);
+  assertEquals([source.name, source.size], ["pipe", null]);
+  const writing = run("sh", ["-c", `printf 'through the pipe' > "$0"`, pipe]);
+  using body = source.open(() => {});
+  assertEquals(new TextDecoder().decode(await collect(body.stream)), "through the pipe");
+  await writing;
+}, { programs: ["mkfifo"] });
+
+integration("pathSource() refuses what cannot be sent, before anything is", async () => {
+  await using local = await tempDir();
+  await local.write("a.txt", "a");
+  for (
+    const [path, reason] of [
+      [`${local.path}/missing.txt`, "it does not exist"],
+      [`${local.path}/a.txt/b`, "a part of the path is no folder"],
+      [local.path, "it is a folder, give files"],
+    ] as const
+  ) {
+    const error = await assertRejects(() => pathSource(path), InletError, `Cannot send "${path}"`);
+    assertEquals(error.code, "usage");
+    assert(error.message.endsWith(`: ${reason}`), error.message);
+  }
+});
+
+integration("pathSource() refuses a file that is gone when its turn comes", async () => {
+  await using local = await tempDir();
+  const source = await pathSource(await local.write("a.txt", "a"));
+  await Deno.remove(`${local.path}/a.txt`);
+  const error = await assertRejects(async () => await source.open(() => {}), InletError);
+  assertEquals(error.code, "usage");
+  assert(error.message.endsWith("it does not exist"));
+});
+
+integration("stdinSource() streams the standard input under a name", async () => {
+  const script = `
+    import { stdinSource } from "${new URL("lib/sources.ts", ROOT).href}";
+    const source = stdinSource("notes.txt");
+    let moved = 0;
+    using body = source.open((count) => moved += count);
+    for await (const chunk of body.stream) Deno.stdout.writeSync(chunk);
+    console.error(source.label, source.name, source.size, moved);`;
+  const { stdoutBytes, stderr } = await run(Deno.execPath(), ["eval", script], {
+    stdin: bytes(3_000_000),
+  });
+  assertEquals(stdoutBytes.length, 3_000_000);
+  assert(bytes(3_000_000).every((byte, index) => byte === stdoutBytes[index]));
+  assertEquals(stderr, "standard input notes.txt null 3000000\n");
+});
