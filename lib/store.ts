@@ -81,7 +81,7 @@ export class Store {
    */
   async prepare(): Promise<void> {
     await this.#use(async () => {
-      for await (const { path } of this.#files()) {
+      for await (const path of this.#files()) {
         if (path.endsWith(TEMP)) removeUnlessLive(path);
       }
       this.create("probe")[Symbol.dispose]();
@@ -167,7 +167,7 @@ export class Store {
   /** The published files in the order of their names: what `read` would open, and nothing else. */
   async list(): Promise<ListEntry[]> {
     const entries: ListEntry[] = [];
-    for await (const { path } of this.#files()) {
+    for await (const path of this.#files()) {
       const name = relative(this.#root, path).replaceAll(SEPARATOR, "/");
       if (!isPublishedName(name)) continue;
       const info = await Deno.lstat(path).catch(() => null);
@@ -205,8 +205,10 @@ export class Store {
     }
   }
 
-  #files(): AsyncIterableIterator<{ path: string }> {
-    return walk(this.#root, { includeDirs: false, includeSymlinks: false });
+  /** Regular files alone: opening a pipe would wait for whoever writes into it. */
+  async *#files(): AsyncGenerator<string> {
+    const found = walk(this.#root, { includeDirs: false, includeSymlinks: false });
+    for await (const { path, isFile } of found) if (isFile) yield path;
   }
 
   /** Makes the folders of a name. Each is checked before the next is made: it could be a link. */

@@ -1,0 +1,344 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { InletError } from "../lib/errors.ts";
+import { Store, type StoreOptions } from "../lib/store.ts";
+import { bytes, integration, names, ROOT, run, Running, type TempDir, tempDir } from "./helpers.ts";
+
+/** A store in a directory of its own, beside another one that is none of its business. */
+interface TestStore extends AsyncDisposable {
+  store: Store;
+  /** The directory of the store. */
+  dir: string;
+  /** A directory outside it. */
+  outside: string;
+}
+
+async function openStore(options?: StoreOptions): Promise<TestStore> {
+  const temp: TempDir = await tempDir();
+  const [dir, outside] = [`${temp.path}/received`, `${temp.path}/outside`];
+  await Deno.mkdir(outside);
+  return {
+    store: await Store.open(dir, options),
+    dir,
+    outside,
+    [Symbol.asyncDispose]: () => temp[Symbol.asyncDispose](),
+  };
+}
+
+const encoder = new TextEncoder();
+
+async function put(store: Store, name: string, content = name): Promise<string> {
+  using upload = store.create(name);
+  upload.write(encoder.encode(content));
+  return await upload.publish();
+}
+
+function get(store: Store, name: string): string {
+  using stored = store.read(name);
+  const buffer = new Uint8Array(stored.size + 1);
+  const read = stored.file.readSync(buffer) ?? 0;
+  assertEquals(read, stored.size);
+  return new TextDecoder().decode(buffer.subarray(0, read));
+}
+
+function refusedWith(code: string, action: () => unknown): void {
+  const error = assertThrows(action, InletError);
+  assertEquals(error.code, code, error.message);
+}
+
+integration("Store.open() makes its directory, and those above it", async () => {
+  await using temp = await tempDir();
+  await Store.open(`${temp.path}/a/b/received`);
+  assert((await Deno.stat(`${temp.path}/a/b/received`)).isDirectory);
+});
+
+integration("Store.open() refuses what is no directory", async () => {
+  await using temp = await tempDir();
+  const file = await temp.write("received", "a file");
+  const error = await assertRejects(() => Store.open(file), InletError, `into "${file}"`);
+  assertEquals(error.code, "usage");
+});
+
+integration("Upload.publish() gives a file its name, and not before", async () => {
+  await using test = await openStore();
+  using upload = test.store.create("a.bin");
+  upload.write(bytes(100_000));
+  assertEquals(names(test.dir), ["a.bin.temp"]);
+  assertEquals(await test.store.list(), []);
+  refusedWith("not-found", () => test.store.read("a.bin"));
+  upload.write(bytes(50_000));
+  assertEquals(await upload.publish(), "a.bin");
+  assertEquals(names(test.dir), ["a.bin"]);
+  assertEquals(
+    await Deno.readFile(`${test.dir}/a.bin`),
+    new Uint8Array([...bytes(100_000), ...bytes(50_000)]),
+  );
+});
+
+integration("Upload is gone when it is disposed of unpublished", async () => {
+  await using test = await openStore();
+  {
+    using upload = test.store.create("photos/a.bin");
+    upload.write(bytes(1000));
+  }
+  assertEquals(names(`${test.dir}/photos`), []);
+});
+
+integration("Upload.publish() replaces nothing, and numbers up", async () => {
+  await using test = await openStore();
+  const got: string[] = [];
+  for (const content of ["first", "second", "third"]) {
+    got.push(await put(test.store, "report.pdf", content));
+  }
+  assertEquals(got, ["report.pdf", "report (2).pdf", "report (3).pdf"]);
+  assertEquals(got.map((name) => get(test.store, name)), ["first", "second", "third"]);
+});
+
+integration("Upload.publish() gives way to whatever took its name in the meantime", async () => {
+  await using test = await openStore();
+  await Deno.mkdir(`${test.dir}/folder`);
+  await Deno.symlink("nowhere", `${test.dir}/dangling`);
+  await Deno.symlink(`${test.outside}/target`, `${test.dir}/link`);
+  await Deno.writeTextFile(`${test.outside}/target`, "untouched");
+  for (const name of ["folder", "dangling", "link", "late"]) {
+    using upload = test.store.create(name);
+    upload.write(encoder.encode(name));
+    if (name === "late") await Deno.writeTextFile(`${test.dir}/late`, "was faster");
+    assertEquals(await upload.publish(), `${name} (2)`);
+    assertEquals(get(test.store, `${name} (2)`), name);
+  }
+  assertEquals(await Deno.readTextFile(`${test.outside}/target`), "untouched");
+  assertEquals(await Deno.readTextFile(`${test.dir}/late`), "was faster");
+  assertEquals(names(test.outside), ["target"]);
+});
+
+integration("Store keeps eight files that are sent under one name at once", async () => {
+  await using test = await openStore();
+  const content = Array.from({ length: 8 }, (_, index) => `${index}`.repeat(10_000 + index));
+  const uploads = content.map(() => test.store.create("photos/a.jpg"));
+  // In turns, so that all of them are in flight together.
+  for (let start = 0; start < 10_010; start += 1000) {
+    uploads.forEach((upload, index) =>
+      upload.write(encoder.encode(content[index]!.slice(start, start + 1000)))
+    );
+  }
+  assertEquals(names(`${test.dir}/photos`).length, 8);
+  const got = await Promise.all(uploads.map((upload) => upload.publish()));
+  assertEquals(new Set(got).size, 8);
+  assertEquals(got.map((name) => get(test.store, name)), content);
+  assertEquals(names(`${test.dir}/photos`), [...got.map((name) => name.slice(7))].sort());
+});
+
+integration("Store keeps the whole of names at the limits", async () => {
+  await using test = await openStore();
+  const long = "x".repeat(300) + ".pdf";
+  const got = [await put(test.store, long, "1"), await put(test.store, long, "2")];
+  assertEquals(got, ["x".repeat(246) + ".pdf", "x".repeat(242) + " (2).pdf"]);
+  const deep = Array.from({ length: 4 }, () => "☕".repeat(83)).join("/");
+  assertEquals(await put(test.store, deep), deep);
+  assertEquals(get(test.store, deep), deep);
+});
+
+integration("Store.create() refuses a bad name before it touches the disk", async () => {
+  await using test = await openStore();
+  for (const name of ["", "..", "../outside/a", "/etc/passwd", "a\0", "a.temp", "con", "a/../b"]) {
+    refusedWith("bad-name", () => test.store.create(name));
+    refusedWith("bad-name", () => test.store.read(name));
+  }
+  assertEquals([names(test.dir), names(test.outside)], [[], []]);
+});
+
+integration("Store.create() makes the folders of a name, and none through a file", async () => {
+  await using test = await openStore();
+  assertEquals(await put(test.store, "photos/2024/a.jpg"), "photos/2024/a.jpg");
+  assertEquals(await put(test.store, "photos/2024/a.jpg"), "photos/2024/a (2).jpg");
+  await put(test.store, "file");
+  refusedWith("denied", () => test.store.create("file/a.txt"));
+  refusedWith("denied", () => test.store.read("file/a.txt"));
+});
+
+integration("Store goes through no link to a folder, wherever it stands", async () => {
+  await using test = await openStore();
+  await Deno.writeTextFile(`${test.outside}/secret.txt`, "secret");
+  await Deno.mkdir(`${test.dir}/photos`);
+  for (const link of ["out", "photos/out"]) {
+    await Deno.symlink(test.outside, `${test.dir}/${link}`);
+    refusedWith("denied", () => test.store.create(`${link}/a.txt`));
+    refusedWith("denied", () => test.store.create(`${link}/new/a.txt`));
+    refusedWith("denied", () => test.store.read(`${link}/secret.txt`));
+  }
+  assertEquals(await test.store.list(), []);
+  assertEquals(names(test.outside), ["secret.txt"]);
+});
+
+integration("Store writes through no link that stands where a file in flight would", async () => {
+  await using test = await openStore();
+  await Deno.symlink(`${test.outside}/made.txt`, `${test.dir}/a.txt.temp`);
+  assertEquals(await put(test.store, "a.txt"), "a.txt");
+  assertEquals(get(test.store, "a.txt"), "a.txt");
+  await test.store.prepare();
+  assertEquals(names(test.outside), []);
+});
+
+integration("Store.read() opens published files alone", async () => {
+  await using test = await openStore();
+  await put(test.store, "naïve ☕.txt", "whole");
+  assertEquals(get(test.store, "nai\u0308ve ☕.txt"), "whole");
+  await Deno.writeTextFile(`${test.outside}/secret.txt`, "secret");
+  await Deno.symlink(`${test.outside}/secret.txt`, `${test.dir}/link.txt`);
+  await Deno.symlink("nowhere", `${test.dir}/dangling.txt`);
+  await Deno.mkdir(`${test.dir}/folder`);
+  for (const name of ["link.txt", "dangling.txt", "folder", "missing.txt", "missing/a.txt"]) {
+    refusedWith("not-found", () => test.store.read(name));
+  }
+});
+
+integration("Store.list() shows what read() would open, in order, and nothing else", async () => {
+  await using test = await openStore();
+  for (const name of ["b.txt", "a.txt", "photos/2024/c.jpg", "ü.txt"]) await put(test.store, name);
+  using _ = test.store.create("in flight.bin");
+  await Deno.writeTextFile(`${test.outside}/secret.txt`, "secret");
+  await Deno.symlink(`${test.outside}/secret.txt`, `${test.dir}/link.txt`);
+  await Deno.symlink(test.outside, `${test.dir}/out`);
+  await Deno.symlink("nowhere", `${test.dir}/dangling`);
+  await Deno.mkdir(`${test.dir}/empty`);
+  for (
+    const name of ["old.TEMP", "line\nbreak", "dot.", "con.txt", "u\u0308.txt", "x".repeat(255)]
+  ) {
+    await Deno.writeTextFile(`${test.dir}/${name}`, "put there by hand");
+  }
+  const list = await test.store.list();
+  assertEquals(list.map(({ name }) => name), ["a.txt", "b.txt", "photos/2024/c.jpg", "ü.txt"]);
+  for (const { name, size, modified } of list) {
+    assertEquals(encoder.encode(get(test.store, name)).length, size);
+    assert(Math.abs(Date.now() - modified.getTime()) < 3_600_000);
+  }
+});
+
+integration("Store takes no pipe for a file, neither in its list nor when it sweeps", async () => {
+  await using test = await openStore();
+  assertEquals((await run("mkfifo", [`${test.dir}/pipe`])).code, 0);
+  assertEquals(await test.store.list(), []);
+  refusedWith("not-found", () => test.store.read("pipe"));
+  // Opening a pipe waits for whoever writes into it.
+  assertEquals((await run("mkfifo", [`${test.dir}/pipe.temp`])).code, 0);
+  await test.store.prepare();
+  assertEquals(names(test.dir), ["pipe", "pipe.temp"]);
+}, { programs: ["mkfifo"] });
+
+integration("Store.prepare() removes what a crash left in flight, and nothing else", async () => {
+  await using test = await openStore();
+  await put(test.store, "photos/whole.jpg");
+  for (const left of ["a.bin.temp", "photos/b.jpg.temp", "photos/b (2).jpg.temp"]) {
+    await Deno.writeTextFile(`${test.dir}/${left}`, "half of");
+  }
+  // It crashed after it gave the file its name: that file is whole.
+  await Deno.writeTextFile(`${test.dir}/c.txt`, "whole");
+  await Deno.link(`${test.dir}/c.txt`, `${test.dir}/c.txt.temp`);
+  await test.store.prepare();
+  assertEquals(names(test.dir), ["c.txt", "photos"]);
+  assertEquals(names(`${test.dir}/photos`), ["whole.jpg"]);
+  assertEquals(get(test.store, "c.txt"), "whole");
+});
+
+integration("Store.prepare() leaves alone what this process has in flight", async () => {
+  await using test = await openStore();
+  using upload = test.store.create("a.bin");
+  upload.write(encoder.encode("whole"));
+  await (await Store.open(test.dir)).prepare();
+  assertEquals(await upload.publish(), "a.bin");
+  assertEquals(get(test.store, "a.bin"), "whole");
+});
+
+integration(
+  "Store.prepare() leaves alone what a live server is writing, until it dies",
+  async () => {
+    await using test = await openStore();
+    const script = `
+    import { Store } from "${new URL("lib/store.ts", ROOT).href}";
+    const store = await Store.open(${JSON.stringify(test.dir)});
+    const upload = store.create("a.bin");
+    upload.write(new Uint8Array(1000));
+    console.error("writing");
+    await new Promise(() => setInterval(() => {}, 60_000));`;
+    await using other = new Running(
+      new Deno.Command(Deno.execPath(), { args: ["eval", script], stderr: "piped" }).spawn(),
+    );
+    await other.says(/writing/);
+    await test.store.prepare();
+    assertEquals(names(test.dir), ["a.bin.temp"]);
+    // Nor does an upload of the same name get in its way.
+    assertEquals(await put(test.store, "a.bin", "mine"), "a.bin");
+    await other.stop("SIGKILL");
+    assertEquals(names(test.dir), ["a.bin", "a.bin.temp"]);
+    await test.store.prepare();
+    assertEquals(names(test.dir), ["a.bin"]);
+    assertEquals(get(test.store, "a.bin"), "mine");
+  },
+);
+
+integration("Store.prepare() leaves no trace in an empty directory", async () => {
+  await using test = await openStore();
+  await test.store.prepare();
+  assertEquals(names(test.dir), []);
+});
+
+integration(
+  "Store.discardAll() removes all that is in flight, and publishes none of it",
+  async () => {
+    await using test = await openStore();
+    await put(test.store, "whole.txt");
+    const uploads = ["a.bin", "a.bin", "b.bin"].map((name) => test.store.create(name));
+    test.store.discardAll();
+    assertEquals(names(test.dir), ["whole.txt"]);
+    for (const upload of uploads) {
+      await assertRejects(() => upload.publish(), InletError);
+      upload[Symbol.dispose]();
+    }
+    assertEquals(names(test.dir), ["whole.txt"]);
+  },
+);
+
+integration("Store publishes with fsync too, in folders and beside what is there", async () => {
+  await using test = await openStore({ fsync: true });
+  assertEquals(await put(test.store, "a.txt", "first"), "a.txt");
+  assertEquals(await put(test.store, "a.txt", "second"), "a (2).txt");
+  assertEquals(await put(test.store, "photos/2024/a.jpg"), "photos/2024/a.jpg");
+  assertEquals(get(test.store, "photos/2024/a.jpg"), "photos/2024/a.jpg");
+  assertEquals(names(test.dir), ["a (2).txt", "a.txt", "photos"]);
+});
+
+integration("Store says that the disk is full, and leaves nothing there", async () => {
+  await using temp = await tempDir();
+  const script = `
+    import { Store } from "${new URL("lib/store.ts", ROOT).href}";
+    const store = await Store.open(${JSON.stringify(temp.path)});
+    async function put(name, size) {
+      using upload = store.create(name);
+      for (; size > 0; size -= 1000) upload.write(new Uint8Array(1000).fill(120));
+      return await upload.publish();
+    }
+    const small = await put("small.bin", 100_000);
+    const big = await put("big.bin", 2_000_000).catch((error) => error);
+    const files = [...Deno.readDirSync(${JSON.stringify(temp.path)})].map(({ name }) => name);
+    const again = await put("again.bin", 900_000);
+    console.log(JSON.stringify([small, big.code, big.message, files, again]));`;
+  const mounted = 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"';
+  const { code, stdout, stderr } = await run("unshare", [
+    "-rm",
+    "sh",
+    "-c",
+    mounted,
+    temp.path,
+    Deno.execPath(),
+    "eval",
+    script,
+  ]);
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(JSON.parse(stdout), [
+    "small.bin",
+    "no-space",
+    'Cannot store "big.bin": the disk is full',
+    ["small.bin"],
+    "again.bin",
+  ]);
+}, { mounts: true });
