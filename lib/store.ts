@@ -32,7 +32,7 @@ import { quoted } from "./text.ts";
 /** Options of a {@linkcode Store}. */
 export interface StoreOptions {
   /**
-   * Whether a file and its folder are on the disk itself, not only in its cache, before it counts
+   * Whether a file and its folders are on the disk itself, not only in its cache, before it counts
    * as stored.
    *
    * @default {false}
@@ -282,7 +282,7 @@ export class Upload implements Disposable {
       if (this.#fsync) await this.#file.sync();
       const name = this.#link();
       this[Symbol.dispose]();
-      if (this.#fsync) await syncFolder(dirname(this.#temp));
+      if (this.#fsync) await this.#syncFolders();
       return name;
     } catch (error) {
       throw explain(error, this.#what);
@@ -299,6 +299,15 @@ export class Upload implements Disposable {
       // What cannot be removed now is what the sweep of the next start is for.
     }
     this.#file.close();
+  }
+
+  /** From the file's own folder up to the store's: any of them may have been made for it. */
+  async #syncFolders(): Promise<void> {
+    let folder = this.#temp;
+    for (const _ of this.#names.nameOf(this.#names.first).split("/")) {
+      folder = dirname(folder);
+      await syncFolder(folder);
+    }
   }
 
   get #what(): string {

@@ -298,14 +298,41 @@ integration(
   },
 );
 
-integration("Store publishes with fsync too, in folders and beside what is there", async () => {
+integration("Store publishes with fsync too, beside what is there", async () => {
   await using test = await openStore({ fsync: true });
   assertEquals(await put(test.store, "a.txt", "first"), "a.txt");
   assertEquals(await put(test.store, "a.txt", "second"), "a (2).txt");
-  assertEquals(await put(test.store, "photos/2024/a.jpg"), "photos/2024/a.jpg");
-  assertEquals(get(test.store, "photos/2024/a.jpg"), "photos/2024/a.jpg");
-  assertEquals(names(test.dir), ["a (2).txt", "a.txt", "photos"]);
+  assertEquals(names(test.dir), ["a (2).txt", "a.txt"]);
 });
+
+integration(
+  "Store syncs a file before it has its name, and every folder on the way after",
+  async () => {
+    await using temp = await tempDir();
+    const dir = await Deno.realPath(temp.path);
+    const script = `
+    import { Store } from "${new URL("lib/store.ts", ROOT).href}";
+    const store = await Store.open("${dir}", { fsync: true });
+    using upload = store.create("photos/2024/a.jpg");
+    upload.write(new Uint8Array(1000));
+    await upload.publish();`;
+    const { code, stderr } = await run("strace", [
+      ...["-f", "-y", "-e", "trace=fsync,fdatasync,link,linkat"],
+      ...[Deno.execPath(), "eval", script],
+    ]);
+    assertEquals(code, 0);
+    const calls = [...stderr.matchAll(/\b(?:f(?:data)?sync\(\d+<(.+)>|(link)(?:at)?\()/g)]
+      .map(([, path, link]) => link ?? path!.replace(dir, "received"));
+    assertEquals(calls, [
+      "received/photos/2024/a.jpg.temp",
+      "link",
+      "received/photos/2024",
+      "received/photos",
+      "received",
+    ]);
+  },
+  { programs: ["strace"] },
+);
 
 integration("Store says that the disk is full, and leaves nothing there", async () => {
   await using temp = await tempDir();
