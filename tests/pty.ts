@@ -10,6 +10,15 @@ import { ROOT } from "./helpers.ts";
 /** The programs that {@linkcode Terminal} needs. */
 export const TERMINAL_PROGRAMS = ["script", "stty"] as const;
 
+/** What Deno asks, up to where it waits. */
+const QUESTION = /Deno requests (.+)\.\r\n[^]*?Allow\?.* > /g;
+
+/** What Deno says to an answer. */
+const REACTION = /(?:✅ Granted|❌ Denied) /g;
+
+/** Milliseconds between two answers. Deno listens only when nothing was typed for a tenth of a second. */
+const RETYPE_MS = 300;
+
 /** A terminal with one command in it. It is closed when it goes out of scope. */
 export class Terminal implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
@@ -44,6 +53,12 @@ export class Terminal implements AsyncDisposable {
     return this.#screen;
   }
 
+  /** The same without control sequences. */
+  get text(): string {
+    // deno-lint-ignore no-control-regex
+    return this.#screen.replaceAll(/\x1b\[\d*[A-Z]/g, "");
+  }
+
   /** Waits until a pattern has been written to it, and gives the match. */
   async shows(pattern: RegExp): Promise<RegExpExecArray> {
     return await this.#until(() => pattern.exec(this.#screen), String(pattern));
@@ -54,18 +69,27 @@ export class Terminal implements AsyncDisposable {
     await this.#keyboard.write(new TextEncoder().encode(text));
   }
 
-  /** Answers each of Deno's questions with yes until a pattern is shown, and gives the questions. */
+  /** Answers Deno's next question, once it is asked. */
+  async answers(letter: "y" | "n"): Promise<void> {
+    const before = this.#count(REACTION);
+    await this.#until(() => this.#count(QUESTION) > before || null, "a question");
+    // Deno drops what is typed too soon after the question: whoever sees nothing types again.
+    const typing = setInterval(() => this.types(`${letter}\n`), RETYPE_MS);
+    try {
+      await this.#until(() => this.#count(REACTION) > before || null, "a reaction");
+    } finally {
+      clearInterval(typing);
+    }
+  }
+
+  /** Says yes to each of Deno's questions until a pattern is shown, and gives the questions. */
   async allowsUntil(pattern: RegExp): Promise<string[]> {
-    for (let answered = 0;; answered++) {
-      const prompts = (): number => this.#screen.split(/Allow\? .* > /).length - 1;
-      await this.#until(
-        () => pattern.test(this.#screen) || prompts() > answered || null,
-        `${pattern} or another question`,
-      );
-      if (pattern.test(this.#screen)) {
-        return this.#screen.match(/(?<=Deno requests ).+(?=\.\r)/g) ?? [];
-      }
-      await this.types("y\n");
+    const isShown = (): boolean => pattern.test(this.#screen);
+    for (;;) {
+      const asked = (): boolean => this.#count(QUESTION) > this.#count(REACTION);
+      await this.#until(() => isShown() || asked() || null, `${pattern} or a question`);
+      if (isShown()) return [...this.#screen.matchAll(QUESTION)].map(([, question]) => question!);
+      await this.answers("y");
     }
   }
 
@@ -80,6 +104,10 @@ export class Terminal implements AsyncDisposable {
     await this.#reading;
     await this.#process.status;
     await this.#keyboard.close().catch(() => {});
+  }
+
+  #count(pattern: RegExp): number {
+    return [...this.#screen.matchAll(pattern)].length;
   }
 
   async #until<T>(condition: () => T | null, what: string): Promise<T> {

@@ -1,0 +1,148 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import {
+  bytes,
+  checkout,
+  type Ended,
+  fixture,
+  integration,
+  names,
+  run,
+  tempDir,
+} from "./helpers.ts";
+import { serve } from "../server.ts";
+import { send } from "../client.ts";
+import { Wire } from "./wire.ts";
+
+const QUIET = { quiet: true };
+
+/** Runs a script of a stranger's, beside the library. */
+async function runProgram(directory: { path: string }, source: string): Promise<Ended> {
+  await Deno.writeTextFile(`${directory.path}/program.ts`, source);
+  const args = ["run", "--check", "--allow-net", "--allow-read", "--allow-write", "program.ts"];
+  return await run(Deno.execPath(), args, { cwd: directory.path });
+}
+
+integration("serve() and send() work from a script, which then ends by itself", async () => {
+  await using project = await checkout();
+  await project.write("file.txt", "hello\n");
+  const { code, stdout, stderr } = await runProgram(
+    project,
+    `import { type Server, serve } from "./server.ts";
+     import { send, type SendResult } from "./client.ts";
+
+     {
+       await using server: Server = await serve({ directory: "inbox", log: { quiet: true } });
+       const results: SendResult[] = await send(server.address, ["file.txt"], { name: "script" });
+       console.log(results.map(({ label, stored, error }) => [label, stored?.name, stored?.size, error]));
+     }
+     console.log("stopped");`,
+  );
+  assertEquals(code, 0, stderr);
+  assertEquals(stdout, '[ [ "file.txt", "file.txt", 6, undefined ] ]\nstopped\n');
+  assertMatch(stderr, /listening on 127\.0\.0\.1:\d+ .* storing into "inbox"\n$/);
+  assertEquals(Deno.readTextFileSync(`${project.path}/inbox/file.txt`), "hello\n");
+});
+
+integration("send() says of each file how it fared", async () => {
+  await using local = await tempDir();
+  const directory = `${local.path}/received`;
+  await using server = await serve({ directory, maxBytes: 4096, log: QUIET });
+  const files = ["one_byte.bin", "1MiB.txt", "hello.txt", "every_byte.bin"].map(fixture);
+  const told: string[] = [];
+  const results = await send(server.address, files, { onResult: ({ label }) => told.push(label) });
+  assertEquals(told, files);
+  assertEquals(
+    results.map(({ stored, error }) => stored?.name ?? error?.code),
+    ["one_byte.bin", "too-large", "hello.txt", "every_byte.bin"],
+  );
+  assertEquals(results[2]!.stored, { size: 6, crc: 0x363a3020, name: "hello.txt" });
+  assertEquals(names(directory), ["every_byte.bin", "hello.txt", "one_byte.bin"]);
+});
+
+integration("send() speaks the mode that it is told", async () => {
+  await using local = await tempDir();
+  const directory = `${local.path}/received`;
+  await using server = await serve({ directory, mode: "upload", log: QUIET });
+  const [result] = await send(server.address, [fixture("hello.txt")], { mode: "upload" });
+  assertEquals(result!.stored?.size, 6);
+  assertEquals(names(directory), ["hello.txt"]);
+});
+
+integration("send() sends nothing when one file cannot be sent at all", async () => {
+  await using local = await tempDir();
+  const directory = `${local.path}/received`;
+  await using server = await serve({ directory, log: QUIET });
+  const error = await send(server.address, [fixture("hello.txt"), "missing.txt"]).catch((e) => e);
+  assertEquals([error.name, error.code], ["InletError", "usage"]);
+  assertEquals(error.message, 'Cannot send "missing.txt": it does not exist');
+  assertEquals(names(directory), []);
+});
+
+integration("send() fails every file when there is no server", async () => {
+  const { address } = await stopped();
+  const results = await send(address, [fixture("hello.txt"), fixture("1MiB.txt")]);
+  assertEquals(results.map(({ error }) => error?.code), ["lost", "lost"]);
+});
+
+/** A server that was there a moment ago. */
+async function stopped(): Promise<{ address: Deno.NetAddr }> {
+  await using local = await tempDir();
+  await using server = await serve({ directory: local.path, log: QUIET });
+  return { address: server.address };
+}
+
+integration("send() ends with the reason of its signal", async () => {
+  await using local = await tempDir();
+  const directory = `${local.path}/received`;
+  await using server = await serve({ directory, log: QUIET });
+  const stop = new AbortController();
+  const first = await local.write("a.bin", bytes(100_000));
+  const reason = new Error("enough");
+  const results = await send(server.address, [first, fixture("hello.txt"), first], {
+    signal: stop.signal,
+    onResult: () => stop.abort(reason),
+  });
+  assertEquals(results.length, 3);
+  assertEquals(results[0]!.stored?.size, 100_000);
+  assertEquals(results[2]!.error?.cause, reason);
+});
+
+integration("serve() on a port that is taken rejects with listen", async () => {
+  await using local = await tempDir();
+  await using server = await serve({ directory: local.path, log: QUIET });
+  const { port } = server.address;
+  const error = await serve({ directory: local.path, port, log: QUIET }).catch((e) => e);
+  assertEquals([error.name, error.code], ["InletError", "listen"]);
+});
+
+integration("serve().shutdown() cuts what has not ended after its grace", async () => {
+  await using local = await tempDir();
+  await using server = await serve({ directory: local.path, log: QUIET });
+  using wire = await Wire.greet(server.address);
+  await wire.says("put 6 a.txt\n");
+  assertEquals(await wire.line(), "go 0");
+  assertEquals(names(local.path), ["a.txt.temp"]);
+  const ended = Promise.all([server.shutdown(1), server.finished]);
+  assertEquals(await wire.rest(), "error shutdown The server shut down before this was complete\n");
+  wire.close();
+  await ended;
+  assertEquals(names(local.path), []);
+});
+
+integration("serve() is stopped at once by the end of its scope", async () => {
+  await using local = await tempDir();
+  const wire = await startPutToServerThatGoes(local.path);
+  assertEquals(names(local.path), []);
+  assertEquals(await wire.rest(), "error shutdown The server shut down before this was complete\n");
+  wire.close();
+});
+
+/** Begins a put, and lets the server go out of scope within it. */
+async function startPutToServerThatGoes(directory: string): Promise<Wire> {
+  await using server = await serve({ directory, log: QUIET });
+  const wire = await Wire.greet(server.address);
+  await wire.says("put 6 a.txt\n");
+  assertEquals(await wire.line(), "go 0");
+  assertEquals(names(directory), ["a.txt.temp"]);
+  return wire;
+}

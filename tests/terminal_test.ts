@@ -1,0 +1,131 @@
+import { assertEquals, assertMatch, assertNotMatch, assertStringIncludes } from "@std/assert";
+import {
+  bytes,
+  checkout,
+  fixture,
+  integration,
+  names,
+  startClient,
+  startServer,
+} from "./helpers.ts";
+import { Terminal, TERMINAL_PROGRAMS } from "./pty.ts";
+import { acceptPut, impostor } from "./wire.ts";
+
+const TERMINAL = { programs: TERMINAL_PROGRAMS };
+
+integration(
+  "deno run --allow-net server.ts and deno run client.ts work in a terminal",
+  async () => {
+    await using project = await checkout();
+    await project.write("file.txt", "hello\n");
+    await using server = Terminal.run("deno run --allow-net server.ts 0", project.path);
+    assertEquals(
+      await server.allowsUntil(/listening on /),
+      ['read access to "received"', 'write access to "received"'],
+    );
+    const [, port] = await server.shows(/listening on 127\.0\.0\.1:(\d+)/);
+    await using client = Terminal.run(
+      `deno run client.ts 127.0.0.1 ${port} file.txt`,
+      project.path,
+    );
+    assertEquals(
+      await client.allowsUntil(/stored as /),
+      [`net access to "127.0.0.1:${port}"`, 'read access to "file.txt"'],
+    );
+    assertEquals(await client.ended(), 0);
+    assertMatch(client.screen, /file\.txt: stored as "file\.txt", 6 B, CRC-32 363a3020/);
+    assertEquals(Deno.readTextFileSync(`${project.path}/received/file.txt`), "hello\n");
+    await server.types("\x03");
+    assertEquals(await server.ended(), 0);
+    assertEquals(server.screen.split("Deno requests ").length, 3);
+  },
+  TERMINAL,
+);
+
+integration("deno run client.ts --get works in a terminal", async () => {
+  await using server = await startServer();
+  await Deno.copyFile(fixture("hello.txt"), `${server.dir}/hello.txt`);
+  await using project = await checkout();
+  const command = `deno run client.ts 127.0.0.1 ${server.port} --get hello.txt`;
+  await using client = Terminal.run(command, project.path);
+  assertEquals(
+    await client.allowsUntil(/stored as /),
+    [`net access to "127.0.0.1:${server.port}"`, 'read access to "."', 'write access to "."'],
+  );
+  assertEquals(await client.ended(), 0);
+  assertEquals(Deno.readTextFileSync(`${project.path}/hello.txt`), "hello\n");
+}, TERMINAL);
+
+integration("deno run server.ts exits 2 when the person says no", async () => {
+  await using project = await checkout();
+  await using server = Terminal.run("deno run --allow-net server.ts 0", project.path);
+  await server.answers("n");
+  assertEquals(await server.ended(), 2);
+  assertMatch(server.screen, /inlet: Cannot go on without permission to read received; run: deno /);
+  assertEquals(names(project.path).includes("received"), false);
+}, TERMINAL);
+
+integration("client.ts without anything to send says so in a terminal", async () => {
+  await using client = Terminal.run("deno run -A client.ts 127.0.0.1 5000");
+  assertEquals(await client.ended(), 2);
+  assertEquals(
+    client.text,
+    "inlet: Cannot send nothing: give a FILE, or pipe something in\r\n",
+  );
+}, TERMINAL);
+
+integration("client.ts draws its progress on a terminal, and nowhere else", async () => {
+  await using project = await checkout();
+  const file = await project.write("große Datei.bin", bytes(32 * 2 ** 20));
+  using theirs = impostor();
+  using others = impostor();
+  await using piped = startClient(others, [file]);
+  using pipedWire = await acceptPut(others);
+  await pipedWire.bytes(1);
+  const command = `deno run -A client.ts 127.0.0.1 ${theirs.port} 'große Datei.bin'`;
+  await using client = Terminal.run(command, project.path);
+  using wire = await acceptPut(theirs);
+  await wire.bytes(1);
+  // Both are stuck now, as no socket takes 32 MiB; what is drawn here would be drawn there as well.
+  const [line] = await client.shows(/große Datei\.bin {2} ?\d+ % {2}.* left/);
+  assertMatch(line, /^große Datei\.bin {2} *\d+ % {2}[\d.]+ MiB {2}.*B\/s {2}\d+:\d\d left$/);
+  for (const received of [wire, pipedWire]) {
+    await received.skip(32 * 2 ** 20 - 1);
+    await received.line();
+    await received.says("ok 33554432 00000000 a\n");
+    await received.line();
+    await received.says("ok bye\n");
+  }
+  assertEquals(await client.ended(), 0);
+  assertEquals((await piped.process.status).code, 0);
+  await piped.says(/stored as/);
+  assertNotMatch(piped.log, /%|\r/);
+  assertEquals(piped.log.split("\n").length, 1);
+  // The line of progress is erased before the summary, and nothing comes after that.
+  assertStringIncludes(client.screen, '\r\x1b[Kgroße Datei.bin: stored as "a"');
+  assertEquals(client.screen.split("\n").length, 2);
+}, TERMINAL);
+
+integration("client.ts --quiet draws nothing on a terminal", async () => {
+  await using server = await startServer();
+  const command = `deno run -A client.ts 127.0.0.1 ${server.port} --quiet`;
+  await using client = Terminal.run(`${command} '${fixture("1MiB.txt")}'`);
+  assertEquals(await client.ended(), 0);
+  assertEquals(client.text, "");
+}, TERMINAL);
+
+integration("client.ts exits 130 on Ctrl-C in a terminal, and clears its line", async () => {
+  await using project = await checkout();
+  await project.write("large.bin", bytes(32 * 2 ** 20));
+  using theirs = impostor();
+  await using client = Terminal.run(
+    `deno run -A client.ts 127.0.0.1 ${theirs.port} large.bin`,
+    project.path,
+  );
+  using wire = await acceptPut(theirs);
+  await wire.bytes(1);
+  await client.shows(/\d+ %/);
+  await client.types("\x03");
+  assertEquals(await client.ended(), 130);
+  assertStringIncludes(client.screen, "\r\x1b[Kinlet: Interrupted\r\n");
+}, TERMINAL);
