@@ -180,6 +180,21 @@ integration("server.ts --timeout cuts a silent client, within a body too", async
   assertEquals(names(ours.dir), []);
 });
 
+integration(
+  "server.ts --timeout lets a message wait its turn, and cuts it after that",
+  async () => {
+    await using ours = await startServer({ args: ["--timeout", "0.5"] });
+    using first = await Wire.greet(ours);
+    await first.says("say -\n");
+    assertEquals(await first.line(), "go 0");
+    using second = await Wire.greet(ours);
+    await second.says("say 6\n");
+    assertMatch(await first.rest(), /^error timeout /);
+    assertEquals(await second.line(), "go 0");
+    assertEquals(await second.rest(), "error timeout Nothing moved on the connection for 0.5 s\n");
+  },
+);
+
 integration("client.ts exits 3 with one line when an HTTP server answers", async () => {
   await using web = Deno.serve({ port: 0, onListen: () => {} }, () => new Response("hello"));
   assertRefused(

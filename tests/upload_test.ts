@@ -226,6 +226,19 @@ integration("client.ts --mode upload exits 4 when the server is gone within the 
   assertMatch(stderr, /^inlet: .*\n$/);
 });
 
+integration("client.ts --mode upload believes a server that fails after the body", async () => {
+  using server = impostor();
+  const client = runClient(server, ["--mode", "upload", fixture("hello.txt")]);
+  using wire = await server.accept();
+  await wire.bytes(8 + "hello.txt".length);
+  await wire.says("go ahead");
+  await wire.bytes("hello\n".length);
+  await wire.says("error no-space the disk is full\n");
+  wire.close();
+  const { code, stderr } = await client;
+  assertEquals([code, stderr], [3, "inlet: the disk is full\n"]);
+});
+
 integration("client.ts --mode upload exits 4 when the server says nothing", async () => {
   using server = impostor();
   const client = runClient(server, ["--mode", "upload", fixture("hello.txt")]);
