@@ -50,8 +50,8 @@ Usage: deno task bench [OPTIONS]
   --help
 
 A program that is not installed is left out, and said. Files are kept in memory, in /dev/shm where
-there is one: three to eight times the size of the big file has to be free there. A run of all
-workloads at the default size writes bench/results.json.`;
+there is one: three times the size of the big file has to be free there, and for its fourfold twelve
+times, or that is left out. A run of all workloads at the default size writes bench/results.json.`;
 
 async function main(args: readonly string[]): Promise<number> {
   const { positional, values, flags } = parseCommandLine(args, {
