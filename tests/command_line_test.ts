@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { parseCommandLine } from "../lib/command_line.ts";
 import { InletError } from "../lib/errors.ts";
-import { integration, pure, ROOT, run } from "./helpers.ts";
+import { integration, pure, ROOT, runSource } from "./helpers.ts";
 
 const NAMES = { values: ["as", "output"], flags: ["list", "quiet"] } as const;
 
@@ -73,7 +73,7 @@ async function runMainWith(main: string): Promise<{ code: number; stderr: string
     import { runMain } from "${lib}command_line.ts";
     import { InletError } from "${lib}errors.ts";
     await runMain(${main});`;
-  return await run(Deno.execPath(), ["eval", script]);
+  return await runSource(script);
 }
 
 integration("runMain() exits with the number that the program gives", async () => {

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { formatLocalTime } from "../lib/log.ts";
 import { printable } from "../lib/text.ts";
-import { integration, pure, ROOT, run } from "./helpers.ts";
+import { integration, pure, ROOT, runSource } from "./helpers.ts";
 
 /** What a program writes to stderr that does this with a log of these options. */
 async function logged(options: Record<string, unknown>, statements: string): Promise<string> {
@@ -11,7 +11,7 @@ async function logged(options: Record<string, unknown>, statements: string): Pro
     import { InletError } from "${lib}errors.ts";
     const log = new Log(${JSON.stringify(options)});
     ${statements}`;
-  const { code, stdout, stderr } = await run(Deno.execPath(), ["eval", script]);
+  const { code, stdout, stderr } = await runSource(script);
   assertEquals([code, stdout], [0, ""]);
   return stderr;
 }

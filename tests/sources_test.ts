@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import { pathSource } from "../lib/sources.ts";
-import { bytes, collect, fixture, integration, ROOT, run, tempDir } from "./helpers.ts";
+import { bytes, collect, fixture, integration, ROOT, run, runSource, tempDir } from "./helpers.ts";
 
 integration("pathSource() measures a file, and streams it", async () => {
   const path = fixture("naïve café ☕.txt");
@@ -84,9 +84,7 @@ integration("stdinSource() streams the standard input under a name", async () =>
     using body = source.open((count) => moved += count);
     for await (const chunk of body.stream) Deno.stdout.writeSync(chunk);
     console.error(source.label, source.name, source.size, moved);`;
-  const { stdoutBytes, stderr } = await run(Deno.execPath(), ["eval", script], {
-    stdin: bytes(3_000_000),
-  });
+  const { stdoutBytes, stderr } = await runSource(script, { stdin: bytes(3_000_000) });
   assertEquals(stdoutBytes.length, 3_000_000);
   assert(bytes(3_000_000).every((byte, index) => byte === stdoutBytes[index]));
   assertEquals(stderr, "standard input notes.txt null 3000000\n");
