@@ -1,0 +1,58 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { connect } from "../lib/connect.ts";
+import { InletError } from "../lib/errors.ts";
+import { integration, readAll } from "./helpers.ts";
+
+const PATIENT = { timeoutMs: 60_000, signal: new AbortController().signal };
+
+/** A port that nothing listens on: it was free a moment ago. */
+function closedPort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+integration("connect() opens a connection to a server", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  using connection = await connect({ hostname: "localhost", port }, PATIENT);
+  using conn = await listener.accept();
+  assertEquals(connection.remote, `127.0.0.1:${port}`);
+  await connection.write(new TextEncoder().encode("hello\n"));
+  await connection.closeWrite();
+  assertEquals(await readAll(conn), "hello\n");
+});
+
+integration("connect() says that nothing listens there", async () => {
+  const port = closedPort();
+  const error = await assertRejects(
+    () => connect({ hostname: "127.0.0.1", port }, PATIENT),
+    InletError,
+    `Cannot connect to 127.0.0.1:${port}: nothing listens there; is the server running?`,
+  );
+  assertEquals(error.code, "lost");
+});
+
+integration("connect() says that there is no host of that name", async () => {
+  const error = await assertRejects(
+    () => connect({ hostname: "no-such-host.invalid", port: 5000 }, PATIENT),
+    InletError,
+    "Cannot connect to no-such-host.invalid:5000: there is no host of that name",
+  );
+  assertEquals(error.code, "lost");
+});
+
+integration("connect() gives up with the reason of its signal", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const controller = new AbortController();
+  const reason = new InletError("interrupted", "Interrupted");
+  const options = { timeoutMs: 60_000, signal: controller.signal };
+  using connection = await connect({ hostname: "127.0.0.1", port }, options);
+  const reading = connection.readLine();
+  controller.abort(reason);
+  assertEquals(await assertRejects(() => reading), reason);
+  assertEquals(
+    await assertRejects(() => connect({ hostname: "127.0.0.1", port }, options)),
+    reason,
+  );
+});
