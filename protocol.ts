@@ -19,6 +19,12 @@ export const MAX_CLIENT_NAME_BYTES = 64;
 /** Largest chunk of a body of unknown length, in bytes. */
 export const MAX_CHUNK_BYTES = 16 * 1024 * 1024;
 
+/** What a client says within the body of a get, so that no more of it comes. */
+export const STOP = "stop";
+
+/** How the body of a get that was stopped ends: `abort stopped`. */
+export const STOPPED = "stopped";
+
 /** The answer of an upload server that is ready for the body. */
 export const GO_AHEAD = "go ahead";
 
@@ -44,6 +50,7 @@ export const ERROR_CODES = {
   "too-large": 3,
   "unsupported": 3,
   "version": 3,
+  "wait": 3,
 } as const;
 
 /** A stable code from {@linkcode ERROR_CODES}. */
@@ -57,22 +64,28 @@ export class ProtocolError extends Error {
 /** What a client asks. A `size` of `null` is a body of unknown length, sent in chunks. */
 export type Request =
   | { type: "hello"; version: number; name: string }
+  | { type: "answer"; digest: string }
   | { type: "put"; size: number | null; name: string }
   | { type: "push"; size: number; name: string }
   | { type: "say"; size: number | null }
   | { type: "get"; name: string }
   | { type: "list" }
   | { type: "status" }
+  | { type: "whoami" }
   | { type: "exit" }
   | { type: "chat"; text: string };
 
-/** What a server answers. `detail` of an `ok` depends on what was asked. */
+/**
+ * What a server answers. `detail` of an `ok` depends on what was asked. A `note` answers nothing: it
+ * is for a person, and may stand before any other reply.
+ */
 export type Reply =
   | { type: "welcome"; client: number; limit: number }
   | { type: "busy"; clients: number; limit: number }
   | { type: "challenge"; nonce: string }
   | { type: "go"; offset: number }
   | { type: "ok"; detail: string }
+  | { type: "note"; text: string }
   | { type: "error"; code: ErrorCode; text: string };
 
 /** The lines that frame a body: chunk headers, and how it ended. */
@@ -100,6 +113,8 @@ export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
   switch (request.type) {
     case "hello":
       return encodeLine(`hello ${request.version} ${request.name}`);
+    case "answer":
+      return encodeLine(`answer ${request.digest}`);
     case "put":
       return encodeLine(`put ${request.size ?? "-"} ${request.name}`);
     case "push":
@@ -110,16 +125,27 @@ export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
       return encodeLine(`get ${request.name}`);
     case "list":
     case "status":
+    case "whoami":
     case "exit":
       return encodeLine(request.type);
     case "chat":
-      return encodeLine(request.text);
+      return encodeLine(isTalk(request.text) ? request.text : `chat ${request.text}`);
+  }
+}
+
+/** Whether a line can only be meant as talk. */
+function isTalk(line: string): boolean {
+  try {
+    const request = decodeRequest(line);
+    return request.type === "chat" && request.text === line;
+  } catch {
+    return false;
   }
 }
 
 /**
  * Decodes a client's line. A line that begins with no known verb is talk, `chat`, and so is a
- * lone `list` with more words behind it.
+ * lone `list` with more words behind it. `chat TEXT` is talk whatever the text begins with.
  *
  * @throws {ProtocolError} if a known verb is followed by something that is not its grammar
  */
@@ -142,8 +168,13 @@ export function decodeRequest(line: string): Request {
       return { type: "say", size: decodeSize(rest) };
     case "get":
       return { type: "get", name: decodeName(rest) };
+    case "answer":
+      return isDigest(rest) ? { type: "answer", digest: rest } : { type: "chat", text: line };
+    case "chat":
+      return { type: "chat", text: rest || line };
     case "list":
     case "status":
+    case "whoami":
     case "exit":
       return rest === "" ? { type: verb } : { type: "chat", text: line };
     default:
@@ -164,6 +195,8 @@ export function encodeReply(reply: Reply): Uint8Array<ArrayBuffer> {
       return encodeLine(`go ${reply.offset}`);
     case "ok":
       return encodeLine(reply.detail === "" ? "ok" : `ok ${reply.detail}`);
+    case "note":
+      return encodeLine(`note ${oneLine(reply.text)}`);
     case "error":
       return encodeLine(`error ${reply.code} ${oneLine(reply.text)}`);
   }
@@ -197,18 +230,28 @@ export function decodeReply(line: string): Reply {
       };
     }
     case "challenge":
-      if (!/^[0-9a-f]{64}$/.test(rest)) break;
+      if (!isDigest(rest)) break;
       return { type: "challenge", nonce: rest };
     case "go":
       return { type: "go", offset: decodeNumber(rest, "offset") };
     case "ok":
       return { type: "ok", detail: rest };
+    case "note":
+      return { type: "note", text: rest };
     case "error": {
       const [code, text] = cut(rest);
       return { type: "error", code: isErrorCode(code) ? code : "internal", text: text || code };
     }
   }
   throw new ProtocolError(`"${line}" is no answer of an inlet server`);
+}
+
+/**
+ * What a key is proved over: a label that belongs to this wire, version and side, and the nonce as it
+ * stood in the challenge. The answer is the HMAC-SHA-256 of these bytes.
+ */
+export function challengeText(nonce: string): Uint8Array<ArrayBuffer> {
+  return utf8.encode(`inlet ${VERSION} client ${nonce}`);
 }
 
 /** Encodes a line that frames a body. */
@@ -371,6 +414,11 @@ function decodeCrc(text: string): number {
 function decodeName(text: string): string {
   if (text === "") throw new ProtocolError("the name is missing");
   return text;
+}
+
+/** 32 bytes in hexadecimal: a nonce, or a SHA-256. */
+function isDigest(text: string): boolean {
+  return /^[0-9a-f]{64}$/.test(text);
 }
 
 function isErrorCode(code: string): code is ErrorCode {

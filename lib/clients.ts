@@ -28,6 +28,7 @@ export class Clients {
   /** How many are served at once. */
   readonly limit: number;
   readonly #remembered: Client[] = [];
+  readonly #names = new Set<string>();
   #arrived = 0;
   #connected = 0;
 
@@ -50,9 +51,21 @@ export class Clients {
     return client;
   }
 
+  /**
+   * Names a client. A name that another one carries now becomes `ben-2`, then `ben-3`.
+   *
+   * @param name What it calls itself. Empty for none, which any number of clients may have.
+   */
+  introduce(client: Client, name: string): void {
+    client.name = name;
+    for (let number = 2; this.#names.has(client.name); number++) client.name = `${name}-${number}`;
+    if (name !== "") this.#names.add(client.name);
+  }
+
   /** Notes that a client left. */
   leave(client: Client): void {
     client.end = new Date();
+    this.#names.delete(client.name);
     this.#connected--;
   }
 
@@ -61,7 +74,7 @@ export class Clients {
     return this.#remembered.map(({ number, address, name, start, end }) =>
       [
         `client ${number}`,
-        ...(name === "" ? [] : [printable(name)]),
+        ...(name === "" ? [] : [printable(name).replaceAll("|", "\\u{7c}")]),
         address,
         `Start: ${formatLocalTime(start)}`,
         `End: ${end ? formatLocalTime(end) : "Still Connected"}`,

@@ -37,6 +37,15 @@ export interface ConnectionOptions {
   signal?: AbortSignal;
 }
 
+/** How long the other side may rest, and how it is told that this ends soon. */
+export interface Rest {
+  /** Milliseconds of silence that are allowed. */
+  limitMs: number;
+  /** Milliseconds of silence after which the warning is sent. */
+  warnAfterMs: number;
+  warning: Uint8Array;
+}
+
 /** A TCP connection. Dispose of it to close it. */
 export class Connection implements Disposable {
   /** The other side, as `HOST:PORT`. */
@@ -45,13 +54,11 @@ export class Connection implements Disposable {
   farewell: ((error: InletError) => Uint8Array) | undefined;
   /** Whether it is between two transfers, so that nothing is lost by cutting it. */
   resting = false;
-  /** Milliseconds of silence that are allowed. May be changed between two phases. */
-  idleTimeoutMs: number;
-
   readonly #conn: Deno.TcpConn;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => this.abort(explain(this.#signal?.reason));
   readonly #buffer = new Uint8Array(SMALL_BUFFER_BYTES);
+  #idleTimeoutMs: number;
   #start = 0;
   #end = 0;
   #reading: Promise<boolean> | undefined;
@@ -67,8 +74,8 @@ export class Connection implements Disposable {
   constructor(conn: Deno.TcpConn, options: ConnectionOptions) {
     this.#conn = conn;
     this.remote = formatAddress(conn.remoteAddr);
-    this.idleTimeoutMs = options.idleTimeoutMs;
-    this.#watch(this.idleTimeoutMs);
+    this.#idleTimeoutMs = options.idleTimeoutMs;
+    this.#watch(this.#idleTimeoutMs);
     this.#signal = options.signal;
     this.#signal?.addEventListener("abort", this.#onAbort);
   }
@@ -96,6 +103,44 @@ export class Connection implements Disposable {
         return new TextDecoder().decode(ahead.subarray(0, end || most));
       }
     }
+  }
+
+  /** Settles when there is something to read, or the end. It takes nothing, and never fails. */
+  async arrival(): Promise<void> {
+    if (this.#start === this.#end) await this.#more().catch(() => {});
+  }
+
+  /** Waits for the other side to begin something, for longer than silence is allowed elsewhere. */
+  async rest({ limitMs, warnAfterMs, warning }: Rest): Promise<void> {
+    if (this.#start < this.#end) return;
+    const usualMs = this.#idleTimeoutMs;
+    this.#allowSilence(limitMs);
+    // Our own warning is no sign of life of the other side, so it does not count as a move.
+    const warn = (): void => void this.#conn.write(warning).catch(() => {});
+    const timer = setTimeout(warn, warnAfterMs);
+    try {
+      await this.arrival();
+    } finally {
+      clearTimeout(timer);
+      this.#allowSilence(usualMs);
+    }
+  }
+
+  /**
+   * Takes the next line if it is this one and is there already. It never waits: a line that comes
+   * later is found by a later call.
+   */
+  takeLine(expected: string): boolean {
+    const buffered = this.#buffer.subarray(this.#start, this.#end);
+    const end = buffered.indexOf(LF);
+    if (end < 0) {
+      if (!this.#reading && buffered.length < MAX_LINE_BYTES) this.#more().catch(() => {});
+      return false;
+    }
+    const line = buffered.subarray(0, buffered[end - 1] === CR ? end - 1 : end);
+    if (new TextDecoder().decode(line) !== expected) return false;
+    this.#take(end + 1);
+    return true;
   }
 
   /** Whether more than what is buffered arrives within so many milliseconds. */
@@ -297,13 +342,21 @@ export class Connection implements Disposable {
     this.#conn.close();
   }
 
+  /** Counts silence anew, against this limit. */
+  #allowSilence(limitMs: number): void {
+    clearTimeout(this.#watchdog);
+    this.#idleTimeoutMs = limitMs;
+    this.#lastMove = performance.now();
+    if (!this.#closed) this.#watch(limitMs);
+  }
+
   /** The timer is set again for what is left of the limit, not on every read. */
   #watch(milliseconds: number): void {
     this.#watchdog = setTimeout(() => {
       if (this.#silentItself()) this.#lastMove = performance.now();
       const silentMs = performance.now() - this.#lastMove;
-      if (silentMs < this.idleTimeoutMs) return this.#watch(this.idleTimeoutMs - silentMs + 1);
-      const seconds = Math.round(this.idleTimeoutMs / 100) / 10;
+      if (silentMs < this.#idleTimeoutMs) return this.#watch(this.#idleTimeoutMs - silentMs + 1);
+      const seconds = Math.round(this.#idleTimeoutMs / 100) / 10;
       const what = this.#owed ? "No answer came" : "Nothing moved on the connection";
       this.abort(new InletError("timeout", `${what} for ${seconds} s`));
     }, milliseconds);

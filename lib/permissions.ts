@@ -68,6 +68,7 @@ function script(): string {
   return relative(Deno.cwd(), fromFileUrl(Deno.mainModule));
 }
 
-function shellQuoted(word: string): string {
+/** A word as a shell takes it for one word. */
+export function shellQuoted(word: string): string {
   return /^[\w@%+=:,./[\]-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
