@@ -16,15 +16,18 @@
  */
 
 import denoJson from "./deno.json" with { type: "json" };
+import type { Access } from "./lib/access.ts";
 import { Clients } from "./lib/clients.ts";
-import { parseCommandLine, runMain, STOP_SIGNALS } from "./lib/command_line.ts";
+import { type CommandLine, parseCommandLine, runMain, STOP_SIGNALS } from "./lib/command_line.ts";
 import { formatAddress } from "./lib/connection.ts";
 import { InletError } from "./lib/errors.ts";
+import { Gate } from "./lib/gate.ts";
+import { makeKeyFile, readKey } from "./lib/key.ts";
 import { parseCount, parseListenPort, parseSeconds, parseSize } from "./lib/limits.ts";
 import { Listener } from "./lib/listener.ts";
 import { Log, type LogOptions } from "./lib/log.ts";
 import { Messages } from "./lib/messages.ts";
-import { ensurePermissions } from "./lib/permissions.ts";
+import { ensurePermissions, type Need, shellQuoted } from "./lib/permissions.ts";
 import { Store } from "./lib/store.ts";
 import { quoted } from "./lib/text.ts";
 import { findMode, MODES } from "./modes/table.ts";
@@ -85,6 +88,30 @@ export interface ServeOptions {
    * @default {false}
    */
   fsync?: boolean;
+  /**
+   * Milliseconds that a session may rest between two requests. It is warned a minute before.
+   *
+   * @default {600_000}
+   */
+  sessionTimeoutMs?: number;
+  /**
+   * The key that clients have to prove. Without one, whoever can connect is let in.
+   *
+   * @default {undefined}
+   */
+  key?: string | undefined;
+  /**
+   * Whether a server that listens on the network lets everybody in, without a key.
+   *
+   * @default {false}
+   */
+  open?: boolean;
+  /**
+   * What clients may do.
+   *
+   * @default {"all"}
+   */
+  access?: Access;
   /** What is logged on stderr, and how. */
   log?: LogOptions;
 }
@@ -112,12 +139,14 @@ const GRACE_MS = 5000;
  * Starts a server.
  *
  * @throws {InletError} `listen` if the address is not free; `denied` or `no-space` if the
- * directory cannot be used; `usage` if there is no such mode
+ * directory cannot be used; `usage` if there is no such mode, or if it would let in from the network
+ * whoever comes, and nobody asked for that
  */
 export async function serve(options: ServeOptions = {}): Promise<Server> {
   const { port = 0, hostname = "127.0.0.1", directory = "received" } = options;
   const log = new Log(options.log);
   const mode = findMode(options.mode ?? "files");
+  checkReach({ ...options, hostname });
   const storeOptions = { fsync: options.fsync ?? false };
   const store = mode.stores
     ? await Store.open(directory, storeOptions)
@@ -133,10 +162,14 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
       messages: new Messages(),
       clients: new Clients(options.maxClients ?? 100),
       maxBytes: options.maxBytes ?? Number.MAX_SAFE_INTEGER,
+      access: options.access ?? "all",
+      gate: options.key === undefined ? undefined : new Gate(options.key),
+      sessionTimeoutMs: options.sessionTimeoutMs ?? 600_000,
     },
   });
   const address = socket.addr;
-  const reach = isLoopback(address.hostname) ? "this machine only" : "open to the network";
+  const who = options.key === undefined ? "everybody" : "who has the key";
+  const reach = isLoopback(address.hostname) ? "this machine only" : `the network, ${who}`;
   log.notice(
     "listening",
     `listening on ${formatAddress(address)} (${reach})${
@@ -166,8 +199,34 @@ function listen(
   }
 }
 
+/** Options that contradict each other, or would open more than was asked for, are refused here. */
+function checkReach(options: ServeOptions & { hostname: string }): void {
+  const { mode = "files", hostname, key, open, access } = options;
+  if (key !== undefined && open) {
+    throw new InletError(
+      "usage",
+      "Cannot ask for a key and be open to everybody: give one of both",
+    );
+  }
+  if (key !== undefined && mode !== "files") {
+    throw new InletError(
+      "usage",
+      `Cannot ask for a key in mode ${mode}: its wire cannot carry one`,
+    );
+  }
+  if (access === "read-only" && mode !== "files") {
+    throw new InletError("usage", `Cannot be read-only in mode ${mode}: it only takes`);
+  }
+  if (isLoopback(hostname) || open || key !== undefined) return;
+  const ways = mode === "files"
+    ? "give --token-file FILE to ask for a key, or --open to let everybody in"
+    : `mode ${mode} cannot ask for a key, give --open to let everybody in`;
+  throw new InletError("usage", `Cannot listen on ${hostname} without a key: ${ways}`);
+}
+
+/** A name that only begins like a loopback address is none. */
 function isLoopback(hostname: string): boolean {
-  return hostname === "::1" || hostname.startsWith("127.");
+  return hostname === "localhost" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 
 const USAGE = `inlet server: receives files and messages over TCP
@@ -186,31 +245,102 @@ ${
   --max-clients N      clients served at once (default 100)
   --backlog N          connections waiting to be accepted (default 10)
   --timeout SECONDS    silence after which a connection is cut (default 30)
+  --session-timeout SECONDS
+                       the same between two requests of a session (default 600)
   --max-size BYTES     largest file, like 500MB or 2GiB (default: no limit)
+  --token-file FILE    lets in who has the key in this file (or in INLET_TOKEN)
+  --generate-token     makes that file first (default inlet.token)
+  --open               listens on the network without a key, for everybody
+  --read-only          clients list and get files, and nothing else
+  --drop-only          clients put files, and see nothing
   --fsync              files are on the disk itself before they are acknowledged
   --log text|json      how events are written to stderr (default text)
   --quiet              only the first line and errors
   --help, --version`;
 
+type ServerCommandLine = CommandLine<
+  | "host"
+  | "dir"
+  | "mode"
+  | "max-clients"
+  | "backlog"
+  | "timeout"
+  | "session-timeout"
+  | "max-size"
+  | "token-file"
+  | "log",
+  "generate-token" | "open" | "read-only" | "drop-only" | "fsync" | "quiet" | "help" | "version"
+>;
+
 async function main(args: readonly string[]): Promise<number> {
-  const { positional, values, flags } = parseCommandLine(args, {
-    values: ["host", "dir", "mode", "max-clients", "backlog", "timeout", "max-size", "log"],
-    flags: ["fsync", "quiet", "help", "version"],
+  const commandLine: ServerCommandLine = parseCommandLine(args, {
+    values: [
+      "host",
+      "dir",
+      "mode",
+      "max-clients",
+      "backlog",
+      "timeout",
+      "session-timeout",
+      "max-size",
+      "token-file",
+      "log",
+    ],
+    flags: [
+      "generate-token",
+      "open",
+      "read-only",
+      "drop-only",
+      "fsync",
+      "quiet",
+      "help",
+      "version",
+    ],
   });
+  const { positional, values, flags } = commandLine;
   if (flags.help) return console.log(USAGE), 0;
   if (flags.version) return console.log(`inlet ${denoJson.version}`), 0;
   const [port, ...more] = positional;
+  const tokenFile = values["token-file"] ?? (flags["generate-token"] ? "inlet.token" : undefined);
+  if (port === undefined && flags["generate-token"]) {
+    await ensurePermissions([{ name: "write", path: tokenFile! }]);
+    makeKeyFile(tokenFile!);
+    return console.error(keyHint(tokenFile!, "PORT")), 0;
+  }
   if (port === undefined) throw new InletError("usage", "Cannot listen without a port; try --help");
   if (more.length > 0) {
     throw new InletError("usage", `Cannot use ${quoted(more[0]!)}: give one port`);
   }
+  const options = { ...optionsOf(commandLine), port: parseListenPort(port) };
+  findMode(options.mode);
+  await ensurePermissions(needsOf(options, tokenFile, flags["generate-token"]));
+  if (flags["generate-token"]) {
+    // What is refused is refused before a key is made for nothing.
+    checkReach({ ...options, key: "" });
+    makeKeyFile(tokenFile!);
+  }
+  // The environment is for the one conversation that can carry a key. Others ignore it.
+  const key = tokenFile === undefined && options.mode !== "files" ? undefined : readKey(tokenFile);
+  const server = await serve({ ...options, key });
+  if (flags["generate-token"]) {
+    console.error(keyHint(tokenFile!, String(server.address.port)));
+  }
+  stopOnSignals(server);
+  await server.finished;
+  return 0;
+}
+
+function optionsOf({ values, flags }: ServerCommandLine) {
   const format = values.log ?? "text";
   if (format !== "text" && format !== "json") {
     throw new InletError("usage", `Cannot log as ${quoted(format)}: give text or json`);
   }
+  if (flags["read-only"] && flags["drop-only"]) {
+    throw new InletError("usage", "Cannot be read-only and drop-only: give one of both");
+  }
   const count = { min: 1, max: 100_000 };
-  const options = {
-    port: parseListenPort(port),
+  const rest = values["session-timeout"];
+  return {
     hostname: values.host ?? "127.0.0.1",
     directory: values.dir ?? "received",
     mode: values.mode ?? "files",
@@ -218,20 +348,37 @@ async function main(args: readonly string[]): Promise<number> {
       { maxClients: parseCount(values["max-clients"], "--max-clients", count) }),
     ...(values.backlog && { backlog: parseCount(values.backlog, "--backlog", count) }),
     ...(values.timeout && { timeoutMs: parseSeconds(values.timeout, "--timeout") }),
+    ...(rest && { sessionTimeoutMs: parseSeconds(rest, "--session-timeout") }),
     ...(values["max-size"] && { maxBytes: parseSize(values["max-size"], "--max-size") }),
+    open: flags.open,
+    access: flags["read-only"] ? "read-only" : flags["drop-only"] ? "drop-only" : "all",
     fsync: flags.fsync,
     log: { format, quiet: flags.quiet },
   } satisfies ServeOptions;
-  const { stores } = findMode(options.mode);
-  const path = options.directory;
-  await ensurePermissions([
-    { name: "net", host: formatAddress(options) },
-    ...(stores ? [{ name: "read", path }, { name: "write", path }] as const : []),
-  ]);
-  const server = await serve(options);
-  stopOnSignals(server);
-  await server.finished;
-  return 0;
+}
+
+function needsOf(
+  options: { hostname: string; port: number; directory: string; mode: string },
+  tokenFile: string | undefined,
+  generate: boolean,
+): Need[] {
+  const needs: Need[] = [{ name: "net", host: formatAddress(options) }];
+  if (findMode(options.mode).stores) {
+    needs.push({ name: "read", path: options.directory }, {
+      name: "write",
+      path: options.directory,
+    });
+  }
+  if (tokenFile !== undefined) needs.push({ name: "read", path: tokenFile });
+  if (tokenFile !== undefined && generate) needs.push({ name: "write", path: tokenFile });
+  return needs;
+}
+
+/** What the person does next with a new key. */
+function keyHint(tokenFile: string, port: string): string {
+  const file = shellQuoted(tokenFile);
+  return `The key is in ${quoted(tokenFile)}, which a client needs a copy of:\n` +
+    `  deno run client.ts HOST ${port} --token-file ${file} FILE`;
 }
 
 /** The first signal lets transfers end; a second one does not wait for them. */

@@ -9,6 +9,7 @@ import type { Mode, ServerContext } from "../modes/mode.ts";
 import type { Client } from "./clients.ts";
 import { Connection, formatAddress } from "./connection.ts";
 import { explain, InletError } from "./errors.ts";
+import { quoted } from "./text.ts";
 
 /** What a listener needs to serve. */
 export interface ListenerOptions {
@@ -121,7 +122,7 @@ export class Listener {
       log.failure(failure);
     } finally {
       clients.leave(client);
-      log.info("left", `left, ${clients.connected} in`);
+      log.info("left", `${client.name && `${quoted(client.name)} `}left, ${clients.connected} in`);
     }
     await connection.finish(failure);
   }

@@ -1,16 +1,21 @@
 /**
  * The native conversation: verified files, several to a connection. PROTOCOL.md has the grammar.
  *
- * 1. C: `hello 1 ben`. S: `welcome client 1 of 100`, or `busy 100 of 100` and the end.
+ * 1. C: `hello 1 ben`. S: `welcome client 1 of 100`, or `busy 100 of 100` and the end. Where a key is
+ *    needed, S: `challenge NONCE`. C: `answer DIGEST`. S: `welcome …`, or `error denied …` and the end.
  * 2. C: `put 6 a.txt`. S: `go 0`. C: 6 bytes, then `end 363a3020`, their CRC-32.
  *    S: `ok 6 363a3020 a.txt`, once they are verified and the file has that name.
  * 3. C: `push 6 a.txt`, the bytes and the `end` at once, and the next push right behind: the server
  *    answers each in order, `ok …` or `error …`.
- * 4. C: `get a.txt`. S: `ok 6`, 6 bytes, `end 363a3020`.
- * 5. C: `list` or `status`. S: `ok 1` and so many lines.
+ * 4. C: `get a.txt`. S: `ok 6`, `data 6`, 6 bytes, `end 363a3020`. Meanwhile C may say `stop`: then it
+ *    ends with `abort stopped`, or, when the `stop` came too late, there is a `stop ACK` behind it.
+ * 5. C: `list` or `status`. S: `ok 1` and so many lines. C: `whoami`. S: `ok ben-2`.
  * 6. C: `say 6`. S: `go 0`. C: a body. S: `ok 6 363a3020`, once it is on the server's stdout.
- * 7. C: any other line, `Hello`. S: `Hello ACK`.
+ * 7. C: any other line, `Hello`, or `chat Hello`. S: `Hello ACK`.
  * 8. C: `exit`. S: `ok bye` and the end.
+ *
+ * While nothing is asked S may say `note TEXT`, or `error shutdown …` or `error timeout …` and the end.
+ * A note can cross a request: then it stands in front of the answer.
  *
  * A size of `-` is not known yet: the body comes as `data 65536` and so many bytes, again and again,
  * then `end`. In place of `end` a sender may say `abort REASON`. A server that fails within a body
@@ -41,11 +46,16 @@ import {
   ProtocolError,
   type Reply,
   type Request,
+  STOP,
+  STOPPED,
   type Stored,
   VERSION,
 } from "../protocol.ts";
-import type { Connection } from "../lib/connection.ts";
+import { checkAccess } from "../lib/access.ts";
+import type { Connection, Rest } from "../lib/connection.ts";
 import { encodeError, explain, InletError } from "../lib/errors.ts";
+import type { Gate } from "../lib/gate.ts";
+import { answerChallenge, makeNonce } from "../lib/key.ts";
 import { changed, type FileSource, type OpenBody, type Source } from "../lib/sources.ts";
 import { fileBody, Tally } from "../lib/streams.ts";
 import type { StoredFile } from "../lib/store.ts";
@@ -65,6 +75,9 @@ const MAX_PUSHED_BYTES = 64 * 1024;
  */
 const MAX_OUTSTANDING_BYTES = 16 * 1024;
 
+/** A session is warned so long before its rest ends, or half-way where it is short. Milliseconds. */
+const WARNING_MS = 60_000;
+
 /** The first byte of a TLS greeting. */
 const TLS_HANDSHAKE = 0x16;
 
@@ -72,14 +85,20 @@ const TLS_HANDSHAKE = 0x16;
 export async function serveFiles(connection: Connection, context: ServerContext): Promise<void> {
   connection.resting = true;
   const first = await connection.peek();
-  if (first === 0) return await serveUpload(connection, context);
   connection.farewell = encodeError;
+  if (first === 0) {
+    if (context.gate) {
+      throw new InletError("denied", "Cannot take uploads: this server asks for a key");
+    }
+    return await serveUpload(connection, context);
+  }
   if (first === TLS_HANDSHAKE) {
     throw new InletError("bad-request", "Cannot speak TLS: this is an inlet server, on plain TCP");
   }
   if (!await greet(connection, context)) return;
+  const rest = restOf(context.sessionTimeoutMs);
   for (;;) {
-    const request = await nextRequest(connection, context);
+    const request = await nextRequest(connection, context, rest);
     if (request === null) return;
     if (await answer(connection, context, request) === "end") return;
   }
@@ -108,7 +127,8 @@ async function greet(connection: Connection, context: ServerContext): Promise<bo
     );
   }
   const { client, clients } = context;
-  client.name = request.name;
+  if (context.gate && !await passes(connection, context.gate)) return false;
+  clients.introduce(client, request.name.trim());
   context.log.info("welcome", `is ${quoted(client.name)}`, { name: client.name });
   await connection.write(
     encodeReply({ type: "welcome", client: client.number, limit: clients.limit }),
@@ -116,18 +136,48 @@ async function greet(connection: Connection, context: ServerContext): Promise<bo
   return true;
 }
 
+/** Challenges a client to prove its key. One that leaves instead gives no answer at all. */
+async function passes(connection: Connection, gate: Gate): Promise<boolean> {
+  const host = connection.remote.slice(0, connection.remote.lastIndexOf(":"));
+  gate.checkWait(host);
+  const nonce = makeNonce();
+  await connection.write(encodeReply({ type: "challenge", nonce }));
+  const line = await connection.readLine();
+  if (line === null) return false;
+  const request = decodeRequest(line);
+  if (request.type !== "answer") {
+    throw new InletError("denied", `Cannot let you in: say "answer DIGEST" first`);
+  }
+  await gate.check(host, nonce, request.digest);
+  return true;
+}
+
 async function nextRequest(
   connection: Connection,
   context: ServerContext,
+  rest: Rest,
 ): Promise<Request | null> {
   if (context.signal.aborted) throw context.signal.reason;
   connection.resting = true;
   try {
+    await connection.rest(rest);
     const line = await connection.readLine();
     return line === null ? null : decodeRequest(line);
   } finally {
     connection.resting = false;
   }
+}
+
+function restOf(limitMs: number): Rest {
+  const leftMs = Math.min(WARNING_MS, limitMs / 2);
+  const seconds = (milliseconds: number): number => Math.round(milliseconds / 100) / 10;
+  const text = `This session closes in ${seconds(leftMs)} s: it has been idle for ` +
+    `${seconds(limitMs - leftMs)} s`;
+  return {
+    limitMs,
+    warnAfterMs: limitMs - leftMs,
+    warning: encodeReply({ type: "note", text }),
+  };
 }
 
 /** Answers one request. What fails here without losing step is an answer too. */
@@ -139,6 +189,8 @@ async function answer(
   switch (request.type) {
     case "hello":
       throw new InletError("bad-request", "Cannot be greeted twice");
+    case "answer":
+      throw new InletError("bad-request", "Cannot take an answer: nothing was asked");
     case "put":
     case "push":
       return await servePut(connection, context, request);
@@ -147,9 +199,10 @@ async function answer(
     case "get":
       return await serveGet(connection, context, request.name);
     case "list":
-      return await serveLines(connection, (await context.store.list()).map(formatListEntry));
     case "status":
-      return await serveLines(connection, context.clients.status());
+      return await serveLines(connection, context, request.type);
+    case "whoami":
+      return await connection.write(encodeReply({ type: "ok", detail: context.client.name }));
     case "exit":
       await connection.write(encodeReply({ type: "ok", detail: "bye" }));
       return "end";
@@ -174,10 +227,13 @@ async function servePut(
   const what = `store ${quoted(name)}`;
   const reception = new Reception(connection, context, what);
   const open = (): Target => {
+    checkAccess(context.access, type, what);
     checkSize(what, size ?? 0, context.maxBytes);
     return context.store.create(name);
   };
-  const stored = await reception.run(open, size, type === "put");
+  // Where files are only dropped, the name they got would tell which were there before.
+  const shownName = context.access === "drop-only" ? name : undefined;
+  const stored = await reception.run(open, size, type === "put", shownName);
   if (stored) context.log.stored(stored);
 }
 
@@ -188,13 +244,18 @@ async function serveSay(
 ): Promise<void> {
   using turn = context.messages.turn();
   await connection.unwatched(turn.ready);
-  const reception = new Reception(connection, context, "take the message");
+  const what = "take the message";
+  const reception = new Reception(connection, context, what);
   const target: Target = {
     write: (chunk) => connection.unwatched(turn.write(chunk)),
     publish: () => Promise.resolve(""),
     [Symbol.dispose]: () => {},
   };
-  const said = await reception.run(() => target, size, true);
+  const open = (): Target => {
+    checkAccess(context.access, "say", what);
+    return target;
+  };
+  const said = await reception.run(open, size, true);
   if (said) {
     context.log.info("message", `sent a message of ${said.size} bytes`, { size: said.size });
   }
@@ -223,15 +284,21 @@ class Reception {
   /**
    * @param size `null` where the sender does not know it.
    * @param asked Whether the sender waits for `go` before it sends, and sends nothing without.
+   * @param shownName The name to acknowledge, in place of the one that the body got.
    * @returns What was stored and acknowledged, or `undefined` after a refusal.
    */
-  async run(open: () => Target, size: number | null, asked: boolean): Promise<Stored | undefined> {
+  async run(
+    open: () => Target,
+    size: number | null,
+    asked: boolean,
+    shownName?: string,
+  ): Promise<Stored | undefined> {
     try {
       await this.#attempt(() => void (this.#target = open()));
       if (asked && this.#refused) return undefined;
       if (asked) await this.#connection.write(encodeReply({ type: "go", offset: 0 }));
       const trailer = await receiveBody(this.#connection, size, (chunk) => this.#write(chunk));
-      return await this.#conclude(trailer);
+      return await this.#conclude(trailer, shownName);
     } finally {
       this.#target?.[Symbol.dispose]();
     }
@@ -246,7 +313,7 @@ class Reception {
     });
   }
 
-  async #conclude(trailer: BodyLine): Promise<Stored | undefined> {
+  async #conclude(trailer: BodyLine, shownName?: string): Promise<Stored | undefined> {
     if (this.#refused) return undefined;
     let name = "";
     await this.#attempt(async () => {
@@ -255,7 +322,8 @@ class Reception {
     });
     if (this.#refused) return undefined;
     const stored = { size: this.#tally.bytes, crc: this.#tally.crc, name };
-    await this.#connection.write(encodeReply({ type: "ok", detail: formatStored(stored) }));
+    const detail = formatStored({ ...stored, name: shownName ?? name });
+    await this.#connection.write(encodeReply({ type: "ok", detail }));
     return stored;
   }
 
@@ -316,30 +384,58 @@ async function serveGet(
   context: ServerContext,
   name: string,
 ): Promise<void> {
+  const what = `get ${quoted(name)}`;
   let stored: StoredFile;
   try {
+    checkAccess(context.access, "get", what);
     stored = context.store.read(name);
   } catch (error) {
-    const known = explain(error, `Cannot get ${quoted(name)}`);
-    context.log.failure(known);
-    return await connection.write(encodeError(known));
+    return await refuse(connection, context, explain(error, `Cannot ${what}`));
   }
   using _ = stored;
   const { size } = stored;
   const body = fileBody(stored.file, size);
+  let stopped = false;
   await connection.write(encodeReply({ type: "ok", detail: String(size) }));
-  await connection.send(body.stream);
+  await connection.send(chunked(body.stream, () => stopped ||= connection.takeLine(STOP)));
+  const abort = stopped
+    ? STOPPED
+    : body.changed()
+    ? `${quoted(name)} changed while it was sent`
+    : undefined;
   await connection.write(encodeBodyLine(
-    body.changed()
-      ? { type: "abort", text: `${quoted(name)} changed while it was sent` }
-      : { type: "end", crc: body.tally.crc },
+    abort === undefined ? { type: "end", crc: body.tally.crc } : { type: "abort", text: abort },
   ));
-  context.log.info("sent", `got ${quoted(name)}, ${formatBytes(size)}`, { name, size });
+  const message = stopped ? `stopped getting ${quoted(name)}` : `got ${quoted(name)}`;
+  context.log.info("sent", `${message}, ${formatBytes(body.tally.bytes)}`, { name, size });
 }
 
-async function serveLines(connection: Connection, lines: readonly string[]): Promise<void> {
-  await connection.write(encodeReply({ type: "ok", detail: String(lines.length) }));
-  for (const line of lines) await connection.write(encodeLine(line));
+async function serveLines(
+  connection: Connection,
+  context: ServerContext,
+  type: "list" | "status",
+): Promise<void> {
+  const what = type === "list" ? "list the files" : "list the clients";
+  try {
+    checkAccess(context.access, type, what);
+  } catch (error) {
+    return await refuse(connection, context, explain(error));
+  }
+  const lines = type === "list"
+    ? (await context.store.list()).map(formatListEntry)
+    : context.clients.status();
+  const answer = encodeReply({ type: "ok", detail: String(lines.length) });
+  await connection.write(concat([answer, ...lines.map(encodeLine)]));
+  context.log.info(type, `asked to ${what}`);
+}
+
+async function refuse(
+  connection: Connection,
+  context: ServerContext,
+  error: InletError,
+): Promise<void> {
+  context.log.failure(error);
+  await connection.write(encodeError(error));
 }
 
 /** Told how each source fared: what was stored, or why it was not. */
@@ -361,6 +457,8 @@ export class FilesClient {
   readonly #connection: Connection;
   readonly #context: ClientContext;
   readonly #outstanding: Outstanding[] = [];
+  #number = 0;
+  #limit = 0;
   /** Why no other request can follow: the connection is gone, or a body broke off. */
   #end: InletError | undefined;
 
@@ -377,20 +475,47 @@ export class FilesClient {
   ): Promise<FilesClient> {
     const client = new FilesClient(connection, context);
     await connection.write(encodeRequest({ type: "hello", version: VERSION, name }));
-    const reply = await client.#reply();
+    const reply = await client.#admission();
     switch (reply.type) {
       case "welcome":
+        client.#number = reply.client;
+        client.#limit = reply.limit;
         return client;
       case "busy":
         throw new InletError(
           "busy",
           `The server is full: ${reply.clients} of ${reply.limit} clients`,
         );
-      case "challenge":
-        throw new InletError("denied", "The server asks for a key, and this client has none");
       default:
         throw unexpected(reply);
     }
+  }
+
+  async #admission(): Promise<Reply> {
+    const reply = await this.#reply();
+    if (reply.type !== "challenge") return reply;
+    const { key } = this.#context;
+    if (key === undefined) {
+      throw new InletError("denied", "The server asks for a key: give it with --token-file FILE");
+    }
+    const digest = await answerChallenge(key, reply.nonce);
+    await this.#write(encodeRequest({ type: "answer", digest }));
+    return await this.#reply();
+  }
+
+  /** The number that the server gave this client: 1 for its first. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /** How many clients the server takes at once. */
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** Whether no other request can follow. */
+  get ended(): boolean {
+    return this.#end !== undefined;
   }
 
   /**
@@ -406,7 +531,7 @@ export class FilesClient {
           await this.#push(source, onResult);
         } else {
           await this.#settle(0, onResult);
-          onResult(source, await this.#put(source));
+          onResult(source, await this.put(source));
         }
       } catch (error) {
         await this.#settle(0, onResult);
@@ -422,33 +547,80 @@ export class FilesClient {
   async say(source: Source): Promise<Stored> {
     using body = source.open((bytes) => this.#context.progress.add(bytes));
     await this.#write(encodeRequest({ type: "say", size: source.size }));
-    return await this.#sendBody(source, body);
+    return await this.#sendBody(source, body, source.size);
+  }
+
+  /**
+   * Sends one file.
+   *
+   * @param signal Stops it, in such a way that other requests can follow.
+   */
+  async put(source: Source, signal?: AbortSignal): Promise<Stored> {
+    using body = source.open((bytes) => this.#context.progress.add(bytes));
+    // Only a body in chunks can be broken off with the conversation still in step.
+    const size = signal ? null : source.size;
+    await this.#write(encodeRequest({ type: "put", size, name: source.name }));
+    return await this.#sendBody(source, body, size, signal);
   }
 
   /**
    * Gets a file, handing over its bytes as they come. They are verified when this returns, and not
    * before.
+   *
+   * @param signal Stops it, in such a way that other requests can follow.
    */
-  async get(name: string, write: (chunk: Uint8Array) => void | Promise<void>): Promise<Tally> {
+  async get(
+    name: string,
+    write: (chunk: Uint8Array) => void | Promise<void>,
+    signal?: AbortSignal,
+  ): Promise<Tally> {
     const { progress } = this.#context;
     const size = decodeCount(await this.#request({ type: "get", name }));
     progress.begin(size);
     progress.name(name);
     const tally = new Tally();
-    const trailer = await receiveBody(this.#connection, size, (chunk) => {
+    const stop = new Stop(this.#connection, signal);
+    const trailer = await receiveBody(this.#connection, null, async (chunk) => {
+      if (stop.reason) return;
       tally.add(chunk);
       progress.add(chunk.length);
-      return write(chunk);
-    });
-    if (trailer.type === "abort") throw new InletError("changed", `Cannot get it: ${trailer.text}`);
-    if (trailer.type === "end" && trailer.crc !== tally.crc) {
-      throw new InletError(
-        "checksum",
-        `Cannot get ${quoted(name)}: it arrived with CRC-32 ${formatCrc(tally.crc)}, ` +
-          `it was sent with ${formatCrc(trailer.crc)}`,
-      );
-    }
+      // A full disk on this side is no reason to lose step either.
+      await attempt(() => write(chunk), (error) => stop.because(error));
+    }).catch((error) => {
+      throw this.#giveUp(error);
+    }).finally(() => stop.release());
+    const inBody = trailer.type === "abort" && trailer.text === STOPPED;
+    if (stop.reason && !inBody) await this.#acknowledgement(STOP);
+    if (stop.reason) throw stop.reason;
+    checkTrailer(name, size, tally, trailer);
     return tally;
+  }
+
+  /** Says something, and gives the server's answer to it. */
+  async chat(text: string): Promise<string> {
+    await this.#write(encodeRequest({ type: "chat", text }));
+    return await this.#acknowledgement(text);
+  }
+
+  /** What the server calls this client: its own name, or that name with a number. */
+  async whoami(): Promise<string> {
+    return await this.#request({ type: "whoami" });
+  }
+
+  /**
+   * Waits for something else, a person or a script, and listens meanwhile.
+   *
+   * @throws {InletError} what the server said or what happened, when the conversation ends
+   */
+  async rest<T>(until: Promise<T>): Promise<T> {
+    const over = until.then(() => true);
+    for (;;) {
+      const arrival = this.#connection.arrival().then(() => false);
+      if (await this.#connection.unwatched(Promise.race([over, arrival]))) return await until;
+      const reply = this.#decode(await this.#line());
+      if (reply.type !== "note") throw this.#giveUp(unexpected(reply));
+      this.#context.onNote?.(reply.text);
+    }
   }
 
   /** The files that the server would give. */
@@ -499,15 +671,15 @@ export class FilesClient {
     }
   }
 
-  async #put(source: Source): Promise<Stored> {
-    using body = source.open((bytes) => this.#context.progress.add(bytes));
-    await this.#write(encodeRequest({ type: "put", size: source.size, name: source.name }));
-    return await this.#sendBody(source, body);
-  }
-
   /** After `go`: the body and its checksum, while listening for a no that comes before the end. */
-  async #sendBody(source: Source, body: OpenBody): Promise<Stored> {
+  async #sendBody(
+    source: Source,
+    body: OpenBody,
+    size: number | null,
+    signal?: AbortSignal,
+  ): Promise<Stored> {
     const go = await this.#reply();
+    if (go.type === "error") throw unexpected(go);
     if (go.type !== "go" || go.offset !== 0) throw this.#giveUp(unexpected(go));
     const answer = this.#reply();
     const stop = new AbortController();
@@ -515,9 +687,13 @@ export class FilesClient {
     let failure: InletError | undefined;
     try {
       const tally = "tally" in body ? body.tally : new Tally();
-      const stream = "tally" in body ? body.stream : chunked(body.stream, tally);
+      const count = "tally" in body ? undefined : tally;
+      const stream = size === null
+        ? chunked(body.stream, () => signal?.aborted ?? false, count)
+        : body.stream;
       await this.#connection.send(stream, stop.signal);
-      if ("changed" in body && body.changed()) failure = changed(source);
+      if (signal?.aborted) failure = explain(signal.reason);
+      else if ("changed" in body && body.changed()) failure = changed(source);
       await this.#connection.write(trailerOf(tally, failure));
     } catch (error) {
       // The server's no says why. Only a failure of our own has nobody else to tell it.
@@ -547,11 +723,38 @@ export class FilesClient {
   }
 
   async #reply(): Promise<Reply> {
+    for (;;) {
+      const reply = this.#decode(await this.#line());
+      if (reply.type !== "note") return reply;
+      this.#context.onNote?.(reply.text);
+    }
+  }
+
+  /** The answer to talk, which can look like any other reply but for its end. */
+  async #acknowledgement(text: string): Promise<string> {
+    for (;;) {
+      const line = await this.#line();
+      if (line === `${text} ACK`) return line;
+      const reply = this.#decode(line);
+      if (reply.type !== "note") throw unexpected(reply);
+      this.#context.onNote?.(reply.text);
+    }
+  }
+
+  #decode(line: string): Reply {
+    try {
+      return decodeReply(line);
+    } catch (error) {
+      throw this.#giveUp(error);
+    }
+  }
+
+  async #line(): Promise<string> {
     if (this.#end) throw this.#end;
     try {
       const line = await this.#connection.readLine();
       if (line === null) throw new InletError("lost", "The server closed the connection");
-      return decodeReply(line);
+      return line;
     } catch (error) {
       throw this.#giveUp(error);
     }
@@ -573,11 +776,72 @@ async function collect(stream: ReadableStream<Uint8Array>, size: number): Promis
   return whole;
 }
 
+/** Asks the server to stop the body of a get: when its signal says so, or when this side fails. */
+class Stop {
+  /** Why it was asked. */
+  reason: InletError | undefined;
+  readonly #connection: Connection;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = (): void => this.because(this.#signal?.reason);
+
+  constructor(connection: Connection, signal: AbortSignal | undefined) {
+    this.#connection = connection;
+    this.#signal = signal;
+    signal?.addEventListener("abort", this.#onAbort);
+    if (signal?.aborted) this.#onAbort();
+  }
+
+  because(error: unknown): void {
+    if (this.reason) return;
+    this.reason = explain(error);
+    // Where this cannot be written the body ends by itself, with what happened to the connection.
+    this.#connection.write(encodeLine(STOP)).catch(() => {});
+  }
+
+  release(): void {
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+  }
+}
+
+/** What was got is what was sent, or the reason why not. */
+function checkTrailer(name: string, size: number, tally: Tally, trailer: BodyLine): void {
+  const what = `Cannot get ${quoted(name)}`;
+  if (trailer.type === "abort") throw new InletError("changed", `${what}: ${trailer.text}`);
+  if (tally.bytes !== size) {
+    throw new InletError("checksum", `${what}: ${tally.bytes} bytes came instead of ${size}`);
+  }
+  if (trailer.type === "end" && trailer.crc !== tally.crc) {
+    throw new InletError(
+      "checksum",
+      `${what}: it arrived with CRC-32 ${formatCrc(tally.crc)}, ` +
+        `it was sent with ${formatCrc(trailer.crc)}`,
+    );
+  }
+}
+
+async function attempt(
+  action: () => void | Promise<void>,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    onError(error);
+  }
+}
+
 /**
- * Frames a body of unknown length. Cancelling it does not wait for the next chunk, which a pipe that
- * has stalled never gives: an async generator would.
+ * Frames a body as chunks. Cancelling it does not wait for the next chunk, which a pipe that has
+ * stalled never gives: an async generator would.
+ *
+ * @param isOver Asked before each chunk: whether to leave it at that.
+ * @param tally Counts what is framed.
  */
-function chunked(stream: ReadableStream<Uint8Array>, tally: Tally): ReadableStream<Uint8Array> {
+function chunked(
+  stream: ReadableStream<Uint8Array>,
+  isOver: () => boolean,
+  tally?: Tally,
+): ReadableStream<Uint8Array> {
   const reader = stream.getReader();
   let framed: Uint8Array | undefined;
   return new ReadableStream<Uint8Array>({
@@ -588,8 +852,9 @@ function chunked(stream: ReadableStream<Uint8Array>, tally: Tally): ReadableStre
         return;
       }
       const { done, value } = await reader.read();
-      if (done) return controller.close();
-      tally.add(value);
+      if (!done && isOver()) await reader.cancel();
+      if (done || isOver()) return controller.close();
+      tally?.add(value);
       framed = value;
       controller.enqueue(encodeBodyLine({ type: "data", size: value.length }));
     },

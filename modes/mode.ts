@@ -4,9 +4,11 @@
  * @module
  */
 
+import type { Access } from "../lib/access.ts";
 import type { Client, Clients } from "../lib/clients.ts";
 import type { Connection } from "../lib/connection.ts";
 import type { InletError } from "../lib/errors.ts";
+import type { Gate } from "../lib/gate.ts";
 import type { Log } from "../lib/log.ts";
 import type { Messages } from "../lib/messages.ts";
 import type { Progress } from "../lib/progress.ts";
@@ -24,6 +26,12 @@ export interface ServerContext {
   readonly client: Client;
   /** Most bytes of one file. */
   readonly maxBytes: number;
+  /** What clients may do. */
+  readonly access: Access;
+  /** Checks keys; missing where none is asked for. */
+  readonly gate: Gate | undefined;
+  /** Milliseconds that a session may rest between two requests. */
+  readonly sessionTimeoutMs: number;
   /** Aborted when the server is to stop: nothing new is begun then. */
   readonly signal: AbortSignal;
   /** Ends the server, because it cannot do any more what it is for. */
@@ -35,6 +43,10 @@ export interface ClientContext {
   readonly progress: Progress;
   /** Takes the data that a server answers, on wires that answer with data. */
   output(chunk: Uint8Array): Promise<void>;
+  /** The key of the server, where it asks for one. */
+  readonly key?: string | undefined;
+  /** Told what the server says unasked. */
+  readonly onNote?: (text: string) => void;
 }
 
 /** One conversation. Adding one is adding a file here and a row to the table. */

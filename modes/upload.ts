@@ -20,6 +20,7 @@ import {
   type Stored,
   UPLOAD_SIZE_BYTES,
 } from "../protocol.ts";
+import { checkAccess } from "../lib/access.ts";
 import type { Connection } from "../lib/connection.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import { MAX_NAME_BYTES } from "../lib/names.ts";
@@ -45,7 +46,9 @@ export async function serveUpload(connection: Connection, context: ServerContext
   const size = decodeUploadSize(await connection.readExactly(UPLOAD_SIZE_BYTES));
   const name = await readName(connection);
   connection.resting = false;
-  checkSize(`store ${quoted(name)}`, size, context.maxBytes);
+  const what = `store ${quoted(name)}`;
+  checkAccess(context.access, "put", what);
+  checkSize(what, size, context.maxBytes);
   using upload = context.store.create(name);
   await connection.write(goAhead);
   const tally = new Tally();
