@@ -23,18 +23,22 @@ import type { Connection } from "./lib/connection.ts";
 import { formatAddress } from "./lib/connection.ts";
 import { exitCode, explain, InletError } from "./lib/errors.ts";
 import { parsePort, parseSeconds } from "./lib/limits.ts";
-import { formatLocalTime } from "./lib/log.ts";
+import { readKey } from "./lib/key.ts";
 import { safeName } from "./lib/names.ts";
 import { ensurePermissions, type Need } from "./lib/permissions.ts";
 import { Progress } from "./lib/progress.ts";
+import { formatEntry, summary } from "./lib/report.ts";
 import { pathSource, type Source, stdinSource } from "./lib/sources.ts";
 import { writeStdout } from "./lib/stdout.ts";
-import { formatBytes, formatSpeed, printable, quoted } from "./lib/text.ts";
+import { printable } from "./lib/text.ts";
 import { FilesClient, type OnResult } from "./modes/files.ts";
 import { findMode, MODES } from "./modes/table.ts";
-import { formatCrc, type ListEntry, type Stored } from "./protocol.ts";
+import type { Stored } from "./protocol.ts";
 
 export type { ServerAddress };
+
+/** What a client calls itself when nobody says. */
+const DEFAULT_NAME = "inlet";
 
 /** Options of {@linkcode send}. */
 export interface SendOptions {
@@ -56,6 +60,12 @@ export interface SendOptions {
    * @default {30_000}
    */
   timeoutMs?: number;
+  /**
+   * The key of the server, where it asks for one.
+   *
+   * @default {undefined}
+   */
+  key?: string | undefined;
   /** Stops sending. Its reason is what every unfinished file fails with. */
   signal?: AbortSignal;
   /** A line that shows what moves. */
@@ -105,8 +115,9 @@ async function sendSources(
   sources: readonly Source[],
   options: SendOptions,
 ): Promise<SendResult[]> {
-  const progress = options.progress ?? new Progress(false);
-  const context = { progress, output: options.output ?? (() => Promise.resolve()) };
+  const { progress = new Progress(false), key } = options;
+  const output = options.output ?? (() => Promise.resolve());
+  const context = { progress, key, output };
   const { send } = findMode(options.mode ?? "files");
   const results: SendResult[] = [];
   const report: OnResult = ({ label }, result) => {
@@ -126,7 +137,7 @@ async function sendSources(
         report(source, await send(connection, source, context).catch(explain));
         rest = others;
       } else {
-        const client = await FilesClient.greet(connection, options.name ?? "inlet", context);
+        const client = await FilesClient.greet(connection, options.name ?? DEFAULT_NAME, context);
         rest = await client.send(rest, report);
         await client.exit();
       }
@@ -156,19 +167,23 @@ const USAGE = `inlet client: sends files and messages over TCP
 
 Usage: client.ts HOST PORT [FILE...] [OPTIONS]
 
+  In a terminal and without a FILE it opens a session, which help explains.
+
   FILE                 a file to send; - is the standard input, and needs --as
   --as NAME            the name to store it under
   --list               lists the files of the server
   --get NAME           gets a file
   --output PATH        where to write it (default: its name, here); - is the standard output
   --status             lists the clients of the server
+  --session            runs a session from a script on the standard input, a command a line
+  --token-file FILE    the key of the server, where it asks for one (or in INLET_TOKEN)
   --mode MODE          the conversation (default files): ${Object.keys(MODES).join(", ")}
   --name NAME          what this client calls itself (default inlet)
   --timeout SECONDS    silence after which the server is given up (default 30)
   --quiet              says errors only
   --help, --version
 
-Without a FILE, what comes on the standard input is sent as a message to the server's output.
+Without a FILE and a terminal, what comes on the standard input is sent as a message to the server's output.
 
 Exit codes: 0 acknowledged, 2 wrong use, 3 refused, 4 no connection or lost, 5 not verified`;
 
@@ -176,13 +191,14 @@ Exit codes: 0 acknowledged, 2 wrong use, 3 refused, 4 no connection or lost, 5 n
 interface Plan {
   address: ServerAddress;
   action: Action;
-  options: SendOptions & { timeoutMs: number; name: string; mode: string };
+  options: SendOptions & { timeoutMs: number; mode: string };
+  tokenFile: string | undefined;
   quiet: boolean;
 }
 
 type ClientCommandLine = CommandLine<
-  "as" | "get" | "output" | "mode" | "name" | "timeout",
-  "list" | "status" | "quiet" | "help" | "version"
+  "as" | "get" | "output" | "mode" | "name" | "timeout" | "token-file",
+  "list" | "status" | "session" | "quiet" | "help" | "version"
 >;
 
 /** What the client is to do. */
@@ -191,28 +207,31 @@ type Action =
   | { type: "say" }
   | { type: "list" }
   | { type: "status" }
+  | { type: "session" }
   | { type: "get"; name: string; output: string };
 
 async function main(args: readonly string[]): Promise<number> {
   const commandLine = parseCommandLine(args, {
-    values: ["as", "get", "output", "mode", "name", "timeout"],
-    flags: ["list", "status", "quiet", "help", "version"],
+    values: ["as", "get", "output", "mode", "name", "timeout", "token-file"],
+    flags: ["list", "status", "session", "quiet", "help", "version"],
   });
   if (commandLine.flags.help) return console.log(USAGE), 0;
   if (commandLine.flags.version) return console.log(`inlet ${denoJson.version}`), 0;
   const plan = makePlan(commandLine);
   await ensurePermissions(needsOf(plan));
   const { address, action } = plan;
-  const toStdout = action.type === "get"
-    ? action.output === "-"
-    : findMode(plan.options.mode).answers;
+  const { answers } = findMode(plan.options.mode);
+  const toStdout = action.type === "get" ? action.output === "-" : answers;
   const toScreen = toStdout && Deno.stdout.isTerminal();
   using progress = new Progress(Deno.stderr.isTerminal() && !plan.quiet && !toScreen);
-  const context = { progress, output: writeStdout };
-  const options = { ...plan.options, ...context, signal: stopSignal() };
+  const key = plan.options.mode === "files" ? readKey(plan.tokenFile) : undefined;
+  const context = { progress, key, output: writeStdout };
+  const stopping = stopOnSignals();
+  const options = { ...plan.options, ...context, signal: stopping.signal };
+  if (action.type === "session") return await startSession(address, options, stopping);
   if (action.type === "send") return await runSend(address, action, options, plan.quiet);
   using connection = await open(address, options);
-  const client = await FilesClient.greet(connection, options.name, context);
+  const client = await FilesClient.greet(connection, options.name ?? DEFAULT_NAME, context);
   switch (action.type) {
     case "say":
       progress.begin(null);
@@ -244,6 +263,7 @@ function makePlan({ positional, values, flags }: ClientCommandLine): Plan {
     files.length > 0 && "FILE",
     flags.list && "--list",
     flags.status && "--status",
+    flags.session && "--session",
     values.get !== undefined && "--get",
   ].filter((given) => given !== false);
   if (asked.length > 1) throw contradiction(`${asked[0]} together with ${asked[1]}`);
@@ -253,6 +273,7 @@ function makePlan({ positional, values, flags }: ClientCommandLine): Plan {
   }
   if (values.as && !named) throw contradiction(`--as in mode ${mode}`);
   if (values.as && files.length > 1) throw contradiction("--as with several files");
+  if (send && values["token-file"]) throw contradiction(`--token-file in mode ${mode}`);
   if (send && asked.length > 0 && asked[0] !== "FILE") {
     throw contradiction(`${asked[0]} in mode ${mode}`);
   }
@@ -261,9 +282,10 @@ function makePlan({ positional, values, flags }: ClientCommandLine): Plan {
     action: actionOf(files, values, flags, send !== undefined),
     options: {
       mode,
-      name: values.name ?? "inlet",
+      ...(values.name !== undefined && { name: values.name }),
       timeoutMs: parseSeconds(values.timeout ?? "30", "--timeout"),
     },
+    tokenFile: values["token-file"],
     quiet: flags.quiet,
   };
 }
@@ -276,12 +298,14 @@ function actionOf(
 ): Action {
   if (flags.list) return { type: "list" };
   if (flags.status) return { type: "status" };
+  if (flags.session) return { type: "session" };
   if (get !== undefined) {
     safeName(get);
     return { type: "get", name: get, output: output ?? basename(get) };
   }
   if (files.length === 0) {
     if (Deno.stdin.isTerminal()) {
+      if (!oneWay && as === undefined) return { type: "session" };
       throw new InletError("usage", "Cannot send nothing: give a FILE, or pipe something in");
     }
     if (!oneWay && as === undefined) return { type: "say" };
@@ -297,21 +321,42 @@ function contradiction(what: string): InletError {
   return new InletError("usage", `Cannot use ${what}; try --help`);
 }
 
-function needsOf({ address, action }: Plan): Need[] {
-  const network: Need = { name: "net", host: formatAddress(address) };
+function needsOf({ address, action, tokenFile }: Plan): Need[] {
+  const needs: Need[] = [{ name: "net", host: formatAddress(address) }];
+  if (tokenFile !== undefined) needs.push({ name: "read", path: tokenFile });
   switch (action.type) {
     case "send": {
       const files = action.files.filter((file) => file !== "-");
-      return [network, ...files.map((path) => ({ name: "read" as const, path }))];
+      return [...needs, ...files.map((path) => ({ name: "read" as const, path }))];
     }
     case "get": {
-      if (action.output === "-") return [network];
+      if (action.output === "-") return needs;
       const path = dirname(action.output);
-      return [network, { name: "read", path }, { name: "write", path }];
+      return [...needs, { name: "read", path }, { name: "write", path }];
     }
+    case "session":
+      return [...needs, { name: "read", path: "." }, { name: "write", path: "." }];
     default:
-      return [network];
+      return needs;
   }
+}
+
+async function startSession(
+  address: ServerAddress,
+  options: SendOptions & { progress: Progress },
+  stopping: AbortController,
+): Promise<number> {
+  const { runSession } = await import("./lib/session.ts");
+  await runSession({
+    name: options.name,
+    defaultName: DEFAULT_NAME,
+    interactive: Deno.stdin.isTerminal(),
+    progress: options.progress,
+    key: options.key,
+    open: () => open(address, options),
+    stopping,
+  });
+  return 0;
 }
 
 async function runSend(
@@ -346,38 +391,20 @@ async function runGet(
     return;
   }
   const started = performance.now();
-  // Loaded here because it takes longer to load than a small file takes to send.
-  const { Store } = await import("./lib/store.ts");
-  const store = await Store.open(dirname(output));
-  using file = store.create(basename(output));
-  const { bytes: size, crc } = await client.get(name, (chunk) => file.write(chunk));
-  const stored = { size, crc, name: await file.publish() };
+  const { save } = await import("./lib/save.ts");
+  const stored = await save(client, name, output);
   if (!quiet) progress.say(summary(name, stored, performance.now() - started));
 }
 
-/** One line for one file: what it became, its size, its checksum, and how fast it moved. */
-function summary(label: string, stored: Partial<Stored>, elapsedMs: number): string {
-  const facts: string[] = [];
-  if (stored.name) facts.push(`stored as ${quoted(stored.name)}`);
-  if (stored.size !== undefined) facts.push(formatBytes(stored.size));
-  if (stored.crc !== undefined) facts.push(`CRC-32 ${formatCrc(stored.crc)}`);
-  if (stored.size) facts.push(formatSpeed(stored.size, elapsedMs));
-  return `${printable(label)}: ${facts.join(", ")}`;
-}
-
-function formatEntry({ size, modified, name }: ListEntry): string {
-  return `${String(size).padStart(13)}  ${formatLocalTime(modified)}  ${printable(name)}`;
-}
-
 /** Aborted by the first signal, so that nothing partial stays. A second one ends at once. */
-function stopSignal(): AbortSignal {
+function stopOnSignals(): AbortController {
   const controller = new AbortController();
   const stop = (): void => {
     if (controller.signal.aborted) Deno.exit(130);
     controller.abort(new InletError("interrupted", "Interrupted"));
   };
   for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
-  return controller.signal;
+  return controller;
 }
 
 if (import.meta.main) await runMain(() => main(Deno.args));

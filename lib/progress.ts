@@ -12,11 +12,12 @@ const REDRAW_MS = 100;
 /** A progress line. Where it is not visible it costs an addition per chunk. */
 export class Progress implements Disposable {
   readonly #visible: boolean;
-  readonly #started = performance.now();
+  #started = performance.now();
   #total: number | null = null;
   #done = 0;
   #name = "";
   #drawing: Promise<void> | undefined;
+  #moving = false;
   #disposed = false;
 
   /** @param visible Whether to draw at all: stderr is a terminal, and nobody asked for quiet. */
@@ -24,9 +25,12 @@ export class Progress implements Disposable {
     this.#visible = visible;
   }
 
-  /** Sets what is to come, in bytes: `null` where that is not known. */
+  /** Begins to count what is to come, in bytes: `null` where that is not known. */
   begin(total: number | null): void {
     this.#total = total;
+    this.#done = 0;
+    this.#started = performance.now();
+    this.#moving = true;
     if (this.#visible && !this.#drawing) this.#drawing = this.#drawUntilDisposed();
   }
 
@@ -38,6 +42,12 @@ export class Progress implements Disposable {
   /** Counts bytes that moved. */
   add(bytes: number): void {
     this.#done += bytes;
+  }
+
+  /** Shows nothing until it begins again. */
+  end(): void {
+    this.#erase();
+    this.#moving = false;
   }
 
   /** Writes a line that stays, with the progress line out of its way. */
@@ -56,6 +66,7 @@ export class Progress implements Disposable {
     const { default: stringWidth } = await import("string-width");
     const timer = setInterval(() => {
       if (this.#disposed) return clearInterval(timer);
+      if (!this.#moving) return;
       const { columns } = Deno.consoleSize();
       const figures = progressFigures(this.#done, this.#total, performance.now() - this.#started);
       const line = fitted(printable(this.#name), figures, columns - 1, stringWidth);
@@ -65,7 +76,7 @@ export class Progress implements Disposable {
   }
 
   #erase(): void {
-    if (this.#drawing) Deno.stderr.writeSync(new TextEncoder().encode("\r\x1b[K"));
+    if (this.#drawing && this.#moving) Deno.stderr.writeSync(new TextEncoder().encode("\r\x1b[K"));
   }
 }
 

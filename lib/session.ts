@@ -1,0 +1,197 @@
+/**
+ * A session: one conversation with a server, led by a person at a terminal or by a script.
+ *
+ * Loaded only for that, because a terminal takes longer to load than a small file takes to send.
+ *
+ * @module
+ */
+
+import { basename } from "@std/path/basename";
+import { FilesClient } from "../modes/files.ts";
+import type { ClientContext } from "../modes/mode.ts";
+import type { Connection } from "./connection.ts";
+import { explain, InletError } from "./errors.ts";
+import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
+import { formatEntry, summary } from "./report.ts";
+import { save } from "./save.ts";
+import { pathSource } from "./sources.ts";
+import { printable, quoted } from "./text.ts";
+
+/** Options of {@linkcode runSession}. */
+export interface SessionOptions extends Omit<ClientContext, "onNote"> {
+  /** What this client calls itself. A person without a name is asked for one. */
+  name: string | undefined;
+  /** What it is called when nobody says. */
+  defaultName: string;
+  /** Whether a person leads, or a script that stops at its first error. */
+  interactive: boolean;
+  /** Connects to the server. */
+  open(): Promise<Connection>;
+  /** Aborted when the session is to end at once. */
+  stopping: AbortController;
+}
+
+const HELP = `status        who is connected, and who was
+list          the files of the server
+get NAME      saves a file of the server here
+put FILE      sends a file
+help          this
+exit          leaves; so does Ctrl-D
+
+Any other line is said to the server. Ctrl-C stops a transfer.`;
+
+/** Commands, as they are completed. */
+const COMMANDS = ["status", "list", "get ", "put ", "help", "exit"] as const;
+
+/**
+ * Runs a session to its end.
+ *
+ * @throws {InletError} what ended it: the server, the connection, or the first error of a script
+ */
+export async function runSession(options: SessionOptions): Promise<void> {
+  const session = new Session(options);
+  using _ = session.lines;
+  await session.run();
+}
+
+class Session {
+  readonly lines: Lines;
+  readonly #options: SessionOptions;
+  /** Stops the transfer that is under way. */
+  #transfer: AbortController | undefined;
+  /** Names that the server listed last, for completion. */
+  #names: string[] = [];
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.lines = options.interactive
+      ? new TerminalLines({
+        complete: (typed) => this.#complete(typed),
+        onInterrupt: () => this.#stop(),
+        signal: options.stopping.signal,
+      })
+      : new ScriptLines();
+  }
+
+  async run(): Promise<void> {
+    const asked = await this.#askName();
+    if (asked === null) return;
+    using connection = await this.#options.open();
+    const { progress, key } = this.#options;
+    const onNote = (text: string): void => this.lines.say(printable(text));
+    const client = await FilesClient.greet(connection, asked, { progress, key, onNote });
+    const name = await client.whoami();
+    if (this.#options.interactive) await this.#welcome(client, asked, name);
+    for (;;) {
+      const line = await client.rest(this.lines.next(`${printable(name)}> `));
+      if (line === null || line.trim() === "exit") break;
+      await this.#obey(client, line).catch((error) => this.#failed(client, error));
+    }
+    await client.exit();
+  }
+
+  async #askName(): Promise<string | null> {
+    const { name, defaultName, interactive, stopping } = this.#options;
+    if (name !== undefined || !interactive) return name ?? defaultName;
+    const typed = await this.lines.next(`Your name [${defaultName}]: `);
+    stopping.signal.throwIfAborted();
+    return typed === null ? null : typed.trim() || defaultName;
+  }
+
+  async #welcome(client: FilesClient, asked: string, name: string): Promise<void> {
+    const { number, limit } = client;
+    this.lines.say(`Welcome, ${printable(name)}: you are client ${number}, of ${limit} at once`);
+    if (name !== asked) this.lines.say(`Somebody else is called ${printable(asked)} here`);
+    this.lines.say("Try help; Tab completes");
+    // A server that lists nothing still takes files.
+    await this.#list(client).catch(() => {});
+  }
+
+  async #obey(client: FilesClient, line: string): Promise<void> {
+    const [, verb, rest] = /^\s*(\S*)\s*(.*?)\s*$/.exec(line)!;
+    switch (verb) {
+      case "get":
+      case "put":
+        return await this.#move(client, verb, rest!);
+      case "help":
+      case "status":
+      case "list":
+        if (rest === "") return await this.#tell(client, verb);
+    }
+    if (verb !== "") console.log(printable(await client.chat(line)));
+  }
+
+  async #tell(client: FilesClient, verb: "help" | "status" | "list"): Promise<void> {
+    switch (verb) {
+      case "help":
+        return console.log(HELP);
+      case "status":
+        return (await client.status()).forEach((line) => console.log(printable(line)));
+      case "list":
+        return (await this.#list(client)).forEach((line) => console.log(line));
+    }
+  }
+
+  async #list(client: FilesClient): Promise<string[]> {
+    const entries = await client.list();
+    this.#names = entries.map(({ name }) => name).filter((name) => name === printable(name));
+    return entries.map(formatEntry);
+  }
+
+  async #move(client: FilesClient, verb: "get" | "put", what: string): Promise<void> {
+    if (what === "") {
+      throw new InletError("usage", `Cannot ${verb} without a name, as in: ${verb} report.pdf`);
+    }
+    const { progress } = this.#options;
+    const transfer = this.#transfer = new AbortController();
+    const started = performance.now();
+    try {
+      const stored = verb === "get"
+        ? await save(client, what, basename(what), transfer.signal)
+        : await this.#put(client, what, transfer.signal);
+      progress.say(summary(what, stored, performance.now() - started));
+    } finally {
+      progress.end();
+      this.#transfer = undefined;
+    }
+  }
+
+  async #put(client: FilesClient, path: string, signal: AbortSignal) {
+    checkReadable(path);
+    const source = await pathSource(path);
+    const { progress } = this.#options;
+    progress.begin(source.size);
+    progress.name(source.label);
+    const stored = await client.put(source, signal);
+    this.#names.push(stored.name);
+    return stored;
+  }
+
+  /** A person goes on after what did not work, as long as the conversation does. */
+  #failed(client: FilesClient, error: unknown): void {
+    const known = explain(error);
+    if (!this.#options.interactive || client.ended) throw known;
+    this.lines.say(`inlet: ${printable(known.message)}`);
+  }
+
+  /** Ctrl-C stops a transfer. The session ends where there is none, and where it does not stop. */
+  #stop(): void {
+    const stops = this.#transfer && !this.#transfer.signal.aborted;
+    const stopping = stops ? this.#transfer! : this.#options.stopping;
+    stopping.abort(new InletError("interrupted", stops ? "Stopped" : "Interrupted"));
+  }
+
+  #complete(typed: string): string[] {
+    const lines = typed.startsWith("get ") ? this.#names.map((name) => `get ${name}`) : COMMANDS;
+    return lines.filter((line) => line.startsWith(typed));
+  }
+}
+
+/** Deno's question would tear the terminal, so what needs one is refused. */
+function checkReadable(path: string): void {
+  if (Deno.permissions.querySync({ name: "read", path }).state === "granted") return;
+  throw new InletError(
+    "usage",
+    `Cannot send ${quoted(path)}: Deno may not read it, which --allow-read permits`,
+  );
+}
