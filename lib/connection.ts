@@ -72,6 +72,8 @@ export class Connection implements Disposable {
   #closed = false;
 
   constructor(conn: Deno.TcpConn, options: ConnectionOptions) {
+    // Lines are short, and each is waited for: holding one back to fill a segment costs 40 ms.
+    conn.setNoDelay();
     this.#conn = conn;
     this.remote = formatAddress(conn.remoteAddr);
     this.#idleTimeoutMs = options.idleTimeoutMs;
