@@ -1,0 +1,246 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { Failures } from "../lib/gate.ts";
+import { answerChallenge, isAnswer, makeNonce } from "../lib/key.ts";
+import {
+  dial,
+  fixture,
+  integration,
+  names,
+  readAll,
+  ROOT,
+  run,
+  runClient,
+  runPeer,
+  sendTo,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
+
+const KEY = "correct horse battery staple";
+
+Deno.test("answerChallenge() is the HMAC-SHA-256 that other programs compute", async () => {
+  // printf 'inlet 1 client %064d' 0 | openssl dgst -sha256 -hmac 'correct horse battery staple'
+  assertEquals(
+    await answerChallenge(KEY, "0".repeat(64)),
+    "0f0fd9120c77793f58b96fb1e91c65e857c550327b4530a5c42a6eb9819de55d",
+  );
+});
+
+Deno.test("isAnswer() takes the one right answer to its own challenge", async () => {
+  const nonce = makeNonce();
+  const digest = await answerChallenge(KEY, nonce);
+  assert(await isAnswer(KEY, nonce, digest));
+  assert(!await isAnswer(KEY, makeNonce(), digest));
+  assert(!await isAnswer("another key altogether", nonce, digest));
+});
+
+Deno.test("Failures lets an address wait from the third wrong answer on, up to a minute", () => {
+  const failures = new Failures();
+  const waits: number[] = [];
+  let now = 0;
+  for (let count = 0; count < 9; count++) {
+    failures.add("10.0.0.1", now);
+    const wait = failures.waitMs("10.0.0.1", now);
+    waits.push(wait / 1000);
+    now += wait;
+  }
+  assertEquals(waits, [0, 0, 5, 10, 20, 40, 60, 60, 60]);
+  assertEquals(failures.waitMs("10.0.0.2", now), 0);
+});
+
+Deno.test("Failures forgets after a minute without a wrong answer", () => {
+  const failures = new Failures();
+  failures.add("10.0.0.1", 0);
+  failures.add("10.0.0.1", 1);
+  failures.add("10.0.0.1", 60_001);
+  assertEquals(failures.waitMs("10.0.0.1", 60_001), 0);
+  failures.add("10.0.0.1", 60_002);
+  failures.add("10.0.0.1", 60_003);
+  assertEquals(failures.waitMs("10.0.0.1", 60_003), 5000);
+});
+
+Deno.test("Failures remembers no more than 10,000 addresses", () => {
+  const failures = new Failures();
+  for (let count = 0; count < 3; count++) failures.add("first", 0);
+  for (let number = 0; number < 10_000; number++) failures.add(`${number}`, 0);
+  assertEquals(failures.waitMs("first", 0), 0);
+});
+
+integration("--token-file lets in who has the key, and nobody else", async () => {
+  await using local = await tempDir();
+  const key = await local.write("key", `${KEY}\n`);
+  const wrong = await local.write("wrong", "not the key at all, by far\n");
+  await using server = await startServer({ args: ["--token-file", key] });
+  const right = await runClient(server, [fixture("hello.txt"), "--token-file", key]);
+  assertEquals(right.code, 0);
+  assertEquals(names(server.dir), ["hello.txt"]);
+  const denied = await runClient(server, [fixture("hello.txt"), "--token-file", wrong]);
+  assertEquals(denied.code, 3);
+  assertEquals(denied.stderr, "inlet: Cannot let you in: the key is wrong\n");
+  const none = await runClient(server, [fixture("hello.txt")]);
+  assertEquals(none.code, 3);
+  assertEquals(
+    none.stderr,
+    "inlet: The server asks for a key: give it with --token-file FILE\n",
+  );
+  assertEquals(names(server.dir), ["hello.txt"]);
+  assert(!server.running.log.includes(KEY));
+});
+
+integration("INLET_TOKEN is the key where Deno may read it", async () => {
+  await using local = await tempDir();
+  const key = await local.write("key", KEY);
+  await using server = await startServer({ args: ["--token-file", key] });
+  const env = { INLET_TOKEN: KEY };
+  const address = ["127.0.0.1", String(server.port), "--status"];
+  const permitted = ["run", "--allow-net", "--allow-env=INLET_TOKEN", "client.ts", ...address];
+  assertEquals((await run(Deno.execPath(), permitted, { env })).code, 0);
+  const ended = await run(Deno.execPath(), ["run", "--allow-net", "client.ts", ...address], {
+    env,
+  });
+  assertEquals(ended.code, 3);
+});
+
+integration("challenge is another one each time, and takes no answer twice", async () => {
+  await using local = await tempDir();
+  const key = await local.write("key", KEY);
+  await using server = await startServer({ args: ["--token-file", key] });
+  using first = await dial(server);
+  await sendTo(first, "hello 1 ben\n");
+  const nonce = await readChallenge(first);
+  const digest = await answerChallenge(KEY, nonce);
+  await sendTo(first, `answer ${digest}\nwhoami\nexit\n`);
+  assertEquals(await readAll(first), "welcome client 1 of 100\nok ben\nok bye\n");
+  using second = await dial(server);
+  await sendTo(second, "hello 1 ben\n");
+  assert(await readChallenge(second) !== nonce);
+  await sendTo(second, `answer ${digest}\nlist\n`);
+  assertEquals(await readAll(second), "error denied Cannot let you in: the key is wrong\n");
+});
+
+integration("challenge lets nobody past who does not answer it", async () => {
+  await using local = await tempDir();
+  const key = await local.write("key", KEY);
+  await using server = await startServer({ args: ["--token-file", key] });
+  using conn = await dial(server);
+  await sendTo(conn, "hello 1 ben\nlist\n");
+  await readChallenge(conn);
+  assertEquals(
+    await readAll(conn),
+    'error denied Cannot let you in: say "answer DIGEST" first\n',
+  );
+});
+
+integration("server lets an address wait after three wrong answers, right ones too", async () => {
+  await using local = await tempDir();
+  const key = await local.write("key", KEY);
+  await using server = await startServer({ args: ["--token-file", key] });
+  using asked = await dial(server);
+  await sendTo(asked, "hello 1 ben\n");
+  const nonce = await readChallenge(asked);
+  for (let count = 0; count < 3; count++) {
+    using conn = await dial(server);
+    await sendTo(conn, `hello 1 ben\nanswer ${"0".repeat(64)}\n`);
+    await readChallenge(conn);
+    assertEquals(await readAll(conn), "error denied Cannot let you in: the key is wrong\n");
+  }
+  const refusal = /^error wait Cannot let you in for [1-5] s: too many wrong keys came from/;
+  await sendTo(asked, `answer ${await answerChallenge(KEY, nonce)}\n`);
+  assertMatch(await readAll(asked), refusal);
+  using unasked = await dial(server);
+  await sendTo(unasked, "hello 1 ben\n");
+  assertMatch(await readAll(unasked), refusal);
+  const { code, stderr } = await runClient(server, ["--status", "--token-file", key]);
+  assertEquals(code, 3);
+  assertMatch(stderr, /^inlet: Cannot let you in for \d s: too many wrong keys/);
+});
+
+integration("server with a key serves no upload client", async () => {
+  await using local = await tempDir();
+  const key = await local.write("key", KEY);
+  await using server = await startServer({ args: ["--token-file", key] });
+  await runPeer("upload_client.py", ["127.0.0.1", String(server.port), fixture("hello.txt")]);
+  await server.running.says(/Cannot take uploads: this server asks for a key/);
+  assertEquals(names(server.dir), []);
+});
+
+integration(
+  "--generate-token makes a key that nobody else can read, and says what to do",
+  async () => {
+    await using local = await tempDir();
+    const key = `${local.path}/inlet.token`;
+    await using server = await startServer({ args: ["--generate-token", "--token-file", key] });
+    await server.running.says(
+      new RegExp(`deno run client\\.ts HOST ${server.port} --token-file ${key} FILE`),
+    );
+    assertMatch(await Deno.readTextFile(key), /^[0-9a-f]{64}\n$/);
+    if (Deno.build.os !== "windows") assertEquals((await Deno.stat(key)).mode! & 0o777, 0o600);
+    assertEquals((await runClient(server, ["--status", "--token-file", key])).code, 0);
+    const again = await serverRefusal(["0", "--generate-token", "--token-file", key]);
+    assertStringIncludes(again, "it exists already, use it with --token-file");
+    const other = `${local.path}/other`;
+    const { code } = await runServer(["--generate-token", "--token-file", other]);
+    assertEquals(code, 0);
+    assertMatch(await Deno.readTextFile(other), /^[0-9a-f]{64}\n$/);
+  },
+);
+
+integration("--host refuses the network without a key or --open, and names both ways", async () => {
+  for (const host of ["0.0.0.0", "::", "127.0.0.1.example"]) {
+    assertEquals(
+      await serverRefusal(["0", "--host", host]),
+      `inlet: Cannot listen on ${host} without a key: ` +
+        "give --token-file FILE to ask for a key, or --open to let everybody in\n",
+    );
+  }
+  assertStringIncludes(
+    await serverRefusal(["0", "--host", "0.0.0.0", "--mode", "upload"]),
+    "mode upload cannot ask for a key, give --open to let everybody in",
+  );
+});
+
+integration("server refuses options about keys that contradict each other", async () => {
+  await using local = await tempDir();
+  const key = await local.write("key", KEY);
+  const short = await local.write("short", "0123456789abcde\n");
+  assertStringIncludes(
+    await serverRefusal(["0", "--token-file", key, "--open"]),
+    "Cannot ask for a key and be open to everybody",
+  );
+  assertStringIncludes(
+    await serverRefusal(["0", "--token-file", key, "--mode", "upload"]),
+    "Cannot ask for a key in mode upload: its wire cannot carry one",
+  );
+  assertStringIncludes(
+    await serverRefusal(["0", "--token-file", short]),
+    "it is shorter than 16 characters",
+  );
+  assertStringIncludes(
+    await serverRefusal(["0", "--token-file", `${local.path}/none`]),
+    "Cannot read the key file",
+  );
+});
+
+async function runServer(args: readonly string[]) {
+  return await run(Deno.execPath(), ["run", "-A", "server.ts", ...args], { cwd: ROOT });
+}
+
+/** What a server says that refuses to start. */
+async function serverRefusal(args: readonly string[]): Promise<string> {
+  await using dir = await tempDir();
+  const { code, stderr } = await runServer([...args, "--dir", dir.path]);
+  assertEquals(code, 2);
+  return stderr;
+}
+
+/** Reads a challenge, byte by byte so as to take nothing of what follows. */
+async function readChallenge(conn: Deno.TcpConn): Promise<string> {
+  const byte = new Uint8Array(1);
+  let line = "";
+  while (!line.endsWith("\n")) {
+    assert(await conn.read(byte) !== null);
+    line += String.fromCharCode(byte[0]!);
+  }
+  const [, nonce] = /^challenge ([0-9a-f]{64})\n$/.exec(line)!;
+  return nonce!;
+}

@@ -1,0 +1,320 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { TextLineStream } from "@std/streams";
+import {
+  dial,
+  integration,
+  names,
+  readAll,
+  ROOT,
+  run,
+  runClient,
+  Running,
+  sendTo,
+  startServer,
+  tempDir,
+  type TestServer,
+} from "./helpers.ts";
+import { openTerminal, type Terminal } from "./tmux.ts";
+
+const CLIENT = new URL("client.ts", ROOT).pathname;
+
+/** Opens a session in a terminal, with no more permissions than it needs. */
+async function openSession(
+  server: TestServer,
+  cwd: string,
+  args: readonly string[] = ["--name", "ben"],
+): Promise<Terminal> {
+  const permissions = ["--allow-net", "--allow-read=.", "--allow-write=."];
+  const address = ["127.0.0.1", String(server.port)];
+  return await openTerminal(
+    [Deno.execPath(), "run", ...permissions, CLIENT, ...address, ...args],
+    { cwd },
+  );
+}
+
+/** Types a command, and waits for what it shows. */
+async function enter(terminal: Terminal, command: string, shows: RegExp): Promise<void> {
+  await terminal.type(command);
+  await terminal.press("Enter");
+  await terminal.shows(shows);
+}
+
+integration("session asks for a name, talks, lists, puts, gets and leaves", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  await local.write("note.txt", "hello\n");
+  await using terminal = await openSession(server, local.path, []);
+  await terminal.shows(/^Your name \[inlet\]:/m);
+  await enter(terminal, "ben", /^Welcome, ben: you are client 1, of 100 at once$/m);
+  await terminal.shows(/^ben>$/m);
+  await enter(terminal, "Hello", /^Hello ACK$/m);
+  await enter(terminal, "hello in lower case", /^hello in lower case ACK$/m);
+  await enter(terminal, "put note.txt", /^note\.txt: stored as "note\.txt", 6 B, CRC-32 363a3020/m);
+  await enter(terminal, "list", /^ +6 {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}note\.txt$/m);
+  await enter(terminal, "get note.txt", /^note\.txt: stored as "note \(2\)\.txt", 6 B/m);
+  await enter(
+    terminal,
+    "status",
+    /^client 1 \| ben \| 127\.0\.0\.1:\d+ \| Start: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \| End: Still Connected$/m,
+  );
+  await enter(terminal, "exit", /^exit 0$/m);
+  assertEquals(names(local.path), ["note (2).txt", "note.txt"]);
+  assertEquals(await Deno.readTextFile(`${local.path}/note (2).txt`), "hello\n");
+}, { programs: ["tmux"] });
+
+integration("session goes on after what does not work", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  await using terminal = await openSession(server, local.path);
+  await enter(terminal, "get nothing", /^inlet: Cannot get "nothing": it does not exist$/m);
+  await enter(terminal, "put nothing", /^inlet: Cannot send "nothing": it does not exist$/m);
+  await enter(terminal, "put", /^inlet: Cannot put without a name/m);
+  await enter(terminal, "put /etc/hosts", /^inlet: Cannot send "\/etc\/hosts": Deno may not read/m);
+  await enter(terminal, "Hello", /^Hello ACK$/m);
+}, { programs: ["tmux"] });
+
+integration("session completes commands and the names of the server's files", async () => {
+  await using server = await startServer();
+  await Deno.writeTextFile(`${server.dir}/a report.txt`, "hello\n");
+  await using local = await tempDir();
+  await using terminal = await openSession(server, local.path);
+  await terminal.shows(/^ben>$/m);
+  await terminal.type("st");
+  await terminal.press("Tab");
+  await terminal.shows(/^ben> status$/m);
+  await terminal.press("Enter");
+  await terminal.shows(/Still Connected[^]*^ben>$/m);
+  await terminal.type("get a");
+  await terminal.press("Tab");
+  await terminal.shows(/^ben> get a report\.txt$/m);
+  await terminal.press("Enter");
+  await terminal.shows(/^a report\.txt: stored as "a report\.txt"/m);
+  await terminal.press("Up", "Up");
+  await terminal.shows(/^ben> status$/m);
+}, { programs: ["tmux"] });
+
+integration("session stops a get on Ctrl-C, keeps nothing of it, and goes on", async () => {
+  await using server = await startServer();
+  await Deno.truncate(await create(`${server.dir}/huge.bin`), 4 * 2 ** 30);
+  await using local = await tempDir();
+  await using terminal = await openSession(server, local.path);
+  await enter(terminal, "get huge.bin", /^huge\.bin +\d+ %/m);
+  await terminal.press("C-c");
+  await terminal.shows(/^inlet: Stopped$/m);
+  await enter(terminal, "Hello", /^Hello ACK$/m);
+  assertEquals(names(local.path), []);
+}, { programs: ["tmux"] });
+
+integration("session stops a put on Ctrl-C, leaves nothing of it, and goes on", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  await Deno.truncate(await create(`${local.path}/huge.bin`), 4 * 2 ** 30);
+  await using terminal = await openSession(server, local.path);
+  await enter(terminal, "put huge.bin", /^huge\.bin +\d+ %/m);
+  await terminal.press("C-c");
+  await terminal.shows(/^inlet: Stopped$/m);
+  await enter(terminal, "Hello", /^Hello ACK$/m);
+  await server.running.says(/Did not store "huge\.bin": Stopped/);
+  assertEquals(names(server.dir), []);
+}, { programs: ["tmux"] });
+
+integration("session keeps the line being typed when the server says something", async () => {
+  await using server = await startServer({ args: ["--session-timeout", "10"] });
+  await using local = await tempDir();
+  await using terminal = await openSession(server, local.path);
+  await terminal.shows(/^ben>$/m);
+  const typed =
+    "a line that is so long that it goes over the end of this terminal's row, where it " +
+    "would be torn apart if anything could";
+  await terminal.type(typed);
+  const screen = await terminal.shows(/^This session closes in 5 s: it has been idle for 5 s$/m);
+  const [, after] = screen.split("idle for 5 s\n");
+  assertEquals(after!.replaceAll("\n", ""), `ben> ${typed}`);
+  assertEquals(screen.split("a line that is so long").length, 2);
+  await server.running.stop();
+  await terminal.shows(/^inlet: The server is shutting down\nexit 4$/m);
+}, { programs: ["tmux"] });
+
+integration("session discards the typed line on Ctrl-C and leaves on Ctrl-D", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  await using terminal = await openSession(server, local.path);
+  await terminal.shows(/^ben>$/m);
+  await terminal.type("not meant");
+  await terminal.press("C-c");
+  await terminal.shows(/^ben> not meant\^C\nben>$/m);
+  await terminal.press("C-d");
+  await terminal.shows(/^exit 0$/m);
+  await server.running.says(/"ben" left, 0 in/);
+}, { programs: ["tmux"] });
+
+integration("session, status and log show escape sequences in names escaped", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  await using terminal = await openSession(server, local.path, ["--name", "\x1b[31mred\x07|x"]);
+  await terminal.shows(/^\\u\{1b\}\[31mred\\u\{7\}\|x>$/m);
+  await enter(terminal, "status", /client 1 \| \\u\{1b\}\[31mred\\u\{7\}\\u\{7c\}x \| 127/);
+  await enter(terminal, "\x1b[32mgreen\x07", /ACK$/m);
+  assert(!(await terminal.colours()).includes("\x1b[31m"));
+  await terminal.press("C-d");
+  await server.running.says(/left/);
+  // deno-lint-ignore no-control-regex -- control characters are what must not be there
+  assert(!/[\x00-\x09\x0b-\x1f\x7f]/.test(server.running.log));
+}, { programs: ["tmux"] });
+
+integration("--session runs a script and exits with 0", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  await local.write("a.txt", "hello\n");
+  const stdin = "put a.txt\n\nHello\nsay hello\nlist\nget a.txt\nexit\nnot reached\n";
+  const ended = await runClient(server, ["--session"], { stdin, cwd: local.path });
+  assertEquals(ended.code, 0);
+  assertMatch(ended.stdout, /^Hello ACK\nsay hello ACK\n +6 {2}\S+ \S+ {2}a\.txt\n$/);
+  assertMatch(ended.stderr, /^a\.txt: stored as "a\.txt".*\na\.txt: stored as "a \(2\)\.txt".*\n$/);
+});
+
+integration("--session stops at the first error, with its exit code", async () => {
+  await using server = await startServer();
+  const stdin = "Hello\nget nothing\nHello again\n";
+  const ended = await runClient(server, ["--session"], { stdin });
+  assertEquals(ended.code, 3);
+  assertEquals(ended.stdout, "Hello ACK\n");
+  assertMatch(ended.stderr, /^inlet: Cannot get "nothing": it does not exist\n$/);
+  const lost = await runClient(server, ["--session"], { stdin: "put nowhere\n" });
+  assertEquals(lost.code, 2);
+});
+
+integration("server turns a fourth of three away until one is killed", async () => {
+  await using server = await startServer({ args: ["--max-clients", "3"] });
+  await using first = startScript(server);
+  await using second = startScript(server);
+  await using third = startScript(server);
+  for (const { said } of [first, second, third]) assertEquals(await said, "Hello ACK");
+  const fourth = await runClient(server, ["--status"]);
+  assertEquals(fourth.code, 3);
+  assertStringIncludes(fourth.stderr, "inlet: The server is full: 3 of 3 clients");
+  await second.running.stop("SIGKILL");
+  await server.running.says(/left, 2 in/);
+  const fifth = await runClient(server, ["--status"]);
+  assertEquals(fifth.code, 0);
+  assertEquals(fifth.stdout.match(/Still Connected/g)?.length, 3);
+  assertMatch(fifth.stdout, /\| End: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/m);
+  assertMatch(fifth.stdout, /^client 4 \|/m);
+});
+
+integration("server calls a second ben ben-2, and the next one ben again", async () => {
+  await using server = await startServer();
+  using first = await dial(server);
+  await sendTo(first, "hello 1 ben\nwhoami\n");
+  await server.running.says(/client 1: is "ben"/);
+  using second = await dial(server);
+  await sendTo(second, "hello 1 ben\nwhoami\nexit\n");
+  assertEquals(await readAll(second), "welcome client 2 of 100\nok ben-2\nok bye\n");
+  await sendTo(first, "exit\n");
+  assertEquals(await readAll(first), "welcome client 1 of 100\nok ben\nok bye\n");
+  using third = await dial(server);
+  await sendTo(third, "hello 1 ben\nwhoami\nexit\n");
+  assertEquals(await readAll(third), "welcome client 3 of 100\nok ben\nok bye\n");
+});
+
+integration("--session-timeout closes an idle session after a warning", async () => {
+  await using server = await startServer({ args: ["--session-timeout", "2", "--timeout", "30"] });
+  using conn = await dial(server);
+  await sendTo(conn, "hello 1 ben\n");
+  assertEquals(
+    await readAll(conn),
+    "welcome client 1 of 100\n" +
+      "note This session closes in 1 s: it has been idle for 1 s\n" +
+      "error timeout Nothing moved on the connection for 2 s\n",
+  );
+  await server.running.says(/"ben" left, 0 in/);
+});
+
+integration("--session-timeout leaves a request to the shorter --timeout", async () => {
+  await using server = await startServer({ args: ["--session-timeout", "3600", "--timeout", "1"] });
+  using conn = await dial(server);
+  await sendTo(conn, "hello 1 ben\nput 6 a.txt\nhel");
+  assertEquals(
+    await readAll(conn),
+    "welcome client 1 of 100\ngo 0\nerror timeout Nothing moved on the connection for 1 s\n",
+  );
+});
+
+integration("get stops at a stop and stays in step", async () => {
+  await using server = await startServer();
+  await Deno.truncate(await create(`${server.dir}/huge.bin`), 4 * 2 ** 30);
+  using conn = await dial(server);
+  await sendTo(conn, "hello 1 ben\nget huge.bin\nstop\nHello\nexit\n");
+  const answer = await readAll(conn);
+  assertMatch(answer, /^welcome client 1 of 100\nok 4294967296\n/);
+  assert(answer.endsWith("abort stopped\nHello ACK\nok bye\n"));
+});
+
+integration("get answers a stop that comes too late as talk", async () => {
+  await using server = await startServer();
+  await Deno.writeTextFile(`${server.dir}/a.txt`, "hello\n");
+  using conn = await dial(server);
+  await sendTo(conn, "hello 1 ben\nget a.txt\n");
+  await server.running.says(/got "a\.txt"/);
+  await sendTo(conn, "stop\nexit\n");
+  assertEquals(
+    await readAll(conn),
+    "welcome client 1 of 100\nok 6\ndata 6\nhello\nend 363a3020\nstop ACK\nok bye\n",
+  );
+});
+
+integration("server answers a person with netcat", async () => {
+  await using server = await startServer();
+  const stdin = "hello 1 ben\r\nput 6 hello.txt\r\nhello\nend 363a3020\nget hello.txt\nwhoami\n" +
+    "Hello\nlist of wishes\nchat list\nexit\n";
+  const { stdout } = await run("nc", ["127.0.0.1", String(server.port)], { stdin });
+  assertEquals(stdout.split("\n"), [
+    "welcome client 1 of 100",
+    "go 0",
+    "ok 6 363a3020 hello.txt",
+    "ok 6",
+    "data 6",
+    "hello",
+    "end 363a3020",
+    "ok ben",
+    "Hello ACK",
+    "list of wishes ACK",
+    "list ACK",
+    "ok bye",
+    "",
+  ]);
+}, { programs: ["nc"] });
+
+/** A session led by a script that says Hello and then waits. */
+function startScript(
+  server: TestServer,
+): { running: Running; said: Promise<string | undefined> } & AsyncDisposable {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", CLIENT, "127.0.0.1", String(server.port), "--session"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = process.stdin.getWriter();
+  writer.write(new TextEncoder().encode("Hello\n"));
+  const lines = process.stdout
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream())
+    .getReader();
+  const running = new Running(process);
+  return {
+    running,
+    said: lines.read().then(({ value }) => value),
+    async [Symbol.asyncDispose](): Promise<void> {
+      await running[Symbol.asyncDispose]();
+      await lines.cancel();
+      await writer.close().catch(() => {});
+    },
+  };
+}
+
+/** Makes an empty file, and gives its path. */
+async function create(path: string): Promise<string> {
+  await Deno.writeTextFile(path, "");
+  return path;
+}
