@@ -350,7 +350,7 @@ async function startSession(
   await runSession({
     name: options.name,
     defaultName: DEFAULT_NAME,
-    interactive: Deno.stdin.isTerminal(),
+    interactive: Deno.stdin.isTerminal() && Deno.stderr.isTerminal(),
     progress: options.progress,
     key: options.key,
     open: () => open(address, options),

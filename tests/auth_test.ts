@@ -114,7 +114,7 @@ integration("challenge is another one each time, and takes no answer twice", asy
   using second = await dial(server);
   await sendTo(second, "hello 1 ben\n");
   assert(await readChallenge(second) !== nonce);
-  await sendTo(second, `answer ${digest}\nlist\n`);
+  await sendTo(second, `answer ${digest}\nexit\n`);
   assertEquals(await readAll(second), "error denied Cannot let you in: the key is wrong\n");
 });
 
@@ -140,15 +140,16 @@ integration("server lets an address wait after three wrong answers, right ones t
   const nonce = await readChallenge(asked);
   for (let count = 0; count < 3; count++) {
     using conn = await dial(server);
-    await sendTo(conn, `hello 1 ben\nanswer ${"0".repeat(64)}\n`);
+    await sendTo(conn, `hello 1 ben\nanswer ${"0".repeat(64)}\nexit\n`);
     await readChallenge(conn);
     assertEquals(await readAll(conn), "error denied Cannot let you in: the key is wrong\n");
   }
   const refusal = /^error wait Cannot let you in for [1-5] s: too many wrong keys came from/;
-  await sendTo(asked, `answer ${await answerChallenge(KEY, nonce)}\n`);
+  await sendTo(asked, `answer ${await answerChallenge(KEY, nonce)}\nexit\n`);
   assertMatch(await readAll(asked), refusal);
   using unasked = await dial(server);
   await sendTo(unasked, "hello 1 ben\n");
+  await unasked.closeWrite();
   assertMatch(await readAll(unasked), refusal);
   const { code, stderr } = await runClient(server, ["--status", "--token-file", key]);
   assertEquals(code, 3);
@@ -160,7 +161,8 @@ integration("server with a key serves no upload client", async () => {
   const key = await local.write("key", KEY);
   await using server = await startServer({ args: ["--token-file", key] });
   await runPeer("upload_client.py", ["127.0.0.1", String(server.port), fixture("hello.txt")]);
-  await server.running.says(/Cannot take uploads: this server asks for a key/);
+  await server.running.stop();
+  assertStringIncludes(server.running.log, "Cannot take uploads: this server asks for a key");
   assertEquals(names(server.dir), []);
 });
 

@@ -135,6 +135,17 @@ integration("session keeps the line being typed when the server says something",
   await terminal.shows(/^inlet: The server is shutting down\nexit 4$/m);
 }, { programs: ["tmux"] });
 
+integration("session ends with one message when the server dies in a transfer", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  await Deno.truncate(await create(`${local.path}/huge.bin`), 4 * 2 ** 30);
+  await using terminal = await openSession(server, local.path);
+  await enter(terminal, "put huge.bin", /^huge\.bin +\d+ %/m);
+  await server.running.stop("SIGKILL");
+  const screen = await terminal.shows(/^exit 4$/m);
+  assertEquals(screen.match(/^inlet: /gm)?.length, 1);
+}, { programs: ["tmux"] });
+
 integration("session discards the typed line on Ctrl-C and leaves on Ctrl-D", async () => {
   await using server = await startServer();
   await using local = await tempDir();
