@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "@std/streams";
+import { Clients } from "../lib/clients.ts";
+import { decodeRequest, encodeRequest } from "../protocol.ts";
 import {
   dial,
   integration,
@@ -17,6 +19,36 @@ import {
 import { openTerminal, type Terminal } from "./tmux.ts";
 
 const CLIENT = new URL("client.ts", ROOT).pathname;
+
+Deno.test("encodeRequest() sends talk as talk, whatever it looks like", () => {
+  const digest = "0".repeat(64);
+  const texts = [
+    "Hello",
+    "hello there",
+    "hello",
+    "put 6 a.txt",
+    "say - ",
+    "list",
+    "chat",
+    "chat x",
+  ];
+  for (const text of [...texts, "", "get", `answer ${digest}`, "answer me", "whoami", "stop"]) {
+    const line = new TextDecoder().decode(encodeRequest({ type: "chat", text })).slice(0, -1);
+    assertEquals(decodeRequest(line), { type: "chat", text });
+  }
+});
+
+Deno.test("Clients remembers the last 1,000, and all who are connected", () => {
+  const clients = new Clients(2000);
+  const first = clients.admit("127.0.0.1:1")!;
+  clients.introduce(first, "ben");
+  for (let count = 0; count < 1500; count++) clients.leave(clients.admit("127.0.0.1:2")!);
+  const status = clients.status();
+  assertEquals(status.length, 1000);
+  assertMatch(status[0]!, /^client 1 \| ben \| 127\.0\.0\.1:1 \| .* \| End: Still Connected$/);
+  assertMatch(status[1]!, /^client 503 \|/);
+  assertMatch(status[999]!, /^client 1501 \|/);
+});
 
 /** Opens a session in a terminal, with no more permissions than it needs. */
 async function openSession(
@@ -295,6 +327,64 @@ integration("server answers a person with netcat", async () => {
     "",
   ]);
 }, { programs: ["nc"] });
+
+integration(
+  "--session shows a note that crosses a request, and takes the answer behind it",
+  async () => {
+    await using server = startAnswering([
+      "welcome client 1 of 9",
+      "ok ben",
+      "note \x1b[31mred\nHello ACK",
+    ]);
+    const ended = await runClient(server, ["--session"], { stdin: "Hello\n" });
+    assertEquals(ended.stdout, "Hello ACK\n");
+    assertStringIncludes(ended.stderr, "\\u{1b}[31mred\n");
+  },
+);
+
+integration("--list takes no notice of a note", async () => {
+  await using server = startAnswering([
+    "note one\nwelcome client 1 of 9",
+    "note two\nok 0",
+    "ok bye",
+  ]);
+  const ended = await runClient(server, ["--list"]);
+  assertEquals(ended.code, 0);
+  assertEquals(ended.stderr, "");
+});
+
+integration("--get refuses a body of another size than was announced", async () => {
+  await using local = await tempDir();
+  for (const size of [5, 7]) {
+    const answer = `ok ${size}\ndata 6\nhello\nend 363a3020`;
+    await using server = startAnswering(["welcome client 1 of 9", answer]);
+    const ended = await runClient(server, ["--get", "a.txt"], { cwd: local.path });
+    assertEquals(ended.code, 5);
+    assertStringIncludes(ended.stderr, `Cannot get "a.txt": 6 bytes came instead of ${size}`);
+  }
+  assertEquals(names(local.path), []);
+});
+
+/** A server that gives one client these answers, one for each line it says, and then closes. */
+function startAnswering(answers: readonly string[]): { port: number } & AsyncDisposable {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    using conn = await listener.accept();
+    const buffer = new Uint8Array(4096);
+    for (const answer of answers) {
+      if (await conn.read(buffer) === null) return;
+      await sendTo(conn, `${answer}\n`);
+    }
+    await conn.read(buffer);
+  })();
+  return {
+    port: listener.addr.port,
+    async [Symbol.asyncDispose](): Promise<void> {
+      await serving;
+      listener.close();
+    },
+  };
+}
 
 /** A session led by a script that says Hello and then waits. */
 function startScript(
