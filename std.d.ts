@@ -49,6 +49,13 @@ declare module "@std/fmt/bytes" {
   export function format(bytes: number, options?: { binary?: boolean }): string;
 }
 
+declare module "@std/fmt/colors" {
+  export function bold(text: string): string;
+  export function dim(text: string): string;
+  export function green(text: string): string;
+  export function red(text: string): string;
+}
+
 declare module "@std/fs/walk" {
   export interface WalkEntry extends Deno.DirEntry {
     path: string;

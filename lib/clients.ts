@@ -19,6 +19,8 @@ export interface Client {
   readonly start: Date;
   /** What it calls itself; empty until it says, and on wires without names. */
   name: string;
+  /** Whether it has yet to prove a key. Until then it is nobody that others are told of. */
+  stranger?: boolean;
   /** When it left; missing while it is connected. */
   end?: Date;
 }
@@ -66,12 +68,15 @@ export class Clients {
   leave(client: Client): void {
     client.end = new Date();
     this.#names.delete(client.name);
+    const listed = this.#remembered.lastIndexOf(client);
+    if (client.stranger && listed >= 0) this.#remembered.splice(listed, 1);
     this.#connected--;
   }
 
   /** One line for each client that is remembered, in order of arrival. */
   status(): string[] {
-    return this.#remembered.map(({ number, address, name, start, end }) =>
+    const known = this.#remembered.filter(({ stranger }) => !stranger);
+    return known.map(({ number, address, name, start, end }) =>
       [
         `client ${number}`,
         ...(name === "" ? [] : [printable(name).replaceAll("|", "\\u{7c}")]),

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { bold, dim, green, red } from "@std/fmt/colors";
 import { basename } from "@std/path/basename";
 import { FilesClient } from "../modes/files.ts";
 import type { ClientContext } from "../modes/mode.ts";
@@ -78,12 +79,12 @@ class Session {
     if (asked === null) return;
     using connection = await this.#options.open();
     const { progress, key } = this.#options;
-    const onNote = (text: string): void => this.lines.say(printable(text));
+    const onNote = (text: string): void => this.lines.say(dim(printable(text)));
     const client = await FilesClient.greet(connection, asked, { progress, key, onNote });
     const name = await client.whoami();
     if (this.#options.interactive) await this.#welcome(client, asked, name);
     for (;;) {
-      const line = await client.rest(this.lines.next(`${printable(name)}> `));
+      const line = await client.rest(this.lines.next(bold(green(`${printable(name)}>`)) + " "));
       if (line === null || line.trim() === "exit") break;
       await this.#obey(client, line).catch((error) => this.#failed(client, error));
     }
@@ -171,7 +172,7 @@ class Session {
   #failed(client: FilesClient, error: unknown): void {
     const known = explain(error);
     if (!this.#options.interactive || client.ended) throw known;
-    this.lines.say(`inlet: ${printable(known.message)}`);
+    this.lines.say(red(`inlet: ${printable(known.message)}`));
   }
 
   /** Ctrl-C stops a transfer. The session ends where there is none, and where it does not stop. */

@@ -84,6 +84,7 @@ const TLS_HANDSHAKE = 0x16;
 /** Server half. A first byte of 0 is no line: it opens the size of an upload client. */
 export async function serveFiles(connection: Connection, context: ServerContext): Promise<void> {
   connection.resting = true;
+  if (context.gate) context.client.stranger = true;
   const first = await connection.peek();
   connection.farewell = encodeError;
   if (first === 0) {
@@ -127,7 +128,10 @@ async function greet(connection: Connection, context: ServerContext): Promise<bo
     );
   }
   const { client, clients } = context;
-  if (context.gate && !await passes(connection, context.gate)) return false;
+  if (context.gate) {
+    if (!await passes(connection, context.gate)) return false;
+    client.stranger = false;
+  }
   clients.introduce(client, request.name.trim());
   context.log.info("welcome", `is ${quoted(client.name)}`, { name: client.name });
   await connection.write(

@@ -84,6 +84,11 @@ integration("--token-file lets in who has the key, and nobody else", async () =>
     "inlet: The server asks for a key: give it with --token-file FILE\n",
   );
   assertEquals(names(server.dir), ["hello.txt"]);
+  using stranger = await dial(server);
+  await sendTo(stranger, "hello 1 eve\n");
+  await readChallenge(stranger);
+  const { stdout } = await runClient(server, ["--status", "--token-file", key]);
+  assertEquals(stdout.match(/^client \d+/gm), ["client 1", "client 5"]);
   assert(!server.running.log.includes(KEY));
 });
 
