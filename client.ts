@@ -32,6 +32,7 @@ import { pathSource, type Source, stdinSource } from "./lib/sources.ts";
 import { writeStdout } from "./lib/stdout.ts";
 import { printable } from "./lib/text.ts";
 import { FilesClient, type OnResult } from "./modes/files.ts";
+import type { ClientContext } from "./modes/mode.ts";
 import { findMode, MODES } from "./modes/table.ts";
 import type { Stored } from "./protocol.ts";
 
@@ -228,7 +229,7 @@ async function main(args: readonly string[]): Promise<number> {
   const context = { progress, key, output: writeStdout };
   const stopping = stopOnSignals();
   const options = { ...plan.options, ...context, signal: stopping.signal };
-  if (action.type === "session") return await startSession(address, options, stopping);
+  if (action.type === "session") return await startSession(address, options, context, stopping);
   if (action.type === "send") return await runSend(address, action, options, plan.quiet);
   using connection = await open(address, options);
   const client = await FilesClient.greet(connection, options.name ?? DEFAULT_NAME, context);
@@ -343,7 +344,8 @@ function needsOf({ address, action, tokenFile }: Plan): Need[] {
 
 async function startSession(
   address: ServerAddress,
-  options: SendOptions & { progress: Progress },
+  options: SendOptions,
+  context: ClientContext,
   stopping: AbortController,
 ): Promise<number> {
   const { runSession } = await import("./lib/session.ts");
@@ -351,8 +353,7 @@ async function startSession(
     name: options.name,
     defaultName: DEFAULT_NAME,
     interactive: Deno.stdin.isTerminal() && Deno.stderr.isTerminal(),
-    progress: options.progress,
-    key: options.key,
+    context,
     open: () => open(address, options),
     stopping,
   });

@@ -19,7 +19,8 @@ import { pathSource } from "./sources.ts";
 import { printable, quoted } from "./text.ts";
 
 /** Options of {@linkcode runSession}. */
-export interface SessionOptions extends Omit<ClientContext, "onNote"> {
+export interface SessionOptions {
+  context: ClientContext;
   /** What this client calls itself. A person without a name is asked for one. */
   name: string | undefined;
   /** What it is called when nobody says. */
@@ -78,9 +79,9 @@ class Session {
     const asked = await this.#askName();
     if (asked === null) return;
     using connection = await this.#options.open();
-    const { progress, key } = this.#options;
+    const { context } = this.#options;
     const onNote = (text: string): void => this.lines.say(dim(printable(text)));
-    const client = await FilesClient.greet(connection, asked, { progress, key, onNote });
+    const client = await FilesClient.greet(connection, asked, { ...context, onNote });
     const name = await client.whoami();
     if (this.#options.interactive) await this.#welcome(client, asked, name);
     for (;;) {
@@ -143,7 +144,7 @@ class Session {
     if (what === "") {
       throw new InletError("usage", `Cannot ${verb} without a name, as in: ${verb} report.pdf`);
     }
-    const { progress } = this.#options;
+    const { progress } = this.#options.context;
     const transfer = this.#transfer = new AbortController();
     const started = performance.now();
     try {
@@ -160,7 +161,7 @@ class Session {
   async #put(client: FilesClient, path: string, signal: AbortSignal) {
     checkReadable(path);
     const source = await pathSource(path);
-    const { progress } = this.#options;
+    const { progress } = this.#options.context;
     progress.begin(source.size);
     progress.name(source.label);
     const stored = await client.put(source, signal);
