@@ -118,7 +118,13 @@ export async function tempDir(): Promise<TempDir> {
   };
 }
 
-/** The programs in a directory of their own, as after a clone: commands can be run there as typed. */
+/** Keeps a copy's runs out of the coverage: its files are gone when that is counted. */
+export const UNCOVERED = { DENO_COVERAGE_DIR: "" };
+
+/**
+ * The programs in a directory of their own, as after a clone: commands can be run there as typed.
+ * Run them with {@linkcode UNCOVERED}.
+ */
 export async function checkout(): Promise<TempDir> {
   const directory = await tempDir();
   for (const folder of ["", "lib/", "modes/"]) {
@@ -129,6 +135,11 @@ export async function checkout(): Promise<TempDir> {
     }
   }
   return directory;
+}
+
+/** The path of one of the two programs. */
+export function scriptPath(name: string): string {
+  return fromFileUrl(new URL(name, ROOT).href);
 }
 
 /** The path of a file under fixtures/. */
@@ -234,18 +245,26 @@ export class Running implements AsyncDisposable {
 
   /** Sends a signal and waits for the end. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<Deno.CommandStatus> {
-    try {
-      this.#process.kill(signal);
-    } catch {
-      // It has ended already.
-    }
+    this.#signal(signal);
     const status = await this.#process.status;
     await this.#reading;
     return status;
   }
 
+  /** Two signals end both programs at once and in order, so that coverage is written. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop("SIGKILL");
+    const timer = setTimeout(() => this.stop("SIGKILL"), 10_000);
+    this.#signal("SIGTERM");
+    await this.stop("SIGINT");
+    clearTimeout(timer);
+  }
+
+  #signal(signal: Deno.Signal): void {
+    try {
+      this.#process.kill(signal);
+    } catch {
+      // It has ended already.
+    }
   }
 
   async #read(): Promise<void> {
@@ -433,8 +452,7 @@ export function startClient(
 }
 
 function clientArgs({ port }: { port: number }, args: readonly string[]): string[] {
-  const script = fromFileUrl(new URL("client.ts", ROOT).href);
-  return ["run", "-A", script, "127.0.0.1", String(port), ...args];
+  return ["run", "-A", scriptPath("client.ts"), "127.0.0.1", String(port), ...args];
 }
 
 /** Runs one of the Python programs under fixtures/peers/ to its end. */

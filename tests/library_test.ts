@@ -8,6 +8,7 @@ import {
   names,
   run,
   tempDir,
+  UNCOVERED,
 } from "./helpers.ts";
 import { serve } from "../server.ts";
 import { send } from "../client.ts";
@@ -19,7 +20,7 @@ const QUIET = { quiet: true };
 async function runProgram(directory: { path: string }, source: string): Promise<Ended> {
   await Deno.writeTextFile(`${directory.path}/program.ts`, source);
   const args = ["run", "--check", "--allow-net", "--allow-read", "--allow-write", "program.ts"];
-  return await run(Deno.execPath(), args, { cwd: directory.path });
+  return await run(Deno.execPath(), args, { cwd: directory.path, env: UNCOVERED });
 }
 
 integration("serve() and send() work from a script, which then ends by itself", async () => {

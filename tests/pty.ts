@@ -19,6 +19,12 @@ const REACTION = /(?:✅ Granted|❌ Denied) /g;
 /** Milliseconds between two answers. Deno listens only when nothing was typed for a tenth of a second. */
 const RETYPE_MS = 300;
 
+/** Options of a {@linkcode Terminal}. */
+export interface TerminalOptions {
+  cwd?: string;
+  env?: Record<string, string>;
+}
+
 /** A terminal with one command in it. It is closed when it goes out of scope. */
 export class Terminal implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
@@ -35,12 +41,12 @@ export class Terminal implements AsyncDisposable {
   }
 
   /** Starts a command as a shell would, with 100 columns. */
-  static run(command: string, cwd: string | URL = ROOT): Terminal {
+  static run(command: string, options: TerminalOptions = {}): Terminal {
     return new Terminal(
       new Deno.Command("script", {
         args: ["-qec", `stty cols 100 rows 24; exec ${command}`, "/dev/null"],
-        cwd,
-        env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", SHELL: "/bin/sh" },
+        cwd: options.cwd ?? ROOT,
+        env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", SHELL: "/bin/sh", ...options.env },
         stdin: "piped",
         stdout: "piped",
         stderr: "null",

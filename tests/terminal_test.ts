@@ -5,49 +5,56 @@ import {
   fixture,
   integration,
   names,
+  scriptPath,
   startClient,
   startServer,
+  type TempDir,
+  tempDir,
+  UNCOVERED,
 } from "./helpers.ts";
-import { Terminal, TERMINAL_PROGRAMS } from "./pty.ts";
+import { Terminal, TERMINAL_PROGRAMS, type TerminalOptions } from "./pty.ts";
 import { acceptPut, impostor } from "./wire.ts";
+
+const SERVER = scriptPath("server.ts");
+const CLIENT = scriptPath("client.ts");
 
 const TERMINAL = { programs: TERMINAL_PROGRAMS };
 
-integration(
-  "deno run --allow-net server.ts and deno run client.ts work in a terminal",
-  async () => {
-    await using project = await checkout();
-    await project.write("file.txt", "hello\n");
-    await using server = Terminal.run("deno run --allow-net server.ts 0", project.path);
-    assertEquals(
-      await server.allowsUntil(/listening on /),
-      ['read access to "received"', 'write access to "received"'],
-    );
-    const [, port] = await server.shows(/listening on 127\.0\.0\.1:(\d+)/);
-    await using client = Terminal.run(
-      `deno run client.ts 127.0.0.1 ${port} file.txt`,
-      project.path,
-    );
-    assertEquals(
-      await client.allowsUntil(/stored as /),
-      [`net access to "127.0.0.1:${port}"`, 'read access to "file.txt"'],
-    );
-    assertEquals(await client.ended(), 0);
-    assertMatch(client.screen, /file\.txt: stored as "file\.txt", 6 B, CRC-32 363a3020/);
-    assertEquals(Deno.readTextFileSync(`${project.path}/received/file.txt`), "hello\n");
-    await server.types("\x03");
-    assertEquals(await server.ended(), 0);
-    assertEquals(server.screen.split("Deno requests ").length, 3);
-  },
-  TERMINAL,
-);
+function typedIn({ path }: TempDir): TerminalOptions {
+  return { cwd: path, env: UNCOVERED };
+}
+
+integration("deno run server.ts and deno run client.ts work in a terminal", async () => {
+  await using project = await checkout();
+  await project.write("file.txt", "hello\n");
+  await using server = Terminal.run("deno run --allow-net server.ts 0", typedIn(project));
+  assertEquals(
+    await server.allowsUntil(/listening on /),
+    ['read access to "received"', 'write access to "received"'],
+  );
+  const [, port] = await server.shows(/listening on 127\.0\.0\.1:(\d+)/);
+  await using client = Terminal.run(
+    `deno run client.ts 127.0.0.1 ${port} file.txt`,
+    typedIn(project),
+  );
+  assertEquals(
+    await client.allowsUntil(/stored as /),
+    [`net access to "127.0.0.1:${port}"`, 'read access to "file.txt"'],
+  );
+  assertEquals(await client.ended(), 0);
+  assertMatch(client.screen, /file\.txt: stored as "file\.txt", 6 B, CRC-32 363a3020/);
+  assertEquals(Deno.readTextFileSync(`${project.path}/received/file.txt`), "hello\n");
+  await server.types("\x03");
+  assertEquals(await server.ended(), 0);
+  assertEquals(server.screen.split("Deno requests ").length, 3);
+}, TERMINAL);
 
 integration("deno run client.ts --get works in a terminal", async () => {
   await using server = await startServer();
   await Deno.copyFile(fixture("hello.txt"), `${server.dir}/hello.txt`);
-  await using project = await checkout();
-  const command = `deno run client.ts 127.0.0.1 ${server.port} --get hello.txt`;
-  await using client = Terminal.run(command, project.path);
+  await using project = await tempDir();
+  const command = `deno run ${CLIENT} 127.0.0.1 ${server.port} --get hello.txt`;
+  await using client = Terminal.run(command, { cwd: project.path });
   assertEquals(
     await client.allowsUntil(/stored as /),
     [`net access to "127.0.0.1:${server.port}"`, 'read access to "."', 'write access to "."'],
@@ -57,8 +64,9 @@ integration("deno run client.ts --get works in a terminal", async () => {
 }, TERMINAL);
 
 integration("deno run server.ts exits 2 when the person says no", async () => {
-  await using project = await checkout();
-  await using server = Terminal.run("deno run --allow-net server.ts 0", project.path);
+  await using project = await tempDir();
+  const command = `deno run --allow-net ${SERVER} 0`;
+  await using server = Terminal.run(command, { cwd: project.path });
   await server.answers("n");
   assertEquals(await server.ended(), 2);
   assertMatch(server.screen, /inlet: Cannot go on without permission to read received; run: deno /);
@@ -75,15 +83,15 @@ integration("client.ts without anything to send says so in a terminal", async ()
 }, TERMINAL);
 
 integration("client.ts draws its progress on a terminal, and nowhere else", async () => {
-  await using project = await checkout();
+  await using project = await tempDir();
   const file = await project.write("große Datei.bin", bytes(32 * 2 ** 20));
   using theirs = impostor();
   using others = impostor();
   await using piped = startClient(others, [file]);
   using pipedWire = await acceptPut(others);
   await pipedWire.bytes(1);
-  const command = `deno run -A client.ts 127.0.0.1 ${theirs.port} 'große Datei.bin'`;
-  await using client = Terminal.run(command, project.path);
+  const command = `deno run -A ${CLIENT} 127.0.0.1 ${theirs.port} 'große Datei.bin'`;
+  await using client = Terminal.run(command, { cwd: project.path });
   using wire = await acceptPut(theirs);
   await wire.bytes(1);
   // Both are stuck now, as no socket takes 32 MiB; what is drawn here would be drawn there as well.
@@ -108,19 +116,19 @@ integration("client.ts draws its progress on a terminal, and nowhere else", asyn
 
 integration("client.ts --quiet draws nothing on a terminal", async () => {
   await using server = await startServer();
-  const command = `deno run -A client.ts 127.0.0.1 ${server.port} --quiet`;
+  const command = `deno run -A ${CLIENT} 127.0.0.1 ${server.port} --quiet`;
   await using client = Terminal.run(`${command} '${fixture("1MiB.txt")}'`);
   assertEquals(await client.ended(), 0);
   assertEquals(client.text, "");
 }, TERMINAL);
 
 integration("client.ts exits 130 on Ctrl-C in a terminal, and clears its line", async () => {
-  await using project = await checkout();
+  await using project = await tempDir();
   await project.write("large.bin", bytes(32 * 2 ** 20));
   using theirs = impostor();
   await using client = Terminal.run(
-    `deno run -A client.ts 127.0.0.1 ${theirs.port} large.bin`,
-    project.path,
+    `deno run -A ${CLIENT} 127.0.0.1 ${theirs.port} large.bin`,
+    { cwd: project.path },
   );
   using wire = await acceptPut(theirs);
   await wire.bytes(1);
