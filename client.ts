@@ -184,7 +184,8 @@ Usage: client.ts HOST PORT [FILE...] [OPTIONS]
   --quiet              says errors only
   --help, --version
 
-Without a FILE and a terminal, what comes on the standard input is sent as a message to the server's output.
+Without a FILE: a session in a terminal; elsewhere the standard input is a message to the server's
+output.
 
 Exit codes: 0 acknowledged, 2 wrong use, 3 refused, 4 no connection or lost, 5 not verified`;
 

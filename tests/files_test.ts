@@ -50,7 +50,7 @@ integration("put stores every fixture over one connection", async () => {
   assertEquals(stderr.trim().split("\n").length, FIXTURES.length);
   for (const name of FIXTURES) assertStored(server, name, fixture(name));
   assertEquals(names(server.dir), FIXTURES.toSorted());
-  await server.running.says(/client 1: left/);
+  await server.running.says(/client 1: .*left/);
 });
 
 integration("--get brings every fixture back, into a file and to stdout", async () => {
@@ -246,7 +246,7 @@ integration("--get of a file that arrives damaged exits 5 and leaves nothing", a
   await wire.line();
   await wire.says("welcome client 1 of 1\n");
   assertEquals(await wire.line(), "get a.txt");
-  await wire.says("ok 6\njello\nend 363a3020\n");
+  await wire.says("ok 6\ndata 6\njello\nend 363a3020\n");
   const { code, stderr } = await client;
   assertEquals(code, 5);
   assertMatch(stderr, /^inlet: Cannot get "a\.txt": it arrived with CRC-32 \w{8}, .*363a3020\n$/);
@@ -286,7 +286,7 @@ integration("--list escapes what a terminal would obey", async () => {
 integration("--status shows who is connected and who was", async () => {
   await using server = await startServer();
   await runClient(server, [fixture("hello.txt"), "--name", "ada"]);
-  await server.running.says(/client 1: left/);
+  await server.running.says(/client 1: .*left/);
   const { code, stdout } = await runClient(server, ["--status", "--name", "ben"]);
   assertEquals(code, 0);
   const [ada, ben, ...rest] = stdout.split("\n");
@@ -321,6 +321,7 @@ for (const manner of ["in lines", "one byte at a time"]) {
     assertEquals(await wire.line(), "ok 6 363a3020 c.txt");
     await type("get a.txt\n");
     assertEquals(await wire.line(), "ok 6");
+    assertEquals(await wire.line(), "data 6");
     assertEquals(await wire.line(), "hello");
     assertEquals(await wire.line(), "end 363a3020");
     await type("list\n");
@@ -460,7 +461,7 @@ integration("server.ts tells one client too many that it is busy, and has room a
   assertEquals(turnedAway.code, 3);
   assertEquals(turnedAway.stderr, "inlet: The server is full: 1 of 1 clients\n");
   first.close();
-  await server.running.says(/client 1: left, 0 in/);
+  await server.running.says(/client 1: .*left, 0 in/);
   const letIn = await runClient(server, [fixture("hello.txt")]);
   assertEquals(letIn.code, 0);
 });

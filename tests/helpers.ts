@@ -25,6 +25,9 @@ export function pure(name: string, action: () => void | Promise<void>): void {
 /** Permissions that tests of whole programs cannot do without. */
 const NEEDED = ["net", "read", "write", "run", "env"] as const;
 
+/** Milliseconds after which a test fails that waits for what never comes. */
+const DEADLINE_MS = 60_000;
+
 /** What a test may need beside permissions. */
 export interface Requirements {
   /**
@@ -51,8 +54,15 @@ export function integration(
   Deno.test({
     name: missing === undefined ? name : `${name} [${missing}]`,
     ignore: missing !== undefined,
-    fn: action,
+    fn: () => withinDeadline(action()),
   });
+}
+
+/** A test that hangs says so, and does not keep the others from running. */
+async function withinDeadline(action: Promise<void>): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error("the test hangs")), 2 * DEADLINE_MS);
+  await Promise.race([action, promise]).finally(() => clearTimeout(timer));
 }
 
 function missingFor({ programs = [], mounts, ipv6 }: Requirements): string | undefined {
@@ -239,7 +249,11 @@ export class Running implements AsyncDisposable {
       );
       if (matches.length >= times) return matches[times - 1]!;
       if (this.#ended) throw new Error(`it ended without saying ${pattern}:\n${this.log}`);
-      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      this.#waiting.add(resolve);
+      const late = (): void => reject(new Error(`it never said ${pattern}:\n${this.log}`));
+      const timer = setTimeout(late, DEADLINE_MS);
+      await promise.finally(() => clearTimeout(timer));
     }
   }
 
@@ -388,7 +402,9 @@ export async function run(
     stderr: "piped",
   }).spawn();
   const feeding = options.stdin === undefined ? undefined : feed(process.stdin, options.stdin);
+  const timer = setTimeout(() => process.kill("SIGKILL"), DEADLINE_MS);
   const { code, stdout, stderr } = await process.output();
+  clearTimeout(timer);
   await feeding;
   const decoder = new TextDecoder();
   return {
