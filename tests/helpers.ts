@@ -545,3 +545,15 @@ export async function exchange(
   await conn.closeWrite();
   return await readAll(conn);
 }
+
+/**
+ * Sends half of a large file with the Python client, and resets the connection. The half is more
+ * than the buffers on the way hold, so the server has begun to read when the reset comes.
+ */
+export async function resetHalfWay(server: { port: number }): Promise<void> {
+  await using dir = await tempDir();
+  const file = await dir.write("large", new Uint8Array(64 * 1024 * 1024));
+  const args = ["127.0.0.1", String(server.port), file, "--reset-after", "33554432"];
+  const { code, stderr } = await runPeer("raw_client.py", args);
+  if (code !== 0) throw new Error(stderr);
+}

@@ -8,6 +8,7 @@ import {
   fixture,
   integration,
   readAll,
+  resetHalfWay,
   ROOT,
   run,
   runClient,
@@ -111,9 +112,7 @@ integration("message server passes over a client that leaves while it waits", as
 
 integration("message server goes on after a message that is reset half-way", async () => {
   await using server = await startMessages();
-  const file = fixture("1MiB.txt");
-  const args = ["127.0.0.1", String(server.port), file, "--reset-after", "1000"];
-  assertEquals((await runPeer("raw_client.py", args)).code, 0);
+  await resetHalfWay(server);
   await server.running.says(
     /client 1: The connection was cut|client 1: the other|client 1: Cannot/,
   );

@@ -7,6 +7,7 @@ import {
   integration,
   names,
   readAll,
+  resetHalfWay,
   ROOT,
   run,
   runClient,
@@ -96,6 +97,24 @@ integration("raw server shares a directory, and its numbers, with another one", 
   assertEquals(storedIn(dir.path), [...contents, "a"]);
 });
 
+integration("raw server counts on from what another one stored meanwhile", async () => {
+  await using dir = await tempDir();
+  await using one = await startRaw([], dir.path);
+  await using other = await startRaw([], dir.path);
+  await exchange(one, "a");
+  for (const content of ["b", "c", "d"]) await exchange(other, content);
+  using conn = await dial(one);
+  await exchange(one, "after the one that is still open");
+  assertEquals(
+    await Deno.readTextFile(`${dir.path}/6.file`),
+    "after the one that is still open",
+  );
+  await sendTo(conn, "e");
+  await conn.closeWrite();
+  await readAll(conn);
+  assertEquals(await Deno.readTextFile(`${dir.path}/5.file`), "e");
+});
+
 integration("raw server gives way to a file that took its number meanwhile", async () => {
   await using server = await startRaw();
   using conn = await dial(server);
@@ -110,11 +129,8 @@ integration("raw server gives way to a file that took its number meanwhile", asy
 
 integration("raw server keeps nothing of a connection that is reset", async () => {
   await using server = await startRaw();
-  const file = fixture("1MiB.txt");
-  const args = ["127.0.0.1", String(server.port), file, "--reset-after", "500000"];
-  const { code, stderr } = await runPeer("raw_client.py", args);
-  assertEquals(code, 0, stderr);
-  await server.running.says(/client 1: .*left/);
+  await resetHalfWay(server);
+  await server.running.says(/client 1: left/);
   assertEquals(names(server.dir), []);
 }, PYTHON);
 
@@ -129,12 +145,17 @@ integration("raw server keeps nothing of a connection that falls silent", async 
 
 integration("raw server refuses what outgrows --max-size, and tells our client", async () => {
   await using server = await startRaw(["--max-size", "100KiB"]);
-  const refused = await runClient(server, [fixture("1MiB.txt"), "--mode", "raw"]);
-  assertEquals(refused.code, 3);
-  assertStringIncludes(refused.stderr, "the limit is 102400 bytes");
+  await using local = await tempDir();
+  // Too large for the buffers on the way: the refusal comes while it is still being sent.
+  const large = await local.write("large", new Uint8Array(32 * 1024 * 1024));
+  for (const file of [large, fixture("1MiB.txt")]) {
+    const refused = await runClient(server, [file, "--mode", "raw"]);
+    assertEquals(refused.code, 3);
+    assertStringIncludes(refused.stderr, "the limit is 102400 bytes");
+  }
   const taken = await runClient(server, [fixture("hello.txt"), "--mode", "raw"]);
   assertEquals(taken.code, 0, taken.stderr);
-  assertEquals(names(server.dir), ["2.file"]);
+  assertEquals(names(server.dir), ["3.file"]);
 });
 
 integration("raw server keeps nothing partial when it is stopped", async () => {
@@ -242,6 +263,22 @@ integration(
     assertEquals(stderr.trim().split("\n").length, 2, stderr);
   },
 );
+
+integration("raw client does not take the end of a server that has gone for success", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const client = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "client.ts", "127.0.0.1", String(port), "--mode", "raw"],
+    cwd: ROOT,
+    stdin: "piped",
+    stderr: "null",
+  }).spawn();
+  (await listener.accept()).close();
+  const writer = client.stdin.getWriter();
+  await writer.write(new TextEncoder().encode("to nobody"));
+  await writer.close();
+  assertEquals((await client.status).code, 4);
+});
 
 integration("raw client goes on when the server ends its own side first", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -176,6 +176,7 @@ integration("reverse server goes on after a connection that is reset", async () 
   await using server = await startReverse();
   const args = ["127.0.0.1", String(server.port), fixture("1MiB.txt"), "--reset-after", "100000"];
   assertEquals((await runPeer("raw_client.py", args)).code, 0);
+  // The reset can come before the server has accepted the connection.
   await server.running.says(/client 1: .*left/);
   assertEquals(await exchange(server, "still here"), "ereh llits");
 }, PYTHON);
@@ -258,6 +259,21 @@ integration("reverse client gives up with exit code 4 when no answer comes", asy
   const { code, stdout, stderr } = await client;
   assertEquals([code, stdout, stderr], [4, "", "inlet: No answer came for 0.5 s\n"]);
 });
+
+integration(
+  "reverse client gives up when no answer comes, however much it still sends",
+  async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    const command = `yes | "$0" run -A client.ts 127.0.0.1 ${port} --mode reverse --timeout 0.5`;
+    const client = run("sh", ["-c", command, Deno.execPath()]);
+    using conn = await listener.accept();
+    const buffer = new Uint8Array(1024 * 1024);
+    while (await conn.read(buffer).catch(() => null) !== null);
+    const { code, stderr } = await client;
+    assertEquals([code, stderr], [4, "inlet: No answer came for 0.5 s\n"]);
+  },
+);
 
 integration("reverse client reports an answer that breaks off, with exit code 4", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
