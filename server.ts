@@ -168,8 +168,8 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
     },
   });
   const address = socket.addr;
-  const who = options.key === undefined ? "everybody" : "who has the key";
-  const reach = isLoopback(address.hostname) ? "this machine only" : `the network, ${who}`;
+  const whom = options.key === undefined ? "" : " for who has the key";
+  const reach = isLoopback(address.hostname) ? "this machine only" : `open to the network${whom}`;
   log.notice(
     "listening",
     `listening on ${formatAddress(address)} (${reach})${

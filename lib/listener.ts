@@ -9,7 +9,6 @@ import type { Mode, ServerContext } from "../modes/mode.ts";
 import type { Client } from "./clients.ts";
 import { Connection, formatAddress } from "./connection.ts";
 import { explain, InletError } from "./errors.ts";
-import { quoted } from "./text.ts";
 
 /** What a listener needs to serve. */
 export interface ListenerOptions {
@@ -122,7 +121,7 @@ export class Listener {
       log.failure(failure);
     } finally {
       clients.leave(client);
-      log.info("left", `${client.name && `${quoted(client.name)} `}left, ${clients.connected} in`);
+      log.info("left", `left, ${clients.connected} in`, { name: client.name });
     }
     await connection.finish(failure);
   }
