@@ -72,9 +72,8 @@ export class Connection implements Disposable {
   #closed = false;
 
   constructor(conn: Deno.TcpConn, options: ConnectionOptions) {
-    // Lines are short, and each is waited for: holding one back to fill a segment costs 40 ms.
-    conn.setNoDelay();
     this.#conn = conn;
+    sendAtOnce(conn);
     this.remote = formatAddress(conn.remoteAddr);
     this.#idleTimeoutMs = options.idleTimeoutMs;
     this.#watch(this.#idleTimeoutMs);
@@ -422,6 +421,15 @@ export class Connection implements Disposable {
     } catch (error) {
       throw this.#failure ?? explain(error);
     }
+  }
+}
+
+/** Lines are short, and each is waited for: holding one back to fill a segment costs 40 ms. */
+function sendAtOnce(conn: Deno.TcpConn): void {
+  try {
+    conn.setNoDelay();
+  } catch {
+    // A connection that is gone already says so when it is read.
   }
 }
 
