@@ -74,8 +74,10 @@ export class Listener {
         this.#begin(await this.#socket.accept());
       } catch (error) {
         if (this.#stop.signal.aborted) break;
-        // Out of file descriptors, or a client that left while it waited in the queue.
-        this.#options.context.log.failure(explain(error, "Cannot accept a client"));
+        const failure = explain(error, "Cannot accept a client");
+        this.#options.context.log.failure(failure);
+        // Whoever left while waiting to be accepted is no reason to keep the others waiting.
+        if (failure.code === "lost") continue;
         await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
       }
     }

@@ -73,8 +73,8 @@ integration("deno run server.ts exits 2 when the person says no", async () => {
   assertEquals(names(project.path).includes("received"), false);
 }, TERMINAL);
 
-integration("client.ts without anything to send says so in a terminal", async () => {
-  await using client = Terminal.run("deno run -A client.ts 127.0.0.1 5000");
+integration("client.ts --mode without anything to send says so in a terminal", async () => {
+  await using client = Terminal.run("deno run -A client.ts 127.0.0.1 5000 --mode raw");
   assertEquals(await client.ended(), 2);
   assertEquals(
     client.text,
