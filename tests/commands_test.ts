@@ -176,6 +176,6 @@ integration("server.ts says whether the network can reach it", async () => {
   await using local = await startServer();
   assertStringIncludes(local.running.log, "(this machine only)");
   await using open = await startServer({ args: ["--host", "0.0.0.0", "--open"] });
-  assertStringIncludes(open.running.log, "(open to the network, everybody)");
+  assertStringIncludes(open.running.log, "(open to the network)");
   assertEquals((await runClient(open, [fixture("hello.txt")])).code, 0);
 });
