@@ -48,7 +48,6 @@ export const ERROR_CODES = {
   "shutdown": 4,
   "timeout": 4,
   "too-large": 3,
-  "unsupported": 3,
   "version": 3,
   "wait": 3,
 } as const;

@@ -5,6 +5,8 @@
  */
 
 import { TextLineStream } from "@std/streams";
+import { crc32 } from "node:zlib";
+import { formatCrc } from "../protocol.ts";
 
 const FILE = "fixtures/1MiB.txt";
 
@@ -30,10 +32,11 @@ async function demonstrate(received: string): Promise<void> {
     if (!(await client.status).success) throw new Error("the client did not succeed");
     const elapsedMs = Math.round(performance.now() - started);
     const path = `${received}/1MiB.txt`;
-    const { size } = await Deno.stat(path);
-    const same = await sameBytes(FILE, path);
+    const stored = await Deno.readFile(path);
+    const sent = await Deno.readFile(FILE);
+    const same = sent.length === stored.length && sent.every((byte, at) => byte === stored[at]);
     console.log(
-      `\nThere it is: ${path}, ${size} bytes, ` +
+      `\nThere it is: ${path}, ${stored.length} bytes, CRC-32 ${formatCrc(crc32(stored))}, ` +
         `${same ? "the same, byte for byte" : "NOT THE SAME"}, ` +
         `${elapsedMs} ms from the client's start to its end`,
     );
@@ -67,11 +70,6 @@ async function shownUntilListening(lines: ReadableStream<string>): Promise<strin
   })();
   showing.then(() => reject(new Error("the server ended before it listened")), reject);
   return await promise;
-}
-
-async function sameBytes(one: string, other: string): Promise<boolean> {
-  const [first, second] = await Promise.all([Deno.readFile(one), Deno.readFile(other)]);
-  return first.length === second.length && first.every((byte, index) => byte === second[index]);
 }
 
 if (import.meta.main) await main();

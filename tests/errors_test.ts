@@ -29,7 +29,7 @@ pure("exitCode() is 3 for a no, 4 for a loss, 5 for other bytes, 2 for wrong use
   const table: [number, Code[]][] = [
     [2, ["usage"]],
     [3, ["busy", "denied", "not-found", "too-large", "no-space", "bad-name", "bad-request"]],
-    [3, ["aborted", "internal", "unsupported", "version"]],
+    [3, ["aborted", "internal", "version"]],
     [4, ["lost", "listen", "timeout", "shutdown"]],
     [5, ["checksum", "changed"]],
     [130, ["interrupted"]],

@@ -1,0 +1,85 @@
+/**
+ * What README.md and PROTOCOL.md say, held against what the programs do.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { exitCode, InletError } from "../lib/errors.ts";
+import { MODES } from "../modes/table.ts";
+import { ERROR_CODES, type ErrorCode, MAX_LINE_BYTES } from "../protocol.ts";
+import { integration, ROOT, runScript, startServer, tempDir } from "./helpers.ts";
+import { Wire } from "./wire.ts";
+
+function document(name: string): Promise<string> {
+  return Deno.readTextFile(new URL(name, ROOT));
+}
+
+/** The first cell of each row of the tables under a heading, without its quotes. */
+function firstCells(text: string, heading: string): string[] {
+  const section = text.slice(text.indexOf(`\n${heading}\n`)).split(/\n#+ /)[1]!;
+  return [...section.matchAll(/^\| `([^`]+)`/gm)].map(([, cell]) => cell!);
+}
+
+/** Times and ports differ from run to run. */
+function withoutTimes(line: string): string {
+  return line
+    .replace(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\dZ?/g, "TIME")
+    .replace(/127\.0\.0\.1:\d+/, "ADDRESS");
+}
+
+integration("PROTOCOL.md: its first conversation can be typed as it stands", async () => {
+  const [, transcript] = /```\n(C: hello[^]*?)```/.exec(await document("PROTOCOL.md"))!;
+  await using server = await startServer();
+  using wire = await Wire.dial(server);
+  for (const line of transcript!.trim().split("\n")) {
+    const text = line.slice(3);
+    if (line.startsWith("C: ")) await wire.says(`${text}\n`);
+    else assertEquals(withoutTimes(await wire.line()), withoutTimes(text));
+  }
+  assertEquals(await wire.rest(), "");
+  assertEquals(await Deno.readTextFile(`${server.dir}/greeting.txt`), "hello\n");
+});
+
+integration("PROTOCOL.md: its table of errors is the one that the programs use", async () => {
+  const text = await document("PROTOCOL.md");
+  const rows = text.matchAll(/^\| `([a-z-]+)` +\| .* \| (\d) +\|$/gm);
+  const table = Object.fromEntries([...rows].map(([, code, exit]) => [code, Number(exit)]));
+  assertEquals(table, { ...ERROR_CODES });
+  for (const [code, exit] of Object.entries(table)) {
+    assertEquals(exitCode(new InletError(code as ErrorCode, "")), exit);
+  }
+  assertStringIncludes(text, `${MAX_LINE_BYTES.toLocaleString("en")} bytes, its ending included`);
+});
+
+integration("README.md: its tables have every option and every mode", async () => {
+  const text = await document("README.md");
+  for (const script of ["client.ts", "server.ts"]) {
+    const { stdout } = await runScript(script, ["--help"]);
+    const options = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, option]) => option!);
+    assert(options.length > 5);
+    for (const option of options.filter((option) => option !== "--help")) {
+      assert(text.includes(`\`${option}`), `README.md does not tell of ${script} ${option}`);
+    }
+  }
+  assertEquals(firstCells(text, "## Modes"), Object.keys(MODES));
+});
+
+integration("README.md: deno task demo shows a file that arrives, and tidies up", async () => {
+  await using temp = await tempDir();
+  const { code, stdout } = await runDemo(temp.path);
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, "1MiB.txt, 1048576 bytes, CRC-32 9082d793, the same, byte for byte");
+  assertEquals([...Deno.readDirSync(temp.path)], []);
+});
+
+async function runDemo(temporary: string): Promise<{ code: number; stdout: string }> {
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "demo"],
+    cwd: ROOT,
+    env: { TMPDIR: temporary },
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  return { code, stdout: new TextDecoder().decode(stdout) };
+}
