@@ -319,7 +319,8 @@ export class Connection implements Disposable {
   async finish(error?: InletError): Promise<void> {
     const timer = setTimeout(() => this.#close(), LINGER_MS);
     try {
-      const farewell = error && this.farewell?.(error);
+      // Whoever was aborted has had its last words.
+      const farewell = error && !this.#failure && this.farewell?.(error);
       if (farewell) await this.#conn.write(farewell);
       await this.#conn.closeWrite();
       do this.#start = this.#end = 0; while (await this.#more());
