@@ -15,6 +15,7 @@ import { quoted } from "../lib/text.ts";
 import { killAll } from "./processes.ts";
 import { formatSection, type Section } from "./report.ts";
 import { Workspace } from "./workspace.ts";
+import { get } from "./workloads/get.ts";
 import { memory } from "./workloads/memory.ts";
 import { message } from "./workloads/message.ts";
 import { put } from "./workloads/put.ts";
@@ -26,6 +27,7 @@ import type { Workload } from "./workloads/workload.ts";
 /** In the order in which they run. */
 const WORKLOADS: Readonly<Record<string, Workload>> = {
   put,
+  get,
   memory,
   start,
   raw,
