@@ -21,6 +21,7 @@ import { message } from "./workloads/message.ts";
 import { put } from "./workloads/put.ts";
 import { raw } from "./workloads/raw.ts";
 import { reverse, reverseMany } from "./workloads/reverse.ts";
+import { sessions } from "./workloads/sessions.ts";
 import { start } from "./workloads/start.ts";
 import type { Workload } from "./workloads/workload.ts";
 
@@ -34,6 +35,7 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   message,
   reverse,
   "reverse-many": reverseMany,
+  sessions,
 };
 
 const DEFAULT_RUNS = 5;

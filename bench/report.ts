@@ -39,6 +39,9 @@ export interface Section {
 
 const HEADINGS = ["", "median", "least", "most", "MB/s", "CPU"];
 
+/** Milliseconds below which a tenth of one is worth telling. */
+const SMALL_MS = 10;
+
 /** A section as a table for a person. */
 export function formatSection(section: Section): string {
   const table = [HEADINGS, ...section.rows.map(cells)];
@@ -59,7 +62,7 @@ export function formatSection(section: Section): string {
 }
 
 function cells(row: Row): string[] {
-  const number = (value: number): string => `${value.toFixed(row.unit === "MB" ? 1 : 0)}`;
+  const number = (value: number): string => formatNumber(value, row.unit);
   return [
     row.name,
     `${number(row.median)} ${row.unit}`,
@@ -71,7 +74,11 @@ function cells(row: Row): string[] {
 }
 
 function formatFigure({ what, value, unit, goal }: Figure): string {
-  const shown = unit === "x" ? `${value.toFixed(2)}x` : `${value.toFixed(0)} ${unit}`;
+  const shown = unit === "x" ? `${value.toFixed(2)}x` : `${formatNumber(value, unit)} ${unit}`;
   const hoped = "atLeast" in goal ? `at least ${goal.atLeast}` : `under ${goal.under}`;
   return `${what}: ${shown} (goal: ${hoped})`;
+}
+
+function formatNumber(value: number, unit: Row["unit"]): string {
+  return value.toFixed(unit === "MB" || value < SMALL_MS ? 1 : 0);
 }
