@@ -1,11 +1,12 @@
 /**
- * What clients may do on a server that does not let them do everything.
+ * What clients may do on a server that does not let them do everything, and how much at once.
  *
  * @module
  */
 
 import type { Request } from "../protocol.ts";
 import { InletError } from "./errors.ts";
+import { formatBytes } from "./text.ts";
 
 /** `read-only`: list and get. `drop-only`: put, and nothing that tells of others. */
 export type Access = "all" | "read-only" | "drop-only";
@@ -31,5 +32,20 @@ const REASON: Readonly<Record<Access, string>> = {
 export function checkAccess(access: Access, type: Request["type"], what: string): void {
   if (REFUSED[access].includes(type)) {
     throw new InletError("denied", `Cannot ${what}: ${REASON[access]}`);
+  }
+}
+
+/**
+ * Refuses a size over the limit.
+ *
+ * @param what What was to be done, for the message: `store "a.txt"`.
+ * @throws {InletError} `too-large`
+ */
+export function checkSize(what: string, size: number, maxBytes: number): void {
+  if (size > maxBytes) {
+    throw new InletError(
+      "too-large",
+      `Cannot ${what}: the limit is ${maxBytes} bytes (${formatBytes(maxBytes)})`,
+    );
   }
 }

@@ -28,17 +28,13 @@
 
 import { concat } from "@std/bytes/concat";
 import {
-  type BodyLine,
-  decodeBodyLine,
   decodeReply,
   decodeRequest,
   encodeBodyLine,
   encodeLine,
   encodeReply,
   encodeRequest,
-  formatCrc,
   formatListEntry,
-  formatStored,
   type ListEntry,
   MAX_CLIENT_NAME_BYTES,
   parseListEntry,
@@ -51,20 +47,27 @@ import {
   type Stored,
   VERSION,
 } from "../protocol.ts";
-import { checkAccess } from "../lib/access.ts";
+import { checkAccess, checkSize } from "../lib/access.ts";
+import {
+  checkTrailer,
+  chunked,
+  collect,
+  receiveBody,
+  sendBody,
+  Stop,
+  trailerOf,
+} from "../lib/bodies.ts";
 import type { Connection, Rest } from "../lib/connection.ts";
 import { encodeError, explain, InletError } from "../lib/errors.ts";
 import type { Gate } from "../lib/gate.ts";
 import { answerChallenge, makeNonce } from "../lib/key.ts";
+import { Reception, type Target } from "../lib/reception.ts";
 import { changed, type FileSource, type OpenBody, type Source } from "../lib/sources.ts";
 import { fileBody, Tally } from "../lib/streams.ts";
 import type { StoredFile } from "../lib/store.ts";
 import { formatBytes, quoted } from "../lib/text.ts";
 import type { ClientContext, ServerContext } from "./mode.ts";
-import { checkSize, serveUpload } from "./upload.ts";
-
-/** Most bytes of a refused body that are read past before the connection is closed instead. */
-const MAX_SKIPPED_BYTES = 64 * 1024 * 1024;
+import { serveUpload } from "./upload.ts";
 
 /** Files up to this size are pushed: cheaper to send in vain than to ask about first. */
 const MAX_PUSHED_BYTES = 64 * 1024;
@@ -216,13 +219,6 @@ async function answer(
   }
 }
 
-/** Where a body goes: a file in flight, or the server's stdout. */
-interface Target extends Disposable {
-  write(chunk: Uint8Array): void | Promise<void>;
-  /** Makes it count, and gives the name that it got. */
-  publish(): Promise<string>;
-}
-
 async function servePut(
   connection: Connection,
   context: ServerContext,
@@ -262,124 +258,6 @@ async function serveSay(
   const said = await reception.run(open, size, true);
   if (said) {
     context.log.info("message", `sent a message of ${said.size} bytes`, { size: said.size });
-  }
-}
-
-/**
- * A body on its way into a target. Whatever the target cannot do is answered at once, and the rest
- * of the body is read past, so that the next line is a line again; where that would take too long,
- * the connection ends instead.
- */
-class Reception {
-  readonly #connection: Connection;
-  readonly #context: ServerContext;
-  readonly #what: string;
-  readonly #tally = new Tally();
-  #target: Target | undefined;
-  #refused = false;
-  #skipped = 0;
-
-  constructor(connection: Connection, context: ServerContext, what: string) {
-    this.#connection = connection;
-    this.#context = context;
-    this.#what = what;
-  }
-
-  /**
-   * @param size `null` where the sender does not know it.
-   * @param asked Whether the sender waits for `go` before it sends, and sends nothing without.
-   * @param shownName The name to acknowledge, in place of the one that the body got.
-   * @returns What was stored and acknowledged, or `undefined` after a refusal.
-   */
-  async run(
-    open: () => Target,
-    size: number | null,
-    asked: boolean,
-    shownName?: string,
-  ): Promise<Stored | undefined> {
-    try {
-      await this.#attempt(() => void (this.#target = open()));
-      if (asked && this.#refused) return undefined;
-      if (asked) await this.#connection.write(encodeReply({ type: "go", offset: 0 }));
-      const trailer = await receiveBody(this.#connection, size, (chunk) => this.#write(chunk));
-      return await this.#conclude(trailer, shownName);
-    } finally {
-      this.#target?.[Symbol.dispose]();
-    }
-  }
-
-  async #write(chunk: Uint8Array): Promise<void> {
-    if (this.#refused) return this.#skip(chunk);
-    await this.#attempt(() => {
-      this.#tally.add(chunk);
-      checkSize(this.#what, this.#tally.bytes, this.#context.maxBytes);
-      return this.#target!.write(chunk);
-    });
-  }
-
-  async #conclude(trailer: BodyLine, shownName?: string): Promise<Stored | undefined> {
-    if (this.#refused) return undefined;
-    let name = "";
-    await this.#attempt(async () => {
-      this.#verify(trailer);
-      name = await this.#target!.publish();
-    });
-    if (this.#refused) return undefined;
-    const stored = { size: this.#tally.bytes, crc: this.#tally.crc, name };
-    const detail = formatStored({ ...stored, name: shownName ?? name });
-    await this.#connection.write(encodeReply({ type: "ok", detail }));
-    return stored;
-  }
-
-  #verify(trailer: BodyLine): void {
-    if (trailer.type === "abort") {
-      throw new InletError("aborted", `Did not ${this.#what}: ${trailer.text}`);
-    }
-    if (trailer.type === "end" && trailer.crc !== this.#tally.crc) {
-      throw new InletError(
-        "checksum",
-        `Cannot ${this.#what}: it arrived with CRC-32 ${formatCrc(this.#tally.crc)}, ` +
-          `it was sent with ${formatCrc(trailer.crc)}`,
-      );
-    }
-  }
-
-  async #attempt(action: () => void | Promise<void>): Promise<void> {
-    try {
-      await action();
-    } catch (error) {
-      this.#refused = true;
-      this.#target?.[Symbol.dispose]();
-      const known = explain(error, `Cannot ${this.#what}`);
-      this.#context.log.failure(known);
-      await this.#connection.write(encodeError(known));
-    }
-  }
-
-  #skip(chunk: Uint8Array): void {
-    this.#skipped += chunk.length;
-    if (this.#skipped <= MAX_SKIPPED_BYTES) return;
-    // The refusal was said already. A second one would answer the next request.
-    this.#connection.farewell = undefined;
-    throw new InletError("aborted", "Gave up reading past a refused body");
-  }
-}
-
-/** Hands over the bytes of a body as they come, and returns the line that ended it. */
-async function receiveBody(
-  connection: Connection,
-  size: number | null,
-  write: (chunk: Uint8Array) => void | Promise<void>,
-): Promise<BodyLine> {
-  const sink = (): WritableStream<Uint8Array> => new WritableStream({ write });
-  if (size !== null) await connection.body(size).pipeTo(sink());
-  for (;;) {
-    const line = await connection.readLine();
-    if (line === null) throw new InletError("lost", "The connection ended before its body did");
-    const part = decodeBodyLine(line);
-    if (part.type !== "data") return part;
-    if (size !== null) throw new ProtocolError("a body of known size has no chunks");
-    await connection.body(part.size).pipeTo(sink());
   }
 }
 
@@ -588,8 +466,7 @@ export class FilesClient {
       if (stop.reason) return;
       tally.add(chunk);
       progress.add(chunk.length);
-      // A full disk on this side is no reason to lose step either.
-      await attempt(() => write(chunk), (error) => stop.because(error));
+      await stop.guard(() => write(chunk));
     }).catch((error) => {
       throw this.#giveUp(error);
     }).finally(() => stop.release());
@@ -690,15 +567,7 @@ export class FilesClient {
     answer.catch(() => {}).finally(() => stop.abort());
     let failure: InletError | undefined;
     try {
-      const tally = "tally" in body ? body.tally : new Tally();
-      const count = "tally" in body ? undefined : tally;
-      const stream = size === null
-        ? chunked(body.stream, () => signal?.aborted ?? false, count)
-        : body.stream;
-      await this.#connection.send(stream, stop.signal);
-      if (signal?.aborted) failure = explain(signal.reason);
-      else if ("changed" in body && body.changed()) failure = changed(source);
-      await this.#connection.write(trailerOf(tally, failure));
+      failure = await sendBody(this.#connection, source, body, size, stop.signal, signal);
     } catch (error) {
       // The server's no says why. Only a failure of our own has nobody else to tell it.
       if (!stop.signal.aborted) {
@@ -767,109 +636,6 @@ export class FilesClient {
   #giveUp(error: unknown): InletError {
     return this.#end ??= explain(error);
   }
-}
-
-/** A body as one piece. Its chunks share one buffer, so each is copied before the next comes. */
-async function collect(stream: ReadableStream<Uint8Array>, size: number): Promise<Uint8Array> {
-  const whole = new Uint8Array(size);
-  let filled = 0;
-  for await (const chunk of stream) {
-    whole.set(chunk, filled);
-    filled += chunk.length;
-  }
-  return whole;
-}
-
-/** Asks the server to stop the body of a get: when its signal says so, or when this side fails. */
-class Stop {
-  /** Why it was asked. */
-  reason: InletError | undefined;
-  readonly #connection: Connection;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = (): void => this.because(this.#signal?.reason);
-
-  constructor(connection: Connection, signal: AbortSignal | undefined) {
-    this.#connection = connection;
-    this.#signal = signal;
-    signal?.addEventListener("abort", this.#onAbort);
-    if (signal?.aborted) this.#onAbort();
-  }
-
-  because(error: unknown): void {
-    if (this.reason) return;
-    this.reason = explain(error);
-    // Where this cannot be written the body ends by itself, with what happened to the connection.
-    this.#connection.write(encodeLine(STOP)).catch(() => {});
-  }
-
-  release(): void {
-    this.#signal?.removeEventListener("abort", this.#onAbort);
-  }
-}
-
-/** What was got is what was sent, or the reason why not. */
-function checkTrailer(name: string, size: number, tally: Tally, trailer: BodyLine): void {
-  const what = `Cannot get ${quoted(name)}`;
-  if (trailer.type === "abort") throw new InletError("changed", `${what}: ${trailer.text}`);
-  if (tally.bytes !== size) {
-    throw new InletError("checksum", `${what}: ${tally.bytes} bytes came instead of ${size}`);
-  }
-  if (trailer.type === "end" && trailer.crc !== tally.crc) {
-    throw new InletError(
-      "checksum",
-      `${what}: it arrived with CRC-32 ${formatCrc(tally.crc)}, ` +
-        `it was sent with ${formatCrc(trailer.crc)}`,
-    );
-  }
-}
-
-async function attempt(
-  action: () => void | Promise<void>,
-  onError: (error: unknown) => void,
-): Promise<void> {
-  try {
-    await action();
-  } catch (error) {
-    onError(error);
-  }
-}
-
-/**
- * Frames a body as chunks. Cancelling it does not wait for the next chunk, which a pipe that has
- * stalled never gives: an async generator would.
- *
- * @param isOver Asked before each chunk: whether to leave it at that.
- * @param tally Counts what is framed.
- */
-function chunked(
-  stream: ReadableStream<Uint8Array>,
-  isOver: () => boolean,
-  tally?: Tally,
-): ReadableStream<Uint8Array> {
-  const reader = stream.getReader();
-  let framed: Uint8Array | undefined;
-  return new ReadableStream<Uint8Array>({
-    async pull(controller): Promise<void> {
-      if (framed) {
-        controller.enqueue(framed);
-        framed = undefined;
-        return;
-      }
-      const { done, value } = await reader.read();
-      if (!done && isOver()) await reader.cancel();
-      if (done || isOver()) return controller.close();
-      tally?.add(value);
-      framed = value;
-      controller.enqueue(encodeBodyLine({ type: "data", size: value.length }));
-    },
-    cancel: (reason) => reader.cancel(reason),
-  }, { highWaterMark: 0 });
-}
-
-function trailerOf(tally: Tally, failure: InletError | undefined): Uint8Array {
-  return encodeBodyLine(
-    failure ? { type: "abort", text: failure.message } : { type: "end", crc: tally.crc },
-  );
 }
 
 function decodeStored(reply: Reply): Stored {

@@ -15,11 +15,11 @@
  * @module
  */
 
+import { checkSize } from "../lib/access.ts";
 import type { Connection } from "../lib/connection.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import type { Turn } from "../lib/messages.ts";
 import type { ServerContext } from "./mode.ts";
-import { checkSize } from "./upload.ts";
 
 export { sendToEnd as sendMessage } from "../lib/one_way.ts";
 

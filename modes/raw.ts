@@ -15,11 +15,11 @@
  * @module
  */
 
+import { checkSize } from "../lib/access.ts";
 import type { Connection } from "../lib/connection.ts";
 import { encodeError } from "../lib/errors.ts";
 import { Tally } from "../lib/streams.ts";
 import type { ServerContext } from "./mode.ts";
-import { checkSize } from "./upload.ts";
 
 export { sendToEnd as sendRaw } from "../lib/one_way.ts";
 

@@ -20,14 +20,14 @@ import {
   type Stored,
   UPLOAD_SIZE_BYTES,
 } from "../protocol.ts";
-import { checkAccess } from "../lib/access.ts";
+import { checkAccess, checkSize } from "../lib/access.ts";
 import type { Connection } from "../lib/connection.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import { MAX_NAME_BYTES } from "../lib/names.ts";
 import { refusal } from "../lib/one_way.ts";
 import { checkUnchanged, type Source } from "../lib/sources.ts";
 import { Tally } from "../lib/streams.ts";
-import { formatBytes, quoted } from "../lib/text.ts";
+import { quoted } from "../lib/text.ts";
 import type { ClientContext, ServerContext } from "./mode.ts";
 
 /** How long to wait for more of a name that came in one piece with its size, in milliseconds. */
@@ -85,16 +85,6 @@ export async function sendUpload(
   const line = await connection.readLine();
   if (line !== null) throw refusal(line);
   return { size: source.size, crc: body.tally.crc };
-}
-
-/** Refuses a size over the limit. */
-export function checkSize(what: string, size: number, maxBytes: number): void {
-  if (size > maxBytes) {
-    throw new InletError(
-      "too-large",
-      `Cannot ${what}: the limit is ${maxBytes} bytes (${formatBytes(maxBytes)})`,
-    );
-  }
 }
 
 /** The name ends with a pause, because nothing else ends it. */
