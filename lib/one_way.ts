@@ -31,17 +31,34 @@ export async function sendToEnd(
     size += bytes;
     progress.add(bytes);
   });
+  await sendListening(connection, source, body, { halfClose: true });
+  return summaryOf(body, size);
+}
+
+/**
+ * Sends a body while listening for a no, and waits for the other side's orderly end.
+ *
+ * @param options.halfClose Whether the end of the body is the end of this side's stream.
+ * @throws {InletError} as {@linkcode sendToEnd}
+ */
+export async function sendListening(
+  connection: Connection,
+  source: Source,
+  body: OpenBody,
+  { halfClose }: { halfClose: boolean },
+): Promise<void> {
   const stop = new AbortController();
   const answer = connection.readLine();
   let endedFirst = false;
   // A server may end its own side first, as netcat does, and still take what comes.
   answer.then((line) => line === null ? endedFirst = true : stop.abort(), () => stop.abort());
   try {
-    await connection.send(body.stream, stop.signal);
+    // A write that the other side does not take any more is not waited for either.
+    await Promise.race([connection.send(body.stream, stop.signal), aborted(stop)]);
     checkUnchanged(source, body);
     // If it has gone altogether, it answers the last bytes with a reset.
     if (endedFirst) await new Promise((resolve) => setTimeout(resolve, RESET_MS));
-    await connection.closeWrite();
+    if (halfClose || endedFirst) await connection.closeWrite();
   } catch (error) {
     const failure = explain(error, `Cannot send ${quoted(source.label)}`);
     // The server's no says why. A failure of our own leaves it nothing to say.
@@ -49,7 +66,6 @@ export async function sendToEnd(
     throw failure;
   }
   await answer.then(refuse);
-  return summaryOf(body, size);
 }
 
 /** What a server said in place of what was hoped for. */
@@ -71,6 +87,12 @@ export function refusal(line: string): InletError {
 
 function summaryOf(body: OpenBody, size: number): Partial<Stored> {
   return "tally" in body ? { size, crc: body.tally.crc } : { size };
+}
+
+function aborted({ signal }: AbortController): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
 }
 
 function refuse(line: string | null): void {

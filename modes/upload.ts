@@ -6,8 +6,8 @@
  * 3. C: exactly that many bytes.
  * 4. S: closes, once the file is stored under its name.
  *
- * A server that refuses says `busy …` or `error CODE …` where `go ahead` would stand, or after the
- * body, and closes. The wire has no checksum: the size alone is verified.
+ * A server that refuses says `busy …` or `error CODE …` where `go ahead` would stand, or within the
+ * body or after it, and closes. The wire has no checksum: the size alone is verified.
  *
  * @module
  */
@@ -24,8 +24,8 @@ import { checkAccess, checkSize } from "../lib/access.ts";
 import type { Connection } from "../lib/connection.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import { MAX_NAME_BYTES } from "../lib/names.ts";
-import { refusal } from "../lib/one_way.ts";
-import { checkUnchanged, type Source } from "../lib/sources.ts";
+import { refusal, sendListening } from "../lib/one_way.ts";
+import type { Source } from "../lib/sources.ts";
 import { Tally } from "../lib/streams.ts";
 import { quoted } from "../lib/text.ts";
 import type { ClientContext, ServerContext } from "./mode.ts";
@@ -79,11 +79,8 @@ export async function sendUpload(
   using body = source.open((bytes) => progress.add(bytes));
   await connection.write(encodeUploadHeader(source.size, source.name));
   await expectGoAhead(connection);
-  await connection.send(body.stream);
-  checkUnchanged(source, body);
-  // An orderly end is all the acknowledgement that this wire has.
-  const line = await connection.readLine();
-  if (line !== null) throw refusal(line);
+  // No end of ours: a server may take it for a client that has left.
+  await sendListening(connection, source, body, { halfClose: false });
   return { size: source.size, crc: body.tally.crc };
 }
 

@@ -1,9 +1,11 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
+  assertRefused,
   bytes,
   fixture,
   integration,
   names,
+  onTmpfs,
   runClient,
   runPeer,
   startPeer,
@@ -225,6 +227,34 @@ integration("client.ts --mode upload exits 4 when the server is gone within the 
   assertEquals(code, 4);
   assertMatch(stderr, /^inlet: .*\n$/);
 });
+
+integration("client.ts --mode upload stops at the server's no within the body", async () => {
+  using server = impostor();
+  await using local = await tempDir();
+  const file = await local.write("large.bin", bytes(16 * 2 ** 20));
+  const client = runClient(server, ["--mode", "upload", file]);
+  using wire = await server.accept();
+  await wire.bytes(8 + "large.bin".length);
+  await wire.says("go ahead");
+  await wire.bytes(1);
+  // The rest is never read: a client that only sends would wait for that.
+  await wire.says("error no-space the disk is full\n");
+  const { code, stderr } = await client;
+  assertEquals([code, stderr], [3, "inlet: the disk is full\n"]);
+});
+
+integration("client.ts --mode upload says that the server's disk is full", async () => {
+  await using local = await tempDir();
+  const dir = `${local.path}/received`;
+  await Deno.mkdir(dir);
+  const options = { dir, under: onTmpfs(dir, "size=1m"), args: ["--mode", "upload"] };
+  await using small = await startServer(options);
+  const large = await local.write("large.bin", bytes(16 * 2 ** 20));
+  const ended = await runClient(small, ["--mode", "upload", large]);
+  assertRefused(ended, 3, 'Cannot store "large.bin": the disk is full');
+  await small.running.says(/client 1: left/);
+  assertEquals(names(`/proc/${small.running.process.pid}/root${dir}`), []);
+}, { mounts: true });
 
 integration("client.ts --mode upload believes a server that fails after the body", async () => {
   using server = impostor();
