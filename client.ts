@@ -260,7 +260,7 @@ function makePlan({ positional, values, flags }: ClientCommandLine): Plan {
     throw new InletError("usage", "Cannot connect without a host and a port; try --help");
   }
   const mode = values.mode ?? "files";
-  const { send, named } = findMode(mode);
+  const { send, named, needsSize } = findMode(mode);
   const asked = [
     files.length > 0 && "FILE",
     flags.list && "--list",
@@ -279,9 +279,13 @@ function makePlan({ positional, values, flags }: ClientCommandLine): Plan {
   if (send && asked.length > 0 && asked[0] !== "FILE") {
     throw contradiction(`${asked[0]} in mode ${mode}`);
   }
+  const action = actionOf(files, values, flags, send !== undefined);
+  if (needsSize && action.type === "send" && action.files.includes("-")) {
+    throw contradiction(`the standard input in mode ${mode}, which needs a size first`);
+  }
   return {
     address: { hostname: host.replace(/^\[(.*)\]$/, "$1"), port: parsePort(port) },
-    action: actionOf(files, values, flags, send !== undefined),
+    action,
     options: {
       mode,
       ...(values.name !== undefined && { name: values.name }),
@@ -302,7 +306,7 @@ function actionOf(
   if (flags.status) return { type: "status" };
   if (flags.session) return { type: "session" };
   if (get !== undefined) {
-    safeName(get);
+    checkName(get);
     return { type: "get", name: get, output: output ?? basename(get) };
   }
   if (files.length === 0) {
@@ -317,6 +321,15 @@ function actionOf(
     throw new InletError("usage", "Cannot store the standard input without a name: give --as NAME");
   }
   return { type: "send", files, as };
+}
+
+/** A name that no server has is wrong use, whatever a server would call it. */
+function checkName(name: string): void {
+  try {
+    safeName(name);
+  } catch (error) {
+    throw new InletError("usage", explain(error).message, { cause: error });
+  }
 }
 
 function contradiction(what: string): InletError {

@@ -57,6 +57,8 @@ export interface Mode {
   readonly stores: boolean;
   /** Whether its wire tells the server a name to store under. */
   readonly named: boolean;
+  /** Whether its wire tells the server a size before the first byte, so that no stream can be sent. */
+  readonly needsSize: boolean;
   /** Whether its wire answers with data. */
   readonly answers: boolean;
   /** Serves one connection. It never listens, parses flags or exits. */

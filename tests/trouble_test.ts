@@ -101,7 +101,7 @@ integration("client.ts exits 3 with one line when the name is refused", async ()
 
 integration("client.ts --get refuses a name that leads out of the directory", async () => {
   const { code, stderr } = await runScript("client.ts", ["127.0.0.1", "5000", "--get", "../a"]);
-  assertEquals(code, 3);
+  assertEquals(code, 2);
   assertEquals(stderr, 'inlet: Cannot take the name "../a": it leads out of the directory\n');
 });
 

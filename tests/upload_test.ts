@@ -203,13 +203,20 @@ integration("client.ts --mode upload says why it was refused, and goes on", asyn
   assertEquals(names(server.dir), ["one_byte.bin"]);
 });
 
-integration("client.ts --mode upload does not send the standard input", async () => {
+integration("client.ts --mode upload refuses the standard input before it connects", async () => {
+  const nowhere = { port: 1 };
+  for (const args of [[], ["--as", "a"], ["-", "--as", "a"], [fixture("hello.txt"), "-"]]) {
+    const ended = await runClient(nowhere, ["--mode", "upload", ...args], { stdin: "hello\n" });
+    const why = "which needs a size first; try --help";
+    assertRefused(ended, 2, `Cannot use the standard input in mode upload, ${why}`);
+  }
+});
+
+integration("client.ts --mode upload does not send a device", async () => {
   await using server = await startServer({ args: ["--mode", "upload"] });
-  const { code, stderr } = await runClient(server, ["--mode", "upload", "--as", "a"], {
-    stdin: "hello\n",
-  });
-  assertEquals(code, 2);
-  assertMatch(stderr, /^inlet: Cannot upload "standard input": this wire needs a size .*\n$/);
+  const ended = await runClient(server, ["--mode", "upload", "/dev/null"]);
+  const why = "this wire needs a size before the first byte";
+  assertRefused(ended, 2, `Cannot upload "/dev/null": ${why}`);
   assertEquals(names(server.dir), []);
 });
 
