@@ -211,7 +211,7 @@ export class Connection implements Disposable {
     const next = async (): Promise<Uint8Array | null> => {
       if (left === 0) return null;
       if (left > SMALL_BUFFER_BYTES) large ??= buffers.borrow();
-      const chunk = await this.#chunk(left, large);
+      const chunk = await this.#chunk(left, large, size !== undefined);
       if (chunk) {
         left -= chunk.length;
       } else if (size !== undefined) {
@@ -379,16 +379,27 @@ export class Connection implements Disposable {
     return this.#buffer.subarray(this.#start - size, this.#start);
   }
 
-  /** At most `most` bytes: those buffered, else those of one read. `null` at the end. */
-  async #chunk(most: number, large: Uint8Array | undefined): Promise<Uint8Array | null> {
+  /**
+   * At most `most` bytes: those buffered, else those of one read. `null` at the end.
+   *
+   * @param joined Whether what is buffered waits for the rest of the body, so that a large write does
+   * not follow a small one. Not where somebody may look at each piece as it comes.
+   */
+  async #chunk(
+    most: number,
+    large: Uint8Array | undefined,
+    joined: boolean,
+  ): Promise<Uint8Array | null> {
     if (this.#start === this.#end && (this.#reading || !large)) {
       if (!await this.#more()) return null;
     }
-    const buffered = Math.min(this.#end - this.#start, most);
-    if (buffered > 0) return this.#take(buffered);
-    const into = large!.length > most ? large!.subarray(0, most) : large!;
-    const read = await this.#read(into);
-    return read === null ? null : into.subarray(0, read);
+    const buffered = this.#take(Math.min(this.#end - this.#start, most));
+    const enough = buffered.length === most || (buffered.length > 0 && !joined);
+    if (enough || !large || this.#reading) return buffered;
+    large.set(buffered);
+    const into = large.subarray(0, Math.min(most, large.length));
+    const read = await this.#read(into.subarray(buffered.length));
+    return read === null ? null : into.subarray(0, buffered.length + read);
   }
 
   /**
