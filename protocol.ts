@@ -13,6 +13,12 @@ export const VERSION = 1;
 /** Longest control line in bytes, its line ending included. A longer one ends the conversation. */
 export const MAX_LINE_BYTES = 4096;
 
+/** What the answer to talk has behind the text. */
+export const ACK = " ACK";
+
+/** Longest talk in bytes of UTF-8: its answer has to be a line too. */
+export const MAX_TALK_BYTES: number = MAX_LINE_BYTES - `${ACK}\n`.length;
+
 /** Longest client name in bytes of UTF-8. */
 export const MAX_CLIENT_NAME_BYTES = 64;
 

@@ -28,6 +28,7 @@
 
 import { concat } from "@std/bytes/concat";
 import {
+  ACK,
   decodeReply,
   decodeRequest,
   encodeBodyLine,
@@ -37,6 +38,7 @@ import {
   formatListEntry,
   type ListEntry,
   MAX_CLIENT_NAME_BYTES,
+  MAX_TALK_BYTES,
   parseListEntry,
   parseStored,
   ProtocolError,
@@ -214,8 +216,7 @@ async function answer(
       await connection.write(encodeReply({ type: "ok", detail: "bye" }));
       return "end";
     case "chat":
-      context.log.info("chat", `says ${quoted(request.text)}`, { text: request.text });
-      return await connection.write(encodeLine(`${request.text} ACK`));
+      return await serveChat(connection, context, request.text);
   }
 }
 
@@ -309,6 +310,19 @@ async function serveLines(
   const answer = encodeReply({ type: "ok", detail: String(lines.length) });
   await connection.write(concat([answer, ...lines.map(encodeLine)]));
   context.log.info(type, `asked to ${what}`);
+}
+
+async function serveChat(
+  connection: Connection,
+  context: ServerContext,
+  text: string,
+): Promise<void> {
+  if (new TextEncoder().encode(text).length > MAX_TALK_BYTES) {
+    const reason = `Cannot answer: the limit of talk is ${MAX_TALK_BYTES} bytes`;
+    return await refuse(connection, context, new InletError("bad-request", reason));
+  }
+  context.log.info("chat", `says ${quoted(text)}`, { text });
+  await connection.write(encodeLine(text + ACK));
 }
 
 async function refuse(
@@ -607,7 +621,7 @@ export class FilesClient {
   async #acknowledgement(text: string): Promise<string> {
     for (;;) {
       const line = await this.#line();
-      if (line === `${text} ACK`) return line;
+      if (line === text + ACK) return line;
       const reply = this.#decode(line);
       if (reply.type !== "note") throw unexpected(reply);
       this.#context.onNote?.(reply.text);

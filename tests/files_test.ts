@@ -349,6 +349,20 @@ for (const manner of ["in lines", "one byte at a time"]) {
   });
 }
 
+integration("chat of more than its answer can hold is refused, and goes on", async () => {
+  await using server = await startServer();
+  using wire = await Wire.greet(server);
+  for (const length of [4092, 4095]) {
+    await wire.says("é".repeat(2000) + "x".repeat(length - 4000) + "\n");
+    const reason = "Cannot answer: the limit of talk is 4091 bytes";
+    assertEquals(await wire.line(), `error bad-request ${reason}`);
+  }
+  for (const text of ["x".repeat(4091), "Hello"]) {
+    await wire.says(`${text}\n`);
+    assertEquals(await wire.line(), `${text} ACK`);
+  }
+});
+
 integration("put with another checksum answers checksum, and stores nothing", async () => {
   await using server = await startServer();
   using wire = await Wire.greet(server);
