@@ -126,6 +126,15 @@ export function checkTrailer(name: string, size: number, tally: Tally, trailer: 
   if (tally.bytes !== size) {
     throw new InletError("checksum", `${what}: ${tally.bytes} bytes came instead of ${size}`);
   }
+  checkCrc(what, tally, trailer);
+}
+
+/**
+ * Compares the checksums of what arrived and of what was sent.
+ *
+ * @throws {InletError} `checksum`
+ */
+export function checkCrc(what: string, tally: Tally, trailer: BodyLine): void {
   if (trailer.type === "end" && trailer.crc !== tally.crc) {
     throw new InletError(
       "checksum",

@@ -5,7 +5,13 @@
  * @module
  */
 
-import { encodeReply, ERROR_CODES, type ErrorCode, ProtocolError } from "../protocol.ts";
+import {
+  encodeReply,
+  ERROR_CODES,
+  type ErrorCode,
+  ProtocolError,
+  type Reply,
+} from "../protocol.ts";
 
 /** Codes that never cross the wire: they say what happened on this side, and how to exit for it. */
 const LOCAL_CODES = {
@@ -38,6 +44,13 @@ export class InletError extends Error {
 export function encodeError(error: InletError): Uint8Array<ArrayBuffer> {
   const code = error.code in ERROR_CODES ? error.code as ErrorCode : "aborted";
   return encodeReply({ type: "error", code, text: error.message });
+}
+
+/** What a server's reply says of a refusal; `undefined` if it is none. */
+export function refusalIn(reply: Reply): InletError | undefined {
+  if (reply.type === "error") return new InletError(reply.code, reply.text);
+  if (reply.type !== "busy") return undefined;
+  return new InletError("busy", `The server is full: ${reply.clients} of ${reply.limit} clients`);
 }
 
 /** The client's exit code for an error. */

@@ -7,7 +7,7 @@
 import { decodeReply, ProtocolError, type Stored } from "../protocol.ts";
 import type { ClientContext } from "../modes/mode.ts";
 import type { Connection } from "./connection.ts";
-import { explain, InletError } from "./errors.ts";
+import { explain, InletError, refusalIn } from "./errors.ts";
 import { checkUnchanged, type OpenBody, type Source } from "./sources.ts";
 import { quoted } from "./text.ts";
 
@@ -71,14 +71,8 @@ export async function sendListening(
 /** What a server said in place of what was hoped for. */
 export function refusal(line: string): InletError {
   try {
-    const reply = decodeReply(line);
-    if (reply.type === "error") return new InletError(reply.code, reply.text);
-    if (reply.type === "busy") {
-      return new InletError(
-        "busy",
-        `The server is full: ${reply.clients} of ${reply.limit} clients`,
-      );
-    }
+    const no = refusalIn(decodeReply(line));
+    if (no) return no;
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
   }

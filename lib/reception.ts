@@ -5,10 +5,10 @@
  * @module
  */
 
-import { type BodyLine, encodeReply, formatCrc, formatStored, type Stored } from "../protocol.ts";
+import { type BodyLine, encodeReply, formatStored, type Stored } from "../protocol.ts";
 import type { ServerContext } from "../modes/mode.ts";
 import { checkSize } from "./access.ts";
-import { receiveBody } from "./bodies.ts";
+import { checkCrc, receiveBody } from "./bodies.ts";
 import type { Connection } from "./connection.ts";
 import { encodeError, explain, InletError } from "./errors.ts";
 import { Tally } from "./streams.ts";
@@ -93,13 +93,7 @@ export class Reception {
     if (trailer.type === "abort") {
       throw new InletError("aborted", `Did not ${this.#what}: ${trailer.text}`);
     }
-    if (trailer.type === "end" && trailer.crc !== this.#tally.crc) {
-      throw new InletError(
-        "checksum",
-        `Cannot ${this.#what}: it arrived with CRC-32 ${formatCrc(this.#tally.crc)}, ` +
-          `it was sent with ${formatCrc(trailer.crc)}`,
-      );
-    }
+    checkCrc(`Cannot ${this.#what}`, this.#tally, trailer);
   }
 
   async #attempt(action: () => void | Promise<void>): Promise<void> {

@@ -60,7 +60,7 @@ import {
   trailerOf,
 } from "../lib/bodies.ts";
 import type { Connection, Rest } from "../lib/connection.ts";
-import { encodeError, explain, InletError } from "../lib/errors.ts";
+import { encodeError, explain, InletError, refusalIn } from "../lib/errors.ts";
 import type { Gate } from "../lib/gate.ts";
 import { answerChallenge, makeNonce } from "../lib/key.ts";
 import { Reception, type Target } from "../lib/reception.ts";
@@ -372,19 +372,10 @@ export class FilesClient {
     const client = new FilesClient(connection, context);
     await connection.write(encodeRequest({ type: "hello", version: VERSION, name }));
     const reply = await client.#admission();
-    switch (reply.type) {
-      case "welcome":
-        client.#number = reply.client;
-        client.#limit = reply.limit;
-        return client;
-      case "busy":
-        throw new InletError(
-          "busy",
-          `The server is full: ${reply.clients} of ${reply.limit} clients`,
-        );
-      default:
-        throw unexpected(reply);
-    }
+    if (reply.type !== "welcome") throw unexpected(reply);
+    client.#number = reply.client;
+    client.#limit = reply.limit;
+    return client;
   }
 
   async #admission(): Promise<Reply> {
@@ -664,7 +655,6 @@ function decodeCount(detail: string): number {
 
 /** An answer that was not hoped for. */
 function unexpected(reply: Reply): InletError {
-  return reply.type === "error"
-    ? new InletError(reply.code, reply.text)
-    : new InletError("bad-request", `The server answered out of turn: ${reply.type}`);
+  return refusalIn(reply) ??
+    new InletError("bad-request", `The server answered out of turn: ${reply.type}`);
 }
