@@ -1,6 +1,6 @@
 /**
- * The server's side of a body that comes in: written, counted, verified and acknowledged, or refused
- * with the conversation still in step.
+ * The server's side of a body that comes in: stored as it is, or on the native wire verified and
+ * acknowledged, or refused with the conversation still in step.
  *
  * @module
  */
@@ -15,6 +15,23 @@ import { Tally } from "./streams.ts";
 
 /** Most bytes of a refused body that are read past before the connection is closed instead. */
 const MAX_SKIPPED_BYTES = 64 * 1024 * 1024;
+
+/** Stores a body that has neither a checksum nor an answer. */
+export async function storeBody(
+  body: ReadableStream<Uint8Array>,
+  target: Target,
+  what: string,
+  { maxBytes, log }: ServerContext,
+): Promise<void> {
+  const tally = new Tally();
+  const write = (chunk: Uint8Array): void | Promise<void> => {
+    tally.add(chunk);
+    checkSize(what, tally.bytes, maxBytes);
+    return target.write(chunk);
+  };
+  await body.pipeTo(new WritableStream({ write }));
+  log.stored({ size: tally.bytes, crc: tally.crc, name: await target.publish() });
+}
 
 /** Where a body goes: a file in flight, or the server's stdout. */
 export interface Target extends Disposable {

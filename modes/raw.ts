@@ -15,10 +15,9 @@
  * @module
  */
 
-import { checkSize } from "../lib/access.ts";
 import type { Connection } from "../lib/connection.ts";
 import { encodeError } from "../lib/errors.ts";
-import { Tally } from "../lib/streams.ts";
+import { storeBody } from "../lib/reception.ts";
 import type { ServerContext } from "./mode.ts";
 
 export { sendToEnd as sendRaw } from "../lib/one_way.ts";
@@ -30,15 +29,5 @@ const ENDING = ".file";
 export async function serveRaw(connection: Connection, context: ServerContext): Promise<void> {
   connection.farewell = encodeError;
   using upload = context.store.createNumbered(ENDING);
-  const tally = new Tally();
-  await connection.body().pipeTo(
-    new WritableStream({
-      write(chunk): void {
-        tally.add(chunk);
-        checkSize("store what came", tally.bytes, context.maxBytes);
-        upload.write(chunk);
-      },
-    }),
-  );
-  context.log.stored({ size: tally.bytes, crc: tally.crc, name: await upload.publish() });
+  await storeBody(connection.body(), upload, "store what came", context);
 }

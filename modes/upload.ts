@@ -25,8 +25,8 @@ import type { Connection } from "../lib/connection.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import { MAX_NAME_BYTES } from "../lib/names.ts";
 import { refusal, sendListening } from "../lib/one_way.ts";
+import { storeBody } from "../lib/reception.ts";
 import type { Source } from "../lib/sources.ts";
-import { Tally } from "../lib/streams.ts";
 import { quoted } from "../lib/text.ts";
 import type { ClientContext, ServerContext } from "./mode.ts";
 
@@ -51,17 +51,7 @@ export async function serveUpload(connection: Connection, context: ServerContext
   checkSize(what, size, context.maxBytes);
   using upload = context.store.create(name);
   await connection.write(goAhead);
-  const tally = new Tally();
-  await connection.body(size).pipeTo(
-    new WritableStream({
-      write(chunk): void {
-        tally.add(chunk);
-        upload.write(chunk);
-      },
-    }),
-  );
-  const stored = { size, crc: tally.crc, name: await upload.publish() };
-  context.log.stored(stored);
+  await storeBody(connection.body(size), upload, what, context);
 }
 
 /** Client half: sends one file to any server of this wire. */
