@@ -29,7 +29,6 @@
 import { concat } from "@std/bytes/concat";
 import {
   ACK,
-  decodeReply,
   decodeRequest,
   encodeBodyLine,
   encodeLine,
@@ -41,7 +40,6 @@ import {
   MAX_TALK_BYTES,
   parseListEntry,
   parseStored,
-  ProtocolError,
   type Reply,
   type Request,
   STOP,
@@ -60,7 +58,8 @@ import {
   trailerOf,
 } from "../lib/bodies.ts";
 import type { Connection, Rest } from "../lib/connection.ts";
-import { encodeError, explain, InletError, refusalIn } from "../lib/errors.ts";
+import { decodeCount, Dialogue, unexpected } from "../lib/dialogue.ts";
+import { encodeError, explain, InletError } from "../lib/errors.ts";
 import type { Gate } from "../lib/gate.ts";
 import { answerChallenge, makeNonce } from "../lib/key.ts";
 import { Reception, type Target } from "../lib/reception.ts";
@@ -352,15 +351,15 @@ interface Outstanding {
 export class FilesClient {
   readonly #connection: Connection;
   readonly #context: ClientContext;
+  readonly #dialogue: Dialogue;
   readonly #outstanding: Outstanding[] = [];
   #number = 0;
   #limit = 0;
-  /** Why no other request can follow: the connection is gone, or a body broke off. */
-  #end: InletError | undefined;
 
   private constructor(connection: Connection, context: ClientContext) {
     this.#connection = connection;
     this.#context = context;
+    this.#dialogue = new Dialogue(connection, context.onNote);
   }
 
   /** Says hello, and waits to be let in. */
@@ -379,15 +378,15 @@ export class FilesClient {
   }
 
   async #admission(): Promise<Reply> {
-    const reply = await this.#reply();
+    const reply = await this.#dialogue.reply();
     if (reply.type !== "challenge") return reply;
     const { key } = this.#context;
     if (key === undefined) {
       throw new InletError("denied", "The server asks for a key: give it with --token-file FILE");
     }
     const digest = await answerChallenge(key, reply.nonce);
-    await this.#write(encodeRequest({ type: "answer", digest }));
-    return await this.#reply();
+    await this.#dialogue.write(encodeRequest({ type: "answer", digest }));
+    return await this.#dialogue.reply();
   }
 
   /** The number that the server gave this client: 1 for its first. */
@@ -402,7 +401,7 @@ export class FilesClient {
 
   /** Whether no other request can follow. */
   get ended(): boolean {
-    return this.#end !== undefined;
+    return this.#dialogue.end !== undefined;
   }
 
   /**
@@ -424,7 +423,7 @@ export class FilesClient {
         await this.#settle(0, onResult);
         onResult(source, explain(error));
       }
-      if (this.#end) return sources.slice(index + 1);
+      if (this.#dialogue.end) return sources.slice(index + 1);
     }
     await this.#settle(0, onResult);
     return [];
@@ -433,7 +432,7 @@ export class FilesClient {
   /** Sends a message to the server's stdout. It is there when this returns. */
   async say(source: Source): Promise<Stored> {
     using body = source.open((bytes) => this.#context.progress.add(bytes));
-    await this.#write(encodeRequest({ type: "say", size: source.size }));
+    await this.#dialogue.write(encodeRequest({ type: "say", size: source.size }));
     return await this.#sendBody(source, body, source.size);
   }
 
@@ -446,7 +445,7 @@ export class FilesClient {
     using body = source.open((bytes) => this.#context.progress.add(bytes));
     // Only a body in chunks can be broken off with the conversation still in step.
     const size = signal ? null : source.size;
-    await this.#write(encodeRequest({ type: "put", size, name: source.name }));
+    await this.#dialogue.write(encodeRequest({ type: "put", size, name: source.name }));
     return await this.#sendBody(source, body, size, signal);
   }
 
@@ -462,7 +461,7 @@ export class FilesClient {
     signal?: AbortSignal,
   ): Promise<Tally> {
     const { progress } = this.#context;
-    const size = decodeCount(await this.#request({ type: "get", name }));
+    const size = decodeCount(await this.#dialogue.request({ type: "get", name }));
     progress.begin(size);
     progress.name(name);
     const tally = new Tally();
@@ -473,10 +472,10 @@ export class FilesClient {
       progress.add(chunk.length);
       await stop.guard(() => write(chunk));
     }).catch((error) => {
-      throw this.#giveUp(error);
+      throw this.#dialogue.giveUp(error);
     }).finally(() => stop.release());
     const inBody = trailer.type === "abort" && trailer.text === STOPPED;
-    if (stop.reason && !inBody) await this.#acknowledgement(STOP);
+    if (stop.reason && !inBody) await this.#dialogue.acknowledgement(STOP);
     if (stop.reason) throw stop.reason;
     checkTrailer(name, size, tally, trailer);
     return tally;
@@ -484,13 +483,13 @@ export class FilesClient {
 
   /** Says something, and gives the server's answer to it. */
   async chat(text: string): Promise<string> {
-    await this.#write(encodeRequest({ type: "chat", text }));
-    return await this.#acknowledgement(text);
+    await this.#dialogue.write(encodeRequest({ type: "chat", text }));
+    return await this.#dialogue.acknowledgement(text);
   }
 
   /** What the server calls this client: its own name, or that name with a number. */
   async whoami(): Promise<string> {
-    return await this.#request({ type: "whoami" });
+    return await this.#dialogue.request({ type: "whoami" });
   }
 
   /**
@@ -503,35 +502,23 @@ export class FilesClient {
     for (;;) {
       const arrival = this.#connection.arrival().then(() => false);
       if (await this.#connection.unwatched(Promise.race([over, arrival]))) return await until;
-      const reply = this.#decode(await this.#line());
-      if (reply.type !== "note") throw this.#giveUp(unexpected(reply));
-      this.#context.onNote?.(reply.text);
+      await this.#dialogue.note();
     }
   }
 
   /** The files that the server would give. */
   async list(): Promise<ListEntry[]> {
-    return (await this.#lines({ type: "list" })).map(parseListEntry);
+    return (await this.#dialogue.lines({ type: "list" })).map(parseListEntry);
   }
 
   /** One line for each client of the server, now and before. */
   async status(): Promise<string[]> {
-    return await this.#lines({ type: "status" });
+    return await this.#dialogue.lines({ type: "status" });
   }
 
   /** Takes leave. */
   async exit(): Promise<void> {
-    if (!this.#end) await this.#request({ type: "exit" });
-  }
-
-  async #lines(request: Request): Promise<string[]> {
-    const lines: string[] = [];
-    for (let left = decodeCount(await this.#request(request)); left > 0; left--) {
-      const line = await this.#connection.readLine();
-      if (line === null) throw new InletError("lost", "The connection ended within an answer");
-      lines.push(line);
-    }
-    return lines;
+    if (!this.#dialogue.end) await this.#dialogue.request({ type: "exit" });
   }
 
   /** Small enough to go out whole, header and checksum and all. */
@@ -542,7 +529,7 @@ export class FilesClient {
     using body = source.open((bytes) => this.#context.progress.add(bytes));
     const content = await collect(body.stream, size);
     const failure = body.changed() ? changed(source) : undefined;
-    await this.#write(concat([request, content, trailerOf(body.tally, failure)]));
+    await this.#dialogue.write(concat([request, content, trailerOf(body.tally, failure)]));
     this.#outstanding.push({ source, failure, answerBytes: request.length });
   }
 
@@ -552,7 +539,7 @@ export class FilesClient {
     while (bytes > mostBytes && this.#outstanding.length > 0) {
       const { source, failure, answerBytes } = this.#outstanding.shift()!;
       bytes -= answerBytes;
-      const result = await this.#reply().then(decodeStored).catch(explain);
+      const result = await this.#dialogue.reply().then(decodeStored).catch(explain);
       onResult(source, failure ?? result);
     }
   }
@@ -564,10 +551,10 @@ export class FilesClient {
     size: number | null,
     signal?: AbortSignal,
   ): Promise<Stored> {
-    const go = await this.#reply();
+    const go = await this.#dialogue.reply();
     if (go.type === "error") throw unexpected(go);
-    if (go.type !== "go" || go.offset !== 0) throw this.#giveUp(unexpected(go));
-    const answer = this.#reply();
+    if (go.type !== "go" || go.offset !== 0) throw this.#dialogue.giveUp(unexpected(go));
+    const answer = this.#dialogue.reply();
     const stop = new AbortController();
     answer.catch(() => {}).finally(() => stop.abort());
     let failure: InletError | undefined;
@@ -578,83 +565,15 @@ export class FilesClient {
       if (!stop.signal.aborted) {
         this.#connection.abort(explain(error, `Cannot send ${source.label}`));
       }
-      this.#end ??= new InletError("lost", "The connection ended within a body");
+      this.#dialogue.end ??= new InletError("lost", "The connection ended within a body");
     }
     const reply = await answer;
     if (failure) throw failure;
     return decodeStored(reply);
-  }
-
-  /** Sends a request, and returns the detail of its `ok`. */
-  async #request(request: Request): Promise<string> {
-    await this.#write(encodeRequest(request));
-    const reply = await this.#reply();
-    if (reply.type !== "ok") throw unexpected(reply);
-    return reply.detail;
-  }
-
-  async #write(bytes: Uint8Array): Promise<void> {
-    if (this.#end) throw this.#end;
-    await this.#connection.write(bytes).catch((error) => {
-      throw this.#giveUp(error);
-    });
-  }
-
-  async #reply(): Promise<Reply> {
-    for (;;) {
-      const reply = this.#decode(await this.#line());
-      if (reply.type !== "note") return reply;
-      this.#context.onNote?.(reply.text);
-    }
-  }
-
-  /** The answer to talk, which can look like any other reply but for its end. */
-  async #acknowledgement(text: string): Promise<string> {
-    for (;;) {
-      const line = await this.#line();
-      if (line === text + ACK) return line;
-      const reply = this.#decode(line);
-      if (reply.type !== "note") throw unexpected(reply);
-      this.#context.onNote?.(reply.text);
-    }
-  }
-
-  #decode(line: string): Reply {
-    try {
-      return decodeReply(line);
-    } catch (error) {
-      throw this.#giveUp(error);
-    }
-  }
-
-  async #line(): Promise<string> {
-    if (this.#end) throw this.#end;
-    try {
-      const line = await this.#connection.readLine();
-      if (line === null) throw new InletError("lost", "The server closed the connection");
-      return line;
-    } catch (error) {
-      throw this.#giveUp(error);
-    }
-  }
-
-  #giveUp(error: unknown): InletError {
-    return this.#end ??= explain(error);
   }
 }
 
 function decodeStored(reply: Reply): Stored {
   if (reply.type !== "ok") throw unexpected(reply);
   return parseStored(reply.detail);
-}
-
-function decodeCount(detail: string): number {
-  if (!/^\d{1,15}$/.test(detail)) throw new ProtocolError(`"${detail}" is no number`);
-  return Number(detail);
-}
-
-/** An answer that was not hoped for. */
-function unexpected(reply: Reply): InletError {
-  return refusalIn(reply) ??
-    new InletError("bad-request", `The server answered out of turn: ${reply.type}`);
 }
