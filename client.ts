@@ -32,7 +32,7 @@ import { pathSource, type Source, stdinSource } from "./lib/sources.ts";
 import { writeStdout } from "./lib/stdout.ts";
 import { printable } from "./lib/text.ts";
 import { FilesClient, type OnResult } from "./modes/files.ts";
-import type { ClientContext } from "./modes/mode.ts";
+import type { ClientContext } from "./lib/mode.ts";
 import { findMode, MODES } from "./modes/table.ts";
 import type { Stored } from "./protocol.ts";
 
@@ -362,7 +362,7 @@ async function startSession(
   context: ClientContext,
   stopping: AbortController,
 ): Promise<number> {
-  const { runSession } = await import("./lib/session.ts");
+  const { runSession } = await import("./modes/session.ts");
   await runSession({
     name: options.name,
     defaultName: DEFAULT_NAME,
@@ -406,7 +406,7 @@ async function runGet(
     return;
   }
   const started = performance.now();
-  const { save } = await import("./lib/save.ts");
+  const { save } = await import("./modes/save.ts");
   const stored = await save(client, name, output);
   if (!quiet) progress.say(summary(name, stored, performance.now() - started));
 }

@@ -5,7 +5,7 @@
  */
 
 import { encodeReply } from "../protocol.ts";
-import type { Mode, ServerContext } from "../modes/mode.ts";
+import type { Mode, ServerContext } from "./mode.ts";
 import type { Client } from "./clients.ts";
 import { Connection, formatAddress } from "./connection.ts";
 import { explain, InletError } from "./errors.ts";

@@ -5,7 +5,7 @@
  */
 
 import { decodeReply, ProtocolError, type Stored } from "../protocol.ts";
-import type { ClientContext } from "../modes/mode.ts";
+import type { ClientContext } from "./mode.ts";
 import type { Connection } from "./connection.ts";
 import { explain, InletError, refusalIn } from "./errors.ts";
 import { checkUnchanged, type OpenBody, type Source } from "./sources.ts";

@@ -6,7 +6,7 @@
  */
 
 import { type BodyLine, encodeReply, formatStored, type Stored } from "../protocol.ts";
-import type { ServerContext } from "../modes/mode.ts";
+import type { ServerContext } from "./mode.ts";
 import { checkSize } from "./access.ts";
 import { checkCrc, receiveBody } from "./bodies.ts";
 import type { Connection } from "./connection.ts";

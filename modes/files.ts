@@ -67,7 +67,7 @@ import { changed, type FileSource, type OpenBody, type Source } from "../lib/sou
 import { fileBody, Tally } from "../lib/streams.ts";
 import type { StoredFile } from "../lib/store.ts";
 import { formatBytes, quoted } from "../lib/text.ts";
-import type { ClientContext, ServerContext } from "./mode.ts";
+import type { ClientContext, ServerContext } from "../lib/mode.ts";
 import { serveUpload } from "./upload.ts";
 
 /** Files up to this size are pushed: cheaper to send in vain than to ask about first. */

@@ -19,7 +19,7 @@ import { checkSize } from "../lib/access.ts";
 import type { Connection } from "../lib/connection.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import type { Turn } from "../lib/messages.ts";
-import type { ServerContext } from "./mode.ts";
+import type { ServerContext } from "../lib/mode.ts";
 
 export { sendToEnd as sendMessage } from "../lib/one_way.ts";
 

@@ -18,7 +18,7 @@
 import type { Connection } from "../lib/connection.ts";
 import { encodeError } from "../lib/errors.ts";
 import { storeBody } from "../lib/reception.ts";
-import type { ServerContext } from "./mode.ts";
+import type { ServerContext } from "../lib/mode.ts";
 
 export { sendToEnd as sendRaw } from "../lib/one_way.ts";
 

@@ -23,7 +23,7 @@ import { refusal } from "../lib/one_way.ts";
 import { LineReverser, reverseLines } from "../lib/reversal.ts";
 import { checkUnchanged, type Source } from "../lib/sources.ts";
 import { formatBytes, quoted } from "../lib/text.ts";
-import type { ClientContext, ServerContext } from "./mode.ts";
+import type { ClientContext, ServerContext } from "../lib/mode.ts";
 
 /** More bytes than a busy line has. */
 const BUSY_LINE_BYTES = 64;

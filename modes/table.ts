@@ -7,7 +7,7 @@
 import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
 import { serveFiles } from "./files.ts";
-import type { Mode } from "./mode.ts";
+import type { Mode } from "../lib/mode.ts";
 import { sendMessage, serveMessage } from "./message.ts";
 import { sendRaw, serveRaw } from "./raw.ts";
 import { sendReverse, serveReverse } from "./reverse.ts";

@@ -28,7 +28,7 @@ import { refusal, sendListening } from "../lib/one_way.ts";
 import { storeBody } from "../lib/reception.ts";
 import type { Source } from "../lib/sources.ts";
 import { quoted } from "../lib/text.ts";
-import type { ClientContext, ServerContext } from "./mode.ts";
+import type { ClientContext, ServerContext } from "../lib/mode.ts";
 
 /** How long to wait for more of a name that came in one piece with its size, in milliseconds. */
 const WHOLE_HEADER_MS = 15;

@@ -8,9 +8,9 @@
 
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
-import type { FilesClient } from "../modes/files.ts";
+import type { FilesClient } from "./files.ts";
 import type { Stored } from "../protocol.ts";
-import { Store } from "./store.ts";
+import { Store } from "../lib/store.ts";
 
 /**
  * Gets a file into a path. A file that is there already is not touched: the new one gets a number.

@@ -8,15 +8,15 @@
 
 import { bold, dim, green, red } from "@std/fmt/colors";
 import { basename } from "@std/path/basename";
-import { FilesClient } from "../modes/files.ts";
-import type { ClientContext } from "../modes/mode.ts";
-import type { Connection } from "./connection.ts";
-import { explain, InletError } from "./errors.ts";
-import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
-import { formatEntry, summary } from "./report.ts";
+import { FilesClient } from "./files.ts";
+import type { ClientContext } from "../lib/mode.ts";
+import type { Connection } from "../lib/connection.ts";
+import { explain, InletError } from "../lib/errors.ts";
+import { type Lines, ScriptLines, TerminalLines } from "../lib/prompt.ts";
+import { formatEntry, summary } from "../lib/report.ts";
 import { save } from "./save.ts";
-import { pathSource } from "./sources.ts";
-import { printable, quoted } from "./text.ts";
+import { pathSource } from "../lib/sources.ts";
+import { printable, quoted } from "../lib/text.ts";
 
 /** Options of {@linkcode runSession}. */
 export interface SessionOptions {

@@ -4,16 +4,16 @@
  * @module
  */
 
-import type { Access } from "../lib/access.ts";
-import type { Client, Clients } from "../lib/clients.ts";
-import type { Connection } from "../lib/connection.ts";
-import type { InletError } from "../lib/errors.ts";
-import type { Gate } from "../lib/gate.ts";
-import type { Log } from "../lib/log.ts";
-import type { Messages } from "../lib/messages.ts";
-import type { Progress } from "../lib/progress.ts";
-import type { Source } from "../lib/sources.ts";
-import type { Store } from "../lib/store.ts";
+import type { Access } from "./access.ts";
+import type { Client, Clients } from "./clients.ts";
+import type { Connection } from "./connection.ts";
+import type { InletError } from "./errors.ts";
+import type { Gate } from "./gate.ts";
+import type { Log } from "./log.ts";
+import type { Messages } from "./messages.ts";
+import type { Progress } from "./progress.ts";
+import type { Source } from "./sources.ts";
+import type { Store } from "./store.ts";
 import type { Stored } from "../protocol.ts";
 
 /** What the server half of a mode may use. */
