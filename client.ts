@@ -29,7 +29,7 @@ import { ensurePermissions, type Need } from "./lib/permissions.ts";
 import { Progress } from "./lib/progress.ts";
 import { formatEntry, summary } from "./lib/report.ts";
 import { pathSource, type Source, stdinSource } from "./lib/sources.ts";
-import { writeStdout } from "./lib/stdout.ts";
+import { writeStdout } from "./lib/stdio.ts";
 import { printable } from "./lib/text.ts";
 import { FilesClient, type OnResult } from "./modes/files.ts";
 import type { ClientContext } from "./lib/mode.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { writeStdout } from "./stdout.ts";
+import { writeStdout } from "./stdio.ts";
 
 /** The way to stdout. Clients take turns, in the order in which they asked. */
 export class Messages {

@@ -6,6 +6,7 @@
 
 import { basename } from "@std/path/basename";
 import { explain, InletError } from "./errors.ts";
+import { readStdin } from "./stdio.ts";
 import { type FileBody, fileBody, type OnBytes, readerBody } from "./streams.ts";
 import { quoted } from "./text.ts";
 
@@ -84,7 +85,10 @@ export function stdinSource(name: string): StreamSource {
     label: "standard input",
     name,
     size: null,
-    open: (onBytes) => ({ stream: readerBody(Deno.stdin, onBytes), [Symbol.dispose]: () => {} }),
+    open: (onBytes) => ({
+      stream: readerBody({ read: readStdin }, onBytes),
+      [Symbol.dispose]: () => {},
+    }),
   };
 }
 

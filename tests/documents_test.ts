@@ -4,11 +4,11 @@
  * @module
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { exitCode, InletError } from "../lib/errors.ts";
 import { MODES } from "../modes/table.ts";
 import { ERROR_CODES, type ErrorCode, MAX_LINE_BYTES } from "../protocol.ts";
-import { integration, ROOT, runScript, startServer, tempDir } from "./helpers.ts";
+import { checkout, integration, ROOT, run, runScript, startServer, tempDir } from "./helpers.ts";
 import { Wire } from "./wire.ts";
 
 function document(name: string): Promise<string> {
@@ -72,6 +72,16 @@ integration("README.md: deno task demo shows a file that arrives, and tidies up"
   assertStringIncludes(stdout, "1MiB.txt, 1048576 bytes, CRC-32 9082d793, the same, byte for byte");
   assertEquals([...Deno.readDirSync(temp.path)], []);
 });
+
+integration("README.md: deno task compile builds two programs that run by themselves", async () => {
+  await using project = await checkout();
+  const { code, stderr } = await run(Deno.execPath(), ["task", "compile"], { cwd: project.path });
+  assertEquals(code, 0, stderr);
+  for (const program of ["inlet-server", "inlet-client"]) {
+    const { stdout } = await run(`${project.path}/dist/${program}`, ["--version"]);
+    assertMatch(stdout, /^inlet \d/);
+  }
+}, { compiles: true });
 
 async function runDemo(temporary: string): Promise<{ code: number; stdout: string }> {
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {

@@ -39,6 +39,8 @@ export interface Requirements {
   mounts?: boolean;
   /** Whether it needs ::1. */
   ipv6?: boolean;
+  /** Whether it needs the runtime that `deno compile` puts into programs. */
+  compiles?: boolean;
 }
 
 /**
@@ -65,7 +67,7 @@ async function withinDeadline(action: Promise<void>): Promise<void> {
   await Promise.race([action, promise]).finally(() => clearTimeout(timer));
 }
 
-function missingFor({ programs = [], mounts, ipv6 }: Requirements): string | undefined {
+function missingFor({ programs = [], mounts, ipv6, compiles }: Requirements): string | undefined {
   const denied = NEEDED.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");
   if (denied.length > 0) {
     return `needs ${denied.map((name) => `--allow-${name}`).join(" ")}: deno task test`;
@@ -75,7 +77,20 @@ function missingFor({ programs = [], mounts, ipv6 }: Requirements): string | und
   if (mounts && !succeeds("unshare -rm mount -t tmpfs tmpfs /tmp")) {
     return "needs unshare, and to be allowed to mount";
   }
+  if (compiles && !hasCompiledRuntime()) return "needs the runtime that deno compile fetches";
   return ipv6 && !hasIpv6() ? "needs IPv6" : undefined;
+}
+
+/** Whether `deno compile` has fetched its runtime already: not every network reaches Deno's site. */
+function hasCompiledRuntime(): boolean {
+  const { stdout } = new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync();
+  const { denoDir } = JSON.parse(new TextDecoder().decode(stdout));
+  try {
+    const fetched = names(`${denoDir}/dl/release/v${Deno.version.deno}`);
+    return fetched.some((name) => name.startsWith("denort-"));
+  } catch {
+    return false;
+  }
 }
 
 function hasIpv6(): boolean {
