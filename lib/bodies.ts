@@ -41,8 +41,9 @@ export function chunked(
         return;
       }
       const { done, value } = await reader.read();
-      if (!done && isOver()) await reader.cancel();
-      if (done || isOver()) return controller.close();
+      const over = !done && isOver();
+      if (over) await reader.cancel();
+      if (done || over) return controller.close();
       tally?.add(value);
       framed = value;
       controller.enqueue(encodeBodyLine({ type: "data", size: value.length }));
@@ -52,9 +53,9 @@ export function chunked(
 }
 
 /** The line that ends a body: its checksum, or why it broke off. */
-export function trailerOf(tally: Tally, failure: InletError | undefined): Uint8Array {
+export function trailerOf(tally: Tally, abort: string | undefined): Uint8Array {
   return encodeBodyLine(
-    failure ? { type: "abort", text: failure.message } : { type: "end", crc: tally.crc },
+    abort === undefined ? { type: "end", crc: tally.crc } : { type: "abort", text: abort },
   );
 }
 
@@ -83,7 +84,7 @@ export async function sendBody(
   let failure: InletError | undefined;
   if (cancelled?.aborted) failure = explain(cancelled.reason);
   else if ("changed" in body && body.changed()) failure = changed(source);
-  await connection.write(trailerOf(tally, failure));
+  await connection.write(trailerOf(tally, failure?.message));
   return failure;
 }
 

@@ -33,6 +33,16 @@ export async function storeBody(
   log.stored({ size: tally.bytes, crc: tally.crc, name: await target.publish() });
 }
 
+/** Says no to one request. The conversation goes on. */
+export async function refuse(
+  connection: Connection,
+  { log }: ServerContext,
+  error: InletError,
+): Promise<void> {
+  log.failure(error);
+  await connection.write(encodeError(error));
+}
+
 /** Where a body goes: a file in flight, or the server's stdout. */
 export interface Target extends Disposable {
   write(chunk: Uint8Array): void | Promise<void>;
@@ -119,9 +129,7 @@ export class Reception {
     } catch (error) {
       this.#refused = true;
       this.#target?.[Symbol.dispose]();
-      const known = explain(error, `Cannot ${this.#what}`);
-      this.#context.log.failure(known);
-      await this.#connection.write(encodeError(known));
+      await refuse(this.#connection, this.#context, explain(error, `Cannot ${this.#what}`));
     }
   }
 

@@ -30,7 +30,6 @@ import { concat } from "@std/bytes/concat";
 import {
   ACK,
   decodeRequest,
-  encodeBodyLine,
   encodeLine,
   encodeReply,
   encodeRequest,
@@ -62,7 +61,7 @@ import { decodeCount, Dialogue, unexpected } from "../lib/dialogue.ts";
 import { encodeError, explain, InletError } from "../lib/errors.ts";
 import type { Gate } from "../lib/gate.ts";
 import { answerChallenge, makeNonce } from "../lib/key.ts";
-import { Reception, type Target } from "../lib/reception.ts";
+import { Reception, refuse, type Target } from "../lib/reception.ts";
 import { changed, type FileSource, type OpenBody, type Source } from "../lib/sources.ts";
 import { fileBody, Tally } from "../lib/streams.ts";
 import type { StoredFile } from "../lib/store.ts";
@@ -285,9 +284,7 @@ async function serveGet(
     : body.changed()
     ? `${quoted(name)} changed while it was sent`
     : undefined;
-  await connection.write(encodeBodyLine(
-    abort === undefined ? { type: "end", crc: body.tally.crc } : { type: "abort", text: abort },
-  ));
+  await connection.write(trailerOf(body.tally, abort));
   const message = stopped ? `stopped getting ${quoted(name)}` : `got ${quoted(name)}`;
   context.log.info("sent", `${message}, ${formatBytes(body.tally.bytes)}`, { name, size });
 }
@@ -322,15 +319,6 @@ async function serveChat(
   }
   context.log.info("chat", `says ${quoted(text)}`, { text });
   await connection.write(encodeLine(text + ACK));
-}
-
-async function refuse(
-  connection: Connection,
-  context: ServerContext,
-  error: InletError,
-): Promise<void> {
-  context.log.failure(error);
-  await connection.write(encodeError(error));
 }
 
 /** Told how each source fared: what was stored, or why it was not. */
@@ -529,7 +517,7 @@ export class FilesClient {
     using body = source.open((bytes) => this.#context.progress.add(bytes));
     const content = await collect(body.stream, size);
     const failure = body.changed() ? changed(source) : undefined;
-    await this.#dialogue.write(concat([request, content, trailerOf(body.tally, failure)]));
+    await this.#dialogue.write(concat([request, content, trailerOf(body.tally, failure?.message)]));
     this.#outstanding.push({ source, failure, answerBytes: request.length });
   }
 
