@@ -2,6 +2,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   bytes,
   fixture,
+  FIXTURES,
   integration,
   names,
   run,
@@ -12,17 +13,6 @@ import {
   type TestServer,
 } from "./helpers.ts";
 import { acceptPut, impostor, Wire } from "./wire.ts";
-
-/** Every fixture that is a file to send. */
-const FIXTURES = [
-  "empty.bin",
-  "one_byte.bin",
-  "every_byte.bin",
-  "1MiB_minus_1.txt",
-  "1MiB.txt",
-  "1MiB_plus_1.txt",
-  "naïve café ☕.txt",
-];
 
 /** Fails unless what the server stored under a name is what a file holds. */
 function assertStored(server: TestServer, name: string, file: string): void {

@@ -60,6 +60,9 @@ export function integration(
   });
 }
 
+/** What a test needs that runs the programs under fixtures/peers/. */
+export const PYTHON: Requirements = { programs: ["python3"] };
+
 /** A test that hangs says so, and does not keep the others from running. */
 async function withinDeadline(action: Promise<void>): Promise<void> {
   const { promise, reject } = Promise.withResolvers<never>();
@@ -166,6 +169,17 @@ export async function checkout(): Promise<TempDir> {
 export function scriptPath(name: string): string {
   return fromFileUrl(new URL(name, ROOT).href);
 }
+
+/** Every fixture that is a file to send. */
+export const FIXTURES: readonly string[] = [
+  "empty.bin",
+  "one_byte.bin",
+  "every_byte.bin",
+  "1MiB_minus_1.txt",
+  "1MiB.txt",
+  "1MiB_plus_1.txt",
+  "naïve café ☕.txt",
+];
 
 /** The path of a file under fixtures/. */
 export function fixture(name: string): string {

@@ -7,6 +7,7 @@ import {
   exchange,
   fixture,
   integration,
+  PYTHON,
   readAll,
   resetHalfWay,
   ROOT,
@@ -20,8 +21,6 @@ import {
   type TestServer,
   withStdoutTo,
 } from "./helpers.ts";
-
-const PYTHON = { programs: ["python3"] };
 
 function startMessages(args: readonly string[] = [], stdoutTo?: string): Promise<TestServer> {
   return startServer({

@@ -6,6 +6,7 @@ import {
   fixture,
   integration,
   names,
+  PYTHON,
   readAll,
   resetHalfWay,
   ROOT,
@@ -18,8 +19,6 @@ import {
   tempDir,
   type TestServer,
 } from "./helpers.ts";
-
-const PYTHON = { programs: ["python3"] };
 
 function startRaw(args: readonly string[] = [], dir?: string): Promise<TestServer> {
   return startServer({ args: ["--mode", "raw", ...args], ...(dir !== undefined && { dir }) });

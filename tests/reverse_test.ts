@@ -6,6 +6,7 @@ import {
   exchange,
   fixture,
   integration,
+  PYTHON,
   readAll,
   ROOT,
   run,
@@ -18,8 +19,6 @@ import {
   tempDir,
   type TestServer,
 } from "./helpers.ts";
-
-const PYTHON = { programs: ["python3"] };
 
 function startReverse(...args: string[]): Promise<TestServer> {
   return startServer({ args: ["--mode", "reverse", ...args] });

@@ -3,9 +3,11 @@ import {
   assertRefused,
   bytes,
   fixture,
+  FIXTURES,
   integration,
   names,
   onTmpfs,
+  PYTHON,
   runClient,
   runPeer,
   startPeer,
@@ -14,18 +16,6 @@ import {
 } from "./helpers.ts";
 import { impostor, Wire } from "./wire.ts";
 import { encodeUploadHeader } from "../protocol.ts";
-
-const PYTHON = { programs: ["python3"] };
-
-const FIXTURES = [
-  "empty.bin",
-  "one_byte.bin",
-  "every_byte.bin",
-  "1MiB_minus_1.txt",
-  "1MiB.txt",
-  "1MiB_plus_1.txt",
-  "naïve café ☕.txt",
-];
 
 /** Fails unless two directories hold these fixtures' bytes under their names, and nothing else. */
 function assertFixtures(directory: string, expected: readonly string[]): void {
