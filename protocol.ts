@@ -66,14 +66,23 @@ export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
 }
 
-/** What a client asks. A `size` of `null` is a body of unknown length, sent in chunks. */
+/**
+ * What a client asks. A `size` of `null` is a body of unknown length, sent in chunks. `from` asks
+ * nothing: it tells where the body of a `reput` begins.
+ */
 export type Request =
   | { type: "hello"; version: number; name: string }
   | { type: "answer"; digest: string }
   | { type: "put"; size: number | null; name: string }
   | { type: "push"; size: number; name: string }
+  | { type: "reput"; size: number; name: string }
+  | { type: "from"; offset: number }
+  | { type: "mkdir"; name: string }
   | { type: "say"; size: number | null }
   | { type: "get"; name: string }
+  | { type: "reget"; offset: number; crc: number; name: string }
+  | { type: "compare"; size: number; crc: number; modified: Date; name: string }
+  | { type: "tree"; name: string }
   | { type: "list" }
   | { type: "status" }
   | { type: "whoami" }
@@ -81,22 +90,26 @@ export type Request =
   | { type: "chat"; text: string };
 
 /**
- * What a server answers. `detail` of an `ok` depends on what was asked. A `note` answers nothing: it
- * is for a person, and may stand before any other reply.
+ * What a server answers. `detail` of an `ok` depends on what was asked. The `crc` of a `go` is that of
+ * the bytes before its offset, which the server has kept. A `note` answers nothing: it is for a
+ * person, and may stand before any other reply.
  */
 export type Reply =
   | { type: "welcome"; client: number; limit: number }
   | { type: "busy"; clients: number; limit: number }
   | { type: "challenge"; nonce: string }
-  | { type: "go"; offset: number }
+  | { type: "go"; offset: number; crc?: number }
   | { type: "ok"; detail: string }
   | { type: "note"; text: string }
   | { type: "error"; code: ErrorCode; text: string };
 
-/** The lines that frame a body: chunk headers, and how it ended. */
+/**
+ * The lines that frame a body: chunk headers, and how it ended. `modified` is the time of the file's
+ * last change, where it has one.
+ */
 export type BodyLine =
   | { type: "data"; size: number }
-  | { type: "end"; crc: number }
+  | { type: "end"; crc: number; modified?: Date }
   | { type: "abort"; text: string };
 
 /** What was stored: its size in bytes, its CRC-32, and the name that it got. */
@@ -106,9 +119,12 @@ export interface Stored {
   name: string;
 }
 
-/** One file in a list: size in bytes, and the time of its last change, to the second. */
+/**
+ * One file in a list: size in bytes, and the time of its last change, to the second. In a tree there
+ * are folders too, which have no size: `null`.
+ */
 export interface ListEntry {
-  size: number;
+  size: number | null;
   modified: Date;
   name: string;
 }
@@ -123,11 +139,22 @@ export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
     case "put":
       return encodeLine(`put ${request.size ?? "-"} ${request.name}`);
     case "push":
-      return encodeLine(`push ${request.size} ${request.name}`);
+    case "reput":
+      return encodeLine(`${request.type} ${request.size} ${request.name}`);
+    case "from":
+      return encodeLine(`from ${request.offset}`);
     case "say":
       return encodeLine(`say ${request.size ?? "-"}`);
     case "get":
-      return encodeLine(`get ${request.name}`);
+    case "tree":
+    case "mkdir":
+      return encodeLine(`${request.type} ${request.name}`);
+    case "reget":
+      return encodeLine(`reget ${request.offset} ${formatCrc(request.crc)} ${request.name}`);
+    case "compare": {
+      const { size, crc, modified, name } = request;
+      return encodeLine(`compare ${size} ${formatCrc(crc)} ${formatTime(modified)} ${name}`);
+    }
     case "list":
     case "status":
     case "whoami":
@@ -165,14 +192,41 @@ export function decodeRequest(line: string): Request {
       const [size, name] = cut(rest);
       return { type: "put", size: decodeSize(size), name: decodeName(name) };
     }
-    case "push": {
+    case "push":
+    case "reput": {
       const [size, name] = cut(rest);
-      return { type: "push", size: decodeNumber(size, "size"), name: decodeName(name) };
+      return { type: verb, size: decodeNumber(size, "size"), name: decodeName(name) };
     }
+    case "from":
+      return { type: "from", offset: decodeNumber(rest, "offset") };
     case "say":
       return { type: "say", size: decodeSize(rest) };
     case "get":
-      return { type: "get", name: decodeName(rest) };
+    case "tree":
+    case "mkdir":
+      return { type: verb, name: decodeName(rest) };
+    case "reget": {
+      const [offset, more] = cut(rest);
+      const [crc, name] = cut(more);
+      return {
+        type: "reget",
+        offset: decodeNumber(offset, "offset"),
+        crc: decodeCrc(crc),
+        name: decodeName(name),
+      };
+    }
+    case "compare": {
+      const [size, more] = cut(rest);
+      const [crc, evenMore] = cut(more);
+      const [time, name] = cut(evenMore);
+      return {
+        type: "compare",
+        size: decodeNumber(size, "size"),
+        crc: decodeCrc(crc),
+        modified: decodeTime(time),
+        name: decodeName(name),
+      };
+    }
     case "answer":
       return isDigest(rest) ? { type: "answer", digest: rest } : { type: "chat", text: line };
     case "chat":
@@ -197,7 +251,11 @@ export function encodeReply(reply: Reply): Uint8Array<ArrayBuffer> {
     case "challenge":
       return encodeLine(`challenge ${reply.nonce}`);
     case "go":
-      return encodeLine(`go ${reply.offset}`);
+      return encodeLine(
+        reply.crc === undefined
+          ? `go ${reply.offset}`
+          : `go ${reply.offset} ${formatCrc(reply.crc)}`,
+      );
     case "ok":
       return encodeLine(reply.detail === "" ? "ok" : `ok ${reply.detail}`);
     case "note":
@@ -237,8 +295,14 @@ export function decodeReply(line: string): Reply {
     case "challenge":
       if (!isDigest(rest)) break;
       return { type: "challenge", nonce: rest };
-    case "go":
-      return { type: "go", offset: decodeNumber(rest, "offset") };
+    case "go": {
+      const [offset, crc] = cut(rest);
+      return {
+        type: "go",
+        offset: decodeNumber(offset, "offset"),
+        ...(crc !== "" && { crc: decodeCrc(crc) }),
+      };
+    }
     case "ok":
       return { type: "ok", detail: rest };
     case "note":
@@ -264,8 +328,10 @@ export function encodeBodyLine(line: BodyLine): Uint8Array<ArrayBuffer> {
   switch (line.type) {
     case "data":
       return encodeLine(`data ${line.size}`);
-    case "end":
-      return encodeLine(`end ${formatCrc(line.crc)}`);
+    case "end": {
+      const time = line.modified ? ` ${formatTime(line.modified)}` : "";
+      return encodeLine(`end ${formatCrc(line.crc)}${time}`);
+    }
     case "abort":
       return encodeLine(`abort ${oneLine(line.text)}`);
   }
@@ -286,8 +352,14 @@ export function decodeBodyLine(text: string): BodyLine {
       }
       return { type: "data", size };
     }
-    case "end":
-      return { type: "end", crc: decodeCrc(rest) };
+    case "end": {
+      const [crc, time] = cut(rest);
+      return {
+        type: "end",
+        crc: decodeCrc(crc),
+        ...(time !== "" && { modified: decodeTime(time) }),
+      };
+    }
     case "abort":
       return { type: "abort", text: rest };
   }
@@ -311,9 +383,9 @@ export function parseStored(detail: string): Stored {
   return { size: decodeNumber(size, "size"), crc: decodeCrc(crc), name };
 }
 
-/** One line of a list: `SIZE TIME NAME`, the time in UTC as RFC 3339 writes it. */
-export function formatListEntry(entry: ListEntry): string {
-  return `${entry.size} ${entry.modified.toISOString().slice(0, 19)}Z ${entry.name}`;
+/** One line of a list: `SIZE TIME NAME`, where the size of a folder is `-`. */
+export function formatListEntry({ size, modified, name }: ListEntry): string {
+  return `${size ?? "-"} ${formatTime(modified)} ${name}`;
 }
 
 /**
@@ -324,10 +396,17 @@ export function formatListEntry(entry: ListEntry): string {
 export function parseListEntry(line: string): ListEntry {
   const [size, rest] = cut(line);
   const [time, name] = cut(rest);
-  const modified = new Date(time);
-  if (Number.isNaN(modified.getTime())) throw new ProtocolError(`"${time}" is no time`);
-  return { size: decodeNumber(size, "size"), modified, name: decodeName(name) };
+  return { size: decodeSize(size), modified: decodeTime(time), name: decodeName(name) };
 }
+
+/** A time in UTC to the second, as RFC 3339 writes it. One beyond what the wire has becomes its end. */
+export function formatTime(time: Date): string {
+  const milliseconds = Math.min(Math.max(time.getTime(), 0), LATEST_MS);
+  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+}
+
+/** 9999-12-31T23:59:59Z: years have four digits. */
+const LATEST_MS = 253_402_300_799_000;
 
 /** A CRC-32 as eight lower-case hexadecimal digits. */
 export function formatCrc(crc: number): string {
@@ -407,6 +486,16 @@ function decodeNumber(text: string, what: string): number {
 
 function decodeSize(text: string): number | null {
   return text === "-" ? null : decodeNumber(text, "size");
+}
+
+/** From 1970 on: what came before, not every file system can keep. */
+function decodeTime(text: string): Date {
+  const time = new Date(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) ? text : NaN);
+  // A day that a month does not have is taken for one of the next month.
+  if (!(time.getTime() >= 0) || formatTime(time) !== text) {
+    throw new ProtocolError(`"${text}" is no time like 2026-11-21T08:38:00Z, from 1970 on`);
+  }
+  return time;
 }
 
 function decodeCrc(text: string): number {

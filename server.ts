@@ -17,13 +17,20 @@
 
 import denoJson from "./deno.json" with { type: "json" };
 import type { Access } from "./lib/access.ts";
+import type { Disk } from "./lib/disk.ts";
 import { Clients } from "./lib/clients.ts";
 import { type CommandLine, parseCommandLine, runMain, STOP_SIGNALS } from "./lib/command_line.ts";
 import { formatAddress } from "./lib/connection.ts";
-import { InletError } from "./lib/errors.ts";
+import { explain, InletError } from "./lib/errors.ts";
 import { Gate } from "./lib/gate.ts";
 import { makeKeyFile, readKey } from "./lib/key.ts";
-import { parseCount, parseListenPort, parseSeconds, parseSize } from "./lib/limits.ts";
+import {
+  parseCount,
+  parseDuration,
+  parseListenPort,
+  parseSeconds,
+  parseSize,
+} from "./lib/limits.ts";
 import { Listener } from "./lib/listener.ts";
 import { Log, type LogOptions } from "./lib/log.ts";
 import { Messages } from "./lib/messages.ts";
@@ -89,6 +96,13 @@ export interface ServeOptions {
    */
   fsync?: boolean;
   /**
+   * Milliseconds that the partial of a broken transfer is kept, where the client asked to resume it.
+   * 0 keeps none.
+   *
+   * @default {86_400_000}
+   */
+  keepPartialsMs?: number;
+  /**
    * Milliseconds that a session may rest between two requests. It is warned a minute before.
    *
    * @default {600_000}
@@ -114,6 +128,12 @@ export interface ServeOptions {
   access?: Access;
   /** What is logged on stderr, and how. */
   log?: LogOptions;
+  /**
+   * The functions that touch the disk, for tests of what happens when it fails.
+   *
+   * @default {Deno}
+   */
+  disk?: Disk;
 }
 
 /** A running server. Dispose of it to stop it at once. */
@@ -132,6 +152,9 @@ export interface Server extends AsyncDisposable {
   discardPartials(): void;
 }
 
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
 /** Milliseconds that transfers in flight get when the server is told to stop. */
 const GRACE_MS = 5000;
 
@@ -147,7 +170,8 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
   const log = new Log(options.log);
   const mode = findMode(options.mode ?? "files");
   checkReach({ ...options, hostname });
-  const storeOptions = { fsync: options.fsync ?? false };
+  const { fsync = false, keepPartialsMs = DAY_MS, disk = Deno } = options;
+  const storeOptions = { fsync, keepPartialsMs, disk };
   const store = mode.stores
     ? await Store.open(directory, storeOptions)
     : new Store(directory, storeOptions);
@@ -167,6 +191,10 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
       sessionTimeoutMs: options.sessionTimeoutMs ?? 600_000,
     },
   });
+  if (mode.stores && keepPartialsMs > 0) {
+    const stop = sweepRegularly(store, log, keepPartialsMs);
+    listener.finished.catch(() => {}).finally(stop);
+  }
   const address = socket.addr;
   const whom = options.key === undefined ? "" : " for who has the key";
   const reach = isLoopback(address.hostname) ? "this machine only" : `open to the network${whom}`;
@@ -184,6 +212,14 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
     discardPartials: () => store.discardAll(),
     [Symbol.asyncDispose]: () => listener.shutdown(0),
   };
+}
+
+/** Partials go when they are old enough, give or take a twenty-fourth. */
+function sweepRegularly(store: Store, log: Log, keepPartialsMs: number): () => void {
+  const timer = setInterval(() => {
+    store.sweep().catch((error) => log.failure(explain(error, "Cannot remove old partials")));
+  }, Math.min(Math.max(keepPartialsMs / 24, 1000), HOUR_MS));
+  return () => clearInterval(timer);
 }
 
 function listen(
@@ -248,6 +284,9 @@ ${
   --session-timeout SECONDS
                        the same between two requests of a session (default 600)
   --max-size BYTES     largest file, like 500MB or 2GiB (default: no limit)
+  --keep-partials TIME
+                       how long the partial of a client with --resume is kept, like 90s, 30m, 24h
+                       or 7d (default 24h; 0 keeps none)
   --token-file FILE    lets in who has the key in this file (or in INLET_TOKEN)
   --generate-token     makes that file first (default inlet.token)
   --open               listens on the network without a key, for everybody
@@ -267,6 +306,7 @@ type ServerCommandLine = CommandLine<
   | "timeout"
   | "session-timeout"
   | "max-size"
+  | "keep-partials"
   | "token-file"
   | "log",
   "generate-token" | "open" | "read-only" | "drop-only" | "fsync" | "quiet" | "help" | "version"
@@ -283,6 +323,7 @@ async function main(args: readonly string[]): Promise<number> {
       "timeout",
       "session-timeout",
       "max-size",
+      "keep-partials",
       "token-file",
       "log",
     ],
@@ -340,6 +381,7 @@ function optionsOf({ values, flags }: ServerCommandLine) {
   }
   const count = { min: 1, max: 100_000 };
   const rest = values["session-timeout"];
+  const keep = values["keep-partials"];
   return {
     hostname: values.host ?? "127.0.0.1",
     directory: values.dir ?? "received",
@@ -350,6 +392,7 @@ function optionsOf({ values, flags }: ServerCommandLine) {
     ...(values.timeout && { timeoutMs: parseSeconds(values.timeout, "--timeout") }),
     ...(rest && { sessionTimeoutMs: parseSeconds(rest, "--session-timeout") }),
     ...(values["max-size"] && { maxBytes: parseSize(values["max-size"], "--max-size") }),
+    ...(keep && { keepPartialsMs: parseDuration(keep, "--keep-partials") }),
     open: flags.open,
     access: flags["read-only"] ? "read-only" : flags["drop-only"] ? "drop-only" : "all",
     fsync: flags.fsync,

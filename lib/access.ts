@@ -13,8 +13,8 @@ export type Access = "all" | "read-only" | "drop-only";
 
 const REFUSED: Readonly<Record<Access, readonly Request["type"][]>> = {
   "all": [],
-  "read-only": ["put", "push", "say"],
-  "drop-only": ["get", "list", "status", "say"],
+  "read-only": ["put", "push", "reput", "mkdir", "say"],
+  "drop-only": ["get", "reget", "compare", "tree", "list", "status", "say"],
 };
 
 const REASON: Readonly<Record<Access, string>> = {

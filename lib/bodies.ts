@@ -52,11 +52,14 @@ export function chunked(
   }, { highWaterMark: 0 });
 }
 
-/** The line that ends a body: its checksum, or why it broke off. */
-export function trailerOf(tally: Tally, abort: string | undefined): Uint8Array {
-  return encodeBodyLine(
-    abort === undefined ? { type: "end", crc: tally.crc } : { type: "abort", text: abort },
-  );
+/** The line that ends a body: its checksum and the time of the file, or why it broke off. */
+export function trailerOf(
+  tally: Tally,
+  abort: string | undefined,
+  modified?: Date,
+): Uint8Array {
+  if (abort !== undefined) return encodeBodyLine({ type: "abort", text: abort });
+  return encodeBodyLine({ type: "end", crc: tally.crc, ...(modified && { modified }) });
 }
 
 /**

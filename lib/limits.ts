@@ -57,6 +57,26 @@ export function parseSeconds(text: string, what: string): number {
   throw usage(what, text, "seconds from 0.1 to 86400");
 }
 
+const DURATIONS: Record<string, number> = {
+  "": 1000,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/**
+ * A time of up to a year, as milliseconds: `90s`, `30m`, `24h`, `7d`, or `0`.
+ *
+ * @throws {InletError} `usage`
+ */
+export function parseDuration(text: string, what: string): number {
+  const match = /^(\d{1,8})([smhd]?)$/.exec(text);
+  const milliseconds = Number(match?.[1]) * (DURATIONS[match?.[2] ?? "?"] ?? NaN);
+  if (milliseconds <= 366 * 86_400_000) return milliseconds;
+  throw usage(what, text, "a time of up to a year, like 90s, 30m, 24h or 7d, or 0");
+}
+
 /**
  * A port to listen on: 1024 to 65535, or 0 for any that is free.
  *

@@ -14,8 +14,17 @@ import { quoted } from "./text.ts";
 /** The ending of a file in flight. No published name has it. */
 export const TEMP = ".temp";
 
-/** Most bytes of UTF-8 in one component: what file systems take, less the room for `.temp`. */
-export const MAX_COMPONENT_BYTES = 255 - TEMP.length;
+/**
+ * The ending of a partial that is kept to be resumed. Names off the wire do not end in `.temp`, so no
+ * other file in flight has it.
+ */
+export const KEPT: string = TEMP + TEMP;
+
+/** Most bytes of UTF-8 in one component of a name on disk: what file systems take. */
+const MAX_FILE_NAME_BYTES = 255;
+
+/** Most bytes of UTF-8 in one component: leaves room for `.temp`. */
+export const MAX_COMPONENT_BYTES: number = MAX_FILE_NAME_BYTES - TEMP.length;
 
 /** Most bytes of UTF-8 in a whole name, folders included. */
 export const MAX_NAME_BYTES = 1024;
@@ -68,13 +77,24 @@ export function numberedName(name: string, number: number): string {
   return name.slice(0, slash) + shortened(name.slice(slash), ` (${number})`);
 }
 
+/**
+ * The name of a partial that is kept, or of the next one where that is in use. Two long names can
+ * share one: what is kept is compared before it is used.
+ */
+export function keptName(name: string, number: number): string {
+  const slash = name.lastIndexOf("/") + 1;
+  const suffix = number === 1 ? "" : ` (${number})`;
+  const room = MAX_FILE_NAME_BYTES - KEPT.length;
+  return name.slice(0, slash) + shortened(name.slice(slash), suffix, room) + KEPT;
+}
+
 /** Puts a suffix in front of the extension, and takes from the stem what is too long. */
-function shortened(component: string, suffix: string): string {
+function shortened(component: string, suffix: string, most = MAX_COMPONENT_BYTES): string {
   const dot = component.lastIndexOf(".");
   const split = dot > 0 && byteLength(component.slice(dot)) <= 32 ? dot : component.length;
   const extension = component.slice(split);
   let stem = component.slice(0, split);
-  const room = MAX_COMPONENT_BYTES - byteLength(suffix) - byteLength(extension);
+  const room = most - byteLength(suffix) - byteLength(extension);
   if (byteLength(stem) > room) {
     const { read } = encoder.encodeInto(stem, new Uint8Array(room));
     // Cutting can bare a dot or a space, which the end of a name may not be.

@@ -47,7 +47,25 @@ export async function refuse(
 export interface Target extends Disposable {
   write(chunk: Uint8Array): void | Promise<void>;
   /** Makes it count, and gives the name that it got. */
-  publish(): Promise<string>;
+  publish(modified?: Date): Promise<string>;
+  /** Gives up what was written. */
+  discard(): void;
+}
+
+/** How a body is received. */
+export interface ReceptionOptions<T extends Target> {
+  open(): T | Promise<T>;
+  /** In bytes; `null` where the sender does not know it. */
+  size: number | null;
+  /**
+   * Agrees with a sender that waits for it on where its body begins. Missing where the body comes
+   * unasked.
+   *
+   * @returns What is there already of the body.
+   */
+  agree?(target: T): Promise<Tally>;
+  /** The name to acknowledge, in place of the one that the body got. */
+  shownName?: string | undefined;
 }
 
 /**
@@ -59,7 +77,7 @@ export class Reception {
   readonly #connection: Connection;
   readonly #context: ServerContext;
   readonly #what: string;
-  readonly #tally = new Tally();
+  #tally = new Tally();
   #target: Target | undefined;
   #refused = false;
   #skipped = 0;
@@ -70,23 +88,15 @@ export class Reception {
     this.#what = what;
   }
 
-  /**
-   * @param size `null` where the sender does not know it.
-   * @param asked Whether the sender waits for `go` before it sends, and sends nothing without.
-   * @param shownName The name to acknowledge, in place of the one that the body got.
-   * @returns What was stored and acknowledged, or `undefined` after a refusal.
-   */
-  async run(
-    open: () => Target,
-    size: number | null,
-    asked: boolean,
-    shownName?: string,
-  ): Promise<Stored | undefined> {
+  /** @returns What was stored and acknowledged, or `undefined` after a refusal. */
+  async run<T extends Target>(options: ReceptionOptions<T>): Promise<Stored | undefined> {
+    const { open, size, agree, shownName } = options;
     try {
-      await this.#attempt(() => void (this.#target = open()));
-      if (asked && this.#refused) return undefined;
-      if (asked) await this.#connection.write(encodeReply({ type: "go", offset: 0 }));
-      const trailer = await receiveBody(this.#connection, size, (chunk) => this.#write(chunk));
+      await this.#attempt(async () => void (this.#target = await open()));
+      if (agree && this.#refused) return undefined;
+      if (agree) this.#tally = await agree(this.#target as T);
+      const left = size === null ? null : size - this.#tally.bytes;
+      const trailer = await receiveBody(this.#connection, left, (chunk) => this.#write(chunk));
       return await this.#conclude(trailer, shownName);
     } finally {
       this.#target?.[Symbol.dispose]();
@@ -106,8 +116,7 @@ export class Reception {
     if (this.#refused) return undefined;
     let name = "";
     await this.#attempt(async () => {
-      this.#verify(trailer);
-      name = await this.#target!.publish();
+      name = await this.#target!.publish(this.#verified(trailer));
     });
     if (this.#refused) return undefined;
     const stored = { size: this.#tally.bytes, crc: this.#tally.crc, name };
@@ -116,11 +125,13 @@ export class Reception {
     return stored;
   }
 
-  #verify(trailer: BodyLine): void {
+  /** The time of the last change, of a body that is what was sent. */
+  #verified(trailer: BodyLine): Date | undefined {
     if (trailer.type === "abort") {
       throw new InletError("aborted", `Did not ${this.#what}: ${trailer.text}`);
     }
     checkCrc(`Cannot ${this.#what}`, this.#tally, trailer);
+    return trailer.type === "end" ? trailer.modified : undefined;
   }
 
   async #attempt(action: () => void | Promise<void>): Promise<void> {
@@ -128,7 +139,7 @@ export class Reception {
       await action();
     } catch (error) {
       this.#refused = true;
-      this.#target?.[Symbol.dispose]();
+      this.#target?.discard();
       await refuse(this.#connection, this.#context, explain(error, `Cannot ${this.#what}`));
     }
   }

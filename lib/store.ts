@@ -10,6 +10,8 @@
  *   link refuses to replace what is there; a rename would replace it silently.
  * - A name that is taken gives way: `report (2).pdf`. Folders are made one by one, and neither they
  *   nor a file are ever reached through a symbolic link.
+ * - `NAME.temp.temp` is a file in flight that stays when its connection breaks, so that a later one
+ *   can go on with it. It is locked too, while somebody is at it, and goes when it is too old.
  * - What comes without a name is counted: `1.file`, `2.file`, on from the highest number that is
  *   there, finished or in flight. Whoever holds `7.file.temp` alone may make `7.file`.
  *
@@ -20,14 +22,15 @@
 
 import { walk } from "@std/fs/walk";
 import { SEPARATOR } from "@std/path/constants";
-import { dirname } from "@std/path/dirname";
 import { join } from "@std/path/join";
 import { relative } from "@std/path/relative";
 import type { ListEntry } from "../protocol.ts";
+import type { Disk } from "./disk.ts";
 import { explain, InletError } from "./errors.ts";
-import { numberedName, safeName, TEMP } from "./names.ts";
-import { writeFully } from "./streams.ts";
-import { quoted } from "./text.ts";
+import { claim, claimKept, type Names, Upload } from "./in_flight.ts";
+import { KEPT, keptName, numberedName, safeName, TEMP } from "./names.ts";
+import { nextTurn, tallyOf } from "./streams.ts";
+import { printable, quoted } from "./text.ts";
 
 /** Options of a {@linkcode Store}. */
 export interface StoreOptions {
@@ -38,19 +41,48 @@ export interface StoreOptions {
    * @default {false}
    */
   fsync?: boolean;
+  /**
+   * Milliseconds that a partial is kept for another attempt, where that was asked for. 0 keeps none.
+   *
+   * @default {86_400_000}
+   */
+  keepPartialsMs?: number;
+  /**
+   * The functions that touch the disk.
+   *
+   * @default {Deno}
+   */
+  disk?: Disk;
 }
+
+/** Facts by which a file is known to be the same. */
+export interface Fingerprint {
+  /** In bytes. */
+  size: number;
+  /** CRC-32 of the whole file. */
+  crc: number;
+  /** Time of its last change, to the second. */
+  modified: Date;
+}
+
+/** Entries of a directory that are looked at before others have their turn. */
+const TURN_ENTRIES = 500;
 
 /** A file that is open for reading. */
 export interface StoredFile extends Disposable {
   file: Deno.FsFile;
   /** Size in bytes when it was opened. */
   size: number;
+  /** Time of its last change then. */
+  modified: Date;
 }
 
 /** Files in a directory, each either whole or in flight. */
 export class Store {
   readonly #root: string;
   readonly #fsync: boolean;
+  readonly #keepPartialsMs: number;
+  readonly #disk: Disk;
   readonly #inFlight = new Set<Upload>();
   /** The highest number given so far, by the ending that follows it. */
   readonly #highest = new Map<string, number>();
@@ -59,6 +91,8 @@ export class Store {
   constructor(root: string, options: StoreOptions = {}) {
     this.#root = root;
     this.#fsync = options.fsync ?? false;
+    this.#keepPartialsMs = options.keepPartialsMs ?? 24 * 3_600_000;
+    this.#disk = options.disk ?? Deno;
   }
 
   /**
@@ -81,11 +115,16 @@ export class Store {
    */
   async prepare(): Promise<void> {
     await this.#use(async () => {
-      for await (const path of this.#files()) {
-        if (path.endsWith(TEMP)) removeUnlessLive(path);
-      }
-      this.create("probe")[Symbol.dispose]();
+      await this.sweep();
+      this.create("probe").discard();
     });
+  }
+
+  /** Removes what a crash left in flight, and the partials that were kept for long enough. */
+  async sweep(): Promise<void> {
+    for await (const { path, isFile } of walk(this.#root, { includeSymlinks: false })) {
+      if (isFile && path.endsWith(TEMP)) this.#removeUnlessLive(path);
+    }
   }
 
   /** Where a stored file is. */
@@ -114,6 +153,43 @@ export class Store {
   }
 
   /**
+   * Claims a place for a file that is kept when it is disposed of unpublished, and goes on with what
+   * an earlier attempt of that name left.
+   *
+   * @param name A name off the wire.
+   * @param size Its size in bytes.
+   * @throws {InletError} `bad-name`, `denied` or `no-space`
+   */
+  async resume(name: string, size: number): Promise<Upload> {
+    if (this.#keepPartialsMs === 0) return this.create(name);
+    const upload = this.#reopen(name);
+    try {
+      await upload.readKept(size);
+      return upload;
+    } catch (error) {
+      upload[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Makes a folder and those above it, where they are not there yet.
+   *
+   * @param name A name off the wire.
+   * @returns The name that it has.
+   * @throws {InletError} `bad-name`, `denied` or `no-space`
+   */
+  makeFolder(name: string): string {
+    const safe = safeName(name);
+    try {
+      this.#makeFolders(`${safe}/`);
+      return safe;
+    } catch (error) {
+      throw explain(error, `Cannot make the folder ${quoted(name)}`);
+    }
+  }
+
+  /**
    * Claims the number after the highest one, as a name like `1.file`. Dispose of the upload to
    * discard what was not published.
    *
@@ -129,8 +205,8 @@ export class Store {
         const upload = this.#open(number, { nameOf, first: number });
         if (!upload) continue;
         // Another server can have published it, and given up the `.temp`, since the directory was read.
-        if (!exists(this.path(nameOf(number)))) return upload;
-        upload[Symbol.dispose]();
+        if (!lstatIfThere(this.path(nameOf(number)))) return upload;
+        upload.discard();
       }
     } catch (error) {
       throw explain(error, "Cannot store what came");
@@ -150,6 +226,9 @@ export class Store {
       this.#folders(safe).forEach(checkFolder);
       const path = this.path(safe);
       const seen = Deno.lstatSync(path);
+      if (seen.isDirectory) {
+        throw new InletError("not-found", `${what}: it is a folder, get "${printable(name)}/"`);
+      }
       if (!seen.isFile) throw new InletError("not-found", `${what}: it is no file`);
       const file = Deno.openSync(path);
       const opened = file.statSync();
@@ -158,22 +237,56 @@ export class Store {
         file.close();
         throw new InletError("denied", `${what}: it changed while it was opened`);
       }
-      return { file, size: opened.size, [Symbol.dispose]: () => file.close() };
+      const { size, mtime } = opened;
+      return { file, size, modified: mtime ?? new Date(0), [Symbol.dispose]: () => file.close() };
     } catch (error) {
       throw explain(error, what);
     }
   }
 
+  /**
+   * Finds a file under its name, or under one that a taken name gives way to.
+   *
+   * @param name A name off the wire.
+   * @returns The name that it has, or `undefined` if it is not there.
+   * @throws {InletError} `bad-name` or `denied`
+   */
+  async find(name: string, fingerprint: Fingerprint): Promise<string | undefined> {
+    const safe = safeName(name);
+    try {
+      for (let number = 1;; number++) {
+        const numbered = numberedName(safe, number);
+        const there = lstatIfThere(this.path(numbered));
+        if (!there) return undefined;
+        if (there.isFile && await this.#isSame(numbered, fingerprint)) return numbered;
+      }
+    } catch (error) {
+      throw explain(error, `Cannot compare ${quoted(name)}`);
+    }
+  }
+
   /** The published files in the order of their names: what `read` would open, and nothing else. */
   async list(): Promise<ListEntry[]> {
-    const entries: ListEntry[] = [];
-    for await (const path of this.#files()) {
-      const name = relative(this.#root, path).replaceAll(SEPARATOR, "/");
-      if (!isPublishedName(name)) continue;
-      const info = await Deno.lstat(path).catch(() => null);
-      if (info) entries.push({ name, size: info.size, modified: info.mtime ?? new Date(0) });
+    return (await this.#entries(this.#root)).filter(({ size }) => size !== null);
+  }
+
+  /**
+   * A folder and all that is published below it, in the order of names; or one file.
+   *
+   * @param name A name off the wire.
+   * @throws {InletError} `bad-name`, `denied` or `not-found`
+   */
+  async tree(name: string): Promise<ListEntry[]> {
+    const safe = safeName(name);
+    const what = `Cannot get ${quoted(name)}`;
+    try {
+      this.#folders(safe).forEach(checkFolder);
+      const { isFile, isDirectory } = Deno.lstatSync(this.path(safe));
+      if (!isFile && !isDirectory) throw new InletError("not-found", `${what}: it is no folder`);
+      return await this.#entries(this.path(safe));
+    } catch (error) {
+      throw explain(error, what);
     }
-    return entries.sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
   /** Discards everything in flight, at once. */
@@ -183,15 +296,66 @@ export class Store {
 
   /** Opens a file in flight, or gives `undefined` where there is one already. */
   #open(number: number, names: Names): Upload | undefined {
-    const path = this.path(names.nameOf(number) + TEMP);
-    const file = claim(path);
-    if (!file) return undefined;
-    const upload = new Upload(this, names, path, file, {
+    const temp = this.path(names.nameOf(number) + TEMP);
+    const file = claim(this.#disk, temp);
+    return file && this.#begin(file, temp, names, false);
+  }
+
+  /** Opens a file that may be in flight since an earlier attempt, or another one like it. */
+  #reopen(name: string): Upload {
+    const safe = safeName(name);
+    const nameOf = (number: number): string => numberedName(safe, number);
+    try {
+      this.#makeFolders(safe);
+      for (let number = 1;; number++) {
+        const temp = this.path(keptName(safe, number));
+        const file = claimKept(this.#disk, temp, (modified) => this.#isExpired(modified));
+        if (file) return this.#begin(file, temp, { nameOf, first: 1 }, true);
+      }
+    } catch (error) {
+      throw explain(error, `Cannot store ${quoted(name)}`);
+    }
+  }
+
+  #begin(file: Deno.FsFile, temp: string, names: Names, keeps: boolean): Upload {
+    const upload = new Upload({
+      disk: this.#disk,
+      file,
+      temp,
+      names,
+      pathOf: (name) => this.path(name),
       fsync: this.#fsync,
+      keeps,
       onEnd: () => this.#inFlight.delete(upload),
     });
     this.#inFlight.add(upload);
     return upload;
+  }
+
+  #isExpired(modified: Date): boolean {
+    return Date.now() - modified.getTime() > this.#keepPartialsMs;
+  }
+
+  #removeUnlessLive(path: string): void {
+    try {
+      using file = Deno.openSync(path);
+      const { nlink, mtime } = file.statSync();
+      const resumable = path.endsWith(KEPT) && nlink === 1 &&
+        !this.#isExpired(mtime ?? new Date(0));
+      if (!resumable && file.tryLockSync(true)) this.#disk.removeSync(path);
+    } catch (error) {
+      // Published or discarded by its writer in the meantime.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+
+  async #isSame(name: string, { size, crc, modified }: Fingerprint): Promise<boolean> {
+    using stored = this.read(name);
+    // Times are kept to the second.
+    const seconds = (time: Date): number => Math.floor(time.getTime() / 1000);
+    if (stored.size !== size || seconds(stored.modified) !== seconds(modified)) return false;
+    const tally = await tallyOf(stored.file, size);
+    return tally.bytes === size && tally.crc === crc;
   }
 
   async #use(action: () => Promise<void>): Promise<void> {
@@ -205,17 +369,28 @@ export class Store {
     }
   }
 
-  /** Regular files alone: opening a pipe would wait for whoever writes into it. */
-  async *#files(): AsyncGenerator<string> {
-    const found = walk(this.#root, { includeDirs: false, includeSymlinks: false });
-    for await (const { path, isFile } of found) if (isFile) yield path;
+  /** Files and folders with a published name, from a path downwards. */
+  async #entries(root: string): Promise<ListEntry[]> {
+    const entries: ListEntry[] = [];
+    let seen = 0;
+    for await (const { path, isFile, isDirectory } of walk(root, { includeSymlinks: false })) {
+      if (++seen % TURN_ENTRIES === 0) await nextTurn();
+      const name = relative(this.#root, path).replaceAll(SEPARATOR, "/");
+      // What is neither, a pipe for one, would make whoever opens it wait.
+      if (!(isFile || isDirectory) || !isPublishedName(name)) continue;
+      const info = lstatIfThere(path);
+      if (!info) continue;
+      const size = isFile ? info.size : null;
+      entries.push({ name, size, modified: info.mtime ?? new Date(0) });
+    }
+    return entries.sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
   /** Makes the folders of a name. Each is checked before the next is made: it could be a link. */
   #makeFolders(name: string): void {
     for (const path of this.#folders(name)) {
       try {
-        Deno.mkdirSync(path);
+        this.#disk.mkdirSync(path);
       } catch (error) {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       }
@@ -230,104 +405,6 @@ export class Store {
   }
 }
 
-/** The names that a file can get, in order of preference. */
-interface Names {
-  nameOf(number: number): string;
-  /** Number of the one that it is to get. */
-  first: number;
-}
-
-/** A file in flight. Dispose of it: what was not published by then is gone. */
-export class Upload implements Disposable {
-  readonly #store: Store;
-  readonly #names: Names;
-  readonly #temp: string;
-  readonly #file: Deno.FsFile;
-  readonly #fsync: boolean;
-  readonly #onEnd: () => void;
-  #ended = false;
-
-  /** For the store alone: `store.create()` makes uploads. */
-  constructor(
-    store: Store,
-    names: Names,
-    temp: string,
-    file: Deno.FsFile,
-    options: { fsync: boolean; onEnd: () => void },
-  ) {
-    this.#store = store;
-    this.#names = names;
-    this.#temp = temp;
-    this.#file = file;
-    this.#fsync = options.fsync;
-    this.#onEnd = options.onEnd;
-  }
-
-  /** Appends to the file. */
-  write(chunk: Uint8Array): void {
-    try {
-      writeFully(this.#file, chunk);
-    } catch (error) {
-      throw explain(error, this.#what);
-    }
-  }
-
-  /**
-   * Gives the file its name, once it is complete and verified.
-   *
-   * @returns The name that it got.
-   */
-  async publish(): Promise<string> {
-    try {
-      if (this.#fsync) await this.#file.sync();
-      const name = this.#link();
-      this[Symbol.dispose]();
-      if (this.#fsync) await this.#syncFolders();
-      return name;
-    } catch (error) {
-      throw explain(error, this.#what);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#onEnd();
-    try {
-      Deno.removeSync(this.#temp);
-    } catch {
-      // What cannot be removed now is what the sweep of the next start is for.
-    }
-    this.#file.close();
-  }
-
-  /** From the file's own folder up to the store's: any of them may have been made for it. */
-  async #syncFolders(): Promise<void> {
-    let folder = this.#temp;
-    for (const _ of this.#names.nameOf(this.#names.first).split("/")) {
-      folder = dirname(folder);
-      await syncFolder(folder);
-    }
-  }
-
-  get #what(): string {
-    return `Cannot store ${quoted(this.#names.nameOf(this.#names.first))}`;
-  }
-
-  #link(): string {
-    const { nameOf, first } = this.#names;
-    for (let number = first;; number++) {
-      const name = nameOf(number);
-      try {
-        Deno.linkSync(this.#temp, this.#store.path(name));
-        return name;
-      } catch (error) {
-        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      }
-    }
-  }
-}
-
 function highestNumber(directory: string, ending: string): number {
   let highest = 0;
   for (const { name } of Deno.readDirSync(directory)) {
@@ -338,39 +415,13 @@ function highestNumber(directory: string, ending: string): number {
   return highest;
 }
 
-function exists(path: string): boolean {
+/** What is at a path; a link is not followed. */
+function lstatIfThere(path: string): Deno.FileInfo | undefined {
   try {
-    Deno.lstatSync(path);
-    return true;
+    return Deno.lstatSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
-  }
-}
-
-/** Makes and locks a file, or gives `undefined` where there is one already. */
-function claim(path: string): Deno.FsFile | undefined {
-  for (;;) {
-    let file: Deno.FsFile;
-    try {
-      file = Deno.openSync(path, { write: true, createNew: true });
-    } catch (error) {
-      if (error instanceof Deno.errors.AlreadyExists) return undefined;
-      throw error;
-    }
-    // Another server's sweep can have caught it before the lock: then it is no longer linked.
-    if (file.tryLockSync(true) && file.statSync().nlink !== 0) return file;
-    file.close();
-  }
-}
-
-function removeUnlessLive(path: string): void {
-  try {
-    using file = Deno.openSync(path);
-    if (file.tryLockSync(true)) Deno.removeSync(path);
-  } catch (error) {
-    // Published or discarded by its writer in the meantime.
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
@@ -378,13 +429,6 @@ function checkFolder(path: string): void {
   if (!Deno.lstatSync(path).isDirectory) {
     throw new InletError("denied", `Cannot go through ${quoted(path)}: it is no folder`);
   }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  // Windows has no such call, and opens no folder as a file.
-  if (Deno.build.os === "windows") return;
-  using folder = await Deno.open(path);
-  await folder.sync();
 }
 
 function isPublishedName(name: string): boolean {

@@ -36,11 +36,47 @@ export function writeFully(
   }
 }
 
+/** Lets whatever waits have its turn: other connections, timers, signals. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Bytes that are read in one go before others have their turn. */
+const TURN_BYTES = 8 * LARGE_BUFFER_BYTES;
+
+/**
+ * Counts and sums up the next bytes of a file, at most so many. Others have their turn meanwhile.
+ *
+ * @param signal Ends it, with its reason.
+ */
+export async function tallyOf(
+  file: Deno.FsFile,
+  most: number,
+  signal?: AbortSignal,
+): Promise<Tally> {
+  const tally = new Tally();
+  const lent = buffers.borrow();
+  const buffer = lent ?? new Uint8Array(64 * 1024);
+  try {
+    while (tally.bytes < most) {
+      const read = file.readSync(buffer.subarray(0, Math.min(most - tally.bytes, buffer.length)));
+      if (read === null) break;
+      const before = tally.bytes;
+      tally.add(buffer.subarray(0, read));
+      if (Math.floor(before / TURN_BYTES) < Math.floor(tally.bytes / TURN_BYTES)) await nextTurn();
+      signal?.throwIfAborted();
+    }
+  } finally {
+    if (lent) buffers.giveBack(lent);
+  }
+  return tally;
+}
+
 /** The body of a file that was measured before it was announced. */
 export interface FileBody {
   /** Exactly the announced number of bytes. */
   stream: ReadableStream<Uint8Array>;
-  /** What was read so far. */
+  /** What was read so far, and before that. */
   tally: Tally;
   /** Whether the file turned out shorter or longer than announced. Zeros stand for what was missing. */
   changed(): boolean;
@@ -49,9 +85,15 @@ export interface FileBody {
 /**
  * Streams exactly `size` bytes of an open file, so that the conversation stays in step even when
  * the file changes while it is read. The caller says afterwards whether it did.
+ *
+ * @param tally Goes on from what was read before.
  */
-export function fileBody(file: Deno.FsFile, size: number, onBytes?: OnBytes): FileBody {
-  const tally = new Tally();
+export function fileBody(
+  file: Deno.FsFile,
+  size: number,
+  onBytes?: OnBytes,
+  tally: Tally = new Tally(),
+): FileBody {
   let changed = false;
   let left = size;
   const stream = source(Math.min(size, LARGE_BUFFER_BYTES), (buffer) => {

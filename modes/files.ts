@@ -7,12 +7,18 @@
  *    S: `ok 6 363a3020 a.txt`, once they are verified and the file has that name.
  * 3. C: `push 6 a.txt`, the bytes and the `end` at once, and the next push right behind: the server
  *    answers each in order, `ok …` or `error …`.
- * 4. C: `get a.txt`. S: `ok 6`, `data 6`, 6 bytes, `end 363a3020`. Meanwhile C may say `stop`: then it
- *    ends with `abort stopped`, or, when the `stop` came too late, there is a `stop ACK` behind it.
- * 5. C: `list` or `status`. S: `ok 1` and so many lines. C: `whoami`. S: `ok ben-2`.
+ * 4. C: `get a.txt`. S: `ok 6`, `data 6`, 6 bytes, `end 363a3020 2026-11-21T08:38:00Z`, the time of the
+ *    file's last change, which may stand behind the `end` of a put too. Meanwhile C may say `stop`: then
+ *    it ends with `abort stopped`, or, when the `stop` came too late, there is a `stop ACK` behind it.
+ * 5. C: `list`, `tree photos` or `status`. S: `ok 1` and so many lines. C: `mkdir photos`.
+ *    S: `ok photos`. C: `whoami`. S: `ok ben-2`.
  * 6. C: `say 6`. S: `go 0`. C: a body. S: `ok 6 363a3020`, once it is on the server's stdout.
  * 7. C: any other line, `Hello`, or `chat Hello`. S: `Hello ACK`.
- * 8. C: `exit`. S: `ok bye` and the end.
+ * 8. C: `reput 6 a.txt`. S: `go 2 d1256687`: two bytes are kept from an earlier attempt, with that
+ *    CRC-32. C: `from 2` if its own file begins so, else `from 0`; then the rest, as in 2. The other way
+ *    round, C: `reget 2 d1256687 a.txt`. S: `ok 6 2`, and the rest, as in 4.
+ * 9. C: `compare 6 363a3020 2026-11-21T08:38:00Z a.txt`. S: `ok a.txt` if it has that file, else `ok`.
+ * 10. C: `exit`. S: `ok bye` and the end.
  *
  * While nothing is asked S may say `note TEXT`, or `error shutdown …` or `error timeout …` and the end.
  * A note can cross a request: then it stands in front of the answer.
@@ -63,7 +69,8 @@ import type { Gate } from "../lib/gate.ts";
 import { answerChallenge, makeNonce } from "../lib/key.ts";
 import { Reception, refuse, type Target } from "../lib/reception.ts";
 import { changed, type FileSource, type OpenBody, type Source } from "../lib/sources.ts";
-import { fileBody, Tally } from "../lib/streams.ts";
+import { fileBody, Tally, tallyOf } from "../lib/streams.ts";
+import type { Upload } from "../lib/in_flight.ts";
 import type { StoredFile } from "../lib/store.ts";
 import { formatBytes, quoted } from "../lib/text.ts";
 import type { ClientContext, ServerContext } from "../lib/mode.ts";
@@ -80,6 +87,9 @@ const MAX_OUTSTANDING_BYTES = 16 * 1024;
 
 /** A session is warned so long before its rest ends, or half-way where it is short. Milliseconds. */
 const WARNING_MS = 60_000;
+
+/** A client whose answer takes long is told so every so many milliseconds. */
+const NOTE_MS = 1000;
 
 /** The first byte of a TLS greeting. */
 const TLS_HANDSHAKE = 0x16;
@@ -197,17 +207,27 @@ async function answer(
     case "hello":
       throw new InletError("bad-request", "Cannot be greeted twice");
     case "answer":
-      throw new InletError("bad-request", "Cannot take an answer: nothing was asked");
+    case "from":
+      throw new InletError("bad-request", `Cannot take "${request.type}": nothing was asked`);
     case "put":
     case "push":
       return await servePut(connection, context, request);
+    case "reput":
+      return await serveReput(connection, context, request);
+    case "mkdir":
+      return await serveMkdir(connection, context, request.name);
     case "say":
       return await serveSay(connection, context, request);
     case "get":
       return await serveGet(connection, context, request.name);
+    case "reget":
+      return await serveGet(connection, context, request.name, request);
+    case "compare":
+      return await serveCompare(connection, context, request);
     case "list":
+    case "tree":
     case "status":
-      return await serveLines(connection, context, request.type);
+      return await serveLines(connection, context, request);
     case "whoami":
       return await connection.write(encodeReply({ type: "ok", detail: context.client.name }));
     case "exit":
@@ -224,16 +244,109 @@ async function servePut(
   { type, size, name }: Extract<Request, { type: "put" | "push" }>,
 ): Promise<void> {
   const what = `store ${quoted(name)}`;
-  const reception = new Reception(connection, context, what);
-  const open = (): Target => {
-    checkAccess(context.access, type, what);
-    checkSize(what, size ?? 0, context.maxBytes);
-    return context.store.create(name);
-  };
-  // Where files are only dropped, the name they got would tell which were there before.
-  const shownName = context.access === "drop-only" ? name : undefined;
-  const stored = await reception.run(open, size, type === "put", shownName);
+  const stored = await new Reception(connection, context, what).run({
+    open: () => {
+      checkAccess(context.access, type, what);
+      checkSize(what, size ?? 0, context.maxBytes);
+      return context.store.create(name);
+    },
+    size,
+    ...(type === "put" && { agree: () => agreeOnStart(connection) }),
+    shownName: shownName(context, name),
+  });
   if (stored) context.log.stored(stored);
+}
+
+/** A put that goes on with what an earlier one left, and leaves what it has when it breaks off. */
+async function serveReput(
+  connection: Connection,
+  context: ServerContext,
+  { size, name }: Extract<Request, { type: "reput" }>,
+): Promise<void> {
+  const what = `store ${quoted(name)}`;
+  const stored = await new Reception(connection, context, what).run({
+    open: () => {
+      checkAccess(context.access, "reput", what);
+      checkSize(what, size, context.maxBytes);
+      // Where files are only dropped, what is kept would tell what others have sent.
+      if (context.access === "drop-only") return context.store.create(name);
+      return patiently(connection, what, context.store.resume(name, size));
+    },
+    size,
+    agree: (upload) => agreeOnOffset(connection, context, name, upload),
+    shownName: shownName(context, name),
+  });
+  if (stored) context.log.stored(stored);
+}
+
+/** Where files are only dropped, the name that one got would tell which were there before. */
+function shownName({ access }: ServerContext, name: string): string | undefined {
+  return access === "drop-only" ? name : undefined;
+}
+
+async function agreeOnStart(connection: Connection): Promise<Tally> {
+  await connection.write(encodeReply({ type: "go", offset: 0 }));
+  return new Tally();
+}
+
+/** Offers what is kept. The client knows whether its own file begins with the same bytes. */
+async function agreeOnOffset(
+  connection: Connection,
+  context: ServerContext,
+  name: string,
+  upload: Upload,
+): Promise<Tally> {
+  const { kept } = upload;
+  await connection.write(encodeReply({ type: "go", offset: kept.bytes, crc: kept.crc }));
+  // It may have to read as much of its own file first.
+  await connection.rest(restOf(context.sessionTimeoutMs));
+  const line = await connection.readLine();
+  const from = line === null ? null : decodeRequest(line);
+  if (from?.type !== "from" || (from.offset !== 0 && from.offset !== kept.bytes)) {
+    throw new InletError("bad-request", `Cannot go on: say "from ${kept.bytes}" or "from 0"`);
+  }
+  if (kept.bytes === 0) return kept;
+  if (from.offset === 0) {
+    upload.startOver();
+    context.log.info(
+      "restarted",
+      `starts over with ${quoted(name)}: what was kept is another file`,
+    );
+    return upload.kept;
+  }
+  context.log.info("resumed", `goes on with ${quoted(name)} at ${formatBytes(kept.bytes)}`, {
+    name,
+    offset: kept.bytes,
+  });
+  return kept;
+}
+
+/** Waits for the disk, and lets the client know that its answer is on the way. */
+async function patiently<T>(connection: Connection, what: string, work: Promise<T>): Promise<T> {
+  const note = encodeReply({ type: "note", text: `Wait: it takes a while to ${what}` });
+  const timer = setInterval(() => connection.write(note).catch(() => {}), NOTE_MS);
+  try {
+    return await connection.unwatched(work);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+async function serveMkdir(
+  connection: Connection,
+  context: ServerContext,
+  name: string,
+): Promise<void> {
+  const what = `make the folder ${quoted(name)}`;
+  let folder: string;
+  try {
+    checkAccess(context.access, "mkdir", what);
+    folder = context.store.makeFolder(name);
+  } catch (error) {
+    return await refuse(connection, context, explain(error, `Cannot ${what}`));
+  }
+  context.log.info("folder", `made the folder ${quoted(folder)}`, { name: folder });
+  await connection.write(encodeReply({ type: "ok", detail: folder }));
 }
 
 async function serveSay(
@@ -244,65 +357,106 @@ async function serveSay(
   using turn = context.messages.turn();
   await connection.unwatched(turn.ready);
   const what = "take the message";
-  const reception = new Reception(connection, context, what);
   const target: Target = {
     write: (chunk) => connection.unwatched(turn.write(chunk)),
     publish: () => Promise.resolve(""),
+    discard: () => {},
     [Symbol.dispose]: () => {},
   };
-  const open = (): Target => {
-    checkAccess(context.access, "say", what);
-    return target;
-  };
-  const said = await reception.run(open, size, true);
+  const said = await new Reception(connection, context, what).run({
+    open: () => {
+      checkAccess(context.access, "say", what);
+      return target;
+    },
+    size,
+    agree: () => agreeOnStart(connection),
+  });
   if (said) {
     context.log.info("message", `sent a message of ${said.size} bytes`, { size: said.size });
   }
 }
 
+/** @param kept What the client has of it from an earlier attempt. */
 async function serveGet(
   connection: Connection,
   context: ServerContext,
   name: string,
+  kept?: { offset: number; crc: number },
 ): Promise<void> {
   const what = `get ${quoted(name)}`;
   let stored: StoredFile;
   try {
-    checkAccess(context.access, "get", what);
+    checkAccess(context.access, kept ? "reget" : "get", what);
     stored = context.store.read(name);
   } catch (error) {
     return await refuse(connection, context, explain(error, `Cannot ${what}`));
   }
   using _ = stored;
-  const { size } = stored;
-  const body = fileBody(stored.file, size);
+  const { file, size, modified } = stored;
+  const begun = kept && await patiently(connection, what, beginning(stored, kept));
+  const body = fileBody(file, size - (begun?.bytes ?? 0), undefined, begun);
   let stopped = false;
-  await connection.write(encodeReply({ type: "ok", detail: String(size) }));
+  const detail = begun ? `${size} ${begun.bytes}` : String(size);
+  await connection.write(encodeReply({ type: "ok", detail }));
   await connection.send(chunked(body.stream, () => stopped ||= connection.takeLine(STOP)));
   const abort = stopped
     ? STOPPED
     : body.changed()
     ? `${quoted(name)} changed while it was sent`
     : undefined;
-  await connection.write(trailerOf(body.tally, abort));
+  await connection.write(trailerOf(body.tally, abort, modified));
   const message = stopped ? `stopped getting ${quoted(name)}` : `got ${quoted(name)}`;
   context.log.info("sent", `${message}, ${formatBytes(body.tally.bytes)}`, { name, size });
+}
+
+/** The beginning of a file, read past if it is what the client has already; else nothing of it. */
+async function beginning(
+  { file, size }: StoredFile,
+  kept: { offset: number; crc: number },
+): Promise<Tally> {
+  const tally = kept.offset <= size ? await tallyOf(file, kept.offset) : new Tally();
+  if (tally.bytes === kept.offset && tally.crc === kept.crc) return tally;
+  file.seekSync(0, Deno.SeekMode.Start);
+  return new Tally();
+}
+
+async function serveCompare(
+  connection: Connection,
+  context: ServerContext,
+  { name, ...fingerprint }: Extract<Request, { type: "compare" }>,
+): Promise<void> {
+  const what = `compare ${quoted(name)}`;
+  let found: string | undefined;
+  try {
+    checkAccess(context.access, "compare", what);
+    found = await patiently(connection, what, context.store.find(name, fingerprint));
+  } catch (error) {
+    return await refuse(connection, context, explain(error, `Cannot ${what}`));
+  }
+  await connection.write(encodeReply({ type: "ok", detail: found ?? "" }));
 }
 
 async function serveLines(
   connection: Connection,
   context: ServerContext,
-  type: "list" | "status",
+  request: Extract<Request, { type: "list" | "tree" | "status" }>,
 ): Promise<void> {
-  const what = type === "list" ? "list the files" : "list the clients";
+  const { type } = request;
+  const what = type === "list"
+    ? "list the files"
+    : type === "status"
+    ? "list the clients"
+    : `get ${quoted(request.name)}`;
+  let lines: string[];
   try {
     checkAccess(context.access, type, what);
+    lines = type === "status"
+      ? context.clients.status()
+      : (await (type === "list" ? context.store.list() : context.store.tree(request.name)))
+        .map(formatListEntry);
   } catch (error) {
-    return await refuse(connection, context, explain(error));
+    return await refuse(connection, context, explain(error, `Cannot ${what}`));
   }
-  const lines = type === "list"
-    ? (await context.store.list()).map(formatListEntry)
-    : context.clients.status();
   const answer = encodeReply({ type: "ok", detail: String(lines.length) });
   await connection.write(concat([answer, ...lines.map(encodeLine)]));
   context.log.info(type, `asked to ${what}`);
