@@ -281,8 +281,9 @@ export class Store {
     const what = `Cannot get ${quoted(name)}`;
     try {
       this.#folders(safe).forEach(checkFolder);
-      const { isFile, isDirectory } = Deno.lstatSync(this.path(safe));
-      if (!isFile && !isDirectory) throw new InletError("not-found", `${what}: it is no folder`);
+      const { isFile, isDirectory, size, mtime } = Deno.lstatSync(this.path(safe));
+      if (isFile) return [{ name: safe, size, modified: mtime ?? new Date(0) }];
+      if (!isDirectory) throw new InletError("not-found", `${what}: it is no folder`);
       return await this.#entries(this.path(safe));
     } catch (error) {
       throw explain(error, what);

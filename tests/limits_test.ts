@@ -1,6 +1,13 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
-import { parseCount, parseListenPort, parsePort, parseSeconds, parseSize } from "../lib/limits.ts";
+import {
+  parseCount,
+  parseDuration,
+  parseListenPort,
+  parsePort,
+  parseSeconds,
+  parseSize,
+} from "../lib/limits.ts";
 import { pure } from "./helpers.ts";
 
 function refused(action: () => unknown, words: string): void {
@@ -77,5 +84,13 @@ pure("parsePort() takes 1 to 65535", () => {
   assertEquals(["1", "80", "65535"].map(parsePort), [1, 80, 65535]);
   for (const text of [...NO_NUMBERS, "0", "65536"]) {
     refused(() => parsePort(text), "as the port: give a whole number from 1 to 65535");
+  }
+});
+
+pure("parseDuration() reads seconds, minutes, hours and days", () => {
+  const read = ["0", "90", "90s", "30m", "24h", "7d"].map((text) => parseDuration(text, "time"));
+  assertEquals(read, [0, 90_000, 90_000, 1_800_000, 86_400_000, 604_800_000]);
+  for (const wrong of ["", "-1", "1.5h", "1w", "9999d", "1 h", "h"]) {
+    assertThrows(() => parseDuration(wrong, "time"), InletError, "like 90s, 30m, 24h or 7d");
   }
 });

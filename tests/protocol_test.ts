@@ -17,6 +17,7 @@ import {
   formatCrc,
   formatListEntry,
   formatStored,
+  formatTime,
   MAX_CHUNK_BYTES,
   MAX_LINE_BYTES,
   parseListEntry,
@@ -244,6 +245,8 @@ pure("encodeLine() takes a line of MAX_LINE_BYTES with its line break, and no lo
 const words = fc.string({ unit: "grapheme", maxLength: 100 }).filter((it) => !/[\r\n]/.test(it));
 const size = fc.oneof(fc.maxSafeNat(), fc.nat(70_000));
 const name = words.filter((it) => it !== "");
+const crc = fc.nat(0xffffffff);
+const time = fc.nat(253_402_300_799).map((seconds) => new Date(seconds * 1000));
 const RUNS = { numRuns: 2000, seed: 20250101 };
 
 pure("every request comes back as it was after encoding and decoding", () => {
@@ -252,7 +255,11 @@ pure("every request comes back as it was after encoding and decoding", () => {
     fc.record({ type: fc.constant("put" as const), size: fc.option(size), name }),
     fc.record({ type: fc.constant("push" as const), size, name }),
     fc.record({ type: fc.constant("say" as const), size: fc.option(size) }),
-    fc.record({ type: fc.constant("get" as const), name }),
+    fc.record({ type: fc.constantFrom("get" as const, "tree" as const, "mkdir" as const), name }),
+    fc.record({ type: fc.constant("reput" as const), size, name }),
+    fc.record({ type: fc.constant("from" as const), offset: size }),
+    fc.record({ type: fc.constant("reget" as const), offset: size, crc, name }),
+    fc.record({ type: fc.constant("compare" as const), size, crc, modified: time, name }),
   );
   fc.assert(
     fc.property(request, (given) => {
@@ -264,8 +271,8 @@ pure("every request comes back as it was after encoding and decoding", () => {
 
 pure("whatever a line says, the decoders answer or throw ProtocolError", () => {
   const verb = fc.constantFrom(
-    ..."hello put push say get list status exit welcome busy challenge go ok error data end abort"
-      .split(" "),
+    ..."hello put push reput from mkdir say get reget compare tree list status exit".split(" "),
+    ..."welcome busy challenge go ok error data end abort".split(" "),
   );
   const word = fc.oneof(words, fc.constantFrom("-", "of", "client"), size.map(String));
   const line = fc.tuple(verb, fc.array(word, { maxLength: 4 }))
@@ -313,6 +320,45 @@ pure("formatListEntry() writes size, time and name, and parseListEntry() reads t
   });
   refused(() => parseListEntry("6 yesterday a.txt"), "yesterday");
   refused(() => parseListEntry("6 2024-05-06T07:08:09Z"), "name");
+});
+
+pure("a folder in a list has no size", () => {
+  const entry = { size: null, modified: new Date("2024-05-06T07:08:09Z"), name: "photos" };
+  assertEquals(formatListEntry(entry), "- 2024-05-06T07:08:09Z photos");
+  assertEquals(parseListEntry("- 2024-05-06T07:08:09Z photos"), entry);
+});
+
+pure("a go tells what is kept, and an end the time of the file", () => {
+  const go = { type: "go", offset: 2, crc: 0xd1256687 } as const;
+  assertEquals(text(encodeReply(go)), "go 2 d1256687");
+  assertEquals(decodeReply("go 2 d1256687"), go);
+  assertEquals(decodeReply("go 0"), { type: "go", offset: 0 });
+  refused(() => decodeReply("go 2 d125668"), "CRC-32");
+  const end = { type: "end", crc: 0x363a3020, modified: new Date("2026-11-21T08:38:00Z") } as const;
+  assertEquals(text(encodeBodyLine(end)), "end 363a3020 2026-11-21T08:38:00Z");
+  assertEquals(decodeBodyLine("end 363a3020 2026-11-21T08:38:00Z"), end);
+  assertEquals(decodeBodyLine("end 363a3020"), { type: "end", crc: 0x363a3020 });
+});
+
+pure("a time is within 1970 and 9999, to the second, and of a day that there is", () => {
+  assertEquals(formatTime(new Date(-1)), "1970-01-01T00:00:00Z");
+  assertEquals(formatTime(new Date("9999-12-31T23:59:59.999Z")), "9999-12-31T23:59:59Z");
+  assertEquals(formatTime(new Date(8.64e15)), "9999-12-31T23:59:59Z");
+  for (
+    const wrong of [
+      "2026-11-21 08:38:00Z",
+      "2026-11-21T08:38:00+01:00",
+      "2026-11-21T08:38:00.5Z",
+      "2026-02-30T00:00:00Z",
+      "2026-11-21T24:00:00Z",
+      "1969-12-31T23:59:59Z",
+      "+10000-01-01T00:00:00Z",
+      "yesterday",
+    ]
+  ) {
+    refused(() => decodeBodyLine(`end 363a3020 ${wrong}`), "no time like");
+    refused(() => decodeRequest(`compare 6 363a3020 ${wrong} a.txt`), "no time like");
+  }
 });
 
 pure("formatCrc() gives eight lower-case digits for signed and unsigned numbers", () => {

@@ -1,0 +1,161 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { integration, names, startServer, type TestServer } from "./helpers.ts";
+import { Wire } from "./wire.ts";
+
+const TIME = new Date("2020-02-29T12:00:00Z");
+
+/** Everything is as old as the test says, so that lists can be compared. */
+function plant(server: TestServer, ...paths: string[]): void {
+  for (const path of paths) {
+    if (path.endsWith("/")) Deno.mkdirSync(`${server.dir}/${path}`, { recursive: true });
+    else Deno.writeTextFileSync(`${server.dir}/${path}`, "hello\n");
+  }
+  for (const path of paths.toReversed()) Deno.utimeSync(`${server.dir}/${path}`, TIME, TIME);
+}
+
+async function answerTo(wire: Wire, request: string): Promise<string[]> {
+  await wire.says(`${request}\n`);
+  const first = await wire.line();
+  const count = Number(/^ok (\d+)$/.exec(first)?.[1] ?? 0);
+  const lines = [first];
+  for (let left = count; left > 0; left--) lines.push(await wire.line());
+  return lines;
+}
+
+integration("tree gives a folder, what is below it, and nothing beside it", async () => {
+  await using server = await startServer();
+  const below = ["photos/", "photos/deep/", "photos/deep/b.txt", "photos/empty/"];
+  plant(server, ...below, "photos/a.txt", "photos2/", "photos2/x.txt", "notes.txt");
+  plant(server, "photos/in flight.temp", "photos/kept.temp.temp");
+  Deno.symlinkSync("..", `${server.dir}/photos/link`);
+  Deno.symlinkSync("photos", `${server.dir}/alias`);
+  Deno.utimeSync(`${server.dir}/photos`, TIME, TIME);
+  using wire = await Wire.greet(server);
+  assertEquals(await answerTo(wire, "tree photos"), [
+    "ok 5",
+    "- 2020-02-29T12:00:00Z photos",
+    "6 2020-02-29T12:00:00Z photos/a.txt",
+    "- 2020-02-29T12:00:00Z photos/deep",
+    "6 2020-02-29T12:00:00Z photos/deep/b.txt",
+    "- 2020-02-29T12:00:00Z photos/empty",
+  ]);
+  assertEquals(await answerTo(wire, "tree photos/deep/b.txt"), [
+    "ok 1",
+    "6 2020-02-29T12:00:00Z photos/deep/b.txt",
+  ]);
+  for (
+    const [name, code] of [
+      ["nothing", "not-found"],
+      ["alias", "not-found"],
+      ["photos/link", "not-found"],
+      ["alias/deep", "denied"],
+      ["..", "bad-name"],
+      ["/etc", "bad-name"],
+      ["photos/", "bad-name"],
+    ] as const
+  ) {
+    const [line] = await answerTo(wire, `tree ${name}`);
+    assertMatch(line!, new RegExp(`^error ${code} `), name);
+  }
+  assertEquals((await answerTo(wire, "list")).length, 5);
+});
+
+integration("get of a folder says how to get all of it", async () => {
+  await using server = await startServer();
+  plant(server, "photos/");
+  using wire = await Wire.greet(server);
+  const [line] = await answerTo(wire, "get photos");
+  assertEquals(line, 'error not-found Cannot get "photos": it is a folder, get "photos/"');
+});
+
+integration("mkdir makes folders, and none through a link or a file", async () => {
+  await using server = await startServer();
+  plant(server, "file");
+  Deno.mkdirSync(`${server.dir}/../outside`);
+  Deno.symlinkSync("../outside", `${server.dir}/link`);
+  using wire = await Wire.greet(server);
+  // Ahead of the answers, as pushes go.
+  await wire.says("mkdir a/b/c\nmkdir a/b/c\nmkdir link/x\nmkdir link\nmkdir file\nmkdir a/../b\n");
+  for (
+    const expected of [
+      /^ok a\/b\/c$/,
+      /^ok a\/b\/c$/,
+      /^error denied .*no folder$/,
+      /^error denied .*no folder$/,
+      /^error denied .*no folder$/,
+      /^error bad-name /,
+    ]
+  ) assertMatch(await wire.line(), expected);
+  assertEquals(Deno.statSync(`${server.dir}/a/b/c`).isDirectory, true);
+  assertEquals(names(`${server.dir}/../outside`), []);
+});
+
+integration(
+  "compare finds a file by its size, checksum and time, under its numbers too",
+  async () => {
+    await using server = await startServer();
+    plant(server, "a.txt", "b (2).txt", "c/", "c/a.txt");
+    Deno.writeTextFileSync(`${server.dir}/b.txt`, "jello\n");
+    Deno.writeTextFileSync(`${server.dir}/d.txt`, "hello\n");
+    using wire = await Wire.greet(server);
+    const facts = "6 363a3020 2020-02-29T12:00:00Z";
+    for (
+      const [request, expected] of [
+        [`${facts} a.txt`, "ok a.txt"],
+        [`${facts} b.txt`, "ok b (2).txt"],
+        [`${facts} c/a.txt`, "ok c/a.txt"],
+        [`${facts} c`, "ok"],
+        [`${facts} d.txt`, "ok"],
+        [`${facts} e.txt`, "ok"],
+        ["7 363a3020 2020-02-29T12:00:00Z a.txt", "ok"],
+        ["6 363a3021 2020-02-29T12:00:00Z a.txt", "ok"],
+        ["6 363a3020 2020-02-29T12:00:01Z a.txt", "ok"],
+      ] as const
+    ) {
+      assertEquals(await answerTo(wire, `compare ${request}`), [expected], request);
+    }
+    const [line] = await answerTo(wire, `compare ${facts} ../a.txt`);
+    assertMatch(line!, /^error bad-name /);
+  },
+);
+
+integration("put, push and upload keep the time that the sender told", async () => {
+  await using server = await startServer();
+  using wire = await Wire.greet(server);
+  const end = "end 363a3020 2020-02-29T12:00:00Z\n";
+  await wire.says(`push 6 a.txt\nhello\n${end}put - b.txt\ndata 6\nhello\n${end}`);
+  await wire.says(`push 6 late.txt\nhello\nend 363a3020 9999-12-31T23:59:59Z\n`);
+  assertEquals(await wire.line(), "ok 6 363a3020 a.txt");
+  assertEquals(await wire.line(), "go 0");
+  assertEquals(await wire.line(), "ok 6 363a3020 b.txt");
+  assertEquals(await wire.line(), "ok 6 363a3020 late.txt");
+  for (const name of ["a.txt", "b.txt"]) {
+    assertEquals(Deno.statSync(`${server.dir}/${name}`).mtime, TIME, name);
+  }
+  await wire.says("get a.txt\n");
+  assertEquals(new TextDecoder().decode(await wire.bytes(18)), "ok 6\ndata 6\nhello\n");
+  assertEquals(await wire.line(), end.trim());
+});
+
+integration("a server that only takes, or only gives, refuses trees accordingly", async () => {
+  await using taking = await startServer({ args: ["--drop-only"] });
+  using dropping = await Wire.greet(taking);
+  for (
+    const request of [
+      "tree a",
+      "reget 0 00000000 a",
+      "compare 6 363a3020 2020-02-29T12:00:00Z a",
+    ]
+  ) {
+    const [line] = await answerTo(dropping, request);
+    assertMatch(line!, /^error denied .*only takes files$/, request);
+  }
+  assertEquals(await answerTo(dropping, "mkdir a"), ["ok a"]);
+  await using giving = await startServer({ args: ["--read-only"] });
+  using reading = await Wire.greet(giving);
+  for (const request of ["mkdir a", "reput 6 a"]) {
+    const [line] = await answerTo(reading, request);
+    assertMatch(line!, /^error denied .*only gives files$/, request);
+  }
+  assertEquals(names(giving.dir), []);
+});
