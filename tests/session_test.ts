@@ -296,20 +296,22 @@ integration("get stops at a stop and stays in step", async () => {
 integration("get answers a stop that comes too late as talk", async () => {
   await using server = await startServer();
   await Deno.writeTextFile(`${server.dir}/a.txt`, "hello\n");
+  await Deno.utime(`${server.dir}/a.txt`, 0, 0);
   using conn = await dial(server);
   await sendTo(conn, "hello 1 ben\nget a.txt\n");
   await server.running.says(/got "a\.txt"/);
   await sendTo(conn, "stop\nexit\n");
   assertEquals(
     await readAll(conn),
-    "welcome client 1 of 100\nok 6\ndata 6\nhello\nend 363a3020\nstop ACK\nok bye\n",
+    "welcome client 1 of 100\nok 6\ndata 6\nhello\nend 363a3020 1970-01-01T00:00:00Z\n" +
+      "stop ACK\nok bye\n",
   );
 });
 
 integration("server answers a person with netcat", async () => {
   await using server = await startServer();
-  const stdin = "hello 1 ben\r\nput 6 hello.txt\r\nhello\nend 363a3020\nget hello.txt\nwhoami\n" +
-    "Hello\nlist of wishes\nchat list\nexit\n";
+  const stdin = "hello 1 ben\r\nput 6 hello.txt\r\nhello\nend 363a3020 2020-02-29T12:00:00Z\n" +
+    "get hello.txt\nwhoami\nHello\nlist of wishes\nchat list\nexit\n";
   const { stdout } = await run("nc", ["127.0.0.1", String(server.port)], { stdin });
   assertEquals(stdout.split("\n"), [
     "welcome client 1 of 100",
@@ -318,7 +320,7 @@ integration("server answers a person with netcat", async () => {
     "ok 6",
     "data 6",
     "hello",
-    "end 363a3020",
+    "end 363a3020 2020-02-29T12:00:00Z",
     "ok ben",
     "Hello ACK",
     "list of wishes ACK",
