@@ -1,10 +1,10 @@
 /**
  * One TCP connection, read as lines and as bodies. This file alone reads sockets.
  *
- * A connection has a small buffer for lines. A body is a `ReadableStream` of exactly its bytes: what
- * is already buffered, then reads straight into one large borrowed buffer that is filled again only
- * after the chunk before was consumed. So a chunk is valid until the next one is asked for, and a
- * body has to be consumed or cancelled before the next line is read.
+ * A connection has one buffer, for lines and for bodies, that grows with what comes. A body is a
+ * `ReadableStream` of exactly its bytes, each chunk a part of that buffer, which is filled again only
+ * after the chunk was consumed. So a chunk is valid until the next one is asked for, and a body has
+ * to be consumed or cancelled before the next line is read.
  *
  * One watchdog per connection cuts it when nothing has moved for too long, unless the silence is this
  * side's own: a standard input that says nothing yet, a standard output that nobody reads.
@@ -13,12 +13,15 @@
  */
 
 import { decodeUtf8, MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
-import { buffers } from "./buffers.ts";
 import { explain, InletError } from "./errors.ts";
-import { lendingStream } from "./streams.ts";
+import { ReadBuffer, SMALL_BUFFER_BYTES } from "./read_buffer.ts";
 
-/** Size of a connection's own buffer: a longest line, and many small files at once. */
-const SMALL_BUFFER_BYTES = 16 * 1024;
+/**
+ * Bytes that one connection moves before the others get their turn. What is there already, and what
+ * the system takes at once, moves without the event loop: neither a timer nor another connection
+ * would ever go on.
+ */
+const TURN_BYTES = 64 * 1024;
 
 /** How long a farewell may take to leave, in milliseconds. */
 const FAREWELL_MS = 250;
@@ -57,11 +60,10 @@ export class Connection implements Disposable {
   readonly #conn: Deno.TcpConn;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => this.abort(explain(this.#signal?.reason));
-  readonly #buffer = new Uint8Array(SMALL_BUFFER_BYTES);
+  readonly #buffer = new ReadBuffer();
   #idleTimeoutMs: number;
-  #start = 0;
-  #end = 0;
   #reading: Promise<boolean> | undefined;
+  #movedInTurn = 0;
   #sending = false;
   #writes = 0;
   #owed = false;
@@ -89,16 +91,16 @@ export class Connection implements Disposable {
 
   /** The next byte, left where it is, or `null` at the end. */
   async peek(): Promise<number | null> {
-    while (this.#start === this.#end) {
+    while (this.#buffer.length === 0) {
       if (!await this.#more()) return null;
     }
-    return this.#buffer[this.#start]!;
+    return this.#buffer.content[0]!;
   }
 
   /** The next line with its ending, or what comes of it within so many bytes: left where it is. */
   async peekLine(most: number): Promise<string> {
     for (;;) {
-      const ahead = this.#buffer.subarray(this.#start, Math.min(this.#start + most, this.#end));
+      const ahead = this.#buffer.content.subarray(0, most);
       const end = ahead.indexOf(LF) + 1;
       if (end > 0 || ahead.length === most || !await this.#more()) {
         return new TextDecoder().decode(ahead.subarray(0, end || most));
@@ -108,12 +110,13 @@ export class Connection implements Disposable {
 
   /** Settles when there is something to read, or the end. It takes nothing, and never fails. */
   async arrival(): Promise<void> {
-    if (this.#start === this.#end) await this.#more().catch(() => {});
+    if (this.#buffer.length === 0) await this.#more().catch(() => {});
   }
 
   /** Waits for the other side to begin something, for longer than silence is allowed elsewhere. */
   async rest({ limitMs, warnAfterMs, warning }: Rest): Promise<void> {
-    if (this.#start < this.#end) return;
+    if (this.#buffer.length > 0) return;
+    if (!this.#reading) this.#buffer.rest();
     const usualMs = this.#idleTimeoutMs;
     this.#allowSilence(limitMs);
     // Our own warning is no sign of life of the other side, so it does not count as a move.
@@ -132,15 +135,15 @@ export class Connection implements Disposable {
    * later is found by a later call.
    */
   takeLine(expected: string): boolean {
-    const buffered = this.#buffer.subarray(this.#start, this.#end);
-    const end = buffered.indexOf(LF);
+    const { content } = this.#buffer;
+    const end = content.indexOf(LF);
     if (end < 0) {
-      if (!this.#reading && buffered.length < MAX_LINE_BYTES) this.#more().catch(() => {});
+      if (!this.#reading && content.length < MAX_LINE_BYTES) this.#more().catch(() => {});
       return false;
     }
-    const line = buffered.subarray(0, buffered[end - 1] === CR ? end - 1 : end);
+    const line = content.subarray(0, content[end - 1] === CR ? end - 1 : end);
     if (new TextDecoder().decode(line) !== expected) return false;
-    this.#take(end + 1);
+    this.#buffer.take(end + 1);
     return true;
   }
 
@@ -159,7 +162,7 @@ export class Connection implements Disposable {
 
   /** Everything that is buffered now, taken out of the buffer. */
   takeBuffered(): Uint8Array {
-    return this.#take(this.#end - this.#start);
+    return this.#buffer.take(this.#buffer.length);
   }
 
   /**
@@ -171,12 +174,12 @@ export class Connection implements Disposable {
   async readLine(): Promise<string | null> {
     let searched = 0;
     for (;;) {
-      const end = this.#buffer.subarray(0, this.#end).indexOf(LF, this.#start + searched);
-      if (end >= 0 && end - this.#start < MAX_LINE_BYTES) {
-        const line = this.#take(end + 1 - this.#start);
+      const end = this.#buffer.indexOf(LF, searched);
+      if (end >= 0 && end < MAX_LINE_BYTES) {
+        const line = this.#buffer.take(end + 1);
         return decodeUtf8(line.subarray(0, line.at(-2) === CR ? -2 : -1));
       }
-      searched = this.#end - this.#start;
+      searched = this.#buffer.length;
       if (searched >= MAX_LINE_BYTES) {
         throw new ProtocolError(`the line is longer than ${MAX_LINE_BYTES} bytes`);
       }
@@ -194,10 +197,10 @@ export class Connection implements Disposable {
    * @throws {InletError} `lost` if the stream ends before
    */
   async readExactly(size: number): Promise<Uint8Array> {
-    while (this.#end - this.#start < size) {
+    while (this.#buffer.length < size) {
       if (!await this.#more()) throw new InletError("lost", "The connection ended within a header");
     }
-    return this.#take(size);
+    return this.#buffer.take(size);
   }
 
   /**
@@ -207,22 +210,20 @@ export class Connection implements Disposable {
    */
   body(size?: number): ReadableStream<Uint8Array> {
     let left = size ?? Infinity;
-    let large: Uint8Array<ArrayBuffer> | undefined;
-    const next = async (): Promise<Uint8Array | null> => {
-      if (left === 0) return null;
-      if (left > SMALL_BUFFER_BYTES) large ??= buffers.borrow();
-      const chunk = await this.#chunk(left, large, size !== undefined);
-      if (chunk) {
+    return new ReadableStream<Uint8Array>({
+      pull: async (controller): Promise<void> => {
+        const chunk = left > 0 ? await this.#chunk(left, size !== undefined) : null;
+        if (!chunk && left > 0 && size !== undefined) {
+          throw new InletError(
+            "lost",
+            `The connection ended ${left} bytes before the end of the body`,
+          );
+        }
+        if (!chunk) return controller.close();
         left -= chunk.length;
-      } else if (size !== undefined) {
-        throw new InletError(
-          "lost",
-          `The connection ended ${left} bytes before the end of the body`,
-        );
-      }
-      return chunk;
-    };
-    return lendingStream(next, () => large && buffers.giveBack(large));
+        controller.enqueue(chunk);
+      },
+    }, { highWaterMark: 0 });
   }
 
   /** Writes all bytes, however many writes that takes. */
@@ -231,8 +232,11 @@ export class Connection implements Disposable {
     try {
       this.#moved();
       for (let written = 0; written < bytes.length;) {
-        written += await this.#conn.write(written === 0 ? bytes : bytes.subarray(written));
+        const left = written === 0 ? bytes : bytes.subarray(written);
+        const wrote = await this.#conn.write(left);
+        written += wrote;
         this.#moved();
+        await this.#turn(wrote);
       }
     } catch (error) {
       throw this.#failure ?? explain(error);
@@ -323,7 +327,7 @@ export class Connection implements Disposable {
       const farewell = error && !this.#failure && this.farewell?.(error);
       if (farewell) await this.#conn.write(farewell);
       await this.#conn.closeWrite();
-      do this.#start = this.#end = 0; while (await this.#more());
+      do this.#buffer.clear(); while (await this.#more());
     } catch {
       // Whatever ends the wait is good enough: nothing more is owed.
     } finally {
@@ -341,6 +345,8 @@ export class Connection implements Disposable {
     this.#closed = true;
     clearTimeout(this.#watchdog);
     this.#signal?.removeEventListener("abort", this.#onAbort);
+    // Whoever was handed a chunk of it may still be busy with that.
+    this.#buffer.abandon();
     this.#conn.close();
   }
 
@@ -374,53 +380,45 @@ export class Connection implements Disposable {
     if (!this.#owed) this.#lastMove = performance.now();
   }
 
-  #take(size: number): Uint8Array {
-    this.#start += size;
-    return this.#buffer.subarray(this.#start - size, this.#start);
-  }
-
   /**
    * At most `most` bytes: those buffered, else those of one read. `null` at the end.
    *
-   * @param joined Whether what is buffered waits for the rest of the body, so that a large write does
-   * not follow a small one. Not where somebody may look at each piece as it comes.
+   * @param joined Whether a little that is buffered waits for the rest of the body, so that a large
+   * write does not follow a small one. Not where somebody may look at each piece as it comes.
    */
-  async #chunk(
-    most: number,
-    large: Uint8Array | undefined,
-    joined: boolean,
-  ): Promise<Uint8Array | null> {
-    if (this.#start === this.#end && (this.#reading || !large)) {
-      if (!await this.#more()) return null;
-    }
-    const buffered = this.#take(Math.min(this.#end - this.#start, most));
-    const enough = buffered.length === most || (buffered.length > 0 && !joined);
-    if (enough || !large || this.#reading) return buffered;
-    large.set(buffered);
-    const into = large.subarray(0, Math.min(most, large.length));
-    const read = await this.#read(into.subarray(buffered.length));
-    return read === null ? null : into.subarray(0, buffered.length + read);
+  async #chunk(most: number, joined: boolean): Promise<Uint8Array | null> {
+    const buffer = this.#buffer;
+    const { length } = buffer;
+    const waits = joined && length < Math.min(most, SMALL_BUFFER_BYTES / 2) && !this.#reading;
+    if ((length === 0 || waits) && !await this.#more(most)) return null;
+    return buffer.take(Math.min(buffer.length, most));
   }
 
   /**
    * Reads more into the buffer. There is one read at a time: one whose wait was given up is still
    * under way, and the next caller waits for that one.
+   *
+   * @param most Bytes that may be there then.
    */
-  #more(): Promise<boolean> {
-    this.#reading ??= this.#readMore().finally(() => this.#reading = undefined);
+  #more(most = SMALL_BUFFER_BYTES): Promise<boolean> {
+    this.#reading ??= this.#readMore(most).finally(() => this.#reading = undefined);
     return this.#reading;
   }
 
-  async #readMore(): Promise<boolean> {
-    if (this.#start > 0) {
-      this.#buffer.copyWithin(0, this.#start, this.#end);
-      this.#end -= this.#start;
-      this.#start = 0;
-    }
-    const read = await this.#read(this.#buffer.subarray(this.#end));
+  async #readMore(most: number): Promise<boolean> {
+    const read = await this.#read(this.#buffer.room(most));
     if (read === null) return false;
-    this.#end += read;
+    this.#buffer.filled(read);
+    await this.#turn(read);
     return true;
+  }
+
+  /** Lets the others have their turn, once this one has moved enough. */
+  async #turn(bytes: number): Promise<void> {
+    this.#movedInTurn += bytes;
+    if (this.#movedInTurn < TURN_BYTES) return;
+    this.#movedInTurn = 0;
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   async #read(into: Uint8Array): Promise<number | null> {

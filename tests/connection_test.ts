@@ -1,18 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
 import { Connection, type ConnectionOptions, formatAddress } from "../lib/connection.ts";
+import { buffers } from "../lib/buffers.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
-import {
-  borrowAll,
-  bytes,
-  collect,
-  countLendable,
-  dial,
-  integration,
-  pure,
-  readAll,
-  sendTo,
-} from "./helpers.ts";
+import { borrowAll, bytes, collect, dial, integration, pure, readAll, sendTo } from "./helpers.ts";
 
 /** Two ends of one TCP connection: ours, and a stranger's. */
 interface Pair extends Disposable {
@@ -204,40 +195,62 @@ integration("body() fails when the connection ends before its size", async () =>
   }
 });
 
-integration("body() gives its buffer back at the end, on failing, and on cancelling", async () => {
-  const all = countLendable();
-  {
-    using pair = await connected();
-    const sending = sendTo(pair.peer, bytes(200_000)).then(() => pair.peer.close());
-    await collect(pair.connection.body(100_000));
-    assertEquals(countLendable(), all);
-    await assertRejects(() => collect(pair.connection.body(200_000)), InletError);
-    assertEquals(countLendable(), all);
-    await sending;
-  }
+integration("body() gives its large buffer back when the connection rests", async () => {
+  const rest = { limitMs: 60_000, warnAfterMs: 60_000, warning: encoder.encode("") };
   using pair = await connected();
-  await sendTo(pair.peer, bytes(100));
-  const reader = pair.connection.body(100_000).getReader();
-  await reader.read();
-  assertEquals(countLendable(), all - 1);
-  await reader.cancel();
-  assertEquals(countLendable(), all);
+  const sending = sendTo(pair.peer, bytes(4 * 2 ** 20));
+  await collect(pair.connection.body(4 * 2 ** 20));
+  await sending;
+  assert(buffers.lentBytes > 0);
+  const resting = pair.connection.rest(rest);
+  assertEquals(buffers.lentBytes, 0);
+  await sendTo(pair.peer, "still here\n");
+  await resting;
+  assertEquals(await pair.connection.readLine(), "still here");
 });
 
-integration("body() lends its buffer to nobody while a read into it is under way", async () => {
-  const all = countLendable();
+integration("body() counts its large buffer as lent no more when it fails", async () => {
   using pair = await connected();
-  await sendTo(pair.peer, "x");
-  const reader = pair.connection.body(100_000).getReader();
-  assertEquals((await reader.read()).value, encoder.encode("x"));
-  const waiting = reader.read();
-  await turn();
-  await reader.cancel();
-  assertEquals((await waiting).done, true);
-  assertEquals(countLendable(), all - 1);
+  const sending = sendTo(pair.peer, bytes(2 ** 20)).then(() => pair.peer.close());
+  await assertRejects(() => collect(pair.connection.body(2 ** 21)), InletError);
+  assert(buffers.lentBytes > 0);
   pair.connection[Symbol.dispose]();
-  await turn();
-  assertEquals(countLendable(), all);
+  assertEquals(buffers.lentBytes, 0);
+  await sending;
+});
+
+integration("a chunk of a body stays as it is when its connection is cut", async () => {
+  const content = bytes(2 ** 20);
+  using first = await connected();
+  const sending = sendTo(first.peer, content);
+  const reader = first.connection.body(content.length).getReader();
+  let read = 0;
+  let chunk: Uint8Array = new Uint8Array();
+  while (buffers.lentBytes === 0 || chunk.length < 20_000) {
+    chunk = (await reader.read()).value!;
+    read += chunk.length;
+  }
+  first.connection.abort(new InletError("timeout", "Too slow"));
+  assertEquals(buffers.lentBytes, 0);
+  using second = await connected();
+  const others = sendTo(second.peer, new Uint8Array(2 ** 20));
+  await collect(second.connection.body(2 ** 20));
+  await others;
+  assertEquals(chunk, content.subarray(read - chunk.length, read));
+  await sending.catch(() => {});
+});
+
+integration("Connection lets another one have its turn while much is there to read", async () => {
+  using busy = await connected();
+  using other = await connected();
+  const size = 64 * 2 ** 20;
+  let done = false;
+  const sending = sendTo(busy.peer, new Uint8Array(size));
+  const reading = collect(busy.connection.body(size)).then(() => done = true);
+  await sendTo(other.peer, "Hello\n");
+  assertEquals(await other.connection.readLine(), "Hello");
+  assertEquals(done, false);
+  await Promise.all([sending, reading]);
 });
 
 /** One turn of the event loop: what could go on without anything new has gone on then. */

@@ -205,22 +205,13 @@ export async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8
 }
 
 /** Borrows every large buffer that this process has left, until it goes out of scope. */
-export function borrowAll(): { count: number } & Disposable {
+export function borrowAll(): Disposable {
   const lent = new Set<Uint8Array<ArrayBuffer>>();
   for (let buffer; (buffer = buffers.borrow());) {
     if (lent.has(buffer)) throw new Error("a buffer was lent twice");
     lent.add(buffer);
   }
-  return {
-    count: lent.size,
-    [Symbol.dispose]: () => lent.forEach((buffer) => buffers.giveBack(buffer)),
-  };
-}
-
-/** How many large buffers this process has left to lend. */
-export function countLendable(): number {
-  using lent = borrowAll();
-  return lent.count;
+  return { [Symbol.dispose]: () => lent.forEach((buffer) => buffers.giveBack(buffer)) };
 }
 
 /** The names in a directory, sorted. */

@@ -1,17 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { concat } from "@std/bytes/concat";
-import { LARGE_BUFFER_BYTES } from "../lib/buffers.ts";
+import { buffers, LARGE_BUFFER_BYTES } from "../lib/buffers.ts";
 import { fileBody, readerBody, Tally, writeFully } from "../lib/streams.ts";
-import {
-  borrowAll,
-  bytes,
-  collect,
-  countLendable,
-  fixture,
-  integration,
-  pure,
-  tempDir,
-} from "./helpers.ts";
+import { borrowAll, bytes, collect, fixture, integration, pure, tempDir } from "./helpers.ts";
 
 pure("Tally carries the CRC-32 of ISO 3309, however the bytes are cut", () => {
   const content = new TextEncoder().encode("123456789");
@@ -102,25 +93,24 @@ integration("fileBody() goes on with a small buffer when the large ones are lent
 integration(
   "fileBody() gives its buffer back at the end, on cancelling, and on failing",
   async () => {
-    const all = countLendable();
     const path = fixture("1MiB_plus_1.txt");
     {
       using file = await Deno.open(path);
       await collect(fileBody(file, 2 ** 20 + 1).stream);
-      assertEquals(countLendable(), all);
+      assertEquals(buffers.lentBytes, 0);
     }
     {
       using file = await Deno.open(path);
       const { stream } = fileBody(file, 2 ** 20 + 1);
-      assertEquals(countLendable(), all - 1);
+      assertEquals(buffers.lentBytes, LARGE_BUFFER_BYTES);
       await stream.cancel();
-      assertEquals(countLendable(), all);
+      assertEquals(buffers.lentBytes, 0);
     }
     const file = await Deno.open(path);
     const { stream } = fileBody(file, 2 ** 20 + 1);
     file.close();
     await assertRejects(() => collect(stream));
-    assertEquals(countLendable(), all);
+    assertEquals(buffers.lentBytes, 0);
   },
 );
 
@@ -140,7 +130,6 @@ pure("readerBody() streams what a reader gives, for as long as it gives", async 
 });
 
 pure("readerBody() lends its buffer to nobody while a read into it is under way", async () => {
-  const all = countLendable();
   for (const outcome of [5, null, new Error("the pipe broke")]) {
     const { promise, resolve, reject } = Promise.withResolvers<number | null>();
     const begun = Promise.withResolvers<void>();
@@ -153,10 +142,10 @@ pure("readerBody() lends its buffer to nobody while a read into it is under way"
     await begun.promise;
     await reader.cancel();
     assertEquals((await waiting).done, true);
-    assertEquals(countLendable(), all - 1);
+    assertEquals(buffers.lentBytes, LARGE_BUFFER_BYTES);
     if (outcome instanceof Error) reject(outcome);
     else resolve(outcome);
     await new Promise((resolve) => setTimeout(resolve));
-    assertEquals(countLendable(), all);
+    assertEquals(buffers.lentBytes, 0);
   }
 });
