@@ -70,11 +70,27 @@ export function safeName(name: string): string {
   return safe;
 }
 
-/** The name that a taken one gives way to: `report.pdf`, `report (2).pdf`, `report (3).pdf`, … */
+/**
+ * The name that a taken one gives way to: `report.pdf`, `report (2).pdf`, `report (3).pdf`, …
+ *
+ * @throws {InletError} `bad-name` if its folders leave no room for a number
+ */
 export function numberedName(name: string, number: number): string {
   if (number === 1) return name;
   const slash = name.lastIndexOf("/") + 1;
-  return name.slice(0, slash) + shortened(name.slice(slash), ` (${number})`);
+  const folders = name.slice(0, slash);
+  const room = MAX_NAME_BYTES - byteLength(folders);
+  const numbered = folders +
+    shortened(name.slice(slash), ` (${number})`, Math.min(room, MAX_COMPONENT_BYTES));
+  // A longer one could be stored, and then neither listed nor got.
+  if (byteLength(numbered) > MAX_NAME_BYTES) {
+    throw new InletError(
+      "bad-name",
+      `Cannot take the name ${quoted(name)}: it is taken, and a number would pass the limit of ` +
+        `${MAX_NAME_BYTES} bytes`,
+    );
+  }
+  return numbered;
 }
 
 /**
@@ -94,7 +110,7 @@ function shortened(component: string, suffix: string, most = MAX_COMPONENT_BYTES
   const split = dot > 0 && byteLength(component.slice(dot)) <= 32 ? dot : component.length;
   const extension = component.slice(split);
   let stem = component.slice(0, split);
-  const room = most - byteLength(suffix) - byteLength(extension);
+  const room = Math.max(most - byteLength(suffix) - byteLength(extension), 0);
   if (byteLength(stem) > room) {
     const { read } = encoder.encodeInto(stem, new Uint8Array(room));
     // Cutting can bare a dot or a space, which the end of a name may not be.

@@ -1,37 +1,16 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { join } from "@std/path/join";
 import fc from "fast-check";
 import { InletError } from "../lib/errors.ts";
-import { MAX_COMPONENT_BYTES, MAX_NAME_BYTES, numberedName, safeName } from "../lib/names.ts";
+import { numberedName, safeName } from "../lib/names.ts";
 import { pure } from "./helpers.ts";
+import { byteLength, checkName, hostileName } from "./hostile_names.ts";
 
 const RUNS = { numRuns: 5000, seed: 20250101 };
 
-function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
-}
-
-/** What every name on disk has to be, whatever it was made from. */
-function checkName(name: string): void {
-  assert(byteLength(name) <= MAX_NAME_BYTES, "too long");
-  assertEquals(name.normalize("NFC"), name);
-  assert(name.isWellFormed(), "half of a surrogate pair");
-  assert(!/\p{Cc}/u.test(name), "control character");
-  assert(!name.includes("\\"), "backslash");
-  for (const component of name.split("/")) {
-    assert(!["", ".", ".."].includes(component), `component "${component}"`);
-    assert(byteLength(component) <= MAX_COMPONENT_BYTES, "component too long");
-    assert(!component.toLowerCase().endsWith(".temp"), "ends like a file in flight");
-    assert(!/[. ]$/.test(component), "ends with a dot or a space");
-    assert(!/^(con|prn|aux|nul|com\d|lpt\d) *(\.|$)/i.test(component), "Windows device");
-  }
-  assert(join("/srv/received", name).startsWith("/srv/received/"), "leads out");
-}
-
-/** The name on disk, or `undefined` when it is refused as it should be. */
-function attempt(name: string): string | undefined {
+/** The name that is made of another, or `undefined` when that is refused as it should be. */
+function attempt(make: (name: string) => string, name: string): string | undefined {
   try {
-    return safeName(name);
+    return make(name);
   } catch (error) {
     assert(error instanceof InletError, `not refused but broken: ${error}`);
     assertEquals(error.code, "bad-name");
@@ -40,49 +19,11 @@ function attempt(name: string): string | undefined {
   }
 }
 
-/** Pieces that have meant harm to somebody, and the plain text that they hide in. */
-const hostile = fc.constantFrom(
-  ..."/ // \\ . .. ... ~ : * con COM1 nul aux.h lpt9 .temp .TEMP .Temp .tar.gz .pdf C:".split(" "),
-  " ",
-  "\0",
-  "\n",
-  "\r",
-  "\x1b[2J",
-  "\x7f",
-  "\x85",
-  "\u2028",
-  "\u202e",
-  "\u2066",
-  "\ud800",
-  "\udc00",
-  "e\u0301",
-  "\u212b",
-  "\ufb01",
-  "\u{1d160}",
-  "👩‍🚀",
-  "%2e%2e%2f",
-  "x".repeat(245),
-  "x".repeat(251),
-  "é".repeat(124),
-  "☕".repeat(84),
-  " ".repeat(250),
-  ".".repeat(250),
-);
-const anyName = fc.oneof(
-  fc.string({ unit: "binary", maxLength: 400 }),
-  fc.string({ unit: "grapheme", maxLength: 400 }),
-  fc.string({ unit: "grapheme-ascii", maxLength: 40 }),
-  fc.array(fc.oneof(hostile, fc.string({ maxLength: 5 })), { maxLength: 8 })
-    .map((pieces) => pieces.join("")),
-  fc.array(fc.oneof(hostile, fc.string({ maxLength: 5 })), { maxLength: 8 })
-    .map((pieces) => pieces.join("/")),
-);
-
 pure("safeName() refuses a name, or makes one that is safe on every system", () => {
   let taken = 0;
   fc.assert(
-    fc.property(anyName, (name) => {
-      const safe = attempt(name);
+    fc.property(hostileName, (name) => {
+      const safe = attempt(safeName, name);
       if (safe === undefined) return;
       taken++;
       checkName(safe);
@@ -97,17 +38,27 @@ pure("safeName() refuses a name, or makes one that is safe on every system", () 
 pure("numberedName() keeps a name safe, and its extension", () => {
   const number = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.maxSafeNat());
   fc.assert(
-    fc.property(anyName, number, (name, count) => {
-      const safe = attempt(name);
-      if (safe === undefined || byteLength(safe) > MAX_NAME_BYTES - 32) return;
-      const numbered = numberedName(safe, count);
+    fc.property(hostileName, number, (name, count) => {
+      const safe = attempt(safeName, name);
+      const numbered = safe && attempt((taken) => numberedName(taken, count), safe);
+      if (numbered === undefined) return;
       checkName(numbered);
       assertEquals(safeName(numbered), numbered);
-      const extension = /[^/.][^/]*(\.[^./]{1,7})$/.exec(safe)?.[1] ?? "";
+      const extension = /[^/.][^/]*(\.[^./]{1,7})$/.exec(safe!)?.[1] ?? "";
       assert(numbered.endsWith(extension), `${numbered} has lost ${extension}`);
     }),
     RUNS,
   );
+});
+
+pure("numberedName() stays within 1024 bytes, where list and get would not find it", () => {
+  const folders = `${"x".repeat(250)}/`.repeat(4);
+  assertEquals(numberedName(`${folders}${"y".repeat(20)}`, 2), `${folders}${"y".repeat(16)} (2)`);
+  assertEquals(numberedName(`${folders}a long name.pdf`, 12), `${folders}a long name (12).pdf`);
+  assertEquals(numberedName(`${folders}a longer name.pdf`, 12), `${folders}a longer na (12).pdf`);
+  const full = `${folders}${"y".repeat(18)}/z`;
+  const error = assertThrows(() => numberedName(full, 2), InletError, "1024 bytes");
+  assertEquals(error.code, "bad-name");
 });
 
 pure("numberedName() puts the number in front of the extension", () => {

@@ -138,6 +138,14 @@ integration("Store keeps the whole of names at the limits", async () => {
   assertEquals(get(test.store, deep), deep);
 });
 
+integration("Store lists and gives back what it numbered at the limit of a name", async () => {
+  await using test = await openStore();
+  const name = `${"x".repeat(250)}/`.repeat(4) + "y".repeat(20);
+  const got = [await put(test.store, name, "1"), await put(test.store, name, "2")];
+  assertEquals(got.map((name) => get(test.store, name)), ["1", "2"]);
+  assertEquals((await test.store.list()).map(({ name }) => name).sort(), got.sort());
+});
+
 integration("Store.create() refuses a bad name before it touches the disk", async () => {
   await using test = await openStore();
   for (const name of ["", "..", "../outside/a", "/etc/passwd", "a\0", "a.temp", "con", "a/../b"]) {
