@@ -28,6 +28,8 @@ export interface UploadOptions {
   names: Names;
   /** Where a name is on the disk. */
   pathOf(name: string): string;
+  /** Fails if a folder of the file is none any more, but a link to another one. */
+  checkFolders(): void;
   fsync: boolean;
   /** Whether what is not published stays, for another attempt. */
   keeps: boolean;
@@ -113,6 +115,8 @@ export class Upload implements Disposable {
   discard(): void {
     if (this.#ended) return;
     try {
+      // Else it could remove what is not its own.
+      this.#options.checkFolders();
       this.#options.disk.removeSync(this.#options.temp);
     } catch {
       // What cannot be removed now is what the sweep of the next start is for.
@@ -156,7 +160,8 @@ export class Upload implements Disposable {
   }
 
   #link(): string {
-    const { disk, temp, names: { nameOf, first }, pathOf } = this.#options;
+    const { disk, temp, names: { nameOf, first }, pathOf, checkFolders } = this.#options;
+    checkFolders();
     for (let number = first;; number++) {
       const name = nameOf(number);
       try {

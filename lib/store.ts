@@ -9,7 +9,8 @@
  * - `NAME` is complete and verified. It is made by a hard link to the finished `.temp`, because a
  *   link refuses to replace what is there; a rename would replace it silently.
  * - A name that is taken gives way: `report (2).pdf`. Folders are made one by one, and neither they
- *   nor a file are ever reached through a symbolic link.
+ *   nor a file are ever reached through a symbolic link: also not through one that was put there
+ *   while a transfer ran.
  * - `NAME.temp.temp` is a file in flight that stays when its connection breaks, so that a later one
  *   can go on with it. It is locked too, while somebody is at it, and goes when it is too old.
  * - What comes without a name is counted: `1.file`, `2.file`, on from the highest number that is
@@ -223,7 +224,7 @@ export class Store {
     const safe = safeName(name);
     const what = `Cannot get ${quoted(name)}`;
     try {
-      this.#folders(safe).forEach(checkFolder);
+      this.#checkFolders(safe);
       const path = this.path(safe);
       const seen = Deno.lstatSync(path);
       if (seen.isDirectory) {
@@ -280,7 +281,7 @@ export class Store {
     const safe = safeName(name);
     const what = `Cannot get ${quoted(name)}`;
     try {
-      this.#folders(safe).forEach(checkFolder);
+      this.#checkFolders(safe);
       const { isFile, isDirectory, size, mtime } = Deno.lstatSync(this.path(safe));
       if (isFile) return [{ name: safe, size, modified: mtime ?? new Date(0) }];
       if (!isDirectory) throw new InletError("not-found", `${what}: it is no folder`);
@@ -325,6 +326,7 @@ export class Store {
       temp,
       names,
       pathOf: (name) => this.path(name),
+      checkFolders: () => this.#checkFolders(names.nameOf(names.first)),
       fsync: this.#fsync,
       keeps,
       onEnd: () => this.#inFlight.delete(upload),
@@ -389,21 +391,31 @@ export class Store {
 
   /** Makes the folders of a name. Each is checked before the next is made: it could be a link. */
   #makeFolders(name: string): void {
-    for (const path of this.#folders(name)) {
+    for (const folder of foldersOf(name)) {
       try {
-        this.#disk.mkdirSync(path);
+        this.#disk.mkdirSync(this.path(folder));
       } catch (error) {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       }
-      checkFolder(path);
+      this.#checkFolder(folder);
     }
   }
 
-  /** The folders of a name, outermost first. */
-  #folders(name: string): string[] {
-    const parts = name.split("/").slice(0, -1);
-    return parts.map((_, index) => join(this.#root, ...parts.slice(0, index + 1)));
+  #checkFolders(name: string): void {
+    for (const folder of foldersOf(name)) this.#checkFolder(folder);
   }
+
+  #checkFolder(folder: string): void {
+    if (!Deno.lstatSync(this.path(folder)).isDirectory) {
+      throw new InletError("denied", `Cannot go through ${quoted(folder)}: it is no folder`);
+    }
+  }
+}
+
+/** The folders of a name, outermost first. */
+function foldersOf(name: string): string[] {
+  const parts = name.split("/").slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
 }
 
 function highestNumber(directory: string, ending: string): number {
@@ -423,12 +435,6 @@ function lstatIfThere(path: string): Deno.FileInfo | undefined {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
-  }
-}
-
-function checkFolder(path: string): void {
-  if (!Deno.lstatSync(path).isDirectory) {
-    throw new InletError("denied", `Cannot go through ${quoted(path)}: it is no folder`);
   }
 }
 

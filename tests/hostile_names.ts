@@ -34,9 +34,7 @@ const piece = fc.constantFrom(
   ..."é|e\u0301|Å|A\u030a|\u212b|\ufb01|\u1112\u1161\u11ab|İ|ı|ß|ẞ|A|\u{1d160}|👩‍🚀".split("|"),
   ..."\ud800|\udc00|\ufffd|\uffff| |\u00a0|\u3000".split("|"),
   // Lengths about the limits, in bytes and in characters.
-  ..."xé☕👍 .".split("").flatMap((one) =>
-    [82, 124, 245, 250, 251].map((count) => one.repeat(count))
-  ),
+  ...[..."xé☕👍 ."].flatMap((one) => [82, 124, 245, 250, 251].map((count) => one.repeat(count))),
 );
 
 /** Any text, and text made of such pieces: what a stranger may use for a name. */

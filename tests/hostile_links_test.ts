@@ -1,0 +1,145 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { encodeUploadHeader, GO_AHEAD } from "../protocol.ts";
+import { integration, names, startServer } from "./helpers.ts";
+import { SECRET, type Surroundings, surroundings } from "./hostile_names.ts";
+import { Wire } from "./wire.ts";
+
+/** Plants one link of each kind, at the top and in a folder, and gives their names. */
+function plant({ dir, outside }: Surroundings): string[] {
+  Deno.mkdirSync(`${dir}/photos`, { recursive: true });
+  return ["", "photos/"].flatMap((folder) => {
+    const targets = {
+      "file": `${outside}/a.txt`,
+      "folder": outside,
+      "dangling": `${outside}/made.txt`,
+      "loop": "loop",
+      "up": "..",
+    };
+    return Object.entries(targets).map(([name, target]) => {
+      Deno.symlinkSync(target, `${dir}/${folder}${name}`);
+      return folder + name;
+    });
+  });
+}
+
+integration("no request goes through a link in received/, of whatever kind", async () => {
+  await using around = await surroundings();
+  const links = plant(around);
+  await using server = await startServer({ dir: around.dir });
+  using wire = await Wire.greet(server);
+  const stored: string[] = [];
+  for (const link of links) {
+    // Beside a link a file gets a number, as beside anything that has its name.
+    await wire.says(`push 6 ${link}\nhello\nend 363a3020\nput 6 ${link}\n`);
+    assertEquals(await wire.line(), `ok 6 363a3020 ${link} (2)`);
+    assertEquals(await wire.line(), "go 0");
+    await wire.says("hello\nend 363a3020\n");
+    assertEquals(await wire.line(), `ok 6 363a3020 ${link} (3)`);
+    stored.push(`${link} (2)`, `${link} (3)`);
+    await wire.says(`get ${link}\n`);
+    assertMatch(await wire.line(), /^error not-found /);
+    for (const name of [`${link}/a.txt`, `${link}/received/a.txt`, `${link}/new/b.txt`]) {
+      await wire.says(`push 6 ${name}\nhello\nend 363a3020\nput 6 ${name}\nget ${name}\n`);
+      for (let answers = 0; answers < 3; answers++) {
+        assertMatch(await wire.line(), /^error denied .*it is no folder$/);
+      }
+    }
+    for (const name of [link, `${link}/a.txt`]) {
+      using upload = await Wire.dial(server);
+      await upload.says(encodeUploadHeader(6, name));
+      if (name !== link) {
+        assertMatch(await upload.rest(), /^error denied /);
+        continue;
+      }
+      assertEquals(new TextDecoder().decode(await upload.bytes(GO_AHEAD.length)), GO_AHEAD);
+      await upload.says("hello\n");
+      assertEquals(await upload.rest(), "");
+      stored.push(`${link} (4)`);
+    }
+  }
+  await wire.says("list\n");
+  assertEquals(await wire.line(), `ok ${stored.length}`);
+  for (const name of stored.sort()) {
+    assertMatch(await wire.line(), new RegExp(`Z ${RegExp.escape(name)}$`));
+  }
+  assertEquals(await around.check(), stored);
+});
+
+integration("a server that starts sweeps nothing through a link", async () => {
+  await using around = await surroundings();
+  plant(around);
+  Deno.symlinkSync(`${around.outside}/a.txt.temp`, `${around.dir}/b.txt.temp`);
+  await using _ = await startServer({ dir: around.dir });
+  assertEquals(await around.check(), []);
+});
+
+/** Puts a link in the place of a folder that a transfer goes into. */
+function swap({ dir, outside }: Surroundings): void {
+  Deno.renameSync(`${dir}/photos`, `${dir}/moved`);
+  Deno.symlinkSync(outside, `${dir}/photos`);
+}
+
+for (const fsync of [false, true]) {
+  const how = fsync ? " with --fsync" : "";
+  integration(`a folder that becomes a link while a file comes leads nowhere${how}`, async () => {
+    await using around = await surroundings();
+    const args = fsync ? ["--fsync"] : [];
+    await using server = await startServer({ dir: around.dir, args });
+    using wire = await Wire.greet(server);
+    await wire.says("put - photos/a.txt\n");
+    assertEquals(await wire.line(), "go 0");
+    await wire.says("data 3\nhel");
+    swap(around);
+    await wire.says("data 3\nlo\nend 363a3020\n");
+    assertMatch(await wire.line(), /^error denied .*it is no folder$/);
+    // What is outside has the name of the file in flight, and that of the file.
+    assertEquals(names(around.outside), ["a.txt", "a.txt.temp", "received"]);
+    await wire.says("get photos/a.txt\nlist\n");
+    assertMatch(await wire.line(), /^error denied /);
+    assertEquals(await wire.line(), "ok 0");
+    wire.close();
+    await server.running.stop();
+    // What was left where the folder is now goes with the next start.
+    await using again = await startServer({ dir: around.dir });
+    assertEquals(await around.check(), []);
+    using hello = await Wire.greet(again);
+    await hello.says("Hello\n");
+    assertEquals(await hello.line(), "Hello ACK");
+  });
+}
+
+integration("a folder that becomes a link while a file breaks off leads nowhere", async () => {
+  await using around = await surroundings();
+  await using server = await startServer({ dir: around.dir });
+  {
+    using wire = await Wire.greet(server);
+    await wire.says("put 6 photos/a.txt\n");
+    assertEquals(await wire.line(), "go 0");
+    swap(around);
+  }
+  await server.running.says(/client 1: left/);
+  await server.running.stop();
+  await using again = await startServer({ dir: around.dir });
+  assertEquals(await around.check(), []);
+  assertEquals(Deno.readTextFileSync(`${around.outside}/a.txt.temp`), SECRET);
+  assertEquals(again.port > 0, true);
+});
+
+integration("a get goes on with the file that it opened, whatever its folder becomes", async () => {
+  await using around = await surroundings();
+  const content = "x".repeat(32 * 2 ** 20);
+  await using server = await startServer({ dir: around.dir });
+  Deno.mkdirSync(`${around.dir}/photos`);
+  Deno.writeTextFileSync(`${around.dir}/photos/a.txt`, content);
+  using wire = await Wire.greet(server);
+  await wire.says("get photos/a.txt\n");
+  assertEquals(await wire.line(), `ok ${content.length}`);
+  swap(around);
+  for (let left = content.length; left > 0;) {
+    const size = Number((await wire.line()).slice("data ".length));
+    assertEquals(new TextDecoder().decode(await wire.bytes(size)), "x".repeat(size));
+    left -= size;
+  }
+  assertMatch(await wire.line(), /^end /);
+  assertEquals(await around.check(), ["moved/a.txt"]);
+});
