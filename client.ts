@@ -307,7 +307,8 @@ function actionOf(
   if (flags.session) return { type: "session" };
   if (get !== undefined) {
     checkName(get);
-    return { type: "get", name: get, output: output ?? basename(get) };
+    // A file that is called - is saved like any other: nobody asked for the standard output.
+    return { type: "get", name: get, output: output ?? `./${basename(get)}` };
   }
   if (files.length === 0) {
     if (Deno.stdin.isTerminal()) {

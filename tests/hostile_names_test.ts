@@ -1,0 +1,292 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { basename } from "@std/path/basename";
+import { crc32 } from "node:zlib";
+import fc from "fast-check";
+import { connect } from "../lib/connect.ts";
+import { explain, InletError } from "../lib/errors.ts";
+import { safeName } from "../lib/names.ts";
+import { Progress } from "../lib/progress.ts";
+import { FilesClient } from "../modes/files.ts";
+import { save } from "../modes/save.ts";
+import {
+  encodeUploadHeader,
+  formatCrc,
+  GO_AHEAD,
+  parseListEntry,
+  parseStored,
+} from "../protocol.ts";
+import { integration, runClient, startServer, type TestServer } from "./helpers.ts";
+import {
+  byteLength,
+  checkName,
+  hostileLine,
+  hostileName,
+  type Surroundings,
+  surroundings,
+} from "./hostile_names.ts";
+import { impostor, Wire } from "./wire.ts";
+
+/** Names that are tried over one connection, before everything is looked at. */
+const BATCH = 100;
+
+/** Thousands of names in all. */
+const RUNS = { numRuns: 12, seed: 20250101 };
+
+/** Batches of names, and among them the ways to what is outside. */
+function batches(name: fc.Arbitrary<string>, { ways }: Surroundings): fc.Arbitrary<string[]> {
+  const any = fc.oneof({ weight: 9, arbitrary: name }, fc.constantFrom(...ways));
+  return fc.array(any, { minLength: BATCH, maxLength: BATCH });
+}
+
+/** Whether a name can be used at all. */
+function isTaken(name: string): boolean {
+  try {
+    safeName(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** One line of a file that says which name it was sent under. */
+function contentOf(name: string): string {
+  return `${JSON.stringify(name)}\n`;
+}
+
+function endOf(content: string): string {
+  return `end ${formatCrc(crc32(content))}\n`;
+}
+
+/** The name that a server says it stored, or `undefined` when it said no. */
+function storedIn(answer: string, name: string): string | undefined {
+  if (answer.startsWith("ok ")) {
+    const stored = parseStored(answer.slice(3));
+    assertEquals(stored.size, byteLength(contentOf(name)));
+    checkName(stored.name);
+    return stored.name;
+  }
+  // A folder of the name is a file by now.
+  const refusal = isTaken(name) ? /^error (denied|bad-name) / : /^error bad-name /;
+  assert(refusal.test(answer), `to ${JSON.stringify(name)} it answered ${answer}`);
+  return undefined;
+}
+
+/** Fails unless the server stores and gives a file as ever. */
+async function assertServes(server: TestServer): Promise<void> {
+  using wire = await Wire.greet(server);
+  await wire.says("status\n");
+  assert(/^ok \d+$/.test(await wire.line()));
+}
+
+/** What the server has, which is exactly what was acknowledged, under names as they were said. */
+async function assertHas(
+  server: TestServer,
+  around: Surroundings,
+  stored: ReadonlyMap<string, string>,
+): Promise<void> {
+  assertEquals(await around.check(), [...stored.keys()].sort());
+  using wire = await Wire.greet(server);
+  await wire.says("list\n");
+  const count = Number((await wire.line()).slice(3));
+  const listed: string[] = [];
+  for (let index = 0; index < count; index++) listed.push(parseListEntry(await wire.line()).name);
+  assertEquals(listed.sort(), [...stored.keys()].sort());
+  await assertServes(server);
+}
+
+/** Stores one name over a greeted connection, and gives the answer. */
+type StoreOne = (wire: Wire, name: string) => Promise<string>;
+
+const STORES: readonly StoreOne[] = [
+  async function put(wire, name) {
+    const content = contentOf(name);
+    await wire.says(`put ${byteLength(content)} ${name}\n`);
+    const answer = await wire.line();
+    if (answer !== "go 0") return answer;
+    await wire.says(content + endOf(content));
+    return await wire.line();
+  },
+  async function push(wire, name) {
+    const content = contentOf(name);
+    await wire.says(`push ${byteLength(content)} ${name}\n${content}${endOf(content)}`);
+    return await wire.line();
+  },
+  async function reput(wire, name) {
+    const content = contentOf(name);
+    await wire.says(`reput ${byteLength(content)} ${name}\n`);
+    const answer = await wire.line();
+    if (answer !== "go 0 00000000") return answer;
+    await wire.says(`from 0\n${content}${endOf(content)}`);
+    return await wire.line();
+  },
+];
+
+/** Makes a folder, looks into it, and asks for a file under the name. */
+async function lookAt(wire: Wire, name: string): Promise<void> {
+  const refused = isTaken(name) ? /^error (bad-name|not-found|denied) / : /^error bad-name /;
+  await wire.says(`mkdir ${name}\n`);
+  const made = await wire.line();
+  if (made.startsWith("ok ")) checkName(made.slice(3));
+  else assertMatch(made, refused);
+  await wire.says(`tree ${name}\n`);
+  const count = await wire.line();
+  if (!count.startsWith("ok ")) assertMatch(count, refused);
+  for (let left = Number(/^ok (\d+)$/.exec(count)?.[1] ?? 0); left > 0; left--) {
+    checkName(parseListEntry(await wire.line()).name);
+  }
+  await wire.says(`compare 6 363a3020 2026-11-21T08:38:00Z ${name}\n`);
+  const found = await wire.line();
+  if (found !== "ok") assertMatch(found, refused);
+  await wire.says(`reget 6 363a3020 ${name}\nHello\n`);
+  const answer = await wire.line();
+  if (!answer.startsWith("ok ")) assertMatch(answer, refused);
+  while (await wire.line() !== "Hello ACK");
+}
+
+/** What a server gives under a name, or `undefined` when it says no. */
+async function getOne(wire: Wire, name: string): Promise<string | undefined> {
+  await wire.says(`get ${name}\n`);
+  const answer = await wire.line();
+  if (!answer.startsWith("ok ")) {
+    assert(/^error (bad-name|not-found|denied) /.test(answer), answer);
+    return undefined;
+  }
+  let content = "";
+  for (let line; !(line = await wire.line()).startsWith("end ");) {
+    content += new TextDecoder().decode(await wire.bytes(Number(line.slice("data ".length))));
+  }
+  return content;
+}
+
+integration("no request with a hostile name leads out of received/", async () => {
+  await using around = await surroundings();
+  await using server = await startServer({ dir: around.dir, args: ["--quiet"] });
+  const stored = new Map<string, string>();
+  // A request without a name is none. A CR at its end belongs to the end of the line.
+  const name = hostileLine.map((name) => name.replace(/\r+$/, "")).filter((name) => name !== "");
+  await fc.assert(
+    fc.asyncProperty(batches(name, around), async (batch) => {
+      using wire = await Wire.greet(server);
+      for (const [index, name] of batch.entries()) {
+        const got = storedIn(await STORES[index % STORES.length]!(wire, name), name);
+        if (got === undefined) continue;
+        assert(!stored.has(got), "a name was given twice");
+        stored.set(got, name);
+      }
+      for (const name of batch) {
+        const content = await getOne(wire, name);
+        if (content === undefined) assert(!isTaken(name) || !stored.has(safeName(name)), name);
+        else assertEquals(content, contentOf(stored.get(safeName(name))!));
+      }
+      for (const name of batch) await lookAt(wire, name);
+      await assertHas(server, around, stored);
+    }),
+    RUNS,
+  );
+  for (const [name, sent] of stored) {
+    assertEquals(Deno.readTextFileSync(`${around.dir}/${name}`), contentOf(sent));
+  }
+  assert(stored.size > BATCH, `only ${stored.size} names were taken`);
+});
+
+/** Uploads one file on a connection of its own; whether it was stored. */
+async function upload(server: TestServer, name: string): Promise<boolean> {
+  using wire = await Wire.dial(server);
+  const content = new TextEncoder().encode(contentOf(name));
+  await wire.says(encodeUploadHeader(content.length, name));
+  const answer = new TextDecoder().decode(await wire.bytes(GO_AHEAD.length));
+  if (answer !== GO_AHEAD) {
+    assert(/^error (bad-name|denied|bad-request) /.test(answer + await wire.rest()));
+    return false;
+  }
+  await wire.says(content);
+  assertEquals(await wire.rest(), "");
+  return true;
+}
+
+integration("no upload with a hostile name leads out of received/", async () => {
+  await using around = await surroundings();
+  await using server = await startServer({
+    dir: around.dir,
+    args: ["--quiet", "--backlog", String(BATCH)],
+  });
+  let stored = 0;
+  // Without a byte of a name the server waits for one.
+  const name = hostileName.map((name) => name.toWellFormed()).filter((name) => name !== "");
+  await fc.assert(
+    fc.asyncProperty(batches(name, around), async (batch) => {
+      const taken = await Promise.all(batch.map((name) => upload(server, name)));
+      stored += taken.filter((taken) => taken).length;
+      batch.forEach((name, index) => assert(!taken[index] || isTaken(name), JSON.stringify(name)));
+      assertEquals((await around.check()).length, stored);
+      await assertServes(server);
+    }),
+    RUNS,
+  );
+  assert(stored > BATCH, `only ${stored} names were taken`);
+});
+
+/** Gives one file under whatever name it is asked for. */
+async function give(wire: Wire): Promise<void> {
+  using _ = wire;
+  await wire.line();
+  await wire.says("welcome client 1 of 1\n");
+  while ((await wire.line()).startsWith("get ")) {
+    await wire.says("ok 6\ndata 6\nhello\nend 363a3020\n");
+  }
+  await wire.says("ok bye\n");
+}
+
+integration("client.ts --get saves under the name alone, and never outside", async () => {
+  await using around = await surroundings();
+  Deno.mkdirSync(around.dir);
+  const names = [
+    ...around.ways,
+    ...["..", "/", "a/..", "a\\..\\..\\b", "C:\\a.txt", "a.temp", "nul", "x/con.txt", "a\x1bb"],
+    ...["photos/a.txt", "/etc/a.txt", "\u202ea", "-", "photos/-"],
+  ];
+  for (const name of names) {
+    using server = impostor();
+    const client = runClient(server, [`--get=${name}`], { cwd: around.dir });
+    if (isTaken(name)) await give(await server.accept());
+    const { code, stdout, stderr } = await client;
+    assertEquals([code, stdout], [isTaken(name) ? 0 : 2, ""], `${JSON.stringify(name)}: ${stderr}`);
+  }
+  assertEquals(await around.check(), ["-", "- (2)", "a.txt"]);
+});
+
+integration("a session's get saves under the name alone, and never outside", async () => {
+  await using around = await surroundings();
+  Deno.mkdirSync(around.dir);
+  using server = impostor();
+  const giving = server.accept().then(give);
+  const signal = new AbortController().signal;
+  const context = { progress: new Progress(false), output: () => Promise.resolve() };
+  using connection = await connect({ hostname: "127.0.0.1", port: server.port }, {
+    timeoutMs: 30_000,
+    signal,
+  });
+  const client = await FilesClient.greet(connection, "test", context);
+  let saved = 0;
+  const home = Deno.cwd();
+  Deno.chdir(around.dir);
+  try {
+    await fc.assert(
+      fc.asyncProperty(batches(hostileName, around), async (batch) => {
+        for (const name of batch) {
+          // As modes/session.ts calls it.
+          const stored = await save(client, name, basename(name)).catch(explain);
+          if (stored instanceof InletError) assert(/^bad-(name|request)$/.test(stored.code), name);
+          else saved++;
+        }
+        assertEquals((await around.check()).length, saved);
+      }),
+      RUNS,
+    );
+  } finally {
+    Deno.chdir(home);
+  }
+  assert(saved > BATCH, `only ${saved} files were saved`);
+  await client.exit();
+  await giving;
+});
