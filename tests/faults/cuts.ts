@@ -1,0 +1,108 @@
+/**
+ * Clients that break off after every byte of what they say.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import {
+  type Conversation,
+  CONVERSATIONS,
+  lengthOf,
+  NUMBERS,
+  play,
+  rawContent,
+  SIZE,
+} from "./conversations.ts";
+import { Peer, type Way } from "./peer.ts";
+import { givesBack, holdingsOf, type ServerOnTrial, type Trial, withClient } from "./trial.ts";
+
+/** Connections that are cut at the same time. */
+const BATCH = 100;
+
+/** A conversation, and after how many of its bytes it is cut. */
+interface Cut {
+  conversation: Conversation;
+  bytes: number;
+}
+
+/**
+ * Cuts every conversation of the default mode after every byte of the client's, and looks after each
+ * batch whether all is well. What was said to its end is stored, and nothing else is.
+ *
+ * @param batch Connections that are cut at the same time.
+ * @returns How many connections were cut.
+ */
+export async function cutEverywhere(
+  server: ServerOnTrial,
+  trial: Trial,
+  way: Way,
+  batch: number = BATCH,
+): Promise<number> {
+  const known = await withClient(server, (client) => trial.useHonestly(client, SIZE));
+  const cuts = Object.entries(CONVERSATIONS).flatMap(([kind, script]) => {
+    const make = (): Conversation =>
+      script(trial.seed, kind === "get" ? known : trial.take(NUMBERS));
+    const length = lengthOf(make());
+    return Array.from({ length: length + 1 }, (_, bytes) => ({ conversation: make(), bytes }));
+  });
+  for (let first = 0; first < cuts.length; first += batch) {
+    await Promise.all(cuts.slice(first, first + batch).map((cut) => perform(server, cut, way)));
+    for (const { conversation, bytes } of cuts.slice(first, first + batch)) {
+      for (const { name, after } of conversation.stores) {
+        if (bytes >= after) trial.acknowledged.add(name);
+      }
+    }
+    await trial.assertSound(server);
+  }
+  return cuts.length;
+}
+
+async function perform(server: ServerOnTrial, cut: Cut, way: Way): Promise<void> {
+  const peer = await Peer.dial(server);
+  await play(peer, cut.conversation, cut.bytes);
+  await peer.cut(way);
+}
+
+/**
+ * Cuts the one conversation of a raw server after every byte of it. There an end is the end of the
+ * file, wherever it comes; nothing else stores anything.
+ *
+ * @param stored What the server has stored so far. What comes to it is added.
+ * @returns How many connections were cut.
+ */
+export async function cutRawEverywhere(
+  server: ServerOnTrial,
+  trial: Trial,
+  way: Way,
+  stored: string[],
+): Promise<number> {
+  const sendWhole = async (): Promise<void> => {
+    const content = rawContent(trial.seed, trial.take(1));
+    await sendRaw(server, content, "end");
+    stored.push(latin1.decode(content));
+  };
+  await sendWhole();
+  const before = holdingsOf(server.running.process.pid);
+  const { length } = rawContent(trial.seed, 0);
+  const cuts = Array.from(
+    { length: length + 1 },
+    (_, bytes) => rawContent(trial.seed, trial.take(1)).subarray(0, bytes),
+  );
+  await Promise.all(cuts.map((content) => sendRaw(server, content, way)));
+  if (way === "end") cuts.forEach((content) => stored.push(latin1.decode(content)));
+  await givesBack(server, before, sendWhole);
+  const files = [...Deno.readDirSync(server.dir)].map(({ name }) => name);
+  assertEquals(files.filter((name) => !/^\d+\.file$/.test(name)), []);
+  const contents = files.map((name) => latin1.decode(Deno.readFileSync(`${server.dir}/${name}`)));
+  assertEquals(contents.sort(), stored.sort());
+  return cuts.length;
+}
+
+async function sendRaw(server: ServerOnTrial, content: Uint8Array, way: Way): Promise<void> {
+  const peer = await Peer.dial(server);
+  await peer.write(content);
+  await peer.cut(way);
+}
+
+const latin1 = new TextDecoder("latin1");

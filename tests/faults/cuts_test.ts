@@ -1,0 +1,37 @@
+import { assert } from "@std/assert";
+import { integration, startServer } from "../helpers.ts";
+import { cutEverywhere, cutRawEverywhere } from "./cuts.ts";
+import { type Way, WAYS } from "./peer.ts";
+import { givesBack, holdingsOf, PROMPT_GC, Trial, withClient } from "./trial.ts";
+
+/** What code and caches that were not needed before may take of a server's memory, in bytes. */
+const RSS_GROWTH = 32 * 2 ** 20;
+
+/** All silences end at the same time, and long after the last word of the slowest. */
+const ARGS: Record<Way, string[]> = {
+  end: [],
+  reset: [],
+  silence: ["--timeout", "3", "--session-timeout", "3"],
+};
+
+for (const way of WAYS) {
+  const args = ["--max-clients", "1000", "--backlog", "1000", ...ARGS[way]];
+  const batch = way === "silence" ? 1000 : 100;
+
+  integration(`server.ts loses nothing to a client's ${way} after any byte`, async () => {
+    await using server = await startServer({ args, under: PROMPT_GC });
+    const trial = new Trial(1);
+    const use = () => withClient(server, (client) => trial.useHonestly(client));
+    await use();
+    const before = holdingsOf(server.running.process.pid);
+    assert(await cutEverywhere(server, trial, way, batch) > 300);
+    const after = await givesBack(server, before, use);
+    const growth = after.rssBytes - before.rssBytes;
+    assert(growth < RSS_GROWTH, `its memory grew by ${growth} bytes`);
+  });
+
+  integration(`raw server loses nothing to a client's ${way} after any byte`, async () => {
+    await using server = await startServer({ args: ["--mode", "raw", ...args] });
+    assert(await cutRawEverywhere(server, new Trial(1), way, []) > 20);
+  });
+}

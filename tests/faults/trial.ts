@@ -1,0 +1,160 @@
+/**
+ * A server on trial: what was sent to it, and what has to be true of it after every fault.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { connect } from "../../lib/connect.ts";
+import { Progress } from "../../lib/progress.ts";
+import { FilesClient } from "../../modes/files.ts";
+import { contentOf, inspect, nameOf } from "./content.ts";
+
+/** Where a server is, and the process that it is. */
+export interface ServerOnTrial {
+  readonly port: number;
+  /** Its directory of received files. */
+  readonly dir: string;
+  readonly running: { readonly process: { readonly pid: number }; readonly log: string };
+}
+
+/** What a process holds. Where the system does not tell there is nothing to compare. */
+export interface Holdings {
+  /** Open file descriptors. */
+  descriptors: number;
+  /** Bytes of its memory that are in use. */
+  rssBytes: number;
+}
+
+/** Bytes of a file that honest clients send. */
+const HONEST_BYTES = 1000;
+
+/** Milliseconds that an honest client waits for anything. */
+const PATIENCE_MS = 30_000;
+
+/**
+ * A command that runs a server that collects its garbage at once, so that what its memory grows by is
+ * what it keeps.
+ */
+export const PROMPT_GC: readonly string[] = [
+  "env",
+  "DENO_V8_FLAGS=--max-semi-space-size=1,--gc-global",
+];
+
+/** Everything that was sent to one directory, and what of it was acknowledged. */
+export class Trial {
+  readonly seed: number;
+  /** Names of the files that have to be there. */
+  readonly acknowledged = new Set<string>();
+  #number = 0;
+
+  constructor(seed: number) {
+    this.seed = seed;
+  }
+
+  /** Numbers for so many new files: the first of them. */
+  take(count: number): number {
+    this.#number += count;
+    return this.#number - count;
+  }
+
+  /** Puts a new file, and gets it back. */
+  async useHonestly(client: FilesClient, size = HONEST_BYTES): Promise<number> {
+    const number = this.take(1);
+    const name = nameOf(number, size);
+    const content = contentOf(this.seed, number, size);
+    assertEquals((await client.put(bytesSource(name, content))).name, name);
+    this.acknowledged.add(name);
+    const got = await client.get(name, () => {});
+    assertEquals(got.bytes, size);
+    return number;
+  }
+
+  /**
+   * Waits until the server has done with everybody else, uses it, and looks at all that it has.
+   *
+   * @throws {AssertionError} if anything is lost, partial, left over or out of order
+   */
+  async assertSound(server: ServerOnTrial): Promise<void> {
+    const listed = await withClient(server, async (client) => {
+      await isAlone(client);
+      await this.useHonestly(client);
+      return (await client.list()).map(({ name }) => name);
+    });
+    const { names, ...faults } = await inspect(server.dir, this.seed, this.acknowledged);
+    assertEquals(faults, { partial: [], temporary: [], lost: [] });
+    assertEquals(new Set(listed), names);
+    assertEquals(names, this.acknowledged);
+    assert(!server.running.log.includes("inside"), server.running.log);
+  }
+
+  /** Takes away all that was acknowledged, so that a long trial does not end in a huge directory. */
+  clear({ dir }: { dir: string }): void {
+    for (const name of this.acknowledged) Deno.removeSync(`${dir}/${name}`);
+    this.acknowledged.clear();
+  }
+}
+
+/** Has one conversation with a server. */
+export async function withClient<T>(
+  { port }: { port: number },
+  action: (client: FilesClient) => Promise<T>,
+): Promise<T> {
+  const signal = new AbortController().signal;
+  using connection = await connect({ hostname: "127.0.0.1", port }, {
+    timeoutMs: PATIENCE_MS,
+    signal,
+  });
+  const context = { progress: new Progress(false), output: () => Promise.resolve() };
+  const client = await FilesClient.greet(connection, "honest", context);
+  const result = await action(client);
+  await client.exit();
+  return result;
+}
+
+/** Asks until nobody else is connected. Those who came first are accepted first. */
+export async function isAlone(client: FilesClient): Promise<void> {
+  for (;;) {
+    const connected = (await client.status()).filter((line) => line.endsWith("Still Connected"));
+    if (connected.length <= 1) return;
+  }
+}
+
+/** Something to send that is in memory. */
+export function bytesSource(name: string, content: Uint8Array<ArrayBuffer>) {
+  return {
+    label: name,
+    name,
+    size: null,
+    open: () => ({ stream: new Blob([content]).stream(), [Symbol.dispose]: () => {} }),
+  } as const;
+}
+
+/** What a process holds now. */
+export function holdingsOf(pid: number): Holdings {
+  if (Deno.build.os !== "linux") return { descriptors: 0, rssBytes: 0 };
+  const descriptors = [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  return { descriptors, rssBytes: Number(/VmRSS:\s*(\d+)/.exec(status)![1]) * 1024 };
+}
+
+/**
+ * Waits until a server holds no more descriptors than before: connections are closed a moment after
+ * they have ended.
+ *
+ * @param ask Uses the server, on a connection that is closed when this returns.
+ * @throws {AssertionError} if it still does after 10 s
+ */
+export async function givesBack(
+  { running: { process: { pid } } }: ServerOnTrial,
+  before: Holdings,
+  ask: () => Promise<unknown>,
+): Promise<Holdings> {
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    await ask();
+    const holdings = holdingsOf(pid);
+    if (holdings.descriptors <= before.descriptors) return holdings;
+    assert(performance.now() < deadline, `it holds ${JSON.stringify(holdings)}`);
+  }
+}
