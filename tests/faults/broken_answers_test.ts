@@ -1,0 +1,40 @@
+import { assert, assertEquals } from "@std/assert";
+import { fixture, integration, names, runClient, startServer, tempDir } from "../helpers.ts";
+import { cutAnswersEverywhere } from "./broken_answers.ts";
+import { WAYS } from "./peer.ts";
+import { relayTo } from "./relay.ts";
+import { Trial } from "./trial.ts";
+
+for (const way of WAYS) {
+  integration(`Clients report a server's ${way} after any byte as what it is`, async () => {
+    await using server = await startServer({
+      args: ["--max-clients", "1000", "--backlog", "1000"],
+    });
+    await using local = await tempDir();
+    assert(await cutAnswersEverywhere(server, new Trial(1), way, local.path) > 250);
+  });
+
+  integration(`client.ts exits 4 at a server's ${way}, and keeps nothing partial`, async () => {
+    await using server = await startServer();
+    assertEquals((await runClient(server, [fixture("every_byte.bin")])).code, 0);
+    await using local = await tempDir();
+    const asked = {
+      put: [fixture("hello.txt"), "--as", "put.txt"],
+      get: ["--get", "every_byte.bin", "--output", `${local.path}/every_byte.bin`],
+      session: ["--session"],
+    };
+    const stdin = "list\nHello\nget every_byte.bin\nstatus\n";
+    await Promise.all(
+      Object.values(asked).flatMap((args) =>
+        [3, 40].map(async (bytes) => {
+          using relay = await relayTo(server, way, bytes);
+          const options = { stdin, cwd: local.path };
+          const ended = await runClient(relay, [...args, "--timeout", "1"], options);
+          assertEquals([ended.code, ended.stdout.includes("ACK")], [4, false], ended.stderr);
+          assertEquals(ended.stderr.trim().split("\n").length, 1, ended.stderr);
+        })
+      ),
+    );
+    assertEquals(names(local.path), []);
+  });
+}
