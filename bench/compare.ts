@@ -17,10 +17,14 @@ export interface Entrant {
   enter(stack: AsyncDisposableStack): Promise<Omit<Candidate, "name">>;
 }
 
-/** What is hoped for, by the names of entrants. */
+/** What is hoped for, by the names of entrants: speed, or a share of the other's time. */
 export type Goal =
   | { of: string; against: string; atLeast: number }
+  | { of: string; against: string; atMostOfTime: number }
   | { of: string; underMs: number };
+
+/** A program that is installed, and cannot run here. It is left out. */
+export class Unavailable extends Error {}
 
 /** What is compared. */
 export interface Comparison {
@@ -29,6 +33,8 @@ export interface Comparison {
   runs: number;
   /** Bytes that one run moves, where speed is of interest. */
   bytes?: number;
+  /** Files that one run moves, where there are many. */
+  files?: number;
   entrants: readonly Entrant[];
   goals: readonly Goal[];
 }
@@ -46,14 +52,15 @@ export async function compare(comparison: Comparison): Promise<Section> {
       try {
         candidates.push({ name, ...await enter(stack) });
       } catch (error) {
-        failed.push(`${name}: ${(error as Error).message}`);
+        const { message } = error as Error;
+        (error instanceof Unavailable ? skipped : failed).push(`${name}: ${message}`);
       }
     }
   }
   const rows: Row[] = [];
   for (const [{ name }, result] of await alternate(candidates, comparison.runs)) {
     if (result instanceof Error) failed.push(`${name}: ${result.message}`);
-    else rows.push(rowOf(name, result, comparison.bytes));
+    else rows.push(rowOf(name, result, comparison));
   }
   const { name, title, goals } = comparison;
   return { name, title, rows, figures: figuresOf(rows, goals), skipped, failed };
@@ -66,15 +73,24 @@ async function firstMissing(programs: readonly string[]): Promise<string | undef
   return undefined;
 }
 
-function rowOf(name: string, samples: readonly Sample[], bytes: number | undefined): Row {
+function rowOf(
+  name: string,
+  samples: readonly Sample[],
+  { bytes, files }: Pick<Comparison, "bytes" | "files">,
+): Row {
   const time = summarise(samples.map(({ ms }) => ms));
-  const cpu = samples.map(({ cpuMs }) => cpuMs).filter((ms) => ms !== undefined);
+  const known = samples.map(({ cpuMs }) => cpuMs).filter((ms) => ms !== undefined);
+  const cpuMs = known.length > 0 ? summarise(known).median : undefined;
   return {
     name,
     unit: "ms",
     ...time,
     ...(bytes !== undefined && { megabytesPerSecond: bytes / 1e3 / time.median }),
-    ...(cpu.length > 0 && { cpuMs: summarise(cpu).median }),
+    ...(files !== undefined && { filesPerSecond: files * 1e3 / time.median }),
+    ...(cpuMs !== undefined && { cpuMs }),
+    ...(cpuMs !== undefined && bytes !== undefined && {
+      cpuSecondsPerGibibyte: cpuMs / 1e3 / (bytes / 2 ** 30),
+    }),
   };
 }
 
@@ -85,6 +101,14 @@ function figuresOf(rows: readonly Row[], goals: readonly Goal[]): Figure[] {
     const value = medianOf(goal.of);
     if ("underMs" in goal) {
       return { what: goal.of, value, unit: "ms", goal: { under: goal.underMs } };
+    }
+    if ("atMostOfTime" in goal) {
+      return {
+        what: `${goal.of}, its time against that of ${goal.against}`,
+        value: value / medianOf(goal.against),
+        unit: "x",
+        goal: { atMost: goal.atMostOfTime },
+      };
     }
     return {
       what: `${goal.of}, against ${goal.against}`,

@@ -7,7 +7,14 @@
 import { fixture, ROOT } from "../tests/helpers.ts";
 import type { Candidate } from "./measure.ts";
 import { findProgram, run, type ServerProcess, startServer } from "./processes.ts";
-import { empty, type SourceFile, verify, type Workspace } from "./workspace.ts";
+import {
+  empty,
+  type SourceFile,
+  type SourceFolder,
+  verify,
+  verifyFolder,
+  type Workspace,
+} from "./workspace.ts";
 
 /** What one `read` and one `write` of socat move. */
 export const SOCAT_BLOCK_BYTES = 1024 * 1024;
@@ -22,6 +29,8 @@ const PATIENCE_MS = 60_000;
 export interface Receiver {
   /** Servers that outlive a run. */
   readonly pids: readonly number[];
+  /** Where it stores. */
+  readonly directory: string;
   /** Makes it listen, and gives the port. */
   listen(): Promise<number>;
   /** Waits until it has received so many bytes and is done with them, and gives their path. */
@@ -29,7 +38,7 @@ export interface Receiver {
   clear(): Promise<void>;
 }
 
-/** Sends a file and returns when its program has ended. */
+/** Sends a file or a folder, and returns when its program has ended. */
 export type Sender = (port: number, path: string) => Promise<void>;
 
 /** A file on its way from a sender to a receiver, from the sender's start until both are done. */
@@ -50,6 +59,24 @@ export function transfer(
       };
     },
     check: async () => await Promise.resolve(verify(path, file)),
+  };
+}
+
+/** A folder on its way, from the sender's start until it knows that all has been stored. */
+export function transferFolder(
+  receiver: Receiver,
+  sender: Sender,
+  folder: SourceFolder,
+): Omit<Candidate, "name"> {
+  return {
+    pids: receiver.pids,
+    clear: () => receiver.clear(),
+    async ready() {
+      const port = await receiver.listen();
+      return () => sender(port, folder.path);
+    },
+    check: async () =>
+      await Promise.resolve(verifyFolder(`${receiver.directory}/${folder.name}`, folder)),
   };
 }
 
@@ -101,9 +128,11 @@ export async function pythonReceiver(
   return storing(directory, server);
 }
 
-function storing(directory: string, { port, pid }: ServerProcess): Receiver {
+/** A server that stores below a directory and lives through all runs. */
+export function storing(directory: string, { port, pid }: ServerProcess): Receiver {
   return {
     pids: [pid],
+    directory,
     listen: () => Promise.resolve(port),
     received: (bytes) => stored(directory, bytes),
     clear: async () => await Promise.resolve(empty(directory)),
@@ -121,6 +150,7 @@ export async function inletMessageReceiver(
   const { port, pid } = stack.use(await startServer(command, { stdout }));
   return {
     pids: [pid],
+    directory,
     listen: () => Promise.resolve(port),
     received: (bytes) => stored(directory, bytes),
     // The server has it open: it is not removed.
@@ -139,6 +169,7 @@ export function socatReceiver(workspace: Workspace, target: "file" | "stdout"): 
   let server: ServerProcess | undefined;
   return {
     pids: [],
+    directory,
     async listen() {
       const into = target === "file" ? `CREATE:${out}` : "STDOUT";
       const command = [...socat("-d", "-d", "-u"), "TCP-LISTEN:0,bind=127.0.0.1", into];

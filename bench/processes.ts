@@ -62,7 +62,7 @@ export async function finish(
 }
 
 /**
- * Starts a server and waits for its line `listening on …:PORT`.
+ * Starts a server and waits for its line `listening on …:PORT`, or `… port PORT`.
  *
  * @param streams A server that says that line on stdout has it moved to `/dev/stderr`.
  * @throws {Error} if it ends before, with what it said
@@ -73,13 +73,19 @@ export async function startServer(
 ): Promise<ServerProcess> {
   const child = spawn(command, streams);
   const running = new Running(child);
-  const [, port] = await running.says(/listening on .*:(\d+)/);
+  const [, port] = await running.says(/listening on .*(?::|port )(\d+)/);
   return {
     port: Number(port),
     pid: child.pid,
     ended: child.status,
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };
+}
+
+/** A port of 127.0.0.1 that was free just now, for servers that cannot choose one. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return (listener.addr as Deno.NetAddr).port;
 }
 
 /** Ends every program that is still running, at once. */

@@ -6,23 +6,33 @@
 
 import type { Summary } from "./measure.ts";
 
+/** Of what is measured. `x` is a ratio: 2 is twice as much. */
+export type Unit = "ms" | "µs" | "MB" | "x";
+
 /** How one candidate did. */
 export interface Row extends Summary {
   readonly name: string;
-  readonly unit: "ms" | "MB";
+  readonly unit: Unit;
   /** Millions of bytes a second, where bytes were moved. */
   readonly megabytesPerSecond?: number;
+  readonly filesPerSecond?: number;
   /** Median of the processor time of all its processes, in milliseconds. */
   readonly cpuMs?: number;
+  /** The same in seconds for each GiB moved. */
+  readonly cpuSecondsPerGibibyte?: number;
+  /** How many files or clients there were, where the figure is for each of them. */
+  readonly count?: number;
 }
 
 /** One figure beside its goal. */
 export interface Figure {
   readonly what: string;
   readonly value: number;
-  /** `x` is a ratio of speeds: 2 is twice as fast. */
-  readonly unit: "x" | "ms" | "MB";
-  readonly goal: { readonly atLeast: number } | { readonly under: number };
+  readonly unit: Unit;
+  readonly goal:
+    | { readonly atLeast: number }
+    | { readonly atMost: number }
+    | { readonly under: number };
 }
 
 /** Everything that one workload found. */
@@ -37,15 +47,19 @@ export interface Section {
   readonly failed: readonly string[];
 }
 
-const HEADINGS = ["", "median", "least", "most", "MB/s", "CPU"];
+const HEADINGS = ["", "median", "least", "most", "MB/s", "files/s", "CPU", "CPU s/GiB"];
 
-/** Milliseconds below which a tenth of one is worth telling. */
-const SMALL_MS = 10;
+/** Below this a tenth is worth telling. */
+const SMALL = 10;
 
 /** A section as a table for a person. */
 export function formatSection(section: Section): string {
-  const table = [HEADINGS, ...section.rows.map(cells)];
-  const widths = HEADINGS.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
+  const rows = section.rows.map(cells);
+  const filled = (column: number): boolean => rows.some((row) => row[column] !== "");
+  const table = [HEADINGS, ...rows].map((row) => row.filter((_, column) => filled(column)));
+  const widths = (table[0] ?? []).map((_, column) =>
+    Math.max(...table.map((row) => row[column]!.length))
+  );
   const lines = table.map((row) =>
     row.map((cell, column) =>
       column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)
@@ -69,16 +83,20 @@ function cells(row: Row): string[] {
     number(row.min),
     number(row.max),
     row.megabytesPerSecond?.toFixed(0) ?? "",
+    row.filesPerSecond?.toFixed(0) ?? "",
     row.cpuMs === undefined ? "" : `${row.cpuMs.toFixed(0)} ms`,
+    row.cpuSecondsPerGibibyte?.toFixed(2) ?? "",
   ];
 }
 
 function formatFigure({ what, value, unit, goal }: Figure): string {
   const shown = unit === "x" ? `${value.toFixed(2)}x` : `${formatNumber(value, unit)} ${unit}`;
-  const hoped = "atLeast" in goal ? `at least ${goal.atLeast}` : `under ${goal.under}`;
+  const [words, limit] = Object.entries(goal)[0]!;
+  const hoped = `${words.replace("at", "at ").toLowerCase()} ${limit}`;
   return `${what}: ${shown} (goal: ${hoped})`;
 }
 
-function formatNumber(value: number, unit: Row["unit"]): string {
-  return value.toFixed(unit === "MB" || value < SMALL_MS ? 1 : 0);
+function formatNumber(value: number, unit: Unit): string {
+  if (unit === "x") return value.toFixed(2);
+  return value.toFixed(unit === "MB" || value < SMALL ? 1 : 0);
 }

@@ -13,6 +13,9 @@ const TMPFS = "/dev/shm";
 
 const BLOCK_BYTES = 1024 * 1024;
 
+/** Files are read into it, one after the other. */
+const readBuffer = new Uint8Array(BLOCK_BYTES);
+
 /** A file to send, or what a run should make of it. */
 export interface Content {
   /** Size in bytes. */
@@ -25,12 +28,22 @@ export interface SourceFile extends Content {
   readonly path: string;
 }
 
+/** A folder to send, of files that differ. */
+export interface SourceFolder {
+  readonly path: string;
+  /** The last part of its path. */
+  readonly name: string;
+  /** What each file is, by its name. */
+  readonly files: ReadonlyMap<string, Content>;
+}
+
 /** Sources, and directories to receive into. */
 export class Workspace implements Disposable {
   readonly path: string;
   /** Whether it is in memory. */
   readonly inMemory: boolean;
   readonly #sources = new Map<string, SourceFile>();
+  readonly #folders = new Map<string, SourceFolder>();
   #directories = 0;
 
   constructor() {
@@ -57,10 +70,28 @@ export class Workspace implements Disposable {
     return source;
   }
 
+  /** A folder of so many files of that size, made once for all who ask for the same. */
+  folder(count: number, size: number): SourceFolder {
+    const name = `folder-${count}-${size}`;
+    let folder = this.#folders.get(name);
+    if (!folder) {
+      const path = `${this.path}/${name}`;
+      folder = { path, name, files: writeFiles(path, count, randomBlock().subarray(0, size)) };
+      this.#folders.set(name, folder);
+    }
+    return folder;
+  }
+
   /** Removes a source, to make room. */
   drop(source: SourceFile): void {
     Deno.removeSync(source.path);
     this.#sources.delete(source.path);
+  }
+
+  /** Removes a folder, to make room. */
+  dropFolder({ path, name }: SourceFolder): void {
+    Deno.removeSync(path, { recursive: true });
+    this.#folders.delete(name);
   }
 
   [Symbol.dispose](): void {
@@ -80,6 +111,20 @@ function writeBlocks(path: string, size: number, block: Uint8Array): Content {
     crc = crc32(chunk, crc);
   }
   return { size, crc };
+}
+
+/** Writes one block to many files, each time with its number in front. */
+function writeFiles(path: string, count: number, block: Uint8Array): Map<string, Content> {
+  Deno.mkdirSync(path);
+  const numbered = new DataView(block.buffer);
+  const files = new Map<string, Content>();
+  for (let number = 0; number < count; number++) {
+    numbered.setUint32(0, number);
+    const name = `${number}.bin`;
+    Deno.writeFileSync(`${path}/${name}`, block);
+    files.set(name, { size: block.length, crc: crc32(block) });
+  }
+  return files;
 }
 
 function randomBlock(): Uint8Array {
@@ -109,20 +154,34 @@ export function writeRepeated(path: string, block: Uint8Array, times: number): C
  */
 export function verify(path: string, expected: Content): void {
   using file = Deno.openSync(path);
-  const buffer = new Uint8Array(BLOCK_BYTES);
   let size = 0;
   let crc = 0;
-  for (let read; (read = file.readSync(buffer)) !== null;) {
+  for (let read; (read = file.readSync(readBuffer)) !== null;) {
     size += read;
-    crc = crc32(buffer.subarray(0, read), crc);
+    crc = crc32(readBuffer.subarray(0, read), crc);
   }
   if (size !== expected.size) throw new Error(`it made ${size} bytes, not ${expected.size}`);
   if (crc !== expected.crc) throw new Error("it made other bytes than were sent");
 }
 
-/** Removes every file of a directory. */
+/**
+ * Compares a folder with what it should be, file by file.
+ *
+ * @throws {Error} if it differs
+ */
+export function verifyFolder(path: string, { files }: SourceFolder): void {
+  const names = [...Deno.readDirSync(path)].map(({ name }) => name);
+  if (names.length !== files.size) {
+    throw new Error(`it made ${names.length} files, not ${files.size}`);
+  }
+  for (const [name, expected] of files) verify(`${path}/${name}`, expected);
+}
+
+/** Removes everything from a directory. */
 export function empty(directory: string): void {
-  for (const { name } of Deno.readDirSync(directory)) Deno.removeSync(`${directory}/${name}`);
+  for (const { name } of Deno.readDirSync(directory)) {
+    Deno.removeSync(`${directory}/${name}`, { recursive: true });
+  }
 }
 
 function isDirectory(path: string): boolean {

@@ -5,8 +5,9 @@
  */
 
 import { formatBytes } from "../../lib/text.ts";
-import { availableBytes, peakBytes, peakBytesUntilEnd, summarise } from "../measure.ts";
+import { summarise } from "../measure.ts";
 import { clientCommand, serverCommand } from "../peers.ts";
+import { availableBytes, peakBytes, peakBytesUntilEnd } from "../proc.ts";
 import { finish, spawn, startServer } from "../processes.ts";
 import type { Figure, Row, Section } from "../report.ts";
 import { empty, type SourceFile } from "../workspace.ts";

@@ -1,5 +1,6 @@
 /**
- * One big file, stored: inlet verifies it, the others do not.
+ * One big file, stored: inlet verifies it, and so do rsync and scp in ways of their own; socat and
+ * Python do not.
  *
  * @module
  */
@@ -16,10 +17,14 @@ import {
   transfer,
 } from "../peers.ts";
 import type { Section } from "../report.ts";
+import { rsyncReceiver, rsyncSender } from "../rsync.ts";
+import { SSH_PROGRAMS, startSsh } from "../ssh.ts";
 import type { Bench } from "./workload.ts";
 
 const INLET = "inlet put, verified";
 const SOCAT = "socat, 1 MiB blocks";
+const RSYNC = "rsync daemon, whole files";
+const SCP = "scp, encrypted";
 const PYTHON = "Python, 1,024 bytes";
 
 /** Time of one big file by native put. */
@@ -39,6 +44,17 @@ export async function put({ workspace, runs, size }: Bench): Promise<Section> {
       needs: ["socat"],
       enter: () => Promise.resolve(transfer(socatReceiver(workspace, "file"), socatSender, file)),
     }, {
+      name: RSYNC,
+      needs: ["rsync"],
+      enter: async (stack) => transfer(await rsyncReceiver(workspace, stack), rsyncSender, file),
+    }, {
+      name: SCP,
+      needs: SSH_PROGRAMS,
+      async enter(stack) {
+        const { receiver, sender } = await startSsh(workspace, stack);
+        return transfer(receiver, sender, file);
+      },
+    }, {
       name: PYTHON,
       needs: ["python3"],
       enter: async (stack) =>
@@ -49,8 +65,10 @@ export async function put({ workspace, runs, size }: Bench): Promise<Section> {
         ),
     }],
     goals: [
-      { of: INLET, against: SOCAT, atLeast: 0.9 },
-      { of: INLET, against: PYTHON, atLeast: 3 },
+      { of: INLET, against: SOCAT, atLeast: 1 },
+      { of: INLET, against: RSYNC, atLeast: 1.5 },
+      { of: INLET, against: SCP, atLeast: 5 },
+      { of: INLET, against: PYTHON, atLeast: 4 },
     ],
   });
 }

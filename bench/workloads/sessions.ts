@@ -8,8 +8,9 @@
 import { formatBytes } from "../../lib/text.ts";
 import { VERSION } from "../../protocol.ts";
 import { Wire } from "../../tests/wire.ts";
-import { peakBytes, summarise } from "../measure.ts";
+import { summarise } from "../measure.ts";
 import { clientCommand, serverCommand } from "../peers.ts";
+import { peakBytes } from "../proc.ts";
 import { finish, spawn, startServer } from "../processes.ts";
 import type { Figure, Row, Section } from "../report.ts";
 import { empty, type SourceFile } from "../workspace.ts";
