@@ -15,11 +15,16 @@ import { quoted } from "../lib/text.ts";
 import { killAll } from "./processes.ts";
 import { formatSection, type Section } from "./report.ts";
 import { Workspace } from "./workspace.ts";
+import { clients } from "./workloads/clients.ts";
+import { fairness } from "./workloads/fairness.ts";
+import { files } from "./workloads/files.ts";
 import { get } from "./workloads/get.ts";
+import { growthClients, growthFiles } from "./workloads/growth.ts";
 import { memory } from "./workloads/memory.ts";
 import { message } from "./workloads/message.ts";
 import { put } from "./workloads/put.ts";
 import { raw } from "./workloads/raw.ts";
+import { resume } from "./workloads/resume.ts";
 import { reverse, reverseMany } from "./workloads/reverse.ts";
 import { sessions } from "./workloads/sessions.ts";
 import { start } from "./workloads/start.ts";
@@ -29,6 +34,12 @@ import type { Workload } from "./workloads/workload.ts";
 const WORKLOADS: Readonly<Record<string, Workload>> = {
   put,
   get,
+  resume,
+  files,
+  clients,
+  fairness,
+  "growth-clients": growthClients,
+  "growth-files": growthFiles,
   memory,
   start,
   raw,
@@ -40,6 +51,8 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
 
 const DEFAULT_RUNS = 5;
 const DEFAULT_SIZE = 2 ** 30;
+const DEFAULT_FILES = 10_000;
+const DEFAULT_CLIENTS = 1000;
 
 const RESULTS = new URL("results.json", import.meta.url);
 
@@ -51,6 +64,9 @@ Usage: deno task bench [OPTIONS]
   --only NAME[,NAME]   these workloads alone: ${Object.keys(WORKLOADS).join(", ")}
   --size BYTES         the big file, like 256MiB (default 1GiB); memory is measured at four times
                        that size too
+  --files N            small files in a folder; growth is measured up to ten times as many
+                       (default ${DEFAULT_FILES})
+  --clients N          clients at once (default ${DEFAULT_CLIENTS})
   --help
 
 A program that is not installed is left out, and said. Files are kept in memory, in /dev/shm where
@@ -59,7 +75,7 @@ times, or that is left out. A run of all workloads at the default size writes be
 
 async function main(args: readonly string[]): Promise<number> {
   const { positional, values, flags } = parseCommandLine(args, {
-    values: ["runs", "only", "size"],
+    values: ["runs", "only", "size", "files", "clients"],
     flags: ["help"],
   });
   if (flags.help) return console.log(USAGE), 0;
@@ -70,13 +86,23 @@ async function main(args: readonly string[]): Promise<number> {
   const workloads = names.map((name) => [name, findWorkload(name)] as const);
   const runs = parseCount(values.runs ?? String(DEFAULT_RUNS), "--runs", { min: 1, max: 1000 });
   const size = values.size ? parseSize(values.size, "--size") : DEFAULT_SIZE;
+  const files = parseCount(values.files ?? String(DEFAULT_FILES), "--files", {
+    min: 1,
+    max: 100_000,
+  });
+  const clients = parseCount(values.clients ?? String(DEFAULT_CLIENTS), "--clients", {
+    min: 1,
+    max: 1000,
+  });
   using workspace = new Workspace();
   tidyOnSignals(workspace);
   const about = machine(workspace);
   console.log(Object.values(about).join(", ") + `; median of ${runs}\n`);
   const sections: Section[] = [];
   for (const [name, workload] of workloads) {
-    const section = await workload({ workspace, runs, size }).catch((error) => broken(name, error));
+    const section = await workload({ workspace, runs, size, files, clients }).catch((error) =>
+      broken(name, error)
+    );
     console.log(formatSection(section));
     sections.push(section);
   }

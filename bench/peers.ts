@@ -197,6 +197,10 @@ export function inletSender(args: readonly string[] = []): Sender {
   return (port, path) => run(clientCommand(port, [path, ...args]));
 }
 
+/** client.ts with a folder. */
+export const inletFolderSender: Sender = (port, path) =>
+  run(clientCommand(port, [`${path}/`, "--quiet"]));
+
 /** client.ts with a file as its stdin. */
 export function inletMessageSender(): Sender {
   return (port, path) => run(clientCommand(port, ["--mode", "message"]), { stdin: path });

@@ -22,19 +22,18 @@ export interface ServerProcess extends AsyncDisposable {
 
 const children = new Set<Deno.ChildProcess>();
 
-/** Starts a program, its stderr piped. */
-export function spawn(command: readonly string[], streams: Streams = {}): Deno.ChildProcess {
-  const [program, ...args] = bound(command, streams) as [string, ...string[]];
-  const child = new Deno.Command(program, {
-    args,
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-    env: { NO_COLOR: "1" },
-  }).spawn();
+/** Starts a program. `killAll` ends it too. */
+export function spawn(command: readonly string[], options: Deno.CommandOptions): Deno.ChildProcess {
+  const [program, ...args] = command as [string, ...string[]];
+  const child = new Deno.Command(program, { args, env: { NO_COLOR: "1" }, ...options }).spawn();
   children.add(child);
   child.status.finally(() => children.delete(child));
   return child;
+}
+
+/** Starts a program with its stderr piped, to be told what it said if it fails. */
+export function start(command: readonly string[], streams: Streams = {}): Deno.ChildProcess {
+  return spawn(bound(command, streams), { stdin: "null", stdout: "null", stderr: "piped" });
 }
 
 /**
@@ -43,7 +42,7 @@ export function spawn(command: readonly string[], streams: Streams = {}): Deno.C
  * @throws {Error} if it fails, with what it said
  */
 export async function run(command: readonly string[], streams?: Streams): Promise<void> {
-  await finish(command, spawn(command, streams));
+  await finish(command, start(command, streams));
 }
 
 /**
@@ -71,7 +70,7 @@ export async function startServer(
   command: readonly string[],
   streams?: Streams,
 ): Promise<ServerProcess> {
-  const child = spawn(command, streams);
+  const child = start(command, streams);
   const running = new Running(child);
   const [, port] = await running.says(/listening on .*(?::|port )(\d+)/);
   return {

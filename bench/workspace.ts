@@ -13,6 +13,9 @@ const TMPFS = "/dev/shm";
 
 const BLOCK_BYTES = 1024 * 1024;
 
+/** At the beginning of every block. */
+const BLOCK_NUMBER_BYTES = 4;
+
 /** Files are read into it, one after the other. */
 const readBuffer = new Uint8Array(BLOCK_BYTES);
 
@@ -76,7 +79,7 @@ export class Workspace implements Disposable {
     let folder = this.#folders.get(name);
     if (!folder) {
       const path = `${this.path}/${name}`;
-      folder = { path, name, files: writeFiles(path, count, randomBlock().subarray(0, size)) };
+      folder = { path, name, files: writeFiles(path, count, size) };
       this.#folders.set(name, folder);
     }
     return folder;
@@ -113,16 +116,16 @@ function writeBlocks(path: string, size: number, block: Uint8Array): Content {
   return { size, crc };
 }
 
-/** Writes one block to many files, each time with its number in front. */
-function writeFiles(path: string, count: number, block: Uint8Array): Map<string, Content> {
+/** Writes many files of one size in bytes, each with its own number in every block. */
+function writeFiles(path: string, count: number, size: number): Map<string, Content> {
   Deno.mkdirSync(path);
+  const block = randomBlock();
   const numbered = new DataView(block.buffer);
   const files = new Map<string, Content>();
   for (let number = 0; number < count; number++) {
-    numbered.setUint32(0, number);
+    numbered.setUint32(BLOCK_NUMBER_BYTES, number);
     const name = `${number}.bin`;
-    Deno.writeFileSync(`${path}/${name}`, block);
-    files.set(name, { size: block.length, crc: crc32(block) });
+    files.set(name, writeBlocks(`${path}/${name}`, size, block));
   }
   return files;
 }

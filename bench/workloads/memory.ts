@@ -8,7 +8,7 @@ import { formatBytes } from "../../lib/text.ts";
 import { summarise } from "../measure.ts";
 import { clientCommand, serverCommand } from "../peers.ts";
 import { availableBytes, peakBytes, peakBytesUntilEnd } from "../proc.ts";
-import { finish, spawn, startServer } from "../processes.ts";
+import { finish, start, startServer } from "../processes.ts";
 import type { Figure, Row, Section } from "../report.ts";
 import { empty, type SourceFile } from "../workspace.ts";
 import type { Bench } from "./workload.ts";
@@ -56,7 +56,7 @@ interface Peaks {
 async function peaksOfPut(file: SourceFile, received: string): Promise<Peaks> {
   await using server = await startServer(serverCommand(received));
   const command = clientCommand(server.port, [file.path]);
-  const child = spawn(command);
+  const child = start(command);
   const [client] = await Promise.all([peakBytesUntilEnd(child), finish(command, child)]);
   return { server: peakBytes(server.pid)! / MEGABYTE, client: client! / MEGABYTE };
 }

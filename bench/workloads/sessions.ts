@@ -11,7 +11,7 @@ import { Wire } from "../../tests/wire.ts";
 import { summarise } from "../measure.ts";
 import { clientCommand, serverCommand } from "../peers.ts";
 import { peakBytes } from "../proc.ts";
-import { finish, spawn, startServer } from "../processes.ts";
+import { finish, start, startServer } from "../processes.ts";
 import type { Figure, Row, Section } from "../report.ts";
 import { empty, type SourceFile } from "../workspace.ts";
 import type { Bench } from "./workload.ts";
@@ -105,7 +105,7 @@ async function talkDuringPut(
 ): Promise<number[]> {
   empty(received);
   const command = clientCommand(port, [file.path, "--quiet"]);
-  const child = spawn(command);
+  const child = start(command);
   let ended = false;
   child.status.then(() => ended = true);
   while (!ended && !isArriving(received)) {

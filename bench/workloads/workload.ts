@@ -14,6 +14,10 @@ export interface Bench {
   readonly runs: number;
   /** Bytes of the big file. */
   readonly size: number;
+  /** How many small files. */
+  readonly files: number;
+  /** How many clients at once. */
+  readonly clients: number;
 }
 
 /** Measures, and reports. */

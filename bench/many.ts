@@ -1,0 +1,68 @@
+/**
+ * Many clients at once on servers that live through all runs, all driven by one process.
+ *
+ * @module
+ */
+
+import { Driver, type Task } from "./driver.ts";
+import type { Candidate } from "./measure.ts";
+import { inletReceiver, pythonReceiver, type Receiver } from "./peers.ts";
+import type { SourceFolder, Workspace } from "./workspace.ts";
+import { verifyFolder } from "./workspace.ts";
+
+/** Room for all clients, also when they come all at once; and no line of log for each. */
+const LIMITS = ["--max-clients", "2000", "--backlog", "1024", "--quiet"];
+
+/** Size of what each client sends, in bytes. */
+export const CLIENT_BYTES = 1024 * 1024;
+
+/** server.ts with room for many clients. */
+export function inletForMany(
+  workspace: Workspace,
+  stack: AsyncDisposableStack,
+  mode: string,
+): Promise<Receiver> {
+  return inletReceiver(workspace, stack, ["--mode", mode, ...LIMITS]);
+}
+
+/** The Python server of the upload wire, a thread a client. */
+export function pythonForMany(
+  workspace: Workspace,
+  stack: AsyncDisposableStack,
+): Promise<Receiver> {
+  return pythonReceiver("upload_server.py", workspace, stack);
+}
+
+/** A driver, and a server that it has many clients of. */
+export class Crowd {
+  readonly receiver: Receiver;
+  readonly #driver: Driver;
+  readonly #mode: string;
+
+  constructor(receiver: Receiver, mode: string, stack: AsyncDisposableStack) {
+    this.receiver = receiver;
+    this.#mode = mode;
+    this.#driver = stack.use(new Driver());
+  }
+
+  /** Has all clients send at once, and tells how long each took, in milliseconds. */
+  async send(clients: Task["clients"]): Promise<number[]> {
+    const port = await this.receiver.listen();
+    return await this.#driver.run({ port, mode: this.#mode, clients });
+  }
+
+  /** Measures what it takes to send the files of a folder. */
+  candidate(folder: SourceFolder, clients: Task["clients"]): Omit<Candidate, "name"> {
+    return {
+      pids: [...this.receiver.pids, this.#driver.pid],
+      ready: () => Promise.resolve(async () => void await this.send(clients)),
+      clear: () => this.receiver.clear(),
+      check: async () => await Promise.resolve(verifyFolder(this.receiver.directory, folder)),
+    };
+  }
+}
+
+/** A client for each file of a folder. */
+export function oneEach({ path, files }: SourceFolder): string[][] {
+  return [...files.keys()].map((name) => [`${path}/${name}`]);
+}

@@ -1,0 +1,115 @@
+/**
+ * How cost grows: time for each client over the number of clients at once, and for each file over
+ * the number of files.
+ *
+ * @module
+ */
+
+import { compare } from "../compare.ts";
+import { CLIENT_BYTES, Crowd, inletForMany, oneEach } from "../many.ts";
+import type { Task } from "../driver.ts";
+import type { Row, Section } from "../report.ts";
+import type { SourceFolder } from "../workspace.ts";
+import { SMALL_BYTES } from "./files.ts";
+import type { Bench } from "./workload.ts";
+
+/** What grows. */
+interface Growth {
+  name: string;
+  title: string;
+  what: string;
+  /** Of the time for each. */
+  unit: "ms" | "µs";
+  /** The most of them. */
+  most: number;
+  /** Bytes of each file. */
+  bytes: number;
+  clients(folder: SourceFolder): Task["clients"];
+  /** From so many on the cost of each is to stay the same, up to a factor. */
+  flat: { from: number; within: number };
+}
+
+/** From one client to many. */
+export function growthClients(bench: Bench): Promise<Section> {
+  return measureGrowth(bench, {
+    name: "growth-clients",
+    title: "growth-clients: time for each client, 1 MiB each, all at once",
+    what: "clients",
+    unit: "ms",
+    most: bench.clients,
+    bytes: CLIENT_BYTES,
+    clients: oneEach,
+    flat: { from: 10, within: 1.3 },
+  });
+}
+
+/** From one file to ten times as many as the folder of small files has. */
+export function growthFiles(bench: Bench): Promise<Section> {
+  return measureGrowth(bench, {
+    name: "growth-files",
+    title: "growth-files: time for each file of 4 KiB, one client",
+    what: "files",
+    unit: "µs",
+    most: 10 * bench.files,
+    bytes: SMALL_BYTES,
+    clients: ({ path, files }) => [[...files.keys()].map((name) => `${path}/${name}`)],
+    flat: { from: 1000, within: 1.2 },
+  });
+}
+
+/** One driver and one server for all numbers, so that no start and no first time is measured. */
+async function measureGrowth({ workspace, runs }: Bench, growth: Growth): Promise<Section> {
+  await using stack = new AsyncDisposableStack();
+  const crowd = new Crowd(await inletForMany(workspace, stack, "files"), "files", stack);
+  const folders = new Map(
+    powersOfTen(growth.most).map((count) => [
+      `${growth.what}: ${count.toLocaleString("en")}`,
+      workspace.folder(count, growth.bytes),
+    ]),
+  );
+  const section = await compare({
+    name: growth.name,
+    title: growth.title,
+    runs,
+    entrants: [...folders].map(([name, folder]) => ({
+      name,
+      needs: [],
+      enter: () => Promise.resolve(crowd.candidate(folder, growth.clients(folder))),
+    })),
+    goals: [],
+  });
+  const rows = section.rows.map((row) =>
+    forEach(row, folders.get(row.name)!.files.size, growth.unit)
+  );
+  for (const folder of folders.values()) workspace.dropFolder(folder);
+  const flat = rows.filter(({ count }) => count! >= growth.flat.from).map(({ median }) => median);
+  return {
+    ...section,
+    rows,
+    figures: flat.length < 2 ? [] : [{
+      what: `the dearest by the cheapest, from ${growth.flat.from} ${growth.what} on`,
+      value: Math.max(...flat) / Math.min(...flat),
+      unit: "x",
+      goal: { atMost: growth.flat.within },
+    }],
+  };
+}
+
+/** 1, 10, 100, up to a greatest one. */
+function powersOfTen(most: number): number[] {
+  const exponents = Math.floor(Math.log10(most) + 1e-9);
+  return Array.from({ length: exponents + 1 }, (_, exponent) => 10 ** exponent);
+}
+
+/** A time for all as a time for each. */
+function forEach(
+  { name, median, min, max, runs }: Row,
+  count: number,
+  unit: Growth["unit"],
+): Row {
+  const each = (ms: number): number => (unit === "µs" ? ms * 1e3 : ms) / count;
+  return {
+    ...{ name, unit, count, runs },
+    ...{ median: each(median), min: each(min), max: each(max) },
+  };
+}
