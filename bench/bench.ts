@@ -12,6 +12,7 @@ import { parseCommandLine, runMain, STOP_SIGNALS } from "../lib/command_line.ts"
 import { InletError } from "../lib/errors.ts";
 import { parseCount, parseSize } from "../lib/limits.ts";
 import { quoted } from "../lib/text.ts";
+import { drawPlots, type Results } from "./plots.ts";
 import { killAll } from "./processes.ts";
 import { formatSection, type Section } from "./report.ts";
 import { Workspace } from "./workspace.ts";
@@ -67,21 +68,24 @@ Usage: deno task bench [OPTIONS]
   --files N            small files in a folder; growth is measured up to ten times as many
                        (default ${DEFAULT_FILES})
   --clients N          clients at once (default ${DEFAULT_CLIENTS})
+  --plots              measures nothing: draws the plots of bench/results.json again
   --help
 
 A program that is not installed is left out, and said. Files are kept in memory, in /dev/shm where
 there is one: three times the size of the big file has to be free there, and for its fourfold twelve
-times, or that is left out. A run of all workloads at the default size writes bench/results.json.`;
+times, or that is left out. A run of all workloads at the default sizes writes bench/results.json and draws
+docs/bench-*.svg.`;
 
 async function main(args: readonly string[]): Promise<number> {
   const { positional, values, flags } = parseCommandLine(args, {
     values: ["runs", "only", "size", "files", "clients"],
-    flags: ["help"],
+    flags: ["plots", "help"],
   });
   if (flags.help) return console.log(USAGE), 0;
   if (positional[0] !== undefined) {
     throw new InletError("usage", `Cannot use ${quoted(positional[0])}; try --help`);
   }
+  if (flags.plots) return drawPlots(JSON.parse(Deno.readTextFileSync(RESULTS))), 0;
   const names = values.only?.split(",") ?? Object.keys(WORKLOADS);
   const workloads = names.map((name) => [name, findWorkload(name)] as const);
   const runs = parseCount(values.runs ?? String(DEFAULT_RUNS), "--runs", { min: 1, max: 1000 });
@@ -106,9 +110,14 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(formatSection(section));
     sections.push(section);
   }
-  if (values.only === undefined && size === DEFAULT_SIZE) {
-    const results = { date: new Date().toISOString(), machine: about, runs, size, sections };
+  const isWhole = [values.only, values.size, values.files, values.clients].every((value) =>
+    value === undefined
+  );
+  if (isWhole) {
+    const date = new Date().toISOString();
+    const results: Results = { date, machine: about, runs, size, files, clients, sections };
     Deno.writeTextFileSync(RESULTS, JSON.stringify(results, null, 2) + "\n");
+    drawPlots(results);
   }
   return sections.some(({ failed }) => failed.length > 0) ? 1 : 0;
 }

@@ -13,8 +13,8 @@ import type { Figure, Row, Section } from "../report.ts";
 import type { Bench } from "./workload.ts";
 
 const PUT = "inlet put, verified";
-const UPLOAD = "inlet, the upload wire";
-const PYTHON = "Python, the upload wire, a thread a client";
+const UPLOAD = "inlet, upload wire";
+const PYTHON = "Python, upload wire, threads";
 
 const MEGABYTE = 1e6;
 const GOAL_MEGABYTES = 300;
