@@ -55,7 +55,7 @@ export class Crowd {
   candidate(folder: SourceFolder, clients: Task["clients"]): Omit<Candidate, "name"> {
     return {
       pids: [...this.receiver.pids, this.#driver.pid],
-      ready: () => Promise.resolve(async () => void await this.send(clients)),
+      ready: () => Promise.resolve(async () => Math.max(...await this.send(clients))),
       clear: () => this.receiver.clear(),
       check: async () => await Promise.resolve(verifyFolder(this.receiver.directory, folder)),
     };

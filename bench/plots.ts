@@ -75,9 +75,14 @@ function lineOf(
   const points = rows.map(({ count, median, unit }) => ({
     x: count!,
     y: median,
-    label: `${median.toFixed(median < 10 ? 1 : 0)} ${unit}`,
+    label: `${median < 10 ? median.toFixed(1) : number(median)} ${unit}`,
   }));
-  return line(title, `${rows[0]!.unit}, lower is better; ${what}`, xLabel, points);
+  return line(
+    title,
+    `${rows[0]!.unit}, lower is better, both axes by factors of ten; ${what}`,
+    xLabel,
+    points,
+  );
 }
 
 function write(name: string, description: string, panels: readonly (Panel | undefined)[]): void {

@@ -1,6 +1,6 @@
 /**
- * Charts as SVG, in colours for a light and for a dark page: bars side by side, and lines over a
- * logarithmic number. Sizes are pixels. Texts are our own and hold nothing that XML would read.
+ * Charts as SVG, in colours for a light and for a dark page: bars beside each other, and lines over
+ * numbers that grow by factors. Sizes are pixels. Texts are our own: nothing in them is XML's.
  *
  * @module
  */
@@ -34,13 +34,13 @@ const WIDTH = 760;
 
 const HEADING_HEIGHT = 50;
 const BAR = { height: 22, pitch: 29, left: 212, longest: 420 };
-const PLOT = { left: 42, height: 130, bottom: 52, inset: 40 };
+const PLOT = { left: 64, height: 130, bottom: 52, inset: 40 };
 
 /** Space between a dot and its value. */
 const LABEL_GAP = 12;
 
 /** From so far down on, a line would run through a value that stands in the middle. */
-const STEEP = 40;
+const STEEP = 30;
 
 const STYLE = `
 text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
@@ -99,21 +99,22 @@ export function bars(title: string, subtitle: string, data: readonly Bar[]): Pan
   };
 }
 
-/** A line from zero over numbers that grow by factors. */
+/** A line, both of whose axes are logarithmic. */
 export function line(
   title: string,
   subtitle: string,
   xLabel: string,
   points: readonly Point[],
 ): Panel {
-  const steps = niceSteps(Math.max(...points.map(({ y }) => y)));
+  const steps = powersAround(points.map(({ y }) => y));
   const top = HEADING_HEIGHT + 16;
   const bottom = top + PLOT.height;
   const right = WIDTH - 20;
   const [first, last] = [PLOT.left + PLOT.inset, right - PLOT.inset];
   const orders = Math.log10(points.at(-1)!.x) || 1;
   const xOf = (x: number): number => round(first + (last - first) * Math.log10(x) / orders);
-  const yOf = (y: number): number => round(bottom - PLOT.height * y / steps.at(-1)!);
+  const yOf = (y: number): number =>
+    round(bottom - PLOT.height * Math.log10(y / steps[0]!) / (steps.length - 1));
   const grid = steps.flatMap((step) => [
     `<path d="M${PLOT.left} ${yOf(step)}H${right}" class="grid"/>`,
     text(PLOT.left - 6, yOf(step), step.toLocaleString("en"), "end", "faint"),
@@ -157,11 +158,11 @@ function text(x: number, y: number, words: string, anchor: string, style: string
   return `<text x="${x}" y="${y}" dy="0.35em" text-anchor="${anchor}"${attributes}>${words}</text>`;
 }
 
-/** Zero to at least a greatest value, in three to six steps of 1, 2 or 5 times a power of ten. */
-function niceSteps(most: number): number[] {
-  const power = 10 ** Math.floor(Math.log10(most));
-  const step = [0.2, 0.5, 1, 2].map((factor) => factor * power).find((step) => most / step <= 5)!;
-  return Array.from({ length: Math.ceil(most / step) + 1 }, (_, index) => round(index * step));
+/** Powers of ten, at least two, from under the least value to over the greatest. */
+function powersAround(values: readonly number[]): number[] {
+  const from = Math.floor(Math.log10(Math.min(...values)));
+  const to = Math.max(from + 1, Math.ceil(Math.log10(Math.max(...values))));
+  return Array.from({ length: to - from + 1 }, (_, index) => 10 ** (from + index));
 }
 
 function round(value: number): number {
