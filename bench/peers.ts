@@ -16,9 +16,6 @@ import {
   type Workspace,
 } from "./workspace.ts";
 
-/** What one `read` and one `write` of socat move. */
-export const SOCAT_BLOCK_BYTES = 1024 * 1024;
-
 /** How often a receiver's output is looked at, in milliseconds, once its sender has ended. */
 const POLL_MS = 1;
 
@@ -158,40 +155,6 @@ export async function inletMessageReceiver(
   };
 }
 
-/**
- * socat, which serves one connection and ends.
- *
- * @param target `stdout` for its stdout in a file, `file` for a file that it opens itself.
- */
-export function socatReceiver(workspace: Workspace, target: "file" | "stdout"): Receiver {
-  const directory = workspace.directory();
-  const out = `${directory}/out`;
-  let server: ServerProcess | undefined;
-  return {
-    pids: [],
-    directory,
-    async listen() {
-      const into = target === "file" ? `CREATE:${out}` : "STDOUT";
-      const command = [...socat("-d", "-d", "-u"), "TCP-LISTEN:0,bind=127.0.0.1", into];
-      server = await startServer(command, target === "file" ? {} : { stdout: out });
-      return server.port;
-    },
-    async received(bytes) {
-      await server!.ended;
-      return await stored(directory, bytes);
-    },
-    async clear() {
-      await server?.[Symbol.asyncDispose]();
-      empty(directory);
-    },
-  };
-}
-
-/** socat with large blocks. */
-export function socat(...options: string[]): string[] {
-  return ["socat", ...options, "-b", String(SOCAT_BLOCK_BYTES)];
-}
-
 /** client.ts with a file. */
 export function inletSender(args: readonly string[] = []): Sender {
   return (port, path) => run(clientCommand(port, [path, ...args]));
@@ -206,14 +169,6 @@ export function inletMessageSender(): Sender {
   return (port, path) => run(clientCommand(port, ["--mode", "message"]), { stdin: path });
 }
 
-/** socat with a file that it opens itself. */
-export const socatSender: Sender = (port, path) =>
-  run([...socat("-u"), `OPEN:${path},rdonly`, `TCP:127.0.0.1:${port}`]);
-
-/** socat with a file as its stdin. */
-export const socatMessageSender: Sender = (port, path) =>
-  run([...socat("-u"), "STDIN", `TCP:127.0.0.1:${port}`], { stdin: path });
-
 /** A Python client that is given a host, a port and a file. */
 export async function pythonSender(program: string): Promise<Sender> {
   const command = await pythonCommand(program, ["127.0.0.1"]);
@@ -225,7 +180,7 @@ export async function pythonSender(program: string): Promise<Sender> {
  *
  * @throws {Error} if it is not complete long after it was sent
  */
-async function stored(directory: string, bytes: number): Promise<string> {
+export async function stored(directory: string, bytes: number): Promise<string> {
   const deadline = performance.now() + PATIENCE_MS;
   while (performance.now() < deadline) {
     for (const { name } of Deno.readDirSync(directory)) {

@@ -7,16 +7,10 @@
 import { formatBytes } from "../../lib/text.ts";
 import { compare } from "../compare.ts";
 import type { Candidate } from "../measure.ts";
-import {
-  clientCommand,
-  inletReceiver,
-  inletSender,
-  serverCommand,
-  socat,
-  transfer,
-} from "../peers.ts";
+import { clientCommand, inletReceiver, inletSender, serverCommand, transfer } from "../peers.ts";
 import { run, type ServerProcess, startServer } from "../processes.ts";
 import type { Section } from "../report.ts";
+import { socat } from "../socat.ts";
 import { empty, type SourceFile, verify, type Workspace } from "../workspace.ts";
 import type { Bench } from "./workload.ts";
 

@@ -6,14 +6,9 @@
 
 import { formatBytes } from "../../lib/text.ts";
 import { compare } from "../compare.ts";
-import {
-  inletMessageReceiver,
-  inletMessageSender,
-  socatMessageSender,
-  socatReceiver,
-  transfer,
-} from "../peers.ts";
+import { inletMessageReceiver, inletMessageSender, transfer } from "../peers.ts";
 import type { Section } from "../report.ts";
+import { socatMessageSender, socatReceiver } from "../socat.ts";
 import type { Bench } from "./workload.ts";
 
 const INLET = "inlet to inlet";

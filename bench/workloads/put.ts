@@ -7,18 +7,11 @@
 
 import { formatBytes } from "../../lib/text.ts";
 import { compare } from "../compare.ts";
-import {
-  inletReceiver,
-  inletSender,
-  pythonReceiver,
-  pythonSender,
-  socatReceiver,
-  socatSender,
-  transfer,
-} from "../peers.ts";
+import { inletReceiver, inletSender, pythonReceiver, pythonSender, transfer } from "../peers.ts";
 import type { Section } from "../report.ts";
 import { rsyncReceiver, rsyncSender } from "../rsync.ts";
 import { SSH_PROGRAMS, startSsh } from "../ssh.ts";
+import { socatReceiver, socatSender } from "../socat.ts";
 import type { Bench } from "./workload.ts";
 
 const INLET = "inlet put, verified";

@@ -6,8 +6,9 @@
 
 import { formatBytes } from "../../lib/text.ts";
 import { compare } from "../compare.ts";
-import { inletReceiver, inletSender, socatReceiver, socatSender, transfer } from "../peers.ts";
+import { inletReceiver, inletSender, transfer } from "../peers.ts";
 import type { Section } from "../report.ts";
+import { socatReceiver, socatSender } from "../socat.ts";
 import type { Bench } from "./workload.ts";
 
 const SERVER = "inlet server, socat client";

@@ -1,0 +1,54 @@
+/**
+ * socat, which only moves bytes.
+ *
+ * @module
+ */
+
+import { type Receiver, type Sender, stored } from "./peers.ts";
+import { run, type ServerProcess, startServer } from "./processes.ts";
+import { empty, type Workspace } from "./workspace.ts";
+
+/** What one `read` and one `write` of socat move. */
+export const SOCAT_BLOCK_BYTES = 1024 * 1024;
+
+/**
+ * socat, which serves one connection and ends.
+ *
+ * @param target `stdout` for its stdout in a file, `file` for a file that it opens itself.
+ */
+export function socatReceiver(workspace: Workspace, target: "file" | "stdout"): Receiver {
+  const directory = workspace.directory();
+  const out = `${directory}/out`;
+  let server: ServerProcess | undefined;
+  return {
+    pids: [],
+    directory,
+    async listen() {
+      const into = target === "file" ? `CREATE:${out}` : "STDOUT";
+      const command = [...socat("-d", "-d", "-u"), "TCP-LISTEN:0,bind=127.0.0.1", into];
+      server = await startServer(command, target === "file" ? {} : { stdout: out });
+      return server.port;
+    },
+    async received(bytes) {
+      await server!.ended;
+      return await stored(directory, bytes);
+    },
+    async clear() {
+      await server?.[Symbol.asyncDispose]();
+      empty(directory);
+    },
+  };
+}
+
+/** socat with large blocks. */
+export function socat(...options: string[]): string[] {
+  return ["socat", ...options, "-b", String(SOCAT_BLOCK_BYTES)];
+}
+
+/** socat with a file that it opens itself. */
+export const socatSender: Sender = (port, path) =>
+  run([...socat("-u"), `OPEN:${path},rdonly`, `TCP:127.0.0.1:${port}`]);
+
+/** socat with a file as its stdin. */
+export const socatMessageSender: Sender = (port, path) =>
+  run([...socat("-u"), "STDIN", `TCP:127.0.0.1:${port}`], { stdin: path });
