@@ -9,7 +9,7 @@ import { run, type ServerProcess, startServer } from "./processes.ts";
 import { empty, type Workspace } from "./workspace.ts";
 
 /** What one `read` and one `write` of socat move. */
-export const SOCAT_BLOCK_BYTES = 1024 * 1024;
+const SOCAT_BLOCK_BYTES = 1024 * 1024;
 
 /**
  * socat, which serves one connection and ends.
