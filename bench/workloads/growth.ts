@@ -25,6 +25,8 @@ interface Growth {
   /** Bytes of each file. */
   bytes: number;
   clients(folder: SourceFolder): Task["clients"];
+  /** How many a server and a driver have done before they are measured. */
+  warmUp: number;
   /** From so many on the cost of each is to stay the same, up to a factor. */
   flat: { from: number; within: number };
 }
@@ -39,6 +41,7 @@ export function growthClients(bench: Bench): Promise<Section> {
     most: bench.clients,
     bytes: CLIENT_BYTES,
     clients: oneEach,
+    warmUp: 100,
     flat: { from: 10, within: 1.3 },
   });
 }
@@ -53,14 +56,17 @@ export function growthFiles(bench: Bench): Promise<Section> {
     most: 10 * bench.files,
     bytes: SMALL_BYTES,
     clients: ({ path, files }) => [[...files.keys()].map((name) => `${path}/${name}`)],
+    warmUp: 10_000,
     flat: { from: 1000, within: 1.2 },
   });
 }
 
-/** One driver and one server for all numbers, so that no start and no first time is measured. */
+/**
+ * A driver and a server for each number, so that none pays for what another has left in memory, and
+ * both warm, so that no start and no first time is measured.
+ */
 async function measureGrowth({ workspace, runs }: Bench, growth: Growth): Promise<Section> {
-  await using stack = new AsyncDisposableStack();
-  const crowd = new Crowd(await inletForMany(workspace, stack, "files"), "files", stack);
+  const first = workspace.folder(growth.warmUp, growth.bytes);
   const folders = new Map(
     powersOfTen(growth.most).map((count) => [
       `${growth.what}: ${count.toLocaleString("en")}`,
@@ -74,14 +80,19 @@ async function measureGrowth({ workspace, runs }: Bench, growth: Growth): Promis
     entrants: [...folders].map(([name, folder]) => ({
       name,
       needs: [],
-      enter: () => Promise.resolve(crowd.candidate(folder, growth.clients(folder))),
+      async enter(stack) {
+        const crowd = new Crowd(await inletForMany(workspace, stack, "files"), "files", stack);
+        await crowd.send(growth.clients(first));
+        await crowd.receiver.clear();
+        return crowd.candidate(folder, growth.clients(folder));
+      },
     })),
     goals: [],
   });
-  const rows = section.rows.map((row) =>
-    forEach(row, folders.get(row.name)!.files.size, growth.unit)
-  );
-  for (const folder of folders.values()) workspace.dropFolder(folder);
+  const rows = section.rows
+    .map((row) => forEach(row, folders.get(row.name)!.files.size, growth.unit))
+    .toReversed();
+  for (const folder of new Set([first, ...folders.values()])) workspace.dropFolder(folder);
   const flat = rows.filter(({ count }) => count! >= growth.flat.from).map(({ median }) => median);
   return {
     ...section,
@@ -95,10 +106,13 @@ async function measureGrowth({ workspace, runs }: Bench, growth: Growth): Promis
   };
 }
 
-/** 1, 10, 100, up to a greatest one. */
+/**
+ * 1, 10, 100, up to a greatest one, the greatest first: one file took four times as long right after
+ * ten thousand others had been removed.
+ */
 function powersOfTen(most: number): number[] {
   const exponents = Math.floor(Math.log10(most) + 1e-9);
-  return Array.from({ length: exponents + 1 }, (_, exponent) => 10 ** exponent);
+  return Array.from({ length: exponents + 1 }, (_, exponent) => 10 ** exponent).toReversed();
 }
 
 /** A time for all as a time for each. */
