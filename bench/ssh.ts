@@ -61,7 +61,8 @@ async function startSshd(config: string, stack: AsyncDisposableStack): Promise<S
   try {
     if (Deno.uid() === 0) {
       await Deno.mkdir(ROOTS_DIRECTORY);
-      stack.defer(() => Deno.remove(ROOTS_DIRECTORY));
+      // Also when a person has seen enough.
+      addEventListener("unload", () => Deno.removeSync(ROOTS_DIRECTORY));
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
