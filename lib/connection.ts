@@ -15,6 +15,7 @@
 import { decodeUtf8, MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
 import { explain, InletError } from "./errors.ts";
 import { ReadBuffer, SMALL_BUFFER_BYTES } from "./read_buffer.ts";
+import { nextTurn } from "./streams.ts";
 
 /**
  * Bytes that one connection moves before the others get their turn. What is there already, and what
@@ -22,6 +23,9 @@ import { ReadBuffer, SMALL_BUFFER_BYTES } from "./read_buffer.ts";
  * would ever go on.
  */
 const TURN_BYTES = 64 * 1024;
+
+/** Most bytes that are buffered ahead where small things follow each other. */
+const GATHERED_BYTES = 256 * 1024;
 
 /** How long a farewell may take to leave, in milliseconds. */
 const FAREWELL_MS = 250;
@@ -158,6 +162,28 @@ export class Connection implements Disposable {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** What is buffered now, left where it is. */
+  get buffered(): Uint8Array {
+    return this.#buffer.content;
+  }
+
+  /** Takes so many bytes of what is buffered, which stay valid until the next read. */
+  skip(bytes: number): void {
+    this.#buffer.take(bytes);
+  }
+
+  /**
+   * Waits until so many bytes are buffered, with whatever else is on its way.
+   *
+   * @returns `false` if that cannot be: the stream ended before, or there is no memory to lend.
+   */
+  async gather(bytes: number): Promise<boolean> {
+    while (this.#buffer.length < bytes) {
+      if (!await this.#more(GATHERED_BYTES)) return false;
+    }
+    return true;
   }
 
   /** Everything that is buffered now, taken out of the buffer. */
@@ -406,7 +432,8 @@ export class Connection implements Disposable {
   }
 
   async #readMore(most: number): Promise<boolean> {
-    const read = await this.#read(this.#buffer.room(most));
+    const room = this.#buffer.room(most);
+    const read = room.length > 0 ? await this.#read(room) : null;
     if (read === null) return false;
     this.#buffer.filled(read);
     await this.#turn(read);
@@ -418,7 +445,7 @@ export class Connection implements Disposable {
     this.#movedInTurn += bytes;
     if (this.#movedInTurn < TURN_BYTES) return;
     this.#movedInTurn = 0;
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
 
   async #read(into: Uint8Array): Promise<number | null> {

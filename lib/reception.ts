@@ -116,22 +116,13 @@ export class Reception {
     if (this.#refused) return undefined;
     let name = "";
     await this.#attempt(async () => {
-      name = await this.#target!.publish(this.#verified(trailer));
+      name = await this.#target!.publish(checkEnd(this.#what, this.#tally, trailer));
     });
     if (this.#refused) return undefined;
     const stored = { size: this.#tally.bytes, crc: this.#tally.crc, name };
     const detail = formatStored({ ...stored, name: shownName ?? name });
     await this.#connection.write(encodeReply({ type: "ok", detail }));
     return stored;
-  }
-
-  /** The time of the last change, of a body that is what was sent. */
-  #verified(trailer: BodyLine): Date | undefined {
-    if (trailer.type === "abort") {
-      throw new InletError("aborted", `Did not ${this.#what}: ${trailer.text}`);
-    }
-    checkCrc(`Cannot ${this.#what}`, this.#tally, trailer);
-    return trailer.type === "end" ? trailer.modified : undefined;
   }
 
   async #attempt(action: () => void | Promise<void>): Promise<void> {
@@ -151,4 +142,17 @@ export class Reception {
     this.#connection.farewell = undefined;
     throw new InletError("aborted", "Gave up reading past a refused body");
   }
+}
+
+/**
+ * Makes sure that a body ended as its sender meant it, and is what it sent.
+ *
+ * @param what What was to be done with it, for the message: `store "a.txt"`.
+ * @returns The time of its last change, where it has one.
+ * @throws {InletError} `aborted` or `checksum`
+ */
+export function checkEnd(what: string, tally: Tally, trailer: BodyLine): Date | undefined {
+  if (trailer.type === "abort") throw new InletError("aborted", `Did not ${what}: ${trailer.text}`);
+  checkCrc(`Cannot ${what}`, tally, trailer);
+  return trailer.type === "end" ? trailer.modified : undefined;
 }

@@ -67,6 +67,7 @@ import { decodeCount, Dialogue, unexpected } from "../lib/dialogue.ts";
 import { encodeError, explain, InletError } from "../lib/errors.ts";
 import type { Gate } from "../lib/gate.ts";
 import { answerChallenge, makeNonce } from "../lib/key.ts";
+import { MAX_PUSHED_BYTES, servePushes } from "../lib/pushes.ts";
 import { Reception, refuse, type Target } from "../lib/reception.ts";
 import { changed, type FileSource, type OpenBody, type Source } from "../lib/sources.ts";
 import { fileBody, Tally, tallyOf } from "../lib/streams.ts";
@@ -75,9 +76,6 @@ import type { StoredFile } from "../lib/store.ts";
 import { formatBytes, quoted } from "../lib/text.ts";
 import type { ClientContext, ServerContext } from "../lib/mode.ts";
 import { serveUpload } from "./upload.ts";
-
-/** Files up to this size are pushed: cheaper to send in vain than to ask about first. */
-const MAX_PUSHED_BYTES = 64 * 1024;
 
 /**
  * Answers that may be outstanding, in bytes. They fit into any socket's buffers, so the server never
@@ -112,7 +110,9 @@ export async function serveFiles(connection: Connection, context: ServerContext)
   if (!await greet(connection, context)) return;
   const rest = restOf(context.sessionTimeoutMs);
   for (;;) {
-    const request = await nextRequest(connection, context, rest);
+    await nextArrival(connection, context, rest);
+    if (await servePushes(connection, context)) continue;
+    const request = await nextRequest(connection);
     if (request === null) return;
     if (await answer(connection, context, request) === "end") return;
   }
@@ -169,15 +169,24 @@ async function passes(connection: Connection, gate: Gate): Promise<boolean> {
   return true;
 }
 
-async function nextRequest(
+/** Waits until a client begins something, or leaves. */
+async function nextArrival(
   connection: Connection,
   context: ServerContext,
   rest: Rest,
-): Promise<Request | null> {
+): Promise<void> {
   if (context.signal.aborted) throw context.signal.reason;
   connection.resting = true;
   try {
     await connection.rest(rest);
+  } finally {
+    connection.resting = false;
+  }
+}
+
+async function nextRequest(connection: Connection): Promise<Request | null> {
+  connection.resting = true;
+  try {
     const line = await connection.readLine();
     return line === null ? null : decodeRequest(line);
   } finally {
