@@ -409,14 +409,16 @@ export class Connection implements Disposable {
   /**
    * At most `most` bytes: those buffered, else those of one read. `null` at the end.
    *
-   * @param joined Whether a little that is buffered waits for the rest of the body, so that a large
+   * @param joined Whether a little that is buffered waits for more of a large body, so that a large
    * write does not follow a small one. Not where somebody may look at each piece as it comes.
    */
   async #chunk(most: number, joined: boolean): Promise<Uint8Array | null> {
     const buffer = this.#buffer;
-    const { length } = buffer;
-    const waits = joined && length < Math.min(most, SMALL_BUFFER_BYTES / 2) && !this.#reading;
-    if ((length === 0 || waits) && !await this.#more(most)) return null;
+    const waits = joined && most > SMALL_BUFFER_BYTES && !this.#reading &&
+      buffer.length < SMALL_BUFFER_BYTES / 2;
+    if ((buffer.length === 0 || waits) && !await this.#more(most) && buffer.length === 0) {
+      return null;
+    }
     return buffer.take(Math.min(buffer.length, most));
   }
 
