@@ -104,11 +104,7 @@ export async function send(
   files: readonly string[],
   options: SendOptions = {},
 ): Promise<SendResult[]> {
-  return await sendSources(
-    address,
-    await Promise.all(files.map((file) => pathSource(file))),
-    options,
-  );
+  return await sendSources(address, files.map((file) => pathSource(file)), options);
 }
 
 async function sendSources(
@@ -381,9 +377,7 @@ async function runSend(
   options: SendOptions & { progress: Progress },
   quiet: boolean,
 ): Promise<number> {
-  const sources = await Promise.all(
-    files.map((file) => file === "-" ? stdinSource(as ?? "") : pathSource(file, as)),
-  );
+  const sources = files.map((file) => file === "-" ? stdinSource(as ?? "") : pathSource(file, as));
   let started = performance.now();
   const onResult = ({ label, stored, error }: SendResult): void => {
     const elapsedMs = performance.now() - started;

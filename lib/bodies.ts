@@ -91,20 +91,6 @@ export async function sendBody(
   return failure;
 }
 
-/** A body as one piece. Its chunks share one buffer, so each is copied before the next comes. */
-export async function collect(
-  stream: ReadableStream<Uint8Array>,
-  size: number,
-): Promise<Uint8Array> {
-  const whole = new Uint8Array(size);
-  let filled = 0;
-  for await (const chunk of stream) {
-    whole.set(chunk, filled);
-    filled += chunk.length;
-  }
-  return whole;
-}
-
 /** Hands over the bytes of a body as they come, and returns the line that ended it. */
 export async function receiveBody(
   connection: Connection,

@@ -7,7 +7,7 @@
 import { basename } from "@std/path/basename";
 import { explain, InletError } from "./errors.ts";
 import { readStdin } from "./stdio.ts";
-import { type FileBody, fileBody, type OnBytes, readerBody } from "./streams.ts";
+import { type FileBody, fileBody, type OnBytes, readerBody, readWhole } from "./streams.ts";
 import { quoted } from "./text.ts";
 
 /** Something to send, not opened yet. */
@@ -26,6 +26,13 @@ export interface FileSource {
   readonly size: number;
   /** Opens the file. Dispose of the body to close it. */
   open(onBytes: OnBytes): FileBody & Disposable;
+  /**
+   * Reads all of a small file.
+   *
+   * @param into As many bytes as it had when it was measured.
+   * @returns Whether it still has exactly so many. Zeros stand for what is missing.
+   */
+  read(into: Uint8Array): boolean;
 }
 
 /** Standard input, a pipe or a device. */
@@ -42,11 +49,9 @@ export interface StreamSource {
  * @param as The name for the other side, instead of the last part of the path.
  * @throws {InletError} `usage` if there is nothing that can be sent
  */
-export async function pathSource(path: string, as: string = basename(path)): Promise<Source> {
+export function pathSource(path: string, as: string = basename(path)): Source {
   const what = `Cannot send ${quoted(path)}`;
-  const info = await Deno.stat(path).catch((error) => {
-    throw unusable(error, what);
-  });
+  const info = measure(path, what);
   if (info.isDirectory) throw new InletError("usage", `${what}: it is a folder, give files`);
   const label = path;
   const open = (): Deno.FsFile => {
@@ -75,6 +80,10 @@ export async function pathSource(path: string, as: string = basename(path)): Pro
     open(onBytes) {
       const file = open();
       return { ...fileBody(file, size, onBytes), [Symbol.dispose]: () => file.close() };
+    },
+    read(into) {
+      using file = open();
+      return readWhole(file, into);
     },
   };
 }
@@ -107,6 +116,15 @@ export function changed(source: Source): InletError {
  */
 export function checkUnchanged(source: Source, body: OpenBody): void {
   if ("changed" in body && body.changed()) throw changed(source);
+}
+
+/** At once: asking another thread takes ten times as long, and there may be thousands. */
+function measure(path: string, what: string): Deno.FileInfo {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    throw unusable(error, what);
+  }
 }
 
 /** The failure of this side's own file is wrong use, whatever the system calls it. */

@@ -72,6 +72,23 @@ export async function tallyOf(
   return tally;
 }
 
+/**
+ * Reads a small file that was measured before it was announced, with zeros for what is missing.
+ *
+ * @param into As many bytes as were announced.
+ * @returns Whether it has exactly so many.
+ */
+export function readWhole(file: Deno.FsFile, into: Uint8Array): boolean {
+  let filled = 0;
+  while (filled < into.length) {
+    const read = file.readSync(into.subarray(filled));
+    if (read === null) break;
+    filled += read;
+  }
+  into.fill(0, filled);
+  return filled === into.length && file.readSync(new Uint8Array(1)) === null;
+}
+
 /** The body of a file that was measured before it was announced. */
 export interface FileBody {
   /** Exactly the announced number of bytes. */

@@ -42,6 +42,7 @@ import {
   formatListEntry,
   type ListEntry,
   MAX_CLIENT_NAME_BYTES,
+  MAX_LINE_BYTES,
   MAX_TALK_BYTES,
   parseListEntry,
   parseStored,
@@ -53,20 +54,13 @@ import {
   VERSION,
 } from "../protocol.ts";
 import { checkAccess, checkSize } from "../lib/access.ts";
-import {
-  checkTrailer,
-  chunked,
-  collect,
-  receiveBody,
-  sendBody,
-  Stop,
-  trailerOf,
-} from "../lib/bodies.ts";
+import { checkTrailer, chunked, receiveBody, sendBody, Stop, trailerOf } from "../lib/bodies.ts";
 import type { Connection, Rest } from "../lib/connection.ts";
 import { decodeCount, Dialogue, unexpected } from "../lib/dialogue.ts";
 import { encodeError, explain, InletError } from "../lib/errors.ts";
 import type { Gate } from "../lib/gate.ts";
 import { answerChallenge, makeNonce } from "../lib/key.ts";
+import { Pipeline } from "../lib/pipeline.ts";
 import { MAX_PUSHED_BYTES, servePushes } from "../lib/pushes.ts";
 import { Reception, refuse, type Target } from "../lib/reception.ts";
 import { changed, type FileSource, type OpenBody, type Source } from "../lib/sources.ts";
@@ -76,12 +70,6 @@ import type { StoredFile } from "../lib/store.ts";
 import { formatBytes, quoted } from "../lib/text.ts";
 import type { ClientContext, ServerContext } from "../lib/mode.ts";
 import { serveUpload } from "./upload.ts";
-
-/**
- * Answers that may be outstanding, in bytes. They fit into any socket's buffers, so the server never
- * waits for us to read while we wait for it to read.
- */
-const MAX_OUTSTANDING_BYTES = 16 * 1024;
 
 /** A session is warned so long before its rest ends, or half-way where it is short. Milliseconds. */
 const WARNING_MS = 60_000;
@@ -487,14 +475,6 @@ async function serveChat(
 /** Told how each source fared: what was stored, or why it was not. */
 export type OnResult = (source: Source, result: Partial<Stored> | InletError) => void;
 
-/** A push that the server has not answered yet. */
-interface Outstanding {
-  source: Source;
-  /** What made us abort it, which says more than the server's answer to that. */
-  failure: InletError | undefined;
-  answerBytes: number;
-}
-
 /**
  * Client half. After {@linkcode FilesClient.greet} each method is one request. Errors are
  * {@linkcode InletError}: what the server said, or what happened to the connection.
@@ -503,7 +483,7 @@ export class FilesClient {
   readonly #connection: Connection;
   readonly #context: ClientContext;
   readonly #dialogue: Dialogue;
-  readonly #outstanding: Outstanding[] = [];
+  readonly #pipeline: Pipeline;
   #number = 0;
   #limit = 0;
 
@@ -511,6 +491,7 @@ export class FilesClient {
     this.#connection = connection;
     this.#context = context;
     this.#dialogue = new Dialogue(connection, context.onNote);
+    this.#pipeline = new Pipeline(this.#dialogue);
   }
 
   /** Says hello, and waits to be let in. */
@@ -567,16 +548,16 @@ export class FilesClient {
         if (source.size !== null && source.size <= MAX_PUSHED_BYTES) {
           await this.#push(source, onResult);
         } else {
-          await this.#settle(0, onResult);
+          await this.#pipeline.settle();
           onResult(source, await this.put(source));
         }
       } catch (error) {
-        await this.#settle(0, onResult);
+        await this.#pipeline.settle();
         onResult(source, explain(error));
       }
       if (this.#dialogue.end) return sources.slice(index + 1);
     }
-    await this.#settle(0, onResult);
+    await this.#pipeline.settle();
     return [];
   }
 
@@ -676,23 +657,20 @@ export class FilesClient {
   async #push(source: FileSource, onResult: OnResult): Promise<void> {
     const { name, size } = source;
     const request = encodeRequest({ type: "push", size, name });
-    await this.#settle(MAX_OUTSTANDING_BYTES - request.length, onResult);
-    using body = source.open((bytes) => this.#context.progress.add(bytes));
-    const content = await collect(body.stream, size);
-    const failure = body.changed() ? changed(source) : undefined;
-    await this.#dialogue.write(concat([request, content, trailerOf(body.tally, failure?.message)]));
-    this.#outstanding.push({ source, failure, answerBytes: request.length });
-  }
-
-  /** Takes answers until those still to come have at most so many bytes. */
-  async #settle(mostBytes: number, onResult: OnResult): Promise<void> {
-    let bytes = this.#outstanding.reduce((sum, { answerBytes }) => sum + answerBytes, 0);
-    while (bytes > mostBytes && this.#outstanding.length > 0) {
-      const { source, failure, answerBytes } = this.#outstanding.shift()!;
-      bytes -= answerBytes;
-      const result = await this.#dialogue.reply().then(decodeStored).catch(explain);
+    const room = await this.#pipeline.room(request.length + size + MAX_LINE_BYTES);
+    const end = request.length + size;
+    const content = room.subarray(request.length, end);
+    const failure = source.read(content) ? undefined : changed(source);
+    this.#context.progress.add(size);
+    const tally = new Tally();
+    tally.add(content);
+    const trailer = trailerOf(tally, failure?.message);
+    room.set(request);
+    room.set(trailer, end);
+    this.#pipeline.add(end + trailer.length, async (reply) => {
+      const result = await reply.then(decodeStored).catch(explain);
       onResult(source, failure ?? result);
-    }
+    });
   }
 
   /** After `go`: the body and its checksum, while listening for a no that comes before the end. */

@@ -160,7 +160,7 @@ class Session {
 
   async #put(client: FilesClient, path: string, signal: AbortSignal) {
     checkReadable(path);
-    const source = await pathSource(path);
+    const source = pathSource(path);
     const { progress } = this.#options.context;
     progress.begin(source.size);
     progress.name(source.label);

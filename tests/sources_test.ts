@@ -1,11 +1,11 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import { pathSource } from "../lib/sources.ts";
 import { bytes, collect, fixture, integration, ROOT, run, runSource, tempDir } from "./helpers.ts";
 
 integration("pathSource() measures a file, and streams it", async () => {
   const path = fixture("naïve café ☕.txt");
-  const source = await pathSource(path);
+  const source = pathSource(path);
   assertEquals([source.label, source.name], [path, "naïve café ☕.txt"]);
   const content = await Deno.readFile(path);
   assertEquals(source.size, content.length);
@@ -15,22 +15,23 @@ integration("pathSource() measures a file, and streams it", async () => {
   assertEquals(moved, content.length);
 });
 
-integration("pathSource() gives a file another name for the other side", async () => {
-  const source = await pathSource(fixture("hello.txt"), "greeting.txt");
+integration("pathSource() gives a file another name for the other side", () => {
+  const source = pathSource(fixture("hello.txt"), "greeting.txt");
   assertEquals([source.label, source.name], [fixture("hello.txt"), "greeting.txt"]);
+  return Promise.resolve();
 });
 
 integration("pathSource() follows a link, and names the file as the link", async () => {
   await using local = await tempDir();
   await Deno.symlink(fixture("hello.txt"), `${local.path}/link.txt`);
-  const source = await pathSource(`${local.path}/link.txt`);
+  const source = pathSource(`${local.path}/link.txt`);
   assertEquals([source.name, source.size], ["link.txt", 6]);
 });
 
 integration("pathSource() notices a file that changes after it was measured", async () => {
   await using local = await tempDir();
   for (const [before, after] of [[100, 50], [100, 150]] as const) {
-    const source = await pathSource(await local.write("a.bin", bytes(before)));
+    const source = pathSource(await local.write("a.bin", bytes(before)));
     assert(source.size !== null);
     await local.write("a.bin", bytes(after));
     using body = source.open(() => {});
@@ -39,11 +40,27 @@ integration("pathSource() notices a file that changes after it was measured", as
   }
 });
 
+integration("read() gives a small file whole, and notices one that changed", async () => {
+  await using local = await tempDir();
+  for (
+    const [before, after] of [[0, 0], [5, 5], [5, 4], [5, 6], [0, 1], [70_000, 70_000]] as const
+  ) {
+    const source = pathSource(await local.write("a.bin", bytes(before)));
+    await local.write("a.bin", bytes(after));
+    assert(source.size !== null);
+    const content = new Uint8Array(source.size + 1).fill(7);
+    assertEquals(source.read(content.subarray(0, source.size)), before === after);
+    const expected = new Uint8Array(before);
+    expected.set(bytes(after).subarray(0, before));
+    assertEquals(content, new Uint8Array([...expected, 7]));
+  }
+});
+
 integration("pathSource() streams a pipe without a size", async () => {
   await using local = await tempDir();
   const pipe = `${local.path}/pipe`;
   assertEquals((await run("mkfifo", [pipe])).code, 0);
-  const source = await pathSource(pipe);
+  const source = pathSource(pipe);
   assertEquals([source.name, source.size], ["pipe", null]);
   const writing = run("sh", ["-c", `printf 'through the pipe' > "$0"`, pipe]);
   using body = source.open(() => {});
@@ -61,7 +78,7 @@ integration("pathSource() refuses what cannot be sent, before anything is", asyn
       [local.path, "it is a folder, give files"],
     ] as const
   ) {
-    const error = await assertRejects(() => pathSource(path), InletError, `Cannot send "${path}"`);
+    const error = assertThrows(() => pathSource(path), InletError, `Cannot send "${path}"`);
     assertEquals(error.code, "usage");
     assert(error.message.endsWith(`: ${reason}`), error.message);
   }
@@ -69,7 +86,7 @@ integration("pathSource() refuses what cannot be sent, before anything is", asyn
 
 integration("pathSource() refuses a file that is gone when its turn comes", async () => {
   await using local = await tempDir();
-  const source = await pathSource(await local.write("a.txt", "a"));
+  const source = pathSource(await local.write("a.txt", "a"));
   await Deno.remove(`${local.path}/a.txt`);
   const error = await assertRejects(async () => await source.open(() => {}), InletError);
   assertEquals(error.code, "usage");

@@ -1,0 +1,126 @@
+/** The client's small files: many to one write, each with its own result. */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { send, type SendResult } from "../client.ts";
+import { bytes, integration, names, runClient, startServer, tempDir } from "./helpers.ts";
+import { impostor, type Wire } from "./wire.ts";
+
+/** Accepts a client, and greets it. */
+async function greet(server: { accept(): Promise<Wire> }): Promise<Wire> {
+  const wire = await server.accept();
+  await wire.line();
+  await wire.says("welcome client 1 of 1\n");
+  return wire;
+}
+
+/** One line for each result: the name that a file got, or the code of its error. */
+function outcomes(results: readonly SendResult[]): string[] {
+  return results.map(({ stored, error }) => stored?.name ?? error!.code);
+}
+
+integration("send() reports each of many small files in order, refused ones too", async () => {
+  await using server = await startServer({ args: ["--max-size", "70000"] });
+  await using local = await tempDir();
+  const files: string[] = [];
+  const expected: string[] = [];
+  for (let index = 0; index < 300; index++) {
+    const refused = index % 100 === 50;
+    const name = refused ? `${index}.temp` : `${index}.bin`;
+    const size = index === 200 ? 70_000 : index === 220 ? 70_001 : index * 20;
+    files.push(await local.write(name, bytes(size)));
+    expected.push(refused ? "bad-name" : size > 70_000 ? "too-large" : name);
+  }
+  files.splice(120, 0, `${local.path}/10.bin`);
+  expected.splice(120, 0, "10 (2).bin");
+  const results = await send({ hostname: "127.0.0.1", port: server.port }, files);
+  assertEquals(outcomes(results), expected);
+  assertEquals(results.map(({ label }) => label), files);
+  for (const { label, stored } of results) {
+    if (!stored) continue;
+    assertEquals(Deno.readFileSync(`${server.dir}/${stored.name}`), Deno.readFileSync(label));
+  }
+  assertEquals(names(server.dir).length, results.filter(({ stored }) => stored).length);
+});
+
+integration(
+  "send() reports a small file that is gone or changed, and sends the others",
+  async () => {
+    await using local = await tempDir();
+    const files = await Promise.all(
+      ["a", "b", "c", "d"].map((name) => local.write(name, bytes(60_000))),
+    );
+    files.push(await local.write("e", bytes(100_000)));
+    using gate = impostor();
+    const sending = send({ hostname: "127.0.0.1", port: gate.port }, files);
+    const wire = await gate.accept();
+    await wire.line();
+    // The files were measured already.
+    await Deno.remove(files[1]!);
+    await local.write("c", bytes(59_999));
+    await wire.says("welcome client 1 of 1\n");
+    assertEquals(await wire.line(), "push 60000 a");
+    await wire.skip(60_000);
+    assertMatch(await wire.line(), /^end /);
+    await wire.says("ok 60000 00000000 a\n");
+    assertEquals(await wire.line(), "push 60000 c");
+    await wire.skip(60_000);
+    assertMatch(await wire.line(), /^abort Cannot send ".*c": it changed while it was sent$/);
+    await wire.says("error aborted gone\n");
+    assertEquals(await wire.line(), "push 60000 d");
+    await wire.skip(60_000);
+    await wire.line();
+    await wire.says("note by the way\nok 60000 00000000 d\n");
+    assertEquals(await wire.line(), "put 100000 e");
+    await wire.says("error denied not now\n");
+    assertEquals(await wire.line(), "exit");
+    await wire.says("ok bye\n");
+    assertEquals(outcomes(await sending), ["a", "usage", "changed", "d", "denied"]);
+    wire.close();
+  },
+);
+
+integration("send() reads answers while it sends, however long they are", async () => {
+  using server = impostor();
+  await using local = await tempDir();
+  const file = await local.write("a", bytes(10));
+  const count = 20_000;
+  const sending = send({ hostname: "127.0.0.1", port: server.port }, Array(count).fill(file));
+  using wire = await greet(server);
+  // More than sockets hold: a client that only wrote would wait for us, and we for it.
+  const answer = `error denied ${"no ".repeat(300)}\n`;
+  for (let index = 0; index < count; index++) {
+    assertEquals(await wire.line(), "push 10 a");
+    await wire.skip(10);
+    await wire.line();
+    await wire.says(answer);
+  }
+  assertEquals(await wire.line(), "exit");
+  await wire.says("ok bye\n");
+  const results = await sending;
+  assertEquals(results.length, count);
+  assert(results.every(({ error }) => error?.code === "denied"));
+});
+
+integration("send() tells what the server said of those before it was cut", async () => {
+  using server = impostor();
+  await using local = await tempDir();
+  const files = await Promise.all(["a", "b", "c", "d"].map((name) => local.write(name, bytes(9))));
+  const sending = send({ hostname: "127.0.0.1", port: server.port }, files);
+  using wire = await greet(server);
+  await wire.line();
+  await wire.says("ok 9 00000000 a\nerror shutdown The server shut down\n");
+  await wire.closeWrite();
+  assertEquals(outcomes(await sending), ["a", "shutdown", "lost", "lost"]);
+});
+
+integration("client.ts sends thousands of small files, each verified and reported", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const files = await Promise.all(
+    Array.from({ length: 2000 }, (_, index) => local.write(`${index}`, bytes(index))),
+  );
+  const { code, stderr } = await runClient(server, files);
+  assertEquals([code, stderr.trimEnd().split("\n").length], [0, 2000]);
+  assertEquals(names(server.dir).length, 2000);
+  assertEquals(Deno.readFileSync(`${server.dir}/1999`), bytes(1999));
+});
