@@ -69,33 +69,46 @@ export class Log {
   stored(stored: Stored): void {
     const { size, name } = stored;
     const crc = formatCrc(stored.crc);
-    this.info("stored", `stored ${quoted(name)}, ${formatBytes(size)}, CRC-32 ${crc}`, {
-      name,
-      size,
-      crc,
-    });
+    if (this.#options.quiet) return;
+    const message = `stored ${quoted(name)}, ${formatBytes(size)}, CRC-32 ${crc}`;
+    writeSoon(this.#format("info", "stored", message, { name, size, crc }));
   }
 
   #write(level: string, event: string, message: string, fields: LogFields): void {
+    writeSoon(this.#format(level, event, message, fields));
+    flush();
+  }
+
+  #format(level: string, event: string, message: string, fields: LogFields): string {
     const time = new Date();
     if (this.#options.format === "json") {
       const entry = { time: time.toISOString(), level, event, message, ...this.#about, ...fields };
-      return writeLine(printableJson(entry));
+      return printableJson(entry);
     }
     const { client } = this.#about;
     const about = client === undefined ? "" : `client ${client}: `;
-    writeLine(`${formatLocalTime(time)} ${about}${printable(message)}`);
+    return `${formatLocalTime(time)} ${about}${printable(message)}`;
   }
 }
 
 const encoder = new TextEncoder();
 
-/** A third of what `console.error` takes, which formats what needs no formatting. */
-function writeLine(line: string): void {
+/** Lines of this turn of the event loop: thousands of small files are stored in a second. */
+let pending = "";
+
+/** `console.error` would format what needs no formatting, and write each line on its own. */
+function writeSoon(line: string): void {
+  if (pending === "") setImmediate(flush);
+  pending += `${line}\n`;
+}
+
+function flush(): void {
+  const lines = encoder.encode(pending);
+  pending = "";
   try {
-    writeFully(Deno.stderr, encoder.encode(`${line}\n`));
+    writeFully(Deno.stderr, lines);
   } catch {
-    // Nobody reads the log any more. The server goes on without, as `console.error` would.
+    // Nobody reads the log any more. The server goes on without, as after a failed `console.error`.
   }
 }
 
