@@ -22,7 +22,10 @@ export type Need =
  */
 export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
   const terminal = Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
+  // Asked once for all: there may be thousands of files.
+  const whole = [...new Set(needs.map(({ name }) => name))].filter(isWhole);
   for (const need of needs) {
+    if (whole.includes(need.name)) continue;
     const { state } = terminal
       ? await Deno.permissions.request(need)
       : await Deno.permissions.query(need);
@@ -33,6 +36,12 @@ export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
       );
     }
   }
+}
+
+/** Whether a permission is granted without exception. */
+function isWhole(name: Need["name"]): boolean {
+  const { state, partial } = Deno.permissions.querySync({ name });
+  return state === "granted" && !partial;
 }
 
 function describe(need: Need): string {

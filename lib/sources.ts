@@ -29,10 +29,10 @@ export interface FileSource {
   /**
    * Reads all of a small file.
    *
-   * @param into As many bytes as it had when it was measured.
+   * @param room More bytes than it had when it was measured.
    * @returns Whether it still has exactly so many. Zeros stand for what is missing.
    */
-  read(into: Uint8Array): boolean;
+  read(room: Uint8Array): boolean;
 }
 
 /** Standard input, a pipe or a device. */
@@ -81,9 +81,9 @@ export function pathSource(path: string, as: string = basename(path)): Source {
       const file = open();
       return { ...fileBody(file, size, onBytes), [Symbol.dispose]: () => file.close() };
     },
-    read(into) {
+    read(room) {
       using file = open();
-      return readWhole(file, into);
+      return readWhole(file, room, size);
     },
   };
 }

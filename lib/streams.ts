@@ -75,18 +75,19 @@ export async function tallyOf(
 /**
  * Reads a small file that was measured before it was announced, with zeros for what is missing.
  *
- * @param into As many bytes as were announced.
+ * @param room Longer than the file, so that one read finds its end, too.
+ * @param size The bytes that were announced.
  * @returns Whether it has exactly so many.
  */
-export function readWhole(file: Deno.FsFile, into: Uint8Array): boolean {
+export function readWhole(file: Deno.FsFile, room: Uint8Array, size: number): boolean {
   let filled = 0;
-  while (filled < into.length) {
-    const read = file.readSync(into.subarray(filled));
+  do {
+    const read = file.readSync(room.subarray(filled, size + 1));
     if (read === null) break;
     filled += read;
-  }
-  into.fill(0, filled);
-  return filled === into.length && file.readSync(new Uint8Array(1)) === null;
+  } while (filled < size);
+  if (filled < size) room.fill(0, filled, size);
+  return filled === size;
 }
 
 /** The body of a file that was measured before it was announced. */

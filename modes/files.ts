@@ -659,11 +659,10 @@ export class FilesClient {
     const request = encodeRequest({ type: "push", size, name });
     const room = await this.#pipeline.room(request.length + size + MAX_LINE_BYTES);
     const end = request.length + size;
-    const content = room.subarray(request.length, end);
-    const failure = source.read(content) ? undefined : changed(source);
+    const failure = source.read(room.subarray(request.length)) ? undefined : changed(source);
     this.#context.progress.add(size);
     const tally = new Tally();
-    tally.add(content);
+    tally.add(room.subarray(request.length, end));
     const trailer = trailerOf(tally, failure?.message);
     room.set(request);
     room.set(trailer, end);
