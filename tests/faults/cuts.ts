@@ -18,7 +18,7 @@ import { Peer, type Way } from "./peer.ts";
 import { givesBack, holdingsOf, type ServerOnTrial, type Trial, withClient } from "./trial.ts";
 
 /** Connections that are cut at the same time. */
-const BATCH = 100;
+const BATCH = 50;
 
 /** A conversation, and after how many of its bytes it is cut. */
 interface Cut {
@@ -28,16 +28,15 @@ interface Cut {
 
 /**
  * Cuts every conversation of the default mode after every byte of the client's, and looks after each
- * batch whether all is well. What was said to its end is stored, and nothing else is.
+ * batch whether all is well; after silences, which end together, at the end. What was said to its
+ * end is stored, and nothing else is.
  *
- * @param batch Connections that are cut at the same time.
  * @returns How many connections were cut.
  */
 export async function cutEverywhere(
   server: ServerOnTrial,
   trial: Trial,
   way: Way,
-  batch: number = BATCH,
 ): Promise<number> {
   const known = await withClient(server, (client) => trial.useHonestly(client, SIZE));
   const cuts = Object.entries(CONVERSATIONS).flatMap(([kind, script]) => {
@@ -46,22 +45,28 @@ export async function cutEverywhere(
     const length = lengthOf(make());
     return Array.from({ length: length + 1 }, (_, bytes) => ({ conversation: make(), bytes }));
   });
-  for (let first = 0; first < cuts.length; first += batch) {
-    await Promise.all(cuts.slice(first, first + batch).map((cut) => perform(server, cut, way)));
-    for (const { conversation, bytes } of cuts.slice(first, first + batch)) {
+  const silences: Promise<void>[] = [];
+  for (let first = 0; first < cuts.length; first += BATCH) {
+    const batch = cuts.slice(first, first + BATCH);
+    const peers = await Promise.all(batch.map((cut) => begin(server, cut)));
+    const over = peers.map((peer) => peer.cut(way));
+    for (const { conversation, bytes } of batch) {
       for (const { name, after } of conversation.stores) {
         if (bytes >= after) trial.acknowledged.add(name);
       }
     }
-    await trial.assertSound(server);
+    if (way === "silence") silences.push(...over);
+    else await Promise.all(over).then(() => trial.assertSound(server));
   }
+  await Promise.all(silences);
+  await trial.assertSound(server);
   return cuts.length;
 }
 
-async function perform(server: ServerOnTrial, cut: Cut, way: Way): Promise<void> {
+async function begin(server: ServerOnTrial, { conversation, bytes }: Cut): Promise<Peer> {
   const peer = await Peer.dial(server);
-  await play(peer, cut.conversation, cut.bytes);
-  await peer.cut(way);
+  await play(peer, conversation, bytes);
+  return peer;
 }
 
 /**
