@@ -87,6 +87,7 @@ const UNFORESEEN = ["internal", "something went wrong inside"] as const;
 const SYSTEM: Record<string, readonly [Code, string]> = {
   ENOSPC: ["no-space", "the disk is full"],
   EDQUOT: ["no-space", "the disk quota is used up"],
+  EIO: ["internal", "the disk does not work"],
   EFBIG: ["no-space", "the disk allows no file of that size"],
   EACCES: ["denied", "the system does not permit it"],
   EPERM: ["denied", "the system does not permit it"],

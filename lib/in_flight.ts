@@ -114,13 +114,11 @@ export class Upload implements Disposable {
   /** Gives it up for good. */
   discard(): void {
     if (this.#ended) return;
-    try {
+    tryToRemove(() => {
       // Else it could remove what is not its own.
       this.#options.checkFolders();
       this.#options.disk.removeSync(this.#options.temp);
-    } catch {
-      // What cannot be removed now is what the sweep of the next start is for.
-    }
+    });
     this.#end();
   }
 
@@ -184,8 +182,14 @@ export function claim(disk: Disk, path: string): Deno.FsFile | undefined {
       if (error instanceof Deno.errors.AlreadyExists) return undefined;
       throw error;
     }
-    // Another server's sweep can have caught it before the lock: then it is no longer linked.
-    if (file.tryLockSync(true) && file.statSync().nlink !== 0) return file;
+    try {
+      // Another server's sweep can have caught it before the lock: then it is no longer linked.
+      if (file.tryLockSync(true) && file.statSync().nlink !== 0) return file;
+    } catch (error) {
+      tryToRemove(() => disk.removeSync(path));
+      file.close();
+      throw error;
+    }
     file.close();
   }
 }
@@ -221,18 +225,28 @@ function takeOver(
   const seen = disk.lstatSync(path);
   if (!seen.isFile) return undefined;
   const file = disk.openSync(path, { read: true, write: true });
-  const locked = file.tryLockSync(true);
-  const { ino, dev, nlink, mtime } = file.statSync();
-  // A link put there between the two calls would be another file.
-  if (locked && ino === seen.ino && dev === seen.dev) {
-    if (nlink === 1 && !isExpired(mtime ?? new Date(0))) return file;
+  let taken = false;
+  try {
+    const locked = file.tryLockSync(true);
+    const { ino, dev, nlink, mtime } = file.statSync();
+    // A link put there between the two calls would be another file.
+    if (!locked || ino !== seen.ino || dev !== seen.dev) return undefined;
+    taken = nlink === 1 && !isExpired(mtime ?? new Date(0));
+    if (taken) return file;
     // After a crash between its link and its removal, to write into it would change what is published.
     if (nlink !== 0) disk.removeSync(path);
-    file.close();
     return "gone";
+  } finally {
+    if (!taken) file.close();
   }
-  file.close();
-  return undefined;
+}
+
+function tryToRemove(remove: () => void): void {
+  try {
+    remove();
+  } catch {
+    // What cannot be removed now is what the sweep of the next start is for.
+  }
 }
 
 async function syncFolder(disk: Disk, path: string): Promise<void> {

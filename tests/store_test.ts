@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import { Store, type StoreOptions } from "../lib/store.ts";
+import { FaultyDisk } from "./faults/disk.ts";
 import { bytes, integration, names, ROOT, run, Running, type TempDir, tempDir } from "./helpers.ts";
 
 /** A store in a directory of its own, beside another one that is none of its business. */
@@ -381,3 +382,14 @@ integration("Store says that the disk is full, and leaves nothing there", async 
     "again.bin",
   ]);
 }, { mounts: true });
+
+for (const operation of ["lock", "stat"] as const) {
+  integration(`Store leaves nothing of a new file whose ${operation} fails`, async () => {
+    const faulty = new FaultyDisk();
+    await using test = await openStore({ disk: faulty.disk });
+    faulty.fault = { operation, nth: 1, forGood: false, code: "EIO" };
+    refusedWith("internal", () => test.store.create("a.txt"));
+    assertEquals(names(test.dir), []);
+    assertEquals(await put(test.store, "a.txt"), "a.txt");
+  });
+}
