@@ -88,7 +88,7 @@ export async function cutRawEverywhere(
     stored.push(latin1.decode(content));
   };
   await sendWhole();
-  const before = holdingsOf(server.running.process.pid);
+  const before = holdingsOf(server);
   const { length } = rawContent(trial.seed, 0);
   const cuts = Array.from(
     { length: length + 1 },
@@ -96,7 +96,8 @@ export async function cutRawEverywhere(
   );
   await Promise.all(cuts.map((content) => sendRaw(server, content, way)));
   if (way === "end") cuts.forEach((content) => stored.push(latin1.decode(content)));
-  await givesBack(server, before, sendWhole);
+  await sendWhole();
+  await givesBack(server, before);
   const files = [...Deno.readDirSync(server.dir)].map(({ name }) => name);
   assertEquals(files.filter((name) => !/^\d+\.file$/.test(name)), []);
   const contents = files.map((name) => latin1.decode(Deno.readFileSync(`${server.dir}/${name}`)));

@@ -20,11 +20,10 @@ for (const way of WAYS) {
   integration(`server.ts loses nothing to a client's ${way} after any byte`, async () => {
     await using server = await startServer({ args, under: PROMPT_GC });
     const trial = new Trial(1);
-    const use = () => withClient(server, (client) => trial.useHonestly(client));
-    await use();
-    const before = holdingsOf(server.running.process.pid);
+    await withClient(server, (client) => trial.useHonestly(client));
+    const before = holdingsOf(server);
     assert(await cutEverywhere(server, trial, way) > 300);
-    const after = await givesBack(server, before, use);
+    const after = await givesBack(server, before);
     const growth = after.rssBytes - before.rssBytes;
     assert(growth < RSS_GROWTH, `its memory grew by ${growth} bytes`);
   });

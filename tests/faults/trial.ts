@@ -20,7 +20,7 @@ export interface ServerOnTrial {
 
 /** What a process holds. Where the system does not tell there is nothing to compare. */
 export interface Holdings {
-  /** Open file descriptors. */
+  /** Descriptors of connections and of stored files. Deno opens others when it likes. */
   descriptors: number;
   /** Bytes of its memory that are in use. */
   rssBytes: number;
@@ -133,31 +133,44 @@ export function bytesSource(name: string, content: Uint8Array<ArrayBuffer>) {
   } as const;
 }
 
-/** What a process holds now. */
-export function holdingsOf(pid: number): Holdings {
+/** What a server holds now. */
+export function holdingsOf({ dir, running: { process: { pid } } }: ServerOnTrial): Holdings {
   if (Deno.build.os !== "linux") return { descriptors: 0, rssBytes: 0 };
-  const descriptors = [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+  const open = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => targetOf(pid, name));
+  const local = Deno.readTextFileSync(`/proc/${pid}/net/unix`);
+  const descriptors = open.filter((path) => {
+    const [, inode] = /^socket:\[(\d+)\]$/.exec(path) ?? [];
+    return inode === undefined ? path.startsWith(dir) : !local.includes(` ${inode}`);
+  });
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-  return { descriptors, rssBytes: Number(/VmRSS:\s*(\d+)/.exec(status)![1]) * 1024 };
+  const rssBytes = Number(/VmRSS:\s*(\d+)/.exec(status)![1]) * 1024;
+  return { descriptors: descriptors.length, rssBytes };
+}
+
+/** What a descriptor stands for, such as `socket:[4711]`; nothing where it was closed just now. */
+function targetOf(pid: number, descriptor: string): string {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/fd/${descriptor}`);
+  } catch {
+    return "";
+  }
 }
 
 /**
  * Waits until a server holds no more descriptors than before: connections are closed a moment after
- * they have ended.
+ * they have ended, and no event tells of it.
  *
- * @param ask Uses the server, on a connection that is closed when this returns.
  * @throws {AssertionError} if it still does after 10 s
  */
 export async function givesBack(
-  { running: { process: { pid } } }: ServerOnTrial,
+  server: ServerOnTrial,
   before: Holdings,
-  ask: () => Promise<unknown>,
 ): Promise<Holdings> {
   const deadline = performance.now() + 10_000;
   for (;;) {
-    await ask();
-    const holdings = holdingsOf(pid);
+    const holdings = holdingsOf(server);
     if (holdings.descriptors <= before.descriptors) return holdings;
     assert(performance.now() < deadline, `it holds ${JSON.stringify(holdings)}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
