@@ -1,0 +1,228 @@
+/**
+ * A mixed crowd of honest clients, and of some that break off: what a server has to bear all day.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { connect } from "../../lib/connect.ts";
+import type { Connection } from "../../lib/connection.ts";
+import { explain, InletError } from "../../lib/errors.ts";
+import { Progress } from "../../lib/progress.ts";
+import type { FileSource } from "../../lib/sources.ts";
+import { type OnBytes, Tally } from "../../lib/streams.ts";
+import { FilesClient } from "../../modes/files.ts";
+import { sendUpload } from "../../modes/upload.ts";
+import { contentOf, crcOf, type Dice, nameOf } from "./content.ts";
+import { CONVERSATIONS, lengthOf, NUMBERS, play } from "./conversations.ts";
+import { Peer } from "./peer.ts";
+import { bytesSource, type Trial } from "./trial.ts";
+
+/** Bytes that a source hands over at once. */
+const PIECE_BYTES = 64 * 1024;
+
+/** Milliseconds that a client waits. */
+const TIMEOUT_MS = 30_000;
+
+/** What a crowd has done. */
+export interface Deeds {
+  /** Conversations that were begun. */
+  clients: number;
+  /** Files that were acknowledged. */
+  files: number;
+  /** Bytes of those, and of what was got. */
+  bytes: number;
+  gets: number;
+  lists: number;
+  /** Conversations that were cut on purpose. */
+  cuts: number;
+}
+
+/** Options of a {@linkcode Crowd}. */
+export interface CrowdOptions {
+  server: { port: number };
+  trial: Trial;
+  dice: Dice;
+  /** Told of every file as it is acknowledged. */
+  onFile?: (name: string) => void;
+  /** Told of all bytes on their way. */
+  onBytes?: OnBytes;
+  /** Gives the name of a file that is there. */
+  pick: () => string | undefined;
+}
+
+/** Clients that come and go. */
+export class Crowd {
+  readonly deeds: Deeds = { clients: 0, files: 0, bytes: 0, gets: 0, lists: 0, cuts: 0 };
+  readonly #options: CrowdOptions;
+  readonly #context = { progress: new Progress(false), output: () => Promise.resolve() };
+
+  constructor(options: CrowdOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Lets so many clients at once do what the dice say.
+   *
+   * @param isOver Asked before each conversation.
+   * @throws what the first client was refused, or lost
+   */
+  async run(clients: number, isOver: () => boolean): Promise<void> {
+    const acts = [
+      () => this.#pushMany(),
+      () => this.#putLarge(),
+      () => this.#putUnsized(),
+      () => this.#upload(),
+      () => this.#get(),
+      () => this.#list(),
+      () => this.#talk(),
+      () => this.#breakOff(),
+    ];
+    await Promise.all(Array.from({ length: clients }, async () => {
+      while (!isOver()) {
+        this.deeds.clients++;
+        await this.#options.dice.of(acts)();
+      }
+    }));
+  }
+
+  #pushMany(): Promise<void> {
+    const count = 1 + this.#options.dice.below(20);
+    const sources = Array.from({ length: count }, () => this.#source(4096));
+    return this.#converse(async (client) => {
+      await client.send(sources, (source, result) => {
+        if (result instanceof Error) throw result;
+        this.#acknowledged(source.name, result.size!);
+      });
+    });
+  }
+
+  #putLarge(): Promise<void> {
+    const source = this.#source(2 ** 20);
+    return this.#converse(async (client) => {
+      const stored = await client.put(source);
+      this.#acknowledged(source.name, stored.size);
+    });
+  }
+
+  #putUnsized(): Promise<void> {
+    const { name, content } = this.#file(200_000);
+    return this.#converse(async (client) => {
+      const stored = await client.put(bytesSource(name, content));
+      this.#acknowledged(name, stored.size);
+    });
+  }
+
+  async #upload(): Promise<void> {
+    const source = this.#source(100_000);
+    using connection = await this.#open();
+    const stored = await sendUpload(connection, source, this.#context);
+    // A server that is killed closes too: on this wire that is no proof.
+    assertEquals(stored.size, source.size);
+  }
+
+  async #get(): Promise<void> {
+    const name = this.#options.pick();
+    if (name === undefined) return;
+    await this.#converse(async (client) => {
+      const tally = await client.get(name, () => {});
+      const [, number, size] = /f(\d{8})-(\d{8})/.exec(name)!;
+      assertEquals(tally.crc, crcOf(this.#options.trial.seed, Number(number), Number(size)));
+      this.deeds.gets++;
+      this.deeds.bytes += tally.bytes;
+    });
+  }
+
+  async #list(): Promise<void> {
+    await this.#converse(async (client) => {
+      const entries = await client.list();
+      assert(entries.every(({ name }) => !name.endsWith(".temp")));
+      this.deeds.lists++;
+    });
+  }
+
+  async #talk(): Promise<void> {
+    await this.#converse(async (client) => {
+      assertEquals(await client.chat("Hello"), "Hello ACK");
+      assert((await client.status()).length > 0);
+      await client.whoami();
+      await client.list();
+      this.deeds.lists++;
+    });
+  }
+
+  /** Leaves in the midst of things, with an end or with a reset. */
+  async #breakOff(): Promise<void> {
+    const { dice, trial, server } = this.#options;
+    const script = dice.of([CONVERSATIONS.put!, CONVERSATIONS.upload!, CONVERSATIONS.session!]);
+    const conversation = script(trial.seed, trial.take(NUMBERS));
+    conversation.stores.forEach(({ name }) => trial.possible.add(name));
+    const peer = await Peer.dial(server).catch((error) => {
+      throw explain(error);
+    });
+    await play(peer, conversation, dice.below(lengthOf(conversation))).catch(() => {});
+    await peer.cut(dice.of(["end", "reset"]));
+    this.deeds.cuts++;
+  }
+
+  async #open(): Promise<Connection> {
+    const { signal } = new AbortController();
+    const address = { hostname: "127.0.0.1", port: this.#options.server.port };
+    return await connect(address, { timeoutMs: TIMEOUT_MS, signal });
+  }
+
+  async #converse(action: (client: FilesClient) => Promise<void>): Promise<void> {
+    using connection = await this.#open();
+    const client = await FilesClient.greet(connection, "crowd", this.#context);
+    await action(client);
+    await client.exit();
+  }
+
+  /** A new file of at most so many bytes. */
+  #file(mostBytes: number): { name: string; content: Uint8Array<ArrayBuffer> } {
+    const { trial, dice } = this.#options;
+    const [number, size] = [trial.take(1), dice.below(mostBytes + 1)];
+    const name = nameOf(number, size);
+    trial.possible.add(name);
+    return { name, content: contentOf(trial.seed, number, size) };
+  }
+
+  #source(mostBytes: number): FileSource {
+    const { name, content } = this.#file(mostBytes);
+    const own = this.#options.onBytes;
+    return {
+      label: name,
+      name,
+      size: content.length,
+      open(onBytes) {
+        const tally = new Tally();
+        let at = 0;
+        const stream = new ReadableStream<Uint8Array>({
+          pull(controller): void {
+            const piece = content.subarray(at, at += PIECE_BYTES);
+            if (piece.length === 0) return controller.close();
+            tally.add(piece);
+            onBytes(piece.length);
+            own?.(piece.length);
+            controller.enqueue(piece);
+          },
+        }, { highWaterMark: 0 });
+        return { stream, tally, changed: () => false, [Symbol.dispose]: () => {} };
+      },
+    };
+  }
+
+  #acknowledged(name: string, size: number): void {
+    const { trial, onFile } = this.#options;
+    trial.possible.delete(name);
+    trial.acknowledged.add(name);
+    this.deeds.files++;
+    this.deeds.bytes += size;
+    onFile?.(name);
+  }
+}
+
+/** Whether an error says that the connection was lost, as it is when the server is killed. */
+export function isLost(error: unknown): boolean {
+  return error instanceof InletError && error.code === "lost";
+}
