@@ -45,6 +45,8 @@ export interface CrowdOptions {
   dice: Dice;
   /** Told of every file as it is acknowledged. */
   onFile?: (name: string) => void;
+  /** Told of every file that may be there now, or not. */
+  onPossible?: (name: string) => void;
   /** Told of all bytes on their way. */
   onBytes?: OnBytes;
   /** Gives the name of a file that is there. */
@@ -119,6 +121,7 @@ export class Crowd {
     const stored = await sendUpload(connection, source, this.#context);
     // A server that is killed closes too: on this wire that is no proof.
     assertEquals(stored.size, source.size);
+    this.#options.onPossible?.(source.name);
   }
 
   async #get(): Promise<void> {
@@ -163,6 +166,7 @@ export class Crowd {
     await play(peer, conversation, dice.below(lengthOf(conversation))).catch(() => {});
     await peer.cut(dice.of(["end", "reset"]));
     this.deeds.cuts++;
+    for (const { name } of conversation.stores) this.#options.onPossible?.(name);
   }
 
   async #open(): Promise<Connection> {

@@ -48,6 +48,10 @@ export class Trial {
   readonly acknowledged = new Set<string>();
   /** Names of files that may be there, whole: sent, with the acknowledgement lost on its way. */
   readonly possible = new Set<string>();
+  /** Acknowledged files that were looked for and not found, so far. */
+  lost = 0;
+  /** Files under a final name that were not what they should be, so far. */
+  partial = 0;
   #number = 0;
 
   constructor(seed: number) {
@@ -83,11 +87,23 @@ export class Trial {
       await this.useHonestly(client);
       return (await client.list()).map(({ name }) => name);
     });
-    const { names, ...faults } = await inspect(server.dir, this.seed, this.acknowledged);
-    assertEquals(faults, { partial: [], temporary: [], lost: [] });
-    assertEquals(new Set(listed), names);
-    assertEquals(names.difference(this.acknowledged).difference(this.possible), new Set());
+    assertEquals(new Set(listed), await this.look(server.dir));
     assert(!server.running.log.includes("inside"), server.running.log);
+  }
+
+  /**
+   * Looks at every file in a directory where nothing is in flight.
+   *
+   * @returns Their names.
+   * @throws {AssertionError} if anything is lost, partial, left over or unheard of
+   */
+  async look(directory: string): Promise<Set<string>> {
+    const { names, ...faults } = await inspect(directory, this.seed, this.acknowledged);
+    this.lost += faults.lost.length;
+    this.partial += faults.partial.length;
+    assertEquals(faults, { partial: [], temporary: [], lost: [] });
+    assertEquals(names.difference(this.acknowledged).difference(this.possible), new Set());
+    return names;
   }
 
   /** Takes away all that was stored, so that a long trial does not end in a huge directory. */

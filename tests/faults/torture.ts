@@ -1,0 +1,223 @@
+/**
+ * What `deno task torture` runs: every fault of the tests with other seeds again and again, then a
+ * mixed load on one server. It prints what it saw, and exits with 1 if any promise broke.
+ *
+ * ```sh
+ * deno task torture --minutes 10 --seed 1
+ * ```
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { formatBytes } from "../../lib/text.ts";
+import { parseCommandLine, runMain } from "../../lib/command_line.ts";
+import { parseCount } from "../../lib/limits.ts";
+import { names, startServer, tempDir } from "../helpers.ts";
+import { cutAnswersEverywhere } from "./broken_answers.ts";
+import { Dice } from "./content.ts";
+import { cutEverywhere, cutRawEverywhere } from "./cuts.ts";
+import { failEverywhere, lookAt, WAYS_IN } from "./disk_faults.ts";
+import { killClients, killServers } from "./kills.ts";
+import { load, type LoadFigures } from "./load.ts";
+import { WAYS } from "./peer.ts";
+import { Trial } from "./trial.ts";
+
+const USAGE = `inlet torture: injects faults, then loads a server, and counts what is lost
+
+Usage: deno task torture [OPTIONS]
+
+  --minutes N   how long, at least (default 10): three tenths faults, the rest load
+  --seed S      what the dice follow from (default: a random one, which is printed)
+  --help
+
+Exit codes: 0 every promise was kept, 1 one broke, 2 wrong use`;
+
+/** The share of the time that is for faults. */
+const FAULTS_SHARE = 0.3;
+
+/** What a server's memory may grow by after its first minute under load. */
+const MOST_GROWTH_BYTES = 20 * 2 ** 20;
+
+/** How long the answer to a list may take, but for one in a hundred. */
+const MOST_LIST_MS = 250;
+
+/** Kills of one round. */
+const SERVER_KILLS = 30;
+const CLIENT_KILLS = 6;
+
+const ARGS = ["--max-clients", "1000", "--backlog", "1000"];
+
+/** What ends a silence soon. */
+const SHORT = ["--timeout", "3", "--session-timeout", "3"];
+
+/** What was counted. */
+interface Figures {
+  /** Connections that were cut. */
+  cuts: number;
+  /** Servers and clients that were killed. */
+  kills: number;
+  /** Operations of the disk that failed. */
+  diskFaults: number;
+  /** Acknowledged, and not there. */
+  lost: number;
+  /** Under a final name, and not what was sent. */
+  partial: number;
+  /** Beside the directory of received files. */
+  outside: number;
+}
+
+/** What a round has to work with. */
+interface Round {
+  trial: Trial;
+  dice: Dice;
+  figures: Figures;
+  /** A directory for servers that is not there yet, and one for clients. */
+  received: string;
+  local: string;
+}
+
+async function cutConversations({ trial, figures, received }: Round): Promise<void> {
+  for (const way of WAYS) {
+    const args = [...ARGS, ...way === "silence" ? SHORT : []];
+    await using server = await startServer({ dir: received, args });
+    figures.cuts += await cutEverywhere(server, trial, way);
+    trial.clear(server);
+    await using raw = await startServer({ dir: received, args: ["--mode", "raw", ...args] });
+    figures.cuts += await cutRawEverywhere(raw, trial, way, []);
+    trial.clear(server);
+  }
+}
+
+async function cutAnswers({ trial, figures, received, local }: Round): Promise<void> {
+  await using server = await startServer({ dir: received, args: ARGS });
+  for (const way of WAYS) figures.cuts += await cutAnswersEverywhere(server, trial, way, local);
+}
+
+async function failDisks({ dice, figures, received, local }: Round): Promise<void> {
+  for (const way of Object.keys(WAYS_IN)) {
+    for (const fsync of [false, true]) {
+      const dir = `${received}/${way}-${fsync}`;
+      const { faults, acknowledged } = await failEverywhere(way, { dir, local, fsync, dice });
+      figures.diskFaults += faults;
+      await using _next = await startServer({ dir });
+      const { stored, temporary } = await lookAt(dir);
+      assertEquals(temporary, []);
+      figures.lost += acknowledged.difference(stored).size;
+    }
+  }
+}
+
+async function killAll({ trial, dice, figures, received }: Round): Promise<void> {
+  await killServers(received, { kills: SERVER_KILLS, trial, dice });
+  figures.kills += SERVER_KILLS;
+  await using server = await startServer({ dir: received, args: ARGS });
+  trial.clear(server);
+  await killClients(server, { kills: CLIENT_KILLS, trial, dice });
+  figures.kills += CLIENT_KILLS;
+}
+
+const ROUNDS = [cutConversations, cutAnswers, failDisks, killAll] as const;
+
+/** One run, with what it has counted and which promises broke. */
+class Run {
+  readonly figures: Figures = {
+    cuts: 0,
+    kills: 0,
+    diskFaults: 0,
+    lost: 0,
+    partial: 0,
+    outside: 0,
+  };
+  readonly broken: string[] = [];
+  loaded: LoadFigures | undefined;
+  readonly #dice: Dice;
+
+  constructor(seed: number) {
+    this.#dice = new Dice(seed);
+  }
+
+  /** Lets each kind of fault have its turn, again and again for so long, and each at least once. */
+  async injectFaults(durationMs: number): Promise<void> {
+    const deadline = performance.now() + durationMs;
+    for (let turn = 0; turn < ROUNDS.length || performance.now() < deadline; turn++) {
+      await this.#attempt(ROUNDS[turn % ROUNDS.length]!);
+    }
+  }
+
+  async load(durationMs: number): Promise<void> {
+    await this.#attempt(async function loadOneServer({ trial, dice, received }) {
+      return await load(durationMs, { trial, dice, dir: received });
+    });
+  }
+
+  async #attempt(act: (round: Round) => Promise<LoadFigures | void>): Promise<void> {
+    const seed = this.#dice.below(2 ** 31);
+    const [trial, dice] = [new Trial(seed), new Dice(seed)];
+    const { figures, broken } = this;
+    await using base = await tempDir();
+    const [received, local] = [`${base.path}/received`, `${base.path}/local`];
+    await Deno.mkdir(local);
+    const started = performance.now();
+    try {
+      this.loaded = await act({ trial, dice, figures, received, local }) ?? this.loaded;
+    } catch (error) {
+      broken.push(`${act.name}, seed ${seed}: ${(error as Error).stack}`);
+    }
+    figures.lost += trial.lost;
+    figures.partial += trial.partial;
+    figures.outside += names(base.path).filter((name) => !/^(received|local)$/.test(name)).length;
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`${act.name}, seed ${seed}: ${seconds} s, ${JSON.stringify(figures)}`);
+  }
+}
+
+/** What was promised of a server under load, and not kept. */
+function* complaints(loaded: LoadFigures): Generator<string> {
+  const growth = loaded.rssEndBytes - loaded.rssWarmBytes;
+  if (growth > MOST_GROWTH_BYTES) yield `memory grew by ${formatBytes(growth)}`;
+  if (loaded.listP99Ms > MOST_LIST_MS) yield `a list took ${loaded.listP99Ms} ms (p99)`;
+  const { descriptorsBefore, descriptorsAfter } = loaded;
+  if (descriptorsAfter > descriptorsBefore) yield `${descriptorsAfter} descriptors are open`;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const { values, flags } = parseCommandLine(args, {
+    values: ["minutes", "seed"],
+    flags: ["help"],
+  });
+  if (flags.help) return console.log(USAGE), 0;
+  const minutes = parseCount(values.minutes ?? "10", "--minutes", { min: 1, max: 10_000 });
+  const seed = values.seed === undefined
+    ? crypto.getRandomValues(new Uint32Array(1))[0]! % 1_000_000
+    : parseCount(values.seed, "--seed", { min: 0, max: 999_999_999 });
+  console.log(`deno task torture --minutes ${minutes} --seed ${seed}`);
+  const run = new Run(seed);
+  await run.injectFaults(minutes * 60_000 * FAULTS_SHARE);
+  await run.load(minutes * 60_000 * (1 - FAULTS_SHARE));
+  const { figures, loaded, broken } = run;
+  if (loaded) broken.push(...complaints(loaded));
+  for (const [name, count] of Object.entries(figures).slice(-3)) {
+    if (count > 0) broken.push(`${name}: ${count}`);
+  }
+  report({ minutes, seed, ...figures, ...(loaded && totals(figures, loaded)) });
+  broken.forEach((what) => console.error(`broken: ${what}`));
+  return broken.length === 0 ? 0 : 1;
+}
+
+/** The facts of a load beside those of the faults before it. */
+function totals(figures: Figures, loaded: LoadFigures): Record<string, number> {
+  return { ...loaded, cuts: figures.cuts + loaded.cuts, kills: figures.kills + loaded.kills };
+}
+
+/** A table for people, and the same as one line of JSON for programs. */
+function report(facts: Record<string, number>): void {
+  console.log("");
+  for (const [name, value] of Object.entries(facts)) {
+    const shown = name.endsWith("Bytes") || name === "bytes" ? formatBytes(value) : String(value);
+    console.log(`${name.padEnd(20)} ${shown}`);
+  }
+  console.log(`\n${JSON.stringify(facts)}`);
+}
+
+if (import.meta.main) await runMain(() => main(Deno.args));
