@@ -213,6 +213,11 @@ export class Crowd {
         }, { highWaterMark: 0 });
         return { stream, tally, changed: () => false, [Symbol.dispose]: () => {} };
       },
+      read(room) {
+        room.set(content);
+        own?.(content.length);
+        return true;
+      },
     };
   }
 
