@@ -20,7 +20,7 @@ import denoJson from "./deno.json" with { type: "json" };
 import { type CommandLine, parseCommandLine, runMain, STOP_SIGNALS } from "./lib/command_line.ts";
 import { connect, type ServerAddress } from "./lib/connect.ts";
 import type { Connection } from "./lib/connection.ts";
-import { formatAddress } from "./lib/connection.ts";
+import { formatAddress } from "./lib/address.ts";
 import { exitCode, explain, InletError } from "./lib/errors.ts";
 import { parsePort, parseSeconds } from "./lib/limits.ts";
 import { readKey } from "./lib/key.ts";

@@ -20,7 +20,7 @@ import type { Access } from "./lib/access.ts";
 import type { Disk } from "./lib/disk.ts";
 import { Clients } from "./lib/clients.ts";
 import { type CommandLine, parseCommandLine, runMain, STOP_SIGNALS } from "./lib/command_line.ts";
-import { formatAddress } from "./lib/connection.ts";
+import { formatAddress } from "./lib/address.ts";
 import { explain, InletError } from "./lib/errors.ts";
 import { Gate } from "./lib/gate.ts";
 import { makeKeyFile, readKey } from "./lib/key.ts";
@@ -28,12 +28,14 @@ import {
   parseCount,
   parseDuration,
   parseListenPort,
+  parseRate,
   parseSeconds,
   parseSize,
 } from "./lib/limits.ts";
-import { Listener } from "./lib/listener.ts";
+import { Listener, type ListenerOptions } from "./lib/listener.ts";
 import { Log, type LogOptions } from "./lib/log.ts";
 import { Messages } from "./lib/messages.ts";
+import type { Mode } from "./lib/mode.ts";
 import { ensurePermissions, type Need, shellQuoted } from "./lib/permissions.ts";
 import { Store } from "./lib/store.ts";
 import { quoted } from "./lib/text.ts";
@@ -72,6 +74,12 @@ export interface ServeOptions {
    */
   maxClients?: number;
   /**
+   * Clients that are served at once from one address. One more is told that the server is busy.
+   *
+   * @default {Infinity}
+   */
+  maxPerAddress?: number;
+  /**
    * Connections that wait in the system's queue to be accepted.
    *
    * @default {10}
@@ -83,6 +91,25 @@ export interface ServeOptions {
    * @default {30_000}
    */
   timeoutMs?: number;
+  /**
+   * Milliseconds within which a connection has to have greeted, on wires with a greeting.
+   *
+   * @default {10_000}
+   */
+  greetingTimeoutMs?: number;
+  /**
+   * Bytes a second that a body has to move at least, or its connection is cut; 0 for no such floor.
+   * Messages and lines to reverse, which people type, may be as slow as they like.
+   *
+   * @default {1024}
+   */
+  minRate?: number;
+  /**
+   * Milliseconds over which that speed is averaged.
+   *
+   * @default {60_000}
+   */
+  minRateWindowMs?: number;
   /**
    * Most bytes of one file.
    *
@@ -179,12 +206,12 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
   if (mode.stores) await store.prepare();
   const listener = new Listener(socket, {
     mode,
-    idleTimeoutMs: options.timeoutMs ?? 30_000,
+    limits: limitsOf(mode, options),
     context: {
       store,
       log,
       messages: new Messages(),
-      clients: new Clients(options.maxClients ?? 100),
+      clients: new Clients(options.maxClients ?? 100, options.maxPerAddress),
       maxBytes: options.maxBytes ?? Number.MAX_SAFE_INTEGER,
       access: options.access ?? "all",
       gate: options.key === undefined ? undefined : new Gate(options.key),
@@ -220,6 +247,15 @@ function sweepRegularly(store: Store, log: Log, keepPartialsMs: number): () => v
     store.sweep().catch((error) => log.failure(explain(error, "Cannot remove old partials")));
   }, Math.min(Math.max(keepPartialsMs / 24, 1000), HOUR_MS));
   return () => clearInterval(timer);
+}
+
+function limitsOf(mode: Mode, options: ServeOptions): ListenerOptions["limits"] {
+  const { minRate: bytesPerSecond = 1024, minRateWindowMs: windowMs = 60_000 } = options;
+  return {
+    idleTimeoutMs: options.timeoutMs ?? 30_000,
+    greetingTimeoutMs: mode.greets ? options.greetingTimeoutMs ?? 10_000 : undefined,
+    minRate: bytesPerSecond > 0 ? { bytesPerSecond, windowMs } : undefined,
+  };
 }
 
 function listen(
@@ -279,8 +315,13 @@ ${
   ).join("\n")
 }
   --max-clients N      clients served at once (default 100)
+  --max-per-address N  the same from one address (default: no limit)
   --backlog N          connections waiting to be accepted (default 10)
   --timeout SECONDS    silence after which a connection is cut (default 30)
+  --greeting-timeout SECONDS
+                       time to begin the conversation (default 10)
+  --min-rate SIZE      bytes a second that a body has to move at least, over a minute
+                       (default 1KiB, 0: as slow as it likes)
   --session-timeout SECONDS
                        the same between two requests of a session (default 600)
   --max-size BYTES     largest file, like 500MB or 2GiB (default: no limit)
@@ -302,8 +343,11 @@ type ServerCommandLine = CommandLine<
   | "dir"
   | "mode"
   | "max-clients"
+  | "max-per-address"
   | "backlog"
   | "timeout"
+  | "greeting-timeout"
+  | "min-rate"
   | "session-timeout"
   | "max-size"
   | "keep-partials"
@@ -319,8 +363,11 @@ async function main(args: readonly string[]): Promise<number> {
       "dir",
       "mode",
       "max-clients",
+      "max-per-address",
       "backlog",
       "timeout",
+      "greeting-timeout",
+      "min-rate",
       "session-timeout",
       "max-size",
       "keep-partials",
@@ -380,16 +427,24 @@ function optionsOf({ values, flags }: ServerCommandLine) {
     throw new InletError("usage", "Cannot be read-only and drop-only: give one of both");
   }
   const count = { min: 1, max: 100_000 };
-  const rest = values["session-timeout"];
-  const keep = values["keep-partials"];
+  const {
+    "max-per-address": perAddress,
+    "greeting-timeout": greeting,
+    "min-rate": minRate,
+    "session-timeout": rest,
+    "keep-partials": keep,
+  } = values;
   return {
     hostname: values.host ?? "127.0.0.1",
     directory: values.dir ?? "received",
     mode: values.mode ?? "files",
     ...(values["max-clients"] &&
       { maxClients: parseCount(values["max-clients"], "--max-clients", count) }),
+    ...(perAddress && { maxPerAddress: parseCount(perAddress, "--max-per-address", count) }),
     ...(values.backlog && { backlog: parseCount(values.backlog, "--backlog", count) }),
     ...(values.timeout && { timeoutMs: parseSeconds(values.timeout, "--timeout") }),
+    ...(greeting && { greetingTimeoutMs: parseSeconds(greeting, "--greeting-timeout") }),
+    ...(minRate && { minRate: parseRate(minRate, "--min-rate") }),
     ...(rest && { sessionTimeoutMs: parseSeconds(rest, "--session-timeout") }),
     ...(values["max-size"] && { maxBytes: parseSize(values["max-size"], "--max-size") }),
     ...(keep && { keepPartialsMs: parseDuration(keep, "--keep-partials") }),

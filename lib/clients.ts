@@ -4,6 +4,7 @@
  * @module
  */
 
+import { hostOf } from "./address.ts";
 import { formatLocalTime } from "./log.ts";
 import { printable } from "./text.ts";
 
@@ -29,13 +30,17 @@ export interface Client {
 export class Clients {
   /** How many are served at once. */
   readonly limit: number;
+  /** How many of them may come from one address. */
+  readonly limitPerHost: number;
+  readonly #hosts = new Map<string, number>();
   readonly #remembered: Client[] = [];
   readonly #names = new Set<string>();
   #arrived = 0;
   #connected = 0;
 
-  constructor(limit: number) {
+  constructor(limit: number, limitPerHost = Infinity) {
     this.limit = limit;
+    this.limitPerHost = limitPerHost;
   }
 
   /** How many are connected now. */
@@ -43,10 +48,20 @@ export class Clients {
     return this.#connected;
   }
 
-  /** Lets a client in, or gives `undefined` when the house is full. */
+  /** How many are connected from the host of an address. */
+  connectedFrom(address: string): number {
+    return this.#hosts.get(hostOf(address)) ?? 0;
+  }
+
+  /** Whether one more from this address is too many, whatever room there is. */
+  isCrowded(address: string): boolean {
+    return this.connectedFrom(address) >= this.limitPerHost;
+  }
+
+  /** Lets a client in, or gives `undefined` when the house is full, or its address has enough. */
   admit(address: string): Client | undefined {
-    if (this.#connected >= this.limit) return undefined;
-    this.#connected++;
+    if (this.#connected >= this.limit || this.isCrowded(address)) return undefined;
+    this.#count(address, 1);
     const client: Client = { number: ++this.#arrived, address, start: new Date(), name: "" };
     this.#remembered.push(client);
     if (this.#remembered.length > REMEMBERED) this.#forgetOne();
@@ -64,13 +79,14 @@ export class Clients {
     if (name !== "") this.#names.add(client.name);
   }
 
-  /** Notes that a client left. */
+  /** Notes that a client left. Only the first time counts. */
   leave(client: Client): void {
+    if (client.end) return;
     client.end = new Date();
     this.#names.delete(client.name);
     const listed = this.#remembered.lastIndexOf(client);
     if (client.stranger && listed >= 0) this.#remembered.splice(listed, 1);
-    this.#connected--;
+    this.#count(client.address, -1);
   }
 
   /** One line for each client that is remembered, in order of arrival. */
@@ -85,6 +101,14 @@ export class Clients {
         `End: ${end ? formatLocalTime(end) : "Still Connected"}`,
       ].join(" | ")
     );
+  }
+
+  #count(address: string, change: number): void {
+    this.#connected += change;
+    const host = hostOf(address);
+    const connected = this.connectedFrom(address) + change;
+    if (connected === 0) this.#hosts.delete(host);
+    else this.#hosts.set(host, connected);
   }
 
   /** The oldest that has left goes first: who is connected is not forgotten. */

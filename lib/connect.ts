@@ -4,7 +4,8 @@
  * @module
  */
 
-import { Connection, formatAddress } from "./connection.ts";
+import { formatAddress } from "./address.ts";
+import { Connection } from "./connection.ts";
 import { InletError } from "./errors.ts";
 
 /** Where a server is. */

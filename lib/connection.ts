@@ -7,15 +7,19 @@
  * to be consumed or cancelled before the next line is read.
  *
  * One watchdog per connection cuts it when nothing has moved for too long, unless the silence is this
- * side's own: a standard input that says nothing yet, a standard output that nobody reads.
+ * side's own: a standard input that says nothing yet, a standard output that nobody reads. It cuts
+ * one that has not begun in time, too, however steadily the bytes of its greeting drip.
  *
  * @module
  */
 
 import { decodeUtf8, MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
+import { formatAddress } from "./address.ts";
 import { explain, InletError } from "./errors.ts";
+import { type MinRate, Pace } from "./pace.ts";
 import { ReadBuffer, SMALL_BUFFER_BYTES } from "./read_buffer.ts";
 import { nextTurn } from "./streams.ts";
+import { formatSeconds } from "./text.ts";
 
 /**
  * Bytes that one connection moves before the others get their turn. What is there already, and what
@@ -40,6 +44,15 @@ const CR = 0x0d;
 export interface ConnectionOptions {
   /** Milliseconds without a byte in either direction after which the connection is cut. */
   idleTimeoutMs: number;
+  /**
+   * Milliseconds after which it is cut unless it has begun, see {@linkcode Connection.begun}. Without
+   * it there is no such limit, and the first byte is the beginning.
+   */
+  greetingTimeoutMs?: number | undefined;
+  /** Told once, when the other side has begun. */
+  onBegun?: () => void;
+  /** The floor on the speed of bodies; missing where they may be as slow as they like. */
+  minRate?: MinRate | undefined;
   /** Aborts the connection, with its reason. */
   signal?: AbortSignal;
 }
@@ -64,15 +77,21 @@ export class Connection implements Disposable {
   readonly #conn: Deno.TcpConn;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => this.abort(explain(this.#signal?.reason));
+  readonly #minRate: MinRate | undefined;
   readonly #buffer = new ReadBuffer();
   #idleTimeoutMs: number;
+  #greetingTimeoutMs: number;
+  #onBegun: (() => void) | undefined;
+  #paceIn: Pace | undefined;
+  #paceOut: Pace | undefined;
   #reading: Promise<boolean> | undefined;
   #movedInTurn = 0;
   #sending = false;
   #writes = 0;
   #owed = false;
   readonly #waits = new Set<(error: InletError) => void>();
-  #lastMove = performance.now();
+  readonly #opened = performance.now();
+  #lastMove = this.#opened;
   #watchdog: ReturnType<typeof setTimeout> | undefined;
   #failure: InletError | undefined;
   #closed = false;
@@ -82,7 +101,10 @@ export class Connection implements Disposable {
     sendAtOnce(conn);
     this.remote = formatAddress(conn.remoteAddr);
     this.#idleTimeoutMs = options.idleTimeoutMs;
-    this.#watch(this.#idleTimeoutMs);
+    this.#greetingTimeoutMs = options.greetingTimeoutMs ?? Infinity;
+    this.#onBegun = options.onBegun;
+    this.#minRate = options.minRate;
+    this.#watch();
     this.#signal = options.signal;
     this.#signal?.addEventListener("abort", this.#onAbort);
   }
@@ -91,6 +113,19 @@ export class Connection implements Disposable {
   set owed(owed: boolean) {
     if (owed && !this.#owed) this.#lastMove = performance.now();
     this.#owed = owed;
+  }
+
+  /** Notes that the other side has begun: its greeting is complete. */
+  begun(): void {
+    this.#greetingTimeoutMs = Infinity;
+    this.#onBegun?.();
+    this.#onBegun = undefined;
+  }
+
+  /** Holds the other side to the floor on speed while it sends a body, until this is disposed of. */
+  expectPace(): Disposable {
+    this.#paceIn = this.#minRate && new Pace(this.#minRate);
+    return { [Symbol.dispose]: () => this.#paceIn = undefined };
   }
 
   /** The next byte, left where it is, or `null` at the end. */
@@ -259,9 +294,11 @@ export class Connection implements Disposable {
       this.#moved();
       for (let written = 0; written < bytes.length;) {
         const left = written === 0 ? bytes : bytes.subarray(written);
+        const asked = performance.now();
         const wrote = await this.#conn.write(left);
         written += wrote;
         this.#moved();
+        this.#keepPace(this.#paceOut, wrote, asked);
         await this.#turn(wrote);
       }
     } catch (error) {
@@ -281,6 +318,7 @@ export class Connection implements Disposable {
    */
   async send(body: ReadableStream<Uint8Array>, signal?: AbortSignal): Promise<void> {
     this.#sending = true;
+    this.#paceOut = this.#minRate && new Pace(this.#minRate);
     try {
       const sink = new WritableStream<Uint8Array>({ write: (chunk) => this.write(chunk) });
       await body.pipeTo(sink, signal ? { signal } : {});
@@ -289,6 +327,7 @@ export class Connection implements Disposable {
       throw error;
     } finally {
       this.#sending = false;
+      this.#paceOut = undefined;
     }
   }
 
@@ -381,19 +420,39 @@ export class Connection implements Disposable {
     clearTimeout(this.#watchdog);
     this.#idleTimeoutMs = limitMs;
     this.#lastMove = performance.now();
-    if (!this.#closed) this.#watch(limitMs);
+    if (!this.#closed) this.#watch();
   }
 
-  /** The timer is set again for what is left of the limit, not on every read. */
-  #watch(milliseconds: number): void {
-    this.#watchdog = setTimeout(() => {
-      if (this.#silentItself()) this.#lastMove = performance.now();
-      const silentMs = performance.now() - this.#lastMove;
-      if (silentMs < this.#idleTimeoutMs) return this.#watch(this.#idleTimeoutMs - silentMs + 1);
-      const seconds = Math.round(this.#idleTimeoutMs / 100) / 10;
+  /** The timer is set again for what is left of the nearest limit, not on every read. */
+  #watch(): void {
+    const now = performance.now();
+    if (this.#silentItself()) this.#lastMove = now;
+    const silentBy = this.#lastMove + this.#idleTimeoutMs;
+    const greetBy = this.#opened + this.#greetingTimeoutMs;
+    if (now < silentBy && now < greetBy) {
+      this.#watchdog = setTimeout(() => this.#watch(), Math.min(silentBy, greetBy) - now + 1);
+    } else if (now < silentBy) {
+      const seconds = formatSeconds(this.#greetingTimeoutMs);
+      this.abort(new InletError("timeout", `No whole greeting came within ${seconds} s`));
+    } else {
       const what = this.#owed ? "No answer came" : "Nothing moved on the connection";
+      const seconds = formatSeconds(this.#idleTimeoutMs);
       this.abort(new InletError("timeout", `${what} for ${seconds} s`));
-    }, milliseconds);
+    }
+  }
+
+  /**
+   * Counts what has moved of a body.
+   *
+   * @throws {InletError} `timeout`, once the connection is cut, if the other side is too slow
+   */
+  #keepPace(pace: Pace | undefined, bytes: number, asked: number): void {
+    try {
+      pace?.count(bytes, performance.now() - asked);
+    } catch (error) {
+      this.abort(explain(error));
+      throw error;
+    }
   }
 
   /** Whether the other side waits for this one: to take what it sent, or to send more. */
@@ -451,11 +510,14 @@ export class Connection implements Disposable {
   }
 
   async #read(into: Uint8Array): Promise<number | null> {
+    const asked = performance.now();
     try {
       const read = await this.#conn.read(into);
       // A farewell under way must not be taken for an orderly end.
       if (this.#failure) throw this.#failure;
       this.#lastMove = performance.now();
+      if (this.#greetingTimeoutMs === Infinity) this.begun();
+      this.#keepPace(this.#paceIn, read ?? 0, asked);
       return read;
     } catch (error) {
       throw this.#failure ?? explain(error);
@@ -470,10 +532,4 @@ function sendAtOnce(conn: Deno.TcpConn): void {
   } catch {
     // A connection that is gone already says so when it is read.
   }
-}
-
-/** An address as it is written in a URL: an IPv6 host stands in brackets. */
-export function formatAddress(address: { hostname: string; port: number }): string {
-  const { hostname, port } = address;
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }

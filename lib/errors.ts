@@ -81,6 +81,11 @@ export function explain(error: unknown, what = "Cannot go on"): InletError {
   return new InletError(code, `${what}: ${why}`, { cause: error });
 }
 
+/** Whether something thrown is the system's, and explained by what is said of it. */
+export function isForeseen(error: unknown): boolean {
+  return Object.hasOwn(SYSTEM, (error as { code?: string } | undefined)?.code ?? "");
+}
+
 const UNFORESEEN = ["internal", "something went wrong inside"] as const;
 
 /** What the operating system's own codes mean here. */

@@ -32,6 +32,15 @@ export function parseSize(text: string, what: string): number {
 }
 
 /**
+ * A speed in bytes a second, written as a size; 0 for none.
+ *
+ * @throws {InletError} `usage`
+ */
+export function parseRate(text: string, what: string): number {
+  return text === "0" ? 0 : parseSize(text, what);
+}
+
+/**
  * A whole number within a range.
  *
  * @throws {InletError} `usage`

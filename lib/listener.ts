@@ -6,21 +6,29 @@
 
 import { encodeReply } from "../protocol.ts";
 import type { Mode, ServerContext } from "./mode.ts";
+import { formatAddress } from "./address.ts";
 import type { Client } from "./clients.ts";
-import { Connection, formatAddress } from "./connection.ts";
+import { Connection, type ConnectionOptions } from "./connection.ts";
 import { explain, InletError } from "./errors.ts";
+import { formatSeconds } from "./text.ts";
 
 /** What a listener needs to serve. */
 export interface ListenerOptions {
   mode: Mode;
   /** What every connection is handed, but for what is its own. */
   context: Omit<ServerContext, "client" | "signal" | "giveUp">;
-  /** Milliseconds of silence after which a connection is cut. */
-  idleTimeoutMs: number;
+  /** What every connection is held to. */
+  limits: Pick<ConnectionOptions, "idleTimeoutMs" | "greetingTimeoutMs" | "minRate">;
 }
 
 /** Milliseconds to wait before accepting again when the system has no socket to give. */
 const ACCEPT_PAUSE_MS = 100;
+
+/** Milliseconds that everybody has to begin, before it makes way for somebody else. */
+const BEGIN_MS = 1000;
+
+/** Connections that may linger at their end, waiting for the other side to close. */
+const MAX_LEAVING = 256;
 
 /** Milliseconds that a server which gives up has to tell its clients. */
 const GIVE_UP_MS = 1000;
@@ -30,6 +38,9 @@ export class Listener {
   readonly #socket: Deno.TcpListener;
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
+  /** Those who have not begun yet, the oldest first. */
+  readonly #newcomers = new Map<Connection, { client: Client; since: number }>();
+  readonly #leaving = new Set<Connection>();
   readonly #serving = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   #failure: InletError | undefined;
@@ -69,19 +80,26 @@ export class Listener {
   }
 
   async #acceptAll(): Promise<void> {
+    const { log } = this.#options.context;
+    let pausing = false;
     while (!this.#stop.signal.aborted) {
       try {
-        this.#begin(await this.#socket.accept());
+        const conn = await this.#socket.accept();
+        if (pausing) log.notice("accepting", "accepts clients again");
+        pausing = false;
+        this.#begin(conn);
       } catch (error) {
         if (this.#stop.signal.aborted) break;
         const failure = explain(error, "Cannot accept a client");
-        this.#options.context.log.failure(failure);
         // Whoever left while waiting to be accepted is no reason to keep the others waiting.
         if (failure.code === "lost") continue;
+        if (!pausing) log.failure(failure);
+        pausing = true;
         await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
       }
     }
     while (this.#serving.size > 0) await Promise.all(this.#serving);
+    log.flush();
     if (this.#failure) throw this.#failure;
   }
 
@@ -91,16 +109,38 @@ export class Listener {
   }
 
   #begin(conn: Deno.TcpConn): void {
-    const { idleTimeoutMs, context } = this.#options;
-    const connection = new Connection(conn, { idleTimeoutMs });
-    const client = context.clients.admit(formatAddress(conn.remoteAddr));
+    const { limits, context: { clients } } = this.#options;
+    const connection = new Connection(conn, {
+      ...limits,
+      onBegun: () => this.#newcomers.delete(connection),
+    });
+    const address = formatAddress(conn.remoteAddr);
+    if (clients.connected >= clients.limit && !clients.isCrowded(address)) this.#makeWay();
+    const client = clients.admit(address);
     this.#connections.add(connection);
+    if (client) this.#newcomers.set(connection, { client, since: performance.now() });
     const serving = client ? this.#serve(connection, client) : this.#turnAway(connection);
     this.#serving.add(serving);
     serving.finally(() => {
       this.#serving.delete(serving);
       this.#connections.delete(connection);
+      this.#newcomers.delete(connection);
     });
+  }
+
+  /** Cuts the oldest that has not begun, so that those who say nothing keep nobody out. */
+  #makeWay(): void {
+    const [oldest] = this.#newcomers;
+    if (oldest === undefined) return;
+    const [connection, { client, since }] = oldest;
+    const waitedMs = performance.now() - since;
+    if (waitedMs < BEGIN_MS) return;
+    this.#newcomers.delete(connection);
+    this.#options.context.clients.leave(client);
+    const reason = `Made way for another client: nothing had begun after ${
+      formatSeconds(waitedMs)
+    } s`;
+    connection.abort(new InletError("timeout", reason));
   }
 
   async #serve(connection: Connection, client: Client): Promise<void> {
@@ -125,14 +165,31 @@ export class Listener {
       clients.leave(client);
       log.info("left", `left, ${clients.connected} in`, { name: client.name });
     }
-    await connection.finish(failure);
+    await this.#takeLeave(connection, failure);
   }
 
   async #turnAway(connection: Connection): Promise<void> {
-    const { connected, limit } = this.#options.context.clients;
-    const { log } = this.#options.context;
-    log.info("busy", `turned ${connection.remote} away: ${connected} of ${limit} clients are in`);
+    const { clients, log } = this.#options.context;
+    const crowded = clients.isCrowded(connection.remote);
+    const [connected, limit] = crowded
+      ? [clients.connectedFrom(connection.remote), clients.limitPerHost]
+      : [clients.connected, clients.limit];
+    const whose = crowded ? "clients of its address" : "clients";
+    log.forAddress(connection.remote)
+      .info("busy", `turned ${connection.remote} away: ${connected} of ${limit} ${whose} are in`);
     connection.farewell = () => encodeReply({ type: "busy", clients: connected, limit });
-    await connection.finish(new InletError("busy", "The server is full"));
+    await this.#takeLeave(connection, new InletError("busy", "The server is full"));
+  }
+
+  /** Ends a connection in order. Where too many do not close, the oldest of them is closed at once. */
+  async #takeLeave(connection: Connection, failure: InletError | undefined): Promise<void> {
+    this.#leaving.add(connection);
+    if (this.#leaving.size > MAX_LEAVING) {
+      const oldest = this.#leaving.values().next().value!;
+      oldest[Symbol.dispose]();
+      this.#leaving.delete(oldest);
+    }
+    await connection.finish(failure);
+    this.#leaving.delete(connection);
   }
 }

@@ -5,7 +5,9 @@
  */
 
 import { formatCrc, type Stored } from "../protocol.ts";
-import type { InletError } from "./errors.ts";
+import { hostOf } from "./address.ts";
+import { type InletError, isForeseen } from "./errors.ts";
+import { LogLimit } from "./log_limit.ts";
 import { writeFully } from "./streams.ts";
 import { formatBytes, printable, printableJson, quoted } from "./text.ts";
 
@@ -28,25 +30,43 @@ export interface LogOptions {
   quiet?: boolean;
 }
 
-/** Writes events to stderr. Whatever a peer put into a message is escaped. */
+/**
+ * Writes events to stderr. Whatever a peer put into a message is escaped, and a flood of events about
+ * one address is cut short.
+ */
 export class Log {
   readonly #options: LogOptions;
   readonly #about: LogFields;
+  readonly #limit: LogLimit;
 
-  /** @param about Facts that every event of this log has. */
-  constructor(options: LogOptions = {}, about: LogFields = {}) {
+  /**
+   * @param about Facts that every event of this log has.
+   * @param limit How many lines there may be; shared by the logs of one server.
+   */
+  constructor(options: LogOptions = {}, about: LogFields = {}, limit?: LogLimit) {
     this.#options = options;
     this.#about = about;
+    this.#limit = limit ?? new LogLimit((host, lines) => this.#leftOut(host, lines));
   }
 
   /** The same log, for the events of one client. */
   forClient(client: number, address: string): Log {
-    return new Log(this.#options, { client, address });
+    return new Log(this.#options, { client, address }, this.#limit);
+  }
+
+  /** The same log, for what is about an address and no client. */
+  forAddress(address: string): Log {
+    return new Log(this.#options, { address }, this.#limit);
+  }
+
+  /** Tells what was left out so far. */
+  flush(): void {
+    this.#limit.flush();
   }
 
   /** Something that went as it should. */
   info(event: string, message: string, fields: LogFields = {}): void {
-    if (!this.#options.quiet) this.#write("info", event, message, fields);
+    if (!this.#options.quiet && this.#admits()) this.#write("info", event, message, fields);
   }
 
   /** Something that is said even when the log is quiet. */
@@ -56,25 +76,36 @@ export class Log {
 
   /** Something that did not go as it should. */
   error(event: string, message: string, fields: LogFields = {}): void {
-    this.#write("error", event, message, fields);
+    if (this.#admits()) this.#write("error", event, message, fields);
   }
 
   /** What a client was refused, or why it was cut. Only what nobody foresaw is told whole. */
   failure(error: InletError): void {
-    this.error(error.code, error.message);
-    if (error.code === "internal") console.error(error.cause);
+    if (!this.#admits()) return;
+    this.#write("error", error.code, error.message);
+    if (error.code === "internal" && !isForeseen(error.cause)) console.error(error.cause);
   }
 
-  /** A file that is whole, verified and under its name. */
+  /** A file that is whole, verified and under its name. Each is told, however many there are. */
   stored(stored: Stored): void {
+    if (this.#options.quiet) return;
     const { size, name } = stored;
     const crc = formatCrc(stored.crc);
-    if (this.#options.quiet) return;
     const message = `stored ${quoted(name)}, ${formatBytes(size)}, CRC-32 ${crc}`;
     writeSoon(this.#format("info", "stored", message, { name, size, crc }));
   }
 
-  #write(level: string, event: string, message: string, fields: LogFields): void {
+  #admits(): boolean {
+    const { address } = this.#about;
+    return address === undefined || this.#limit.admits(hostOf(String(address)));
+  }
+
+  #leftOut(host: string, lines: number): void {
+    const message = `${lines} more lines about ${host} were left out`;
+    this.#write("info", "left-out", message, { host, lines });
+  }
+
+  #write(level: string, event: string, message: string, fields: LogFields = {}): void {
     writeSoon(this.#format(level, event, message, fields));
     flush();
   }

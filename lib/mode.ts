@@ -59,6 +59,8 @@ export interface Mode {
   readonly named: boolean;
   /** Whether its wire tells the server a size before the first byte, so that no stream can be sent. */
   readonly needsSize: boolean;
+  /** Whether its wire opens with a greeting, for which there is a time limit. */
+  readonly greets: boolean;
   /** Whether its wire answers with data. */
   readonly answers: boolean;
   /** Serves one connection. It never listens, parses flags or exits. */

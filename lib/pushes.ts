@@ -53,6 +53,7 @@ export async function servePushes(
   connection: Connection,
   context: ServerContext,
 ): Promise<boolean> {
+  using _ = connection.expectPace();
   let served = false;
   let answers: Uint8Array[] = [];
   const flush = async (): Promise<void> => {

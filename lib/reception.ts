@@ -64,6 +64,8 @@ export interface ReceptionOptions<T extends Target> {
    * @returns What is there already of the body.
    */
   agree?(target: T): Promise<Tally>;
+  /** Whether it may come as slowly as it likes. */
+  unhurried?: boolean;
   /** The name to acknowledge, in place of the one that the body got. */
   shownName?: string | undefined;
 }
@@ -90,11 +92,12 @@ export class Reception {
 
   /** @returns What was stored and acknowledged, or `undefined` after a refusal. */
   async run<T extends Target>(options: ReceptionOptions<T>): Promise<Stored | undefined> {
-    const { open, size, agree, shownName } = options;
+    const { open, size, agree, shownName, unhurried } = options;
     try {
       await this.#attempt(async () => void (this.#target = await open()));
       if (agree && this.#refused) return undefined;
       if (agree) this.#tally = await agree(this.#target as T);
+      using _ = unhurried ? undefined : this.#connection.expectPace();
       const left = size === null ? null : size - this.#tally.bytes;
       const trailer = await receiveBody(this.#connection, left, (chunk) => this.#write(chunk));
       return await this.#conclude(trailer, shownName);

@@ -38,6 +38,11 @@ export function formatBytes(bytes: number): string {
   return format(bytes, { binary: true }).replace("kiB", "KiB");
 }
 
+/** Milliseconds for a person, in seconds with at most one decimal: `0.5`. */
+export function formatSeconds(milliseconds: number): string {
+  return String(Math.round(milliseconds / 100) / 10);
+}
+
 /** Bytes a second for a person, in powers of 1,000 as line speeds are given: `812 MB/s`. */
 export function formatSpeed(bytes: number, elapsedMs: number): string {
   // Without options: with them it would load the locale, which takes longer than a small file.

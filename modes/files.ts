@@ -54,6 +54,7 @@ import {
   VERSION,
 } from "../protocol.ts";
 import { checkAccess, checkSize } from "../lib/access.ts";
+import { hostOf } from "../lib/address.ts";
 import { checkTrailer, chunked, receiveBody, sendBody, Stop, trailerOf } from "../lib/bodies.ts";
 import type { Connection, Rest } from "../lib/connection.ts";
 import { decodeCount, Dialogue, unexpected } from "../lib/dialogue.ts";
@@ -67,7 +68,7 @@ import { changed, type FileSource, type OpenBody, type Source } from "../lib/sou
 import { fileBody, Tally, tallyOf } from "../lib/streams.ts";
 import type { Upload } from "../lib/in_flight.ts";
 import type { StoredFile } from "../lib/store.ts";
-import { formatBytes, quoted } from "../lib/text.ts";
+import { formatBytes, formatSeconds, quoted } from "../lib/text.ts";
 import type { ClientContext, ServerContext } from "../lib/mode.ts";
 import { serveUpload } from "./upload.ts";
 
@@ -84,8 +85,8 @@ const TLS_HANDSHAKE = 0x16;
 export async function serveFiles(connection: Connection, context: ServerContext): Promise<void> {
   connection.resting = true;
   if (context.gate) context.client.stranger = true;
-  const first = await connection.peek();
   connection.farewell = encodeError;
+  const first = await connection.peek();
   if (first === 0) {
     if (context.gate) {
       throw new InletError("denied", "Cannot take uploads: this server asks for a key");
@@ -138,12 +139,13 @@ async function greet(connection: Connection, context: ServerContext): Promise<bo
   await connection.write(
     encodeReply({ type: "welcome", client: client.number, limit: clients.limit }),
   );
+  connection.begun();
   return true;
 }
 
 /** Challenges a client to prove its key. One that leaves instead gives no answer at all. */
 async function passes(connection: Connection, gate: Gate): Promise<boolean> {
-  const host = connection.remote.slice(0, connection.remote.lastIndexOf(":"));
+  const host = hostOf(connection.remote);
   gate.checkWait(host);
   const nonce = makeNonce();
   await connection.write(encodeReply({ type: "challenge", nonce }));
@@ -184,9 +186,8 @@ async function nextRequest(connection: Connection): Promise<Request | null> {
 
 function restOf(limitMs: number): Rest {
   const leftMs = Math.min(WARNING_MS, limitMs / 2);
-  const seconds = (milliseconds: number): number => Math.round(milliseconds / 100) / 10;
-  const text = `This session closes in ${seconds(leftMs)} s: it has been idle for ` +
-    `${seconds(limitMs - leftMs)} s`;
+  const text = `This session closes in ${formatSeconds(leftMs)} s: it has been idle for ` +
+    `${formatSeconds(limitMs - leftMs)} s`;
   return {
     limitMs,
     warnAfterMs: limitMs - leftMs,
@@ -367,6 +368,7 @@ async function serveSay(
     },
     size,
     agree: () => agreeOnStart(connection),
+    unhurried: true,
   });
   if (said) {
     context.log.info("message", `sent a message of ${said.size} bytes`, { size: said.size });

@@ -5,9 +5,9 @@
  * 2. C: closes its side.
  * 3. S: closes, once all of them are written.
  *
- * Not a byte is added or left out. Messages come one after the other, in the order of connections:
- * whoever comes while another speaks waits, with what it sends in the buffers of TCP. So a message
- * that breaks off, or is cut because it stalled, has been written as far as it came.
+ * Not a byte is added or left out. Messages come one after the other, in the order in which they
+ * began: whoever begins while another speaks waits, with what it sends in the buffers of TCP. So a
+ * message that breaks off, or is cut because it stalled, has been written as far as it came.
  *
  * A server that refuses says `busy …` or `error CODE …`, and closes. Otherwise it says nothing. When
  * nobody reads its stdout any more, it ends.
@@ -26,6 +26,8 @@ export { sendToEnd as sendMessage } from "../lib/one_way.ts";
 /** Server half: writes one message. */
 export async function serveMessage(connection: Connection, context: ServerContext): Promise<void> {
   connection.farewell = encodeError;
+  // Whoever has nothing to say yet keeps nobody from speaking.
+  await connection.arrival();
   using turn = context.messages.turn();
   await connection.unwatched(turn.ready);
   try {

@@ -28,6 +28,7 @@ const ENDING = ".file";
 /** Server half: stores one file. */
 export async function serveRaw(connection: Connection, context: ServerContext): Promise<void> {
   connection.farewell = encodeError;
+  using _ = connection.expectPace();
   using upload = context.store.createNumbered(ENDING);
   await storeBody(connection.body(), upload, "store what came", context);
 }

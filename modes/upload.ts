@@ -12,6 +12,7 @@
  * @module
  */
 
+import { concat } from "@std/bytes/concat";
 import {
   decodeUploadSize,
   decodeUtf8,
@@ -45,11 +46,13 @@ export async function serveUpload(connection: Connection, context: ServerContext
   if (await connection.peek() === null) return;
   const size = decodeUploadSize(await connection.readExactly(UPLOAD_SIZE_BYTES));
   const name = await readName(connection);
+  connection.begun();
   connection.resting = false;
   const what = `store ${quoted(name)}`;
   checkAccess(context.access, "put", what);
   checkSize(what, size, context.maxBytes);
   using upload = context.store.create(name);
+  using _ = connection.expectPace();
   await connection.write(goAhead);
   await storeBody(connection.body(size), upload, what, context);
 }
@@ -81,10 +84,11 @@ async function readName(connection: Connection): Promise<string> {
   // Without a first byte there is no name yet: the idle limit alone ends that wait.
   if (name.length === 0) await connection.peek();
   for (;;) {
-    name = new Uint8Array([...name, ...connection.takeBuffered()]);
-    if (name.length > MAX_NAME_BYTES) {
+    const more = connection.takeBuffered();
+    if (name.length + more.length > MAX_NAME_BYTES) {
       throw new InletError("bad-name", `Cannot take a name of over ${MAX_NAME_BYTES} bytes`);
     }
+    name = concat([name, more]);
     if (!await connection.moreWithin(patienceMs)) return decodeUtf8(name);
     patienceMs = PIECED_HEADER_MS;
   }

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
-import { Connection, type ConnectionOptions, formatAddress } from "../lib/connection.ts";
+import { Connection, type ConnectionOptions } from "../lib/connection.ts";
 import { buffers } from "../lib/buffers.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
-import { borrowAll, bytes, collect, dial, integration, pure, readAll, sendTo } from "./helpers.ts";
+import { borrowAll, bytes, collect, dial, integration, readAll, sendTo } from "./helpers.ts";
 
 /** Two ends of one TCP connection: ours, and a stranger's. */
 interface Pair extends Disposable {
@@ -437,9 +437,4 @@ integration("finish() waits only so long for a peer that never closes", async ()
   await pair.connection.finish();
   await assertRejects(() => pair.connection.readLine(), InletError);
   assertEquals(await readAll(pair.peer), "");
-});
-
-pure("formatAddress() puts an IPv6 host in brackets", () => {
-  assertEquals(formatAddress({ hostname: "127.0.0.1", port: 80 }), "127.0.0.1:80");
-  assertEquals(formatAddress({ hostname: "::1", port: 5000 }), "[::1]:5000");
 });

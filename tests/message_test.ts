@@ -68,16 +68,18 @@ integration(
   "message server writes simultaneous messages in the order in which they began",
   async () => {
     await using server = await startMessages();
+    using silent = await dial(server);
     using first = await dial(server);
-    await server.running.says(/client 1: connected/);
-    const second = exchange(server, "second");
     await server.running.says(/client 2: connected/);
     await sendTo(first, "fir");
-    const third = exchange(server, "third");
+    const second = exchange(server, "second");
     await server.running.says(/client 3: connected/);
+    const third = exchange(server, "third");
+    await server.running.says(/client 4: connected/);
     await sendTo(first, "st");
     await first.closeWrite();
     await Promise.all([readAll(first), second, third]);
+    silent.close();
     await server.running.stop();
     assertEquals(await server.stdout, "firstsecondthird");
   },

@@ -95,7 +95,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await server.running.says(/client 3: connected/);
     server.running.process.kill(signal);
     assertEquals(await idle.rest(), "error shutdown The server is shutting down\n");
-    assertEquals(await silent.rest(), "");
+    assertEquals(await silent.rest(), "error shutdown The server is shutting down\n");
     await transfer.says(SECOND_HALF);
     assertEquals(await transfer.line(), "ok 6 363a3020 a.txt");
     assertEquals(await transfer.line(), "error shutdown The server is shutting down");

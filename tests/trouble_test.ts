@@ -175,7 +175,7 @@ integration("server.ts --timeout cuts a silent client, within a body too", async
   assertEquals(await within.line(), "go 0");
   await within.says("hel");
   await fileGrows(`${ours.dir}/a.txt.temp`, 3);
-  assertEquals(await silent.rest(), "");
+  assertEquals(await silent.rest(), "error timeout Nothing moved on the connection for 0.5 s\n");
   assertEquals(await within.rest(), "error timeout Nothing moved on the connection for 0.5 s\n");
   await ours.running.says(/client 2: left/);
   assertEquals(names(ours.dir), []);
