@@ -14,6 +14,27 @@ pure("Clients numbers those it lets in, and turns away one more than its limit",
   assertEquals(clients.status().length, 3);
 });
 
+pure("Clients counts a client that leaves once, however often it is told", () => {
+  const clients = new Clients(2);
+  const first = clients.admit("127.0.0.1:40001")!;
+  clients.admit("127.0.0.1:40002");
+  clients.leave(first);
+  clients.leave(first);
+  assertEquals([clients.connected, clients.connectedFrom("127.0.0.1:9")], [1, 1]);
+});
+
+pure("Clients holds each address to a number, IPv4 within IPv6 to that of IPv4", () => {
+  const clients = new Clients(10, 2);
+  const first = clients.admit("127.0.0.1:40001")!;
+  clients.admit("[::ffff:127.0.0.1]:40002");
+  assertEquals(clients.isCrowded("127.0.0.1:40003"), true);
+  assertEquals(clients.admit("127.0.0.1:40003"), undefined);
+  assertEquals(clients.admit("[::FFFF:127.0.0.1]:40003"), undefined);
+  assertEquals(clients.admit("[::1]:40003")!.number, 3);
+  clients.leave(first);
+  assertEquals(clients.admit("127.0.0.1:40004")!.number, 4);
+});
+
 pure("Clients.status() tells who is connected, and who left when", () => {
   const clients = new Clients(10);
   clients.admit("127.0.0.1:40001")!.name = "ben";

@@ -284,6 +284,55 @@ integration("Connection is cut after the silence that it allows, with a farewell
   );
 });
 
+integration("Connection is cut when it has not begun in time, whatever comes", async () => {
+  using pair = await connected({ greetingTimeoutMs: 300 });
+  pair.connection.farewell = encodeError;
+  const told = readAll(pair.peer);
+  const reading = pair.connection.readLine();
+  const dripping = setInterval(() => pair.peer.write(encoder.encode("x")).catch(() => {}), 20);
+  const error = await assertRejects(() => reading, InletError);
+  clearInterval(dripping);
+  assertEquals([error.code, error.message], ["timeout", "No whole greeting came within 0.3 s"]);
+  assertEquals(await told, "error timeout No whole greeting came within 0.3 s\n");
+});
+
+integration(
+  "Connection says once that it has begun: by begun(), or by its first byte",
+  async () => {
+    const told: string[] = [];
+    using greeting = await connected({
+      greetingTimeoutMs: 60_000,
+      onBegun: () => told.push("greeted"),
+    });
+    using other = await connected({ onBegun: () => told.push("first byte") });
+    for (const { peer, connection } of [greeting, other]) {
+      await sendTo(peer, "hello\nagain\n");
+      await connection.readLine();
+    }
+    assertEquals(told, ["first byte"]);
+    greeting.connection.begun();
+    greeting.connection.begun();
+    await other.connection.readLine();
+    assertEquals(told, ["first byte", "greeted"]);
+  },
+);
+
+integration("expectPace() cuts who sends too slowly, until it is disposed of", async () => {
+  using pair = await connected({ minRate: { bytesPerSecond: 1000, windowMs: 200 } });
+  const dripping = setInterval(() => pair.peer.write(encoder.encode("x")).catch(() => {}), 20);
+  try {
+    {
+      using _ = pair.connection.expectPace();
+    }
+    assertEquals((await collect(pair.connection.body(30))).length, 30);
+    using _ = pair.connection.expectPace();
+    const error = await assertRejects(() => collect(pair.connection.body(30)), InletError);
+    assertEquals(error.code, "timeout");
+  } finally {
+    clearInterval(dripping);
+  }
+});
+
 integration("Connection is not cut while it is unwatched, and is watched again then", async () => {
   using pair = await connected({ idleTimeoutMs: 50 });
   const slow = new Promise((resolve) => setTimeout(() => resolve("done"), 500));

@@ -39,6 +39,10 @@ export interface Requirements {
   mounts?: boolean;
   /** Whether it needs ::1. */
   ipv6?: boolean;
+  /** How many descriptors the system has to permit each process. */
+  descriptors?: number;
+  /** Whether it looks into /proc. */
+  proc?: boolean;
   /** Whether it needs the runtime that `deno compile` puts into programs. */
   compiles?: boolean;
 }
@@ -63,6 +67,9 @@ export function integration(
 /** What a test needs that runs the programs under fixtures/peers/. */
 export const PYTHON: Requirements = { programs: ["python3"] };
 
+/** What a test needs that looks at a process's memory or descriptors. */
+export const PROC: Requirements = { proc: true };
+
 /** A test that hangs says so, and does not keep the others from running. */
 async function withinDeadline(action: Promise<void>): Promise<void> {
   const { promise, reject } = Promise.withResolvers<never>();
@@ -70,7 +77,9 @@ async function withinDeadline(action: Promise<void>): Promise<void> {
   await Promise.race([action, promise]).finally(() => clearTimeout(timer));
 }
 
-function missingFor({ programs = [], mounts, ipv6, compiles }: Requirements): string | undefined {
+function missingFor(
+  { programs = [], mounts, ipv6, compiles, descriptors = 0, proc }: Requirements,
+): string | undefined {
   const denied = NEEDED.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");
   if (denied.length > 0) {
     return `needs ${denied.map((name) => `--allow-${name}`).join(" ")}: deno task test`;
@@ -80,6 +89,10 @@ function missingFor({ programs = [], mounts, ipv6, compiles }: Requirements): st
   if (mounts && !succeeds("unshare -rm mount -t tmpfs tmpfs /tmp")) {
     return "needs unshare, and to be allowed to mount";
   }
+  if (descriptors > 0 && !succeeds(`[ "$(ulimit -Hn)" -ge ${descriptors} ]`)) {
+    return `needs ulimit -Hn of ${descriptors}`;
+  }
+  if (proc && Deno.build.os !== "linux") return "needs /proc, as Linux has it";
   if (compiles && !hasCompiledRuntime()) return "needs the runtime that deno compile fetches";
   return ipv6 && !hasIpv6() ? "needs IPv6" : undefined;
 }
@@ -329,6 +342,17 @@ export interface TestServer extends AsyncDisposable {
   readonly stdout: Promise<string>;
   /** The same before any decoding. */
   readonly stdoutBytes: Promise<Uint8Array>;
+}
+
+/** Most memory that a process has had so far, in bytes. */
+export function residentBytes({ pid }: { pid: number }): number {
+  const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))!;
+  return Number(kib) * 1024;
+}
+
+/** How many files, sockets included, a process has open. */
+export function openFiles({ pid }: { pid: number }): number {
+  return names(`/proc/${pid}/fd`).length;
 }
 
 /** Options of {@linkcode startServer}. */

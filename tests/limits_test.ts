@@ -5,6 +5,7 @@ import {
   parseDuration,
   parseListenPort,
   parsePort,
+  parseRate,
   parseSeconds,
   parseSize,
 } from "../lib/limits.ts";
@@ -46,6 +47,13 @@ pure("parseSize() refuses what is no size, and says what one looks like", () => 
   const strange = ["0", "0.4", "9007199254740992", "99999999GiB", "1.GiB", "1 k B", "1kb", "1K"];
   for (const text of [...NO_NUMBERS, ...strange, "1toString", "1constructor", "9".repeat(999)]) {
     refused(() => parseSize(text, "--max-size"), "as the --max-size: give a size of at least 1");
+  }
+});
+
+pure("parseRate() takes what parseSize() takes, and 0 for none", () => {
+  assertEquals(["0", "1", "1KiB"].map((text) => parseRate(text, "--min-rate")), [0, 1, 1024]);
+  for (const text of ["-1", "00", "0KiB", "1KiB/s"]) {
+    refused(() => parseRate(text, "--min-rate"), "as the --min-rate: give a size of at least 1");
   }
 });
 

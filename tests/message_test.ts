@@ -67,7 +67,7 @@ integration("message server has written the message when it closes", async () =>
 integration(
   "message server writes simultaneous messages in the order in which they began",
   async () => {
-    await using server = await startMessages();
+    await using server = await startMessages(["--timeout", "600"]);
     using silent = await dial(server);
     using first = await dial(server);
     await server.running.says(/client 2: connected/);
