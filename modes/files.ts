@@ -58,7 +58,7 @@ import { hostOf } from "../lib/address.ts";
 import { checkTrailer, chunked, receiveBody, sendBody, Stop, trailerOf } from "../lib/bodies.ts";
 import type { Connection, Rest } from "../lib/connection.ts";
 import { decodeCount, Dialogue, unexpected } from "../lib/dialogue.ts";
-import { encodeError, explain, InletError } from "../lib/errors.ts";
+import { encodeError, exitCode, explain, InletError } from "../lib/errors.ts";
 import type { Gate } from "../lib/gate.ts";
 import { answerChallenge, makeNonce } from "../lib/key.ts";
 import { Pipeline } from "../lib/pipeline.ts";
@@ -650,9 +650,12 @@ export class FilesClient {
     return await this.#dialogue.lines({ type: "status" });
   }
 
-  /** Takes leave. */
+  /** Takes leave. All that was asked is answered: a server that is gone by then has failed nobody. */
   async exit(): Promise<void> {
-    if (!this.#dialogue.end) await this.#dialogue.request({ type: "exit" });
+    if (this.#dialogue.end) return;
+    await this.#dialogue.request({ type: "exit" }).catch((error) => {
+      if (exitCode(error) !== 4) throw error;
+    });
   }
 
   /** Small enough to go out whole, header and checksum and all. */

@@ -37,4 +37,25 @@ for (const way of WAYS) {
     );
     assertEquals(names(local.path), []);
   });
+
+  integration(`client.ts exits 0 at a server's ${way} after all that was asked`, async () => {
+    await using server = await startServer();
+    assertEquals((await runClient(server, [fixture("hello.txt")])).code, 0);
+    await using local = await tempDir();
+    const asked = [["--get", "hello.txt", "--output", `${local.path}/hello.txt`], ["--list"]];
+    for (const action of asked) {
+      const args = [...action, "--timeout", "1"];
+      const whole = await answersTo(server, args);
+      using relay = await relayTo(server, way, whole - 4);
+      assertEquals((await runClient(relay, args)).code, 0);
+    }
+    assertEquals(names(local.path), ["hello (2).txt", "hello.txt"]);
+  });
+}
+
+/** How many bytes a server answers in all. */
+async function answersTo(server: { port: number }, args: string[]): Promise<number> {
+  using relay = await relayTo(server, "end", Infinity);
+  assertEquals((await runClient(relay, args)).code, 0);
+  return relay.passed.length;
 }
