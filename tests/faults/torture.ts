@@ -200,7 +200,8 @@ async function main(args: readonly string[]): Promise<number> {
   for (const [name, count] of Object.entries(figures).slice(-3)) {
     if (count > 0) broken.push(`${name}: ${count}`);
   }
-  report({ minutes, seed, ...figures, ...(loaded && totals(figures, loaded)) });
+  const machine = { cores: navigator.hardwareConcurrency, loadAverage: Deno.loadavg()[0]! };
+  report({ minutes, seed, ...machine, ...figures, ...(loaded && totals(figures, loaded)) });
   broken.forEach((what) => console.error(`broken: ${what}`));
   return broken.length === 0 ? 0 : 1;
 }
