@@ -25,8 +25,9 @@ const SMALL_BYTES = 24;
 /** More bytes than any of the conversations has answers. */
 const MOST_BYTES = 140;
 
-/** Milliseconds after which a client gives a silent server up. */
-const TIMEOUT_MS = 2000;
+/** Milliseconds after which a client gives a silent server up, and one that is only slow. */
+const SILENCE_MS = 2000;
+const TIMEOUT_MS = 30_000;
 
 /** What the clients have at hand. */
 interface Surroundings {
@@ -35,19 +36,25 @@ interface Surroundings {
   local: string;
   /** A file that the server has. */
   known: string;
+  /** How long clients wait, in milliseconds. */
+  timeoutMs: number;
 }
 
 /** One thing that a client does. It says what has to be true by what answers were passed on. */
 type Action = (relay: Relay, around: Surroundings) => Promise<void>;
 
-const list: Action = async (relay, { known }) => {
-  const listed = await attempt(relay, async (client) => await client.list());
+const list: Action = async (relay, { known, timeoutMs }) => {
+  const listed = await attempt(relay, timeoutMs, async (client) => await client.list());
   assertEquals(listed !== undefined, relay.passed.includes(`Z ${known}\n`));
 };
 
-const get: Action = async (relay, { local, known }) => {
+const get: Action = async (relay, { local, known, timeoutMs }) => {
   const directory = await Deno.makeTempDir({ dir: local });
-  const got = await attempt(relay, (client) => save(client, known, `${directory}/${known}`));
+  const got = await attempt(
+    relay,
+    timeoutMs,
+    (client) => save(client, known, `${directory}/${known}`),
+  );
   const isWhole = /end [0-9a-f]{8}.*\n/.test(relay.passed);
   assertEquals(got !== undefined, isWhole);
   assertEquals([...Deno.readDirSync(directory)].map(({ name }) => name), isWhole ? [known] : []);
@@ -57,9 +64,9 @@ const put: Action = (relay, around) => sendOne(relay, around, PUT_BYTES);
 
 const push: Action = (relay, around) => sendOne(relay, around, SMALL_BYTES);
 
-const upload: Action = async (relay, { trial, local }) => {
+const upload: Action = async (relay, { trial, local, timeoutMs }) => {
   const { path, name } = await makeFile(trial, local, SMALL_BYTES);
-  const [result] = await send(relay, [path], { mode: "upload", timeoutMs: TIMEOUT_MS });
+  const [result] = await send(relay, [path], { mode: "upload", timeoutMs });
   // On this wire an end after `go ahead` is the acknowledgement, whoever made it.
   if (result!.error) assertLost(result!.error);
   else assertEquals(relay.passed, "go ahead");
@@ -85,7 +92,8 @@ export async function cutAnswersEverywhere(
 ): Promise<number> {
   trial.clear(server);
   const number = await withClient(server, (client) => trial.useHonestly(client, SMALL_BYTES));
-  const around = { trial, local, known: nameOf(number, SMALL_BYTES) };
+  const timeoutMs = way === "silence" ? SILENCE_MS : TIMEOUT_MS;
+  const around = { trial, local, known: nameOf(number, SMALL_BYTES), timeoutMs };
   let cuts = 0;
   for (const group of GROUPS) {
     const counts = group.map((act) => cutAfterEvery(server, way, (relay) => act(relay, around)));
@@ -113,11 +121,11 @@ async function cutAfterEvery(
 
 async function sendOne(
   relay: Relay,
-  { trial, local }: Surroundings,
+  { trial, local, timeoutMs }: Surroundings,
   size: number,
 ): Promise<void> {
   const { path, name } = await makeFile(trial, local, size);
-  const [result] = await send(relay, [path], { timeoutMs: TIMEOUT_MS });
+  const [result] = await send(relay, [path], { timeoutMs });
   const isAcknowledged = new RegExp(`^ok ${size} [0-9a-f]{8} ${name}\n`, "m").test(relay.passed);
   assertEquals(result!.stored !== undefined, isAcknowledged);
   if (result!.error) assertLost(result!.error);
@@ -139,12 +147,13 @@ async function makeFile(
 /** What a client gets, or `undefined` if the connection was lost before it had it. */
 async function attempt<T>(
   relay: Relay,
+  timeoutMs: number,
   action: (client: FilesClient) => Promise<T>,
 ): Promise<T | undefined> {
   const { signal } = new AbortController();
   const context = { progress: new Progress(false), output: () => Promise.resolve() };
   try {
-    using connection = await connect(relay, { timeoutMs: TIMEOUT_MS, signal });
+    using connection = await connect(relay, { timeoutMs, signal });
     return await action(await FilesClient.greet(connection, "fault", context));
   } catch (error) {
     assertLost(error);

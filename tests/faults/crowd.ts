@@ -186,7 +186,8 @@ export class Crowd {
   #file(mostBytes: number): { name: string; content: Uint8Array<ArrayBuffer> } {
     const { trial, dice } = this.#options;
     const [number, size] = [trial.take(1), dice.below(mostBytes + 1)];
-    const name = nameOf(number, size);
+    const folder = dice.of(["", "", "folder/", "folder/within/"]);
+    const name = folder + nameOf(number, size);
     trial.possible.add(name);
     return { name, content: contentOf(trial.seed, number, size) };
   }

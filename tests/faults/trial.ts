@@ -108,7 +108,9 @@ export class Trial {
 
   /** Takes away all that was stored, so that a long trial does not end in a huge directory. */
   clear({ dir }: { dir: string }): void {
-    for (const { name } of Deno.readDirSync(dir)) Deno.removeSync(`${dir}/${name}`);
+    for (const { name } of Deno.readDirSync(dir)) {
+      Deno.removeSync(`${dir}/${name}`, { recursive: true });
+    }
     this.acknowledged.clear();
     this.possible.clear();
   }
