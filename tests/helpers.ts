@@ -337,6 +337,7 @@ export interface TestServer extends AsyncDisposable {
   readonly port: number;
   /** Its directory of received files. */
   readonly dir: string;
+  readonly pid: number;
   readonly running: Running;
   /** What it has written to stdout, once it has ended. */
   readonly stdout: Promise<string>;
@@ -403,6 +404,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   return {
     port: Number(port),
     dir,
+    pid: process.pid,
     running,
     stdout,
     stdoutBytes,

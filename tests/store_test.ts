@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import { Store, type StoreOptions } from "../lib/store.ts";
 import { FaultyDisk } from "./faults/disk.ts";
+import { holdingsOf } from "./faults/trial.ts";
 import { bytes, integration, names, ROOT, run, Running, type TempDir, tempDir } from "./helpers.ts";
 
 /** A store in a directory of its own, beside another one that is none of its business. */
@@ -393,3 +394,26 @@ for (const operation of ["lock", "stat"] as const) {
     assertEquals(await put(test.store, "a.txt"), "a.txt");
   });
 }
+
+integration(
+  "Store keeps a partial that cannot be locked now, and goes on with it later",
+  async () => {
+    const faulty = new FaultyDisk();
+    await using test = await openStore({ disk: faulty.disk });
+    {
+      using upload = await test.store.resume("a.txt", 10);
+      upload.write(encoder.encode("first"));
+    }
+    faulty.fault = { operation: "lock", nth: 1, forGood: true, code: "EIO" };
+    const open = (): number => holdingsOf({ dir: test.dir, pid: Deno.pid }).descriptors;
+    const before = open();
+    const error = await assertRejects(() => test.store.resume("a.txt", 10), InletError);
+    assertEquals([error.code, open()], ["internal", before]);
+    faulty.fault = undefined;
+    using upload = await test.store.resume("a.txt", 10);
+    assertEquals(upload.kept.bytes, 5);
+    upload.write(encoder.encode(" half"));
+    assertEquals(await upload.publish(), "a.txt");
+    assertEquals(get(test.store, "a.txt"), "first half");
+  },
+);

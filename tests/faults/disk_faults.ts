@@ -68,6 +68,7 @@ async function startFaultyServer(
   return {
     port: Number(port),
     dir,
+    pid: process.pid,
     running,
     async has(fault): Promise<number> {
       await control.write(new TextEncoder().encode(`${JSON.stringify(fault)}\n`));

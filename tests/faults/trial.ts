@@ -10,12 +10,13 @@ import { Progress } from "../../lib/progress.ts";
 import { FilesClient } from "../../modes/files.ts";
 import { contentOf, inspect, nameOf } from "./content.ts";
 
-/** Where a server is, and the process that it is. */
+/** Where a server is, and which process. */
 export interface ServerOnTrial {
   readonly port: number;
   /** Its directory of received files. */
   readonly dir: string;
-  readonly running: { readonly process: { readonly pid: number }; readonly log: string };
+  readonly pid: number;
+  readonly running: { readonly log: string };
 }
 
 /** What a process holds. Where the system does not tell there is nothing to compare. */
@@ -151,8 +152,8 @@ export function bytesSource(name: string, content: Uint8Array<ArrayBuffer>) {
   } as const;
 }
 
-/** What a server holds now. */
-export function holdingsOf({ dir, running: { process: { pid } } }: ServerOnTrial): Holdings {
+/** What a process holds now that stores into a directory. */
+export function holdingsOf({ dir, pid }: { dir: string; pid: number }): Holdings {
   if (Deno.build.os !== "linux") return { descriptors: 0, rssBytes: 0 };
   const open = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => targetOf(pid, name));
   const local = Deno.readTextFileSync(`/proc/${pid}/net/unix`);
