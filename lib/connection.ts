@@ -37,6 +37,9 @@ const FAREWELL_MS = 250;
 /** How long the other side may take to close after the end, in milliseconds. */
 const LINGER_MS = 1000;
 
+/** Takes no byte order mark off: a line that begins with one is another line. */
+const verbatim = new TextDecoder("utf-8", { ignoreBOM: true });
+
 const LF = 0x0a;
 const CR = 0x0d;
 
@@ -142,7 +145,7 @@ export class Connection implements Disposable {
       const ahead = this.#buffer.content.subarray(0, most);
       const end = ahead.indexOf(LF) + 1;
       if (end > 0 || ahead.length === most || !await this.#more()) {
-        return new TextDecoder().decode(ahead.subarray(0, end || most));
+        return verbatim.decode(ahead.subarray(0, end || most));
       }
     }
   }
@@ -181,7 +184,7 @@ export class Connection implements Disposable {
       return false;
     }
     const line = content.subarray(0, content[end - 1] === CR ? end - 1 : end);
-    if (new TextDecoder().decode(line) !== expected) return false;
+    if (verbatim.decode(line) !== expected) return false;
     this.#buffer.take(end + 1);
     return true;
   }

@@ -49,6 +49,17 @@ for (const cut of ["FIN", "RST"] as const) {
   }
 }
 
+integration("reput keeps what came in one piece with the line before it", async () => {
+  await using server = await startServer();
+  using wire = await Wire.greet(server);
+  await wire.says(`reput ${SIZE} a.bin\n`);
+  assertEquals(await wire.line(), "go 0 00000000");
+  await wire.says("from 0\nhello");
+  wire.close();
+  await server.running.says(/client 1: left/);
+  assertEquals(Deno.readTextFileSync(`${server.dir}/${KEPT}`), "hello");
+});
+
 integration("reput leaves nothing where nothing had come", async () => {
   await using server = await startServer();
   await breakOff(server, 0, "FIN");

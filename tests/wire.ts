@@ -8,7 +8,7 @@
 import { concat } from "@std/bytes/concat";
 import { dial, sendTo } from "./helpers.ts";
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** One plain connection. It closes when it goes out of scope. */
 export class Wire implements Disposable {

@@ -1,0 +1,125 @@
+/**
+ * Arbitrary lines of the native wire: right ones of every kind, and what is almost right.
+ *
+ * @module
+ */
+
+import fc from "fast-check";
+import {
+  type BodyLine,
+  encodeBodyLine,
+  encodeReply,
+  encodeRequest,
+  ERROR_CODES,
+  type ErrorCode,
+  formatListEntry,
+  formatStored,
+  type ListEntry,
+  MAX_CHUNK_BYTES,
+  type Reply,
+  type Request,
+  type Stored,
+} from "../../protocol.ts";
+import { hostileLine } from "../hostile_names.ts";
+
+const text: fc.Arbitrary<string> = fc
+  .oneof(fc.string({ unit: "grapheme", maxLength: 60 }), hostileLine)
+  .map((it) => it.replaceAll(/[\r\n]/g, "").toWellFormed().slice(0, 300).toWellFormed());
+const name = text.filter((it) => it !== "");
+const number = fc.oneof(fc.nat(70_000), fc.maxSafeNat(), fc.constantFrom(0, 2 ** 32, 2 ** 53 - 1));
+const size = fc.option(number);
+const crc = fc.nat(0xffff_ffff);
+const digest = fc.string({
+  unit: fc.constantFrom(..."0123456789abcdef"),
+  minLength: 64,
+  maxLength: 64,
+});
+const modified = fc.nat(253_402_300_799).map((seconds) => new Date(seconds * 1000));
+
+function type<T extends string>(it: T): { type: fc.Arbitrary<T> } {
+  return { type: fc.constant(it) };
+}
+
+/** Every request there is. */
+export const anyRequest: fc.Arbitrary<Request> = fc.oneof(
+  fc.record({ ...type("hello"), version: number, name: text }),
+  fc.record({ ...type("answer"), digest }),
+  fc.record({ ...type("put"), size, name }),
+  fc.record({ ...type("push"), size: number, name }),
+  fc.record({ ...type("reput"), size: number, name }),
+  fc.record({ ...type("from"), offset: number }),
+  fc.record({ ...type("mkdir"), name }),
+  fc.record({ ...type("say"), size }),
+  fc.record({ ...type("get"), name }),
+  fc.record({ ...type("reget"), offset: number, crc, name }),
+  fc.record({ ...type("compare"), size: number, crc, modified, name }),
+  fc.record({ ...type("tree"), name }),
+  fc.constantFrom("list" as const, "status" as const, "whoami" as const, "exit" as const)
+    .map((type) => ({ type })),
+  // Nothing behind `chat` is talk that says `chat`.
+  fc.record({ ...type("chat"), text }),
+);
+
+/** Every reply there is. */
+export const anyReply: fc.Arbitrary<Reply> = fc.oneof(
+  fc.record({ ...type("welcome"), client: number, limit: number }),
+  fc.record({ ...type("busy"), clients: number, limit: number }),
+  fc.record({ ...type("challenge"), nonce: digest }),
+  fc.record({ ...type("go"), offset: number, crc }, { requiredKeys: ["type", "offset"] }),
+  fc.record({ ...type("ok"), detail: text }),
+  fc.record({ ...type("note"), text }),
+  fc.record({
+    ...type("error"),
+    code: fc.constantFrom(...Object.keys(ERROR_CODES) as ErrorCode[]),
+    text: name,
+  }),
+);
+
+/** Every line that frames a body. */
+export const anyBodyLine: fc.Arbitrary<BodyLine> = fc.oneof(
+  fc.record({ ...type("data"), size: fc.integer({ min: 1, max: MAX_CHUNK_BYTES }) }),
+  fc.record({ ...type("end"), crc, modified }, { requiredKeys: ["type", "crc"] }),
+  fc.record({ ...type("abort"), text }),
+);
+
+/** What an `ok` says was stored. */
+export const anyStored: fc.Arbitrary<Stored> = fc.record({ size: number, crc, name: text });
+
+/** A line of a list. */
+export const anyListEntry: fc.Arbitrary<ListEntry> = fc.record({ size, modified, name });
+
+const decoder = new TextDecoder();
+
+/** A line as text, its line break taken off. */
+export function lineOf(encoded: Uint8Array): string {
+  return decoder.decode(encoded).slice(0, -1);
+}
+
+const rightLine = fc.oneof(
+  anyRequest.map((it) => lineOf(encodeRequest(it))),
+  anyReply.map((it) => lineOf(encodeReply(it))),
+  anyBodyLine.map((it) => lineOf(encodeBodyLine(it))),
+  anyStored.map(formatStored),
+  anyListEntry.map(formatListEntry),
+);
+
+/** What takes the place of a part of a line. */
+const graft = fc.constantFrom(
+  ..."| |  |-|--|+1|1e3|0x1f|00|9007199254740992|of|ok|end|data|chat|\0|\r|\x1b|\ufeff|\u0661"
+    .split(
+      "|",
+    ),
+  "9".repeat(4000),
+  " ".repeat(4000),
+);
+
+/** A right line of which one part is gone, or something else. */
+const wrongLine = fc.tuple(rightLine, graft, fc.nat(), fc.nat(8)).map(
+  ([line, graft, at, length]) => {
+    const start = at % (line.length + 1);
+    return (line.slice(0, start) + graft + line.slice(start + length)).toWellFormed();
+  },
+);
+
+/** Whatever a peer may say within one line. */
+export const anyLine: fc.Arbitrary<string> = fc.oneof(rightLine, wrongLine, wrongLine, text);

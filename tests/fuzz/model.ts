@@ -1,0 +1,99 @@
+/**
+ * What a store has to hold after what was asked of it: the store as a few maps.
+ *
+ * @module
+ */
+
+import { InletError } from "../../lib/errors.ts";
+import { keptName, numberedName, safeName } from "../../lib/names.ts";
+
+/** Files, folders and kept partials, by their names on disk. */
+export class Model {
+  readonly files = new Map<string, Uint8Array>();
+  readonly folders = new Set<string>();
+  readonly #kept = new Map<string, Uint8Array>();
+
+  /**
+   * Makes the folders of a name, as far as it comes.
+   *
+   * @returns The name on disk, or the code of the refusal.
+   */
+  enter(name: string, asFolder = false): { safe: string } | { code: string } {
+    const safe = safeOf(name);
+    if (safe === undefined) return { code: "bad-name" };
+    for (const folder of foldersOf(asFolder ? `${safe}/` : safe)) {
+      if (this.files.has(folder)) return { code: "denied" };
+      this.folders.add(folder);
+    }
+    return { safe };
+  }
+
+  /** Publishes content, and gives the name that it gets, or the code of the refusal. */
+  publish(safe: string, content: Uint8Array): { name: string } | { code: string } {
+    for (let number = 1;; number++) {
+      try {
+        const name = numberedName(safe, number);
+        if (this.files.has(name) || this.folders.has(name)) continue;
+        this.files.set(name, content);
+        return { name };
+      } catch (error) {
+        if (error instanceof InletError) return { code: error.code };
+        throw error;
+      }
+    }
+  }
+
+  /** The content behind a name, or the code of the refusal. */
+  find(name: string): { content: Uint8Array } | { code: string } {
+    const safe = safeOf(name);
+    if (safe === undefined) return { code: "bad-name" };
+    for (const folder of foldersOf(safe)) {
+      if (this.files.has(folder)) return { code: "denied" };
+      if (!this.folders.has(folder)) return { code: "not-found" };
+    }
+    const content = this.files.get(safe);
+    return content ? { content } : { code: "not-found" };
+  }
+
+  /** What there is at a name and below it, sorted, or the code of the refusal. */
+  below(name: string): { names: string[] } | { code: string } {
+    const found = this.find(name);
+    const safe = safeOf(name);
+    if (safe === undefined) return { code: "bad-name" };
+    if ("code" in found && found.code === "denied") return found;
+    const all = [...this.files.keys(), ...this.folders];
+    const names = all.filter((it) => it === safe || it.startsWith(`${safe}/`)).sort();
+    return names.length > 0 ? { names } : { code: "not-found" };
+  }
+
+  /** What is kept of a file of that size. What is longer is another file, and dropped. */
+  kept(safe: string, size: number): Uint8Array {
+    const kept = this.#kept.get(keptName(safe, 1)) ?? new Uint8Array(0);
+    return kept.length > size ? new Uint8Array(0) : kept;
+  }
+
+  /** Keeps the beginning of a file for another attempt. */
+  keep(safe: string, content: Uint8Array): void {
+    const name = keptName(safe, 1);
+    if (content.length > 0) this.#kept.set(name, content);
+    else this.#kept.delete(name);
+  }
+
+  /** Names of the partials that are kept. */
+  get partials(): string[] {
+    return [...this.#kept.keys()];
+  }
+}
+
+function safeOf(name: string): string | undefined {
+  try {
+    return safeName(name);
+  } catch {
+    return undefined;
+  }
+}
+
+function foldersOf(name: string): string[] {
+  const parts = name.split("/").slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
+}

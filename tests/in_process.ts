@@ -1,0 +1,87 @@
+/**
+ * A server within the test's own process: for thousands of conversations, which real processes would
+ * make slow. It listens on a real socket and stores on a real disk; only its log goes to the test.
+ *
+ * @module
+ */
+
+import { Clients } from "../lib/clients.ts";
+import type { InletError } from "../lib/errors.ts";
+import { Listener } from "../lib/listener.ts";
+import { Log } from "../lib/log.ts";
+import { Messages } from "../lib/messages.ts";
+import type { ServerContext } from "../lib/mode.ts";
+import { Store } from "../lib/store.ts";
+import { findMode } from "../modes/table.ts";
+
+/** A log that says nothing, and remembers what failed and who left. */
+class KeptLog extends Log {
+  readonly failures: InletError[] = [];
+  readonly #waiting = new Map<number, () => void>();
+  #left = 0;
+
+  override forClient(): Log {
+    return this;
+  }
+
+  override info(event: string): void {
+    if (event === "left") this.#waiting.get(++this.#left)?.();
+  }
+
+  override notice(): void {}
+
+  override error(): void {}
+
+  override failure(error: InletError): void {
+    this.failures.push(error);
+  }
+
+  async left(clients: number): Promise<void> {
+    if (this.#left >= clients) return;
+    await new Promise<void>((resolve) => this.#waiting.set(clients, resolve));
+  }
+}
+
+/** Options of {@linkcode serveHere}. */
+export interface InProcessOptions extends Partial<Pick<ServerContext, "access" | "maxBytes">> {
+  /** A directory that is there. */
+  dir: string;
+  /** Milliseconds of silence after which a connection is cut. */
+  idleTimeoutMs?: number;
+}
+
+/** A server in this process. */
+export interface InProcessServer extends AsyncDisposable {
+  readonly port: number;
+  /** What was refused, and what was cut. */
+  readonly failures: readonly InletError[];
+  /** Waits until so many clients have come and gone. */
+  left(clients: number): Promise<void>;
+}
+
+/** Serves the native conversation. */
+export async function serveHere(options: InProcessOptions): Promise<InProcessServer> {
+  const { dir, idleTimeoutMs = 30_000, access = "all", maxBytes = Infinity } = options;
+  const log = new KeptLog();
+  const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const listener = new Listener(socket, {
+    mode: findMode("files"),
+    limits: { idleTimeoutMs },
+    context: {
+      store: await Store.open(dir),
+      log,
+      messages: new Messages(() => Promise.resolve()),
+      clients: new Clients(100),
+      maxBytes,
+      access,
+      gate: undefined,
+      sessionTimeoutMs: idleTimeoutMs,
+    },
+  });
+  return {
+    port: socket.addr.port,
+    failures: log.failures,
+    left: (clients) => log.left(clients),
+    [Symbol.asyncDispose]: () => listener.shutdown(0),
+  };
+}
