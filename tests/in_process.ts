@@ -18,6 +18,7 @@ import { findMode } from "../modes/table.ts";
 class KeptLog extends Log {
   readonly failures: InletError[] = [];
   readonly #waiting = new Map<number, () => void>();
+  #came = 0;
   #left = 0;
 
   override forClient(): Log {
@@ -25,6 +26,7 @@ class KeptLog extends Log {
   }
 
   override info(event: string): void {
+    if (event === "connected") this.#came++;
     if (event === "left") this.#waiting.get(++this.#left)?.();
   }
 
@@ -34,6 +36,10 @@ class KeptLog extends Log {
 
   override failure(error: InletError): void {
     this.failures.push(error);
+  }
+
+  async idle(): Promise<void> {
+    await this.left(this.#came);
   }
 
   async left(clients: number): Promise<void> {
@@ -57,6 +63,8 @@ export interface InProcessServer extends AsyncDisposable {
   readonly failures: readonly InletError[];
   /** Waits until so many clients have come and gone. */
   left(clients: number): Promise<void>;
+  /** Waits until nobody is served any more. */
+  idle(): Promise<void>;
 }
 
 /** Serves the native conversation. */
@@ -82,6 +90,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
     port: socket.addr.port,
     failures: log.failures,
     left: (clients) => log.left(clients),
+    idle: () => log.idle(),
     [Symbol.asyncDispose]: () => listener.shutdown(0),
   };
 }
