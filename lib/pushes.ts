@@ -23,6 +23,7 @@ import {
 import { checkAccess, checkSize } from "./access.ts";
 import type { Connection } from "./connection.ts";
 import { encodeError, explain } from "./errors.ts";
+import { safeName } from "./names.ts";
 import type { ServerContext } from "./mode.ts";
 import { checkEnd } from "./reception.ts";
 import { Tally } from "./streams.ts";
@@ -123,7 +124,7 @@ async function store(
     upload.write(content);
     const stored = { size, crc: tally.crc, name: await upload.publish(modified) };
     context.log.stored(stored);
-    const shown = context.access === "drop-only" ? { ...stored, name } : stored;
+    const shown = context.access === "drop-only" ? { ...stored, name: safeName(name) } : stored;
     return encodeReply({ type: "ok", detail: formatStored(shown) });
   } catch (error) {
     const failure = explain(error, `Cannot ${what}`);

@@ -67,7 +67,7 @@ export interface ReceptionOptions<T extends Target> {
   /** Whether it may come as slowly as it likes. */
   unhurried?: boolean;
   /** The name to acknowledge, in place of the one that the body got. */
-  shownName?: string | undefined;
+  shownName?: (() => string) | undefined;
 }
 
 /**
@@ -115,7 +115,7 @@ export class Reception {
     });
   }
 
-  async #conclude(trailer: BodyLine, shownName?: string): Promise<Stored | undefined> {
+  async #conclude(trailer: BodyLine, shownName?: () => string): Promise<Stored | undefined> {
     if (this.#refused) return undefined;
     let name = "";
     await this.#attempt(async () => {
@@ -123,7 +123,7 @@ export class Reception {
     });
     if (this.#refused) return undefined;
     const stored = { size: this.#tally.bytes, crc: this.#tally.crc, name };
-    const detail = formatStored({ ...stored, name: shownName ?? name });
+    const detail = formatStored({ ...stored, name: shownName?.() ?? name });
     await this.#connection.write(encodeReply({ type: "ok", detail }));
     return stored;
   }

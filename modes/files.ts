@@ -62,6 +62,7 @@ import { encodeError, exitCode, explain, InletError } from "../lib/errors.ts";
 import type { Gate } from "../lib/gate.ts";
 import { answerChallenge, makeNonce } from "../lib/key.ts";
 import { Pipeline } from "../lib/pipeline.ts";
+import { safeName } from "../lib/names.ts";
 import { MAX_PUSHED_BYTES, servePushes } from "../lib/pushes.ts";
 import { Reception, refuse, type Target } from "../lib/reception.ts";
 import { changed, type FileSource, type OpenBody, type Source } from "../lib/sources.ts";
@@ -278,8 +279,8 @@ async function serveReput(
 }
 
 /** Where files are only dropped, the name that one got would tell which were there before. */
-function shownName({ access }: ServerContext, name: string): string | undefined {
-  return access === "drop-only" ? name : undefined;
+function shownName({ access }: ServerContext, name: string): (() => string) | undefined {
+  return access === "drop-only" ? () => safeName(name) : undefined;
 }
 
 async function agreeOnStart(connection: Connection): Promise<Tally> {

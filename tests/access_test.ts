@@ -52,6 +52,16 @@ integration("--drop-only takes files, and tells nothing", async () => {
   }
 });
 
+integration("--drop-only acknowledges a name that was too long to be said again", async () => {
+  await using server = await startServer({ args: ["--drop-only"] });
+  using conn = await dial(server);
+  const name = "x".repeat(4085);
+  await sendTo(conn, `hello 1 ben\npush 0 ${name}\nend 00000000\nput 0 ${name}\n`);
+  await sendTo(conn, "end 00000000\nexit\n");
+  const stored = `ok 0 00000000 ${"x".repeat(250)}\n`;
+  assertEquals(await readAll(conn), `welcome client 1 of 100\n${stored}go 0\n${stored}ok bye\n`);
+});
+
 integration("denied leaves the conversation in step", async () => {
   await using server = await startServer({ args: ["--read-only"] });
   using conn = await dial(server);

@@ -30,6 +30,8 @@ class KeptLog extends Log {
     if (event === "left") this.#waiting.get(++this.#left)?.();
   }
 
+  override stored(): void {}
+
   override notice(): void {}
 
   override error(): void {}

@@ -35,16 +35,21 @@ const HANGS_MS = 30_000;
 
 const encoder = new TextEncoder();
 
+/** What a body that arrives is refused with. */
+const CODES = { checksum: "checksum", abort: "aborted" } as const;
+
 /** Drives one server with one client at a time. */
 class Run {
   readonly #server: InProcessServer;
+  readonly #dir: string;
   readonly #model = new Model();
   #wire: Wire | undefined;
   #clients = 0;
   #splits: readonly number[] = [];
 
-  constructor(server: InProcessServer) {
+  constructor(server: InProcessServer, dir: string) {
     this.#server = server;
+    this.#dir = dir;
   }
 
   async take({ step, splits }: Turn): Promise<void> {
@@ -82,7 +87,7 @@ class Run {
   }
 
   /** The next honest client is served, and what is on the disk is what the model has. */
-  async end(dir: string): Promise<void> {
+  async end(): Promise<void> {
     if (this.#wire) await this.#gone(this.#wire);
     this.#wire = await this.#greet();
     await this.#put(this.#wire, {
@@ -95,8 +100,8 @@ class Run {
     await this.#gone(this.#wire);
     const found = new Map<string, Uint8Array>();
     const partials: string[] = [];
-    for await (const { path, isFile } of walk(dir)) {
-      const name = relative(dir, path);
+    for await (const { path, isFile } of walk(this.#dir)) {
+      const name = relative(this.#dir, path);
       if (name.endsWith(TEMP)) partials.push(name);
       else if (isFile) found.set(name, await Deno.readFile(path));
       else assert(name === "" || this.#model.folders.has(name), `a folder of its own: ${name}`);
@@ -144,8 +149,11 @@ class Run {
   ): Promise<void> {
     const content = bytesOf(step.content);
     const body = concat([content, trailerOf(content, fault)]);
-    const refusal = this.#refusal(content.length, name);
     const request = `${type} ${content.length} ${name}\n`;
+    if (type === "push" && fault in CODES && content.length <= MAX_BYTES) {
+      return await this.#faultyPush(wire, name, fault as keyof typeof CODES, [request, body]);
+    }
+    const refusal = this.#refusal(content.length, name);
     if (type === "push") await this.#says(request, body);
     else await this.#says(request);
     if (refusal) {
@@ -158,6 +166,19 @@ class Run {
       await this.#says(body);
     }
     await this.#concludes(wire, name, content, fault);
+  }
+
+  /** What is refused for two reasons is so for the one that is seen first: that depends on the splits. */
+  async #faultyPush(
+    wire: Wire,
+    name: string,
+    fault: keyof typeof CODES,
+    parts: readonly (string | Uint8Array)[],
+  ): Promise<void> {
+    await this.#says(...parts);
+    const [, code] = /^error (\S+) /.exec(await wire.line()) ?? [];
+    assert(code !== undefined && [CODES[fault], this.#model.refusal(name)].includes(code), code);
+    this.#model.look(name, (folder) => isFolder(`${this.#dir}/${folder}`));
   }
 
   async #chunks(
@@ -365,8 +386,7 @@ class Run {
   }
 
   async #fails(wire: Wire, fault: Exclude<Fault, "none">): Promise<void> {
-    const codes = { "checksum": "checksum", "abort": "aborted", "no trailer": "bad-request" };
-    await this.#isRefused(wire, codes[fault]);
+    await this.#isRefused(wire, fault === "no trailer" ? "bad-request" : CODES[fault]);
     if (fault === "no trailer") await this.#isOver(wire);
   }
 
@@ -379,6 +399,14 @@ class Run {
     // Of a refused body the reason was said already, of others it comes now.
     assertMatch(await wire.rest(), /^(error bad-request .*\n)?$/);
     await this.#gone(wire);
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isDirectory;
+  } catch {
+    return false;
   }
 }
 
@@ -423,10 +451,10 @@ export async function fuzzConversations(cases: number, seed: number): Promise<vo
     fc.asyncProperty(anyTurns, async (turns) => {
       await using dir = await tempDir();
       await using server = await serveHere({ dir: dir.path, maxBytes: MAX_BYTES });
-      const run = new Run(server);
+      const run = new Run(server, dir.path);
       try {
         for (const turn of turns) await run.take(turn);
-        await run.end(dir.path);
+        await run.end();
       } finally {
         run.close();
       }

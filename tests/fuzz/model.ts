@@ -28,6 +28,20 @@ export class Model {
     return { safe };
   }
 
+  /** What {@linkcode Model.enter} would come to, with nothing made. */
+  refusal(name: string): string | undefined {
+    const safe = safeOf(name);
+    if (safe === undefined) return "bad-name";
+    return foldersOf(safe).some((folder) => this.files.has(folder)) ? "denied" : undefined;
+  }
+
+  /** Notes the folders of a name that are there, where it depends on how its bytes came. */
+  look(name: string, isThere: (folder: string) => boolean): void {
+    for (const folder of foldersOf(safeOf(name) ?? "")) {
+      if (!this.files.has(folder) && isThere(folder)) this.folders.add(folder);
+    }
+  }
+
   /** Publishes content, and gives the name that it gets, or the code of the refusal. */
   publish(safe: string, content: Uint8Array): { name: string } | { code: string } {
     for (let number = 1;; number++) {
