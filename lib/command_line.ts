@@ -92,8 +92,8 @@ export async function runMain(main: () => Promise<number>): Promise<never> {
   } catch (error) {
     const known = explain(error);
     console.error(`inlet: ${printable(known.message)}`);
-    // Only what nobody foresaw is worth a stack trace: it is a defect of ours.
-    if (known.code === "internal") console.error(known.cause);
+    // Only what nobody foresaw is worth a stack trace: it is a defect of ours. A server's has none.
+    if (known.code === "internal" && known.cause) console.error(known.cause);
     Deno.exit(exitCode(known));
   }
 }
