@@ -22,11 +22,12 @@ import { connect, type ServerAddress } from "./lib/connect.ts";
 import type { Connection } from "./lib/connection.ts";
 import { formatAddress } from "./lib/address.ts";
 import { exitCode, explain, InletError } from "./lib/errors.ts";
-import { parsePort, parseSeconds } from "./lib/limits.ts";
+import { parsePort, parseSeconds, parseSize } from "./lib/limits.ts";
 import { readKey } from "./lib/key.ts";
 import { safeName } from "./lib/names.ts";
 import { ensurePermissions, type Need } from "./lib/permissions.ts";
 import { Progress } from "./lib/progress.ts";
+import { Rate } from "./lib/rate.ts";
 import { formatEntry, summary } from "./lib/report.ts";
 import { pathSource, type Source, stdinSource } from "./lib/sources.ts";
 import { writeStdout } from "./lib/stdio.ts";
@@ -36,7 +37,7 @@ import type { ClientContext } from "./lib/mode.ts";
 import { findMode, MODES } from "./modes/table.ts";
 import type { Stored } from "./protocol.ts";
 
-export type { ServerAddress };
+export { Rate, type ServerAddress };
 
 /** What a client calls itself when nobody says. */
 const DEFAULT_NAME = "inlet";
@@ -67,6 +68,12 @@ export interface SendOptions {
    * @default {undefined}
    */
   key?: string | undefined;
+  /**
+   * The limit of bytes a second, both ways together, over everything that is handed the same one.
+   *
+   * @default {undefined}
+   */
+  rate?: Rate | undefined;
   /** Stops sending. Its reason is what every unfinished file fails with. */
   signal?: AbortSignal;
   /** A line that shows what moves. */
@@ -148,8 +155,10 @@ async function sendSources(
 }
 
 async function open(address: ServerAddress, options: SendOptions): Promise<Connection> {
-  const { timeoutMs = 30_000, signal = new AbortController().signal } = options;
-  return await connect(address, { timeoutMs, signal });
+  const { timeoutMs = 30_000, signal = new AbortController().signal, rate } = options;
+  const connection = await connect(address, { timeoutMs, signal, rate });
+  options.progress?.follow(connection);
+  return connection;
 }
 
 /** All bytes to come, or `null` where one source does not know. */
@@ -177,6 +186,7 @@ Usage: client.ts HOST PORT [FILE...] [OPTIONS]
   --mode MODE          the conversation (default files): ${Object.keys(MODES).join(", ")}
   --name NAME          what this client calls itself (default inlet)
   --timeout SECONDS    silence after which the server is given up (default 30)
+  --limit RATE         most bytes a second, like 500kB or 10MB (default: no limit)
   --quiet              says errors only
   --help, --version
 
@@ -195,7 +205,7 @@ interface Plan {
 }
 
 type ClientCommandLine = CommandLine<
-  "as" | "get" | "output" | "mode" | "name" | "timeout" | "token-file",
+  "as" | "get" | "output" | "mode" | "name" | "timeout" | "limit" | "token-file",
   "list" | "status" | "session" | "quiet" | "help" | "version"
 >;
 
@@ -210,7 +220,7 @@ type Action =
 
 async function main(args: readonly string[]): Promise<number> {
   const commandLine = parseCommandLine(args, {
-    values: ["as", "get", "output", "mode", "name", "timeout", "token-file"],
+    values: ["as", "get", "output", "mode", "name", "timeout", "limit", "token-file"],
     flags: ["list", "status", "session", "quiet", "help", "version"],
   });
   if (commandLine.flags.help) return console.log(USAGE), 0;
@@ -286,6 +296,7 @@ function makePlan({ positional, values, flags }: ClientCommandLine): Plan {
       mode,
       ...(values.name !== undefined && { name: values.name }),
       timeoutMs: parseSeconds(values.timeout ?? "30", "--timeout"),
+      ...(values.limit !== undefined && { rate: new Rate(parseSize(values.limit, "--limit")) }),
     },
     tokenFile: values["token-file"],
     quiet: flags.quiet,

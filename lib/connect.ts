@@ -7,6 +7,7 @@
 import { formatAddress } from "./address.ts";
 import { Connection } from "./connection.ts";
 import { InletError } from "./errors.ts";
+import type { Rate } from "./rate.ts";
 
 /** Where a server is. */
 export interface ServerAddress {
@@ -22,6 +23,8 @@ export interface ConnectOptions {
   timeoutMs: number;
   /** Gives up, with its reason: connecting, and then the connection. */
   signal: AbortSignal;
+  /** The limit of bytes a second, both ways. */
+  rate?: Rate | undefined;
 }
 
 /**
@@ -40,6 +43,7 @@ export async function connect(
     return new Connection(conn, {
       idleTimeoutMs: options.timeoutMs,
       signal: options.signal,
+      rate: options.rate,
     });
   } catch (cause) {
     if (options.signal.aborted) throw options.signal.reason;

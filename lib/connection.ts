@@ -17,6 +17,7 @@ import { decodeUtf8, MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
 import { formatAddress } from "./address.ts";
 import { explain, InletError } from "./errors.ts";
 import { type MinRate, Pace } from "./pace.ts";
+import type { Rate } from "./rate.ts";
 import { ReadBuffer, SMALL_BUFFER_BYTES } from "./read_buffer.ts";
 import { nextTurn } from "./streams.ts";
 import { formatSeconds } from "./text.ts";
@@ -58,6 +59,8 @@ export interface ConnectionOptions {
   minRate?: MinRate | undefined;
   /** Aborts the connection, with its reason. */
   signal?: AbortSignal;
+  /** The limit of bytes a second, both ways. */
+  rate?: Rate | undefined;
 }
 
 /** How long the other side may rest, and how it is told that this ends soon. */
@@ -79,6 +82,7 @@ export class Connection implements Disposable {
   resting = false;
   readonly #conn: Deno.TcpConn;
   readonly #signal: AbortSignal | undefined;
+  readonly #rate: Rate | undefined;
   readonly #onAbort = (): void => this.abort(explain(this.#signal?.reason));
   readonly #minRate: MinRate | undefined;
   readonly #buffer = new ReadBuffer();
@@ -89,6 +93,7 @@ export class Connection implements Disposable {
   #paceOut: Pace | undefined;
   #reading: Promise<boolean> | undefined;
   #movedInTurn = 0;
+  #unsent = 0;
   #sending = false;
   #writes = 0;
   #owed = false;
@@ -107,9 +112,15 @@ export class Connection implements Disposable {
     this.#greetingTimeoutMs = options.greetingTimeoutMs ?? Infinity;
     this.#onBegun = options.onBegun;
     this.#minRate = options.minRate;
+    this.#rate = options.rate;
     this.#watch();
     this.#signal = options.signal;
     this.#signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  /** Bytes that are being written, and have not left yet. */
+  get unsent(): number {
+    return this.#unsent;
   }
 
   /** Whether the other side owes an answer. Then its silence counts, whatever this side sends. */
@@ -295,13 +306,16 @@ export class Connection implements Disposable {
     this.#writes++;
     try {
       this.#moved();
+      this.#unsent += bytes.length;
       for (let written = 0; written < bytes.length;) {
-        const left = written === 0 ? bytes : bytes.subarray(written);
+        const end = this.#rate ? written + this.#rate.pieceBytes : undefined;
         const asked = performance.now();
-        const wrote = await this.#conn.write(left);
+        const wrote = await this.#conn.write(bytes.subarray(written, end));
         written += wrote;
+        this.#unsent -= wrote;
         this.#moved();
         this.#keepPace(this.#paceOut, wrote, asked);
+        await this.#rate?.take(wrote);
         await this.#turn(wrote);
       }
     } catch (error) {
@@ -477,7 +491,7 @@ export class Connection implements Disposable {
   async #chunk(most: number, joined: boolean): Promise<Uint8Array | null> {
     const buffer = this.#buffer;
     const waits = joined && most > SMALL_BUFFER_BYTES && !this.#reading &&
-      buffer.length < SMALL_BUFFER_BYTES / 2;
+      buffer.length <= SMALL_BUFFER_BYTES;
     if ((buffer.length === 0 || waits) && !await this.#more(most) && buffer.length === 0) {
       return null;
     }
@@ -496,10 +510,11 @@ export class Connection implements Disposable {
   }
 
   async #readMore(most: number): Promise<boolean> {
-    const room = this.#buffer.room(most);
+    const room = this.#buffer.room(most).subarray(0, this.#rate?.pieceBytes);
     const read = room.length > 0 ? await this.#read(room) : null;
     if (read === null) return false;
     this.#buffer.filled(read);
+    await this.#rate?.take(read);
     await this.#turn(read);
     return true;
   }

@@ -19,6 +19,7 @@ export class Progress implements Disposable {
   #drawing: Promise<void> | undefined;
   #moving = false;
   #disposed = false;
+  #connection: { readonly unsent: number } | undefined;
 
   /** @param visible Whether to draw at all: stderr is a terminal, and nobody asked for quiet. */
   constructor(visible: boolean) {
@@ -42,6 +43,11 @@ export class Progress implements Disposable {
   /** Counts bytes that moved. */
   add(bytes: number): void {
     this.#done += bytes;
+  }
+
+  /** Takes from what moved what a connection has still to send: that can be much on a slow line. */
+  follow(connection: { readonly unsent: number }): void {
+    this.#connection = connection;
   }
 
   /** Shows nothing until it begins again. */
@@ -68,7 +74,8 @@ export class Progress implements Disposable {
       if (this.#disposed) return clearInterval(timer);
       if (!this.#moving) return;
       const { columns } = Deno.consoleSize();
-      const figures = progressFigures(this.#done, this.#total, performance.now() - this.#started);
+      const done = Math.max(0, this.#done - (this.#connection?.unsent ?? 0));
+      const figures = progressFigures(done, this.#total, performance.now() - this.#started);
       const line = fitted(printable(this.#name), figures, columns - 1, stringWidth);
       Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line}`));
     }, REDRAW_MS);
