@@ -10,7 +10,7 @@ import { buffers } from "./buffers.ts";
 /** Size for a connection that says little. Ten thousand of them shall cost little. */
 const RESTING_BYTES = 1024;
 
-/** Size that needs no loan: a longest line, and enough for a body to go on while none is to be had. */
+/** Size for a connection that gets no loan: a longest line, and enough for a body to go on. */
 export const SMALL_BUFFER_BYTES = 16 * 1024;
 
 /** Times the bytes of the last read that the next one gets room for. */
@@ -20,6 +20,8 @@ const GROWTH = 4;
 export class ReadBuffer {
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #lent: Uint8Array<ArrayBuffer> | undefined;
+  #abandoned = false;
+  #resting = true;
   #start = 0;
   #end = 0;
   /** What the next read would fill, going by the ones before. */
@@ -60,7 +62,8 @@ export class ReadBuffer {
    */
   room(most: number): Uint8Array<ArrayBuffer> {
     const least = this.length + 1;
-    const size = Math.max(least, Math.min(most, this.#wanted));
+    const wanted = this.#resting ? RESTING_BYTES : this.#wanted;
+    const size = Math.max(least, Math.min(most, wanted));
     if (size > this.#bytes.length || (least === 1 && this.#isTooLarge)) this.#resize(size);
     if (this.#start > 0) {
       this.#bytes.copyWithin(0, this.#start, this.#end);
@@ -75,20 +78,26 @@ export class ReadBuffer {
   /** Notes that the room has so many more bytes in it. */
   filled(bytes: number): void {
     this.#end += bytes;
+    this.#resting = false;
     const wanted = GROWTH * bytes;
     // Less than there was room for is all that there was.
     this.#wanted = bytes < this.#room ? wanted : Math.max(this.#wanted, wanted);
   }
 
-  /** Goes back to little memory. Only where nothing is left to take, and nothing is read now. */
+  /**
+   * Goes back to little memory until something comes. Only where nothing is left to take, and nothing
+   * is read now.
+   */
   rest(): void {
-    if (this.length === 0 && this.#bytes.length > RESTING_BYTES) this.#resize(0);
+    this.#resting = true;
+    if (this.#bytes.length > RESTING_BYTES) this.#resize(0);
   }
 
-  /** Ends the loan, although somebody may still use the memory. */
+  /** Ends the loan, although somebody may still use the memory, and all borrowing. */
   abandon(): void {
     if (this.#lent) buffers.forget(this.#lent);
     this.#lent = undefined;
+    this.#abandoned = true;
   }
 
   /** Whether it is more than its share by now, or far more than what comes. */
@@ -102,7 +111,8 @@ export class ReadBuffer {
   #resize(size: number): void {
     const { content } = this;
     const before = this.#lent;
-    const lent = size > SMALL_BUFFER_BYTES ? buffers.borrow(size, before) : undefined;
+    const borrows = size > RESTING_BYTES && !this.#abandoned;
+    const lent = borrows ? buffers.borrow(size, before) : undefined;
     if (lent && lent === before) return;
     const length = lent?.length ?? (size > RESTING_BYTES ? SMALL_BUFFER_BYTES : RESTING_BYTES);
     if (length > content.length && (before || length !== this.#bytes.length)) {

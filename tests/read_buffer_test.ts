@@ -20,12 +20,12 @@ pure("ReadBuffer begins small, grows with what fills it, and shrinks when less c
     rooms.push(read(buffer, Infinity, much));
     buffer.take(buffer.length);
   }
-  assertEquals(rooms, [1024, 16_384, 65_536, 262_144, 1_048_576]);
+  assertEquals(rooms, [1024, 32_768, 131_072, 524_288, 1_048_576]);
   assertEquals(buffers.lentBytes, 1_048_576);
   read(buffer, Infinity, bytes(1000));
   buffer.take(1000);
-  assertEquals([buffer.room(Infinity).length, buffers.lentBytes], [16_384, 0]);
-  buffer.filled(0);
+  assertEquals([buffer.room(Infinity).length, buffers.lentBytes], [32_768, 32_768]);
+  buffer.rest();
 });
 
 pure("ReadBuffer keeps what is there in order, whatever memory it moves to", () => {
@@ -62,4 +62,15 @@ pure("ReadBuffer goes on with little while the budget is lent out, and has more 
   assertEquals(readAll(), 65_536);
   buffer.rest();
   assertEquals(buffers.lentBytes, 0);
+});
+
+pure("ReadBuffer borrows nothing after the end of its connection", () => {
+  const buffer = new ReadBuffer();
+  const much = new Uint8Array(2 ** 20);
+  read(buffer, Infinity, much);
+  read(buffer, Infinity, much);
+  assert(buffers.lentBytes > 0);
+  buffer.abandon();
+  buffer.take(buffer.length);
+  assertEquals([buffer.room(Infinity).length > 0, buffers.lentBytes], [true, 0]);
 });
