@@ -88,6 +88,20 @@ export const CONVERSATIONS: Readonly<Record<string, Script>> = {
   },
 };
 
+/** A put that can be continued. */
+export function resumable(seed: number, number: number): Conversation {
+  const file = fileOf(seed, number);
+  return recorded([
+    say("hello 1 fault\n", /^welcome .*\n/),
+    say(`reput ${SIZE} ${file.name}\n`, /go 0 00000000\n$/),
+    {
+      ...say(["from 0\n", file.content, `end ${file.crc}\n`], file.acknowledgement),
+      stores: file.name,
+    },
+    say("exit\n", /ok bye\n$/),
+  ]);
+}
+
 /** What a client of a raw server sends: the file of that number, which gets a number of its own. */
 export function rawContent(seed: number, number: number): Uint8Array<ArrayBuffer> {
   return contentOf(seed, number, SIZE);

@@ -2,6 +2,7 @@ import { assert } from "@std/assert";
 import { integration, startServer } from "../helpers.ts";
 import { cutEverywhere, cutRawEverywhere } from "./cuts.ts";
 import { type Way, WAYS } from "./peer.ts";
+import { cutAndResumeEverywhere } from "./resumes.ts";
 import { givesBack, holdingsOf, PROMPT_GC, Trial, withClient } from "./trial.ts";
 
 /** What code and caches that were not needed before may take of a server's memory, in bytes. */
@@ -17,7 +18,7 @@ const ARGS: Record<Way, string[]> = {
 for (const way of WAYS) {
   const args = ["--max-clients", "1000", "--backlog", "1000", ...ARGS[way]];
   integration(`server.ts loses nothing to a client's ${way} after any byte`, async () => {
-    await Promise.all([cutFiles(way, args), cutRaw(way, args)]);
+    await Promise.all([cutFiles(way, args), cutRaw(way, args), cutAndResume(way, args)]);
   });
 }
 
@@ -35,4 +36,9 @@ async function cutFiles(way: Way, args: string[]): Promise<void> {
 async function cutRaw(way: Way, args: string[]): Promise<void> {
   await using server = await startServer({ args: ["--mode", "raw", ...args] });
   assert(await cutRawEverywhere(server, new Trial(1), way, []) > 20);
+}
+
+async function cutAndResume(way: Way, args: string[]): Promise<void> {
+  await using server = await startServer({ args });
+  assert(await cutAndResumeEverywhere(server, new Trial(1), way) > 90);
 }

@@ -21,6 +21,7 @@ import { failEverywhere, lookAt, WAYS_IN } from "./disk_faults.ts";
 import { killClients, killServers } from "./kills.ts";
 import { load, type LoadFigures } from "./load.ts";
 import { WAYS } from "./peer.ts";
+import { cutAndResumeEverywhere } from "./resumes.ts";
 import { Trial } from "./trial.ts";
 
 const USAGE = `inlet torture: injects faults, then loads a server, and counts what is lost
@@ -82,6 +83,8 @@ async function cutConversations({ trial, figures, received }: Round): Promise<vo
     const args = [...ARGS, ...way === "silence" ? SHORT : []];
     await using server = await startServer({ dir: received, args });
     figures.cuts += await cutEverywhere(server, trial, way);
+    trial.clear(server);
+    figures.cuts += await cutAndResumeEverywhere(server, trial, way);
     trial.clear(server);
     await using raw = await startServer({ dir: received, args: ["--mode", "raw", ...args] });
     figures.cuts += await cutRawEverywhere(raw, trial, way, []);

@@ -1,0 +1,66 @@
+/**
+ * Clients that break off after every byte of a put that can be continued, and come back.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { crc32 } from "node:zlib";
+import { formatCrc } from "../../protocol.ts";
+import { contentOf, nameOf } from "./content.ts";
+import { type Conversation, lengthOf, play, resumable, SIZE } from "./conversations.ts";
+import { Peer, type Way } from "./peer.ts";
+import { isAlone, type ServerOnTrial, type Trial, withClient } from "./trial.ts";
+
+/** A put, and after how many of its bytes it is cut. */
+interface BrokenPut {
+  number: number;
+  conversation: Conversation;
+  bytes: number;
+}
+
+/**
+ * Cuts the conversation after every byte of the client's, and then goes on with each.
+ *
+ * @returns How many connections were cut.
+ */
+export async function cutAndResumeEverywhere(
+  server: ServerOnTrial,
+  trial: Trial,
+  way: Way,
+): Promise<number> {
+  const length = lengthOf(resumable(trial.seed, 0));
+  const puts = Array.from({ length: length + 1 }, (_, bytes) => {
+    const number = trial.take(1);
+    return { number, conversation: resumable(trial.seed, number), bytes };
+  });
+  await Promise.all(puts.map(async ({ conversation, bytes }) => {
+    const peer = await Peer.dial(server);
+    await play(peer, conversation, bytes);
+    await peer.cut(way);
+  }));
+  await withClient(server, isAlone);
+  await Promise.all(puts.map((put) => goOn(server, trial, put)));
+  await trial.assertSound(server);
+  return puts.length;
+}
+
+async function goOn(server: ServerOnTrial, trial: Trial, put: BrokenPut): Promise<void> {
+  const [{ name, after }] = put.conversation.stores as [{ name: string; after: number }];
+  assertEquals(name, nameOf(put.number, SIZE));
+  trial.acknowledged.add(name);
+  if (put.bytes >= after) return;
+  const content = contentOf(trial.seed, put.number, SIZE);
+  const peer = await Peer.dial(server);
+  const say = (text: string): Promise<void> => peer.write(new TextEncoder().encode(text));
+  await say(`hello 1 fault\nreput ${SIZE} ${name}\n`);
+  assert(await peer.answered(/go \d+ [0-9a-f]{8}\n$/), peer.answers);
+  const [, offset, crc] = /go (\d+) ([0-9a-f]{8})\n$/.exec(peer.answers)!;
+  const kept = content.subarray(0, Number(offset));
+  assertEquals(formatCrc(crc32(kept)), crc, "what is kept is another file");
+  await say(`from ${offset}\n`);
+  await peer.write(content.subarray(kept.length));
+  await say(`end ${formatCrc(crc32(content))}\n`);
+  assert(await peer.answered(new RegExp(`ok ${SIZE} [0-9a-f]{8} ${name}\n$`)), peer.answers);
+  await peer.cut("end");
+}
