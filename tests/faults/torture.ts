@@ -13,7 +13,7 @@ import { assertEquals } from "@std/assert";
 import { formatBytes } from "../../lib/text.ts";
 import { parseCommandLine, runMain } from "../../lib/command_line.ts";
 import { parseCount } from "../../lib/limits.ts";
-import { names, startServer, tempDir } from "../helpers.ts";
+import { names, scriptPath, startServer, tempDir } from "../helpers.ts";
 import { cutAnswersEverywhere } from "./broken_answers.ts";
 import { Dice } from "./content.ts";
 import { cutEverywhere, cutRawEverywhere } from "./cuts.ts";
@@ -28,7 +28,7 @@ const USAGE = `inlet torture: injects faults, then loads a server, and counts wh
 
 Usage: deno task torture [OPTIONS]
 
-  --minutes N   how long, at least (default 10): three tenths faults, the rest load
+  --minutes N   how long, at least (default 10): three tenths faults and fuzzing, the rest load
   --seed S      what the dice follow from (default: a random one, which is printed)
   --help
 
@@ -36,6 +36,9 @@ Exit codes: 0 every promise was kept, 1 one broke, 2 wrong use`;
 
 /** The share of the time that is for faults. */
 const FAULTS_SHARE = 0.3;
+
+/** Cases of the fuzzers for each minute: a million in ten. */
+const CASES_A_MINUTE = 100_000;
 
 /** What a server's memory may grow by after its first minute under load. */
 const MOST_GROWTH_BYTES = 20 * 2 ** 20;
@@ -60,6 +63,8 @@ interface Figures {
   kills: number;
   /** Operations of the disk that failed. */
   diskFaults: number;
+  /** Lines, names and steps of conversations that the fuzzers made up. */
+  fuzzCases: number;
   /** Acknowledged, and not there. */
   lost: number;
   /** Under a final name, and not what was sent. */
@@ -128,6 +133,7 @@ class Run {
     cuts: 0,
     kills: 0,
     diskFaults: 0,
+    fuzzCases: 0,
     lost: 0,
     partial: 0,
     outside: 0,
@@ -146,6 +152,18 @@ class Run {
     for (let turn = 0; turn < ROUNDS.length || performance.now() < deadline; turn++) {
       await this.#attempt(ROUNDS[turn % ROUNDS.length]!);
     }
+  }
+
+  /** Fuzzes, in a process of its own: it leaves no time for anything else in the one it is in. */
+  async fuzz(cases: number): Promise<void> {
+    const seed = this.#dice.below(2 ** 31);
+    const script = scriptPath("tests/fuzz/main.ts");
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", script, "--cases", String(cases), "--seed", String(seed)],
+    }).output();
+    const done = [...new TextDecoder().decode(stdout).matchAll(/^(\d+) cases, \d+ s$/gm)];
+    this.figures.fuzzCases += Number(done.at(-1)?.[1] ?? 0);
+    if (!success) this.broken.push(`fuzz, seed ${seed}: ${new TextDecoder().decode(stderr)}`);
   }
 
   async load(durationMs: number): Promise<void> {
@@ -196,7 +214,10 @@ async function main(args: readonly string[]): Promise<number> {
     : parseCount(values.seed, "--seed", { min: 0, max: 999_999_999 });
   console.log(`deno task torture --minutes ${minutes} --seed ${seed}`);
   const run = new Run(seed);
-  await run.injectFaults(minutes * 60_000 * FAULTS_SHARE);
+  await Promise.all([
+    run.fuzz(minutes * CASES_A_MINUTE),
+    run.injectFaults(minutes * 60_000 * FAULTS_SHARE),
+  ]);
   await run.load(minutes * 60_000 * (1 - FAULTS_SHARE));
   const { figures, loaded, broken } = run;
   if (loaded) broken.push(...complaints(loaded));
