@@ -236,21 +236,32 @@ integration("a chunk of a body stays as it is when its connection is cut", async
   const others = sendTo(second.peer, new Uint8Array(2 ** 20));
   await collect(second.connection.body(2 ** 20));
   await others;
-  assertEquals(chunk, content.subarray(read - chunk.length, read));
+  const start = read - chunk.length;
+  // Compared without printing a megabyte when they differ.
+  assert(chunk.every((byte, index) => byte === content[start + index]));
   await sending.catch(() => {});
 });
 
-integration("Connection lets another one have its turn while much is there to read", async () => {
-  using busy = await connected();
-  using other = await connected();
-  const size = 64 * 2 ** 20;
-  let done = false;
-  const sending = sendTo(busy.peer, new Uint8Array(size));
-  const reading = collect(busy.connection.body(size)).then(() => done = true);
-  await sendTo(other.peer, "Hello\n");
-  assertEquals(await other.connection.readLine(), "Hello");
-  assertEquals(done, false);
-  await Promise.all([sending, reading]);
+integration("Connection lets others have their turn while much is there to read", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const [peer, conn] = await Promise.all([dial(listener.addr), listener.accept()]);
+  using _ = peer;
+  // As with a sender that is never slower than this side.
+  const endless = new Proxy(conn, {
+    get(target, key): unknown {
+      if (key === "read") return (into: Uint8Array) => Promise.resolve(into.length);
+      const value = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  using connection = new Connection(endless, { idleTimeoutMs: 60_000 });
+  let turns = 0;
+  const count = (): void => {
+    if (++turns < 10) setImmediate(count);
+  };
+  setImmediate(count);
+  for await (const _ of connection.body(2 ** 31)) if (turns === 10) break;
+  assertEquals(turns, 10);
 });
 
 /** One turn of the event loop: what could go on without anything new has gone on then. */
