@@ -16,6 +16,10 @@ export interface Names {
   nameOf(number: number): string;
   /** Number of the first one to try. */
   first: number;
+  /** Number of the next one to try, where the first is taken. */
+  next?: number | undefined;
+  /** Told the number that it got. */
+  onNumber?(number: number): void;
 }
 
 /** What an upload needs to know. */
@@ -103,7 +107,7 @@ export class Upload implements Disposable {
       if (modified) this.#setTime(modified);
       if (fsync) await file.sync();
       const name = this.#link();
-      this.discard();
+      this.#remove();
       if (fsync) await this.#syncFolders();
       return name;
     } catch (error) {
@@ -114,7 +118,7 @@ export class Upload implements Disposable {
   /** Gives it up for good. */
   discard(): void {
     if (this.#ended) return;
-    tryToRemove(() => {
+    tryTo(() => {
       // Else it could remove what is not its own.
       this.#options.checkFolders();
       this.#options.disk.removeSync(this.#options.temp);
@@ -125,6 +129,11 @@ export class Upload implements Disposable {
   [Symbol.dispose](): void {
     if (this.#options.keeps && !this.#empty) this.#end();
     else this.discard();
+  }
+
+  #remove(): void {
+    tryTo(() => this.#options.disk.removeSync(this.#options.temp));
+    this.#end();
   }
 
   #end(): void {
@@ -158,16 +167,18 @@ export class Upload implements Disposable {
   }
 
   #link(): string {
-    const { disk, temp, names: { nameOf, first }, pathOf, checkFolders } = this.#options;
+    const { disk, temp, names, pathOf, checkFolders } = this.#options;
     checkFolders();
-    for (let number = first;; number++) {
-      const name = nameOf(number);
+    for (let number = names.first;;) {
+      const name = names.nameOf(number);
       try {
         disk.linkSync(temp, pathOf(name));
+        names.onNumber?.(number);
         return name;
       } catch (error) {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       }
+      number = Math.max(number + 1, names.next ?? 0);
     }
   }
 }
@@ -186,7 +197,7 @@ export function claim(disk: Disk, path: string): Deno.FsFile | undefined {
       // Another server's sweep can have caught it before the lock: then it is no longer linked.
       if (file.tryLockSync(true) && file.statSync().nlink !== 0) return file;
     } catch (error) {
-      tryToRemove(() => disk.removeSync(path));
+      tryTo(() => disk.removeSync(path));
       file.close();
       throw error;
     }
@@ -241,7 +252,7 @@ function takeOver(
   }
 }
 
-function tryToRemove(remove: () => void): void {
+function tryTo(remove: () => void): void {
   try {
     remove();
   } catch {

@@ -66,6 +66,9 @@ export interface Fingerprint {
   modified: Date;
 }
 
+/** Names that were taken and are remembered, with the number that they gave way to. */
+const MAX_GIVEN = 1000;
+
 /** Entries of a directory that are looked at before others have their turn. */
 const TURN_ENTRIES = 500;
 
@@ -87,6 +90,8 @@ export class Store {
   readonly #inFlight = new Set<Upload>();
   /** The highest number given so far, by the ending that follows it. */
   readonly #highest = new Map<string, number>();
+  /** The number to try next for a name that was taken, by that name. The oldest is forgotten first. */
+  readonly #given = new Map<string, number>();
 
   /** A directory as it is, which may not be there yet. */
   constructor(root: string, options: StoreOptions = {}) {
@@ -143,9 +148,9 @@ export class Store {
     const safe = safeName(name);
     try {
       this.#makeFolders(safe);
-      const nameOf = (number: number): string => numberedName(safe, number);
+      const names = this.#namesOf(safe);
       for (let number = 1;; number++) {
-        const upload = this.#open(number, { nameOf, first: 1 });
+        const upload = this.#open(number, names);
         if (upload) return upload;
       }
     } catch (error) {
@@ -306,17 +311,32 @@ export class Store {
   /** Opens a file that may be in flight since an earlier attempt, or another one like it. */
   #reopen(name: string): Upload {
     const safe = safeName(name);
-    const nameOf = (number: number): string => numberedName(safe, number);
+    const names = this.#namesOf(safe);
     try {
       this.#makeFolders(safe);
       for (let number = 1;; number++) {
         const temp = this.path(keptName(safe, number));
         const file = claimKept(this.#disk, temp, (modified) => this.#isExpired(modified));
-        if (file) return this.#begin(file, temp, { nameOf, first: 1 }, true);
+        if (file) return this.#begin(file, temp, names, true);
       }
     } catch (error) {
       throw explain(error, `Cannot store ${quoted(name)}`);
     }
+  }
+
+  /** A name, and those that it gives way to. To try all of them each time would take ever longer. */
+  #namesOf(name: string): Names {
+    return {
+      nameOf: (number) => numberedName(name, number),
+      first: 1,
+      next: this.#given.get(name),
+      onNumber: (number) => {
+        if (number === 1) return;
+        this.#given.delete(name);
+        this.#given.set(name, number + 1);
+        if (this.#given.size > MAX_GIVEN) this.#given.delete(this.#given.keys().next().value!);
+      },
+    };
   }
 
   #begin(file: Deno.FsFile, temp: string, names: Names, keeps: boolean): Upload {
@@ -392,12 +412,17 @@ export class Store {
   /** Makes the folders of a name. Each is checked before the next is made: it could be a link. */
   #makeFolders(name: string): void {
     for (const folder of foldersOf(name)) {
-      try {
-        this.#disk.mkdirSync(this.path(folder));
-      } catch (error) {
-        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      }
+      if (!lstatIfThere(this.path(folder))) this.#makeFolder(this.path(folder));
       this.#checkFolder(folder);
+    }
+  }
+
+  #makeFolder(path: string): void {
+    try {
+      this.#disk.mkdirSync(path);
+    } catch (error) {
+      // Another client's, made in the meantime.
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
   }
 

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { Disk } from "../lib/disk.ts";
 import { InletError } from "../lib/errors.ts";
 import { Store, type StoreOptions } from "../lib/store.ts";
 import { FaultyDisk } from "./faults/disk.ts";
@@ -417,3 +418,22 @@ integration(
     assertEquals(get(test.store, "a.txt"), "first half");
   },
 );
+
+integration("Store does not try every number again for a name that is often taken", async () => {
+  let links = 0;
+  const disk: Disk = {
+    ...Deno,
+    linkSync: (from, to) => {
+      links++;
+      Deno.linkSync(from, to);
+    },
+  };
+  await using test = await openStore({ disk });
+  for (let number = 0; number < 20; number++) await put(test.store, "a.txt");
+  assertEquals(names(test.dir).length, 20);
+  assert(names(test.dir).includes("a (20).txt"));
+  assert(links <= 2 * 20, `${links} links`);
+  // A name that is free again is given, whatever came after it.
+  Deno.removeSync(`${test.dir}/a.txt`);
+  assertEquals(await put(test.store, "a.txt"), "a.txt");
+});
