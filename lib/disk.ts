@@ -8,5 +8,12 @@
 /** The functions of Deno that change what is on the disk, or decide what may be changed. */
 export type Disk = Pick<
   typeof Deno,
-  "linkSync" | "lstatSync" | "mkdirSync" | "open" | "openSync" | "removeSync"
+  | "linkSync"
+  | "lstatSync"
+  | "mkdirSync"
+  | "open"
+  | "openSync"
+  | "removeSync"
+  | "utimeSync"
+  | "writeFileSync"
 >;

@@ -104,7 +104,7 @@ export class Upload implements Disposable {
   async publish(modified?: Date): Promise<string> {
     const { file, fsync } = this.#options;
     try {
-      if (modified) this.#setTime(modified);
+      if (modified) tryTo(() => file.utimeSync(new Date(), modified));
       if (fsync) await file.sync();
       const name = this.#link();
       this.#remove();
@@ -143,14 +143,6 @@ export class Upload implements Disposable {
     this.#options.file.close();
   }
 
-  #setTime(modified: Date): void {
-    try {
-      this.#options.file.utimeSync(new Date(), modified);
-    } catch {
-      // Some file systems keep no such time. The file itself is right, and worth more.
-    }
-  }
-
   /** From the file's own folder up to the store's: any of them may have been made for it. */
   async #syncFolders(): Promise<void> {
     const { disk, names, temp } = this.#options;
@@ -169,17 +161,31 @@ export class Upload implements Disposable {
   #link(): string {
     const { disk, temp, names, pathOf, checkFolders } = this.#options;
     checkFolders();
-    for (let number = names.first;;) {
-      const name = names.nameOf(number);
-      try {
-        disk.linkSync(temp, pathOf(name));
-        names.onNumber?.(number);
-        return name;
-      } catch (error) {
-        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      }
-      number = Math.max(number + 1, names.next ?? 0);
+    return linkUnder(names, disk, temp, pathOf);
+  }
+}
+
+/**
+ * Gives a complete file the first of its names that is free.
+ *
+ * @returns The name that it got.
+ */
+export function linkUnder(
+  names: Names,
+  disk: Disk,
+  temp: string,
+  pathOf: (name: string) => string,
+): string {
+  for (let number = names.first;;) {
+    const name = names.nameOf(number);
+    try {
+      disk.linkSync(temp, pathOf(name));
+      names.onNumber?.(number);
+      return name;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
+    number = Math.max(number + 1, names.next ?? 0);
   }
 }
 
@@ -252,11 +258,15 @@ function takeOver(
   }
 }
 
-function tryTo(remove: () => void): void {
+/**
+ * Does what is good to have, and no reason to fail: to set a time, which some file systems do not keep;
+ * to remove what the sweep of the next start removes as well.
+ */
+export function tryTo(action: () => void): void {
   try {
-    remove();
+    action();
   } catch {
-    // What cannot be removed now is what the sweep of the next start is for.
+    // See above.
   }
 }
 

@@ -106,6 +106,8 @@ export function keptName(name: string, number: number): string {
 
 /** Puts a suffix in front of the extension, and takes from the stem what is too long. */
 function shortened(component: string, suffix: string, most = MAX_COMPONENT_BYTES): string {
+  // A character of UTF-16 has at most three bytes of UTF-8.
+  if (suffix === "" && 3 * component.length <= most) return component;
   const dot = component.lastIndexOf(".");
   const split = dot > 0 && byteLength(component.slice(dot)) <= 32 ? dot : component.length;
   const extension = component.slice(split);

@@ -120,9 +120,7 @@ async function store(
     const tally = new Tally();
     tally.add(content);
     const modified = checkEnd(what, tally, trailer);
-    using upload = context.store.create(name);
-    upload.write(content);
-    const stored = { size, crc: tally.crc, name: await upload.publish(modified) };
+    const stored = { size, crc: tally.crc, name: await context.store.put(name, content, modified) };
     context.log.stored(stored);
     const shown = context.access === "drop-only" ? { ...stored, name: safeName(name) } : stored;
     return encodeReply({ type: "ok", detail: formatStored(shown) });

@@ -11,6 +11,9 @@
  * - A name that is taken gives way: `report (2).pdf`. Folders are made one by one, and neither they
  *   nor a file are ever reached through a symbolic link: also not through one that was put there
  *   while a transfer ran.
+ * - A file that is there whole is written and published in one go, without a turn of the event loop in
+ *   between, so that it needs no lock: its `.temp` has a name that is this process's own, and if a
+ *   sweep takes that for a crash's, it is written again.
  * - `NAME.temp.temp` is a file in flight that stays when its connection breaks, so that a later one
  *   can go on with it. It is locked too, while somebody is at it, and goes when it is too old.
  * - What comes without a name is counted: `1.file`, `2.file`, on from the highest number that is
@@ -28,7 +31,7 @@ import { relative } from "@std/path/relative";
 import type { ListEntry } from "../protocol.ts";
 import type { Disk } from "./disk.ts";
 import { explain, InletError } from "./errors.ts";
-import { claim, claimKept, type Names, Upload } from "./in_flight.ts";
+import { claim, claimKept, linkUnder, type Names, tryTo, Upload } from "./in_flight.ts";
 import { KEPT, keptName, numberedName, safeName, TEMP } from "./names.ts";
 import { nextTurn, tallyOf } from "./streams.ts";
 import { printable, quoted } from "./text.ts";
@@ -66,6 +69,9 @@ export interface Fingerprint {
   modified: Date;
 }
 
+/** How often a file that is there whole is written again, when it goes before it is published. */
+const MAX_ATTEMPTS = 3;
+
 /** Names that were taken and are remembered, with the number that they gave way to. */
 const MAX_GIVEN = 1000;
 
@@ -88,6 +94,8 @@ export class Store {
   readonly #keepPartialsMs: number;
   readonly #disk: Disk;
   readonly #inFlight = new Set<Upload>();
+  /** What a file that is there whole is called while it is in flight. */
+  #ownTemp = ownTemp();
   /** The highest number given so far, by the ending that follows it. */
   readonly #highest = new Map<string, number>();
   /** The number to try next for a name that was taken, by that name. The oldest is forgotten first. */
@@ -156,6 +164,22 @@ export class Store {
     } catch (error) {
       throw explain(error, `Cannot store ${quoted(name)}`);
     }
+  }
+
+  /**
+   * Stores a file that is there whole.
+   *
+   * @param name A name off the wire.
+   * @param modified The time of its last change, where the sender told it.
+   * @returns The name that it got.
+   * @throws {InletError} `bad-name`, `denied` or `no-space`
+   */
+  async put(name: string, content: Uint8Array, modified?: Date): Promise<string> {
+    if (!this.#fsync) return this.#putAtOnce(name, content, modified);
+    // To wait for the disk others have to have their turn: that takes a file that is locked.
+    using upload = this.create(name);
+    upload.write(content);
+    return await upload.publish(modified);
   }
 
   /**
@@ -301,6 +325,31 @@ export class Store {
     for (const upload of this.#inFlight) upload[Symbol.dispose]();
   }
 
+  #putAtOnce(name: string, content: Uint8Array, modified?: Date): string {
+    const safe = safeName(name);
+    try {
+      for (let attempt = 1;; attempt++) {
+        this.#makeFolders(safe);
+        const temp = this.path(safe.slice(0, safe.lastIndexOf("/") + 1) + this.#ownTemp);
+        try {
+          this.#disk.writeFileSync(temp, content, { createNew: true });
+          if (modified) tryTo(() => this.#disk.utimeSync(temp, new Date(), modified));
+          return linkUnder(this.#namesOf(safe), this.#disk, temp, (it) => this.path(it));
+        } catch (error) {
+          // Another server's sweep, or one of its own that could not be removed.
+          const taken = error instanceof Deno.errors.NotFound ||
+            error instanceof Deno.errors.AlreadyExists;
+          if (!taken || attempt === MAX_ATTEMPTS) throw error;
+          this.#ownTemp = ownTemp();
+        } finally {
+          tryTo(() => this.#disk.removeSync(temp));
+        }
+      }
+    } catch (error) {
+      throw explain(error, `Cannot store ${quoted(name)}`);
+    }
+  }
+
   /** Opens a file in flight, or gives `undefined` where there is one already. */
   #open(number: number, names: Names): Upload | undefined {
     const temp = this.path(names.nameOf(number) + TEMP);
@@ -412,8 +461,9 @@ export class Store {
   /** Makes the folders of a name. Each is checked before the next is made: it could be a link. */
   #makeFolders(name: string): void {
     for (const folder of foldersOf(name)) {
-      if (!lstatIfThere(this.path(folder))) this.#makeFolder(this.path(folder));
-      this.#checkFolder(folder);
+      const there = lstatIfThere(this.path(folder));
+      if (!there) this.#makeFolder(this.path(folder));
+      this.#checkFolder(folder, there);
     }
   }
 
@@ -430,11 +480,16 @@ export class Store {
     for (const folder of foldersOf(name)) this.#checkFolder(folder);
   }
 
-  #checkFolder(folder: string): void {
-    if (!Deno.lstatSync(this.path(folder)).isDirectory) {
+  #checkFolder(folder: string, seen = Deno.lstatSync(this.path(folder))): void {
+    if (!seen.isDirectory) {
       throw new InletError("denied", `Cannot go through ${quoted(folder)}: it is no folder`);
     }
   }
+}
+
+/** A name that nobody else can know. */
+function ownTemp(): string {
+  return `inlet-${crypto.randomUUID()}${TEMP}`;
 }
 
 /** The folders of a name, outermost first. */

@@ -437,3 +437,40 @@ integration("Store does not try every number again for a name that is often take
   Deno.removeSync(`${test.dir}/a.txt`);
   assertEquals(await put(test.store, "a.txt"), "a.txt");
 });
+
+integration("Store.put() writes a file again that another server's sweep took away", async () => {
+  let sweeps = 1;
+  const disk: Disk = {
+    ...Deno,
+    linkSync: (from, to) => {
+      if (sweeps-- > 0) Deno.removeSync(from);
+      Deno.linkSync(from, to);
+    },
+  };
+  await using test = await openStore({ disk });
+  assertEquals(await test.store.put("photos/a.txt", encoder.encode("whole")), "photos/a.txt");
+  assertEquals(get(test.store, "photos/a.txt"), "whole");
+  assertEquals(names(`${test.dir}/photos`), ["a.txt"]);
+  sweeps = Infinity;
+  await assertRejects(() => test.store.put("b.txt", encoder.encode("whole")), InletError);
+  assertEquals(names(test.dir), ["photos"]);
+});
+
+integration(
+  "Store.put() replaces nothing, keeps the time, and leaves nothing in flight",
+  async () => {
+    for (const fsync of [false, true]) {
+      await using test = await openStore({ fsync });
+      const time = new Date("2020-02-29T12:00:00Z");
+      const got: string[] = [];
+      for (const content of ["first", "second"]) {
+        got.push(await test.store.put("a.txt", encoder.encode(content), time));
+      }
+      assertEquals(got, ["a.txt", "a (2).txt"]);
+      assertEquals(got.map((name) => get(test.store, name)), ["first", "second"]);
+      assertEquals(Deno.statSync(`${test.dir}/a.txt`).mtime, time);
+      await assertRejects(() => test.store.put("../a.txt", new Uint8Array(1)), InletError);
+      assertEquals(names(test.dir), ["a (2).txt", "a.txt"]);
+    }
+  },
+);

@@ -59,6 +59,15 @@ export class FaultyDisk {
     openSync: (path, options) =>
       this.#watched(this.#do("open", () => Deno.openSync(path, options))),
     removeSync: (path, options) => this.#do("remove", () => Deno.removeSync(path, options)),
+    utimeSync: (path, atime, mtime) => Deno.utimeSync(path, atime, mtime),
+    writeFileSync: (path, data, options) => {
+      const bytes = data as Uint8Array;
+      this.#do(
+        "open",
+        () => Deno.writeFileSync(path, bytes.subarray(0, bytes.length >> 1), options),
+      );
+      this.#do("write", () => Deno.writeFileSync(path, bytes));
+    },
   };
 
   #do<T>(operation: Operation, action: () => T): T {
