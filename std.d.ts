@@ -33,6 +33,10 @@ declare module "@std/assert" {
   ): Promise<E>;
 }
 
+declare module "@std/async/delay" {
+  export function delay(milliseconds: number, options?: { signal?: AbortSignal }): Promise<void>;
+}
+
 declare module "@std/bytes/concat" {
   export function concat(buffers: readonly Uint8Array[]): Uint8Array<ArrayBuffer>;
 }
@@ -85,6 +89,10 @@ declare module "@std/path/from-file-url" {
 
 declare module "@std/path/join" {
   export function join(...paths: string[]): string;
+}
+
+declare module "@std/path/posix/glob-to-regexp" {
+  export function globToRegExp(glob: string): RegExp;
 }
 
 declare module "@std/path/relative" {

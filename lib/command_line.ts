@@ -9,16 +9,22 @@ import { closestString } from "@std/text/closest-string";
 import { exitCode, explain, InletError } from "./errors.ts";
 import { printable, quoted } from "./text.ts";
 
-/** The options a program knows: those with a value, and those without. */
-export interface OptionNames<Value extends string, Flag extends string> {
+/** The options a program knows: those with a value, those with any number of them, and those without. */
+export interface OptionNames<Value extends string, Flag extends string, List extends string> {
   values: readonly Value[];
+  lists?: readonly List[];
   flags: readonly Flag[];
 }
 
 /** A command line, taken apart. */
-export interface CommandLine<Value extends string, Flag extends string> {
+export interface CommandLine<
+  Value extends string,
+  Flag extends string,
+  List extends string = never,
+> {
   positional: string[];
   values: Partial<Record<Value, string>>;
+  lists: Record<List, string[]>;
   flags: Record<Flag, boolean>;
 }
 
@@ -28,15 +34,20 @@ export interface CommandLine<Value extends string, Flag extends string> {
  * @throws {InletError} `usage` for an unknown option, with the nearest known one, for a missing
  * value, for a value where none is taken, and for an option that is given twice
  */
-export function parseCommandLine<Value extends string, Flag extends string>(
+export function parseCommandLine<
+  Value extends string,
+  Flag extends string,
+  List extends string = never,
+>(
   args: readonly string[],
-  names: OptionNames<Value, Flag>,
-): CommandLine<Value, Flag> {
-  const known = [...names.values, ...names.flags];
-  const parsed = parseArgs(joined(args, names), {
-    string: ["_", ...names.values],
-    boolean: [...names.flags],
-    collect: [...names.values],
+  { values: single, lists: repeated = [], flags }: OptionNames<Value, Flag, List>,
+): CommandLine<Value, Flag, List> {
+  const withValue = [...single, ...repeated];
+  const known = [...withValue, ...flags];
+  const parsed = parseArgs(joined(args, withValue, flags), {
+    string: ["_", ...withValue],
+    boolean: [...flags],
+    collect: [...withValue],
     unknown(arg, key) {
       if (key === undefined) return true;
       const nearest = closestString(key, known);
@@ -47,12 +58,17 @@ export function parseCommandLine<Value extends string, Flag extends string>(
     },
   });
   const values: Partial<Record<Value, string>> = {};
-  for (const name of names.values) {
+  for (const name of single) {
     const given = parsed[name] as string[];
     if (given.length > 1) throw new InletError("usage", `Cannot use --${name} twice`);
     if (given[0] !== undefined) values[name] = given[0];
   }
-  return { positional: parsed._.map(String), values, flags: parsed as Record<Flag, boolean> };
+  return {
+    positional: parsed._.map(String),
+    values,
+    lists: parsed as Record<List, string[]>,
+    flags: parsed as Record<Flag, boolean>,
+  };
 }
 
 /**
@@ -62,7 +78,8 @@ export function parseCommandLine<Value extends string, Flag extends string>(
  */
 function joined(
   args: readonly string[],
-  { values, flags }: OptionNames<string, string>,
+  values: readonly string[],
+  flags: readonly string[],
 ): string[] {
   const words: string[] = [];
   for (let index = 0; index < args.length; index++) {

@@ -33,7 +33,7 @@ export class Pipeline {
    * @param bytes At most {@linkcode BATCH_BYTES}.
    */
   async room(bytes: number): Promise<Uint8Array> {
-    if (this.#filled + bytes > BATCH_BYTES) await this.#send();
+    if (this.#filled + bytes > BATCH_BYTES) await this.send();
     this.#batch ??= new Uint8Array(BATCH_BYTES);
     return this.#batch.subarray(this.#filled, this.#filled + bytes);
   }
@@ -46,11 +46,12 @@ export class Pipeline {
 
   /** Sends what is left, and waits until each has its answer. */
   async settle(): Promise<void> {
-    await this.#send();
+    await this.send();
     await this.#listening;
   }
 
-  async #send(): Promise<void> {
+  /** Sends what is left, and does not wait for the answers. */
+  async send(): Promise<void> {
     if (this.#batched.length === 0) return;
     this.#unanswered.push(...this.#batched);
     this.#batched = [];

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatBytes, formatSpeed, printable } from "./text.ts";
+import { formatBytes, formatCount, formatSpeed, printable } from "./text.ts";
 
 /** Milliseconds between two drawings: ten a second at most. */
 const REDRAW_MS = 100;
@@ -15,6 +15,9 @@ export class Progress implements Disposable {
   #started = performance.now();
   #total: number | null = null;
   #done = 0;
+  #skipped = 0;
+  #files = 1;
+  #filesDone = 0;
   #name = "";
   #drawing: Promise<void> | undefined;
   #moving = false;
@@ -26,13 +29,23 @@ export class Progress implements Disposable {
     this.#visible = visible;
   }
 
-  /** Begins to count what is to come, in bytes: `null` where that is not known. */
-  begin(total: number | null): void {
+  /**
+   * Begins to count what is to come.
+   *
+   * @param total In bytes: `null` where that is not known.
+   */
+  begin(total: number | null, files = 1): void {
     this.#total = total;
-    this.#done = 0;
+    this.#done = this.#skipped = this.#filesDone = 0;
+    this.#files = files;
     this.#started = performance.now();
     this.#moving = true;
     if (this.#visible && !this.#drawing) this.#drawing = this.#drawUntilDisposed();
+  }
+
+  /** Tells how much is to come, where that was not known before. In bytes. */
+  expect(total: number): void {
+    this.#total ??= total;
   }
 
   /** Names what is moving now. */
@@ -48,6 +61,16 @@ export class Progress implements Disposable {
   /** Takes from what moved what a connection has still to send: that can be much on a slow line. */
   follow(connection: { readonly unsent: number }): void {
     this.#connection = connection;
+  }
+
+  /** Counts bytes that are there already: they are done, and say nothing of the speed. */
+  skip(bytes: number): void {
+    this.#skipped += bytes;
+  }
+
+  /** Counts files that are done with. */
+  addFiles(files: number): void {
+    this.#filesDone += files;
   }
 
   /** Shows nothing until it begins again. */
@@ -74,9 +97,13 @@ export class Progress implements Disposable {
       if (this.#disposed) return clearInterval(timer);
       if (!this.#moving) return;
       const { columns } = Deno.consoleSize();
+      const elapsedMs = performance.now() - this.#started;
       const done = Math.max(0, this.#done - (this.#connection?.unsent ?? 0));
-      const figures = progressFigures(done, this.#total, performance.now() - this.#started);
-      const line = fitted(printable(this.#name), figures, columns - 1, stringWidth);
+      const figures = progressFigures(done, this.#total, elapsedMs, this.#skipped);
+      const counted = this.#files === 1
+        ? figures
+        : `${fileFigures(this.#filesDone, this.#files)}  ${figures}`;
+      const line = fitted(printable(this.#name), counted, columns - 1, stringWidth);
       Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line}`));
     }, REDRAW_MS);
     Deno.unrefTimer(timer);
@@ -87,13 +114,28 @@ export class Progress implements Disposable {
   }
 }
 
-/** Percent, amount, speed and time left: ` 42 %  1.2 GiB  812 MB/s  0:07 left`. */
-export function progressFigures(done: number, total: number | null, elapsedMs: number): string {
-  const moved = `${formatBytes(done)}  ${formatSpeed(done, elapsedMs)}`;
+/**
+ * Percent, amount, speed and time left: ` 42 %  1.2 GiB  812 MB/s  0:07 left`.
+ *
+ * @param skipped Bytes that were there before, and took no time.
+ */
+export function progressFigures(
+  done: number,
+  total: number | null,
+  elapsedMs: number,
+  skipped = 0,
+): string {
+  const there = done + skipped;
+  const moved = `${formatBytes(there)}  ${formatSpeed(done, elapsedMs)}`;
   if (total === null) return moved;
-  const percent = done >= total ? 100 : Math.floor(done / total * 100);
-  const leftMs = done >= total ? 0 : done === 0 ? Infinity : (total - done) * elapsedMs / done;
+  const percent = there >= total ? 100 : Math.floor(there / total * 100);
+  const leftMs = there >= total ? 0 : done === 0 ? Infinity : (total - there) * elapsedMs / done;
   return `${String(percent).padStart(3)} %  ${moved}  ${formatDuration(leftMs)} left`;
+}
+
+/** How many files are done: `1,234 of 10,000 files`. */
+export function fileFigures(done: number, files: number): string {
+  return `${formatCount(done)} of ${formatCount(files)} files`;
 }
 
 /** Minutes and seconds, with hours before them where there are any: `0:07`, `1:02:03`. */

@@ -48,3 +48,8 @@ export function formatSpeed(bytes: number, elapsedMs: number): string {
   // Without options: with them it would load the locale, which takes longer than a small file.
   return `${format(bytes / Math.max(elapsedMs / 1000, 0.001))}/s`;
 }
+
+/** A whole number for a person: `10,000`. */
+export function formatCount(count: number): string {
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
+}

@@ -55,6 +55,14 @@ pure("parseCommandLine() refuses an option twice, or without its value", () => {
   refused("Cannot use --as without a value", "--as", "");
 });
 
+pure("parseCommandLine() collects the values of an option that can be repeated", () => {
+  const names = { ...NAMES, lists: ["exclude"] } as const;
+  const parseWithLists = (...args: string[]) => parseCommandLine(args, names).lists.exclude;
+  assertEquals(parseWithLists("a"), []);
+  assertEquals(parseWithLists("--exclude", "*.tmp", "a", "--exclude=-x"), ["*.tmp", "-x"]);
+  assertThrows(() => parseWithLists("--exclude"), InletError, "without a value");
+});
+
 pure("parseCommandLine() refuses a value for an option that has none", () => {
   refused('Cannot use "--list=no": --list takes no value', "--list=no");
   refused("--quiet=", "--quiet=");

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { progressFigures } from "../lib/progress.ts";
+import { fileFigures, progressFigures } from "../lib/progress.ts";
 import { pure } from "./helpers.ts";
 
 pure("progressFigures() gives percent, amount, speed and time left", () => {
@@ -20,4 +20,14 @@ pure("progressFigures() gives percent, amount, speed and time left", () => {
 pure("progressFigures() has no time left of an empty file, or of one that grew", () => {
   assertEquals(progressFigures(0, 0, 10), "100 %  0 B  0 B/s  0:00 left");
   assertEquals(progressFigures(2000, 1000, 1000), "100 %  1.95 KiB  2 kB/s  0:00 left");
+});
+
+pure("progressFigures() counts what was there before as done, and not as speed", () => {
+  assertEquals(progressFigures(250, 1000, 1000, 500), " 75 %  750 B  250 B/s  0:01 left");
+  assertEquals(progressFigures(0, 1000, 1000, 1000), "100 %  1000 B  0 B/s  0:00 left");
+});
+
+pure("fileFigures() counts files for a person", () => {
+  assertEquals(fileFigures(1234, 1_000_000), "1,234 of 1,000,000 files");
+  assertEquals(fileFigures(0, 2), "0 of 2 files");
 });
