@@ -17,157 +17,26 @@
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import denoJson from "./deno.json" with { type: "json" };
-import { type CommandLine, parseCommandLine, runMain, STOP_SIGNALS } from "./lib/command_line.ts";
-import { connect, type ServerAddress } from "./lib/connect.ts";
-import type { Connection } from "./lib/connection.ts";
 import { formatAddress } from "./lib/address.ts";
+import { type CommandLine, parseCommandLine, runMain, STOP_SIGNALS } from "./lib/command_line.ts";
+import type { ServerAddress } from "./lib/connect.ts";
 import { exitCode, explain, InletError } from "./lib/errors.ts";
-import { parsePort, parseSeconds, parseSize } from "./lib/limits.ts";
+import { parseCount, parsePort, parseSeconds, parseSize } from "./lib/limits.ts";
 import { readKey } from "./lib/key.ts";
 import { safeName } from "./lib/names.ts";
 import { ensurePermissions, type Need } from "./lib/permissions.ts";
 import { Progress } from "./lib/progress.ts";
 import { Rate } from "./lib/rate.ts";
-import { formatEntry, summary } from "./lib/report.ts";
-import { pathSource, type Source, stdinSource } from "./lib/sources.ts";
+import { formatEntry, Report, summary } from "./lib/report.ts";
+import { stdinSource } from "./lib/sources.ts";
 import { writeStdout } from "./lib/stdio.ts";
 import { printable } from "./lib/text.ts";
-import { FilesClient, type OnResult } from "./modes/files.ts";
-import type { ClientContext } from "./lib/mode.ts";
+import { Call, DEFAULT_NAME } from "./modes/call.ts";
+import type { Got } from "./modes/save_tree.ts";
+import { send, sendFiles, type SendOptions, type SendResult } from "./modes/send.ts";
 import { findMode, MODES } from "./modes/table.ts";
-import type { Stored } from "./protocol.ts";
 
-export { Rate, type ServerAddress };
-
-/** What a client calls itself when nobody says. */
-const DEFAULT_NAME = "inlet";
-
-/** Options of {@linkcode send}. */
-export interface SendOptions {
-  /**
-   * Name of the conversation, as in the table of modes.
-   *
-   * @default {"files"}
-   */
-  mode?: string;
-  /**
-   * What this client calls itself.
-   *
-   * @default {"inlet"}
-   */
-  name?: string;
-  /**
-   * Milliseconds that connecting may take, and that nothing may move.
-   *
-   * @default {30_000}
-   */
-  timeoutMs?: number;
-  /**
-   * The key of the server, where it asks for one.
-   *
-   * @default {undefined}
-   */
-  key?: string | undefined;
-  /**
-   * The limit of bytes a second, both ways together, over everything that is handed the same one.
-   *
-   * @default {undefined}
-   */
-  rate?: Rate | undefined;
-  /** Stops sending. Its reason is what every unfinished file fails with. */
-  signal?: AbortSignal;
-  /** A line that shows what moves. */
-  progress?: Progress;
-  /**
-   * Takes what the server answers, in modes that answer with data. A chunk is valid until what this
-   * returns has settled.
-   *
-   * @default drops it
-   */
-  output?: (chunk: Uint8Array) => Promise<void>;
-  /** Told how each file fared, as soon as that is known. */
-  onResult?: (result: SendResult) => void;
-}
-
-/** How one file fared. */
-export interface SendResult {
-  /** What was sent: a path, or `standard input`. */
-  readonly label: string;
-  /** What the server acknowledged, as far as its wire says. */
-  readonly stored?: Partial<Stored>;
-  /** Why nothing was stored. */
-  readonly error?: InletError;
-}
-
-/**
- * Sends files, in order.
- *
- * @param files Paths of files.
- * @returns One result a file. It is a success only after the server's acknowledgement.
- * @throws {InletError} `usage` if a file cannot be sent at all: nothing was sent then
- */
-export async function send(
-  address: ServerAddress,
-  files: readonly string[],
-  options: SendOptions = {},
-): Promise<SendResult[]> {
-  return await sendSources(address, files.map((file) => pathSource(file)), options);
-}
-
-async function sendSources(
-  address: ServerAddress,
-  sources: readonly Source[],
-  options: SendOptions,
-): Promise<SendResult[]> {
-  const { progress = new Progress(false), key } = options;
-  const output = options.output ?? (() => Promise.resolve());
-  const context = { progress, key, output };
-  const { send } = findMode(options.mode ?? "files");
-  const results: SendResult[] = [];
-  const report: OnResult = ({ label }, result) => {
-    const sent = result instanceof InletError
-      ? { label, error: result }
-      : { label, stored: result };
-    results.push(sent);
-    options.onResult?.(sent);
-  };
-  progress.begin(totalSize(sources));
-  for (let rest = sources; rest.length > 0;) {
-    try {
-      using connection = await open(address, options);
-      if (send) {
-        const [source, ...others] = rest as [Source, ...Source[]];
-        progress.name(source.label);
-        report(source, await send(connection, source, context).catch(explain));
-        rest = others;
-      } else {
-        const client = await FilesClient.greet(connection, options.name ?? DEFAULT_NAME, context);
-        rest = await client.send(rest, report);
-        await client.exit();
-      }
-    } catch (error) {
-      // Not let in: what stopped this file stops the others too.
-      rest.forEach((source) => report(source, explain(error)));
-      rest = [];
-    }
-  }
-  return results;
-}
-
-async function open(address: ServerAddress, options: SendOptions): Promise<Connection> {
-  const { timeoutMs = 30_000, signal = new AbortController().signal, rate } = options;
-  const connection = await connect(address, { timeoutMs, signal, rate });
-  options.progress?.follow(connection);
-  return connection;
-}
-
-/** All bytes to come, or `null` where one source does not know. */
-function totalSize(sources: readonly Source[]): number | null {
-  return sources.reduce<number | null>(
-    (sum, { size }) => sum === null || size === null ? null : sum + size,
-    0,
-  );
-}
+export { Rate, send, type SendOptions, type SendResult, type ServerAddress };
 
 const USAGE = `inlet client: sends files and messages over TCP
 
@@ -175,11 +44,16 @@ Usage: client.ts HOST PORT [FILE...] [OPTIONS]
 
   In a terminal and without a FILE it opens a session, which help explains.
 
-  FILE                 a file to send; - is the standard input, and needs --as
+  FILE                 a file or folder to send; - is the standard input, and needs --as
   --as NAME            the name to store it under
   --list               lists the files of the server
-  --get NAME           gets a file
-  --output PATH        where to write it (default: its name, here); - is the standard output
+  --get NAME           gets a file; --get NAME/ gets a folder
+  --output PATH        where to write it (default: its name, here); - is the standard output;
+                       for a folder: the directory to put it in
+  --exclude GLOB       leaves out what matches, by name, or by path if it has a / (repeatable)
+  --skip-same          leaves out files that are there already: same size, time and CRC-32
+  --resume             keeps what arrived when the connection breaks, and goes on with it
+  --retry N            tries again up to N times after a lost connection; implies --resume
   --status             lists the clients of the server
   --session            runs a session from a script on the standard input, a command a line
   --token-file FILE    the key of the server, where it asks for one (or in INLET_TOKEN)
@@ -199,14 +73,15 @@ Exit codes: 0 acknowledged, 2 wrong use, 3 refused, 4 no connection or lost, 5 n
 interface Plan {
   address: ServerAddress;
   action: Action;
-  options: SendOptions & { timeoutMs: number; mode: string };
+  options: TransferOptions & { name?: string; timeoutMs: number; rate?: Rate; mode: string };
   tokenFile: string | undefined;
   quiet: boolean;
 }
 
 type ClientCommandLine = CommandLine<
-  "as" | "get" | "output" | "mode" | "name" | "timeout" | "limit" | "token-file",
-  "list" | "status" | "session" | "quiet" | "help" | "version"
+  "as" | "get" | "output" | "mode" | "name" | "retry" | "timeout" | "limit" | "token-file",
+  "list" | "status" | "session" | "skip-same" | "resume" | "quiet" | "help" | "version",
+  "exclude"
 >;
 
 /** What the client is to do. */
@@ -216,12 +91,14 @@ type Action =
   | { type: "list" }
   | { type: "status" }
   | { type: "session" }
-  | { type: "get"; name: string; output: string };
+  | { type: "get"; name: string; output: string }
+  | { type: "get folder"; name: string; directory: string };
 
 async function main(args: readonly string[]): Promise<number> {
-  const commandLine = parseCommandLine(args, {
-    values: ["as", "get", "output", "mode", "name", "timeout", "limit", "token-file"],
-    flags: ["list", "status", "session", "quiet", "help", "version"],
+  const commandLine: ClientCommandLine = parseCommandLine(args, {
+    values: ["as", "get", "output", "mode", "name", "retry", "timeout", "limit", "token-file"],
+    lists: ["exclude"],
+    flags: ["list", "status", "session", "skip-same", "resume", "quiet", "help", "version"],
   });
   if (commandLine.flags.help) return console.log(USAGE), 0;
   if (commandLine.flags.version) return console.log(`inlet ${denoJson.version}`), 0;
@@ -233,13 +110,28 @@ async function main(args: readonly string[]): Promise<number> {
   const toScreen = toStdout && Deno.stdout.isTerminal();
   using progress = new Progress(Deno.stderr.isTerminal() && !plan.quiet && !toScreen);
   const key = plan.options.mode === "files" ? readKey(plan.tokenFile) : undefined;
-  const context = { progress, key, output: writeStdout };
   const stopping = stopOnSignals();
-  const options = { ...plan.options, ...context, signal: stopping.signal };
-  if (action.type === "session") return await startSession(address, options, context, stopping);
-  if (action.type === "send") return await runSend(address, action, options, plan.quiet);
-  using connection = await open(address, options);
-  const client = await FilesClient.greet(connection, options.name ?? DEFAULT_NAME, context);
+  const options: SendOptions & { progress: Progress } = {
+    ...plan.options,
+    progress,
+    key,
+    output: writeStdout,
+    signal: stopping.signal,
+    onNotice: (text) => !plan.quiet && progress.say(printable(text)),
+  };
+  const call = new Call(address, options);
+  switch (action.type) {
+    case "session":
+      return await startSession(call, options.name, stopping);
+    case "send":
+      return await runSend(address, action, options, plan.quiet);
+    case "get":
+      return await runGet(call, action, plan.quiet);
+    case "get folder":
+      return await runGetFolder(call, action, plan.options, plan.quiet);
+  }
+  using connection = await call.open();
+  const client = await call.greet(connection);
   switch (action.type) {
     case "say":
       progress.begin(null);
@@ -251,16 +143,13 @@ async function main(args: readonly string[]): Promise<number> {
     case "status":
       (await client.status()).forEach((line) => console.log(printable(line)));
       break;
-    case "get":
-      await runGet(client, action, progress, plan.quiet);
-      break;
   }
   await client.exit();
   return 0;
 }
 
 /** Options that contradict each other are refused here, before anything is done. */
-function makePlan({ positional, values, flags }: ClientCommandLine): Plan {
+function makePlan({ positional, values, lists, flags }: ClientCommandLine): Plan {
   const [host, port, ...files] = positional;
   if (host === undefined || port === undefined) {
     throw new InletError("usage", "Cannot connect without a host and a port; try --help");
@@ -286,6 +175,8 @@ function makePlan({ positional, values, flags }: ClientCommandLine): Plan {
     throw contradiction(`${asked[0]} in mode ${mode}`);
   }
   const action = actionOf(files, values, flags, send !== undefined);
+  const options = transferOptions(values, lists, flags);
+  checkTransferOptions(action, options, send ? `in mode ${mode}` : undefined);
   if (needsSize && action.type === "send" && action.files.includes("-")) {
     throw contradiction(`the standard input in mode ${mode}, which needs a size first`);
   }
@@ -295,12 +186,50 @@ function makePlan({ positional, values, flags }: ClientCommandLine): Plan {
     options: {
       mode,
       ...(values.name !== undefined && { name: values.name }),
+      ...options,
       timeoutMs: parseSeconds(values.timeout ?? "30", "--timeout"),
       ...(values.limit !== undefined && { rate: new Rate(parseSize(values.limit, "--limit")) }),
     },
     tokenFile: values["token-file"],
     quiet: flags.quiet,
   };
+}
+
+type TransferOptions = Required<Pick<SendOptions, "exclude" | "skipSame" | "resume" | "retries">>;
+
+function transferOptions(
+  { retry }: ClientCommandLine["values"],
+  { exclude }: ClientCommandLine["lists"],
+  flags: ClientCommandLine["flags"],
+): TransferOptions {
+  return {
+    exclude,
+    skipSame: flags["skip-same"],
+    resume: flags.resume,
+    retries: retry === undefined ? 0 : parseCount(retry, "--retry", { min: 1, max: 1_000_000 }),
+  };
+}
+
+/** @param where Why no transfer can take them, whatever it is. */
+function checkTransferOptions(
+  action: Action,
+  { exclude, skipSame, resume, retries }: TransferOptions,
+  where: string | undefined,
+): void {
+  const ofFolders = [exclude.length > 0 && "--exclude", skipSame && "--skip-same"];
+  const ofFiles = [resume && "--resume", retries > 0 && "--retry"];
+  const refuse = (given: (string | false)[], why: string): void => {
+    const first = given.find((option) => option !== false);
+    if (first) throw contradiction(`${first} ${why}`);
+  };
+  const all = [...ofFolders, ...ofFiles];
+  if (where !== undefined) refuse(all, where);
+  if (action.type === "get") {
+    refuse(ofFolders, "with --get of a file; of a folder it is --get NAME/");
+    if (action.output === "-") refuse(ofFiles, "with --output -");
+  } else if (action.type !== "send" && action.type !== "get folder") {
+    refuse(all, "without a FILE or --get");
+  }
 }
 
 function actionOf(
@@ -313,9 +242,12 @@ function actionOf(
   if (flags.status) return { type: "status" };
   if (flags.session) return { type: "session" };
   if (get !== undefined) {
-    checkName(get);
+    const name = get.replace(/\/+$/, "");
+    checkName(name);
     // A file that is called - is saved like any other: nobody asked for the standard output.
-    return { type: "get", name: get, output: output ?? `./${basename(get)}` };
+    if (name === get) return { type: "get", name, output: output ?? `./${basename(get)}` };
+    if (output === "-") throw contradiction("--output - with a folder");
+    return { type: "get folder", name, directory: output ?? "." };
   }
   if (files.length === 0) {
     if (Deno.stdin.isTerminal()) {
@@ -357,6 +289,10 @@ function needsOf({ address, action, tokenFile }: Plan): Need[] {
       const path = dirname(action.output);
       return [...needs, { name: "read", path }, { name: "write", path }];
     }
+    case "get folder": {
+      const path = action.directory;
+      return [...needs, { name: "read", path }, { name: "write", path }];
+    }
     case "session":
       return [...needs, { name: "read", path: "." }, { name: "write", path: "." }];
     default:
@@ -365,18 +301,17 @@ function needsOf({ address, action, tokenFile }: Plan): Need[] {
 }
 
 async function startSession(
-  address: ServerAddress,
-  options: SendOptions,
-  context: ClientContext,
+  call: Call,
+  name: string | undefined,
   stopping: AbortController,
 ): Promise<number> {
   const { runSession } = await import("./modes/session.ts");
   await runSession({
-    name: options.name,
+    name,
     defaultName: DEFAULT_NAME,
     interactive: Deno.stdin.isTerminal() && Deno.stderr.isTerminal(),
-    context,
-    open: () => open(address, options),
+    context: call.context,
+    open: () => call.open(),
     stopping,
   });
   return 0;
@@ -388,33 +323,55 @@ async function runSend(
   options: SendOptions & { progress: Progress },
   quiet: boolean,
 ): Promise<number> {
-  const sources = files.map((file) => file === "-" ? stdinSource(as ?? "") : pathSource(file, as));
-  let started = performance.now();
-  const onResult = ({ label, stored, error }: SendResult): void => {
-    const elapsedMs = performance.now() - started;
-    started = performance.now();
-    if (error) options.progress.say(`inlet: ${printable(error.message)}`);
-    else if (stored && !quiet) options.progress.say(summary(label, stored, elapsedMs));
-  };
-  const results = await sendSources(address, sources, { ...options, onResult });
-  const failed = results.find(({ error }) => error !== undefined);
-  return failed ? exitCode(failed.error) : 0;
+  const report = new Report((line) => options.progress.say(line), quiet);
+  const onResult = (result: SendResult): void => report.add(result);
+  await sendFiles(address, files, { ...options, onResult }, { as });
+  return ended(report);
 }
 
 async function runGet(
-  client: FilesClient,
+  call: Call,
   { name, output }: Extract<Action, { type: "get" }>,
-  progress: Progress,
   quiet: boolean,
-): Promise<void> {
-  if (output === "-") {
-    await client.get(name, writeStdout);
-    return;
+): Promise<number> {
+  const { progress, resume } = call.context;
+  await call.hold(async (client) => {
+    const started = performance.now();
+    progress.begin(null);
+    if (output === "-") return void await client.get(name, { write: writeStdout });
+    const { save } = await import("./modes/save.ts");
+    const stored = await save(client, name, output, { resume });
+    if (!quiet) progress.say(summary(name, stored, performance.now() - started));
+  });
+  return 0;
+}
+
+async function runGetFolder(
+  call: Call,
+  { name, directory }: Extract<Action, { type: "get folder" }>,
+  { exclude, skipSame }: Plan["options"],
+  quiet: boolean,
+): Promise<number> {
+  const { progress, resume } = call.context;
+  const report = new Report((line) => progress.say(line), quiet);
+  const done = new Set<string>();
+  const { saveTree } = await import("./modes/save_tree.ts");
+  const onResult = (label: string, result: Got): void => {
+    if (!("error" in result)) call.retries.progressed();
+    report.add({ label, folder: `${name}/`, ...result });
+  };
+  const options = { directory, exclude, skipSame, resume, progress, done, onResult };
+  try {
+    await call.hold((client) => saveTree(client, name, options));
+  } catch (error) {
+    report.fail(explain(error));
   }
-  const started = performance.now();
-  const { save } = await import("./modes/save.ts");
-  const stored = await save(client, name, output);
-  if (!quiet) progress.say(summary(name, stored, performance.now() - started));
+  return ended(report);
+}
+
+function ended(report: Report): number {
+  const failure = report.end();
+  return failure ? exitCode(failure) : 0;
 }
 
 /** Aborted by the first signal, so that nothing partial stays. A second one ends at once. */

@@ -87,7 +87,7 @@ export async function sendBody(
   let failure: InletError | undefined;
   if (cancelled?.aborted) failure = explain(cancelled.reason);
   else if ("changed" in body && body.changed()) failure = changed(source);
-  await connection.write(trailerOf(tally, failure?.message));
+  await connection.write(trailerOf(tally, failure?.message, source.modified));
   return failure;
 }
 
@@ -138,11 +138,12 @@ export function checkCrc(what: string, tally: Tally, trailer: BodyLine): void {
 export class Stop {
   /** Why it was asked. */
   reason: InletError | undefined;
-  readonly #connection: Connection;
+  readonly #connection: Connection | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => this.because(this.#signal?.reason);
 
-  constructor(connection: Connection, signal: AbortSignal | undefined) {
+  /** @param connection Missing where the body cannot be stopped any more, and is read past. */
+  constructor(connection: Connection | undefined, signal: AbortSignal | undefined) {
     this.#connection = connection;
     this.#signal = signal;
     signal?.addEventListener("abort", this.#onAbort);
@@ -153,7 +154,7 @@ export class Stop {
     if (this.reason) return;
     this.reason = explain(error);
     // Where this cannot be written the body ends by itself, with what happened to the connection.
-    this.#connection.write(encodeLine(STOP)).catch(() => {});
+    this.#connection?.write(encodeLine(STOP)).catch(() => {});
   }
 
   /** Does something with what came. A full disk on this side is no reason to lose step either. */

@@ -47,6 +47,13 @@ export interface ClientContext {
   readonly key?: string | undefined;
   /** Told what the server says unasked. */
   readonly onNote?: (text: string) => void;
+  /** Whether both sides keep what arrived of a file when the connection breaks, and go on with it. */
+  readonly resume?: boolean;
+  /**
+   * Told where a file goes on of which something was kept: behind so many bytes; 0 where that was
+   * another file.
+   */
+  readonly onResume?: (label: string, offset: number, size: number) => void;
 }
 
 /** One conversation. Adding one is adding a file here and a row to the table. */

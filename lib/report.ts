@@ -1,12 +1,16 @@
 /**
- * What the client says of one file.
+ * What the client says of a file, and of a folder.
  *
  * @module
  */
 
 import { formatCrc, type ListEntry, type Stored } from "../protocol.ts";
+import { exitCode, type InletError } from "./errors.ts";
 import { formatLocalTime } from "./log.ts";
-import { formatBytes, formatSpeed, printable, quoted } from "./text.ts";
+import { formatBytes, formatCount, formatSpeed, printable, quoted } from "./text.ts";
+
+/** How many of the files that failed are named once more at the end. */
+const MOST_NAMED = 10;
 
 /** What a file that moved became: its name, its size, its checksum, and how fast it was. */
 export function summary(label: string, stored: Partial<Stored>, elapsedMs: number): string {
@@ -16,6 +20,123 @@ export function summary(label: string, stored: Partial<Stored>, elapsedMs: numbe
   if (stored.crc !== undefined) facts.push(`CRC-32 ${formatCrc(stored.crc)}`);
   if (stored.size) facts.push(formatSpeed(stored.size, elapsedMs));
   return `${printable(label)}: ${facts.join(", ")}`;
+}
+
+/** How one file fared. */
+export interface Outcome {
+  label: string;
+  /** The folder that it belongs to. */
+  folder?: string;
+  stored?: Partial<Stored>;
+  /** Whether it was there before. */
+  same?: true;
+  error?: InletError;
+}
+
+/**
+ * Tells a person what became of files: a line for each that was asked for by itself, and for each that
+ * failed; a line for a whole folder at the end.
+ */
+export class Report {
+  readonly #say: (line: string) => void;
+  readonly #quiet: boolean;
+  readonly #folders = new Map<string, FolderReport>();
+  #gravest: InletError | undefined;
+  #told = "";
+  #started = performance.now();
+
+  /** @param quiet Whether to say failures alone. */
+  constructor(say: (line: string) => void, quiet: boolean) {
+    this.#say = say;
+    this.#quiet = quiet;
+  }
+
+  /** One file is done with. */
+  add(outcome: Outcome): void {
+    const elapsedMs = performance.now() - this.#started;
+    this.#started = performance.now();
+    const { label, folder, stored, same, error } = outcome;
+    const isRepeated = folder !== undefined && error?.message === this.#told;
+    if (error) this.fail(error, isRepeated);
+    if (folder !== undefined) this.#folder(folder).add(outcome, elapsedMs);
+    else if (same) this.#tell(`${printable(label)}: there already`);
+    else if (stored) this.#tell(summary(label, stored, elapsedMs));
+  }
+
+  /**
+   * Something failed.
+   *
+   * @param isRepeated Whether that was said already: what stops a folder stops each of its files.
+   */
+  fail(error: InletError, isRepeated = false): void {
+    if (!this.#gravest || exitCode(error) > exitCode(this.#gravest)) this.#gravest = error;
+    if (!isRepeated) this.#say(`inlet: ${printable(error.message)}`);
+    this.#told = error.message;
+  }
+
+  /** Sums the folders up, and gives the gravest failure: that of the highest exit code. */
+  end(): InletError | undefined {
+    this.#folders.forEach((folder) => this.#tell(folder.summary()));
+    return this.#gravest;
+  }
+
+  #folder(label: string): FolderReport {
+    const folder = this.#folders.get(label) ?? new FolderReport(label);
+    this.#folders.set(label, folder);
+    return folder;
+  }
+
+  #tell(line: string): void {
+    if (!this.#quiet) this.#say(line);
+  }
+}
+
+class FolderReport {
+  readonly #label: string;
+  readonly #failed: string[] = [];
+  #files = 0;
+  #bytes = 0;
+  #same = 0;
+  #elapsedMs = 0;
+
+  constructor(label: string) {
+    this.#label = label;
+  }
+
+  add({ label, stored, same, error }: Outcome, elapsedMs: number): void {
+    this.#elapsedMs += elapsedMs;
+    if (error) this.#failed.push(label);
+    else if (same) this.#same++;
+    // An empty folder has no size.
+    else if (stored?.size !== undefined) {
+      this.#files++;
+      this.#bytes += stored.size;
+    }
+  }
+
+  /** Such as `photos: 10,000 files, 39 MiB, 12 MB/s; 1 failed: "photos/a.temp"`. */
+  summary(): string {
+    const facts = [`${formatCount(this.#files)} ${this.#files === 1 ? "file" : "files"}`];
+    facts.push(formatBytes(this.#bytes));
+    if (this.#bytes > 0) facts.push(formatSpeed(this.#bytes, this.#elapsedMs));
+    if (this.#same > 0) facts.push(`${formatCount(this.#same)} there already`);
+    return `${printable(this.#label)}: ${facts.join(", ")}${this.#failures()}`;
+  }
+
+  #failures(): string {
+    if (this.#failed.length === 0) return "";
+    const named = this.#failed.slice(0, MOST_NAMED).map(quoted);
+    const others = this.#failed.length - named.length;
+    if (others > 0) named.push(`and ${formatCount(others)} more`);
+    return `; ${formatCount(this.#failed.length)} failed: ${named.join(", ")}`;
+  }
+}
+
+/** Where a file goes on of which something was kept. */
+export function resumption(label: string, offset: number, size: number): string {
+  return offset > 0
+    ? `${printable(label)}: going on at ${formatBytes(offset)} of ${formatBytes(size)}`
+    : `${printable(label)}: starting over, what was kept is another file`;
 }
 
 /** One line of a list. */

@@ -1,38 +1,94 @@
 /**
- * What a client sends: files of a known size, and streams that end when they end.
+ * What a client sends: files of a known size, streams that end when they end, and folders in which
+ * there is nothing.
  *
  * @module
  */
 
 import { basename } from "@std/path/basename";
 import { explain, InletError } from "./errors.ts";
+import { Prefix } from "./prefix.ts";
 import { readStdin } from "./stdio.ts";
-import { type FileBody, fileBody, type OnBytes, readerBody, readWhole } from "./streams.ts";
+import {
+  type FileBody,
+  fileBody,
+  type OnBytes,
+  readerBody,
+  readWhole,
+  Tally,
+  tallyOf,
+} from "./streams.ts";
 import { quoted } from "./text.ts";
+import type { TreeOptions } from "./tree.ts";
 
 /** Something to send, not opened yet. */
 export type Source = FileSource | StreamSource;
 
+/** What a client sends in one go. */
+export type Item = Source | EmptyFolder;
+
 /** An open source: with a tally where its size is known, without where it is not. */
 export type OpenBody = { stream: ReadableStream<Uint8Array> } | FileBody;
 
-/** A regular file. */
-export interface FileSource {
-  /** What the person calls it. */
+/** A regular file, as it was when it was measured. */
+export class FileSource {
+  /** What the person calls it: its path. */
   readonly label: string;
   /** The name that the other side is given. */
   readonly name: string;
-  /** Size in bytes when it was measured. */
+  /** Size in bytes. */
   readonly size: number;
+  /** The time of its last change. */
+  readonly modified: Date;
+  /** The folder that it is sent with, as the person called that. */
+  readonly folder: string | undefined;
+
+  constructor(
+    label: string,
+    name: string,
+    info: Pick<Deno.FileInfo, "size" | "mtime">,
+    folder?: string,
+  ) {
+    this.label = label;
+    this.name = name;
+    this.size = info.size;
+    this.modified = info.mtime ?? new Date(0);
+    this.folder = folder;
+  }
+
   /** Opens the file. Dispose of the body to close it. */
-  open(onBytes: OnBytes): FileBody & Disposable;
+  open(onBytes: OnBytes): FileBody & Disposable {
+    const file = openPath(this.label);
+    return { ...fileBody(file, this.size, onBytes), [Symbol.dispose]: () => file.close() };
+  }
+
   /**
    * Reads all of a small file.
    *
    * @param room More bytes than it had when it was measured.
    * @returns Whether it still has exactly so many. Zeros stand for what is missing.
    */
-  read(room: Uint8Array): boolean;
+  read(room: Uint8Array): boolean {
+    using file = openPath(this.label);
+    return readWhole(file, room, this.size);
+  }
+
+  /** Opens the file where the other side may have its beginning already. */
+  openBeginning(): Beginning {
+    return new Beginning(openPath(this.label), this.size);
+  }
+
+  /**
+   * The CRC-32 of the whole file.
+   *
+   * @throws {InletError} `changed` if it has become shorter
+   */
+  async crc(): Promise<number> {
+    using file = openPath(this.label);
+    const { bytes, crc } = await tallyOf(file, this.size);
+    if (bytes !== this.size) throw changed(this);
+    return crc;
+  }
 }
 
 /** Standard input, a pipe or a device. */
@@ -40,50 +96,99 @@ export interface StreamSource {
   readonly label: string;
   readonly name: string;
   readonly size: null;
+  readonly modified?: undefined;
+  readonly folder?: undefined;
   open(onBytes: OnBytes): { stream: ReadableStream<Uint8Array> } & Disposable;
 }
 
+/** A folder in which there is nothing to send. */
+export class EmptyFolder {
+  readonly label: string;
+  readonly name: string;
+  readonly size = 0;
+  /** The folder that it is sent with, as the person called that. */
+  readonly folder: string;
+
+  constructor(label: string, name: string, folder: string) {
+    this.label = label;
+    this.name = name;
+    this.folder = folder;
+  }
+}
+
+/** A file of which the other side may have the beginning. Dispose of it to close the file. */
+export class Beginning implements Disposable {
+  readonly #file: Deno.FsFile;
+  readonly #size: number;
+  readonly #prefix: Prefix;
+
+  constructor(file: Deno.FsFile, size: number) {
+    this.#file = file;
+    this.#size = size;
+    this.#prefix = new Prefix(file);
+  }
+
+  /** Reads on while the other side looks at what it has. */
+  readAhead(): void {
+    this.#prefix.readAhead(this.#size);
+  }
+
+  /** Whether the first bytes of the file are those that have this CRC-32. */
+  async matches(bytes: number, crc: number): Promise<boolean> {
+    return await this.#prefix.crc(bytes) === crc;
+  }
+
+  /** What follows the first bytes. The tally counts them, too. */
+  rest({ bytes, crc }: { bytes: number; crc: number }, onBytes: OnBytes): FileBody {
+    this.#file.seekSync(bytes, Deno.SeekMode.Start);
+    const tally = new Tally();
+    tally.bytes = bytes;
+    tally.crc = crc;
+    return fileBody(this.#file, this.#size - bytes, onBytes, tally);
+  }
+
+  [Symbol.dispose](): void {
+    this.#prefix[Symbol.dispose]();
+    this.#file.close();
+  }
+}
+
 /**
- * Measures what is at a path.
+ * Measures what is at a path. A symbolic link is followed: the person named it.
  *
  * @param as The name for the other side, instead of the last part of the path.
+ * @throws {InletError} `usage` if there is nothing that can be sent, or a folder
+ */
+export function pathSource(path: string, as?: string): Source {
+  const source = measured(path, as);
+  if (source !== "folder") return source;
+  throw new InletError("usage", `Cannot send ${quoted(path)}: it is a folder, give files`);
+}
+
+/**
+ * What is to be sent of what is at a path: a file, or a folder with all that is in it.
+ *
  * @throws {InletError} `usage` if there is nothing that can be sent
  */
-export function pathSource(path: string, as: string = basename(path)): Source {
-  const what = `Cannot send ${quoted(path)}`;
-  const info = measure(path, what);
-  if (info.isDirectory) throw new InletError("usage", `${what}: it is a folder, give files`);
-  const label = path;
-  const open = (): Deno.FsFile => {
-    try {
-      return Deno.openSync(path);
-    } catch (error) {
-      throw unusable(error, what);
-    }
-  };
-  if (!info.isFile) {
-    return {
-      label,
-      name: as,
-      size: null,
-      open(onBytes) {
-        const file = open();
-        return { stream: readerBody(file, onBytes), [Symbol.dispose]: () => file.close() };
-      },
-    };
-  }
-  const { size } = info;
+export async function pathItems(path: string, options: TreeOptions): Promise<Item[]> {
+  const source = measured(path, options.as);
+  if (source !== "folder") return [source];
+  // Loaded here because most of what is sent is a file.
+  const { treeItems } = await import("./tree.ts");
+  return await treeItems(path, options);
+}
+
+function measured(path: string, as: string = basename(path)): Source | "folder" {
+  const info = measure(path);
+  if (info.isDirectory) return "folder";
+  if (info.isFile) return new FileSource(path, as, info);
   return {
-    label,
+    label: path,
     name: as,
-    size,
+    size: null,
     open(onBytes) {
-      const file = open();
-      return { ...fileBody(file, size, onBytes), [Symbol.dispose]: () => file.close() };
-    },
-    read(room) {
-      using file = open();
-      return readWhole(file, room, size);
+      const file = openPath(path);
+      return { stream: readerBody(file, onBytes), [Symbol.dispose]: () => file.close() };
     },
   };
 }
@@ -119,16 +224,24 @@ export function checkUnchanged(source: Source, body: OpenBody): void {
 }
 
 /** At once: asking another thread takes ten times as long, and there may be thousands. */
-function measure(path: string, what: string): Deno.FileInfo {
+function measure(path: string): Deno.FileInfo {
   try {
     return Deno.statSync(path);
   } catch (error) {
-    throw unusable(error, what);
+    throw unusable(error, path);
   }
 }
 
 /** The failure of this side's own file is wrong use, whatever the system calls it. */
-function unusable(error: unknown, what: string): InletError {
-  const { message, cause } = explain(error, what);
+export function unusable(error: unknown, path: string): InletError {
+  const { message, cause } = explain(error, `Cannot send ${quoted(path)}`);
   return new InletError("usage", message, { cause });
+}
+
+function openPath(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path);
+  } catch (error) {
+    throw unusable(error, path);
+  }
 }

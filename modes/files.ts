@@ -65,7 +65,14 @@ import { Pipeline } from "../lib/pipeline.ts";
 import { safeName } from "../lib/names.ts";
 import { MAX_PUSHED_BYTES, servePushes } from "../lib/pushes.ts";
 import { Reception, refuse, type Target } from "../lib/reception.ts";
-import { changed, type FileSource, type OpenBody, type Source } from "../lib/sources.ts";
+import {
+  changed,
+  EmptyFolder,
+  type FileSource,
+  type Item,
+  type OpenBody,
+  type Source,
+} from "../lib/sources.ts";
 import { fileBody, Tally, tallyOf } from "../lib/streams.ts";
 import type { Upload } from "../lib/in_flight.ts";
 import type { StoredFile } from "../lib/store.ts";
@@ -475,8 +482,25 @@ async function serveChat(
   await connection.write(encodeLine(text + ACK));
 }
 
-/** Told how each source fared: what was stored, or why it was not. */
-export type OnResult = (source: Source, result: Partial<Stored> | InletError) => void;
+/** Told how each item fared: what was stored, or why it was not. */
+export type OnResult = (item: Item, result: Partial<Stored> | InletError) => void;
+
+/** Where a file that is got goes. */
+export interface Saving {
+  /** A chunk is valid until what this returns has settled. */
+  write(chunk: Uint8Array): void | Promise<void>;
+  /** What is there already. */
+  readonly kept?: Tally;
+  /** Drops what is there: it was another file. */
+  startOver?(): void;
+}
+
+/** A file that was got: its size in bytes, its CRC-32, and the time of its last change. */
+export interface Got {
+  size: number;
+  crc: number;
+  modified: Date | undefined;
+}
 
 /**
  * Client half. After {@linkcode FilesClient.greet} each method is one request. Errors are
@@ -487,6 +511,8 @@ export class FilesClient {
   readonly #context: ClientContext;
   readonly #dialogue: Dialogue;
   readonly #pipeline: Pipeline;
+  /** What was sent whole and never answered: the server may have it or not. */
+  readonly unanswered: Set<Item> = new Set();
   #number = 0;
   #limit = 0;
 
@@ -540,28 +566,71 @@ export class FilesClient {
   }
 
   /**
-   * Sends files, small ones without waiting for the answer to the one before.
+   * Sends files and folders, small ones without waiting for the answer to the one before.
    *
+   * @param signal Stops it, in such a way that other requests can follow.
    * @returns What was not tried, because the connection ended before its turn.
    */
-  async send(sources: readonly Source[], onResult: OnResult): Promise<readonly Source[]> {
-    for (const [index, source] of sources.entries()) {
-      this.#context.progress.name(source.label);
+  async send(
+    items: readonly Item[],
+    onResult: OnResult,
+    signal?: AbortSignal,
+  ): Promise<readonly Item[]> {
+    for (const [index, item] of items.entries()) {
+      if (signal?.aborted) break;
+      this.#context.progress.name(item.label);
       try {
-        if (source.size !== null && source.size <= MAX_PUSHED_BYTES) {
-          await this.#push(source, onResult);
+        checkName(item);
+        if (item instanceof EmptyFolder) {
+          await this.#makeFolder(item, onResult);
+        } else if (item.size !== null && item.size <= MAX_PUSHED_BYTES) {
+          await this.#push(item, onResult);
         } else {
           await this.#pipeline.settle();
-          onResult(source, await this.put(source));
+          onResult(item, await this.put(item, signal));
         }
       } catch (error) {
         await this.#pipeline.settle();
-        onResult(source, explain(error));
+        onResult(item, explain(error, `Cannot send ${quoted(item.label)}`));
       }
-      if (this.#dialogue.end) return sources.slice(index + 1);
+      if (this.#dialogue.end) return items.slice(index + 1);
     }
     await this.#pipeline.settle();
+    signal?.throwIfAborted();
     return [];
+  }
+
+  /**
+   * Asks of files whether the server has the same: size, time, CRC-32, and the name or one that it
+   * gave way to.
+   *
+   * @param onAnswer Told the name of the same file, which is empty where there is none.
+   */
+  async compare(
+    files: readonly FileSource[],
+    onAnswer: (file: FileSource, name: string | InletError) => void,
+  ): Promise<void> {
+    for (const file of files) {
+      this.#context.progress.name(file.label);
+      let request: Uint8Array;
+      try {
+        checkName(file);
+        const { name, size, modified } = file;
+        const crc = await this.#connection.unwatched(file.crc());
+        request = encodeRequest({ type: "compare", size, crc, modified, name });
+      } catch (error) {
+        onAnswer(file, explain(error, `Cannot send ${quoted(file.label)}`));
+        continue;
+      }
+      (await this.#pipeline.room(request.length)).set(request);
+      this.#pipeline.add(request.length, async (answer) => {
+        onAnswer(file, await answer.then(decodeOk).catch(explain));
+      });
+      // The server reads a large file while this side reads the next one.
+      if (file.size > MAX_PUSHED_BYTES) await this.#pipeline.send();
+    }
+    await this.#pipeline.settle();
+    if (this.#dialogue.end) throw this.#dialogue.end;
   }
 
   /** Sends a message to the server's stdout. It is there when this returns. */
@@ -572,11 +641,12 @@ export class FilesClient {
   }
 
   /**
-   * Sends one file.
+   * Sends one file. With `resume` it goes on where an earlier attempt broke off.
    *
    * @param signal Stops it, in such a way that other requests can follow.
    */
   async put(source: Source, signal?: AbortSignal): Promise<Stored> {
+    if (this.#context.resume && source.size !== null && !signal) return await this.#reput(source);
     using body = source.open((bytes) => this.#context.progress.add(bytes));
     // Only a body in chunks can be broken off with the conversation still in step.
     const size = signal ? null : source.size;
@@ -586,34 +656,65 @@ export class FilesClient {
 
   /**
    * Gets a file, handing over its bytes as they come. They are verified when this returns, and not
-   * before.
+   * before. It goes on behind what the target has kept.
    *
    * @param signal Stops it, in such a way that other requests can follow.
    */
-  async get(
+  async get(name: string, target: Saving, signal?: AbortSignal): Promise<Got> {
+    await this.ask([name], target.kept);
+    return await this.receive(name, target, { signal, stoppable: true });
+  }
+
+  /**
+   * Asks for files, without waiting for them: each has to be received, in order.
+   *
+   * @param kept What is there of the only one.
+   */
+  async ask(names: readonly string[], kept?: Tally): Promise<void> {
+    await this.#dialogue.write(
+      concat(names.map((name) =>
+        encodeRequest(
+          kept && kept.bytes > 0
+            ? { type: "reget", offset: kept.bytes, crc: kept.crc, name }
+            : { type: "get", name },
+        )
+      )),
+    );
+  }
+
+  /**
+   * Receives a file that was asked for.
+   *
+   * @param options.stoppable Whether no other was asked for since: then the server is told to stop
+   * where what comes cannot be used.
+   */
+  async receive(
     name: string,
-    write: (chunk: Uint8Array) => void | Promise<void>,
-    signal?: AbortSignal,
-  ): Promise<Tally> {
+    target: Saving,
+    { signal, stoppable }: { signal?: AbortSignal | undefined; stoppable: boolean },
+  ): Promise<Got> {
     const { progress } = this.#context;
-    const size = decodeCount(await this.#dialogue.request({ type: "get", name }));
-    progress.begin(size);
+    const { size, tally } = this.#begin(name, target, decodeOk(await this.#dialogue.reply()));
+    progress.expect(size);
     progress.name(name);
-    const tally = new Tally();
-    const stop = new Stop(this.#connection, signal);
+    const stop = new Stop(stoppable ? this.#connection : undefined, signal);
     const trailer = await receiveBody(this.#connection, null, async (chunk) => {
       if (stop.reason) return;
       tally.add(chunk);
       progress.add(chunk.length);
-      await stop.guard(() => write(chunk));
+      await stop.guard(() => target.write(chunk));
     }).catch((error) => {
       throw this.#dialogue.giveUp(error);
     }).finally(() => stop.release());
     const inBody = trailer.type === "abort" && trailer.text === STOPPED;
-    if (stop.reason && !inBody) await this.#dialogue.acknowledgement(STOP);
+    if (stop.reason && stoppable && !inBody) await this.#dialogue.acknowledgement(STOP);
     if (stop.reason) throw stop.reason;
     checkTrailer(name, size, tally, trailer);
-    return tally;
+    return {
+      size,
+      crc: tally.crc,
+      modified: trailer.type === "end" ? trailer.modified : undefined,
+    };
   }
 
   /** Says something, and gives the server's answer to it. */
@@ -646,6 +747,11 @@ export class FilesClient {
     return (await this.#dialogue.lines({ type: "list" })).map(parseListEntry);
   }
 
+  /** A folder of the server, and what is in it: names from the root of its store on. */
+  async tree(name: string): Promise<ListEntry[]> {
+    return (await this.#dialogue.lines({ type: "tree", name })).map(parseListEntry);
+  }
+
   /** One line for each client of the server, now and before. */
   async status(): Promise<string[]> {
     return await this.#dialogue.lines({ type: "status" });
@@ -669,31 +775,92 @@ export class FilesClient {
     this.#context.progress.add(size);
     const tally = new Tally();
     tally.add(room.subarray(request.length, end));
-    const trailer = trailerOf(tally, failure?.message);
+    const trailer = trailerOf(tally, failure?.message, source.modified);
     room.set(request);
     room.set(trailer, end);
     this.#pipeline.add(end + trailer.length, async (reply) => {
-      const result = await reply.then(decodeStored).catch(explain);
+      const result = await this.#noted(source, reply).then(decodeStored).catch(explain);
       onResult(source, failure ?? result);
     });
   }
 
-  /** After `go`: the body and its checksum, while listening for a no that comes before the end. */
+  async #makeFolder(item: EmptyFolder, onResult: OnResult): Promise<void> {
+    const request = encodeRequest({ type: "mkdir", name: item.name });
+    (await this.#pipeline.room(request.length)).set(request);
+    this.#pipeline.add(request.length, async (reply) => {
+      onResult(item, await reply.then(decodeFolder).catch(explain));
+    });
+  }
+
+  /** A put that goes on behind what the server has kept, if its own file begins with the same. */
+  async #reput(source: FileSource): Promise<Stored> {
+    const { label, name, size } = source;
+    const { progress, onResume } = this.#context;
+    using file = source.openBeginning();
+    await this.#dialogue.write(encodeRequest({ type: "reput", size, name }));
+    file.readAhead();
+    const go = await this.#go();
+    if (go.offset > size) throw this.#dialogue.giveUp(unexpected(go));
+    const { offset, crc = 0 } = go;
+    const isSame = await this.#connection.unwatched(file.matches(offset, crc));
+    const start = isSame ? { bytes: offset, crc } : { bytes: 0, crc: 0 };
+    await this.#dialogue.write(encodeRequest({ type: "from", offset: start.bytes }));
+    if (offset > 0) onResume?.(label, start.bytes, size);
+    progress.skip(start.bytes);
+    const body = file.rest(start, (bytes) => progress.add(bytes));
+    return await this.#sendRest(source, body, size);
+  }
+
+  /** The size of a file that comes, and what is there of it already. */
+  #begin(name: string, target: Saving, detail: string): { size: number; tally: Tally } {
+    const tally = new Tally();
+    const { kept } = target;
+    if (!kept || kept.bytes === 0) return { size: decodeCount(detail), tally };
+    const [size, offset] = detail.split(" ").map(decodeCount);
+    if (size === undefined || (offset !== 0 && offset !== kept.bytes)) {
+      const reason = `The server goes on where nobody asked it to: ${detail}`;
+      throw this.#dialogue.giveUp(new InletError("bad-request", reason));
+    }
+    this.#context.onResume?.(name, offset, size);
+    this.#context.progress.skip(offset);
+    if (offset === 0) target.startOver?.();
+    else Object.assign(tally, kept);
+    return { size, tally };
+  }
+
+  async #go(): Promise<Extract<Reply, { type: "go" }>> {
+    const go = await this.#dialogue.reply();
+    if (go.type === "error") throw unexpected(go);
+    if (go.type !== "go") throw this.#dialogue.giveUp(unexpected(go));
+    return go;
+  }
+
   async #sendBody(
     source: Source,
     body: OpenBody,
     size: number | null,
     signal?: AbortSignal,
   ): Promise<Stored> {
-    const go = await this.#dialogue.reply();
-    if (go.type === "error") throw unexpected(go);
-    if (go.type !== "go" || go.offset !== 0) throw this.#dialogue.giveUp(unexpected(go));
+    const go = await this.#go();
+    if (go.offset !== 0) throw this.#dialogue.giveUp(unexpected(go));
+    return await this.#sendRest(source, body, size, signal);
+  }
+
+  /** The body and its checksum, while listening for a no that comes before the end. */
+  async #sendRest(
+    source: Source,
+    body: OpenBody,
+    size: number | null,
+    signal?: AbortSignal,
+  ): Promise<Stored> {
     const answer = this.#dialogue.reply();
     const stop = new AbortController();
     answer.catch(() => {}).finally(() => stop.abort());
     let failure: InletError | undefined;
+    let isSent = false;
     try {
       failure = await sendBody(this.#connection, source, body, size, stop.signal, signal);
+      isSent = true;
     } catch (error) {
       // The server's no says why. Only a failure of our own has nobody else to tell it.
       if (!stop.signal.aborted) {
@@ -701,13 +868,39 @@ export class FilesClient {
       }
       this.#dialogue.end ??= new InletError("lost", "The connection ended within a body");
     }
-    const reply = await answer;
+    const reply = await (isSent ? this.#noted(source, answer) : answer);
     if (failure) throw failure;
     return decodeStored(reply);
   }
+
+  /** The answer to what was sent whole. That there was none is noted. */
+  async #noted(source: Source, answer: Promise<Reply>): Promise<Reply> {
+    try {
+      return await answer;
+    } catch (error) {
+      this.unanswered.add(source);
+      throw error;
+    }
+  }
+}
+
+/** A name that does not fit into a line can be asked of no server. */
+function checkName({ label, name }: Item): void {
+  if (/[\r\n]/.test(name) || name.length > MAX_LINE_BYTES / 4) {
+    const what = `Cannot send ${quoted(label)}`;
+    throw new InletError("bad-name", `${what}: its name holds a line break, or is too long`);
+  }
+}
+
+function decodeOk(reply: Reply): string {
+  if (reply.type !== "ok") throw unexpected(reply);
+  return reply.detail;
+}
+
+function decodeFolder(reply: Reply): Partial<Stored> {
+  return { name: decodeOk(reply) };
 }
 
 function decodeStored(reply: Reply): Stored {
-  if (reply.type !== "ok") throw unexpected(reply);
-  return parseStored(reply.detail);
+  return parseStored(decodeOk(reply));
 }

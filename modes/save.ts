@@ -8,24 +8,50 @@
 
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
-import type { FilesClient } from "./files.ts";
-import type { Stored } from "../protocol.ts";
+import { explain } from "../lib/errors.ts";
 import { Store } from "../lib/store.ts";
+import type { Stored } from "../protocol.ts";
+import type { FilesClient } from "./files.ts";
+
+/** Options of {@linkcode save}. */
+export interface SaveOptions {
+  /** Stops it, and lets other requests follow. */
+  signal?: AbortSignal | undefined;
+  /** Keeps what came when it breaks off, and goes on behind what an earlier attempt kept. */
+  resume?: boolean | undefined;
+}
 
 /**
  * Gets a file into a path. A file that is there already is not touched: the new one gets a number.
  *
- * @param signal Stops it, and lets other requests follow.
  * @returns What was stored, once it is verified.
  */
 export async function save(
   client: FilesClient,
   name: string,
   path: string,
-  signal?: AbortSignal,
+  options: SaveOptions = {},
 ): Promise<Stored> {
   const store = await Store.open(dirname(path));
-  using file = store.create(basename(path));
-  const { bytes: size, crc } = await client.get(name, (chunk) => file.write(chunk), signal);
-  return { size, crc, name: await file.publish() };
+  return await saveInto(client, name, store, basename(path), options);
+}
+
+/** The same into a store, under a name that may hold folders. */
+export async function saveInto(
+  client: FilesClient,
+  name: string,
+  store: Store,
+  as: string,
+  { signal, resume }: SaveOptions,
+): Promise<Stored> {
+  using file = resume ? await client.rest(store.resume(as, Infinity)) : store.create(as);
+  try {
+    const { size, crc, modified } = await client.get(name, file, signal);
+    return { size, crc, name: await file.publish(modified) };
+  } catch (error) {
+    const { code } = explain(error);
+    // What arrived damaged is nothing to go on with.
+    if (code === "checksum" || code === "changed") file.discard();
+    throw error;
+  }
 }

@@ -13,9 +13,9 @@ import type { ClientContext } from "../lib/mode.ts";
 import type { Connection } from "../lib/connection.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { type Lines, ScriptLines, TerminalLines } from "../lib/prompt.ts";
-import { formatEntry, summary } from "../lib/report.ts";
+import { formatEntry, Report } from "../lib/report.ts";
 import { save } from "./save.ts";
-import { pathSource } from "../lib/sources.ts";
+import { EmptyFolder, pathItems } from "../lib/sources.ts";
 import { printable, quoted } from "../lib/text.ts";
 
 /** Options of {@linkcode runSession}. */
@@ -35,8 +35,8 @@ export interface SessionOptions {
 
 const HELP = `status        who is connected, and who was
 list          the files of the server
-get NAME      saves a file of the server here
-put FILE      sends a file
+get NAME      saves a file of the server here; get NAME/ saves a folder
+put FILE      sends a file or a folder
 help          this
 exit          leaves; so does Ctrl-D
 
@@ -136,7 +136,8 @@ class Session {
 
   async #list(client: FilesClient): Promise<string[]> {
     const entries = await client.list();
-    this.#names = entries.map(({ name }) => name).filter((name) => name === printable(name));
+    const names = entries.flatMap(({ name }) => [...foldersOf(name), name]);
+    this.#names = [...new Set(names)].filter((name) => name === printable(name));
     return entries.map(formatEntry);
   }
 
@@ -146,27 +147,74 @@ class Session {
     }
     const { progress } = this.#options.context;
     const transfer = this.#transfer = new AbortController();
-    const started = performance.now();
+    const report = new Report((line) => progress.say(line), false);
     try {
-      const stored = verb === "get"
-        ? await save(client, what, basename(what), transfer.signal)
-        : await this.#put(client, what, transfer.signal);
-      progress.say(summary(what, stored, performance.now() - started));
+      if (verb === "put") await this.#put(client, what, report, transfer.signal);
+      else if (what.endsWith("/")) await this.#getFolder(client, what, report, transfer.signal);
+      else await this.#get(client, what, report, transfer.signal);
+      const failure = report.end();
+      if (failure) throw new InletError(failure.code, `Did not ${verb} all of ${quoted(what)}`);
     } finally {
       progress.end();
       this.#transfer = undefined;
     }
   }
 
-  async #put(client: FilesClient, path: string, signal: AbortSignal) {
+  async #get(
+    client: FilesClient,
+    name: string,
+    report: Report,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#options.context.progress.begin(null);
+    report.add({ label: name, stored: await save(client, name, basename(name), { signal }) });
+  }
+
+  async #getFolder(
+    client: FilesClient,
+    name: string,
+    report: Report,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { saveTree } = await import("./save_tree.ts");
+    await saveTree(client, name, {
+      directory: ".",
+      exclude: [],
+      skipSame: false,
+      signal,
+      progress: this.#options.context.progress,
+      done: new Set(),
+      onResult: (label, result) => report.add({ label, folder: name, ...result }),
+    });
+  }
+
+  async #put(
+    client: FilesClient,
+    path: string,
+    report: Report,
+    signal: AbortSignal,
+  ): Promise<void> {
     checkReadable(path);
-    const source = pathSource(path);
     const { progress } = this.#options.context;
-    progress.begin(source.size);
-    progress.name(source.label);
-    const stored = await client.put(source, signal);
-    this.#names.push(stored.name);
-    return stored;
+    const items = await pathItems(path, {
+      onSkip: (text) => progress.say(printable(text)),
+      onFailure: (label, error) => report.add({ label, folder: path, error }),
+      signal,
+    });
+    const [first] = items;
+    if (first && first.folder === undefined && !(first instanceof EmptyFolder)) {
+      progress.begin(first.size);
+      progress.name(first.label);
+      const stored = await client.put(first, signal);
+      this.#names.push(stored.name);
+      return report.add({ label: first.label, stored });
+    }
+    progress.begin(items.reduce((sum, { size }) => sum + (size ?? 0), 0), items.length);
+    await client.send(items, ({ label }, result) => {
+      progress.addFiles(1);
+      const failed = result instanceof InletError;
+      report.add({ label, folder: path, ...(failed ? { error: result } : { stored: result }) });
+    }, signal);
   }
 
   /** A person goes on after what did not work, as long as the conversation does. */
@@ -187,6 +235,11 @@ class Session {
     const lines = typed.startsWith("get ") ? this.#names.map((name) => `get ${name}`) : COMMANDS;
     return lines.filter((line) => line.startsWith(typed));
   }
+}
+
+/** The folders that a name goes through, as they are got: `a/`, `a/b/`. */
+function foldersOf(name: string): string[] {
+  return [...name.matchAll(/\//g)].map(({ index }) => name.slice(0, index + 1));
 }
 
 /** Deno's question would tear the terminal, so what needs one is refused. */

@@ -64,7 +64,34 @@ const CLIENT_MISUSE: [string[], string][] = [
   [["127.0.0.1", "0", "a"], 'Cannot use "0" as the port: give a whole number from 1 to 65535'],
   [["127.0.0.1", "5000", "--lst"], nearest("--lst", "list")],
   [["127.0.0.1", "5000", "none.txt"], 'Cannot send "none.txt": it does not exist'],
-  [["127.0.0.1", "5000", "lib"], 'Cannot send "lib": it is a folder, give files'],
+  [
+    ["127.0.0.1", "5000", "--get", "a", "--exclude", "b"],
+    "Cannot use --exclude with --get of a file; of a folder it is --get NAME/; try --help",
+  ],
+  [
+    ["127.0.0.1", "5000", "--get", "a/", "--output", "-"],
+    "Cannot use --output - with a folder; try --help",
+  ],
+  [
+    ["127.0.0.1", "5000", "--get", "a", "--output", "-", "--resume"],
+    "Cannot use --resume with --output -; try --help",
+  ],
+  [
+    ["127.0.0.1", "5000", "--get", "../a/"],
+    'Cannot take the name "../a": it leads out of the directory',
+  ],
+  [
+    ["127.0.0.1", "5000", "--list", "--retry", "3"],
+    "Cannot use --retry without a FILE or --get; try --help",
+  ],
+  [
+    ["127.0.0.1", "5000", "a", "--skip-same", "--mode", "upload"],
+    "Cannot use --skip-same in mode upload; try --help",
+  ],
+  [
+    ["127.0.0.1", "5000", "a", "--retry", "0"],
+    'Cannot use "0" as the --retry: give a whole number from 1 to 1000000',
+  ],
   [
     ["127.0.0.1", "5000", "deno.json/a"],
     'Cannot send "deno.json/a": a part of the path is no folder',

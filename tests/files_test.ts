@@ -421,7 +421,7 @@ integration("client.ts succeeds only after the server's acknowledgement", async 
   const client = runClient(server, [fixture("1MiB.txt")]);
   using wire = await acceptPut(server);
   assertEquals((await wire.bytes(2 ** 20)).length, 2 ** 20);
-  assertMatch(await wire.line(), /^end [0-9a-f]{8}$/);
+  assertMatch(await wire.line(), /^end [0-9a-f]{8} \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   wire.close();
   const { code, stderr } = await client;
   assertEquals(code, 4);

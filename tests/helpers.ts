@@ -555,6 +555,12 @@ export async function startPeer(
   };
 }
 
+/** A port that nothing listens on. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
 /** Opens a plain connection to a server, as a stranger's program would. */
 export async function dial(server: { port: number }): Promise<Deno.TcpConn> {
   return await Deno.connect({ hostname: "127.0.0.1", port: server.port });

@@ -4,6 +4,7 @@ import {
   bytes,
   fileGrows,
   fixture,
+  freePort,
   integration,
   names,
   onTmpfs,
@@ -16,12 +17,6 @@ import {
   type TestServer,
 } from "./helpers.ts";
 import { acceptPut, impostor, Wire } from "./wire.ts";
-
-/** A port that nothing listens on. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 integration("server.ts on an address of nobody's exits 4 with one line", async () => {
   await using local = await tempDir();

@@ -9,7 +9,7 @@ import { connect } from "../../lib/connect.ts";
 import type { Connection } from "../../lib/connection.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import { Progress } from "../../lib/progress.ts";
-import type { FileSource } from "../../lib/sources.ts";
+import { FileSource } from "../../lib/sources.ts";
 import { type OnBytes, Tally } from "../../lib/streams.ts";
 import { FilesClient } from "../../modes/files.ts";
 import { sendUpload } from "../../modes/upload.ts";
@@ -128,11 +128,11 @@ export class Crowd {
     const name = this.#options.pick();
     if (name === undefined) return;
     await this.#converse(async (client) => {
-      const tally = await client.get(name, () => {});
+      const got = await client.get(name, { write: () => {} });
       const [, number, size] = /f(\d{8})-(\d{8})/.exec(name)!;
-      assertEquals(tally.crc, crcOf(this.#options.trial.seed, Number(number), Number(size)));
+      assertEquals(got.crc, crcOf(this.#options.trial.seed, Number(number), Number(size)));
       this.deeds.gets++;
-      this.deeds.bytes += tally.bytes;
+      this.deeds.bytes += got.size;
     });
   }
 
@@ -195,11 +195,10 @@ export class Crowd {
   #source(mostBytes: number): FileSource {
     const { name, content } = this.#file(mostBytes);
     const own = this.#options.onBytes;
-    return {
-      label: name,
-      name,
-      size: content.length,
-      open(onBytes) {
+    const source = new FileSource(name, name, { size: content.length, mtime: null });
+    // Its content is made up: there is no such file.
+    return Object.assign(source, {
+      open(onBytes: OnBytes) {
         const tally = new Tally();
         let at = 0;
         const stream = new ReadableStream<Uint8Array>({
@@ -214,12 +213,12 @@ export class Crowd {
         }, { highWaterMark: 0 });
         return { stream, tally, changed: () => false, [Symbol.dispose]: () => {} };
       },
-      read(room) {
+      read(room: Uint8Array) {
         room.set(content);
         own?.(content.length);
         return true;
       },
-    };
+    });
   }
 
   #acknowledged(name: string, size: number): void {

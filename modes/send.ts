@@ -1,0 +1,108 @@
+/**
+ * Sending files and folders, as a library does and the command line.
+ *
+ * @module
+ */
+
+import type { ServerAddress } from "../lib/connect.ts";
+import type { InletError } from "../lib/errors.ts";
+import { type Item, pathItems, pathSource, stdinSource } from "../lib/sources.ts";
+import type { Stored } from "../protocol.ts";
+import { Call, type CallOptions } from "./call.ts";
+import { sendAll } from "./sending.ts";
+import { findMode } from "./table.ts";
+
+/** Options of {@linkcode send}. */
+export interface SendOptions extends CallOptions {
+  /**
+   * Name of the conversation, as in the table of modes.
+   *
+   * @default {"files"}
+   */
+  mode?: string;
+  /**
+   * Globs of what is left out of folders: a pattern without a `/` is for names, one with a `/` for
+   * paths below the folder.
+   *
+   * @default {[]}
+   */
+  exclude?: readonly string[];
+  /**
+   * Whether files that the server has already, the same by size, time and CRC-32, are left out.
+   *
+   * @default {false}
+   */
+  skipSame?: boolean;
+  /** Told how each file fared, as soon as that is known. */
+  onResult?: (result: SendResult) => void;
+}
+
+/** How one file fared. */
+export interface SendResult {
+  /** What was sent: a path, or `standard input`. */
+  readonly label: string;
+  /** The folder that it was sent with, as that was given. */
+  readonly folder?: string;
+  /** What the server acknowledged, as far as its wire says. */
+  readonly stored?: Partial<Stored>;
+  /** Whether that was there before: see `skipSame`. */
+  readonly same?: true;
+  /** Why nothing was stored. */
+  readonly error?: InletError;
+}
+
+/**
+ * Sends files, and folders with all that is in them, in order.
+ *
+ * @param files Paths of files and folders.
+ * @returns One result a file, and one an empty folder. It is a success only after the server's
+ * acknowledgement.
+ * @throws {InletError} `usage` if one of the paths cannot be sent at all: nothing was sent then
+ */
+export async function send(
+  address: ServerAddress,
+  files: readonly string[],
+  options: SendOptions = {},
+): Promise<SendResult[]> {
+  return await sendFiles(address, files, options);
+}
+
+/**
+ * The same, with what the command line can do beside.
+ *
+ * @param typed.as The name for the other side, instead of the last part of the path.
+ */
+export async function sendFiles(
+  address: ServerAddress,
+  files: readonly string[],
+  options: SendOptions,
+  typed?: { as: string | undefined },
+): Promise<SendResult[]> {
+  const results: SendResult[] = [];
+  const report = (result: SendResult): void => {
+    results.push(result);
+    options.onResult?.(result);
+  };
+  const { mode = "files", skipSame = false, exclude, signal, onNotice } = options;
+  const isOneWay = findMode(mode).send !== undefined;
+  const as = typed?.as;
+  const itemsAt = async (path: string): Promise<Item[]> => {
+    if (typed && path === "-") return [stdinSource(as ?? "")];
+    if (isOneWay) return [await pathSource(path, as)];
+    return await pathItems(path, {
+      as,
+      exclude,
+      signal,
+      onSkip: (text) => onNotice?.(text),
+      onFailure: (label, error) => report({ label, folder: path, error }),
+    });
+  };
+  const items = (await Promise.all(files.map(itemsAt))).flat();
+  await sendAll(new Call(address, options), items, {
+    mode,
+    skipSame,
+    onResult: ({ label, folder }, result) =>
+      report({ label, ...(folder !== undefined && { folder }), ...result }),
+  });
+  return results;
+}

@@ -1,0 +1,326 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  bytes,
+  fixture,
+  integration,
+  names,
+  run,
+  runClient,
+  runScript,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
+import { serve } from "../server.ts";
+import { send } from "../client.ts";
+import { LONG_AGO, makeTree, treeOf } from "./trees.ts";
+import { impostor } from "./wire.ts";
+
+const DEEP = Array.from({ length: 50 }, (_, depth) => `${depth}`).join("/");
+
+/** Names that are nothing special to a file system, and something to many a program. */
+const ODD = {
+  "with a space.txt": "a",
+  "naïve ☕ 家族.txt": "b",
+  "-rf": "c",
+  "#1.txt": "d",
+  'it\'s "quoted".txt': "e",
+  "$(id);&|*?[a].txt": "f",
+  "sub folder/--help": "g",
+  ".hidden": "h",
+  "empty.bin": "",
+  "large.bin": bytes(200_000),
+  [`${DEEP}/deep.txt`]: "i",
+  "nothing here/": "",
+  "nothing/at/all/": "",
+};
+
+integration("a folder is sent with its names, its empty folders and its times", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(`${local.path}/photos`, ODD);
+  const { code, stdout, stderr } = await runClient(server, ["photos/"], { cwd: local.path });
+  assertEquals([code, stdout], [0, ""], stderr);
+  assertMatch(stderr, /^photos\/: 11 files, 195 KiB, [\d.]+ [kMG]?B\/s\n$/);
+  assertEquals(treeOf(server.dir), treeOf(local.path));
+  assertStringIncludes(treeOf(server.dir).join(), LONG_AGO.toISOString().slice(0, 19));
+});
+
+integration("a folder and a file go together, and the file has a line of its own", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(local.path, { "photos/a.jpg": "a", "notes.txt": "n" });
+  const args = [`${local.path}/photos`, `${local.path}/notes.txt`];
+  const { code, stderr } = await runClient(server, args);
+  assertEquals(code, 0, stderr);
+  const [file, folder] = stderr.split("\n");
+  assertStringIncludes(file!, 'notes.txt: stored as "notes.txt", 1 B, CRC-32');
+  assertMatch(folder!, /photos: 1 file, 1 B, /);
+  assertEquals(treeOf(server.dir), treeOf(local.path));
+});
+
+for (
+  const [path, cwd, expected] of [
+    [".", "/photos", "photos"],
+    ["..", "/photos/in", "photos"],
+    ["./photos/", "", "photos"],
+    ["photos/in/..", "", "photos"],
+    ["photos/in", "", "in"],
+  ] as const
+) {
+  integration(`a folder given as ${path} is called ${expected}`, async () => {
+    await using server = await startServer();
+    await using local = await tempDir();
+    makeTree(local.path, { "photos/in/a.jpg": "a" });
+    const { code, stderr } = await runClient(server, [path], { cwd: local.path + cwd });
+    assertEquals(code, 0, stderr);
+    assertEquals(names(server.dir), [expected]);
+  });
+}
+
+integration("--as gives a folder another name, and the root of a disk needs one", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(local.path, { "photos/a.jpg": "a" });
+  const args = [`${local.path}/photos`, "--as", "2024/summer"];
+  assertEquals((await runClient(server, args)).code, 0);
+  assertEquals(treeOf(`${server.dir}/2024/summer`), treeOf(`${local.path}/photos`));
+  const { code, stderr } = await runClient(server, ["/", "--exclude", "*"]);
+  assertEquals([code, stderr], [2, 'inlet: Cannot send "/" without a name: give --as NAME\n']);
+});
+
+integration(
+  "a link in a folder is not followed, a pipe not opened, and both are said",
+  async () => {
+    await using server = await startServer();
+    await using local = await tempDir();
+    makeTree(local.path, { "photos/a.jpg": "a", "photos/links/": "", "secret/key": "k" });
+    Deno.symlinkSync(`${local.path}/secret/key`, `${local.path}/photos/links/key`);
+    Deno.symlinkSync(`${local.path}/secret`, `${local.path}/photos/out`);
+    await run("mkfifo", [`${local.path}/photos/pipe`]);
+    const { code, stderr } = await runClient(server, ["photos"], { cwd: local.path });
+    assertEquals(code, 0);
+    assertEquals(stderr.split("\n").slice(0, 3), [
+      'Skipped "photos/links/key": symbolic links are not followed',
+      'Skipped "photos/out": symbolic links are not followed',
+      'Skipped "photos/pipe": it is neither a file nor a folder',
+    ]);
+    assertEquals(treeOf(server.dir).map((line) => line.split(" ")[0]), [
+      "photos/",
+      "photos/a.jpg",
+      "photos/links/",
+    ]);
+    const quiet = await runClient(server, ["photos", "--quiet"], { cwd: local.path });
+    assertEquals([quiet.code, quiet.stderr], [0, ""]);
+  },
+  { programs: ["mkfifo"] },
+);
+
+integration("a link to a folder is followed where a person gives it", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(local.path, { "photos/a.jpg": "a" });
+  Deno.symlinkSync(`${local.path}/photos`, `${local.path}/link`);
+  assertEquals((await runClient(server, ["link"], { cwd: local.path })).code, 0);
+  assertEquals(treeOf(`${server.dir}/link`), treeOf(`${local.path}/photos`));
+});
+
+integration("--exclude leaves out names, paths, and all that is in a folder", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(local.path, {
+    "photos/a.jpg": "",
+    "photos/a.tmp": "",
+    "photos/in/b.tmp": "",
+    "photos/.git/config": "",
+    "photos/cache/c.jpg": "",
+    "photos/in/cache/d.jpg": "",
+    "photos/only.tmp/e.jpg": "",
+  });
+  const excludes = ["--exclude", "*.tmp", "--exclude=.git", "--exclude", "/cache"];
+  const { code } = await runClient(server, ["photos", ...excludes], { cwd: local.path });
+  assertEquals(code, 0);
+  const sent = [
+    "photos/",
+    "photos/a.jpg",
+    "photos/in/",
+    "photos/in/cache/",
+    "photos/in/cache/d.jpg",
+  ];
+  assertEquals(treeOf(server.dir).map((line) => line.split(" ")[0]), sent);
+  makeTree(server.dir, { "photos/in/e.tmp": "" });
+  const got = await runClient(server, ["--get", "photos/", ...excludes], { cwd: local.path });
+  assertEquals(got.code, 0);
+  assertEquals(names(`${local.path}/photos`).includes("a (2).jpg"), true);
+  assertEquals(names(`${local.path}/photos/in`), ["b.tmp", "cache"]);
+});
+
+integration("a folder of which everything is left out is an empty folder", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(local.path, { "photos/in/a.tmp": "" });
+  const args = ["photos", "--exclude", "*.tmp"];
+  assertEquals((await runClient(server, args, { cwd: local.path })).code, 0);
+  assertEquals(treeOf(server.dir), ["photos/", "photos/in/"]);
+});
+
+integration("10,000 files arrive around three that are refused, which are named", async () => {
+  await using server = await startServer({ args: ["--max-size", "100000"] });
+  await using local = await tempDir();
+  const files: Record<string, string | Uint8Array> = {};
+  for (let index = 0; index < 10_000; index++) {
+    files[`many/${index % 10}/${index}.txt`] = `file ${index}\n`;
+  }
+  makeTree(local.path, files);
+  const good = treeOf(local.path);
+  // A name of files in flight, one over the limit, and one that is a folder on the other side.
+  makeTree(local.path, { "many/5/draft.temp": "", "many/5/large.bin": bytes(100_001) });
+  makeTree(local.path, { "many/5/taken": "not here" });
+  makeTree(server.dir, { "many/5/taken/": "", "many/4/clash": "a file" });
+  makeTree(local.path, { "many/4/clash/a.txt": "a folder" });
+  const { code, stderr } = await runClient(server, ["many"], { cwd: local.path });
+  assertEquals(code, 3);
+  const said = stderr.trim().split("\n");
+  assertEquals(said.length, 4, stderr);
+  assertStringIncludes(stderr, "Cannot take the name");
+  assertStringIncludes(stderr, "the limit is 100000 bytes");
+  assertMatch(
+    said[3]!,
+    /^many: 10,001 files, .*; 3 failed: "many\/4\/clash\/a\.txt", "many\/5\/draft\.temp", "many\/5\/large\.bin"$/,
+  );
+  assertEquals(names(`${server.dir}/many/5`).includes("taken (2)"), true);
+  Deno.removeSync(`${server.dir}/many/5/taken`);
+  Deno.removeSync(`${server.dir}/many/5/taken (2)`);
+  Deno.removeSync(`${server.dir}/many/4/clash`);
+  assertEquals(treeOf(server.dir), good);
+});
+
+integration("what cannot be read is said, and the rest of a folder goes on", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(local.path, { "photos/a.jpg": "a", "photos/b.jpg": "b", "photos/in/c.jpg": "c" });
+  Deno.chmodSync(`${local.path}/photos/a.jpg`, 0);
+  Deno.chmodSync(`${local.path}/photos/in`, 0);
+  const args = ["run", "-A", "client.ts", "127.0.0.1", `${server.port}`, `${local.path}/photos`];
+  const dropped = ["--bounding-set", "-dac_override,-dac_read_search", Deno.execPath(), ...args];
+  const { code, stderr } =
+    await (Deno.uid() === 0 ? run("setpriv", dropped) : run(Deno.execPath(), args));
+  Deno.chmodSync(`${local.path}/photos/in`, 0o700);
+  assertEquals(code, 2, stderr);
+  assertStringIncludes(stderr, `Cannot send "${local.path}/photos/in": the system does not permit`);
+  assertStringIncludes(stderr, `Cannot send "${local.path}/photos/a.jpg": the system does not`);
+  assertMatch(stderr, /photos: 1 file, .*; 2 failed: /);
+  assertEquals(names(`${server.dir}/photos`), ["b.jpg"]);
+}, { programs: Deno.build.os === "linux" ? ["setpriv"] : [] });
+
+integration("a file that changes or vanishes within a folder is said, and exits 5", async () => {
+  using server = impostor();
+  await using local = await tempDir();
+  makeTree(local.path, { "a/1.bin": bytes(70_000), "a/2.txt": "gone", "a/3.txt": "grows" });
+  const sending = runClient(server, ["a"], { cwd: local.path });
+  using wire = await server.accept();
+  await wire.line();
+  await wire.says("welcome client 1 of 1\n");
+  assertEquals(await wire.line(), "put 70000 a/1.bin");
+  Deno.removeSync(`${local.path}/a/2.txt`);
+  Deno.writeTextFileSync(`${local.path}/a/3.txt`, "grows!");
+  await wire.says("go 0\n");
+  await wire.skip(70_000);
+  const [, crc] = (await wire.line()).split(" ");
+  await wire.says(`ok 70000 ${crc} a/1.bin\n`);
+  assertEquals(await wire.line(), "push 5 a/3.txt");
+  assertMatch(await wire.line(), /^growsabort .*3\.txt": it changed while it was sent$/);
+  await wire.says("error aborted as you wish\n");
+  assertEquals(await wire.line(), "exit");
+  await wire.says("ok bye\n");
+  const { code, stderr } = await sending;
+  assertEquals(code, 5);
+  assertStringIncludes(stderr, 'inlet: Cannot send "a/2.txt": it does not exist\n');
+  assertStringIncludes(stderr, 'inlet: Cannot send "a/3.txt": it changed while it was sent\n');
+  assertMatch(stderr, /a: 1 file, .*; 2 failed: "a\/2\.txt", "a\/3\.txt"\n$/);
+});
+
+integration("a name with a line break is refused on this side, and the rest goes on", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(local.path, { "a/1\n2.txt": "x", "a/3.txt": "y", "a/\r/": "" });
+  const { code, stderr } = await runClient(server, ["a"], { cwd: local.path });
+  assertEquals(code, 3);
+  assertStringIncludes(stderr, String.raw`Cannot send "a/1\u{a}2.txt": its name holds a line`);
+  assertStringIncludes(stderr, String.raw`Cannot send "a/\u{d}": its name holds a line break`);
+  assertEquals(names(`${server.dir}/a`), ["3.txt"]);
+});
+
+integration("--skip-same sends what is new, and what changed in one byte", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const content = bytes(150_000);
+  makeTree(local.path, { "a/same.txt": "same", "a/large.bin": content, "a/empty/": "" });
+  const args = ["a", "--skip-same"];
+  assertEquals((await runClient(server, args, { cwd: local.path })).code, 0);
+  const again = await runClient(server, args, { cwd: local.path });
+  assertEquals([again.code, again.stderr], [0, "a: 0 files, 0 B, 2 there already\n"]);
+  content[75_000]! ^= 1;
+  makeTree(local.path, { "a/large.bin": content, "a/new.txt": "new" });
+  const changed = await runClient(server, args, { cwd: local.path });
+  assertMatch(changed.stderr, /^a: 2 files, 146 KiB, .*, 1 there already\n$/);
+  assertEquals(names(`${server.dir}/a`), [
+    ...["empty", "large (2).bin", "large.bin", "new.txt", "same.txt"],
+  ]);
+  // Compared with the names that a taken one gave way to, too.
+  const last = await runClient(server, args, { cwd: local.path });
+  assertEquals(last.stderr, "a: 0 files, 0 B, 3 there already\n");
+  const one = await runClient(server, ["a/new.txt", "--as", "a/new.txt", "--skip-same"], {
+    cwd: local.path,
+  });
+  assertEquals([one.code, one.stderr], [0, "a/new.txt: there already\n"]);
+});
+
+integration("upload and raw have no folders", async () => {
+  for (const mode of ["upload", "raw"]) {
+    const { code, stderr } = await runScript("client.ts", [
+      ...["127.0.0.1", "5000", "lib", "--mode", mode],
+    ]);
+    assertEquals([code, stderr], [2, 'inlet: Cannot send "lib": it is a folder, give files\n']);
+  }
+});
+
+integration("send() takes folders, and gives a result for each file", async () => {
+  await using local = await tempDir();
+  makeTree(local.path, { "photos/a.jpg": "a", "photos/in/": "", "photos/b.tmp": "", "n.txt": "n" });
+  const directory = `${local.path}/received`;
+  await using server = await serve({ directory, log: { quiet: true } });
+  const photos = `${local.path}/photos`;
+  const options = { exclude: ["*.tmp"], skipSame: true };
+  const results = await send(server.address, [photos, `${local.path}/n.txt`], options);
+  assertEquals(
+    results.map(({ label, folder, stored }) => [label, folder, stored?.name]),
+    [
+      [`${photos}/a.jpg`, photos, "photos/a.jpg"],
+      [`${photos}/in`, photos, "photos/in"],
+      [`${local.path}/n.txt`, undefined, "n.txt"],
+    ],
+  );
+  const again = await send(server.address, [photos], options);
+  assertEquals(again.map(({ same }) => same), [true, undefined]);
+  assert(again.every(({ error }) => error === undefined));
+});
+
+integration("session puts a folder and gets it back", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(local.path, { "photos/a.jpg": "a", "photos/in/": "" });
+  const [file] = [fixture("hello.txt")];
+  const stdin = `put photos\nget photos/\nput ${file}\n`;
+  const { code, stderr } = await runClient(server, ["--session"], { cwd: local.path, stdin });
+  assertEquals(code, 0, stderr);
+  assertMatch(stderr, /^photos: 1 file, 1 B, .*\nphotos\/: 1 file, 1 B, .*\n.*hello\.txt: stored/);
+  assertEquals(names(`${local.path}/photos`), ["a (2).jpg", "a.jpg", "in"]);
+  assertEquals(names(server.dir), ["hello.txt", "photos"]);
+  makeTree(local.path, { "photos/b.temp": "b" });
+  const failing = await runClient(server, ["--session"], {
+    cwd: local.path,
+    stdin: "put photos\nput photos\n",
+  });
+  assertEquals(failing.code, 3);
+  assertStringIncludes(failing.stderr, 'inlet: Did not put all of "photos"\n');
+});

@@ -1,0 +1,299 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  bytes,
+  fileGrows,
+  freePort,
+  integration,
+  names,
+  PYTHON,
+  runClient,
+  startClient,
+  startPeer,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
+import { makeTree, treeOf } from "./trees.ts";
+
+const SIZE = 3_000_000;
+
+/** Bytes on the wire before the body of a file that nothing was kept of. */
+const UP = `hello 1 inlet\nreput ${SIZE} a.bin\nfrom 0\n`.length;
+
+/** Starts a relay that breaks the first connection off. */
+function startRelay(
+  server: { port: number },
+  direction: "up" | "down",
+  after: number,
+  manner: "fin" | "reset" | "hold",
+): ReturnType<typeof startPeer> {
+  return startPeer("relay.py", [String(server.port), direction, String(after), manner]);
+}
+
+function assertSame(path: string, content: Uint8Array): void {
+  const stored = Deno.readFileSync(path);
+  assertEquals(stored.length, content.length);
+  assert(stored.every((byte, index) => byte === content[index]), "other bytes");
+}
+
+const BREAKS = [0, 1, SIZE / 2, SIZE - 1, SIZE];
+
+for (const at of BREAKS) {
+  integration(`--resume goes on with a put whose connection ended at ${at}`, async () => {
+    await using server = await startServer();
+    await using local = await tempDir();
+    const content = bytes(SIZE);
+    const file = await local.write("a.bin", content);
+    await using relay = await startRelay(server, "up", UP + at, "fin");
+    const broken = await runClient(relay, [file, "--resume"]);
+    assertEquals(broken.code, 4, broken.stderr);
+    await server.running.says(/client 1: left/);
+    assertEquals(names(server.dir), at === 0 ? [] : ["a.bin.temp.temp"]);
+    const listed = await runClient(server, ["--list"]);
+    assertEquals(listed.stdout, "");
+    const { code, stderr } = await runClient(server, [file, "--resume"]);
+    assertEquals(code, 0, stderr);
+    const [first] = stderr.split("\n");
+    if (at === 0) assertMatch(first!, /a\.bin: stored as "a\.bin"/);
+    else assertMatch(first!, /a\.bin: going on at [\d.]+ [kKM]?i?B of 2\.86 MiB$/);
+    assertEquals(names(server.dir), ["a.bin"]);
+    assertSame(`${server.dir}/a.bin`, content);
+  }, PYTHON);
+}
+
+for (const at of BREAKS) {
+  integration(`--resume goes on with a get whose connection ended at ${at}`, async () => {
+    await using server = await startServer();
+    await using local = await tempDir();
+    const content = bytes(SIZE);
+    makeTree(server.dir, { "a.bin": content });
+    // The frames of chunks stand between the bytes: where it breaks is near enough.
+    const down = `welcome client 1 of 100\nok ${SIZE}\ndata 1048576\n`.length + at;
+    await using relay = await startRelay(server, "down", down, "fin");
+    const args = ["--get", "a.bin", "--resume"];
+    const broken = await runClient(relay, args, { cwd: local.path });
+    assertEquals(broken.code, 4, broken.stderr);
+    const kept = names(local.path);
+    assert(kept.every((name) => name === "a.bin.temp.temp"));
+    // A single byte can be lost within the read that the end of the connection cut short.
+    if (at !== 1) assertEquals(kept.length, at === 0 ? 0 : 1);
+    const { code, stderr } = await runClient(server, args, { cwd: local.path });
+    assertEquals(code, 0, stderr);
+    assertEquals(stderr.includes("going on at"), kept.length > 0);
+    assertEquals(treeOf(local.path), treeOf(server.dir));
+  }, PYTHON);
+}
+
+for (const direction of ["up", "down"] as const) {
+  integration(`--resume goes on after a reset on the way ${direction}`, async () => {
+    await using server = await startServer();
+    await using local = await tempDir();
+    const content = bytes(SIZE);
+    await local.write("a.bin", content);
+    makeTree(server.dir, { "b.bin": content });
+    await using relay = await startRelay(server, direction, SIZE / 2, "reset");
+    const args = direction === "up" ? ["a.bin", "--resume"] : ["--get", "b.bin", "--resume"];
+    assertEquals((await runClient(relay, args, { cwd: local.path })).code, 4);
+    await server.running.says(/client 1: left/);
+    assertEquals((await runClient(server, args, { cwd: local.path })).code, 0);
+    const got = direction === "up" ? `${server.dir}/a.bin` : `${local.path}/b.bin`;
+    assertSame(got, content);
+    assertEquals(names(direction === "up" ? server.dir : local.path).length, 2);
+  }, PYTHON);
+}
+
+for (const victim of ["client", "server"] as const) {
+  integration(`--resume goes on with a put after a kill -9 of the ${victim}`, async () => {
+    await using local = await tempDir();
+    const dir = `${local.path}/received`;
+    Deno.mkdirSync(dir);
+    const content = bytes(SIZE);
+    const file = await local.write("a.bin", content);
+    await using first = await startServer({ dir });
+    await using relay = await startRelay(first, "up", UP + SIZE / 2, "hold");
+    await using client = startClient(relay, [file, "--resume"]);
+    await fileGrows(`${dir}/a.bin.temp.temp`, SIZE / 2);
+    await (victim === "client" ? client : first.running).stop("SIGKILL");
+    if (victim === "client") await first.running.says(/client 1: left/);
+    else assertEquals((await client.process.status).code, 4);
+    await using second = await startServer({ dir });
+    const { code, stderr } = await runClient(second, [file, "--resume"]);
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stderr, "a.bin: going on at 1.43 MiB of 2.86 MiB\n");
+    assertEquals(names(dir), ["a.bin"]);
+    assertSame(`${dir}/a.bin`, content);
+  }, PYTHON);
+
+  integration(`--resume goes on with a get after a kill -9 of the ${victim}`, async () => {
+    await using server = await startServer();
+    await using local = await tempDir();
+    const content = bytes(SIZE);
+    makeTree(server.dir, { "a.bin": content });
+    await using relay = await startRelay(server, "down", SIZE / 2, "hold");
+    const args = ["--get", "a.bin", "--resume"];
+    await using client = startClient(relay, args, { cwd: local.path });
+    await fileGrows(`${local.path}/a.bin.temp.temp`, 1_000_000);
+    await (victim === "client" ? client : server.running).stop("SIGKILL");
+    if (victim === "server") assertEquals((await client.process.status).code, 4);
+    await using second = await startServer({ dir: server.dir });
+    const { code, stderr } = await runClient(second, args, { cwd: local.path });
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stderr, "a.bin: going on at");
+    assertEquals(treeOf(local.path), treeOf(server.dir));
+  }, PYTHON);
+}
+
+integration("--resume starts over when the file here is another one now, and says so", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const content = bytes(SIZE);
+  content[1000]! ^= 1;
+  makeTree(server.dir, { "a.bin.temp.temp": bytes(SIZE).slice(0, SIZE / 2) });
+  Deno.utimeSync(`${server.dir}/a.bin.temp.temp`, new Date(), new Date());
+  const file = await local.write("a.bin", content);
+  const { code, stderr } = await runClient(server, [file, "--resume"]);
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, "a.bin: starting over, what was kept is another file\n");
+  assertEquals(names(server.dir), ["a.bin"]);
+  assertSame(`${server.dir}/a.bin`, content);
+});
+
+integration("--get --resume starts over when the server's file is another one now", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const content = bytes(SIZE);
+  makeTree(server.dir, { "a.bin": content });
+  content[1000]! ^= 1;
+  await local.write("a.bin.temp.temp", content.slice(0, SIZE / 2));
+  const args = ["--get", "a.bin", "--resume"];
+  const { code, stderr } = await runClient(server, args, { cwd: local.path });
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, "a.bin: starting over, what was kept is another file\n");
+  assertEquals(treeOf(local.path), treeOf(server.dir));
+});
+
+integration("without --resume nothing partial is kept on either side", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const file = await local.write("a.bin", bytes(SIZE));
+  await using up = await startRelay(server, "up", SIZE / 2, "fin");
+  assertEquals((await runClient(up, [file])).code, 4);
+  await server.running.says(/client 1: left/);
+  assertEquals(names(server.dir), []);
+  makeTree(server.dir, { "b.bin": bytes(SIZE) });
+  await using down = await startRelay(server, "down", SIZE / 2, "fin");
+  assertEquals((await runClient(down, ["--get", "b.bin"], { cwd: local.path })).code, 4);
+  assertEquals(names(local.path), ["a.bin"]);
+}, PYTHON);
+
+integration("two clients that resume one file at once both store it whole", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const content = bytes(20_000_000);
+  const file = await local.write("a.bin", content);
+  await using relay = await startRelay(server, "up", 10_000_000, "fin");
+  assertEquals((await runClient(relay, [file, "--resume"])).code, 4);
+  await server.running.says(/client 1: left/);
+  const both = await Promise.all([1, 2].map(() => runClient(server, [file, "--resume"])));
+  assertEquals(both.map(({ code }) => code), [0, 0]);
+  assertEquals(names(server.dir), ["a (2).bin", "a.bin"]);
+  for (const name of names(server.dir)) assertSame(`${server.dir}/${name}`, content);
+}, PYTHON);
+
+integration("--retry goes on in the same run, and sends nothing twice", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const files: Record<string, string | Uint8Array> = { "a/y.bin": bytes(SIZE), "a/z.txt": "z" };
+  for (let index = 0; index < 500; index++) files[`a/${index}.txt`] = `file ${index}\n`;
+  makeTree(local.path, files);
+  await using relay = await startRelay(server, "up", SIZE / 2, "fin");
+  const { code, stderr } = await runClient(relay, ["a", "--retry", "3"], { cwd: local.path });
+  assertEquals(code, 0, stderr);
+  const said = stderr.trim().split("\n");
+  assertEquals(said.length, 3, stderr);
+  assertMatch(said[0]!, /; trying again in (0\.[5-9]|1) s \(1 of 3\)$/);
+  assertMatch(said[1]!, /a\/y\.bin: going on at 1\.4\d* MiB of 2\.86 MiB$/);
+  assertMatch(said[2]!, /^a: 502 files, 2\.87 MiB, /);
+  assertEquals(treeOf(server.dir), treeOf(local.path));
+}, PYTHON);
+
+for (const what of ["ok 1 ", "ok 3000000 "]) {
+  integration(`--retry asks before it sends again what was never answered (${what})`, async () => {
+    await using server = await startServer();
+    await using local = await tempDir();
+    const size = Number(what.split(" ")[1]);
+    makeTree(local.path, { "a.bin": bytes(size) });
+    // The server stores it, and its answer is lost.
+    const go = size > 1 ? "go 0 00000000\n" : "";
+    const down = `welcome client 1 of 100\n${go}`.length;
+    await using relay = await startRelay(server, "down", down + 1, "fin");
+    const client = runClient(relay, ["a.bin", "--retry", "3"], { cwd: local.path });
+    const { code, stderr } = await client;
+    assertEquals(code, 0, stderr);
+    assertMatch(stderr, /; trying again in .*\na\.bin: stored as "a\.bin"/);
+    assertEquals(treeOf(server.dir), treeOf(local.path).filter((name) => name !== "received/"));
+  }, PYTHON);
+}
+
+integration("--retry gets a folder that broke off, and nothing twice", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const files: Record<string, string | Uint8Array> = { "a/m.bin": bytes(SIZE), "a/z/": "" };
+  for (let index = 0; index < 500; index++) files[`a/${index}.txt`] = `file ${index}\n`;
+  makeTree(server.dir, files);
+  await using relay = await startRelay(server, "down", SIZE / 2, "reset");
+  const args = ["--get", "a/", "--retry", "3"];
+  const { code, stderr } = await runClient(relay, args, { cwd: local.path });
+  assertEquals(code, 0, stderr);
+  assertMatch(stderr, /; trying again in .* s \(1 of 3\)\n/);
+  assertEquals(treeOf(local.path), treeOf(server.dir));
+}, PYTHON);
+
+integration("--retry waits for a server that comes back later", async () => {
+  await using local = await tempDir();
+  const file = await local.write("a.txt", "hello\n");
+  const dir = `${local.path}/received`;
+  const gone = await startServer({ dir });
+  const { port } = gone;
+  await gone[Symbol.asyncDispose]();
+  await using client = startClient({ port }, [file, "--retry", "100"]);
+  await client.says(/^Cannot connect to .*; trying again in [\d.]+ s \(2 of 100\)$/);
+  await using _back = await startServer({ dir, port });
+  assertEquals((await client.process.status).code, 0, client.log);
+  assertEquals(names(dir), ["a.txt"]);
+});
+
+integration("--retry gives up after so many tries, with the exit code of the failure", async () => {
+  const port = freePort();
+  const { code, stderr } = await runClient({ port }, ["README.md", "--retry", "1"]);
+  assertEquals(code, 4);
+  const said = stderr.trim().split("\n");
+  assertEquals(said.length, 2);
+  assertMatch(said[1]!, /^inlet: Cannot connect to .*: nothing listens there/);
+});
+
+integration("--retry does not try again what the server refused", async () => {
+  await using server = await startServer();
+  const args = ["README.md", "--as", "a.temp", "--retry", "5"];
+  const { code, stderr } = await runClient(server, args);
+  assertEquals(code, 3);
+  assertStringIncludes(stderr, "inlet: Cannot take the name");
+});
+
+integration("--retry tries a full server again", async () => {
+  await using server = await startServer({ args: ["--max-clients", "1"] });
+  await using holder = startClient(server, ["--as", "held.txt"]);
+  await server.running.says(/client 1: is/);
+  await using client = startClient(server, ["README.md", "--retry", "100"]);
+  await client.says(/^The server is full: 1 of 1 clients; trying again in .* \(1 of 100\)$/);
+  await holder.process.stdin.close();
+  assertEquals((await client.process.status).code, 0);
+  assertEquals(names(server.dir), ["README.md", "held.txt"]);
+});
+
+integration("Ctrl-C ends a wait of --retry at once", async () => {
+  const port = freePort();
+  await using client = startClient({ port }, ["README.md", "--retry", "100"]);
+  await client.says(/trying again in [\d.]+ s \(3 of 100\)/);
+  assertEquals((await client.stop("SIGINT")).code, 130);
+  assertMatch(client.log, /inlet: Interrupted$/);
+});

@@ -1,0 +1,206 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  bytes,
+  fileGrows,
+  integration,
+  names,
+  onTmpfs,
+  run,
+  runClient,
+  scriptPath,
+  startClient,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
+import { LONG_AGO, makeTree, treeOf } from "./trees.ts";
+import { type Impostor, impostor, type Wire } from "./wire.ts";
+
+const DEEP = Array.from({ length: 50 }, (_, depth) => `${depth}`).join("/");
+
+integration("--get of a folder brings it back with its empty folders and its times", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(server.dir, {
+    "photos/with a space.txt": "a",
+    "photos/naïve ☕.txt": "b",
+    "photos/-rf": "c",
+    "photos/#'\".txt": "d",
+    "photos/empty.bin": "",
+    "photos/large.bin": bytes(3_000_000),
+    "photos/nothing/here/": "",
+    [`photos/${DEEP}/deep.txt`]: "e",
+    "photographs/not asked for.txt": "f",
+    "photos.txt": "g",
+  });
+  const { code, stdout, stderr } = await runClient(server, ["--get", "photos/"], {
+    cwd: local.path,
+  });
+  assertEquals([code, stdout], [0, ""], stderr);
+  assertMatch(stderr, /^photos\/: 7 files, 2\.86 MiB, [\d.]+ [kMG]?B\/s\n$/);
+  assertEquals(names(local.path), ["photos"]);
+  assertEquals(treeOf(`${local.path}/photos`), treeOf(`${server.dir}/photos`));
+  assertEquals(Deno.statSync(`${local.path}/photos/-rf`).mtime, LONG_AGO);
+});
+
+integration("--get of a folder within a folder, into a directory, under its own name", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(server.dir, { "photos/2024/a.jpg": "a", "photos/b.jpg": "b" });
+  const args = ["--get", "photos/2024/", "--output", `${local.path}/new/place`];
+  const { code, stderr } = await runClient(server, args);
+  assertEquals(code, 0, stderr);
+  assertEquals(treeOf(`${local.path}/new/place/2024`), treeOf(`${server.dir}/photos/2024`));
+  assertEquals(names(`${local.path}/new/place`), ["2024"]);
+});
+
+integration("--get of 3,000 small files around large ones brings each back as it was", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const files: Record<string, string | Uint8Array> = {};
+  for (let index = 0; index < 3000; index++) files[`m/${index % 7}/${index}`] = `file ${index}\n`;
+  for (const name of ["m/0/100 large", "m/3/large", "m/9"]) files[name] = bytes(65_537);
+  makeTree(server.dir, files);
+  const { code, stderr } = await runClient(server, ["--get", "m/"], { cwd: local.path });
+  assertEquals(code, 0, stderr);
+  assertMatch(stderr, /^m\/: 3,003 files, /);
+  assertEquals(treeOf(local.path), treeOf(server.dir));
+});
+
+integration("--get of a folder overwrites nothing, and goes through no link", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(server.dir, { "p/a.txt": "theirs", "p/out/b.txt": "b", "p/z.txt": "z" });
+  makeTree(local.path, { "p/a.txt": "mine", "elsewhere/": "" });
+  Deno.symlinkSync(`${local.path}/elsewhere`, `${local.path}/p/out`);
+  const { code, stderr } = await runClient(server, ["--get", "p/"], { cwd: local.path });
+  assertEquals(code, 3);
+  assertEquals(stderr.split("\n")[0], 'inlet: Cannot go through "p/out": it is no folder');
+  assertMatch(stderr, /p\/: 2 files, .*; 2 failed: "p\/out", "p\/out\/b\.txt"\n$/);
+  assertEquals(stderr.trim().split("\n").length, 2, stderr);
+  assertEquals(names(`${local.path}/elsewhere`), []);
+  assertEquals(names(`${local.path}/p`), ["a (2).txt", "a.txt", "out", "z.txt"]);
+  assertEquals(Deno.readTextFileSync(`${local.path}/p/a.txt`), "mine");
+});
+
+integration("--get of a folder that is not there, or of none, exits with one line", async () => {
+  await using server = await startServer();
+  const missing = await runClient(server, ["--get", "photos/"]);
+  assertEquals([missing.code, missing.stdout], [3, ""]);
+  assertMatch(missing.stderr, /^inlet: Cannot get "photos": it does not exist\n$/);
+  makeTree(server.dir, { "photos/a.jpg": "a" });
+  const without = await runClient(server, ["--get", "photos"]);
+  assertEquals(without.code, 3);
+  assertMatch(without.stderr, /^inlet: Cannot get "photos": it is a folder, get "photos\/"\n$/);
+});
+
+integration("--get --skip-same gets what is new, and what changed in one byte", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(server.dir, { "p/same.txt": "same", "p/changed.txt": "before" });
+  const args = ["--get", "p/", "--skip-same"];
+  assertEquals((await runClient(server, args, { cwd: local.path })).code, 0);
+  makeTree(server.dir, { "p/changed.txt": "behind", "p/new.txt": "new" });
+  const again = await runClient(server, args, { cwd: local.path });
+  assertMatch(again.stderr, /^p\/: 2 files, 9 B, .*, 1 there already\n$/);
+  assertEquals(names(`${local.path}/p`), [
+    ...["changed (2).txt", "changed.txt", "new.txt", "same.txt"],
+  ]);
+});
+
+/** Plays the server of a folder: greets, and gives what a tree is to be. */
+async function giveTree(server: Impostor, lines: string[]): Promise<Wire> {
+  const wire = await server.accept();
+  await wire.line();
+  await wire.says("welcome client 1 of 1\n");
+  assertEquals(await wire.line(), "tree p");
+  await wire.says(`ok ${lines.length}\n${lines.map((line) => `${line}\n`).join("")}`);
+  return wire;
+}
+
+const OUTSIDE = [
+  ["../evil.txt", "it leads out of the directory"],
+  ["p/../../evil.txt", "it leads out of the directory"],
+  ["/etc/evil.txt", "a part of it is empty"],
+  ["other/evil.txt", 'it is not below "p"'],
+  ["pp/evil.txt", 'it is not below "p"'],
+  ["p/a.temp", "the ending .temp is for files in flight"],
+  ["p/\x1b[31m", "it holds control characters"],
+] as const;
+
+integration("--get of a folder takes no name from outside it", async () => {
+  using server = impostor();
+  await using local = await tempDir();
+  const client = runClient(server, ["--get", "p/"], { cwd: local.path });
+  const time = "2001-02-03T04:05:06Z";
+  using wire = await giveTree(server, [
+    ...OUTSIDE.map(([name]) => `1 ${time} ${name}`),
+    `- ${time} ../folder`,
+    `1 ${time} p/good.txt`,
+  ]);
+  assertEquals(await wire.line(), "get p/good.txt");
+  await wire.says(`ok 1\ndata 1\nxend 8cdc1683 ${time}\n`);
+  assertEquals(await wire.line(), "exit");
+  await wire.says("ok bye\n");
+  const { code, stderr } = await client;
+  assertEquals(code, 3);
+  for (const [, reason] of OUTSIDE) assertStringIncludes(stderr, `: ${reason}\n`);
+  assertMatch(stderr, /p\/: 1 file, 1 B, .*; 8 failed: /);
+  assertEquals(treeOf(local.path).map((line) => line.split(" ")[0]), ["p/", "p/good.txt"]);
+});
+
+integration(
+  "--get of a folder goes on behind a file that arrives damaged or not at all",
+  async () => {
+    using server = impostor();
+    await using local = await tempDir();
+    const client = runClient(server, ["--get", "p/"], { cwd: local.path });
+    const time = "2001-02-03T04:05:06Z";
+    using wire = await giveTree(server, ["a", "b", "c"].map((name) => `1 ${time} p/${name}`));
+    for (const name of ["a", "b", "c"]) assertEquals(await wire.line(), `get p/${name}`);
+    await wire.says(`ok 1\ndata 1\nxend 00000000 ${time}\nerror not-found it went\n`);
+    await wire.says(`ok 1\ndata 1\nxend 8cdc1683 ${time}\n`);
+    assertEquals(await wire.line(), "exit");
+    await wire.says("ok bye\n");
+    const { code, stderr } = await client;
+    assertEquals(code, 5);
+    assertMatch(stderr, /Cannot get "p\/a": it arrived with CRC-32 8cdc1683/);
+    assertStringIncludes(stderr, "inlet: it went\n");
+    assertEquals(names(`${local.path}/p`), ["c"]);
+  },
+);
+
+integration("--get of a folder onto a full disk keeps nothing partial, and says so", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const files: Record<string, Uint8Array> = { "p/large.bin": bytes(2 * 2 ** 20) };
+  for (let index = 0; index < 40; index++) files[`p/${index}`] = bytes(60_000);
+  makeTree(server.dir, files);
+  const [command, ...args] = onTmpfs(local.path, "size=1m");
+  const { code, stderr, stdout } = await run("sh", [
+    "-c",
+    `"$0" "$@"`,
+    ...[command!, ...args.slice(0, -2), `${args.at(-2)}; code=$?; ls "$0/p"; exit $code`],
+    ...[args.at(-1)!, Deno.execPath(), "run", "-A", scriptPath("client.ts"), "127.0.0.1"],
+    ...[`${server.port}`, "--get", "p/", "--output", local.path],
+  ]);
+  assertEquals(code, 3, stderr);
+  assertStringIncludes(stderr, 'Cannot store "p/large.bin": the disk is full');
+  assertEquals(stdout.includes("temp"), false);
+}, { mounts: true });
+
+integration(
+  "--get of a folder ends on Ctrl-C with what is whole, and nothing partial",
+  async () => {
+    await using server = await startServer();
+    await using local = await tempDir();
+    makeTree(server.dir, { "p/a.txt": "a", "p/huge.bin": "" });
+    Deno.truncateSync(`${server.dir}/p/huge.bin`, 8 * 2 ** 30);
+    makeTree(local.path, { "p/": "" });
+    await using client = startClient(server, ["--get", "p/"], { cwd: local.path });
+    await fileGrows(`${local.path}/p/huge.bin.temp`, 1);
+    const { code } = await client.stop("SIGINT");
+    assertEquals(code, 130);
+    assertEquals(names(`${local.path}/p`), ["a.txt"]);
+    assertMatch(client.log, /^inlet: Interrupted\np\/: 1 file, 1 B, /);
+  },
+);
