@@ -97,16 +97,34 @@ export async function receiveBody(
   size: number | null,
   write: (chunk: Uint8Array) => void | Promise<void>,
 ): Promise<BodyLine> {
-  const sink = (): WritableStream<Uint8Array> => new WritableStream({ write });
-  if (size !== null) await connection.body(size).pipeTo(sink());
-  for (;;) {
-    const line = await connection.readLine();
-    if (line === null) throw new InletError("lost", "The connection ended before its body did");
-    const part = decodeBodyLine(line);
-    if (part.type !== "data") return part;
-    if (size !== null) throw new ProtocolError("a body of known size has no chunks");
-    await connection.body(part.size).pipeTo(sink());
+  if (size === null) return await receiveChunks(connection, write);
+  await connection.body(size).pipeTo(new WritableStream({ write }));
+  const trailer = await readBodyLine(connection);
+  if (trailer.type === "data") throw new ProtocolError("a body of known size has no chunks");
+  return trailer;
+}
+
+/** Without a stream: to make and to pipe one costs more than all the rest of a small file does. */
+async function receiveChunks(
+  connection: Connection,
+  write: (chunk: Uint8Array) => void | Promise<void>,
+): Promise<BodyLine> {
+  for (let left = 0;;) {
+    if (left === 0) {
+      const line = await readBodyLine(connection);
+      if (line.type !== "data") return line;
+      left = line.size;
+    }
+    const piece = await connection.piece(left);
+    left -= piece.length;
+    await write(piece);
   }
+}
+
+async function readBodyLine(connection: Connection): Promise<BodyLine> {
+  const line = await connection.readLine();
+  if (line === null) throw new InletError("lost", "The connection ended before its body did");
+  return decodeBodyLine(line);
 }
 
 /** What was got is what was sent, or the reason why not. */

@@ -287,18 +287,24 @@ export class Connection implements Disposable {
     let left = size ?? Infinity;
     return new ReadableStream<Uint8Array>({
       pull: async (controller): Promise<void> => {
-        const chunk = left > 0 ? await this.#chunk(left, size !== undefined) : null;
-        if (!chunk && left > 0 && size !== undefined) {
-          throw new InletError(
-            "lost",
-            `The connection ended ${left} bytes before the end of the body`,
-          );
-        }
+        if (left === 0) return controller.close();
+        const chunk = size === undefined ? await this.#chunk(left, false) : await this.piece(left);
         if (!chunk) return controller.close();
         left -= chunk.length;
         controller.enqueue(chunk);
       },
     }, { highWaterMark: 0 });
+  }
+
+  /**
+   * The next bytes of a body of which so many are to come: as many of them as come together.
+   *
+   * @throws {InletError} `lost` if the stream ends before
+   */
+  async piece(left: number): Promise<Uint8Array> {
+    const chunk = await this.#chunk(left, true);
+    if (chunk) return chunk;
+    throw new InletError("lost", `The connection ended ${left} bytes before the end of the body`);
   }
 
   /** Writes all bytes, however many writes that takes. */

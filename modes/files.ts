@@ -36,6 +36,7 @@ import { concat } from "@std/bytes/concat";
 import {
   ACK,
   decodeRequest,
+  encodeBodyLine,
   encodeLine,
   encodeReply,
   encodeRequest,
@@ -73,7 +74,7 @@ import {
   type OpenBody,
   type Source,
 } from "../lib/sources.ts";
-import { fileBody, Tally, tallyOf } from "../lib/streams.ts";
+import { fileBody, readWhole, Tally, tallyOf } from "../lib/streams.ts";
 import type { Upload } from "../lib/in_flight.ts";
 import type { StoredFile } from "../lib/store.ts";
 import { formatBytes, formatSeconds, quoted } from "../lib/text.ts";
@@ -400,6 +401,7 @@ async function serveGet(
   }
   using _ = stored;
   const { file, size, modified } = stored;
+  if (!kept && size <= MAX_PUSHED_BYTES) return await giveWhole(connection, context, name, stored);
   const begun = kept && await patiently(connection, what, beginning(stored, kept));
   const body = fileBody(file, size - (begun?.bytes ?? 0), undefined, begun);
   let stopped = false;
@@ -414,6 +416,27 @@ async function serveGet(
   await connection.write(trailerOf(body.tally, abort, modified));
   const message = stopped ? `stopped getting ${quoted(name)}` : `got ${quoted(name)}`;
   context.log.info("sent", `${message}, ${formatBytes(body.tally.bytes)}`, { name, size });
+}
+
+/** A small file goes out with one write. */
+async function giveWhole(
+  connection: Connection,
+  { log }: ServerContext,
+  name: string,
+  { file, size, modified }: StoredFile,
+): Promise<void> {
+  const room = new Uint8Array(size + 1);
+  const unchanged = readWhole(file, room, size);
+  const content = room.subarray(0, size);
+  const tally = new Tally();
+  tally.add(content);
+  const abort = unchanged ? undefined : `${quoted(name)} changed while it was sent`;
+  await connection.write(concat([
+    encodeReply({ type: "ok", detail: String(size) }),
+    ...size > 0 ? [encodeBodyLine({ type: "data", size }), content] : [],
+    trailerOf(tally, abort, modified),
+  ]));
+  log.info("sent", `got ${quoted(name)}, ${formatBytes(size)}`, { name, size });
 }
 
 /** The beginning of a file, read past if it is what the client has already; else nothing of it. */

@@ -15,7 +15,6 @@ import { excludeOf, isExcluded } from "../lib/exclude.ts";
 import { safeName } from "../lib/names.ts";
 import type { Progress } from "../lib/progress.ts";
 import { FileSource } from "../lib/sources.ts";
-import type { Upload } from "../lib/in_flight.ts";
 import { Store } from "../lib/store.ts";
 import { quoted } from "../lib/text.ts";
 import { encodeLine, formatTime, type ListEntry, type Stored } from "../protocol.ts";
@@ -99,6 +98,7 @@ class TreeSaving {
   readonly #client: FilesClient;
   readonly #store: Store;
   readonly #options: SaveTreeOptions;
+  readonly #room = new Uint8Array(MAX_SMALL_BYTES);
 
   constructor(client: FilesClient, store: Store, options: SaveTreeOptions) {
     this.#client = client;
@@ -199,22 +199,20 @@ class TreeSaving {
     }
   }
 
-  /** A file that was asked for comes in any case, whether or not there is a place for it. */
+  /** A small file is stored when it is there whole. */
   async #receive({ entry, local }: Wanted): Promise<Stored> {
-    let failure: InletError | undefined;
-    let upload: Upload | undefined;
-    try {
-      upload = this.#store.create(local);
-    } catch (error) {
-      failure = explain(error);
-    }
-    using file = upload;
-    const write = (chunk: Uint8Array): void => file?.write(chunk);
-    const { size, crc, modified } = await this.#client.receive(entry.name, { write }, {
-      stoppable: false,
-    });
-    if (!file) throw failure;
-    return { size, crc, name: await file.publish(modified) };
+    const room = this.#room;
+    let filled = 0;
+    const write = (chunk: Uint8Array): void => {
+      if (filled + chunk.length > room.length) {
+        throw new InletError("changed", `Cannot get ${quoted(entry.name)}: it grew meanwhile`);
+      }
+      room.set(chunk, filled);
+      filled += chunk.length;
+    };
+    const got = await this.#client.receive(entry.name, { write }, { stoppable: false });
+    const content = room.subarray(0, filled);
+    return { ...got, name: await this.#store.put(local, content, got.modified) };
   }
 
   #tell({ name }: ListEntry, result: Got): void {
