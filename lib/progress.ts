@@ -13,7 +13,7 @@ const REDRAW_MS = 100;
 export class Progress implements Disposable {
   readonly #visible: boolean;
   #started = performance.now();
-  #total: number | null = null;
+  #total: number | null | (() => number | null) = null;
   #done = 0;
   #skipped = 0;
   #files = 1;
@@ -32,9 +32,9 @@ export class Progress implements Disposable {
   /**
    * Begins to count what is to come.
    *
-   * @param total In bytes: `null` where that is not known.
+   * @param total In bytes: `null` where that is not known, a function where it takes long to find out.
    */
-  begin(total: number | null, files = 1): void {
+  begin(total: number | null | (() => number | null), files = 1): void {
     this.#total = total;
     this.#done = this.#skipped = this.#filesDone = 0;
     this.#files = files;
@@ -97,6 +97,7 @@ export class Progress implements Disposable {
       if (this.#disposed) return clearInterval(timer);
       if (!this.#moving) return;
       const { columns } = Deno.consoleSize();
+      if (typeof this.#total === "function") this.#total = this.#total();
       const elapsedMs = performance.now() - this.#started;
       const done = Math.max(0, this.#done - (this.#connection?.unsent ?? 0));
       const figures = progressFigures(done, this.#total, elapsedMs, this.#skipped);

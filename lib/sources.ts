@@ -30,30 +30,39 @@ export type Item = Source | EmptyFolder;
 /** An open source: with a tally where its size is known, without where it is not. */
 export type OpenBody = { stream: ReadableStream<Uint8Array> } | FileBody;
 
-/** A regular file, as it was when it was measured. */
+/** What is measured of a file. */
+type FileFacts = Pick<Deno.FileInfo, "size" | "mtime">;
+
+/** A regular file, as it was when it was measured: when its size was first asked for. */
 export class FileSource {
   /** What the person calls it: its path. */
   readonly label: string;
   /** The name that the other side is given. */
   readonly name: string;
-  /** Size in bytes. */
-  readonly size: number;
-  /** The time of its last change. */
-  readonly modified: Date;
   /** The folder that it is sent with, as the person called that. */
   readonly folder: string | undefined;
+  #info: FileFacts | undefined;
 
-  constructor(
-    label: string,
-    name: string,
-    info: Pick<Deno.FileInfo, "size" | "mtime">,
-    folder?: string,
-  ) {
+  /** @param info What is known of it already. To measure thousands takes longer than to find them. */
+  constructor(label: string, name: string, info?: FileFacts, folder?: string) {
     this.label = label;
     this.name = name;
-    this.size = info.size;
-    this.modified = info.mtime ?? new Date(0);
     this.folder = folder;
+    this.#info = info;
+  }
+
+  /** Size in bytes. */
+  get size(): number {
+    return this.#measured.size;
+  }
+
+  /** The time of its last change. */
+  get modified(): Date {
+    return this.#measured.mtime ?? new Date(0);
+  }
+
+  get #measured(): FileFacts {
+    return this.#info ??= factsOf(this.label);
   }
 
   /** Opens the file. Dispose of the body to close it. */
@@ -88,6 +97,15 @@ export class FileSource {
     const { bytes, crc } = await tallyOf(file, this.size);
     if (bytes !== this.size) throw changed(this);
     return crc;
+  }
+}
+
+/** What cannot be measured cannot be opened either, and that says why. */
+function factsOf(path: string): FileFacts {
+  try {
+    return Deno.lstatSync(path);
+  } catch {
+    return { size: 0, mtime: null };
   }
 }
 

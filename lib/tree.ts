@@ -83,21 +83,15 @@ class Walk {
       if (isSymlink) this.#skip(innerPath, "symbolic links are not followed");
       else if (!isFile && !isDirectory) this.#skip(innerPath, "it is neither a file nor a folder");
       else isEmpty = false;
-      if (isFile) this.#file(innerPath, `${this.#top}/${inner}`);
+      if (isFile) {
+        const file = new FileSource(innerPath, `${this.#top}/${inner}`, undefined, this.#folder);
+        this.found.push(file);
+      }
       if (isDirectory) await this.visit(innerPath, inner);
       if (performance.now() > this.#turnEnd) await this.#rest();
     }
     const name = below === "" ? this.#top : `${this.#top}/${below}`;
     if (isEmpty) this.found.push(new EmptyFolder(path, name, this.#folder));
-  }
-
-  #file(path: string, name: string): void {
-    try {
-      const info = Deno.lstatSync(path);
-      this.found.push(new FileSource(path, name, info, this.#folder));
-    } catch (error) {
-      this.#options.onFailure(path, unusable(error, path));
-    }
   }
 
   #skip(path: string, why: string): void {

@@ -38,8 +38,7 @@ class Sending {
   readonly #options: SendAllOptions;
   /** What nobody was told of yet, in order. */
   readonly #left: Set<Item>;
-  readonly #total: number | null;
-  readonly #count: number;
+  readonly #items: readonly Item[];
   #doneBytes = 0;
   /** What an attempt that broke off may have stored after all. */
   #unanswered: ReadonlySet<Item> = new Set();
@@ -50,8 +49,7 @@ class Sending {
     this.#call = call;
     this.#options = options;
     this.#left = new Set(items);
-    this.#total = totalSize(items);
-    this.#count = items.length;
+    this.#items = items;
   }
 
   async run(): Promise<void> {
@@ -129,9 +127,9 @@ class Sending {
 
   #showProgress(): void {
     const { progress } = this.#call.context;
-    progress.begin(this.#total, this.#count);
+    progress.begin(() => totalSize(this.#items), this.#items.length);
     progress.skip(this.#doneBytes);
-    progress.addFiles(this.#count - this.#left.size);
+    progress.addFiles(this.#items.length - this.#left.size);
   }
 }
 
