@@ -31,9 +31,9 @@ import { formatEntry, Report, summary } from "./lib/report.ts";
 import { stdinSource } from "./lib/sources.ts";
 import { writeStdout } from "./lib/stdio.ts";
 import { printable } from "./lib/text.ts";
-import { Call, DEFAULT_NAME } from "./modes/call.ts";
-import type { Got } from "./modes/save_tree.ts";
-import { send, sendFiles, type SendOptions, type SendResult } from "./modes/send.ts";
+import { Call, DEFAULT_NAME } from "./client/call.ts";
+import type { Got } from "./client/save_tree.ts";
+import { send, sendFiles, type SendOptions, type SendResult } from "./client/send.ts";
 import { findMode, MODES } from "./modes/table.ts";
 
 export { Rate, send, type SendOptions, type SendResult, type ServerAddress };
@@ -305,7 +305,7 @@ async function startSession(
   name: string | undefined,
   stopping: AbortController,
 ): Promise<number> {
-  const { runSession } = await import("./modes/session.ts");
+  const { runSession } = await import("./client/session.ts");
   await runSession({
     name,
     defaultName: DEFAULT_NAME,
@@ -339,7 +339,7 @@ async function runGet(
     const started = performance.now();
     progress.begin(null);
     if (output === "-") return void await client.get(name, { write: writeStdout });
-    const { save } = await import("./modes/save.ts");
+    const { save } = await import("./client/save.ts");
     const stored = await save(client, name, output, { resume });
     if (!quiet) progress.say(summary(name, stored, performance.now() - started));
   });
@@ -355,7 +355,7 @@ async function runGetFolder(
   const { progress, resume } = call.context;
   const report = new Report((line) => progress.say(line), quiet);
   const done = new Set<string>();
-  const { saveTree } = await import("./modes/save_tree.ts");
+  const { saveTree } = await import("./client/save_tree.ts");
   const onResult = (label: string, result: Got): void => {
     if (!("error" in result)) call.retries.progressed();
     report.add({ label, folder: `${name}/`, ...result });

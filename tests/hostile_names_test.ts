@@ -6,8 +6,8 @@ import { connect } from "../lib/connect.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { safeName } from "../lib/names.ts";
 import { Progress } from "../lib/progress.ts";
-import { FilesClient } from "../modes/files.ts";
-import { save } from "../modes/save.ts";
+import { FilesClient } from "../modes/files_client.ts";
+import { save } from "../client/save.ts";
 import {
   encodeUploadHeader,
   formatCrc,
@@ -274,7 +274,7 @@ integration("a session's get saves under the name alone, and never outside", asy
     await fc.assert(
       fc.asyncProperty(batches(hostileName, around), async (batch) => {
         for (const name of batch) {
-          // As modes/session.ts calls it.
+          // As client/session.ts calls it.
           const stored = await save(client, name, basename(name)).catch(explain);
           if (stored instanceof InletError) assert(/^bad-(name|request)$/.test(stored.code), name);
           else saved++;

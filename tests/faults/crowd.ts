@@ -11,7 +11,7 @@ import { explain, InletError } from "../../lib/errors.ts";
 import { Progress } from "../../lib/progress.ts";
 import { FileSource } from "../../lib/sources.ts";
 import { type OnBytes, Tally } from "../../lib/streams.ts";
-import { FilesClient } from "../../modes/files.ts";
+import { FilesClient } from "../../modes/files_client.ts";
 import { sendUpload } from "../../modes/upload.ts";
 import { contentOf, crcOf, type Dice, nameOf } from "./content.ts";
 import { CONVERSATIONS, lengthOf, NUMBERS, play } from "./conversations.ts";

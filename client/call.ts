@@ -12,7 +12,7 @@ import { Progress } from "../lib/progress.ts";
 import type { Rate } from "../lib/rate.ts";
 import { resumption } from "../lib/report.ts";
 import { Retries } from "../lib/retry.ts";
-import { FilesClient } from "./files.ts";
+import { FilesClient } from "../modes/files_client.ts";
 
 /** What a client calls itself when nobody says. */
 export const DEFAULT_NAME = "inlet";

@@ -9,8 +9,8 @@ import { explain, InletError } from "../lib/errors.ts";
 import { FileSource, type Item, type Source } from "../lib/sources.ts";
 import type { Stored } from "../protocol.ts";
 import type { Call } from "./call.ts";
-import type { FilesClient } from "./files.ts";
-import { findMode } from "./table.ts";
+import type { FilesClient } from "../modes/files_client.ts";
+import { findMode } from "../modes/table.ts";
 
 /** How one item fared: what was stored, whether it was there before, or why it was not sent. */
 export type Fared = { stored: Partial<Stored>; same?: true } | { error: InletError };

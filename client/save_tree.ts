@@ -18,7 +18,7 @@ import { FileSource } from "../lib/sources.ts";
 import { Store } from "../lib/store.ts";
 import { quoted } from "../lib/text.ts";
 import { encodeLine, formatTime, type ListEntry, type Stored } from "../protocol.ts";
-import type { FilesClient } from "./files.ts";
+import type { FilesClient } from "../modes/files_client.ts";
 import { saveInto, type SaveOptions } from "./save.ts";
 
 /** Files up to this size are asked for together. */

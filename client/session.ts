@@ -8,11 +8,11 @@
 
 import { bold, dim, green, red } from "@std/fmt/colors";
 import { basename } from "@std/path/basename";
-import { FilesClient } from "./files.ts";
+import { FilesClient } from "../modes/files_client.ts";
 import type { ClientContext } from "../lib/mode.ts";
 import type { Connection } from "../lib/connection.ts";
 import { explain, InletError } from "../lib/errors.ts";
-import { type Lines, ScriptLines, TerminalLines } from "../lib/prompt.ts";
+import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
 import { formatEntry, Report } from "../lib/report.ts";
 import { save } from "./save.ts";
 import { EmptyFolder, pathItems } from "../lib/sources.ts";

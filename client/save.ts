@@ -11,7 +11,7 @@ import { dirname } from "@std/path/dirname";
 import { explain } from "../lib/errors.ts";
 import { Store } from "../lib/store.ts";
 import type { Stored } from "../protocol.ts";
-import type { FilesClient } from "./files.ts";
+import type { FilesClient } from "../modes/files_client.ts";
 
 /** Options of {@linkcode save}. */
 export interface SaveOptions {

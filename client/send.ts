@@ -10,7 +10,7 @@ import { type Item, pathItems, pathSource, stdinSource } from "../lib/sources.ts
 import type { Stored } from "../protocol.ts";
 import { Call, type CallOptions } from "./call.ts";
 import { sendAll } from "./sending.ts";
-import { findMode } from "./table.ts";
+import { findMode } from "../modes/table.ts";
 
 /** Options of {@linkcode send}. */
 export interface SendOptions extends CallOptions {
