@@ -68,7 +68,7 @@ export function trailerOf(
  * @param size `null` sends it in chunks, as a body must be that can be broken off.
  * @param refused Stops at once, because the other side said no.
  * @param cancelled Breaks off, with the conversation still in step.
- * @returns What made this side break it off.
+ * @returns What was sent, and what made this side break it off.
  */
 export async function sendBody(
   connection: Connection,
@@ -77,7 +77,7 @@ export async function sendBody(
   size: number | null,
   refused: AbortSignal,
   cancelled?: AbortSignal,
-): Promise<InletError | undefined> {
+): Promise<{ sent: Tally; failure: InletError | undefined }> {
   const tally = "tally" in body ? body.tally : new Tally();
   const count = "tally" in body ? undefined : tally;
   const stream = size === null
@@ -88,7 +88,7 @@ export async function sendBody(
   if (cancelled?.aborted) failure = explain(cancelled.reason);
   else if ("changed" in body && body.changed()) failure = changed(source);
   await connection.write(trailerOf(tally, failure?.message, source.modified));
-  return failure;
+  return { sent: tally, failure };
 }
 
 /** Hands over the bytes of a body as they come, and returns the line that ended it. */

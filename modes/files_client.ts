@@ -7,6 +7,7 @@
 import { concat } from "@std/bytes/concat";
 import {
   encodeRequest,
+  formatCrc,
   type ListEntry,
   MAX_LINE_BYTES,
   parseListEntry,
@@ -333,7 +334,9 @@ export class FilesClient {
     room.set(request);
     room.set(trailer, end);
     this.#pipeline.add(end + trailer.length, async (reply) => {
-      const result = await this.#noted(source, reply).then(decodeStored).catch(explain);
+      const result = await this.#noted(source, reply)
+        .then((answer) => decodeStored(source, answer, tally))
+        .catch(explain);
       onResult(source, failure ?? result);
     });
   }
@@ -410,11 +413,9 @@ export class FilesClient {
     const answer = this.#dialogue.reply();
     const stop = new AbortController();
     answer.catch(() => {}).finally(() => stop.abort());
-    let failure: InletError | undefined;
-    let isSent = false;
+    let result: Awaited<ReturnType<typeof sendBody>> | undefined;
     try {
-      failure = await sendBody(this.#connection, source, body, size, stop.signal, signal);
-      isSent = true;
+      result = await sendBody(this.#connection, source, body, size, stop.signal, signal);
     } catch (error) {
       // The server's no says why. Only a failure of our own has nobody else to tell it.
       if (!stop.signal.aborted) {
@@ -422,9 +423,10 @@ export class FilesClient {
       }
       this.#dialogue.end ??= new InletError("lost", "The connection ended within a body");
     }
-    const reply = await (isSent ? this.#noted(source, answer) : answer);
-    if (failure) throw failure;
-    return decodeStored(reply);
+    if (!result) throw unexpected(await answer);
+    const reply = await this.#noted(source, answer);
+    if (result.failure) throw result.failure;
+    return decodeStored(source, reply, result.sent);
   }
 
   /** The answer to what was sent whole. That there was none is noted. */
@@ -455,6 +457,13 @@ function decodeFolder(reply: Reply): Partial<Stored> {
   return { name: decodeOk(reply) };
 }
 
-function decodeStored(reply: Reply): Stored {
-  return parseStored(decodeOk(reply));
+/** What was acknowledged. It has to be what was sent: that line crossed the wire, too. */
+function decodeStored({ label }: Source, reply: Reply, sent: Tally): Stored {
+  const stored = parseStored(decodeOk(reply));
+  if (stored.size === sent.bytes && stored.crc === sent.crc) return stored;
+  throw new InletError(
+    "checksum",
+    `Cannot rely on ${quoted(label)}: the server has ${stored.size} bytes with CRC-32 ` +
+      `${formatCrc(stored.crc)}, sent were ${sent.bytes} with ${formatCrc(sent.crc)}`,
+  );
 }

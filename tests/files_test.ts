@@ -469,3 +469,34 @@ integration("server.ts tells one client too many that it is busy, and has room a
   const letIn = await runClient(server, [fixture("hello.txt")]);
   assertEquals(letIn.code, 0);
 });
+
+integration(
+  "client.ts exits 5 when the server acknowledges something else than was sent",
+  async () => {
+    await using local = await tempDir();
+    for (
+      const [size, path] of [[6, await local.write("small", "hello\n")], [
+        100_000,
+        await local.write("large", bytes(100_000)),
+      ]] as const
+    ) {
+      for (const wrong of [`${size + 1} CRC`, `${size} 00000001`]) {
+        using server = impostor();
+        const sending = runClient(server, [path]);
+        using wire = await server.accept();
+        await wire.line();
+        await wire.says("welcome client 1 of 1\n");
+        if ((await wire.line()).startsWith("put")) await wire.says("go 0\n");
+        await wire.skip(size);
+        const [, crc] = /^end (\w+) /.exec(await wire.line())!;
+        await wire.says(`ok ${wrong.replace("CRC", crc!)} a\nok bye\n`);
+        const { code, stderr } = await sending;
+        assertEquals(code, 5, stderr);
+        assertMatch(
+          stderr,
+          /^inlet: Cannot rely on ".*": the server has .* sent were \d+ with \w{8}\n$/,
+        );
+      }
+    }
+  },
+);

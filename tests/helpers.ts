@@ -168,7 +168,7 @@ export const UNCOVERED = { DENO_COVERAGE_DIR: "" };
  */
 export async function checkout(): Promise<TempDir> {
   const directory = await tempDir();
-  for (const folder of ["", "lib/", "modes/"]) {
+  for (const folder of ["", "client/", "lib/", "modes/"]) {
     await Deno.mkdir(`${directory.path}/${folder}`, { recursive: true });
     for await (const { name, isFile } of Deno.readDir(new URL(folder, ROOT))) {
       const file = folder + name;
