@@ -227,7 +227,9 @@ function checkTransferOptions(
   if (action.type === "get") {
     refuse(ofFolders, "with --get of a file; of a folder it is --get NAME/");
     if (action.output === "-") refuse(ofFiles, "with --output -");
-  } else if (action.type !== "send" && action.type !== "get folder") {
+  } else if (action.type === "send") {
+    if (action.files.includes("-")) refuse(ofFiles, "with the standard input");
+  } else if (action.type !== "get folder") {
     refuse(all, "without a FILE or --get");
   }
 }

@@ -264,11 +264,17 @@ function listen(
   try {
     return Deno.listen(options);
   } catch (cause) {
-    const why = cause instanceof Deno.errors.AddrInUse
-      ? "the address is in use; stop the other server, or choose another port (0 for any free one)"
-      : (cause as Error).message;
+    const why = reasonNotToListen(cause as Error);
     throw new InletError("listen", `Cannot listen on ${formatAddress(options)}: ${why}`, { cause });
   }
+}
+
+function reasonNotToListen(error: Error): string {
+  if (error instanceof Deno.errors.AddrInUse) {
+    return "the address is in use; stop the other server, or choose another port (0 for any free one)";
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) return "this machine has no such address";
+  return /lookup address/.test(error.message) ? "there is no host of that name" : error.message;
 }
 
 /** Options that contradict each other, or would open more than was asked for, are refused here. */

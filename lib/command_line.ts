@@ -50,11 +50,11 @@ export function parseCommandLine<
     collect: [...withValue],
     unknown(arg, key) {
       if (key === undefined) return true;
-      const nearest = closestString(key, known);
-      throw new InletError(
-        "usage",
-        `Cannot use ${quoted(arg)}: there is no such option, the nearest is --${nearest}`,
-      );
+      // Next to a single letter, whatever is short is near.
+      const hint = arg.startsWith("--")
+        ? `, the nearest is --${closestString(key, known)}`
+        : "; try --help";
+      throw new InletError("usage", `Cannot use ${quoted(arg)}: there is no such option${hint}`);
     },
   });
   const values: Partial<Record<Value, string>> = {};

@@ -98,6 +98,7 @@ const SYSTEM: Record<string, readonly [Code, string]> = {
   EPERM: ["denied", "the system does not permit it"],
   EROFS: ["denied", "the disk is read-only"],
   ENOENT: ["not-found", "it does not exist"],
+  EEXIST: ["bad-name", "there is a file of that name"],
   ENOTDIR: ["not-found", "a part of the path is no folder"],
   EISDIR: ["bad-name", "it is a folder"],
   EMFILE: ["internal", "too many files are open"],

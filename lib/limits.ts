@@ -21,14 +21,15 @@ const UNITS: Record<string, number> = {
 /**
  * A size in bytes: `1000`, `64KiB`, `1.5GiB`, `10 MB`.
  *
+ * @param orElse What may be given besides.
  * @throws {InletError} `usage`
  */
-export function parseSize(text: string, what: string): number {
+export function parseSize(text: string, what: string, orElse = ""): number {
   const match = /^(\d{1,16}(?:\.\d{1,6})?) ?([A-Za-z]*)$/.exec(text);
   // Rounded, because 1.001 * 1000 is a little less than 1001.
   const bytes = Math.round(Number(match?.[1]) * (UNITS[match?.[2] ?? "?"] ?? NaN));
   if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
-  throw usage(what, text, "a size of at least 1 byte, like 500, 64KiB, 10MB or 1.5GiB");
+  throw usage(what, text, `a size of at least 1 byte, like 500, 64KiB, 10MB or 1.5GiB${orElse}`);
 }
 
 /**
@@ -37,7 +38,7 @@ export function parseSize(text: string, what: string): number {
  * @throws {InletError} `usage`
  */
 export function parseRate(text: string, what: string): number {
-  return text === "0" ? 0 : parseSize(text, what);
+  return text === "0" ? 0 : parseSize(text, what, ", or 0");
 }
 
 /**

@@ -243,6 +243,7 @@ export function checkUnchanged(source: Source, body: OpenBody): void {
 
 /** At once: asking another thread takes ten times as long, and there may be thousands. */
 function measure(path: string): Deno.FileInfo {
+  if (path === "") throw new InletError("usage", "Cannot send a file without a name");
   try {
     return Deno.statSync(path);
   } catch (error) {

@@ -41,7 +41,7 @@ pure("parseCommandLine() names the nearest option to one that there is not", () 
   refused('Cannot use "--lits": there is no such option, the nearest is --list', "--lits");
   refused("the nearest is --output", "a", "--ouput", "b");
   refused("the nearest is --quiet", "--Quiet");
-  refused("no such option", "-x");
+  refused('Cannot use "-x": there is no such option; try --help', "-x");
   refused("no such option", "--no-list");
   refused("no such option", "--as.x=1");
   refused("no such option", "--__proto__=1");

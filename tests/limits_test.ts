@@ -53,7 +53,7 @@ pure("parseSize() refuses what is no size, and says what one looks like", () => 
 pure("parseRate() takes what parseSize() takes, and 0 for none", () => {
   assertEquals(["0", "1", "1KiB"].map((text) => parseRate(text, "--min-rate")), [0, 1, 1024]);
   for (const text of ["-1", "00", "0KiB", "1KiB/s"]) {
-    refused(() => parseRate(text, "--min-rate"), "as the --min-rate: give a size of at least 1");
+    refused(() => parseRate(text, "--min-rate"), "10MB or 1.5GiB, or 0");
   }
 });
 

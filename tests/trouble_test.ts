@@ -29,7 +29,7 @@ integration("server.ts on an address of nobody's exits 4 with one line", async (
     `${local.path}/r`,
   ]);
   assertEquals(code, 4);
-  assertMatch(stderr, /^inlet: Cannot listen on 192\.0\.2\.1:0: .*\n$/);
+  assertEquals(stderr, "inlet: Cannot listen on 192.0.2.1:0: this machine has no such address\n");
 });
 
 integration("server.ts with a file in the place of its directory exits 2", async () => {
@@ -37,7 +37,10 @@ integration("server.ts with a file in the place of its directory exits 2", async
   const file = await local.write("received", "mine\n");
   const ended = await runScript("server.ts", ["0", "--dir", file]);
   assertEquals(ended.code, 2);
-  assertMatch(ended.stderr, /^inlet: Cannot store into ".*received": .*\n$/);
+  assertMatch(
+    ended.stderr,
+    /^inlet: Cannot store into ".*received": there is a file of that name\n$/,
+  );
   assertEquals(Deno.readTextFileSync(file), "mine\n");
 });
 
