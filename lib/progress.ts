@@ -150,15 +150,22 @@ function formatDuration(milliseconds: number): string {
     : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
 }
 
-/** Takes from the name what the line has no room for: a line that wraps cannot be drawn over. */
-function fitted(
+/**
+ * Takes from the name what the line has no room for, and then the last figures, each as a whole: a
+ * line that wraps cannot be drawn over.
+ */
+export function fitted(
   name: string,
   figures: string,
   columns: number,
   stringWidth: (text: string) => number,
 ): string {
+  while (figures.length > columns && figures.trim().includes("  ")) {
+    figures = figures.slice(0, figures.lastIndexOf("  ")).trimEnd();
+  }
   const room = columns - figures.length - 2;
   let shown = name;
   while (shown !== "" && stringWidth(shown) > room) shown = shown.slice(0, -1);
-  return `${shown}  ${figures}`.slice(0, Math.max(columns, 0));
+  const line = shown === "" ? figures : `${shown}  ${figures}`;
+  return line.slice(0, Math.max(columns, 0));
 }

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { fileFigures, progressFigures } from "../lib/progress.ts";
+import { fileFigures, fitted, progressFigures } from "../lib/progress.ts";
 import { pure } from "./helpers.ts";
 
 pure("progressFigures() gives percent, amount, speed and time left", () => {
@@ -30,4 +30,22 @@ pure("progressFigures() counts what was there before as done, and not as speed",
 pure("fileFigures() counts files for a person", () => {
   assertEquals(fileFigures(1234, 1_000_000), "1,234 of 1,000,000 files");
   assertEquals(fileFigures(0, 2), "0 of 2 files");
+});
+
+pure("fitted() shortens the name, and then leaves out whole figures", () => {
+  const figures = "9 of 10 files   90 %  1 MiB  1 MB/s  0:01 left";
+  const table: [number, string][] = [
+    [80, `photos  ${figures}`],
+    [50, `ph  ${figures}`],
+    [46, figures],
+    [45, "photos  9 of 10 files   90 %  1 MiB  1 MB/s"],
+    [30, "p  9 of 10 files   90 %  1 MiB"],
+    [20, "9 of 10 files   90 %"],
+    [19, "phot  9 of 10 files"],
+    [5, "9 of "],
+    [0, ""],
+  ];
+  for (const [columns, line] of table) {
+    assertEquals(fitted("photos", figures, columns, (text) => text.length), line, `${columns}`);
+  }
 });
