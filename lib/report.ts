@@ -4,6 +4,7 @@
  * @module
  */
 
+import { basename } from "@std/path/basename";
 import { formatCrc, type ListEntry, type Stored } from "../protocol.ts";
 import { exitCode, type InletError } from "./errors.ts";
 import { formatLocalTime } from "./log.ts";
@@ -43,6 +44,8 @@ export class Report {
   readonly #folders = new Map<string, FolderReport>();
   #gravest: InletError | undefined;
   #told = "";
+  /** Why the file before failed; empty where it did not. */
+  #reason = "";
   #started = performance.now();
 
   /** @param quiet Whether to say failures alone. */
@@ -56,9 +59,10 @@ export class Report {
     const elapsedMs = performance.now() - this.#started;
     this.#started = performance.now();
     const { label, folder, stored, same, error } = outcome;
-    const isRepeated = folder !== undefined && error?.message === this.#told;
+    const isRepeated = folder !== undefined && error !== undefined && this.#isTold(error);
     if (error) this.fail(error, isRepeated);
-    if (folder !== undefined) this.#folder(folder).add(outcome, elapsedMs);
+    else this.#reason = "";
+    if (folder !== undefined) this.#folder(folder).add(outcome, elapsedMs, isRepeated);
     else if (same) this.#tell(`${printable(label)}: there already`);
     else if (stored) this.#tell(summary(label, stored, elapsedMs));
   }
@@ -72,12 +76,17 @@ export class Report {
     if (!this.#gravest || exitCode(error) > exitCode(this.#gravest)) this.#gravest = error;
     if (!isRepeated) this.#say(`inlet: ${printable(error.message)}`);
     this.#told = error.message;
+    this.#reason = reasonOf(error);
   }
 
   /** Sums the folders up, and gives the gravest failure: that of the highest exit code. */
   end(): InletError | undefined {
     this.#folders.forEach((folder) => this.#tell(folder.summary()));
     return this.#gravest;
+  }
+
+  #isTold(error: InletError): boolean {
+    return error.message === this.#told || reasonOf(error) === this.#reason;
   }
 
   #folder(label: string): FolderReport {
@@ -91,26 +100,36 @@ export class Report {
   }
 }
 
+/** An error without the name in it, where it may be the same for every file of a folder. */
+function reasonOf({ code, message }: InletError): string {
+  return code === "denied" || code === "no-space" ? message.replace(/ ".*": /s, ": ") : message;
+}
+
 class FolderReport {
   readonly #label: string;
   readonly #failed: string[] = [];
   #files = 0;
   #bytes = 0;
   #same = 0;
+  #renamed = 0;
+  #alike = 0;
   #elapsedMs = 0;
 
   constructor(label: string) {
     this.#label = label;
   }
 
-  add({ label, stored, same, error }: Outcome, elapsedMs: number): void {
+  /** @param isRepeated Whether it failed for the reason of one before, which was said. */
+  add({ label, stored, same, error }: Outcome, elapsedMs: number, isRepeated: boolean): void {
     this.#elapsedMs += elapsedMs;
-    if (error) this.#failed.push(label);
+    if (isRepeated) this.#alike++;
+    else if (error) this.#failed.push(label);
     else if (same) this.#same++;
     // An empty folder has no size.
     else if (stored?.size !== undefined) {
       this.#files++;
       this.#bytes += stored.size;
+      if (stored.name && basename(stored.name) !== basename(label)) this.#renamed++;
     }
   }
 
@@ -120,15 +139,18 @@ class FolderReport {
     facts.push(formatBytes(this.#bytes));
     if (this.#bytes > 0) facts.push(formatSpeed(this.#bytes, this.#elapsedMs));
     if (this.#same > 0) facts.push(`${formatCount(this.#same)} there already`);
+    if (this.#renamed > 0) facts.push(`${formatCount(this.#renamed)} under another name`);
     return `${printable(this.#label)}: ${facts.join(", ")}${this.#failures()}`;
   }
 
   #failures(): string {
-    if (this.#failed.length === 0) return "";
+    const failed = this.#failed.length + this.#alike;
+    if (failed === 0) return "";
     const named = this.#failed.slice(0, MOST_NAMED).map(quoted);
     const others = this.#failed.length - named.length;
     if (others > 0) named.push(`and ${formatCount(others)} more`);
-    return `; ${formatCount(this.#failed.length)} failed: ${named.join(", ")}`;
+    if (this.#alike > 0) named.push(`and ${formatCount(this.#alike)} more for the same reason`);
+    return `; ${formatCount(failed)} failed: ${named.join(", ")}`;
   }
 }
 

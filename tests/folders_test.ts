@@ -264,7 +264,7 @@ integration("--skip-same sends what is new, and what changed in one byte", async
   content[75_000]! ^= 1;
   makeTree(local.path, { "a/large.bin": content, "a/new.txt": "new" });
   const changed = await runClient(server, args, { cwd: local.path });
-  assertMatch(changed.stderr, /^a: 2 files, 146 KiB, .*, 1 there already\n$/);
+  assertMatch(changed.stderr, /^a: 2 files, 146 KiB, .*, 1 there already, 1 under another name\n$/);
   assertEquals(names(`${server.dir}/a`), [
     ...["empty", "large (2).bin", "large.bin", "new.txt", "same.txt"],
   ]);

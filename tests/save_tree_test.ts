@@ -75,7 +75,7 @@ integration("--get of a folder overwrites nothing, and goes through no link", as
   const { code, stderr } = await runClient(server, ["--get", "p/"], { cwd: local.path });
   assertEquals(code, 3);
   assertEquals(stderr.split("\n")[0], 'inlet: Cannot go through "p/out": it is no folder');
-  assertMatch(stderr, /p\/: 2 files, .*; 2 failed: "p\/out", "p\/out\/b\.txt"\n$/);
+  assertMatch(stderr, /p\/: 2 files, .*; 2 failed: "p\/out", and 1 more for the same reason\n$/);
   assertEquals(stderr.trim().split("\n").length, 2, stderr);
   assertEquals(names(`${local.path}/elsewhere`), []);
   assertEquals(names(`${local.path}/p`), ["a (2).txt", "a.txt", "out", "z.txt"]);
@@ -101,7 +101,7 @@ integration("--get --skip-same gets what is new, and what changed in one byte", 
   assertEquals((await runClient(server, args, { cwd: local.path })).code, 0);
   makeTree(server.dir, { "p/changed.txt": "behind", "p/new.txt": "new" });
   const again = await runClient(server, args, { cwd: local.path });
-  assertMatch(again.stderr, /^p\/: 2 files, 9 B, .*, 1 there already\n$/);
+  assertMatch(again.stderr, /^p\/: 2 files, 9 B, .*, 1 there already, 1 under another name\n$/);
   assertEquals(names(`${local.path}/p`), [
     ...["changed (2).txt", "changed.txt", "new.txt", "same.txt"],
   ]);
@@ -184,7 +184,7 @@ integration("--get of a folder onto a full disk keeps nothing partial, and says 
     ...[`${server.port}`, "--get", "p/", "--output", local.path],
   ]);
   assertEquals(code, 3, stderr);
-  assertStringIncludes(stderr, 'Cannot store "p/large.bin": the disk is full');
+  assertMatch(stderr, /Cannot store "p\/[^"]+": the disk is full\n/);
   assertEquals(stdout.includes("temp"), false);
 }, { mounts: true });
 

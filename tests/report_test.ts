@@ -1,0 +1,57 @@
+import { assertEquals } from "@std/assert";
+import { InletError } from "../lib/errors.ts";
+import { type Outcome, Report } from "../lib/report.ts";
+import { pure } from "./helpers.ts";
+
+/** What is said of a folder `p`, without speeds. */
+function told(outcomes: Omit<Outcome, "folder">[]): string[] {
+  const lines: string[] = [];
+  const report = new Report((line) => lines.push(line.replace(/, [\d.]+ \w?B\/s/, "")), false);
+  outcomes.forEach((outcome) => report.add({ ...outcome, folder: "p" }));
+  report.end();
+  return lines;
+}
+
+const A = { label: "p/a", stored: { size: 1, name: "p/a" } };
+
+pure("Report tells how many files of a folder had to take another name", () => {
+  const renamed = { label: "p/b", stored: { size: 2, name: "p/b (2)" } };
+  assertEquals(told([A, renamed]), ["p: 2 files, 3 B, 1 under another name"]);
+  assertEquals(told([A, { label: "p/empty", stored: {} }]), ["p: 1 file, 1 B"]);
+  assertEquals(told([{ ...renamed, same: true }]), ["p: 0 files, 0 B, 1 there already"]);
+});
+
+pure("Report says once what stops a folder, and counts the rest", () => {
+  const error = new InletError("lost", "The server closed the connection");
+  const stopped = ["p/b", "p/c", "p/d"].map((label) => ({ label, error }));
+  assertEquals(told([A, ...stopped]), [
+    "inlet: The server closed the connection",
+    'p: 1 file, 1 B; 3 failed: "p/b", and 2 more for the same reason',
+  ]);
+});
+
+pure("Report says once that a server takes no file, or has no room for any", () => {
+  for (const code of ["denied", "no-space"] as const) {
+    const refused = (label: string): Outcome => ({
+      label,
+      error: new InletError(code, `Cannot store "${label}": this is why`),
+    });
+    assertEquals(told([refused("p/1"), refused("p/2"), refused("p/3"), A, refused("p/4")]), [
+      'inlet: Cannot store "p/1": this is why',
+      'inlet: Cannot store "p/4": this is why',
+      'p: 1 file, 1 B; 4 failed: "p/1", "p/4", and 2 more for the same reason',
+    ]);
+  }
+});
+
+pure("Report names each file that failed by itself", () => {
+  const refused = (label: string): Outcome => ({
+    label,
+    error: new InletError("bad-name", `Cannot take the name "${label}": Windows reserves it`),
+  });
+  assertEquals(told([refused("p/CON"), refused("p/NUL")]), [
+    'inlet: Cannot take the name "p/CON": Windows reserves it',
+    'inlet: Cannot take the name "p/NUL": Windows reserves it',
+    'p: 0 files, 0 B; 2 failed: "p/CON", "p/NUL"',
+  ]);
+});
