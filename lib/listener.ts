@@ -61,12 +61,17 @@ export class Listener {
    * @param graceMs How long, in milliseconds.
    */
   async shutdown(graceMs: number): Promise<void> {
+    const { log } = this.#options.context;
     if (!this.#stop.signal.aborted) {
       const reason = new InletError("shutdown", "The server is shutting down");
       this.#stop.abort(reason);
       this.#socket.close();
-      for (const connection of this.#connections) {
-        if (connection.resting) connection.abort(reason);
+      const resting = [...this.#connections].filter((connection) => connection.resting);
+      const moving = this.#connections.size - resting.length;
+      for (const connection of resting) connection.abort(reason);
+      if (moving > 0 && graceMs > 0) {
+        const whose = moving === 1 ? "1 transfer has" : `${moving} transfers have`;
+        log.info("stopping", `stopping: ${whose} ${graceMs / 1000} s to end`, { moving, graceMs });
       }
     }
     const timer = setTimeout(() => this.#cutAll(), graceMs);
