@@ -16,6 +16,7 @@
 
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
+import { join } from "@std/path/join";
 import denoJson from "./deno.json" with { type: "json" };
 import { formatAddress } from "./lib/address.ts";
 import { type CommandLine, parseCommandLine, runMain, STOP_SIGNALS } from "./lib/command_line.ts";
@@ -48,8 +49,8 @@ Usage: client.ts HOST PORT [FILE...] [OPTIONS]
   --as NAME            the name to store it under
   --list               lists the files of the server
   --get NAME           gets a file; --get NAME/ gets a folder
-  --output PATH        where to write it (default: its name, here); - is the standard output;
-                       for a folder: the directory to put it in
+  --output PATH        where to write it: a file, or a folder to put it in (default: this one);
+                       - is the standard output
   --exclude GLOB       leaves out what matches, by name, or by path if it has a / (repeatable)
   --skip-same          leaves out files that are there already: same size, time and CRC-32
   --resume             keeps what arrived when the connection breaks, and goes on with it
@@ -91,7 +92,7 @@ type Action =
   | { type: "list" }
   | { type: "status" }
   | { type: "session" }
-  | { type: "get"; name: string; output: string }
+  | { type: "get"; name: string; output: string | undefined }
   | { type: "get folder"; name: string; directory: string };
 
 async function main(args: readonly string[]): Promise<number> {
@@ -246,8 +247,7 @@ function actionOf(
   if (get !== undefined) {
     const name = get.replace(/\/+$/, "");
     checkName(name);
-    // A file that is called - is saved like any other: nobody asked for the standard output.
-    if (name === get) return { type: "get", name, output: output ?? `./${basename(get)}` };
+    if (name === get) return { type: "get", name, output };
     if (output === "-") throw contradiction("--output - with a folder");
     return { type: "get folder", name, directory: output ?? "." };
   }
@@ -288,7 +288,7 @@ function needsOf({ address, action, tokenFile }: Plan): Need[] {
     }
     case "get": {
       if (action.output === "-") return needs;
-      const path = dirname(action.output);
+      const path = dirname(action.output ?? "./");
       return [...needs, { name: "read", path }, { name: "write", path }];
     }
     case "get folder": {
@@ -342,10 +342,25 @@ async function runGet(
     progress.begin(null);
     if (output === "-") return void await client.get(name, { write: writeStdout });
     const { save } = await import("./client/save.ts");
-    const stored = await save(client, name, output, { resume });
+    const stored = await save(client, name, savePath(name, output), { resume });
     if (!quiet) progress.say(summary(name, stored, performance.now() - started));
   });
   return 0;
+}
+
+/** Where a file is saved: into a folder under its own name, as other programs do. */
+function savePath(name: string, output: string | undefined): string {
+  // A file that is called - is saved like any other: nobody asked for the standard output.
+  if (output === undefined) return `./${basename(name)}`;
+  return output.endsWith("/") || isFolder(output) ? join(output, basename(name)) : output;
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
 }
 
 async function runGetFolder(

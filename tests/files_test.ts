@@ -12,6 +12,7 @@ import {
   tempDir,
   type TestServer,
 } from "./helpers.ts";
+import { makeTree } from "./trees.ts";
 import { acceptPut, impostor, Wire } from "./wire.ts";
 
 /** Fails unless what the server stored under a name is what a file holds. */
@@ -205,6 +206,25 @@ integration("--get never overwrites", async () => {
   assertStringIncludes(stderr, 'stored as "hello (2).txt"');
   assertEquals(Deno.readTextFileSync(mine), "mine\n");
   assertEquals(Deno.readTextFileSync(`${local.path}/hello (2).txt`), "hello\n");
+});
+
+integration("--get --output with a folder puts the file into it, under its own name", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(server.dir, { "in/hello.txt": "hello\n" });
+  makeTree(local.path, { "there/": "" });
+  for (const folder of ["there", "new/"]) {
+    const args = ["--get", "in/hello.txt", "--output", folder];
+    assertEquals((await runClient(server, args, { cwd: local.path })).code, 0);
+  }
+  assertEquals(names(local.path), ["new", "there"]);
+  for (const folder of ["there", "new"]) {
+    assertEquals(names(`${local.path}/${folder}`), ["hello.txt"]);
+  }
+  // One that happens to be called like the file is not asked for.
+  makeTree(local.path, { "hello.txt/": "" });
+  await runClient(server, ["--get", "in/hello.txt"], { cwd: local.path });
+  assertEquals(names(local.path), ["hello (2).txt", "hello.txt", "new", "there"]);
 });
 
 integration("--get --output takes the path that was asked for", async () => {
