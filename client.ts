@@ -68,7 +68,8 @@ Usage: client.ts HOST PORT [FILE...] [OPTIONS]
 Without a FILE: a session in a terminal; elsewhere the standard input is a message to the server's
 output.
 
-Exit codes: 0 acknowledged, 2 wrong use, 3 refused, 4 no connection or lost, 5 not verified`;
+Exit codes: 0 acknowledged, 2 wrong use, 3 refused, 4 no connection or lost, 5 not verified,
+130 interrupted`;
 
 /** Everything that a command line asks for, checked. */
 interface Plan {

@@ -329,7 +329,7 @@ ${
   --min-rate SIZE      bytes a second that a body has to move at least, over a minute
                        (default 1KiB, 0: as slow as it likes)
   --session-timeout SECONDS
-                       the same between two requests of a session (default 600)
+                       silence between two requests of a session (default 600)
   --max-size BYTES     largest file, like 500MB or 2GiB (default: no limit)
   --keep-partials TIME
                        how long the partial of a client with --resume is kept, like 90s, 30m, 24h
