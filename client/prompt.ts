@@ -52,8 +52,10 @@ export class ScriptLines implements Lines {
 export interface TerminalOptions {
   /** Every line that what is typed so far can become. */
   complete(typed: string): string[];
-  /** Ctrl-C while no line is asked for. */
+  /** Ctrl-C while no line is asked for, or none that Ctrl-C just begins anew. */
   onInterrupt(): void;
+  /** Whether Ctrl-C begins a new line, as in a shell. */
+  renewsLines(): boolean;
   /** Ends the lines. */
   signal: AbortSignal;
 }
@@ -82,7 +84,10 @@ export class TerminalLines implements Lines {
     });
     this.#readline.on("line", (line: string) => this.#take(line));
     this.#readline.on("close", () => this.#end());
-    this.#readline.on("SIGINT", () => this.#asking ? this.#discard() : options.onInterrupt());
+    this.#readline.on("SIGINT", () => {
+      if (this.#asking && options.renewsLines()) this.#discard();
+      else options.onInterrupt();
+    });
     options.signal.addEventListener("abort", () => this.#readline.close());
   }
 

@@ -63,6 +63,7 @@ class Session {
   #transfer: AbortController | undefined;
   /** Names that the server listed last, for completion. */
   #names: string[] = [];
+  #isOpen = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -70,6 +71,7 @@ class Session {
       ? new TerminalLines({
         complete: (typed) => this.#complete(typed),
         onInterrupt: () => this.#stop(),
+        renewsLines: () => this.#isOpen,
         signal: options.stopping.signal,
       })
       : new ScriptLines();
@@ -82,6 +84,7 @@ class Session {
     const { context } = this.#options;
     const onNote = (text: string): void => this.lines.say(dim(printable(text)));
     const client = await FilesClient.greet(connection, asked, { ...context, onNote });
+    this.#isOpen = true;
     const name = await client.whoami();
     if (this.#options.interactive) await this.#welcome(client, asked, name);
     for (;;) {

@@ -137,6 +137,15 @@ integration("session stops a get on Ctrl-C, keeps nothing of it, and goes on", a
   assertEquals(names(local.path), []);
 }, { programs: ["tmux"] });
 
+integration("session ends on Ctrl-C where it asks for a name", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  await using terminal = await openSession(server, local.path, []);
+  await terminal.shows(/^Your name \[inlet\]:/m);
+  await terminal.press("C-c");
+  await terminal.shows(/^inlet: Interrupted\nexit 130$/m);
+}, { programs: ["tmux"] });
+
 integration("session stops a put on Ctrl-C, leaves nothing of it, and goes on", async () => {
   await using server = await startServer();
   await using local = await tempDir();
