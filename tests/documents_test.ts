@@ -8,7 +8,18 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { exitCode, InletError } from "../lib/errors.ts";
 import { MODES } from "../modes/table.ts";
 import { ERROR_CODES, type ErrorCode, MAX_LINE_BYTES } from "../protocol.ts";
-import { checkout, integration, ROOT, run, runScript, startServer, tempDir } from "./helpers.ts";
+import {
+  bytes,
+  checkout,
+  fileGrows,
+  integration,
+  ROOT,
+  run,
+  runScript,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
+import { makeTree } from "./trees.ts";
 import { Wire } from "./wire.ts";
 
 function document(name: string): Promise<string> {
@@ -29,17 +40,43 @@ function withoutTimes(line: string): string {
 }
 
 integration("PROTOCOL.md: its first conversation can be typed as it stands", async () => {
-  const [, transcript] = /```\n(C: hello[^]*?)```/.exec(await document("PROTOCOL.md"))!;
   await using server = await startServer();
   using wire = await Wire.dial(server);
-  for (const line of transcript!.trim().split("\n")) {
-    const text = line.slice(3);
-    if (line.startsWith("C: ")) await wire.says(`${text}\n`);
-    else assertEquals(withoutTimes(await wire.line()), withoutTimes(text));
-  }
+  await typeTranscript(wire, "C: hello");
   assertEquals(await wire.rest(), "");
   assertEquals(await Deno.readTextFile(`${server.dir}/greeting.txt`), "hello\n");
 });
+
+integration("PROTOCOL.md: its reput goes on as it stands", async () => {
+  await using server = await startServer();
+  using broken = await Wire.greet(server);
+  await broken.says("reput 6 greeting.txt\nfrom 0\nhe");
+  await fileGrows(`${server.dir}/greeting.txt.temp.temp`, 2);
+  broken.close();
+  await server.running.says(/left/);
+  using wire = await Wire.greet(server);
+  await typeTranscript(wire, "C: reput");
+  assertEquals(await Deno.readTextFile(`${server.dir}/greeting.txt`), "hello\n");
+});
+
+integration("PROTOCOL.md: its tree is answered as it stands", async () => {
+  await using server = await startServer();
+  makeTree(server.dir, { "photos/a.jpg": bytes(48_210), "photos/later/": "" });
+  using wire = await Wire.greet(server);
+  await typeTranscript(wire, "C: tree");
+});
+
+/** Types what PROTOCOL.md has a client say, and compares what comes back. */
+async function typeTranscript(wire: Wire, beginning: string): Promise<void> {
+  const text = await document("PROTOCOL.md");
+  const start = text.indexOf(`\`\`\`\n${beginning}`) + 4;
+  const transcript = text.slice(start, text.indexOf("```", start));
+  for (const line of transcript.trim().split("\n")) {
+    const words = line.slice(3);
+    if (line.startsWith("C: ")) await wire.says(`${words}\n`);
+    else assertEquals(withoutTimes(await wire.line()), withoutTimes(words));
+  }
+}
 
 integration("PROTOCOL.md: its table of errors is the one that the programs use", async () => {
   const text = await document("PROTOCOL.md");
