@@ -67,8 +67,12 @@ export class Listener {
       this.#stop.abort(reason);
       this.#socket.close();
       const resting = [...this.#connections].filter((connection) => connection.resting);
-      const moving = this.#connections.size - resting.length;
-      for (const connection of resting) connection.abort(reason);
+      const moving = [...this.#connections].filter((connection) =>
+        !connection.resting && !this.#leaving.has(connection)
+      ).length;
+      for (const connection of resting) {
+        connection.abort(reason);
+      }
       if (moving > 0 && graceMs > 0) {
         const whose = moving === 1 ? "1 transfer has" : `${moving} transfers have`;
         log.info("stopping", `stopping: ${whose} ${graceMs / 1000} s to end`, { moving, graceMs });
