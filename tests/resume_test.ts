@@ -5,29 +5,18 @@ import {
   freePort,
   integration,
   names,
-  PYTHON,
   runClient,
   startClient,
-  startPeer,
   startServer,
   tempDir,
 } from "./helpers.ts";
+import { relayTo } from "./relay.ts";
 import { makeTree, treeOf } from "./trees.ts";
 
 const SIZE = 3_000_000;
 
 /** Bytes on the wire before the body of a file that nothing was kept of. */
 const UP = `hello 1 inlet\nreput ${SIZE} a.bin\nfrom 0\n`.length;
-
-/** Starts a relay that breaks the first connection off. */
-function startRelay(
-  server: { port: number },
-  direction: "up" | "down",
-  after: number,
-  manner: "fin" | "reset" | "hold",
-): ReturnType<typeof startPeer> {
-  return startPeer("relay.py", [String(server.port), direction, String(after), manner]);
-}
 
 function assertSame(path: string, content: Uint8Array): void {
   const stored = Deno.readFileSync(path);
@@ -43,7 +32,7 @@ for (const at of BREAKS) {
     await using local = await tempDir();
     const content = bytes(SIZE);
     const file = await local.write("a.bin", content);
-    await using relay = await startRelay(server, "up", UP + at, "fin");
+    using relay = await relayTo(server, { direction: "up", bytes: UP + at, way: "end" });
     const broken = await runClient(relay, [file, "--resume"]);
     assertEquals(broken.code, 4, broken.stderr);
     await server.running.says(/client 1: left/);
@@ -57,7 +46,7 @@ for (const at of BREAKS) {
     else assertMatch(first!, /a\.bin: going on at [\d.]+ [kKM]?i?B of 2\.86 MiB$/);
     assertEquals(names(server.dir), ["a.bin"]);
     assertSame(`${server.dir}/a.bin`, content);
-  }, PYTHON);
+  });
 }
 
 for (const at of BREAKS) {
@@ -68,7 +57,7 @@ for (const at of BREAKS) {
     makeTree(server.dir, { "a.bin": content });
     // The frames of chunks stand between the bytes: where it breaks is near enough.
     const down = `welcome client 1 of 100\nok ${SIZE}\ndata 1048576\n`.length + at;
-    await using relay = await startRelay(server, "down", down, "fin");
+    using relay = await relayTo(server, { direction: "down", bytes: down, way: "end" });
     const args = ["--get", "a.bin", "--resume"];
     const broken = await runClient(relay, args, { cwd: local.path });
     assertEquals(broken.code, 4, broken.stderr);
@@ -80,7 +69,7 @@ for (const at of BREAKS) {
     assertEquals(code, 0, stderr);
     assertEquals(stderr.includes("going on at"), kept.length > 0);
     assertEquals(treeOf(local.path), treeOf(server.dir));
-  }, PYTHON);
+  });
 }
 
 for (const direction of ["up", "down"] as const) {
@@ -90,7 +79,7 @@ for (const direction of ["up", "down"] as const) {
     const content = bytes(SIZE);
     await local.write("a.bin", content);
     makeTree(server.dir, { "b.bin": content });
-    await using relay = await startRelay(server, direction, SIZE / 2, "reset");
+    using relay = await relayTo(server, { direction, bytes: SIZE / 2, way: "reset" });
     const args = direction === "up" ? ["a.bin", "--resume"] : ["--get", "b.bin", "--resume"];
     assertEquals((await runClient(relay, args, { cwd: local.path })).code, 4);
     await server.running.says(/client 1: left/);
@@ -98,7 +87,7 @@ for (const direction of ["up", "down"] as const) {
     const got = direction === "up" ? `${server.dir}/a.bin` : `${local.path}/b.bin`;
     assertSame(got, content);
     assertEquals(names(direction === "up" ? server.dir : local.path).length, 2);
-  }, PYTHON);
+  });
 }
 
 for (const victim of ["client", "server"] as const) {
@@ -109,7 +98,7 @@ for (const victim of ["client", "server"] as const) {
     const content = bytes(SIZE);
     const file = await local.write("a.bin", content);
     await using first = await startServer({ dir });
-    await using relay = await startRelay(first, "up", UP + SIZE / 2, "hold");
+    using relay = await relayTo(first, { direction: "up", bytes: UP + SIZE / 2, way: "silence" });
     await using client = startClient(relay, [file, "--resume"]);
     await fileGrows(`${dir}/a.bin.temp.temp`, SIZE / 2);
     await (victim === "client" ? client : first.running).stop("SIGKILL");
@@ -121,14 +110,14 @@ for (const victim of ["client", "server"] as const) {
     assertStringIncludes(stderr, "a.bin: going on at 1.43 MiB of 2.86 MiB\n");
     assertEquals(names(dir), ["a.bin"]);
     assertSame(`${dir}/a.bin`, content);
-  }, PYTHON);
+  });
 
   integration(`--resume goes on with a get after a kill -9 of the ${victim}`, async () => {
     await using server = await startServer();
     await using local = await tempDir();
     const content = bytes(SIZE);
     makeTree(server.dir, { "a.bin": content });
-    await using relay = await startRelay(server, "down", SIZE / 2, "hold");
+    using relay = await relayTo(server, { direction: "down", bytes: SIZE / 2, way: "silence" });
     const args = ["--get", "a.bin", "--resume"];
     await using client = startClient(relay, args, { cwd: local.path });
     await fileGrows(`${local.path}/a.bin.temp.temp`, 1_000_000);
@@ -139,7 +128,7 @@ for (const victim of ["client", "server"] as const) {
     assertEquals(code, 0, stderr);
     assertStringIncludes(stderr, "a.bin: going on at");
     assertEquals(treeOf(local.path), treeOf(server.dir));
-  }, PYTHON);
+  });
 }
 
 integration("--resume starts over when the file here is another one now, and says so", async () => {
@@ -175,29 +164,29 @@ integration("without --resume nothing partial is kept on either side", async () 
   await using server = await startServer();
   await using local = await tempDir();
   const file = await local.write("a.bin", bytes(SIZE));
-  await using up = await startRelay(server, "up", SIZE / 2, "fin");
+  using up = await relayTo(server, { direction: "up", bytes: SIZE / 2, way: "end" });
   assertEquals((await runClient(up, [file])).code, 4);
   await server.running.says(/client 1: left/);
   assertEquals(names(server.dir), []);
   makeTree(server.dir, { "b.bin": bytes(SIZE) });
-  await using down = await startRelay(server, "down", SIZE / 2, "fin");
+  using down = await relayTo(server, { direction: "down", bytes: SIZE / 2, way: "end" });
   assertEquals((await runClient(down, ["--get", "b.bin"], { cwd: local.path })).code, 4);
   assertEquals(names(local.path), ["a.bin"]);
-}, PYTHON);
+});
 
 integration("two clients that resume one file at once both store it whole", async () => {
   await using server = await startServer();
   await using local = await tempDir();
   const content = bytes(20_000_000);
   const file = await local.write("a.bin", content);
-  await using relay = await startRelay(server, "up", 10_000_000, "fin");
+  using relay = await relayTo(server, { direction: "up", bytes: 10_000_000, way: "end" });
   assertEquals((await runClient(relay, [file, "--resume"])).code, 4);
   await server.running.says(/client 1: left/);
   const both = await Promise.all([1, 2].map(() => runClient(server, [file, "--resume"])));
   assertEquals(both.map(({ code }) => code), [0, 0]);
   assertEquals(names(server.dir), ["a (2).bin", "a.bin"]);
   for (const name of names(server.dir)) assertSame(`${server.dir}/${name}`, content);
-}, PYTHON);
+});
 
 integration("--retry goes on in the same run, and sends nothing twice", async () => {
   await using server = await startServer();
@@ -205,7 +194,7 @@ integration("--retry goes on in the same run, and sends nothing twice", async ()
   const files: Record<string, string | Uint8Array> = { "a/y.bin": bytes(SIZE), "a/z.txt": "z" };
   for (let index = 0; index < 500; index++) files[`a/${index}.txt`] = `file ${index}\n`;
   makeTree(local.path, files);
-  await using relay = await startRelay(server, "up", SIZE / 2, "fin");
+  using relay = await relayTo(server, { direction: "up", bytes: SIZE / 2, way: "end" });
   const { code, stderr } = await runClient(relay, ["a", "--retry", "3"], { cwd: local.path });
   assertEquals(code, 0, stderr);
   const said = stderr.trim().split("\n");
@@ -214,7 +203,7 @@ integration("--retry goes on in the same run, and sends nothing twice", async ()
   assertMatch(said[1]!, /a\/y\.bin: going on at 1\.4\d* MiB of 2\.86 MiB$/);
   assertMatch(said[2]!, /^a: 502 files, 2\.87 MiB, /);
   assertEquals(treeOf(server.dir), treeOf(local.path));
-}, PYTHON);
+});
 
 for (const what of ["ok 1 ", "ok 3000000 "]) {
   integration(`--retry asks before it sends again what was never answered (${what})`, async () => {
@@ -225,13 +214,13 @@ for (const what of ["ok 1 ", "ok 3000000 "]) {
     // The server stores it, and its answer is lost.
     const go = size > 1 ? "go 0 00000000\n" : "";
     const down = `welcome client 1 of 100\n${go}`.length;
-    await using relay = await startRelay(server, "down", down + 1, "fin");
+    using relay = await relayTo(server, { direction: "down", bytes: down + 1, way: "end" });
     const client = runClient(relay, ["a.bin", "--retry", "3"], { cwd: local.path });
     const { code, stderr } = await client;
     assertEquals(code, 0, stderr);
     assertMatch(stderr, /; trying again in .*\na\.bin: stored as "a\.bin"/);
     assertEquals(treeOf(server.dir), treeOf(local.path).filter((name) => name !== "received/"));
-  }, PYTHON);
+  });
 }
 
 integration("--retry gets a folder that broke off, and nothing twice", async () => {
@@ -240,13 +229,13 @@ integration("--retry gets a folder that broke off, and nothing twice", async () 
   const files: Record<string, string | Uint8Array> = { "a/m.bin": bytes(SIZE), "a/z/": "" };
   for (let index = 0; index < 500; index++) files[`a/${index}.txt`] = `file ${index}\n`;
   makeTree(server.dir, files);
-  await using relay = await startRelay(server, "down", SIZE / 2, "reset");
+  using relay = await relayTo(server, { direction: "down", bytes: SIZE / 2, way: "reset" });
   const args = ["--get", "a/", "--retry", "3"];
   const { code, stderr } = await runClient(relay, args, { cwd: local.path });
   assertEquals(code, 0, stderr);
   assertMatch(stderr, /; trying again in .* s \(1 of 3\)\n/);
   assertEquals(treeOf(local.path), treeOf(server.dir));
-}, PYTHON);
+});
 
 integration("--retry waits for a server that comes back later", async () => {
   await using local = await tempDir();

@@ -11,9 +11,9 @@ import { exitCode, InletError } from "../../lib/errors.ts";
 import { Progress } from "../../lib/progress.ts";
 import { FilesClient } from "../../modes/files_client.ts";
 import { save } from "../../client/save.ts";
+import { type Relay, relayTo } from "../relay.ts";
 import { contentOf, inspect, nameOf } from "./content.ts";
 import type { Way } from "./peer.ts";
-import { type Relay, relayTo } from "./relay.ts";
 import { type ServerOnTrial, type Trial, withClient } from "./trial.ts";
 
 /** Bytes of a file that is asked about first. */
@@ -111,7 +111,7 @@ async function cutAfterEvery(
   act: (relay: Relay) => Promise<void>,
 ): Promise<number> {
   const cut = await Promise.all(Array.from({ length: MOST_BYTES }, async (_, bytes) => {
-    using relay = await relayTo(server, way, bytes);
+    using relay = await relayTo(server, { direction: "down", bytes, way });
     await act(relay);
     return relay.cut;
   }));

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { fixture, integration, names, runClient, startServer, tempDir } from "../helpers.ts";
+import { relayTo } from "../relay.ts";
 import { cutAnswersEverywhere } from "./broken_answers.ts";
 import { WAYS } from "./peer.ts";
-import { relayTo } from "./relay.ts";
 import { Trial } from "./trial.ts";
 
 for (const way of WAYS) {
@@ -27,7 +27,7 @@ for (const way of WAYS) {
     await Promise.all(
       Object.values(asked).flatMap((args) =>
         [3, 40].map(async (bytes) => {
-          using relay = await relayTo(server, way, bytes);
+          using relay = await relayTo(server, { direction: "down", bytes, way });
           const options = { stdin, cwd: local.path };
           const ended = await runClient(relay, [...args, "--timeout", "1"], options);
           assertEquals([ended.code, ended.stdout.includes("ACK")], [4, false], ended.stderr);
@@ -46,7 +46,7 @@ for (const way of WAYS) {
     for (const action of asked) {
       const args = [...action, "--timeout", "1"];
       const whole = await answersTo(server, args);
-      using relay = await relayTo(server, way, whole - 4);
+      using relay = await relayTo(server, { direction: "down", bytes: whole - 4, way });
       assertEquals((await runClient(relay, args)).code, 0);
     }
     assertEquals(names(local.path), ["hello (2).txt", "hello.txt"]);
@@ -55,7 +55,7 @@ for (const way of WAYS) {
 
 /** How many bytes a server answers in all. */
 async function answersTo(server: { port: number }, args: string[]): Promise<number> {
-  using relay = await relayTo(server, "end", Infinity);
+  using relay = await relayTo(server, { direction: "down", bytes: Infinity, way: "end" });
   assertEquals((await runClient(relay, args)).code, 0);
   return relay.passed.length;
 }

@@ -6,9 +6,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { fileGrows, startClient, startServer, tempDir, type TestServer } from "../helpers.ts";
+import { relayTo } from "../relay.ts";
 import { contentOf, type Dice, inspect, nameOf } from "./content.ts";
 import { Crowd, isLost } from "./crowd.ts";
-import { relayTo } from "./relay.ts";
 import { isAlone, type Trial, withClient } from "./trial.ts";
 
 /** Clients that a server has when it is killed. */
@@ -123,7 +123,8 @@ const getFile: Killing = async (server, local, trial, dice) => {
   const number = await withClient(server, (client) => trial.useHonestly(client, size));
   const name = nameOf(number, size);
   // The rest never comes, so that it is killed within the body.
-  using stalled = await relayTo(server, "silence", 1000 + dice.below(size - 1000));
+  const bytes = 1000 + dice.below(size - 1000);
+  using stalled = await relayTo(server, { direction: "down", bytes, way: "silence" });
   await using client = startClient(stalled, ["--get", name, "--output", `${local}/${name}`]);
   await fileGrows(`${local}/${name}.temp`, 1);
   await client.stop("SIGKILL");
