@@ -23,11 +23,14 @@ import { nextTurn } from "./streams.ts";
 import { formatSeconds } from "./text.ts";
 
 /**
- * Bytes that one connection moves before the others get their turn. What is there already, and what
- * the system takes at once, moves without the event loop: neither a timer nor another connection
- * would ever go on.
+ * Milliseconds that connections move bytes before everything else gets its turn. What is there already,
+ * and what the system takes at once, moves without the event loop: neither a timer nor a connection
+ * that has waited would ever go on.
  */
-const TURN_BYTES = 64 * 1024;
+const TURN_MS = 5;
+
+/** When everything else had its last turn. */
+let lastTurn = 0;
 
 /** Most bytes that are buffered ahead where small things follow each other. */
 const GATHERED_BYTES = 256 * 1024;
@@ -92,7 +95,6 @@ export class Connection implements Disposable {
   #paceIn: Pace | undefined;
   #paceOut: Pace | undefined;
   #reading: Promise<boolean> | undefined;
-  #movedInTurn = 0;
   #unsent = 0;
   #sending = false;
   #writes = 0;
@@ -322,7 +324,7 @@ export class Connection implements Disposable {
         this.#moved();
         this.#keepPace(this.#paceOut, wrote, asked);
         await this.#rate?.take(wrote);
-        await this.#turn(wrote);
+        await takeTurns();
       }
     } catch (error) {
       throw this.#failure ?? explain(error);
@@ -521,16 +523,8 @@ export class Connection implements Disposable {
     if (read === null) return false;
     this.#buffer.filled(read);
     await this.#rate?.take(read);
-    await this.#turn(read);
+    await takeTurns();
     return true;
-  }
-
-  /** Lets the others have their turn, once this one has moved enough. */
-  async #turn(bytes: number): Promise<void> {
-    this.#movedInTurn += bytes;
-    if (this.#movedInTurn < TURN_BYTES) return;
-    this.#movedInTurn = 0;
-    await nextTurn();
   }
 
   async #read(into: Uint8Array): Promise<number | null> {
@@ -547,6 +541,13 @@ export class Connection implements Disposable {
       throw this.#failure ?? explain(error);
     }
   }
+}
+
+/** Lets everything else have its turn, when it is due. */
+async function takeTurns(): Promise<void> {
+  if (performance.now() - lastTurn < TURN_MS) return;
+  await nextTurn();
+  lastTurn = performance.now();
 }
 
 /** Lines are short, and each is waited for: holding one back to fill a segment costs 40 ms. */

@@ -7,7 +7,7 @@
 
 import { crc32 } from "node:zlib";
 import { buffers } from "./buffers.ts";
-import { nextTurnBeside } from "./streams.ts";
+import { nextTurn } from "./streams.ts";
 
 /** Pieces read in a row, before others have their turn: about a millisecond's. */
 const PIECES_A_TURN = 8;
@@ -65,7 +65,7 @@ export class Prefix implements Disposable {
     while (this.#crcs.length <= pieces && !isOver()) {
       if (!this.#fill(this.#buffer)) return;
       this.#crcs.push(crc32(this.#buffer, this.#crcs.at(-1)));
-      if (this.#crcs.length % PIECES_A_TURN === 0) await nextTurnBeside(this.#file);
+      if (this.#crcs.length % PIECES_A_TURN === 0) await nextTurn();
     }
   }
 
