@@ -95,6 +95,7 @@ export class Connection implements Disposable {
   #paceIn: Pace | undefined;
   #paceOut: Pace | undefined;
   #reading: Promise<boolean> | undefined;
+  #received = 0;
   #unsent = 0;
   #sending = false;
   #writes = 0;
@@ -507,14 +508,19 @@ export class Connection implements Disposable {
   }
 
   /**
-   * Reads more into the buffer. There is one read at a time: one whose wait was given up is still
-   * under way, and the next caller waits for that one.
+   * Reads more into the buffer than what was received before this call. There is one read at a time:
+   * one whose wait was given up is still under way, and the next caller waits for that one. One that
+   * has its bytes already, and pauses, does not count.
    *
    * @param most Bytes that may be there then.
    */
-  #more(most = SMALL_BUFFER_BYTES): Promise<boolean> {
-    this.#reading ??= this.#readMore(most).finally(() => this.#reading = undefined);
-    return this.#reading;
+  async #more(most = SMALL_BUFFER_BYTES): Promise<boolean> {
+    const before = this.#received;
+    do {
+      this.#reading ??= this.#readMore(most).finally(() => this.#reading = undefined);
+      if (!await this.#reading) return false;
+    } while (this.#received === before);
+    return true;
   }
 
   async #readMore(most: number): Promise<boolean> {
@@ -522,6 +528,7 @@ export class Connection implements Disposable {
     const read = room.length > 0 ? await this.#read(room) : null;
     if (read === null) return false;
     this.#buffer.filled(read);
+    this.#received += read;
     await this.#rate?.take(read);
     await takeTurns();
     return true;

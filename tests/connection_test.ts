@@ -3,6 +3,7 @@ import { MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
 import { Connection, type ConnectionOptions } from "../lib/connection.ts";
 import { buffers } from "../lib/buffers.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
+import { Rate } from "../lib/rate.ts";
 import { borrowAll, bytes, collect, dial, integration, readAll, sendTo } from "./helpers.ts";
 
 /** Two ends of one TCP connection: ours, and a stranger's. */
@@ -259,7 +260,7 @@ integration("Connection lets others have their turn while much is there to read"
   let heard = false;
   other.connection.arrival().then(() => heard = true);
   await sendTo(other.peer, "x");
-  for await (const _ of connection.body(2 ** 31)) if (heard) break;
+  for await (const _ of connection.body(2 ** 40)) if (heard) break;
   assert(heard);
 });
 
@@ -267,6 +268,30 @@ integration("Connection lets others have their turn while much is there to read"
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
+
+integration("Connection takes a read that is over, and pauses, for no new arrival", async () => {
+  const paused = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const sleep = (): Promise<void> => {
+    paused.resolve();
+    return goOn.promise;
+  };
+  const rate = new Rate(1000, { now: () => 0, sleep });
+  await rate.take(100);
+  using pair = await connected({ rate });
+  pair.connection.arrival();
+  await sendTo(pair.peer, "one\n");
+  await paused.promise;
+  assertEquals(await pair.connection.readLine(), "one");
+  let arrived = false;
+  const arrival = pair.connection.arrival().then(() => arrived = true);
+  const more = pair.connection.moreWithin(1);
+  goOn.resolve();
+  assertEquals([await more, arrived], [false, false]);
+  await sendTo(pair.peer, "two\n");
+  await arrival;
+  assertEquals(await pair.connection.readLine(), "two");
+});
 
 integration("moreWithin() tells whether more comes, and loses nothing of it", async () => {
   using pair = await connected();
