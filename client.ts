@@ -28,7 +28,7 @@ import { safeName } from "./lib/names.ts";
 import { ensurePermissions, type Need } from "./lib/permissions.ts";
 import { Progress } from "./lib/progress.ts";
 import { Rate } from "./lib/rate.ts";
-import { formatEntry, Report, summary } from "./lib/report.ts";
+import { formatEntry, Report } from "./lib/report.ts";
 import { stdinSource } from "./lib/sources.ts";
 import { writeStdout } from "./lib/stdio.ts";
 import { printable } from "./lib/text.ts";
@@ -88,11 +88,15 @@ type ClientCommandLine = CommandLine<
 
 /** What the client is to do. */
 type Action =
-  | { type: "send"; files: string[]; as: string | undefined }
+  | Transfer
   | { type: "say" }
   | { type: "list" }
   | { type: "status" }
-  | { type: "session" }
+  | { type: "session" };
+
+/** What moves files. */
+type Transfer =
+  | { type: "send"; files: string[]; as: string | undefined }
   | { type: "get"; name: string; output: string | undefined }
   | { type: "get folder"; name: string; directory: string };
 
@@ -113,7 +117,7 @@ async function main(args: readonly string[]): Promise<number> {
   using progress = new Progress(Deno.stderr.isTerminal() && !plan.quiet && !toScreen);
   const key = plan.options.mode === "files" ? readKey(plan.tokenFile) : undefined;
   const stopping = stopOnSignals();
-  const options: SendOptions & { progress: Progress } = {
+  const options: SendOptions = {
     ...plan.options,
     progress,
     key,
@@ -126,11 +130,9 @@ async function main(args: readonly string[]): Promise<number> {
     case "session":
       return await startSession(call, options.name, stopping);
     case "send":
-      return await runSend(address, action, options, plan.quiet);
     case "get":
-      return await runGet(call, action, plan.quiet);
     case "get folder":
-      return await runGetFolder(call, action, plan.options, plan.quiet);
+      return await runTransfer(call, action, plan, options);
   }
   using connection = await call.open();
   const client = await call.greet(connection);
@@ -320,33 +322,61 @@ async function startSession(
   return 0;
 }
 
-async function runSend(
-  address: ServerAddress,
-  { files, as }: Extract<Action, { type: "send" }>,
-  options: SendOptions & { progress: Progress },
-  quiet: boolean,
-): Promise<number> {
-  const report = new Report((line) => options.progress.say(line), quiet);
-  const onResult = (result: SendResult): void => report.add(result);
-  await sendFiles(address, files, { ...options, onResult }, { as });
-  return ended(report);
-}
-
-async function runGet(
+async function runTransfer(
   call: Call,
-  { name, output }: Extract<Action, { type: "get" }>,
-  quiet: boolean,
+  action: Transfer,
+  { address, quiet }: Plan,
+  options: SendOptions,
 ): Promise<number> {
   const { progress, resume } = call.context;
+  const report = new Report(progress, quiet);
+  try {
+    switch (action.type) {
+      case "send": {
+        const onResult = (result: SendResult): void => report.add(result);
+        await sendFiles(address, action.files, { ...options, onResult }, { as: action.as });
+        break;
+      }
+      case "get":
+        await get(call, action, report);
+        break;
+      case "get folder":
+        await getFolder(call, action, options, report);
+    }
+  } catch (error) {
+    report.fail(explain(error));
+  }
+  const failure = report.end();
+  if (!failure) return 0;
+  const wasLost = exitCode(failure) === 4 && progress.moved > 0;
+  if (wasLost && !quiet && isRepeatable(action, options)) {
+    const how = resume
+      ? "The same command"
+      : "With --retry N the client tries again by itself, and";
+    progress.say(`inlet: ${how} goes on where it broke off`);
+  }
+  return exitCode(failure);
+}
+
+/** Whether a transfer can be tried again, and goes on then. */
+function isRepeatable(action: Transfer, { mode = "files" }: SendOptions): boolean {
+  if (action.type === "send") return mode === "files" && !action.files.includes("-");
+  return action.type === "get folder" || action.output !== "-";
+}
+
+async function get(
+  call: Call,
+  { name, output }: Extract<Transfer, { type: "get" }>,
+  report: Report,
+): Promise<void> {
+  const { progress, resume } = call.context;
   await call.hold(async (client) => {
-    const started = performance.now();
     progress.begin(null);
     if (output === "-") return void await client.get(name, { write: writeStdout });
     const { save } = await import("./client/save.ts");
     const stored = await save(client, name, savePath(name, output), { resume });
-    if (!quiet) progress.say(summary(name, stored, performance.now() - started));
+    report.add({ label: name, stored });
   });
-  return 0;
 }
 
 /** Where a file is saved: into a folder under its own name, as other programs do. */
@@ -364,14 +394,13 @@ function isFolder(path: string): boolean {
   }
 }
 
-async function runGetFolder(
+async function getFolder(
   call: Call,
-  { name, directory }: Extract<Action, { type: "get folder" }>,
-  { exclude, skipSame }: Plan["options"],
-  quiet: boolean,
-): Promise<number> {
+  { name, directory }: Extract<Transfer, { type: "get folder" }>,
+  { exclude = [], skipSame = false }: SendOptions,
+  report: Report,
+): Promise<void> {
   const { progress, resume } = call.context;
-  const report = new Report((line) => progress.say(line), quiet);
   const done = new Set<string>();
   const { saveTree } = await import("./client/save_tree.ts");
   const onResult = (label: string, result: Got): void => {
@@ -379,17 +408,7 @@ async function runGetFolder(
     report.add({ label, folder: `${name}/`, ...result });
   };
   const options = { directory, exclude, skipSame, resume, progress, done, onResult };
-  try {
-    await call.hold((client) => saveTree(client, name, options));
-  } catch (error) {
-    report.fail(explain(error));
-  }
-  return ended(report);
-}
-
-function ended(report: Report): number {
-  const failure = report.end();
-  return failure ? exitCode(failure) : 0;
+  await call.hold((client) => saveTree(client, name, options));
 }
 
 /** Aborted by the first signal, so that nothing partial stays. A second one ends at once. */

@@ -18,6 +18,7 @@ export class Progress implements Disposable {
   #skipped = 0;
   #files = 1;
   #filesDone = 0;
+  #moved = 0;
   #name = "";
   #drawing: Promise<void> | undefined;
   #moving = false;
@@ -56,6 +57,12 @@ export class Progress implements Disposable {
   /** Counts bytes that moved. */
   add(bytes: number): void {
     this.#done += bytes;
+    this.#moved += bytes;
+  }
+
+  /** All bytes that moved so far, whatever began since. */
+  get moved(): number {
+    return this.#moved;
   }
 
   /** Takes from what moved what a connection has still to send: that can be much on a slow line. */

@@ -8,18 +8,26 @@ import { basename } from "@std/path/basename";
 import { formatCrc, type ListEntry, type Stored } from "../protocol.ts";
 import { exitCode, type InletError } from "./errors.ts";
 import { formatLocalTime } from "./log.ts";
+import type { Progress } from "./progress.ts";
 import { formatBytes, formatCount, formatSpeed, printable, quoted } from "./text.ts";
 
 /** How many of the files that failed are named once more at the end. */
 const MOST_NAMED = 10;
 
+/** What was moved, in bytes, in so much time. */
+interface Move {
+  bytes: number;
+  elapsedMs: number;
+}
+
 /** What a file that moved became: its name, its size, its checksum, and how fast it was. */
-export function summary(label: string, stored: Partial<Stored>, elapsedMs: number): string {
+function summary(label: string, stored: Partial<Stored>, { bytes, elapsedMs }: Move): string {
   const facts: string[] = [];
   if (stored.name) facts.push(`stored as ${quoted(stored.name)}`);
   if (stored.size !== undefined) facts.push(formatBytes(stored.size));
   if (stored.crc !== undefined) facts.push(`CRC-32 ${formatCrc(stored.crc)}`);
-  if (stored.size) facts.push(formatSpeed(stored.size, elapsedMs));
+  // Small files move together, before the first of them is done with.
+  if (stored.size) facts.push(formatSpeed(Math.min(bytes, stored.size) || stored.size, elapsedMs));
   return `${printable(label)}: ${facts.join(", ")}`;
 }
 
@@ -39,32 +47,37 @@ export interface Outcome {
  * failed; a line for a whole folder at the end.
  */
 export class Report {
-  readonly #say: (line: string) => void;
+  readonly #progress: Pick<Progress, "moved" | "say">;
   readonly #quiet: boolean;
   readonly #folders = new Map<string, FolderReport>();
   #gravest: InletError | undefined;
   #told = "";
   /** Why the file before failed; empty where it did not. */
   #reason = "";
-  #started = performance.now();
+  #since = performance.now();
+  #movedBefore: number;
 
-  /** @param quiet Whether to say failures alone. */
-  constructor(say: (line: string) => void, quiet: boolean) {
-    this.#say = say;
+  /**
+   * @param progress Where lines are said, and what counts the bytes that move: less than a file has,
+   * where a part of it was there already.
+   * @param quiet Whether to say failures alone.
+   */
+  constructor(progress: Pick<Progress, "moved" | "say">, quiet: boolean) {
+    this.#progress = progress;
+    this.#movedBefore = progress.moved;
     this.#quiet = quiet;
   }
 
   /** One file is done with. */
   add(outcome: Outcome): void {
-    const elapsedMs = performance.now() - this.#started;
-    this.#started = performance.now();
+    const move = this.#moveSinceLast();
     const { label, folder, stored, same, error } = outcome;
     const isRepeated = folder !== undefined && error !== undefined && this.#isTold(error);
     if (error) this.fail(error, isRepeated);
     else this.#reason = "";
-    if (folder !== undefined) this.#folder(folder).add(outcome, elapsedMs, isRepeated);
+    if (folder !== undefined) this.#folder(folder).add(outcome, move, isRepeated);
     else if (same) this.#tell(`${printable(label)}: there already`);
-    else if (stored) this.#tell(summary(label, stored, elapsedMs));
+    else if (stored) this.#tell(summary(label, stored, move));
   }
 
   /**
@@ -74,7 +87,7 @@ export class Report {
    */
   fail(error: InletError, isRepeated = false): void {
     if (!this.#gravest || exitCode(error) > exitCode(this.#gravest)) this.#gravest = error;
-    if (!isRepeated) this.#say(`inlet: ${printable(error.message)}`);
+    if (!isRepeated) this.#progress.say(`inlet: ${printable(error.message)}`);
     this.#told = error.message;
     this.#reason = reasonOf(error);
   }
@@ -83,6 +96,15 @@ export class Report {
   end(): InletError | undefined {
     this.#folders.forEach((folder) => this.#tell(folder.summary()));
     return this.#gravest;
+  }
+
+  #moveSinceLast(): Move {
+    const { moved } = this.#progress;
+    const now = performance.now();
+    const move = { bytes: moved - this.#movedBefore, elapsedMs: now - this.#since };
+    this.#movedBefore = moved;
+    this.#since = now;
+    return move;
   }
 
   #isTold(error: InletError): boolean {
@@ -96,7 +118,7 @@ export class Report {
   }
 
   #tell(line: string): void {
-    if (!this.#quiet) this.#say(line);
+    if (!this.#quiet) this.#progress.say(line);
   }
 }
 
@@ -113,15 +135,16 @@ class FolderReport {
   #same = 0;
   #renamed = 0;
   #alike = 0;
-  #elapsedMs = 0;
+  readonly #move: Move = { bytes: 0, elapsedMs: 0 };
 
   constructor(label: string) {
     this.#label = label;
   }
 
   /** @param isRepeated Whether it failed for the reason of one before, which was said. */
-  add({ label, stored, same, error }: Outcome, elapsedMs: number, isRepeated: boolean): void {
-    this.#elapsedMs += elapsedMs;
+  add({ label, stored, same, error }: Outcome, move: Move, isRepeated: boolean): void {
+    this.#move.bytes += move.bytes;
+    this.#move.elapsedMs += move.elapsedMs;
     if (isRepeated) this.#alike++;
     else if (error) this.#failed.push(label);
     else if (same) this.#same++;
@@ -137,7 +160,8 @@ class FolderReport {
   summary(): string {
     const facts = [`${formatCount(this.#files)} ${this.#files === 1 ? "file" : "files"}`];
     facts.push(formatBytes(this.#bytes));
-    if (this.#bytes > 0) facts.push(formatSpeed(this.#bytes, this.#elapsedMs));
+    const { bytes, elapsedMs } = this.#move;
+    if (this.#bytes > 0) facts.push(formatSpeed(bytes, elapsedMs));
     if (this.#same > 0) facts.push(`${formatCount(this.#same)} there already`);
     if (this.#renamed > 0) facts.push(`${formatCount(this.#renamed)} under another name`);
     return `${printable(this.#label)}: ${facts.join(", ")}${this.#failures()}`;

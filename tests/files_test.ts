@@ -445,7 +445,7 @@ integration("client.ts succeeds only after the server's acknowledgement", async 
   wire.close();
   const { code, stderr } = await client;
   assertEquals(code, 4);
-  assertMatch(stderr, /^inlet: .*clos.*\n$/);
+  assertMatch(stderr, /^inlet: .*clos.*\ninlet: With --retry N .*\n$/);
 });
 
 integration("client.ts without a FILE writes a message to the server's stdout", async () => {

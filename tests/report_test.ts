@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import { type Outcome, Report } from "../lib/report.ts";
 import { pure } from "./helpers.ts";
@@ -6,7 +6,8 @@ import { pure } from "./helpers.ts";
 /** What is said of a folder `p`, without speeds. */
 function told(outcomes: Omit<Outcome, "folder">[]): string[] {
   const lines: string[] = [];
-  const report = new Report((line) => lines.push(line.replace(/, [\d.]+ \w?B\/s/, "")), false);
+  const say = (line: string): number => lines.push(line.replace(/, [\d.]+ \w?B\/s/, ""));
+  const report = new Report({ moved: 0, say }, false);
   outcomes.forEach((outcome) => report.add({ ...outcome, folder: "p" }));
   report.end();
   return lines;
@@ -19,6 +20,21 @@ pure("Report tells how many files of a folder had to take another name", () => {
   assertEquals(told([A, renamed]), ["p: 2 files, 3 B, 1 under another name"]);
   assertEquals(told([A, { label: "p/empty", stored: {} }]), ["p: 1 file, 1 B"]);
   assertEquals(told([{ ...renamed, same: true }]), ["p: 0 files, 0 B, 1 there already"]);
+});
+
+pure("Report tells the speed of what moved, not of what was there already", () => {
+  for (const folder of [undefined, "p"]) {
+    const lines: string[] = [];
+    const progress = { moved: 5e9, say: (line: string): number => lines.push(line) };
+    const report = new Report(progress, false);
+    const began = performance.now();
+    while (performance.now() - began < 2);
+    progress.moved += 1000;
+    const stored = { size: 1e12, name: "p/a" };
+    report.add({ label: "p/a", stored, ...(folder !== undefined && { folder }) });
+    report.end();
+    assertMatch(lines[0]!, /, [\d.]+ k?B\/s$/);
+  }
 });
 
 pure("Report says once what stops a folder, and counts the rest", () => {

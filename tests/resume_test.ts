@@ -174,6 +174,34 @@ integration("without --resume nothing partial is kept on either side", async () 
   assertEquals(names(local.path), ["a.bin"]);
 });
 
+integration(
+  "client.ts says what helps after a transfer broke off, and where it does not, nothing",
+  async () => {
+    await using server = await startServer();
+    await using local = await tempDir();
+    await local.write("a.bin", bytes(SIZE));
+    makeTree(server.dir, { "b.bin": bytes(SIZE) });
+    const again = "With --retry N the client tries again by itself, and goes on where it broke off";
+    const advice: [string[], string | undefined][] = [
+      [["a.bin"], again],
+      [["a.bin", "--resume"], "The same command goes on where it broke off"],
+      [["a.bin", "--quiet"], undefined],
+      [["a.bin", "--mode", "raw"], undefined],
+      [["--get", "b.bin"], again],
+      [["--get", "b.bin", "--output", "-"], undefined],
+    ];
+    for (const [args, expected] of advice) {
+      const direction = args[0] === "--get" ? "down" : "up";
+      using relay = await relayTo(server, { direction, bytes: SIZE / 2, way: "reset" });
+      const { code, stderr } = await runClient(relay, args, { cwd: local.path });
+      assertEquals(code, 4, stderr);
+      const [failure, said] = stderr.trimEnd().split("\n");
+      assertMatch(failure!, /^inlet: /);
+      assertEquals(said, expected && `inlet: ${expected}`, args.join(" "));
+    }
+  },
+);
+
 integration("two clients that resume one file at once both store it whole", async () => {
   await using server = await startServer();
   await using local = await tempDir();
