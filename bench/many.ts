@@ -51,11 +51,20 @@ export class Crowd {
     return await this.#driver.run({ port, mode: this.#mode, clients });
   }
 
-  /** Measures what it takes to send the files of a folder. */
-  candidate(folder: SourceFolder, clients: Task["clients"]): Omit<Candidate, "name"> {
+  /**
+   * Measures what it takes to send the files of a folder.
+   *
+   * @param parts Clients at once, and then the next ones.
+   */
+  candidate(folder: SourceFolder, parts: readonly Task["clients"][]): Omit<Candidate, "name"> {
+    const run = async (): Promise<number> => {
+      let ms = 0;
+      for (const clients of parts) ms += Math.max(...await this.send(clients));
+      return ms;
+    };
     return {
       pids: [...this.receiver.pids, this.#driver.pid],
-      ready: () => Promise.resolve(async () => Math.max(...await this.send(clients))),
+      ready: () => Promise.resolve(run),
       clear: () => this.receiver.clear(),
       check: async () => await Promise.resolve(verifyFolder(this.receiver.directory, folder)),
     };

@@ -33,7 +33,7 @@ export async function clients({ workspace, runs, clients }: Bench): Promise<Sect
     needs,
     async enter(stack) {
       const receiver = await serve(stack);
-      const candidate = new Crowd(receiver, mode, stack).candidate(folder, oneEach(folder));
+      const candidate = new Crowd(receiver, mode, stack).candidate(folder, [oneEach(folder)]);
       return {
         ...candidate,
         async check() {

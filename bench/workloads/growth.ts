@@ -6,12 +6,15 @@
  */
 
 import { compare } from "../compare.ts";
-import { CLIENT_BYTES, Crowd, inletForMany, oneEach } from "../many.ts";
+import { CLIENT_BYTES, Crowd, inletForMany } from "../many.ts";
 import type { Task } from "../driver.ts";
 import type { Row, Section } from "../report.ts";
 import type { SourceFolder } from "../workspace.ts";
 import { SMALL_BYTES } from "./files.ts";
 import type { Bench } from "./workload.ts";
+
+/** Most parts of one run. */
+const MAX_PARTS = 100;
 
 /** What grows. */
 interface Growth {
@@ -24,9 +27,9 @@ interface Growth {
   most: number;
   /** Bytes of each file. */
   bytes: number;
-  clients(folder: SourceFolder): Task["clients"];
-  /** How many a server and a driver have done before they are measured. */
-  warmUp: number;
+  clients(paths: readonly string[]): Task["clients"];
+  /** How many one run does, so many of them at a time. */
+  sampled: number;
   /** From so many on the cost of each is to stay the same, up to a factor. */
   flat: { from: number; within: number };
 }
@@ -40,8 +43,8 @@ export function growthClients(bench: Bench): Promise<Section> {
     unit: "ms",
     most: bench.clients,
     bytes: CLIENT_BYTES,
-    clients: oneEach,
-    warmUp: 100,
+    clients: (paths) => paths.map((path) => [path]),
+    sampled: bench.clients,
     flat: { from: 10, within: 1.3 },
   });
 }
@@ -55,44 +58,44 @@ export function growthFiles(bench: Bench): Promise<Section> {
     unit: "µs",
     most: 10 * bench.files,
     bytes: SMALL_BYTES,
-    clients: ({ path, files }) => [[...files.keys()].map((name) => `${path}/${name}`)],
-    warmUp: 10_000,
+    clients: (paths) => [paths],
+    sampled: bench.files,
     flat: { from: 1000, within: 1.2 },
   });
 }
 
 /**
- * A driver and a server for each number, so that none pays for what another has left in memory, and
- * both warm, so that no start and no first time is measured.
+ * A driver and a server for each number, so that none pays for what another has left in memory. Each
+ * run does the same amount, few at a time or many: a run of some milliseconds would tell how a
+ * processor wakes up, and one that writes more how the system finds new pages.
  */
 async function measureGrowth({ workspace, runs }: Bench, growth: Growth): Promise<Section> {
-  const first = workspace.folder(growth.warmUp, growth.bytes);
-  const folders = new Map(
-    powersOfTen(growth.most).map((count) => [
-      `${growth.what}: ${count.toLocaleString("en")}`,
-      workspace.folder(count, growth.bytes),
-    ]),
+  const steps = new Map(
+    powersOfTen(growth.most).map((count) => {
+      const parts = Math.min(Math.ceil(growth.sampled / count), MAX_PARTS);
+      const folder = workspace.folder(parts * count, growth.bytes);
+      return [`${growth.what}: ${count.toLocaleString("en")}`, { count, folder }];
+    }),
   );
   const section = await compare({
     name: growth.name,
     title: growth.title,
     runs,
-    entrants: [...folders].map(([name, folder]) => ({
+    entrants: [...steps].map(([name, { count, folder }]) => ({
       name,
       needs: [],
       async enter(stack) {
         const crowd = new Crowd(await inletForMany(workspace, stack, "files"), "files", stack);
-        await crowd.send(growth.clients(first));
-        await crowd.receiver.clear();
-        return crowd.candidate(folder, growth.clients(folder));
+        return crowd.candidate(folder, parts(folder, count).map(growth.clients));
       },
     })),
     goals: [],
   });
   const rows = section.rows
-    .map((row) => forEach(row, folders.get(row.name)!.files.size, growth.unit))
+    .map((row) => forEach(row, steps.get(row.name)!, growth.unit))
     .toReversed();
-  for (const folder of new Set([first, ...folders.values()])) workspace.dropFolder(folder);
+  const folders = new Set([...steps.values()].map(({ folder }) => folder));
+  folders.forEach((folder) => workspace.dropFolder(folder));
   const flat = rows.filter(({ count }) => count! >= growth.flat.from).map(({ median }) => median);
   return {
     ...section,
@@ -115,13 +118,22 @@ function powersOfTen(most: number): number[] {
   return Array.from({ length: exponents + 1 }, (_, exponent) => 10 ** exponent).toReversed();
 }
 
+/** The paths of a folder's files, so many at a time. */
+function parts({ path, files }: SourceFolder, count: number): string[][] {
+  const paths = [...files.keys()].map((name) => `${path}/${name}`);
+  return Array.from(
+    { length: paths.length / count },
+    (_, index) => paths.slice(index * count, (index + 1) * count),
+  );
+}
+
 /** A time for all as a time for each. */
 function forEach(
   { name, median, min, max, runs }: Row,
-  count: number,
+  { count, folder }: { count: number; folder: SourceFolder },
   unit: Growth["unit"],
 ): Row {
-  const each = (ms: number): number => (unit === "µs" ? ms * 1e3 : ms) / count;
+  const each = (ms: number): number => (unit === "µs" ? ms * 1e3 : ms) / folder.files.size;
   return {
     ...{ name, unit, count, runs },
     ...{ median: each(median), min: each(min), max: each(max) },
