@@ -29,7 +29,7 @@ for (const way of WAYS) {
         [3, 40].map(async (bytes) => {
           using relay = await relayTo(server, { direction: "down", bytes, way });
           const options = { stdin, cwd: local.path };
-          const ended = await runClient(relay, [...args, "--timeout", "1"], options);
+          const ended = await runClient(relay, [...args, "--timeout", "1", "--quiet"], options);
           assertEquals([ended.code, ended.stdout.includes("ACK")], [4, false], ended.stderr);
           assertEquals(ended.stderr.trim().split("\n").length, 1, ended.stderr);
         })
