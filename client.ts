@@ -329,7 +329,8 @@ async function runTransfer(
   options: SendOptions,
 ): Promise<number> {
   const { progress, resume } = call.context;
-  const report = new Report(progress, quiet);
+  const several = action.type === "send" && action.files.length > 1;
+  const report = new Report(progress, { quiet, several });
   try {
     switch (action.type) {
       case "send": {

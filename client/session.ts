@@ -150,7 +150,7 @@ class Session {
     }
     const { progress } = this.#options.context;
     const transfer = this.#transfer = new AbortController();
-    const report = new Report(progress, false);
+    const report = new Report(progress);
     try {
       if (verb === "put") await this.#put(client, what, report, transfer.signal);
       else if (what.endsWith("/")) await this.#getFolder(client, what, report, transfer.signal);

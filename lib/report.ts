@@ -42,13 +42,29 @@ export interface Outcome {
   error?: InletError;
 }
 
+/** Options of a {@linkcode Report}. */
+export interface ReportOptions {
+  /**
+   * Whether to say failures alone.
+   *
+   * @default {false}
+   */
+  quiet?: boolean;
+  /**
+   * Whether more than one thing was asked for.
+   *
+   * @default {false}
+   */
+  several?: boolean;
+}
+
 /**
  * Tells a person what became of files: a line for each that was asked for by itself, and for each that
  * failed; a line for a whole folder at the end.
  */
 export class Report {
   readonly #progress: Pick<Progress, "moved" | "say">;
-  readonly #quiet: boolean;
+  readonly #options: ReportOptions;
   readonly #folders = new Map<string, FolderReport>();
   #gravest: InletError | undefined;
   #told = "";
@@ -60,12 +76,11 @@ export class Report {
   /**
    * @param progress Where lines are said, and what counts the bytes that move: less than a file has,
    * where a part of it was there already.
-   * @param quiet Whether to say failures alone.
    */
-  constructor(progress: Pick<Progress, "moved" | "say">, quiet: boolean) {
+  constructor(progress: Pick<Progress, "moved" | "say">, options: ReportOptions = {}) {
     this.#progress = progress;
     this.#movedBefore = progress.moved;
-    this.#quiet = quiet;
+    this.#options = options;
   }
 
   /** One file is done with. */
@@ -73,7 +88,9 @@ export class Report {
     const move = this.#moveSinceLast();
     const { label, folder, stored, same, error } = outcome;
     const isRepeated = folder !== undefined && error !== undefined && this.#isTold(error);
-    if (error) this.fail(error, isRepeated);
+    // A connection that is lost does not say which of several files it was lost within.
+    const isWithin = this.#options.several && error && exitCode(error) === 4 && move.bytes > 0;
+    if (error) this.fail(error, { isRepeated, ...(isWithin && { label }) });
     else this.#reason = "";
     if (folder !== undefined) this.#folder(folder).add(outcome, move, isRepeated);
     else if (same) this.#tell(`${printable(label)}: there already`);
@@ -83,11 +100,13 @@ export class Report {
   /**
    * Something failed.
    *
-   * @param isRepeated Whether that was said already: what stops a folder stops each of its files.
+   * @param how.isRepeated Whether that was said already: what stops a folder stops each of its files.
+   * @param how.label What it befell, where the error does not say it.
    */
-  fail(error: InletError, isRepeated = false): void {
+  fail(error: InletError, how: { isRepeated?: boolean; label?: string } = {}): void {
     if (!this.#gravest || exitCode(error) > exitCode(this.#gravest)) this.#gravest = error;
-    if (!isRepeated) this.#progress.say(`inlet: ${printable(error.message)}`);
+    const what = how.label === undefined ? "" : `${how.label}: `;
+    if (!how.isRepeated) this.#progress.say(`inlet: ${printable(what + error.message)}`);
     this.#told = error.message;
     this.#reason = reasonOf(error);
   }
@@ -118,7 +137,7 @@ export class Report {
   }
 
   #tell(line: string): void {
-    if (!this.#quiet) this.#progress.say(line);
+    if (!this.#options.quiet) this.#progress.say(line);
   }
 }
 

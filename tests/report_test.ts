@@ -7,7 +7,7 @@ import { pure } from "./helpers.ts";
 function told(outcomes: Omit<Outcome, "folder">[]): string[] {
   const lines: string[] = [];
   const say = (line: string): number => lines.push(line.replace(/, [\d.]+ \w?B\/s/, ""));
-  const report = new Report({ moved: 0, say }, false);
+  const report = new Report({ moved: 0, say });
   outcomes.forEach((outcome) => report.add({ ...outcome, folder: "p" }));
   report.end();
   return lines;
@@ -22,11 +22,25 @@ pure("Report tells how many files of a folder had to take another name", () => {
   assertEquals(told([{ ...renamed, same: true }]), ["p: 0 files, 0 B, 1 there already"]);
 });
 
+pure("Report names the file that a connection was lost within", () => {
+  const lines: string[] = [];
+  const progress = { moved: 0, say: (line: string): number => lines.push(line) };
+  const report = new Report(progress, { several: true });
+  const error = new InletError("lost", "The server closed the connection");
+  progress.moved = 10;
+  report.add({ label: "a\n.bin", error });
+  report.add({ label: "b.bin", error });
+  assertEquals(lines, [
+    "inlet: a\\u{a}.bin: The server closed the connection",
+    "inlet: The server closed the connection",
+  ]);
+});
+
 pure("Report tells the speed of what moved, not of what was there already", () => {
   for (const folder of [undefined, "p"]) {
     const lines: string[] = [];
     const progress = { moved: 5e9, say: (line: string): number => lines.push(line) };
-    const report = new Report(progress, false);
+    const report = new Report(progress);
     const began = performance.now();
     while (performance.now() - began < 2);
     progress.moved += 1000;
