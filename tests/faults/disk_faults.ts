@@ -167,8 +167,8 @@ async function put(
     await client.send([source], (_, result) => {
       if (result instanceof Error) failure = result;
     });
-    // Whatever became of it, the conversation goes on.
-    assertEquals(await client.chat("Hello"), "Hello ACK");
+    // It goes on, unless the no came before the client had sent the whole body.
+    if (!client.ended) assertEquals(await client.chat("Hello"), "Hello ACK");
   });
   return failure;
 }
