@@ -6,9 +6,10 @@
 
 import type { ServerAddress } from "../lib/connect.ts";
 import type { InletError } from "../lib/errors.ts";
-import { type Item, pathItems, pathSource, stdinSource } from "../lib/sources.ts";
+import { type Item, pathSource, stdinSource } from "../lib/sources.ts";
 import type { Stored } from "../protocol.ts";
 import { Call, type CallOptions } from "./call.ts";
+import { pathItems } from "./items.ts";
 import { sendAll } from "./sending.ts";
 import { findMode } from "../modes/table.ts";
 

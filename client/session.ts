@@ -14,8 +14,9 @@ import type { Connection } from "../lib/connection.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
 import { formatEntry, Report } from "../lib/report.ts";
+import { pathItems } from "./items.ts";
 import { save } from "./save.ts";
-import { EmptyFolder, pathItems } from "../lib/sources.ts";
+import { EmptyFolder } from "../lib/sources.ts";
 import { printable, quoted } from "../lib/text.ts";
 
 /** Options of {@linkcode runSession}. */

@@ -19,7 +19,6 @@ import {
   tallyOf,
 } from "./streams.ts";
 import { quoted } from "./text.ts";
-import type { TreeOptions } from "./tree.ts";
 
 /** Something to send, not opened yet. */
 export type Source = FileSource | StreamSource;
@@ -172,31 +171,24 @@ export class Beginning implements Disposable {
 }
 
 /**
- * Measures what is at a path. A symbolic link is followed: the person named it.
+ * The file at a path, or whatever else can be sent.
  *
  * @param as The name for the other side, instead of the last part of the path.
  * @throws {InletError} `usage` if there is nothing that can be sent, or a folder
  */
 export function pathSource(path: string, as?: string): Source {
-  const source = measured(path, as);
+  const source = sourceAt(path, as);
   if (source !== "folder") return source;
   throw new InletError("usage", `Cannot send ${quoted(path)}: it is a folder, give files`);
 }
 
 /**
- * What is to be sent of what is at a path: a file, or a folder with all that is in it.
+ * Measures what is at a path. A symbolic link is followed: the person named it.
  *
+ * @param as The name for the other side, instead of the last part of the path.
  * @throws {InletError} `usage` if there is nothing that can be sent
  */
-export async function pathItems(path: string, options: TreeOptions): Promise<Item[]> {
-  const source = measured(path, options.as);
-  if (source !== "folder") return [source];
-  // Loaded here because most of what is sent is a file.
-  const { treeItems } = await import("./tree.ts");
-  return await treeItems(path, options);
-}
-
-function measured(path: string, as: string = basename(path)): Source | "folder" {
+export function sourceAt(path: string, as: string = basename(path)): Source | "folder" {
   const info = measure(path);
   if (info.isDirectory) return "folder";
   if (info.isFile) return new FileSource(path, as, info);
