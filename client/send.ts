@@ -34,7 +34,7 @@ export interface SendOptions extends CallOptions {
    * @default {false}
    */
   skipSame?: boolean;
-  /** Told how each file fared, as soon as that is known. */
+  /** Told how each file fared, as soon as that is known. What it throws is thrown once all is done. */
   onResult?: (result: SendResult) => void;
 }
 
@@ -80,9 +80,15 @@ export async function sendFiles(
   typed?: { as: string | undefined },
 ): Promise<SendResult[]> {
   const results: SendResult[] = [];
+  const thrown: unknown[] = [];
   const report = (result: SendResult): void => {
     results.push(result);
-    options.onResult?.(result);
+    try {
+      options.onResult?.(result);
+    } catch (error) {
+      // A defect of the caller's is no failure of a file.
+      thrown.push(error);
+    }
   };
   const { mode = "files", skipSame = false, exclude, signal, onNotice } = options;
   const isOneWay = findMode(mode).send !== undefined;
@@ -105,5 +111,6 @@ export async function sendFiles(
     onResult: ({ label, folder }, result) =>
       report({ label, ...(folder !== undefined && { folder }), ...result }),
   });
+  if (thrown.length > 0) throw thrown[0];
   return results;
 }

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import {
   bytes,
   checkout,
@@ -11,7 +11,7 @@ import {
   UNCOVERED,
 } from "./helpers.ts";
 import { serve } from "../server.ts";
-import { send } from "../client.ts";
+import { send, type SendResult } from "../client.ts";
 import { Wire } from "./wire.ts";
 
 const QUIET = { quiet: true };
@@ -58,6 +58,25 @@ integration("send() says of each file how it fared", async () => {
   );
   assertEquals(results[2]!.stored, { size: 6, crc: 0x363a3020, name: "hello.txt" });
   assertEquals(names(directory), ["every_byte.bin", "hello.txt", "one_byte.bin"]);
+});
+
+integration("send() throws what onResult throws, once all is sent", async () => {
+  await using local = await tempDir();
+  const directory = `${local.path}/received`;
+  await using server = await serve({ directory, log: QUIET });
+  const files = ["one_byte.bin", "1MiB.txt", "hello.txt"].map(fixture);
+  const told: string[] = [];
+  const onResult = ({ label }: SendResult): void => {
+    told.push(label);
+    throw new Error(`told of ${label}`);
+  };
+  await assertRejects(
+    () => send(server.address, files, { onResult }),
+    Error,
+    `told of ${files[0]}`,
+  );
+  assertEquals(told, files);
+  assertEquals(names(directory), ["1MiB.txt", "hello.txt", "one_byte.bin"]);
 });
 
 integration("send() speaks the mode that it is told", async () => {

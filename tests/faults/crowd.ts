@@ -7,7 +7,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { connect } from "../../lib/connect.ts";
 import type { Connection } from "../../lib/connection.ts";
-import { explain, InletError } from "../../lib/errors.ts";
+import { InletError } from "../../lib/errors.ts";
 import { Progress } from "../../lib/progress.ts";
 import { FileSource } from "../../lib/sources.ts";
 import { type OnBytes, Tally } from "../../lib/streams.ts";
@@ -92,10 +92,12 @@ export class Crowd {
     const count = 1 + this.#options.dice.below(20);
     const sources = Array.from({ length: count }, () => this.#source(4096));
     return this.#converse(async (client) => {
+      let failure: InletError | undefined;
       await client.send(sources, (source, result) => {
-        if (result instanceof Error) throw result;
-        this.#acknowledged(source.name, result.size!);
+        if (result instanceof InletError) failure ??= result;
+        else this.#acknowledged(source.name, result.size!);
       });
+      if (failure) throw failure;
     });
   }
 
@@ -160,8 +162,8 @@ export class Crowd {
     const script = dice.of([CONVERSATIONS.put!, CONVERSATIONS.upload!, CONVERSATIONS.session!]);
     const conversation = script(trial.seed, trial.take(NUMBERS));
     conversation.stores.forEach(({ name }) => trial.possible.add(name));
-    const peer = await Peer.dial(server).catch((error) => {
-      throw explain(error);
+    const peer = await Peer.dial(server).catch((cause) => {
+      throw new InletError("lost", "Cannot connect", { cause });
     });
     await play(peer, conversation, dice.below(lengthOf(conversation))).catch(() => {});
     await peer.cut(dice.of(["end", "reset"]));

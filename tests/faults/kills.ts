@@ -63,7 +63,7 @@ async function killUnderLoad(server: TestServer, trial: Trial, dice: Dice): Prom
     Array.from({ length: CLIENTS }, () => crowd.run(1, () => isOver)),
   );
   for (const end of ends) {
-    if (end.status === "rejected") assert(isOver && isLost(end.reason), String(end.reason));
+    if (end.status === "rejected") assert(isOver && isLost(end.reason), Deno.inspect(end.reason));
   }
   assert((await server.running.process.status).signal === "SIGKILL");
 }
