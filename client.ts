@@ -132,7 +132,7 @@ async function main(args: readonly string[]): Promise<number> {
     case "send":
     case "get":
     case "get folder":
-      return await runTransfer(call, action, plan, options);
+      return await runTransfer(call, action, plan.quiet, options);
   }
   using connection = await call.open();
   const client = await call.greet(connection);
@@ -325,7 +325,7 @@ async function startSession(
 async function runTransfer(
   call: Call,
   action: Transfer,
-  { address, quiet }: Plan,
+  quiet: boolean,
   options: SendOptions,
 ): Promise<number> {
   const { progress, resume } = call.context;
@@ -335,7 +335,7 @@ async function runTransfer(
     switch (action.type) {
       case "send": {
         const onResult = (result: SendResult): void => report.add(result);
-        await sendFiles(address, action.files, { ...options, onResult }, { as: action.as });
+        await sendFiles(call, action.files, { ...options, onResult }, { as: action.as });
         break;
       }
       case "get":

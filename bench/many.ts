@@ -71,7 +71,12 @@ export class Crowd {
   }
 }
 
-/** A client for each file of a folder. */
-export function oneEach({ path, files }: SourceFolder): string[][] {
-  return [...files.keys()].map((name) => [`${path}/${name}`]);
+/** The paths of a folder's files. */
+export function pathsOf({ path, files }: SourceFolder): string[] {
+  return [...files.keys()].map((name) => `${path}/${name}`);
+}
+
+/** A client for each file. */
+export function oneEach(paths: readonly string[]): string[][] {
+  return paths.map((path) => [path]);
 }

@@ -65,7 +65,7 @@ export async function send(
   files: readonly string[],
   options: SendOptions = {},
 ): Promise<SendResult[]> {
-  return await sendFiles(address, files, options);
+  return await sendFiles(new Call(address, options), files, options);
 }
 
 /**
@@ -74,7 +74,7 @@ export async function send(
  * @param typed.as The name for the other side, instead of the last part of the path.
  */
 export async function sendFiles(
-  address: ServerAddress,
+  call: Call,
   files: readonly string[],
   options: SendOptions,
   typed?: { as: string | undefined },
@@ -105,7 +105,7 @@ export async function sendFiles(
     });
   };
   const items = (await Promise.all(files.map(itemsAt))).flat();
-  await sendAll(new Call(address, options), items, {
+  await sendAll(call, items, {
     mode,
     skipSame,
     onResult: ({ label, folder }, result) =>

@@ -5,7 +5,7 @@
  */
 
 import { compare, type Entrant } from "../compare.ts";
-import { CLIENT_BYTES, Crowd, inletForMany, oneEach, pythonForMany } from "../many.ts";
+import { CLIENT_BYTES, Crowd, inletForMany, oneEach, pathsOf, pythonForMany } from "../many.ts";
 import { summarise } from "../measure.ts";
 import type { Receiver } from "../peers.ts";
 import { peakBytes } from "../proc.ts";
@@ -33,7 +33,9 @@ export async function clients({ workspace, runs, clients }: Bench): Promise<Sect
     needs,
     async enter(stack) {
       const receiver = await serve(stack);
-      const candidate = new Crowd(receiver, mode, stack).candidate(folder, [oneEach(folder)]);
+      const candidate = new Crowd(receiver, mode, stack).candidate(folder, [
+        oneEach(pathsOf(folder)),
+      ]);
       return {
         ...candidate,
         async check() {

@@ -6,7 +6,7 @@
 
 import { formatBytes } from "../../lib/text.ts";
 import { findProgram } from "../processes.ts";
-import { Crowd, inletForMany, oneEach, pythonForMany } from "../many.ts";
+import { Crowd, inletForMany, oneEach, pathsOf, pythonForMany } from "../many.ts";
 import { summarise } from "../measure.ts";
 import type { Receiver } from "../peers.ts";
 import type { Row, Section } from "../report.ts";
@@ -59,7 +59,7 @@ async function rowOf(
   const crowd = new Crowd(await serve(workspace, stack, mode), mode, stack);
   const shares: number[] = [];
   for (let round = 0; round <= runs; round++) {
-    const eachMs = await crowd.send(oneEach(folder));
+    const eachMs = await crowd.send(oneEach(pathsOf(folder)));
     verifyFolder(crowd.receiver.directory, folder);
     await crowd.receiver.clear();
     if (round > 0) shares.push(slowestShare(eachMs));

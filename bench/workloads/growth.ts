@@ -6,7 +6,7 @@
  */
 
 import { compare } from "../compare.ts";
-import { CLIENT_BYTES, Crowd, inletForMany } from "../many.ts";
+import { CLIENT_BYTES, Crowd, inletForMany, oneEach, pathsOf } from "../many.ts";
 import type { Task } from "../driver.ts";
 import type { Row, Section } from "../report.ts";
 import type { SourceFolder } from "../workspace.ts";
@@ -43,7 +43,7 @@ export function growthClients(bench: Bench): Promise<Section> {
     unit: "ms",
     most: bench.clients,
     bytes: CLIENT_BYTES,
-    clients: (paths) => paths.map((path) => [path]),
+    clients: oneEach,
     sampled: bench.clients,
     flat: { from: 10, within: 1.3 },
   });
@@ -119,8 +119,8 @@ function powersOfTen(most: number): number[] {
 }
 
 /** The paths of a folder's files, so many at a time. */
-function parts({ path, files }: SourceFolder, count: number): string[][] {
-  const paths = [...files.keys()].map((name) => `${path}/${name}`);
+function parts(folder: SourceFolder, count: number): string[][] {
+  const paths = pathsOf(folder);
   return Array.from(
     { length: paths.length / count },
     (_, index) => paths.slice(index * count, (index + 1) * count),
