@@ -19,25 +19,30 @@ import { dirname } from "@std/path/dirname";
 import { join } from "@std/path/join";
 import denoJson from "./deno.json" with { type: "json" };
 import { formatAddress } from "./lib/address.ts";
-import { type CommandLine, parseCommandLine, runMain, STOP_SIGNALS } from "./lib/command_line.ts";
-import type { ServerAddress } from "./lib/connect.ts";
+import {
+  type CommandLine,
+  parseCommandLine,
+  runMain,
+  STOP_SIGNALS,
+} from "./lib/cli/command_line.ts";
+import type { ServerAddress } from "./lib/net/connect.ts";
 import { exitCode, explain, InletError } from "./lib/errors.ts";
-import { parseCount, parsePort, parseSeconds, parseSize } from "./lib/limits.ts";
-import { readKey } from "./lib/key.ts";
-import { safeName } from "./lib/names.ts";
-import { ensurePermissions, type Need } from "./lib/permissions.ts";
-import { Progress } from "./lib/progress.ts";
-import { Rate } from "./lib/rate.ts";
-import { formatEntry, Report } from "./lib/report.ts";
-import { stdinSource } from "./lib/sources.ts";
-import { writeStdout } from "./lib/stdio.ts";
+import { parseCount, parsePort, parseSeconds, parseSize } from "./lib/cli/option_values.ts";
+import { readKey } from "./lib/auth/key.ts";
+import { safeName } from "./lib/store/names.ts";
+import { ensurePermissions, type Need } from "./lib/cli/permissions.ts";
+import { Progress } from "./lib/cli/progress.ts";
+import { RateLimit } from "./lib/net/rate_limit.ts";
+import { formatEntry, Report } from "./client/report.ts";
+import { stdinSource } from "./lib/body/sources.ts";
+import { writeStdout } from "./lib/body/stdio.ts";
 import { printable } from "./lib/text.ts";
-import { Call, DEFAULT_NAME } from "./client/call.ts";
-import type { Got } from "./client/save_tree.ts";
+import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
+import type { Got } from "./client/get_folder.ts";
 import { send, sendFiles, type SendOptions, type SendResult } from "./client/send.ts";
 import { findMode, MODES } from "./modes/table.ts";
 
-export { Rate, send, type SendOptions, type SendResult, type ServerAddress };
+export { RateLimit, send, type SendOptions, type SendResult, type ServerAddress };
 
 const USAGE = `inlet client: sends files and messages over TCP
 
@@ -75,7 +80,7 @@ Exit codes: 0 acknowledged, 2 wrong use, 3 refused, 4 no connection or lost, 5 n
 interface Plan {
   address: ServerAddress;
   action: Action;
-  options: TransferOptions & { name?: string; timeoutMs: number; rate?: Rate; mode: string };
+  options: TransferOptions & { name?: string; timeoutMs: number; rate?: RateLimit; mode: string };
   tokenFile: string | undefined;
   quiet: boolean;
 }
@@ -125,7 +130,7 @@ async function main(args: readonly string[]): Promise<number> {
     signal: stopping.signal,
     onNotice: (text) => !plan.quiet && progress.say(printable(text)),
   };
-  const call = new Call(address, options);
+  const call = new Dialer(address, options);
   switch (action.type) {
     case "session":
       return await startSession(call, options.name, stopping);
@@ -192,7 +197,8 @@ function makePlan({ positional, values, lists, flags }: ClientCommandLine): Plan
       ...(values.name !== undefined && { name: values.name }),
       ...options,
       timeoutMs: parseSeconds(values.timeout ?? "30", "--timeout"),
-      ...(values.limit !== undefined && { rate: new Rate(parseSize(values.limit, "--limit")) }),
+      ...(values.limit !== undefined &&
+        { rate: new RateLimit(parseSize(values.limit, "--limit")) }),
     },
     tokenFile: values["token-file"],
     quiet: flags.quiet,
@@ -306,7 +312,7 @@ function needsOf({ address, action, tokenFile }: Plan): Need[] {
 }
 
 async function startSession(
-  call: Call,
+  call: Dialer,
   name: string | undefined,
   stopping: AbortController,
 ): Promise<number> {
@@ -323,7 +329,7 @@ async function startSession(
 }
 
 async function runTransfer(
-  call: Call,
+  call: Dialer,
   action: Transfer,
   quiet: boolean,
   options: SendOptions,
@@ -366,7 +372,7 @@ function isRepeatable(action: Transfer, { mode = "files" }: SendOptions): boolea
 }
 
 async function get(
-  call: Call,
+  call: Dialer,
   { name, output }: Extract<Transfer, { type: "get" }>,
   report: Report,
 ): Promise<void> {
@@ -374,7 +380,7 @@ async function get(
   await call.hold(async (client) => {
     progress.begin(null);
     if (output === "-") return void await client.get(name, { write: writeStdout });
-    const { save } = await import("./client/save.ts");
+    const { save } = await import("./client/get_file.ts");
     const stored = await save(client, name, savePath(name, output), { resume });
     report.add({ label: name, stored });
   });
@@ -396,20 +402,20 @@ function isFolder(path: string): boolean {
 }
 
 async function getFolder(
-  call: Call,
+  call: Dialer,
   { name, directory }: Extract<Transfer, { type: "get folder" }>,
   { exclude = [], skipSame = false }: SendOptions,
   report: Report,
 ): Promise<void> {
   const { progress, resume } = call.context;
   const done = new Set<string>();
-  const { saveTree } = await import("./client/save_tree.ts");
+  const { getFolder } = await import("./client/get_folder.ts");
   const onResult = (label: string, result: Got): void => {
     if (!("error" in result)) call.retries.progressed();
     report.add({ label, folder: `${name}/`, ...result });
   };
   const options = { directory, exclude, skipSame, resume, progress, done, onResult };
-  await call.hold((client) => saveTree(client, name, options));
+  await call.hold((client) => getFolder(client, name, options));
 }
 
 /** Aborted by the first signal, so that nothing partial stays. A second one ends at once. */

@@ -16,14 +16,19 @@
  */
 
 import denoJson from "./deno.json" with { type: "json" };
-import type { Access } from "./lib/access.ts";
-import type { Disk } from "./lib/disk.ts";
-import { Clients } from "./lib/clients.ts";
-import { type CommandLine, parseCommandLine, runMain, STOP_SIGNALS } from "./lib/command_line.ts";
+import type { Access } from "./lib/auth/access.ts";
+import type { Disk } from "./lib/store/disk.ts";
+import { Clients } from "./lib/server/clients.ts";
+import {
+  type CommandLine,
+  parseCommandLine,
+  runMain,
+  STOP_SIGNALS,
+} from "./lib/cli/command_line.ts";
 import { formatAddress } from "./lib/address.ts";
 import { explain, InletError } from "./lib/errors.ts";
-import { Gate } from "./lib/gate.ts";
-import { makeKeyFile, readKey } from "./lib/key.ts";
+import { KeyVerifier } from "./lib/auth/brute_force.ts";
+import { makeKeyFile, readKey } from "./lib/auth/key.ts";
 import {
   parseCount,
   parseDuration,
@@ -31,13 +36,13 @@ import {
   parseRate,
   parseSeconds,
   parseSize,
-} from "./lib/limits.ts";
-import { Listener, type ListenerOptions } from "./lib/listener.ts";
-import { Log, type LogOptions } from "./lib/log.ts";
-import { Messages } from "./lib/messages.ts";
-import type { Mode } from "./lib/mode.ts";
-import { ensurePermissions, type Need, shellQuoted } from "./lib/permissions.ts";
-import { Store } from "./lib/store.ts";
+} from "./lib/cli/option_values.ts";
+import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
+import { Log, type LogOptions } from "./lib/server/log.ts";
+import { StdoutQueue } from "./lib/server/stdout_queue.ts";
+import type { Mode } from "./modes/mode.ts";
+import { ensurePermissions, type Need, shellQuoted } from "./lib/cli/permissions.ts";
+import { Store } from "./lib/store/directory.ts";
 import { quoted } from "./lib/text.ts";
 import { findMode, MODES } from "./modes/table.ts";
 
@@ -99,7 +104,7 @@ export interface ServeOptions {
   greetingTimeoutMs?: number;
   /**
    * Bytes a second that a body has to move at least, or its connection is cut; 0 for no such floor.
-   * Messages and lines to reverse, which people type, may be as slow as they like.
+   * StdoutQueue and lines to reverse, which people type, may be as slow as they like.
    *
    * @default {1024}
    */
@@ -205,16 +210,16 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
   const socket = listen({ port, hostname, tcpBacklog: options.backlog ?? 10 });
   if (mode.stores) await store.prepare();
   const listener = new Listener(socket, {
-    mode,
+    serve: mode.serve,
     limits: limitsOf(mode, options),
     context: {
       store,
       log,
-      messages: new Messages(),
+      stdout: new StdoutQueue(),
       clients: new Clients(options.maxClients ?? 100, options.maxPerAddress),
       maxBytes: options.maxBytes ?? Number.MAX_SAFE_INTEGER,
       access: options.access ?? "all",
-      gate: options.key === undefined ? undefined : new Gate(options.key),
+      keyVerifier: options.key === undefined ? undefined : new KeyVerifier(options.key),
       sessionTimeoutMs: options.sessionTimeoutMs ?? 600_000,
     },
   });

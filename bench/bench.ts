@@ -8,9 +8,9 @@
  * @module
  */
 
-import { parseCommandLine, runMain, STOP_SIGNALS } from "../lib/command_line.ts";
+import { parseCommandLine, runMain, STOP_SIGNALS } from "../lib/cli/command_line.ts";
 import { InletError } from "../lib/errors.ts";
-import { parseCount, parseSize } from "../lib/limits.ts";
+import { parseCount, parseSize } from "../lib/cli/option_values.ts";
 import { quoted } from "../lib/text.ts";
 import { drawPlots, type Results } from "./plots.ts";
 import { killAll } from "./processes.ts";

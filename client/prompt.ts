@@ -17,7 +17,7 @@ import {
   moveCursor,
 } from "node:readline";
 import { Writable } from "node:stream";
-import { writeFully } from "../lib/streams.ts";
+import { writeFully } from "../lib/body/streams.ts";
 
 /** Lines, one after the other. */
 export interface Lines extends Disposable {

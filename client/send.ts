@@ -1,20 +1,20 @@
 /**
- * Sending files and folders, as a library does and the command line.
+ * SendQueue files and folders, as a library does and the command line.
  *
  * @module
  */
 
-import type { ServerAddress } from "../lib/connect.ts";
+import type { ServerAddress } from "../lib/net/connect.ts";
 import type { InletError } from "../lib/errors.ts";
-import { type Item, pathSource, stdinSource } from "../lib/sources.ts";
+import { type Item, pathSource, stdinSource } from "../lib/body/sources.ts";
 import type { Stored } from "../protocol.ts";
-import { Call, type CallOptions } from "./call.ts";
-import { pathItems } from "./items.ts";
-import { sendAll } from "./sending.ts";
+import { Dialer, type DialerOptions } from "./dialer.ts";
+import { pathItems } from "./path_items.ts";
+import { sendAll } from "./send_queue.ts";
 import { findMode } from "../modes/table.ts";
 
 /** Options of {@linkcode send}. */
-export interface SendOptions extends CallOptions {
+export interface SendOptions extends DialerOptions {
   /**
    * Name of the conversation, as in the table of modes.
    *
@@ -65,7 +65,7 @@ export async function send(
   files: readonly string[],
   options: SendOptions = {},
 ): Promise<SendResult[]> {
-  return await sendFiles(new Call(address, options), files, options);
+  return await sendFiles(new Dialer(address, options), files, options);
 }
 
 /**
@@ -74,7 +74,7 @@ export async function send(
  * @param typed.as The name for the other side, instead of the last part of the path.
  */
 export async function sendFiles(
-  call: Call,
+  call: Dialer,
   files: readonly string[],
   options: SendOptions,
   typed?: { as: string | undefined },

@@ -8,15 +8,15 @@
 
 import { bold, dim, green, red } from "@std/fmt/colors";
 import { basename } from "@std/path/basename";
-import { FilesClient } from "../modes/files_client.ts";
-import type { ClientContext } from "../lib/mode.ts";
-import type { Connection } from "../lib/connection.ts";
+import { FilesClient } from "../modes/files/client.ts";
+import type { ClientContext } from "../lib/cli/client_context.ts";
+import type { Connection } from "../lib/net/connection.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
-import { formatEntry, Report } from "../lib/report.ts";
-import { pathItems } from "./items.ts";
-import { save } from "./save.ts";
-import { EmptyFolder } from "../lib/sources.ts";
+import { formatEntry, Report } from "./report.ts";
+import { pathItems } from "./path_items.ts";
+import { save } from "./get_file.ts";
+import { EmptyFolder } from "../lib/body/sources.ts";
 import { printable, quoted } from "../lib/text.ts";
 
 /** Options of {@linkcode runSession}. */
@@ -180,8 +180,8 @@ class Session {
     report: Report,
     signal: AbortSignal,
   ): Promise<void> {
-    const { saveTree } = await import("./save_tree.ts");
-    await saveTree(client, name, {
+    const { getFolder } = await import("./get_folder.ts");
+    await getFolder(client, name, {
       directory: ".",
       exclude: [],
       skipSame: false,

@@ -53,3 +53,10 @@ export function formatSpeed(bytes: number, elapsedMs: number): string {
 export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 }
+
+/** Local time as `YYYY-MM-DD HH:MM:SS`. */
+export function formatLocalTime(time: Date): string {
+  const two = (number: number): string => String(number).padStart(2, "0");
+  const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+  return `${date} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
+}

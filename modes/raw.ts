@@ -15,12 +15,12 @@
  * @module
  */
 
-import type { Connection } from "../lib/connection.ts";
+import type { Connection } from "../lib/net/connection.ts";
 import { encodeError } from "../lib/errors.ts";
-import { storeBody } from "../lib/reception.ts";
-import type { ServerContext } from "../lib/mode.ts";
+import { storeBody } from "../lib/server/store_body.ts";
+import type { ServerContext } from "../lib/server/context.ts";
 
-export { sendToEnd as sendRaw } from "../lib/one_way.ts";
+export { sendToEnd as sendRaw } from "./send_only.ts";
 
 /** What follows the number in a name. */
 const ENDING = ".file";
@@ -28,7 +28,7 @@ const ENDING = ".file";
 /** Server half: stores one file. */
 export async function serveRaw(connection: Connection, context: ServerContext): Promise<void> {
   connection.farewell = encodeError;
-  using _ = connection.expectPace();
+  using _ = connection.enforceMinRate();
   using upload = context.store.createNumbered(ENDING);
   await storeBody(connection.body(), upload, "store what came", context);
 }

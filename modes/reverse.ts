@@ -17,13 +17,14 @@
  */
 
 import type { Stored } from "../protocol.ts";
-import type { Connection } from "../lib/connection.ts";
+import type { Connection } from "../lib/net/connection.ts";
 import { explain, InletError } from "../lib/errors.ts";
-import { refusal } from "../lib/one_way.ts";
-import { LineReverser, reverseLines } from "../lib/reversal.ts";
-import { checkUnchanged, type Source } from "../lib/sources.ts";
+import { refusal } from "./send_only.ts";
+import { LineReverser, reverseLines } from "./reverse_lines.ts";
+import { checkUnchanged, type Source } from "../lib/body/sources.ts";
 import { formatBytes, quoted } from "../lib/text.ts";
-import type { ClientContext, ServerContext } from "../lib/mode.ts";
+import type { ClientContext } from "../lib/cli/client_context.ts";
+import type { ServerContext } from "../lib/server/context.ts";
 
 /** More bytes than a busy line has. */
 const BUSY_LINE_BYTES = 64;
@@ -150,6 +151,6 @@ class Ledger {
   }
 
   #update(): void {
-    this.#connection.owed = this.#received < this.#due;
+    this.#connection.awaitingReply = this.#received < this.#due;
   }
 }

@@ -6,8 +6,8 @@
 
 import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
-import { serveFiles } from "./files.ts";
-import type { Mode } from "../lib/mode.ts";
+import { serveAnyWire } from "./wires.ts";
+import type { Mode } from "./mode.ts";
 import { sendMessage, serveMessage } from "./message.ts";
 import { sendRaw, serveRaw } from "./raw.ts";
 import { sendReverse, serveReverse } from "./reverse.ts";
@@ -16,15 +16,17 @@ import { sendUpload, serveUpload } from "./upload.ts";
 /** One row a conversation. The first is the default. */
 export const MODES: Readonly<Record<string, Mode>> = {
   files: {
+    name: "files",
     summary: "inlet's own: verified files, several to a connection, and messages",
     stores: true,
     named: true,
     needsSize: false,
     greets: true,
     answers: false,
-    serve: serveFiles,
+    serve: serveAnyWire,
   },
   upload: {
+    name: "upload",
     summary: "8-byte size and name, `go ahead`, then the file",
     stores: true,
     named: true,
@@ -35,6 +37,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
     send: sendUpload,
   },
   raw: {
+    name: "raw",
     summary: "bytes until the sender closes, stored as 1.file, 2.file, …",
     stores: true,
     named: false,
@@ -45,6 +48,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
     send: sendRaw,
   },
   message: {
+    name: "message",
     summary: "bytes until the sender closes, written to the server's stdout",
     stores: false,
     named: false,
@@ -55,6 +59,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
     send: sendMessage,
   },
   reverse: {
+    name: "reverse",
     summary: "lines, each of which comes back reversed",
     stores: false,
     named: false,

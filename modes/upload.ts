@@ -21,15 +21,17 @@ import {
   type Stored,
   UPLOAD_SIZE_BYTES,
 } from "../protocol.ts";
-import { checkAccess, checkSize } from "../lib/access.ts";
-import type { Connection } from "../lib/connection.ts";
+import { checkAccess } from "../lib/auth/access.ts";
+import { checkSize } from "../lib/server/size_limit.ts";
+import type { Connection } from "../lib/net/connection.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
-import { MAX_NAME_BYTES } from "../lib/names.ts";
-import { refusal, sendListening } from "../lib/one_way.ts";
-import { storeBody } from "../lib/reception.ts";
-import type { Source } from "../lib/sources.ts";
+import { MAX_NAME_BYTES } from "../lib/store/names.ts";
+import { refusal, sendListening } from "./send_only.ts";
+import { storeBody } from "../lib/server/store_body.ts";
+import type { Source } from "../lib/body/sources.ts";
 import { quoted } from "../lib/text.ts";
-import type { ClientContext, ServerContext } from "../lib/mode.ts";
+import type { ClientContext } from "../lib/cli/client_context.ts";
+import type { ServerContext } from "../lib/server/context.ts";
 
 /** How long to wait for more of a name that came in one piece with its size, in milliseconds. */
 const WHOLE_HEADER_MS = 15;
@@ -52,7 +54,7 @@ export async function serveUpload(connection: Connection, context: ServerContext
   checkAccess(context.access, "put", what);
   checkSize(what, size, context.maxBytes);
   using upload = context.store.create(name);
-  using _ = connection.expectPace();
+  using _ = connection.enforceMinRate();
   await connection.write(goAhead);
   await storeBody(connection.body(size), upload, what, context);
 }

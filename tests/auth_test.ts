@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { Failures } from "../lib/gate.ts";
-import { answerChallenge, isAnswer, makeNonce } from "../lib/key.ts";
+import { BruteForceGuard } from "../lib/auth/brute_force.ts";
+import { answerChallenge, isAnswer, makeNonce } from "../lib/auth/key.ts";
 import {
   dial,
   fixture,
@@ -35,7 +35,7 @@ Deno.test("isAnswer() takes the one right answer to its own challenge", async ()
 });
 
 Deno.test("Failures lets an address wait from the third wrong answer on, up to a minute", () => {
-  const failures = new Failures();
+  const failures = new BruteForceGuard();
   const waits: number[] = [];
   let now = 0;
   for (let count = 0; count < 9; count++) {
@@ -49,7 +49,7 @@ Deno.test("Failures lets an address wait from the third wrong answer on, up to a
 });
 
 Deno.test("Failures forgets after a minute without a wrong answer", () => {
-  const failures = new Failures();
+  const failures = new BruteForceGuard();
   failures.add("10.0.0.1", 0);
   failures.add("10.0.0.1", 1);
   failures.add("10.0.0.1", 60_001);
@@ -60,7 +60,7 @@ Deno.test("Failures forgets after a minute without a wrong answer", () => {
 });
 
 Deno.test("Failures remembers no more than 10,000 addresses", () => {
-  const failures = new Failures();
+  const failures = new BruteForceGuard();
   for (let count = 0; count < 3; count++) failures.add("first", 0);
   for (let number = 0; number < 10_000; number++) failures.add(`${number}`, 0);
   assertEquals(failures.waitMs("first", 0), 0);
@@ -167,7 +167,7 @@ integration("server with a key serves no upload client", async () => {
   await using server = await startServer({ args: ["--token-file", key] });
   await runPeer("upload_client.py", ["127.0.0.1", String(server.port), fixture("hello.txt")]);
   await server.running.stop();
-  assertStringIncludes(server.running.log, "Cannot take uploads: this server asks for a key");
+  assertStringIncludes(server.running.log, "Cannot take uploads: this server requires a key");
   assertEquals(names(server.dir), []);
 });
 

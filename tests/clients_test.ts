@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { Clients } from "../lib/clients.ts";
+import { Clients } from "../lib/server/clients.ts";
 import { pure } from "./helpers.ts";
 
 pure("Clients numbers those it lets in, and turns away one more than its limit", () => {

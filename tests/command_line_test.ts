@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { parseCommandLine } from "../lib/command_line.ts";
+import { parseCommandLine } from "../lib/cli/command_line.ts";
 import { InletError } from "../lib/errors.ts";
 import { integration, pure, ROOT, runSource } from "./helpers.ts";
 
@@ -78,7 +78,7 @@ pure("parseCommandLine() takes no word for the value of an option that has none"
 async function runMainWith(main: string): Promise<{ code: number; stderr: string }> {
   const lib = new URL("lib/", ROOT).href;
   const script = `
-    import { runMain } from "${lib}command_line.ts";
+    import { runMain } from "${lib}cli/command_line.ts";
     import { InletError } from "${lib}errors.ts";
     await runMain(${main});`;
   return await runSource(script);

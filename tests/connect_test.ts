@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { connect } from "../lib/connect.ts";
+import { connect } from "../lib/net/connect.ts";
 import { InletError } from "../lib/errors.ts";
 import { integration, readAll } from "./helpers.ts";
 

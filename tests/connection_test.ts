@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
-import { Connection, type ConnectionOptions } from "../lib/connection.ts";
-import { buffers } from "../lib/buffers.ts";
+import { Connection, type ConnectionOptions } from "../lib/net/connection.ts";
+import { buffers } from "../lib/body/buffer_pool.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
-import { Rate } from "../lib/rate.ts";
+import { RateLimit } from "../lib/net/rate_limit.ts";
 import { borrowAll, bytes, collect, dial, integration, readAll, sendTo } from "./helpers.ts";
 
 /** Two ends of one TCP connection: ours, and a stranger's. */
@@ -276,7 +276,7 @@ integration("Connection takes a read that is over, and pauses, for no new arriva
     paused.resolve();
     return goOn.promise;
   };
-  const rate = new Rate(1000, { now: () => 0, sleep });
+  const rate = new RateLimit(1000, { now: () => 0, sleep });
   await rate.take(100);
   using pair = await connected({ rate });
   pair.connection.arrival();
@@ -357,10 +357,10 @@ integration("expectPace() cuts who sends too slowly, until it is disposed of", a
   const dripping = setInterval(() => pair.peer.write(encoder.encode("x")).catch(() => {}), 20);
   try {
     {
-      using _ = pair.connection.expectPace();
+      using _ = pair.connection.enforceMinRate();
     }
     assertEquals((await collect(pair.connection.body(30))).length, 30);
-    using _ = pair.connection.expectPace();
+    using _ = pair.connection.enforceMinRate();
     const error = await assertRejects(() => collect(pair.connection.body(30)), InletError);
     assertEquals(error.code, "timeout");
   } finally {

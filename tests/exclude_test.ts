@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { excludeOf, isExcluded } from "../lib/exclude.ts";
+import { excludeOf, isExcluded } from "../client/exclude.ts";
 import { pure } from "./helpers.ts";
 
 const FILES = [

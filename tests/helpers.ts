@@ -12,7 +12,7 @@ import { concat } from "@std/bytes/concat";
 import { dirname } from "@std/path/dirname";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { TextLineStream } from "@std/streams";
-import { buffers } from "../lib/buffers.ts";
+import { buffers } from "../lib/body/buffer_pool.ts";
 
 /** The root of the project. */
 export const ROOT: URL = new URL("../", import.meta.url);
@@ -168,14 +168,19 @@ export const UNCOVERED = { DENO_COVERAGE_DIR: "" };
  */
 export async function checkout(): Promise<TempDir> {
   const directory = await tempDir();
-  for (const folder of ["", "client/", "lib/", "modes/"]) {
-    await Deno.mkdir(`${directory.path}/${folder}`, { recursive: true });
-    for await (const { name, isFile } of Deno.readDir(new URL(folder, ROOT))) {
-      const file = folder + name;
-      if (isFile) await Deno.copyFile(new URL(file, ROOT), `${directory.path}/${file}`);
+  await copyFolder(ROOT, directory.path, /^(client|lib|modes|protocol)$/);
+  return directory;
+}
+
+/** Copies the files of a folder, and its folders as far as their names match. */
+async function copyFolder(from: URL, to: string, folders = /./): Promise<void> {
+  for await (const { name, isFile } of Deno.readDir(from)) {
+    if (isFile) await Deno.copyFile(new URL(name, from), `${to}/${name}`);
+    else if (folders.test(name)) {
+      await Deno.mkdir(`${to}/${name}`);
+      await copyFolder(new URL(`${name}/`, from), `${to}/${name}`);
     }
   }
-  return directory;
 }
 
 /** The path of one of the two programs. */

@@ -10,7 +10,7 @@ import { walk } from "@std/fs/walk";
 import { join } from "@std/path/join";
 import { relative } from "@std/path/relative";
 import fc from "fast-check";
-import { MAX_COMPONENT_BYTES, MAX_NAME_BYTES } from "../lib/names.ts";
+import { MAX_COMPONENT_BYTES, MAX_NAME_BYTES } from "../lib/store/names.ts";
 import { tempDir } from "./helpers.ts";
 
 /** Bytes of UTF-8. */

@@ -2,12 +2,12 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { basename } from "@std/path/basename";
 import { crc32 } from "node:zlib";
 import fc from "fast-check";
-import { connect } from "../lib/connect.ts";
+import { connect } from "../lib/net/connect.ts";
 import { explain, InletError } from "../lib/errors.ts";
-import { safeName } from "../lib/names.ts";
-import { Progress } from "../lib/progress.ts";
-import { FilesClient } from "../modes/files_client.ts";
-import { save } from "../client/save.ts";
+import { safeName } from "../lib/store/names.ts";
+import { Progress } from "../lib/cli/progress.ts";
+import { FilesClient } from "../modes/files/client.ts";
+import { save } from "../client/get_file.ts";
 import {
   encodeUploadHeader,
   formatCrc,

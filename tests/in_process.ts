@@ -5,13 +5,13 @@
  * @module
  */
 
-import { Clients } from "../lib/clients.ts";
+import { Clients } from "../lib/server/clients.ts";
 import type { InletError } from "../lib/errors.ts";
-import { Listener } from "../lib/listener.ts";
-import { Log } from "../lib/log.ts";
-import { Messages } from "../lib/messages.ts";
-import type { ServerContext } from "../lib/mode.ts";
-import { Store } from "../lib/store.ts";
+import { Listener } from "../lib/server/listener.ts";
+import { Log } from "../lib/server/log.ts";
+import { StdoutQueue } from "../lib/server/stdout_queue.ts";
+import type { ServerContext } from "../lib/server/context.ts";
+import { Store } from "../lib/store/directory.ts";
 import { findMode } from "../modes/table.ts";
 
 /** A log that says nothing, and remembers what failed and who left. */
@@ -75,16 +75,16 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
   const log = new KeptLog();
   const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const listener = new Listener(socket, {
-    mode: findMode("files"),
+    serve: findMode("files").serve,
     limits: { idleTimeoutMs },
     context: {
       store: await Store.open(dir),
       log,
-      messages: new Messages(() => Promise.resolve()),
+      stdout: new StdoutQueue(() => Promise.resolve()),
       clients: new Clients(100),
       maxBytes,
       access,
-      gate: undefined,
+      keyVerifier: undefined,
       sessionTimeoutMs: idleTimeoutMs,
     },
   });

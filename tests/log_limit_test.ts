@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { LogLimit } from "../lib/log_limit.ts";
+import { LogLimit } from "../lib/server/log_limit.ts";
 import { pure } from "./helpers.ts";
 
 /** A limit with a clock of its own, and what it told. */

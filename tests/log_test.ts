@@ -1,14 +1,13 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { formatLocalTime } from "../lib/log.ts";
-import { printable } from "../lib/text.ts";
+import { formatLocalTime, printable } from "../lib/text.ts";
 import { integration, pure, ROOT, runSource } from "./helpers.ts";
 
 /** What a program writes to stderr that does this with a log of these options. */
 async function logged(options: Record<string, unknown>, statements: string): Promise<string> {
-  const lib = new URL("lib/", ROOT).href;
+  const lib = new URL("lib/server/", ROOT).href;
   const script = `
     import { Log } from "${lib}log.ts";
-    import { InletError } from "${lib}errors.ts";
+    import { InletError } from "${new URL("lib/errors.ts", ROOT).href}";
     const log = new Log(${JSON.stringify(options)});
     ${statements}`;
   const { code, stdout, stderr } = await runSource(script);

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { Connection } from "../lib/connection.ts";
+import { Connection } from "../lib/net/connection.ts";
 import { InletError } from "../lib/errors.ts";
 import {
   bytes,

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { InletError } from "../lib/errors.ts";
-import { numberedName, safeName } from "../lib/names.ts";
+import { numberedName, safeName } from "../lib/store/names.ts";
 import { pure } from "./helpers.ts";
 import { byteLength, checkName, hostileName } from "./hostile_names.ts";
 

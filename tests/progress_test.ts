@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { fileFigures, fitted, progressFigures } from "../lib/progress.ts";
+import { fileFigures, fitted, progressFigures } from "../lib/cli/progress.ts";
 import { pure } from "./helpers.ts";
 
 pure("progressFigures() gives percent, amount, speed and time left", () => {

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { send } from "../client.ts";
-import { connect } from "../lib/connect.ts";
+import { connect } from "../lib/net/connect.ts";
 import { exitCode, explain } from "../lib/errors.ts";
-import { Progress } from "../lib/progress.ts";
-import { pathSource, type Source } from "../lib/sources.ts";
-import { FilesClient } from "../modes/files_client.ts";
-import { save } from "../client/save.ts";
+import { Progress } from "../lib/cli/progress.ts";
+import { pathSource, type Source } from "../lib/body/sources.ts";
+import { FilesClient } from "../modes/files/client.ts";
+import { save } from "../client/get_file.ts";
 import { encodeBodyLine, encodeReply, encodeRequest } from "../protocol.ts";
 import { bytes, fixture, integration, names, runClient, startServer, tempDir } from "./helpers.ts";
 import { type InProcessServer, serveHere } from "./in_process.ts";

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { concat } from "@std/bytes/concat";
 import { encodeBodyLine, encodeRequest, formatCrc } from "../protocol.ts";
-import { Tally } from "../lib/streams.ts";
+import { Tally } from "../lib/body/streams.ts";
 import { bytes, integration, names, startServer } from "./helpers.ts";
 import { Wire } from "./wire.ts";
 

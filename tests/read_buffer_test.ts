@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { buffers } from "../lib/buffers.ts";
-import { ReadBuffer } from "../lib/read_buffer.ts";
+import { buffers } from "../lib/body/buffer_pool.ts";
+import { ReadBuffer } from "../lib/net/read_buffer.ts";
 import { borrowAll, bytes, pure } from "./helpers.ts";
 
 /** What one read brings: all that there is room for, or so many bytes of it. */

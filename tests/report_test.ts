@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
-import { type Outcome, Report } from "../lib/report.ts";
+import { type Outcome, Report } from "../client/report.ts";
 import { pure } from "./helpers.ts";
 
 /** What is said of a folder `p`, without speeds. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Code, InletError } from "../lib/errors.ts";
-import { Retries } from "../lib/retry.ts";
+import { Retries } from "../client/retry.ts";
 import { integration, pure } from "./helpers.ts";
 
 const LOST = new InletError("lost", "The server closed the connection");

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
-import { LineReverser, MAX_REVERSED_LINE_BYTES } from "../lib/reversal.ts";
+import { LineReverser, MAX_REVERSED_LINE_BYTES } from "../modes/reverse_lines.ts";
 import {
   dial,
   exchange,

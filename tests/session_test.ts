@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "@std/streams";
-import { Clients } from "../lib/clients.ts";
+import { Clients } from "../lib/server/clients.ts";
 import { decodeRequest, encodeRequest } from "../protocol.ts";
 import {
   dial,

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
-import { pathSource } from "../lib/sources.ts";
+import { pathSource } from "../lib/body/sources.ts";
 import { bytes, collect, fixture, integration, ROOT, run, runSource, tempDir } from "./helpers.ts";
 
 integration("pathSource() measures a file, and streams it", async () => {
@@ -95,7 +95,7 @@ integration("pathSource() refuses a file that is gone when its turn comes", asyn
 
 integration("stdinSource() streams the standard input under a name", async () => {
   const script = `
-    import { stdinSource } from "${new URL("lib/sources.ts", ROOT).href}";
+    import { stdinSource } from "${new URL("lib/body/sources.ts", ROOT).href}";
     const source = stdinSource("notes.txt");
     let moved = 0;
     using body = source.open((count) => moved += count);

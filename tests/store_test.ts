@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { Disk } from "../lib/disk.ts";
+import type { Disk } from "../lib/store/disk.ts";
 import { InletError } from "../lib/errors.ts";
-import { Store, type StoreOptions } from "../lib/store.ts";
+import { Store, type StoreOptions } from "../lib/store/directory.ts";
 import { FaultyDisk } from "./faults/disk.ts";
 import { holdingsOf } from "./faults/trial.ts";
 import { bytes, integration, names, ROOT, run, Running, type TempDir, tempDir } from "./helpers.ts";
@@ -265,7 +265,7 @@ integration(
   async () => {
     await using test = await openStore();
     const script = `
-    import { Store } from "${new URL("lib/store.ts", ROOT).href}";
+    import { Store } from "${new URL("lib/store/directory.ts", ROOT).href}";
     const store = await Store.open(${JSON.stringify(test.dir)});
     const upload = store.create("a.bin");
     upload.write(new Uint8Array(1000));
@@ -322,7 +322,7 @@ integration(
     await using temp = await tempDir();
     const dir = await Deno.realPath(temp.path);
     const script = `
-    import { Store } from "${new URL("lib/store.ts", ROOT).href}";
+    import { Store } from "${new URL("lib/store/directory.ts", ROOT).href}";
     const store = await Store.open("${dir}", { fsync: true });
     using upload = store.create("photos/2024/a.jpg");
     upload.write(new Uint8Array(1000));
@@ -352,7 +352,7 @@ integration(
 integration("Store says that the disk is full, and leaves nothing there", async () => {
   await using temp = await tempDir();
   const script = `
-    import { Store } from "${new URL("lib/store.ts", ROOT).href}";
+    import { Store } from "${new URL("lib/store/directory.ts", ROOT).href}";
     const store = await Store.open(${JSON.stringify(temp.path)});
     async function put(name, size) {
       using upload = store.create(name);

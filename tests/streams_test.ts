@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { concat } from "@std/bytes/concat";
-import { buffers, LARGE_BUFFER_BYTES } from "../lib/buffers.ts";
-import { fileBody, readerBody, Tally, writeFully } from "../lib/streams.ts";
+import { buffers, LARGE_BUFFER_BYTES } from "../lib/body/buffer_pool.ts";
+import { fileBody, readerBody, Tally, writeFully } from "../lib/body/streams.ts";
 import { borrowAll, bytes, collect, fixture, integration, pure, tempDir } from "./helpers.ts";
 
 pure("Tally carries the CRC-32 of ISO 3309, however the bytes are cut", () => {

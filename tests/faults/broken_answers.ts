@@ -6,11 +6,11 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { send } from "../../client.ts";
-import { connect } from "../../lib/connect.ts";
+import { connect } from "../../lib/net/connect.ts";
 import { exitCode, InletError } from "../../lib/errors.ts";
-import { Progress } from "../../lib/progress.ts";
-import { FilesClient } from "../../modes/files_client.ts";
-import { save } from "../../client/save.ts";
+import { Progress } from "../../lib/cli/progress.ts";
+import { FilesClient } from "../../modes/files/client.ts";
+import { save } from "../../client/get_file.ts";
 import { type Relay, relayTo } from "../relay.ts";
 import { contentOf, inspect, nameOf } from "./content.ts";
 import type { Way } from "./peer.ts";

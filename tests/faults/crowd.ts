@@ -5,13 +5,13 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { connect } from "../../lib/connect.ts";
-import type { Connection } from "../../lib/connection.ts";
+import { connect } from "../../lib/net/connect.ts";
+import type { Connection } from "../../lib/net/connection.ts";
 import { InletError } from "../../lib/errors.ts";
-import { Progress } from "../../lib/progress.ts";
-import { FileSource } from "../../lib/sources.ts";
-import { type OnBytes, Tally } from "../../lib/streams.ts";
-import { FilesClient } from "../../modes/files_client.ts";
+import { Progress } from "../../lib/cli/progress.ts";
+import { FileSource } from "../../lib/body/sources.ts";
+import { type OnBytes, Tally } from "../../lib/body/streams.ts";
+import { FilesClient } from "../../modes/files/client.ts";
 import { sendUpload } from "../../modes/upload.ts";
 import { contentOf, crcOf, type Dice, nameOf } from "./content.ts";
 import { CONVERSATIONS, lengthOf, NUMBERS, play } from "./conversations.ts";

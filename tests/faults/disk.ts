@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Disk } from "../../lib/disk.ts";
+import type { Disk } from "../../lib/store/disk.ts";
 
 /** What a disk can be asked to do, as far as it can fail here. */
 export const OPERATIONS = [

@@ -11,8 +11,8 @@
 
 import { assertEquals } from "@std/assert";
 import { formatBytes } from "../../lib/text.ts";
-import { parseCommandLine, runMain } from "../../lib/command_line.ts";
-import { parseCount } from "../../lib/limits.ts";
+import { parseCommandLine, runMain } from "../../lib/cli/command_line.ts";
+import { parseCount } from "../../lib/cli/option_values.ts";
 import { names, scriptPath, startServer, tempDir } from "../helpers.ts";
 import { cutAnswersEverywhere } from "./broken_answers.ts";
 import { Dice } from "./content.ts";

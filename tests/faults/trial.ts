@@ -5,9 +5,9 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { connect } from "../../lib/connect.ts";
-import { Progress } from "../../lib/progress.ts";
-import { FilesClient } from "../../modes/files_client.ts";
+import { connect } from "../../lib/net/connect.ts";
+import { Progress } from "../../lib/cli/progress.ts";
+import { FilesClient } from "../../modes/files/client.ts";
 import { contentOf, inspect, nameOf } from "./content.ts";
 
 /** Where a server is, and which process. */

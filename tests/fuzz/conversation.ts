@@ -11,8 +11,8 @@ import { walk } from "@std/fs/walk";
 import { relative } from "@std/path/relative";
 import fc from "fast-check";
 import { crc32 } from "node:zlib";
-import { TEMP } from "../../lib/names.ts";
-import { nextTurn } from "../../lib/streams.ts";
+import { TEMP } from "../../lib/store/names.ts";
+import { nextTurn } from "../../lib/body/streams.ts";
 import {
   decodeRequest,
   formatCrc,

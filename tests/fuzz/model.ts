@@ -5,7 +5,7 @@
  */
 
 import { InletError } from "../../lib/errors.ts";
-import { keptName, numberedName, safeName } from "../../lib/names.ts";
+import { keptName, numberedName, safeName } from "../../lib/store/names.ts";
 
 /** Files, folders and kept partials, by their names on disk. */
 export class Model {

@@ -7,7 +7,7 @@
 import { assert } from "@std/assert";
 import fc from "fast-check";
 import { InletError } from "../../lib/errors.ts";
-import { keptName, numberedName, safeName } from "../../lib/names.ts";
+import { keptName, numberedName, safeName } from "../../lib/store/names.ts";
 import { byteLength, checkName, hostileName } from "../hostile_names.ts";
 
 /** Most bytes of one component that a file system takes. */

@@ -1,0 +1,218 @@
+/**
+ * What the client says of a file, and of a folder.
+ *
+ * @module
+ */
+
+import { basename } from "@std/path/basename";
+import { formatCrc, type ListEntry, type Stored } from "../protocol.ts";
+import { exitCode, type InletError } from "../lib/errors.ts";
+import type { Progress } from "../lib/cli/progress.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatLocalTime,
+  formatSpeed,
+  printable,
+  quoted,
+} from "../lib/text.ts";
+
+/** How many of the files that failed are named once more at the end. */
+const MOST_NAMED = 10;
+
+/** What was moved, in bytes, in so much time. */
+interface Move {
+  bytes: number;
+  elapsedMs: number;
+}
+
+/** What a file that moved became: its name, its size, its checksum, and how fast it was. */
+function summary(label: string, stored: Partial<Stored>, { bytes, elapsedMs }: Move): string {
+  const facts: string[] = [];
+  if (stored.name) facts.push(`stored as ${quoted(stored.name)}`);
+  if (stored.size !== undefined) facts.push(formatBytes(stored.size));
+  if (stored.crc !== undefined) facts.push(`CRC-32 ${formatCrc(stored.crc)}`);
+  // Small files move together, before the first of them is done with.
+  if (stored.size) facts.push(formatSpeed(Math.min(bytes, stored.size) || stored.size, elapsedMs));
+  return `${printable(label)}: ${facts.join(", ")}`;
+}
+
+/** How one file fared. */
+export interface Outcome {
+  label: string;
+  /** The folder that it belongs to. */
+  folder?: string;
+  stored?: Partial<Stored>;
+  /** Whether it was there before. */
+  same?: true;
+  error?: InletError;
+}
+
+/** Options of a {@linkcode Report}. */
+export interface ReportOptions {
+  /**
+   * Whether to say failures alone.
+   *
+   * @default {false}
+   */
+  quiet?: boolean;
+  /**
+   * Whether more than one thing was asked for.
+   *
+   * @default {false}
+   */
+  several?: boolean;
+}
+
+/**
+ * Tells a person what became of files: a line for each that was asked for by itself, and for each that
+ * failed; a line for a whole folder at the end.
+ */
+export class Report {
+  readonly #progress: Pick<Progress, "moved" | "say">;
+  readonly #options: ReportOptions;
+  readonly #folders = new Map<string, FolderReport>();
+  #worstError: InletError | undefined;
+  #lastReported = "";
+  /** Why the file before failed; empty where it did not. */
+  #reason = "";
+  #since = performance.now();
+  #movedBefore: number;
+
+  /**
+   * @param progress Where lines are said, and what counts the bytes that move: less than a file has,
+   * where a part of it was there already.
+   */
+  constructor(progress: Pick<Progress, "moved" | "say">, options: ReportOptions = {}) {
+    this.#progress = progress;
+    this.#movedBefore = progress.moved;
+    this.#options = options;
+  }
+
+  /** One file is done with. */
+  add(outcome: Outcome): void {
+    const move = this.#moveSinceLast();
+    const { label, folder, stored, same, error } = outcome;
+    const isRepeated = folder !== undefined && error !== undefined && this.#isTold(error);
+    // A connection that is lost does not say which of several files it was lost within.
+    const isWithin = this.#options.several && error && exitCode(error) === 4 && move.bytes > 0;
+    if (error) this.fail(error, { isRepeated, ...(isWithin && { label }) });
+    else this.#reason = "";
+    if (folder !== undefined) this.#folder(folder).add(outcome, move, isRepeated);
+    else if (same) this.#tell(`${printable(label)}: there already`);
+    else if (stored) this.#tell(summary(label, stored, move));
+  }
+
+  /**
+   * Something failed.
+   *
+   * @param how.isRepeated Whether that was said already: what stops a folder stops each of its files.
+   * @param how.label What it befell, where the error does not say it.
+   */
+  fail(error: InletError, how: { isRepeated?: boolean; label?: string } = {}): void {
+    if (!this.#worstError || exitCode(error) > exitCode(this.#worstError)) this.#worstError = error;
+    const what = how.label === undefined ? "" : `${how.label}: `;
+    if (!how.isRepeated) this.#progress.say(`inlet: ${printable(what + error.message)}`);
+    this.#lastReported = error.message;
+    this.#reason = reasonOf(error);
+  }
+
+  /** Sums the folders up, and gives the gravest failure: that of the highest exit code. */
+  end(): InletError | undefined {
+    this.#folders.forEach((folder) => this.#tell(folder.summary()));
+    return this.#worstError;
+  }
+
+  #moveSinceLast(): Move {
+    const { moved } = this.#progress;
+    const now = performance.now();
+    const move = { bytes: moved - this.#movedBefore, elapsedMs: now - this.#since };
+    this.#movedBefore = moved;
+    this.#since = now;
+    return move;
+  }
+
+  #isTold(error: InletError): boolean {
+    return error.message === this.#lastReported || reasonOf(error) === this.#reason;
+  }
+
+  #folder(label: string): FolderReport {
+    const folder = this.#folders.get(label) ?? new FolderReport(label);
+    this.#folders.set(label, folder);
+    return folder;
+  }
+
+  #tell(line: string): void {
+    if (!this.#options.quiet) this.#progress.say(line);
+  }
+}
+
+/** An error without the name in it, where it may be the same for every file of a folder. */
+function reasonOf({ code, message }: InletError): string {
+  return code === "denied" || code === "no-space" ? message.replace(/ ".*": /s, ": ") : message;
+}
+
+class FolderReport {
+  readonly #label: string;
+  readonly #failed: string[] = [];
+  #files = 0;
+  #bytes = 0;
+  #same = 0;
+  #renamed = 0;
+  #sameReason = 0;
+  readonly #move: Move = { bytes: 0, elapsedMs: 0 };
+
+  constructor(label: string) {
+    this.#label = label;
+  }
+
+  /** @param isRepeated Whether it failed for the reason of one before, which was said. */
+  add({ label, stored, same, error }: Outcome, move: Move, isRepeated: boolean): void {
+    this.#move.bytes += move.bytes;
+    this.#move.elapsedMs += move.elapsedMs;
+    if (isRepeated) this.#sameReason++;
+    else if (error) this.#failed.push(label);
+    else if (same) this.#same++;
+    // An empty folder has no size.
+    else if (stored?.size !== undefined) {
+      this.#files++;
+      this.#bytes += stored.size;
+      if (stored.name && basename(stored.name) !== basename(label)) this.#renamed++;
+    }
+  }
+
+  /** Such as `photos: 10,000 files, 39 MiB, 12 MB/s; 1 failed: "photos/a.temp"`. */
+  summary(): string {
+    const facts = [`${formatCount(this.#files)} ${this.#files === 1 ? "file" : "files"}`];
+    facts.push(formatBytes(this.#bytes));
+    const { bytes, elapsedMs } = this.#move;
+    if (this.#bytes > 0) facts.push(formatSpeed(bytes, elapsedMs));
+    if (this.#same > 0) facts.push(`${formatCount(this.#same)} there already`);
+    if (this.#renamed > 0) facts.push(`${formatCount(this.#renamed)} under another name`);
+    return `${printable(this.#label)}: ${facts.join(", ")}${this.#failures()}`;
+  }
+
+  #failures(): string {
+    const failed = this.#failed.length + this.#sameReason;
+    if (failed === 0) return "";
+    const named = this.#failed.slice(0, MOST_NAMED).map(quoted);
+    const others = this.#failed.length - named.length;
+    if (others > 0) named.push(`and ${formatCount(others)} more`);
+    if (this.#sameReason > 0) {
+      named.push(`and ${formatCount(this.#sameReason)} more for the same reason`);
+    }
+    return `; ${formatCount(failed)} failed: ${named.join(", ")}`;
+  }
+}
+
+/** Where a file goes on of which something was kept. */
+export function resumption(label: string, offset: number, size: number): string {
+  return offset > 0
+    ? `${printable(label)}: going on at ${formatBytes(offset)} of ${formatBytes(size)}`
+    : `${printable(label)}: starting over, what was kept is another file`;
+}
+
+/** One line of a list. */
+export function formatEntry({ size, modified, name }: ListEntry): string {
+  return `${String(size).padStart(13)}  ${formatLocalTime(modified)}  ${printable(name)}`;
+}

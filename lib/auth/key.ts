@@ -1,0 +1,98 @@
+/**
+ * The key that a server and its clients share: where it is kept, and how it is proved without being
+ * told.
+ *
+ * @module
+ */
+
+import { challengeText } from "../../protocol.ts";
+import { explain, InletError } from "../errors.ts";
+import { quoted } from "../text.ts";
+
+/** The environment variable that may hold the key. */
+const VARIABLE = "INLET_TOKEN";
+
+/** Fewest characters of a key: what nobody guesses. */
+const MIN_KEY_CHARACTERS = 16;
+
+/** Bytes of a new key, and of a nonce. */
+const RANDOM_BYTES = 32;
+
+/**
+ * The key from its file, or from the environment where Deno may read that.
+ *
+ * @param file Path of the key file, which wins over the environment.
+ * @returns The key without white space around it, or `undefined` where there is none.
+ * @throws {InletError} `usage` if the file cannot be read, or the key is too short
+ */
+export function readKey(file: string | undefined): string | undefined {
+  const where = file === undefined ? `the key in ${VARIABLE}` : `the key in ${quoted(file)}`;
+  const key = (file === undefined ? readVariable() : readFile(file))?.trim();
+  if (key !== undefined && key.length < MIN_KEY_CHARACTERS) {
+    throw new InletError(
+      "usage",
+      `Cannot use ${where}: it is shorter than ${MIN_KEY_CHARACTERS} characters`,
+    );
+  }
+  return key;
+}
+
+/**
+ * Makes a key file that nobody but its owner can read.
+ *
+ * @throws {InletError} `usage` if there is one already, or it cannot be made
+ */
+export function makeKeyFile(path: string): void {
+  try {
+    using file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
+    file.writeSync(new TextEncoder().encode(`${randomHex()}\n`));
+  } catch (cause) {
+    const what = `Cannot make the key file ${quoted(path)}`;
+    const message = cause instanceof Deno.errors.AlreadyExists
+      ? `${what}: it exists already, use it with --token-file`
+      : explain(cause, what).message;
+    throw new InletError("usage", message, { cause });
+  }
+}
+
+/** A number that was never used before, for one challenge. */
+export function makeNonce(): string {
+  return randomHex();
+}
+
+/** The proof that this side has the key: 64 hexadecimal digits. */
+export async function answerChallenge(key: string, nonce: string): Promise<string> {
+  const signature = await crypto.subtle.sign("HMAC", await hmacKey(key), challengeText(nonce));
+  return new Uint8Array(signature).toHex();
+}
+
+/** Whether an answer proves the key. It takes as long for a wrong one as for a right one. */
+export async function isAnswer(key: string, nonce: string, digest: string): Promise<boolean> {
+  const signature = Uint8Array.fromHex(digest);
+  return await crypto.subtle.verify("HMAC", await hmacKey(key), signature, challengeText(nonce));
+}
+
+async function hmacKey(key: string): Promise<CryptoKey> {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const bytes = new TextEncoder().encode(key);
+  return await crypto.subtle.importKey("raw", bytes, algorithm, false, ["sign", "verify"]);
+}
+
+function randomHex(): string {
+  return crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)).toHex();
+}
+
+function readFile(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (cause) {
+    const { message } = explain(cause, `Cannot read the key file ${quoted(path)}`);
+    throw new InletError("usage", message, { cause });
+  }
+}
+
+/** Not asked for: without the permission there is simply no key in the environment. */
+function readVariable(): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: VARIABLE });
+  return state === "granted" ? Deno.env.get(VARIABLE) : undefined;
+}

@@ -1,0 +1,81 @@
+/**
+ * The CRC-32 of the beginning of a file: how two sides find out, before one goes on, whether they
+ * have the same file.
+ *
+ * @module
+ */
+
+import { crc32 } from "node:zlib";
+import { buffers } from "./buffer_pool.ts";
+import { nextTurn } from "./streams.ts";
+
+/** Pieces read in a row, before others have their turn: about a millisecond's. */
+const PIECES_A_TURN = 8;
+
+/** The beginning of an open file. Dispose of it to give its buffer back; the file stays open. */
+export class Prefix implements Disposable {
+  readonly #file: Deno.FsFile;
+  readonly #lent = buffers.borrow();
+  readonly #buffer = this.#lent ?? new Uint8Array(64 * 1024);
+  /** By number of whole pieces: the CRC-32 of so many. */
+  readonly #crcs = [0];
+  #aheadStopped = false;
+  #ahead: Promise<void> = Promise.resolve();
+
+  constructor(file: Deno.FsFile) {
+    this.#file = file;
+  }
+
+  /**
+   * Reads on while something else is waited for, so that the answer is there when it is needed.
+   *
+   * @param most Bytes at which to leave it.
+   */
+  readAhead(most: number): void {
+    this.#ahead = this.#read(Math.floor(most / this.#buffer.length), () => this.#aheadStopped)
+      // What cannot be read fails whoever needs it.
+      .catch(() => {});
+  }
+
+  /**
+   * The CRC-32 of the first so many bytes, or `undefined` if the file has fewer. The file's position
+   * is behind them then.
+   */
+  async crc(bytes: number): Promise<number | undefined> {
+    this.#aheadStopped = true;
+    await this.#ahead;
+    const pieceBytes = this.#buffer.length;
+    const pieces = Math.floor(bytes / pieceBytes);
+    await this.#read(pieces, () => false);
+    const crc = this.#crcs[pieces];
+    if (crc === undefined) return undefined;
+    this.#file.seekSync(pieces * pieceBytes, Deno.SeekMode.Start);
+    const rest = this.#buffer.subarray(0, bytes - pieces * pieceBytes);
+    return this.#fill(rest) ? crc32(rest, crc) : undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#aheadStopped = true;
+    // Reads are at once: none is under way that would still write into it.
+    if (this.#lent) buffers.giveBack(this.#lent);
+  }
+
+  async #read(pieces: number, isOver: () => boolean): Promise<void> {
+    this.#file.seekSync((this.#crcs.length - 1) * this.#buffer.length, Deno.SeekMode.Start);
+    while (this.#crcs.length <= pieces && !isOver()) {
+      if (!this.#fill(this.#buffer)) return;
+      this.#crcs.push(crc32(this.#buffer, this.#crcs.at(-1)));
+      if (this.#crcs.length % PIECES_A_TURN === 0) await nextTurn();
+    }
+  }
+
+  /** Fills a buffer to its end, or gives `false` where the file ends before. */
+  #fill(buffer: Uint8Array): boolean {
+    for (let filled = 0; filled < buffer.length;) {
+      const read = this.#file.readSync(buffer.subarray(filled));
+      if (read === null) return false;
+      filled += read;
+    }
+    return true;
+  }
+}

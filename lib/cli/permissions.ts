@@ -1,0 +1,83 @@
+/**
+ * Permissions of Deno, asked for once, at the start: in a terminal Deno asks the person; elsewhere
+ * one line names what is missing and the whole command to run instead.
+ *
+ * @module
+ */
+
+import { fromFileUrl } from "@std/path/from-file-url";
+import { relative } from "@std/path/relative";
+import { InletError } from "../errors.ts";
+
+/** A permission that the program cannot do without. */
+export type Need =
+  | { name: "net"; host: string }
+  | { name: "read" | "write"; path: string };
+
+/**
+ * Makes sure that every permission is granted.
+ *
+ * @param needs What the program is about to use.
+ * @throws {InletError} `usage`, with the command that grants what is missing
+ */
+export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
+  const terminal = Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
+  // Asked once for all: there may be thousands of files.
+  const whole = [...new Set(needs.map(({ name }) => name))].filter(isWhole);
+  for (const need of needs) {
+    if (whole.includes(need.name)) continue;
+    const { state } = terminal
+      ? await Deno.permissions.request(need)
+      : await Deno.permissions.query(need);
+    if (state !== "granted") {
+      throw new InletError(
+        "usage",
+        `Cannot go on without permission to ${describe(need)}; run: ${command(needs)}`,
+      );
+    }
+  }
+}
+
+/** Whether a permission is granted without exception. */
+function isWhole(name: Need["name"]): boolean {
+  const { state, partial } = Deno.permissions.querySync({ name });
+  return state === "granted" && !partial;
+}
+
+function describe(need: Need): string {
+  switch (need.name) {
+    case "net":
+      return `use the network (${need.host})`;
+    case "read":
+    case "write":
+      return `${need.name} ${need.path}`;
+  }
+}
+
+/** The command that was typed, with every permission that it needs. */
+function command(needs: readonly Need[]): string {
+  if (Deno.build.standalone) return "the program anew from a terminal, or compile it with them";
+  const scopes = new Map<string, string[]>();
+  for (const need of needs) {
+    // A comma separates paths; two are one that belongs to a path.
+    const scope = need.name === "net" ? need.host : need.path.replaceAll(",", ",,");
+    scopes.set(need.name, [...scopes.get(need.name) ?? [], scope]);
+  }
+  const flags = [...scopes].map(([name, scope]) => {
+    // Deno splits a scope at its commas, and knows no way to escape one.
+    if (scope.some((part) => part.includes(","))) return `--allow-${name}`;
+    return `--allow-${name}=${[...new Set(scope)].join(",")}`;
+  });
+  return ["deno", "run", ...flags, script(), ...Deno.args].map(shellQuoted).join(" ");
+}
+
+/** The script as a person would type it here. */
+function script(): string {
+  if (!Deno.mainModule.startsWith("file:")) return Deno.mainModule;
+  return relative(Deno.cwd(), fromFileUrl(Deno.mainModule));
+}
+
+/** A word as a shell takes it for one word. */
+export function shellQuoted(word: string): string {
+  return /^[\w@%+=:,./[\]-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,178 @@
+/**
+ * What a person sees while bytes move: one line on a terminal's stderr, drawn over itself.
+ *
+ * @module
+ */
+
+import { formatBytes, formatCount, formatSpeed, printable } from "../text.ts";
+
+/** Milliseconds between two drawings: ten a second at most. */
+const REDRAW_MS = 100;
+
+/** A progress line. Where it is not visible it costs an addition per chunk. */
+export class Progress implements Disposable {
+  readonly #visible: boolean;
+  #started = performance.now();
+  #total: number | null | (() => number | null) = null;
+  #done = 0;
+  #skipped = 0;
+  #files = 1;
+  #filesDone = 0;
+  #moved = 0;
+  #name = "";
+  #drawing: Promise<void> | undefined;
+  #moving = false;
+  #disposed = false;
+  #connection: { readonly unsent: number } | undefined;
+
+  /** @param visible Whether to draw at all: stderr is a terminal, and nobody asked for quiet. */
+  constructor(visible: boolean) {
+    this.#visible = visible;
+  }
+
+  /**
+   * Begins to count what is to come.
+   *
+   * @param total In bytes: `null` where that is not known, a function where it takes long to find out.
+   */
+  begin(total: number | null | (() => number | null), files = 1): void {
+    this.#total = total;
+    this.#done = this.#skipped = this.#filesDone = 0;
+    this.#files = files;
+    this.#started = performance.now();
+    this.#moving = true;
+    if (this.#visible && !this.#drawing) this.#drawing = this.#drawUntilDisposed();
+  }
+
+  /** Tells how much is to come, where that was not known before. In bytes. */
+  expect(total: number): void {
+    this.#total ??= total;
+  }
+
+  /** Names what is moving now. */
+  name(name: string): void {
+    this.#name = name;
+  }
+
+  /** Counts bytes that moved. */
+  add(bytes: number): void {
+    this.#done += bytes;
+    this.#moved += bytes;
+  }
+
+  /** All bytes that moved so far, whatever began since. */
+  get moved(): number {
+    return this.#moved;
+  }
+
+  /** Takes from what moved what a connection has still to send: that can be much on a slow line. */
+  follow(connection: { readonly unsent: number }): void {
+    this.#connection = connection;
+  }
+
+  /** Counts bytes that are there already: they are done, and say nothing of the speed. */
+  skip(bytes: number): void {
+    this.#skipped += bytes;
+  }
+
+  /** Counts files that are done with. */
+  addFiles(files: number): void {
+    this.#filesDone += files;
+  }
+
+  /** Shows nothing until it begins again. */
+  end(): void {
+    this.#erase();
+    this.#moving = false;
+  }
+
+  /** Writes a line that stays, with the progress line out of its way. */
+  say(line: string): void {
+    this.#erase();
+    console.error(line);
+  }
+
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+    this.#erase();
+  }
+
+  async #drawUntilDisposed(): Promise<void> {
+    // Loaded here because it takes longer to load than a small file takes to send.
+    const { default: stringWidth } = await import("string-width");
+    const timer = setInterval(() => {
+      if (this.#disposed) return clearInterval(timer);
+      if (!this.#moving) return;
+      const { columns } = Deno.consoleSize();
+      if (typeof this.#total === "function") this.#total = this.#total();
+      const elapsedMs = performance.now() - this.#started;
+      const done = Math.max(0, this.#done - (this.#connection?.unsent ?? 0));
+      const figures = progressFigures(done, this.#total, elapsedMs, this.#skipped);
+      const counted = this.#files === 1
+        ? figures
+        : `${fileFigures(this.#filesDone, this.#files)}  ${figures}`;
+      const line = fitted(printable(this.#name), counted, columns - 1, stringWidth);
+      Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line}`));
+    }, REDRAW_MS);
+    Deno.unrefTimer(timer);
+  }
+
+  #erase(): void {
+    if (this.#drawing && this.#moving) Deno.stderr.writeSync(new TextEncoder().encode("\r\x1b[K"));
+  }
+}
+
+/**
+ * Percent, amount, speed and time left: ` 42 %  1.2 GiB  812 MB/s  0:07 left`.
+ *
+ * @param skipped Bytes that were there before, and took no time.
+ */
+export function progressFigures(
+  done: number,
+  total: number | null,
+  elapsedMs: number,
+  skipped = 0,
+): string {
+  const there = done + skipped;
+  const moved = `${formatBytes(there)}  ${formatSpeed(done, elapsedMs)}`;
+  if (total === null) return moved;
+  const percent = there >= total ? 100 : Math.floor(there / total * 100);
+  const leftMs = there >= total ? 0 : done === 0 ? Infinity : (total - there) * elapsedMs / done;
+  return `${String(percent).padStart(3)} %  ${moved}  ${formatDuration(leftMs)} left`;
+}
+
+/** How many files are done: `1,234 of 10,000 files`. */
+export function fileFigures(done: number, files: number): string {
+  return `${formatCount(done)} of ${formatCount(files)} files`;
+}
+
+/** Minutes and seconds, with hours before them where there are any: `0:07`, `1:02:03`. */
+function formatDuration(milliseconds: number): string {
+  if (!Number.isFinite(milliseconds)) return "-:--";
+  const seconds = Math.ceil(milliseconds / 1000);
+  const two = (number: number): string => String(number).padStart(2, "0");
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60
+    ? `${minutes}:${two(seconds % 60)}`
+    : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
+}
+
+/**
+ * Takes from the name what the line has no room for, and then the last figures, each as a whole: a
+ * line that wraps cannot be drawn over.
+ */
+export function fitted(
+  name: string,
+  figures: string,
+  columns: number,
+  stringWidth: (text: string) => number,
+): string {
+  while (figures.length > columns && figures.trim().includes("  ")) {
+    figures = figures.slice(0, figures.lastIndexOf("  ")).trimEnd();
+  }
+  const room = columns - figures.length - 2;
+  let shown = name;
+  while (shown !== "" && stringWidth(shown) > room) shown = shown.slice(0, -1);
+  const line = shown === "" ? figures : `${shown}  ${figures}`;
+  return line.slice(0, Math.max(columns, 0));
+}

@@ -1,0 +1,68 @@
+/**
+ * The way to a server. This file alone opens sockets to others.
+ *
+ * @module
+ */
+
+import { formatAddress } from "../address.ts";
+import { Connection } from "./connection.ts";
+import { InletError } from "../errors.ts";
+import type { RateLimit } from "./rate_limit.ts";
+
+/** Where a server is. */
+export interface ServerAddress {
+  /** A host name, or an IPv4 or IPv6 address. */
+  hostname: string;
+  /** 1 to 65535. */
+  port: number;
+}
+
+/** Options of {@linkcode connect}. */
+export interface ConnectOptions {
+  /** Milliseconds that connecting may take, and then that nothing may move. */
+  timeoutMs: number;
+  /** Gives up, with its reason: connecting, and then the connection. */
+  signal: AbortSignal;
+  /** The limit of bytes a second, both ways. */
+  rate?: RateLimit | undefined;
+}
+
+/**
+ * Connects to a server.
+ *
+ * @throws {InletError} `lost`, with the reason
+ */
+export async function connect(
+  address: ServerAddress,
+  options: ConnectOptions,
+): Promise<Connection> {
+  const timeout = AbortSignal.timeout(options.timeoutMs);
+  const signal = AbortSignal.any([timeout, options.signal]);
+  try {
+    const conn = await Deno.connect({ ...address, signal });
+    return new Connection(conn, {
+      idleTimeoutMs: options.timeoutMs,
+      signal: options.signal,
+      rate: options.rate,
+    });
+  } catch (cause) {
+    if (options.signal.aborted) throw options.signal.reason;
+    const why = timeout.aborted ? `no answer within ${options.timeoutMs / 1000} s` : reason(cause);
+    throw new InletError("lost", `Cannot connect to ${formatAddress(address)}: ${why}`, { cause });
+  }
+}
+
+function reason(error: unknown): string {
+  const { code, message } = error as Error & { code?: string };
+  switch (code) {
+    case "ECONNREFUSED":
+      return "nothing listens there; is the server running?";
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+      return "there is no way to that host from here";
+    case "ETIMEDOUT":
+      return "the host does not answer";
+    default:
+      return /lookup address/.test(message) ? "there is no host of that name" : message;
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * What the server half of a conversation may use.
+ *
+ * @module
+ */
+
+import type { Access } from "../auth/access.ts";
+import type { KeyVerifier } from "../auth/brute_force.ts";
+import type { InletError } from "../errors.ts";
+import type { Store } from "../store/directory.ts";
+import type { Client, Clients } from "./clients.ts";
+import type { Log } from "./log.ts";
+import type { StdoutQueue } from "./stdout_queue.ts";
+
+/** What one conversation on the server is given. */
+export interface ServerContext {
+  readonly store: Store;
+  readonly stdout: StdoutQueue;
+  readonly log: Log;
+  readonly clients: Clients;
+  /** The client of this connection. */
+  readonly client: Client;
+  /** Largest file or message, in bytes. */
+  readonly maxBytes: number;
+  /** What clients may do. */
+  readonly access: Access;
+  /** Checks proofs of the key; missing on a server without a key. */
+  readonly keyVerifier: KeyVerifier | undefined;
+  /** Milliseconds that a session may be idle between two requests. */
+  readonly sessionTimeoutMs: number;
+  /** Aborted when the server shuts down. No new request is started after that. */
+  readonly signal: AbortSignal;
+  /** Stops the server, because it can no longer do its work. */
+  giveUp(reason: InletError): void;
+}

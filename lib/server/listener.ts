@@ -1,0 +1,205 @@
+/**
+ * The listening side: this file alone accepts connections, counts them and closes them.
+ *
+ * @module
+ */
+
+import { encodeReply } from "../../protocol.ts";
+import type { ServerContext } from "./context.ts";
+import { formatAddress } from "../address.ts";
+import type { Client } from "./clients.ts";
+import { Connection, type ConnectionOptions } from "../net/connection.ts";
+import { explain, InletError } from "../errors.ts";
+import { formatSeconds } from "../text.ts";
+
+/** What a listener needs to serve. */
+export interface ListenerOptions {
+  /** Serves one connection. */
+  serve(connection: Connection, context: ServerContext): Promise<void>;
+  /** What every connection is handed, but for what is its own. */
+  context: Omit<ServerContext, "client" | "signal" | "giveUp">;
+  /** What every connection is held to. */
+  limits: Pick<ConnectionOptions, "idleTimeoutMs" | "greetingTimeoutMs" | "minRate">;
+}
+
+/** Milliseconds to wait before accepting again when the system has no socket to give. */
+const ACCEPT_PAUSE_MS = 100;
+
+/** Milliseconds that everybody has to begin, before it makes way for somebody else. */
+const BEGIN_MS = 1000;
+
+/** Connections that may linger at their end, waiting for the other side to close. */
+const MAX_LEAVING = 256;
+
+/** Milliseconds that a server which gives up has to tell its clients. */
+const GIVE_UP_MS = 1000;
+
+/** Accepts connections until it is told to stop. */
+export class Listener {
+  readonly #socket: Deno.TcpListener;
+  readonly #options: ListenerOptions;
+  readonly #connections = new Set<Connection>();
+  /** Those who have not begun yet, the oldest first. */
+  readonly #ungreeted = new Map<Connection, { client: Client; since: number }>();
+  readonly #leaving = new Set<Connection>();
+  readonly #serving = new Set<Promise<void>>();
+  readonly #stop = new AbortController();
+  #failure: InletError | undefined;
+  /**
+   * Settles when nothing is accepted and nobody is served any more; fails if the server gave up.
+   */
+  readonly finished: Promise<void>;
+
+  constructor(socket: Deno.TcpListener, options: ListenerOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.finished = this.#acceptAll();
+  }
+
+  /**
+   * Accepts no more, cuts those who rest, and gives the transfers in flight a time to end.
+   *
+   * @param graceMs How long, in milliseconds.
+   */
+  async shutdown(graceMs: number): Promise<void> {
+    const { log } = this.#options.context;
+    if (!this.#stop.signal.aborted) {
+      const reason = new InletError("shutdown", "The server is shutting down");
+      this.#stop.abort(reason);
+      this.#socket.close();
+      const resting = [...this.#connections].filter((connection) => connection.resting);
+      const moving = [...this.#connections].filter((connection) =>
+        !connection.resting && !this.#leaving.has(connection)
+      ).length;
+      for (const connection of resting) {
+        connection.abort(reason);
+      }
+      if (moving > 0 && graceMs > 0) {
+        const whose = moving === 1 ? "1 transfer has" : `${moving} transfers have`;
+        log.info("stopping", `stopping: ${whose} ${graceMs / 1000} s to end`, { moving, graceMs });
+      }
+    }
+    const timer = setTimeout(() => this.#cutAll(), graceMs);
+    await this.finished.catch(() => {});
+    clearTimeout(timer);
+  }
+
+  #cutAll(): void {
+    const reason = new InletError("shutdown", "The server shut down before this was complete");
+    for (const connection of this.#connections) connection.abort(reason);
+  }
+
+  async #acceptAll(): Promise<void> {
+    const { log } = this.#options.context;
+    let pausing = false;
+    while (!this.#stop.signal.aborted) {
+      try {
+        const conn = await this.#socket.accept();
+        if (pausing) log.notice("accepting", "accepts clients again");
+        pausing = false;
+        this.#begin(conn);
+      } catch (error) {
+        if (this.#stop.signal.aborted) break;
+        const failure = explain(error, "Cannot accept a client");
+        // Whoever left while waiting to be accepted is no reason to keep the others waiting.
+        if (failure.code === "lost") continue;
+        if (!pausing) log.failure(failure);
+        pausing = true;
+        await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
+      }
+    }
+    while (this.#serving.size > 0) await Promise.all(this.#serving);
+    log.flush();
+    if (this.#failure) throw this.#failure;
+  }
+
+  #giveUp(reason: InletError): void {
+    this.#failure ??= reason;
+    this.shutdown(GIVE_UP_MS);
+  }
+
+  #begin(conn: Deno.TcpConn): void {
+    const { limits, context: { clients } } = this.#options;
+    const connection = new Connection(conn, {
+      ...limits,
+      onBegun: () => this.#ungreeted.delete(connection),
+    });
+    const address = formatAddress(conn.remoteAddr);
+    if (clients.connected >= clients.limit && !clients.isCrowded(address)) this.#evictUngreeted();
+    const client = clients.admit(address);
+    this.#connections.add(connection);
+    if (client) this.#ungreeted.set(connection, { client, since: performance.now() });
+    const serving = client ? this.#serve(connection, client) : this.#rejectBusy(connection);
+    this.#serving.add(serving);
+    serving.finally(() => {
+      this.#serving.delete(serving);
+      this.#connections.delete(connection);
+      this.#ungreeted.delete(connection);
+    });
+  }
+
+  /** Cuts the oldest that has not begun, so that those who say nothing keep nobody out. */
+  #evictUngreeted(): void {
+    const [oldest] = this.#ungreeted;
+    if (oldest === undefined) return;
+    const [connection, { client, since }] = oldest;
+    const waitedMs = performance.now() - since;
+    if (waitedMs < BEGIN_MS) return;
+    this.#ungreeted.delete(connection);
+    this.#options.context.clients.leave(client);
+    const reason = `Made way for another client: nothing had begun after ${
+      formatSeconds(waitedMs)
+    } s`;
+    connection.abort(new InletError("timeout", reason));
+  }
+
+  async #serve(connection: Connection, client: Client): Promise<void> {
+    using _ = connection;
+    const { serve, context } = this.#options;
+    const { clients } = context;
+    const log = context.log.forClient(client.number, client.address);
+    log.info("connected", `connected from ${client.address}, ${clients.connected} in`);
+    let failure: InletError | undefined;
+    try {
+      await serve(connection, {
+        ...context,
+        log,
+        client,
+        signal: this.#stop.signal,
+        giveUp: (reason) => this.#giveUp(reason),
+      });
+    } catch (error) {
+      failure = explain(error);
+      log.failure(failure);
+    } finally {
+      clients.leave(client);
+      log.info("left", `left, ${clients.connected} in`, { name: client.name });
+    }
+    await this.#closeGracefully(connection, failure);
+  }
+
+  async #rejectBusy(connection: Connection): Promise<void> {
+    const { clients, log } = this.#options.context;
+    const crowded = clients.isCrowded(connection.remote);
+    const [connected, limit] = crowded
+      ? [clients.connectedFrom(connection.remote), clients.limitPerHost]
+      : [clients.connected, clients.limit];
+    const whose = crowded ? "clients of its address" : "clients";
+    log.forAddress(connection.remote)
+      .info("busy", `turned ${connection.remote} away: ${connected} of ${limit} ${whose} are in`);
+    connection.farewell = () => encodeReply({ type: "busy", clients: connected, limit });
+    await this.#closeGracefully(connection, new InletError("busy", "The server is full"));
+  }
+
+  /** Ends a connection in order. Where too many do not close, the oldest of them is closed at once. */
+  async #closeGracefully(connection: Connection, failure: InletError | undefined): Promise<void> {
+    this.#leaving.add(connection);
+    if (this.#leaving.size > MAX_LEAVING) {
+      const oldest = this.#leaving.values().next().value!;
+      oldest[Symbol.dispose]();
+      this.#leaving.delete(oldest);
+    }
+    await connection.finish(failure);
+    this.#leaving.delete(connection);
+  }
+}

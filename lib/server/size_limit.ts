@@ -1,0 +1,24 @@
+/**
+ * The limit on the size of one file or message.
+ *
+ * @module
+ */
+
+import { InletError } from "../errors.ts";
+import { formatBytes } from "../text.ts";
+
+/**
+ * Refuses a size over the limit.
+ *
+ * @param what The action, for the message: `store "a.txt"`.
+ * @param size In bytes.
+ * @throws {InletError} `too-large`
+ */
+export function checkSize(what: string, size: number, maxBytes: number): void {
+  if (size > maxBytes) {
+    throw new InletError(
+      "too-large",
+      `Cannot ${what}: the limit is ${maxBytes} bytes (${formatBytes(maxBytes)})`,
+    );
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Names off the wire become names on disk here, and nowhere else.
+ *
+ * A name is one or more components joined by `/`. It is brought to Unicode NFC; a component that is
+ * too long is shortened, its extension kept; anything that could leave the directory, hide, or mean
+ * something else on another system is refused.
+ *
+ * @module
+ */
+
+import { InletError } from "../errors.ts";
+import { quoted } from "../text.ts";
+
+/** The ending of a file in flight. No published name has it. */
+export const TEMP = ".temp";
+
+/**
+ * The ending of a partial that is kept to be resumed. Names off the wire do not end in `.temp`, so no
+ * other file in flight has it.
+ */
+export const KEPT: string = TEMP + TEMP;
+
+/** Most bytes of UTF-8 in one component of a name on disk: what file systems take. */
+const MAX_FILE_NAME_BYTES = 255;
+
+/** Most bytes of UTF-8 in one component: leaves room for `.temp`. */
+export const MAX_COMPONENT_BYTES: number = MAX_FILE_NAME_BYTES - TEMP.length;
+
+/** Most bytes of UTF-8 in a whole name, folders included. */
+export const MAX_NAME_BYTES = 1024;
+
+/** What a name may not be, each with the words that say so. The first that matches is told. */
+const REFUSED: readonly (readonly [RegExp, string])[] = [
+  // deno-lint-ignore no-control-regex
+  [/[\0-\x1f\x7f-\x9f\u2028\u2029]/, "it holds control characters"],
+  [/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/, "it holds characters that reorder text"],
+  [/\p{Cs}/u, "it is not valid Unicode"],
+  [/\\/, "it holds a backslash"],
+  [/^$/, "a part of it is empty"],
+  [/^\.\.?$/, "it leads out of the directory"],
+  [/[. ]$/, "it ends with a dot or a space"],
+  [/\.temp$/i, `the ending ${TEMP} is for files in flight`],
+  [/^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)/i, "Windows reserves it"],
+];
+
+/**
+ * The name on disk, relative to the store and joined by `/`, for a name from the other side.
+ *
+ * Applied to its own result it changes nothing.
+ *
+ * @throws {InletError} `bad-name`, with the reason
+ */
+export function safeName(name: string): string {
+  if (name === "") throw new InletError("bad-name", "Cannot take an empty name");
+  const safe = name.normalize("NFC").split("/").map((component) => {
+    const short = shortened(component, "");
+    for (const [pattern, reason] of REFUSED) {
+      if (pattern.test(short)) {
+        throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: ${reason}`);
+      }
+    }
+    return short;
+  }).join("/");
+  if (byteLength(safe) > MAX_NAME_BYTES) {
+    throw new InletError(
+      "bad-name",
+      `Cannot take the name ${quoted(name)}: the limit is ${MAX_NAME_BYTES} bytes`,
+    );
+  }
+  return safe;
+}
+
+/**
+ * The name that a taken one gives way to: `report.pdf`, `report (2).pdf`, `report (3).pdf`, …
+ *
+ * @throws {InletError} `bad-name` if its folders leave no room for a number
+ */
+export function numberedName(name: string, number: number): string {
+  if (number === 1) return name;
+  const slash = name.lastIndexOf("/") + 1;
+  const folders = name.slice(0, slash);
+  const room = MAX_NAME_BYTES - byteLength(folders);
+  const numbered = folders +
+    shortened(name.slice(slash), ` (${number})`, Math.min(room, MAX_COMPONENT_BYTES));
+  // A longer one could be stored, and then neither listed nor got.
+  if (byteLength(numbered) > MAX_NAME_BYTES) {
+    throw new InletError(
+      "bad-name",
+      `Cannot take the name ${quoted(name)}: it is taken, and a number would pass the limit of ` +
+        `${MAX_NAME_BYTES} bytes`,
+    );
+  }
+  return numbered;
+}
+
+/**
+ * The name of a partial that is kept, or of the next one where that is in use. Two long names can
+ * share one: what is kept is compared before it is used.
+ */
+export function keptName(name: string, number: number): string {
+  const slash = name.lastIndexOf("/") + 1;
+  const suffix = number === 1 ? "" : ` (${number})`;
+  const room = MAX_FILE_NAME_BYTES - KEPT.length;
+  return name.slice(0, slash) + shortened(name.slice(slash), suffix, room) + KEPT;
+}
+
+/** Puts a suffix in front of the extension, and takes from the stem what is too long. */
+function shortened(component: string, suffix: string, most = MAX_COMPONENT_BYTES): string {
+  // A character of UTF-16 has at most three bytes of UTF-8.
+  if (suffix === "" && 3 * component.length <= most) return component;
+  const dot = component.lastIndexOf(".");
+  const split = dot > 0 && byteLength(component.slice(dot)) <= 32 ? dot : component.length;
+  const extension = component.slice(split);
+  let stem = component.slice(0, split);
+  const room = Math.max(most - byteLength(suffix) - byteLength(extension), 0);
+  if (byteLength(stem) > room) {
+    const { read } = encoder.encodeInto(stem, new Uint8Array(room));
+    // Cutting can bare a dot or a space, which the end of a name may not be.
+    stem = stem.slice(0, read).replace(/[. ]+$/, "") || "_";
+  }
+  return stem + suffix + extension;
+}
+
+const encoder = new TextEncoder();
+
+function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}

@@ -1,0 +1,150 @@
+/**
+ * Lines reversed, each in the place where it lies: whatever it holds, it is as long backwards as
+ * forwards.
+ *
+ * What a person sees as one character stays together (a grapheme cluster: a letter with its accents,
+ * a flag, a family). A line that is not UTF-8 is reversed byte by byte. LF and CR LF end a line and
+ * stay at its end; a CR anywhere else is text.
+ *
+ * @module
+ */
+
+import { InletError } from "../lib/errors.ts";
+
+/** Longest line in bytes, without its ending. */
+export const MAX_REVERSED_LINE_BYTES = 1024 * 1024;
+
+/** Room for the longest line and its ending. */
+const MAX_PENDING_BYTES = MAX_REVERSED_LINE_BYTES + 2;
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** Reverses the lines of a stream that comes in chunks. */
+export class LineReverser {
+  #pending = new Uint8Array(0);
+  #pendingBytes = 0;
+
+  /**
+   * Reverses every line that a chunk ends, and keeps what it leaves open.
+   *
+   * @param chunk Is changed.
+   * @returns Pieces of the answer, in order. They are valid as long as the chunk.
+   * @throws {InletError} `too-large` if a line is longer than {@linkcode MAX_REVERSED_LINE_BYTES}
+   */
+  add(chunk: Uint8Array): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    const last = chunk.lastIndexOf(LF) + 1;
+    let start = 0;
+    if (last > 0 && this.#pendingBytes > 0) {
+      start = chunk.indexOf(LF) + 1;
+      this.#keep(chunk.subarray(0, start));
+      pieces.push(this.end());
+    }
+    if (last > start) {
+      const lines = chunk.subarray(start, last);
+      reverseLines(lines);
+      pieces.push(lines);
+    }
+    this.#keep(chunk.subarray(last));
+    return pieces;
+  }
+
+  /** Reverses what is still open: the last line, when nothing ends it. */
+  end(): Uint8Array {
+    const line = this.#pending.subarray(0, this.#pendingBytes);
+    this.#pending = new Uint8Array(0);
+    this.#pendingBytes = 0;
+    reverseLines(line);
+    return line;
+  }
+
+  #keep(piece: Uint8Array): void {
+    const bytes = this.#pendingBytes + piece.length;
+    if (bytes > MAX_PENDING_BYTES) throw tooLong();
+    if (bytes > this.#pending.length) {
+      const grown = new Uint8Array(Math.max(bytes, 2 * this.#pending.length));
+      grown.set(this.#pending.subarray(0, this.#pendingBytes));
+      this.#pending = grown;
+    }
+    this.#pending.set(piece, this.#pendingBytes);
+    this.#pendingBytes = bytes;
+  }
+}
+
+/**
+ * Reverses each line of a text in place.
+ *
+ * @throws {InletError} `too-large` if a line is longer than {@linkcode MAX_REVERSED_LINE_BYTES}
+ */
+export function reverseLines(text: Uint8Array): void {
+  for (let start = 0; start < text.length;) {
+    const found = text.indexOf(LF, start);
+    const next = found < 0 ? text.length : found + 1;
+    let end = found < 0 ? text.length : found;
+    if (found > start && text[found - 1] === CR) end--;
+    if (end - start > MAX_REVERSED_LINE_BYTES) throw tooLong();
+    if (!reverseBytes(text, start, end)) reverseCharacters(text.subarray(start, end));
+    start = next;
+  }
+}
+
+function tooLong(): InletError {
+  return new InletError(
+    "too-large",
+    `Cannot reverse a line: it is longer than ${MAX_REVERSED_LINE_BYTES} bytes`,
+  );
+}
+
+/** Reverses bytes in place, and says whether all of them are ASCII: one pass for both. */
+function reverseBytes(text: Uint8Array, start: number, end: number): boolean {
+  let seen = 0;
+  for (let left = start, right = end - 1; left <= right; left++, right--) {
+    const first = text[left]!;
+    const last = text[right]!;
+    seen |= first | last;
+    text[left] = last;
+    text[right] = first;
+  }
+  return seen < 0x80;
+}
+
+/**
+ * Turns a line that was reversed byte by byte into one reversed character by character. ASCII next
+ * to ASCII is in its place already: only what is not, with one neighbour on each side, is looked at.
+ */
+function reverseCharacters(reversed: Uint8Array): void {
+  const line = reversed.slice().reverse();
+  if (!isUtf8(line)) return;
+  const { length } = line;
+  for (let at = 0; at < length; at++) {
+    if (line[at]! < 0x80) continue;
+    const start = Math.max(at - 1, 0);
+    while (at < length && (line[at]! >= 0x80 || line[at + 1]! >= 0x80)) at++;
+    const end = Math.min(at + 1, length);
+    reverseGraphemes(line.subarray(start, end), reversed.subarray(length - end, length - start));
+  }
+}
+
+const utf8 = new TextEncoder();
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+let segmenter: Intl.Segmenter | undefined;
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    strictUtf8.decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function reverseGraphemes(text: Uint8Array, into: Uint8Array): void {
+  segmenter ??= new Intl.Segmenter();
+  let left = into.length;
+  for (const { segment } of segmenter.segment(strictUtf8.decode(text))) {
+    const bytes = utf8.encode(segment);
+    left -= bytes.length;
+    into.set(bytes, left);
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * The wires that share one port, told apart by the first byte of a connection.
+ *
+ * @module
+ */
+
+import { encodeError, InletError } from "../lib/errors.ts";
+import type { Connection } from "../lib/net/connection.ts";
+import type { ServerContext } from "../lib/server/context.ts";
+import { serveFiles } from "./files/serve.ts";
+import { serveUpload } from "./upload.ts";
+
+/** What a connection turns out to speak. */
+interface Wire {
+  /** Whether this byte opens it. `null` is a connection that ended without a byte. */
+  opensWith(first: number | null): boolean;
+  serve(connection: Connection, context: ServerContext): Promise<void>;
+}
+
+/** The first byte of a TLS handshake record (RFC 8446, section 5.1). */
+const TLS_HANDSHAKE = 0x16;
+
+/** The first row that matches serves. No line of the native wire begins with 0x00 or 0x16. */
+const WIRES: readonly Wire[] = [
+  { opensWith: (first) => first === 0, serve: serveUploadWithoutKey },
+  { opensWith: (first) => first === TLS_HANDSHAKE, serve: refuseTls },
+  { opensWith: () => true, serve: serveFiles },
+];
+
+/** Serves whatever wire a client opens. */
+export async function serveAnyWire(connection: Connection, context: ServerContext): Promise<void> {
+  connection.resting = true;
+  context.client.unauthenticated = context.keyVerifier !== undefined;
+  connection.farewell = encodeError;
+  const first = await connection.peek();
+  await WIRES.find((wire) => wire.opensWith(first))!.serve(connection, context);
+}
+
+async function serveUploadWithoutKey(
+  connection: Connection,
+  context: ServerContext,
+): Promise<void> {
+  if (context.keyVerifier) {
+    throw new InletError("denied", "Cannot take uploads: this server requires a key");
+  }
+  await serveUpload(connection, context);
+}
+
+function refuseTls(): Promise<void> {
+  const reason = "Cannot speak TLS: this is an inlet server, on plain TCP";
+  return Promise.reject(new InletError("bad-request", reason));
+}
