@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   type BodyLine,
@@ -14,6 +14,7 @@ import {
   encodeUploadHeader,
   ERROR_CODES,
   type ErrorCode,
+  featuresOf,
   formatCrc,
   formatListEntry,
   formatStored,
@@ -409,4 +410,66 @@ pure("decodeUtf8() takes UTF-8, and refuses what two programs could read differe
     [0xf4, 0x90, 0x80, 0x80], // beyond the last character
   ];
   for (const bytes of wrong) refused(() => decodeUtf8(new Uint8Array(bytes)), "UTF-8");
+});
+
+/** A line of each kind with fields behind its first word, and the same without. */
+const WITH_FIELDS: readonly [(line: string) => unknown, string, string][] = [
+  [decodeRequest, "put;mode=755;ms=12 6 a;b=c.txt", "put 6 a;b=c.txt"],
+  [decodeRequest, "list;mode=755;ms=12", "list"],
+  [decodeRequest, "chat;mode=755;ms=12 Hello", "chat Hello"],
+  [decodeReply, "welcome;mode=755;ms=12 client 1 of 100", "welcome client 1 of 100"],
+  [decodeReply, "ok;mode=755;ms=12", "ok"],
+  [decodeBodyLine, "end;mode=755;ms=12 363a3020", "end 363a3020"],
+  [parseListEntry, "6;mode=755;ms=12 2026-11-21T08:38:00Z a.txt", "6 2026-11-21T08:38:00Z a.txt"],
+  [parseListEntry, "-;mode=755;ms=12 2026-11-21T08:38:00Z a", "- 2026-11-21T08:38:00Z a"],
+];
+
+pure("a line of any kind takes fields behind its first word, and is the same beside them", () => {
+  for (const [decode, line, bare] of WITH_FIELDS) {
+    const { fields, ...rest } = decode(line) as { fields?: Record<string, string> };
+    assertEquals({ ...fields }, { mode: "755", ms: "12" }, line);
+    assertEquals(rest, decode(bare), line);
+  }
+});
+
+pure("fields hold any text, percent-encoded, and never end a word or a line", () => {
+  const value = "a b;c=d\r\n%é☕";
+  const line = text(encodeReply({ type: "ok", detail: "x", fields: { note: value } }));
+  assertMatch(line, /^ok;note=[!-~]+ x$/);
+  assertEquals(decodeReply(line).fields?.note, value);
+});
+
+/** What may stand behind a first word and is no field. */
+const NO_FIELDS = [
+  ";",
+  ";=",
+  ";a",
+  ";=b",
+  ";A=1",
+  ";9=1",
+  ";a=1;",
+  ";a=1;a=2",
+  ";a=%",
+  ";a=%zz",
+  ";a=%ff",
+];
+
+pure("a request with something else behind its verb is talk, a reply with it is refused", () => {
+  for (const wrong of [...NO_FIELDS, ";a=é", `;${"a".repeat(33)}=1`]) {
+    assertEquals(decodeRequest(`put${wrong} 6 a.txt`).type, "chat", wrong);
+    assertThrows(() => decodeReply(`ok${wrong} 6`), ProtocolError);
+    assertThrows(() => decodeBodyLine(`end${wrong} 363a3020`), ProtocolError);
+    assertThrows(() => parseListEntry(`6${wrong} 2026-11-21T08:38:00Z a.txt`), ProtocolError);
+  }
+});
+
+pure("formatting refuses a field that no line can carry", () => {
+  for (const fields of [{ "A": "1" }, { "": "1" }, { "a b": "1" }, { a: "\ud800" }]) {
+    assertThrows(() => encodeReply({ type: "ok", detail: "", fields }), ProtocolError);
+  }
+});
+
+pure("featuresOf() names what a greeting says that its side can, and nothing without it", () => {
+  assertEquals([...featuresOf(decodeRequest("hello;can=links,holes 1 ben"))], ["links", "holes"]);
+  assertEquals([...featuresOf(decodeReply("welcome client 1 of 100"))], []);
 });

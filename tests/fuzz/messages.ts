@@ -40,8 +40,25 @@ function type<T extends string>(it: T): { type: fc.Arbitrary<T> } {
   return { type: fc.constant(it) };
 }
 
+const key = fc.stringMatching(/^[a-z][a-z0-9-]{0,31}$/);
+const fields = fc.dictionary(key, text.map((it) => it.slice(0, 20).toWellFormed()), {
+  minKeys: 1,
+  maxKeys: 3,
+});
+
+/** The same messages, some of them with fields. */
+function withFields<T extends object>(messages: fc.Arbitrary<T>): fc.Arbitrary<T> {
+  return fc.oneof(
+    { weight: 3, arbitrary: messages },
+    {
+      weight: 1,
+      arbitrary: fc.tuple(messages, fields).map(([it, fields]) => ({ ...it, fields })),
+    },
+  );
+}
+
 /** Every request there is. */
-export const anyRequest: fc.Arbitrary<Request> = fc.oneof(
+export const anyRequest: fc.Arbitrary<Request> = withFields(fc.oneof(
   fc.record({ ...type("hello"), version: number, name: text }),
   fc.record({ ...type("answer"), digest }),
   fc.record({ ...type("put"), size, name }),
@@ -58,35 +75,38 @@ export const anyRequest: fc.Arbitrary<Request> = fc.oneof(
     .map((type) => ({ type })),
   // Nothing behind `chat` is talk that says `chat`.
   fc.record({ ...type("chat"), text }),
-);
+));
 
 /** Every reply there is. */
-export const anyReply: fc.Arbitrary<Reply> = fc.oneof(
+export const anyReply: fc.Arbitrary<Reply> = withFields(fc.oneof(
   fc.record({ ...type("welcome"), client: number, limit: number }),
   fc.record({ ...type("busy"), clients: number, limit: number }),
   fc.record({ ...type("challenge"), nonce: digest }),
   fc.record({ ...type("go"), offset: number, crc }, { requiredKeys: ["type", "offset"] }),
   fc.record({ ...type("ok"), detail: text }),
+  fc.record({ ...type("end"), count: number }),
   fc.record({ ...type("note"), text }),
   fc.record({
     ...type("error"),
     code: fc.constantFrom(...Object.keys(ERROR_CODES) as ErrorCode[]),
     text: name,
   }),
-);
+));
 
 /** Every line that frames a body. */
-export const anyBodyLine: fc.Arbitrary<BodyLine> = fc.oneof(
+export const anyBodyLine: fc.Arbitrary<BodyLine> = withFields(fc.oneof(
   fc.record({ ...type("data"), size: fc.integer({ min: 1, max: MAX_CHUNK_BYTES }) }),
   fc.record({ ...type("end"), crc, modified }, { requiredKeys: ["type", "crc"] }),
   fc.record({ ...type("abort"), text }),
-);
+));
 
 /** What an `ok` says was stored. */
 export const anyStored: fc.Arbitrary<Stored> = fc.record({ size: number, crc, name: text });
 
 /** A line of a list. */
-export const anyListEntry: fc.Arbitrary<ListEntry> = fc.record({ size, modified, name });
+export const anyListEntry: fc.Arbitrary<ListEntry> = withFields(
+  fc.record({ size, modified, name }),
+);
 
 const decoder = new TextDecoder();
 
@@ -105,7 +125,7 @@ const rightLine = fc.oneof(
 
 /** What takes the place of a part of a line. */
 const graft = fc.constantFrom(
-  ..."| |  |-|--|+1|1e3|0x1f|00|9007199254740992|of|ok|end|data|chat|\0|\r|\x1b|\ufeff|\u0661"
+  ..."| |  |-|--|+1|1e3|0x1f|00|9007199254740992|of|ok|end|data|chat|;|;a=|;a=%|;a=1|;A=1|\0|\r|\x1b|\ufeff|\u0661"
     .split(
       "|",
     ),
