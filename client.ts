@@ -33,12 +33,13 @@ import { safeName } from "./lib/store/names.ts";
 import { ensurePermissions, type Need } from "./lib/cli/permissions.ts";
 import { Progress } from "./lib/cli/progress.ts";
 import { RateLimit } from "./lib/net/rate_limit.ts";
-import { formatEntry, Report } from "./client/report.ts";
+import { printPages } from "./client/print_pages.ts";
+import { listLines, Report, statusLines } from "./client/report.ts";
 import { stdinSource } from "./lib/body/sources.ts";
 import { writeStdout } from "./lib/body/stdio.ts";
 import { printable } from "./lib/text.ts";
 import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
-import type { Got } from "./client/get_folder.ts";
+import type { ItemResult } from "./modes/files/answers.ts";
 import { send, sendFiles, type SendOptions, type SendResult } from "./client/send.ts";
 import { findMode, MODES } from "./modes/table.ts";
 
@@ -130,27 +131,27 @@ async function main(args: readonly string[]): Promise<number> {
     signal: stopping.signal,
     onNotice: (text) => !plan.quiet && progress.say(printable(text)),
   };
-  const call = new Dialer(address, options);
+  const dialer = new Dialer(address, options);
   switch (action.type) {
     case "session":
-      return await startSession(call, options.name, stopping);
+      return await startSession(dialer, options.name, stopping);
     case "send":
     case "get":
     case "get folder":
-      return await runTransfer(call, action, plan.quiet, options);
+      return await runTransfer(dialer, action, plan.quiet, options);
   }
-  using connection = await call.open();
-  const client = await call.greet(connection);
+  using connection = await dialer.open();
+  const client = await dialer.greet(connection);
   switch (action.type) {
     case "say":
       progress.begin(null);
       await client.say(stdinSource(""));
       break;
     case "list":
-      (await client.list()).forEach((entry) => console.log(formatEntry(entry)));
+      await printPages(listLines(client));
       break;
     case "status":
-      (await client.status()).forEach((line) => console.log(printable(line)));
+      await printPages(statusLines(client));
       break;
   }
   await client.exit();
@@ -274,7 +275,7 @@ function actionOf(
   return { type: "send", files, as };
 }
 
-/** A name that no server has is wrong use, whatever a server would call it. */
+/** A name that no server has is wrong use, whatever a server would dialer it. */
 function checkName(name: string): void {
   try {
     safeName(name);
@@ -312,7 +313,7 @@ function needsOf({ address, action, tokenFile }: Plan): Need[] {
 }
 
 async function startSession(
-  call: Dialer,
+  dialer: Dialer,
   name: string | undefined,
   stopping: AbortController,
 ): Promise<number> {
@@ -321,34 +322,34 @@ async function startSession(
     name,
     defaultName: DEFAULT_NAME,
     interactive: Deno.stdin.isTerminal() && Deno.stderr.isTerminal(),
-    context: call.context,
-    open: () => call.open(),
+    context: dialer.context,
+    open: () => dialer.open(),
     stopping,
   });
   return 0;
 }
 
 async function runTransfer(
-  call: Dialer,
+  dialer: Dialer,
   action: Transfer,
   quiet: boolean,
   options: SendOptions,
 ): Promise<number> {
-  const { progress, resume } = call.context;
+  const { progress, resume } = dialer.context;
   const several = action.type === "send" && action.files.length > 1;
   const report = new Report(progress, { quiet, several });
   try {
     switch (action.type) {
       case "send": {
         const onResult = (result: SendResult): void => report.add(result);
-        await sendFiles(call, action.files, { ...options, onResult }, { as: action.as });
+        await sendFiles(dialer, action.files, { ...options, onResult }, { as: action.as });
         break;
       }
       case "get":
-        await get(call, action, report);
+        await get(dialer, action, report);
         break;
       case "get folder":
-        await getFolder(call, action, options, report);
+        await runGetFolder(dialer, action, options, report);
     }
   } catch (error) {
     report.fail(explain(error));
@@ -372,16 +373,16 @@ function isRepeatable(action: Transfer, { mode = "files" }: SendOptions): boolea
 }
 
 async function get(
-  call: Dialer,
+  dialer: Dialer,
   { name, output }: Extract<Transfer, { type: "get" }>,
   report: Report,
 ): Promise<void> {
-  const { progress, resume } = call.context;
-  await call.hold(async (client) => {
+  const { progress, resume } = dialer.context;
+  await dialer.withSession(async (client) => {
     progress.begin(null);
     if (output === "-") return void await client.get(name, { write: writeStdout });
-    const { save } = await import("./client/get_file.ts");
-    const stored = await save(client, name, savePath(name, output), { resume });
+    const { getFile } = await import("./client/get_file.ts");
+    const stored = await getFile(client, name, savePath(name, output), { resume });
     report.add({ label: name, stored });
   });
 }
@@ -401,21 +402,21 @@ function isFolder(path: string): boolean {
   }
 }
 
-async function getFolder(
-  call: Dialer,
+async function runGetFolder(
+  dialer: Dialer,
   { name, directory }: Extract<Transfer, { type: "get folder" }>,
   { exclude = [], skipSame = false }: SendOptions,
   report: Report,
 ): Promise<void> {
-  const { progress, resume } = call.context;
+  const { progress, resume } = dialer.context;
   const done = new Set<string>();
   const { getFolder } = await import("./client/get_folder.ts");
-  const onResult = (label: string, result: Got): void => {
-    if (!("error" in result)) call.retries.progressed();
+  const onResult = (label: string, result: ItemResult): void => {
+    if (!("error" in result)) dialer.retries.progressed();
     report.add({ label, folder: `${name}/`, ...result });
   };
   const options = { directory, exclude, skipSame, resume, progress, done, onResult };
-  await call.hold((client) => getFolder(client, name, options));
+  await dialer.withSession((client) => getFolder(client, name, options));
 }
 
 /** Aborted by the first signal, so that nothing partial stays. A second one ends at once. */

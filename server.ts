@@ -42,7 +42,8 @@ import { Log, type LogOptions } from "./lib/server/log.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
 import type { Mode } from "./modes/mode.ts";
 import { ensurePermissions, type Need, shellQuoted } from "./lib/cli/permissions.ts";
-import { Store } from "./lib/store/directory.ts";
+import { DirectoryStore } from "./lib/store/directory.ts";
+import type { Store } from "./lib/store/store.ts";
 import { quoted } from "./lib/text.ts";
 import { findMode, MODES } from "./modes/table.ts";
 
@@ -204,9 +205,9 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
   checkReach({ ...options, hostname });
   const { fsync = false, keepPartialsMs = DAY_MS, disk = Deno } = options;
   const storeOptions = { fsync, keepPartialsMs, disk };
-  const store = mode.stores
-    ? await Store.open(directory, storeOptions)
-    : new Store(directory, storeOptions);
+  const store: Store = mode.stores
+    ? await DirectoryStore.open(directory, storeOptions)
+    : new DirectoryStore(directory, storeOptions);
   const socket = listen({ port, hostname, tcpBacklog: options.backlog ?? 10 });
   if (mode.stores) await store.prepare();
   const listener = new Listener(socket, {

@@ -114,7 +114,7 @@ export class Dialer {
   }
 
   /** Holds the native conversation, anew where it was lost and that was asked for. */
-  async hold(action: (client: FilesClient) => Promise<void>): Promise<void> {
+  async withSession(action: (client: FilesClient) => Promise<void>): Promise<void> {
     await this.retries.run(async () => {
       using connection = await this.open();
       const client = await this.greet(connection);

@@ -9,11 +9,12 @@
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import { explain } from "../lib/errors.ts";
-import { Store } from "../lib/store/directory.ts";
+import { DirectoryStore } from "../lib/store/directory.ts";
+import type { Store } from "../lib/store/store.ts";
 import type { Stored } from "../protocol.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 
-/** Options of {@linkcode save}. */
+/** Options of {@linkcode getFile}. */
 export interface GetFileOptions {
   /** Stops it, and lets other requests follow. */
   signal?: AbortSignal | undefined;
@@ -26,13 +27,13 @@ export interface GetFileOptions {
  *
  * @returns What was stored, once it is verified.
  */
-export async function save(
+export async function getFile(
   client: FilesClient,
   name: string,
   path: string,
   options: GetFileOptions = {},
 ): Promise<Stored> {
-  const store = await Store.open(dirname(path));
+  const store = await DirectoryStore.open(dirname(path));
   return await getInto(client, name, store, basename(path), options);
 }
 
@@ -44,14 +45,16 @@ export async function getInto(
   as: string,
   { signal, resume }: GetFileOptions,
 ): Promise<Stored> {
-  using file = resume ? await client.rest(store.resume(as, Infinity)) : store.create(as);
+  await using file = resume
+    ? await client.rest(store.resume(as, null))
+    : await store.receive(as, null);
   try {
     const { size, crc, modified } = await client.get(name, file, signal);
-    return { size, crc, name: await file.publish(modified) };
+    return { size, crc, name: await file.publish({ modified }) };
   } catch (error) {
     const { code } = explain(error);
     // What arrived damaged is nothing to go on with.
-    if (code === "checksum" || code === "changed") file.discard();
+    if (code === "checksum" || code === "changed") await file.discard();
     throw error;
   }
 }

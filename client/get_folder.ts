@@ -14,10 +14,11 @@ import { explain, InletError } from "../lib/errors.ts";
 import { excludeOf, isExcluded } from "./exclude.ts";
 import { safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
-import { FileSource } from "../lib/body/sources.ts";
-import { Store } from "../lib/store/directory.ts";
+import { DirectoryStore } from "../lib/store/directory.ts";
+import type { Store } from "../lib/store/store.ts";
 import { quoted } from "../lib/text.ts";
 import { encodeLine, formatTime, type ListEntry, type Stored } from "../protocol.ts";
+import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import { type GetFileOptions, getInto } from "./get_file.ts";
 
@@ -26,9 +27,6 @@ const MAX_SMALL_BYTES = 64 * 1024;
 
 /** Files whose names take so many bytes are asked for together; twice that fits into any buffer. */
 const BATCH_BYTES = 8 * 1024;
-
-/** How a file fared: what was stored, whether it was there before, or why it was not got. */
-export type Got = { stored: Partial<Stored>; same?: true } | { error: InletError };
 
 /** Options of {@linkcode getFolder}. */
 export interface GetFolderOptions extends GetFileOptions {
@@ -42,7 +40,7 @@ export interface GetFolderOptions extends GetFileOptions {
   /** Names of an earlier attempt that are done with. Those of this one are added. */
   done: Set<string>;
   /** Told how each file fared. */
-  onResult(label: string, result: Got): void;
+  onResult(label: string, result: ItemResult): void;
 }
 
 /** A file or folder of the tree, and its name below the directory. */
@@ -63,8 +61,8 @@ export async function getFolder(
   options: GetFolderOptions,
 ): Promise<void> {
   const top = name.replace(/\/+$/, "");
-  const store = await Store.open(options.directory);
-  await new FolderGetter(client, store, options).run(await wantedOf(top, client, options));
+  const store = await DirectoryStore.open(options.directory);
+  await new FolderGetter(client, store, options).getAll(await wantedOf(top, client, options));
 }
 
 /** What becomes of each entry here, unless it is left out or its name is not to be trusted. */
@@ -76,22 +74,50 @@ async function wantedOf(
   const wanted: Wanted[] = [];
   const isLeftOut = excludeOf(exclude);
   const safeTop = safeName(top);
-  for (const entry of await client.tree(top)) {
+  const take = (entry: ListEntry): void => {
     try {
-      const safe = safeName(entry.name);
-      const below = safe.slice(safeTop.length + 1);
-      if (safe !== safeTop && !safe.startsWith(`${safeTop}/`)) {
-        const what = `Cannot take the name ${quoted(entry.name)}`;
-        throw new InletError("bad-name", `${what}: it is not below ${quoted(top)}`);
-      }
-      if (below !== "" && isExcluded(isLeftOut, below, entry.size === null)) continue;
-      wanted.push({ entry, local: basename(safeTop) + safe.slice(safeTop.length) });
+      const below = safeBelow(entry.name, safeTop);
+      if (below !== "" && isExcluded(isLeftOut, below.slice(1), entry.size === null)) return;
+      wanted.push({ entry, local: basename(safeTop) + below });
     } catch (error) {
       if (!done.has(entry.name)) onResult(entry.name, { error: explain(error) });
       done.add(entry.name);
     }
-  }
+  };
+  for await (const page of client.tree(top)) page.forEach(take);
   return wanted;
+}
+
+/** What follows the folder in a name that the server gave: empty, or with a `/` in front. */
+function safeBelow(name: string, folder: string): string {
+  const safe = safeName(name);
+  if (safe === folder || safe.startsWith(`${folder}/`)) return safe.slice(folder.length);
+  const what = `Cannot take the name ${quoted(name)}`;
+  throw new InletError("bad-name", `${what}: it is not below ${quoted(folder)}`);
+}
+
+/** A file that is here already, and may be the one that the server has. */
+class LocalCopy {
+  readonly file: Wanted;
+  readonly label: string;
+  readonly name: string;
+  readonly size: number;
+  readonly modified: Date;
+  readonly #store: Store;
+
+  constructor(store: Store, file: Wanted) {
+    this.#store = store;
+    this.file = file;
+    this.label = file.local;
+    this.name = file.entry.name;
+    this.size = file.entry.size ?? 0;
+    this.modified = file.entry.modified;
+  }
+
+  async crc(): Promise<number> {
+    using stored = await this.#store.open(this.file.local);
+    return await stored.crc();
+  }
 }
 
 class FolderGetter {
@@ -106,11 +132,11 @@ class FolderGetter {
     this.#options = options;
   }
 
-  async run(wanted: readonly Wanted[]): Promise<void> {
+  async getAll(wanted: readonly Wanted[]): Promise<void> {
     const files = wanted.filter(({ entry }) => entry.size !== null);
     this.#showProgress(files);
     for (const folder of this.#left(wanted)) {
-      if (folder.entry.size === null) this.#makeFolder(folder);
+      if (folder.entry.size === null) await this.#makeFolder(folder);
     }
     if (this.#options.skipSame) await this.#skipSame(this.#left(files));
     await this.#getAll(this.#left(files));
@@ -120,9 +146,9 @@ class FolderGetter {
     return wanted.filter(({ entry }) => !this.#options.done.has(entry.name));
   }
 
-  #makeFolder({ entry, local }: Wanted): void {
+  async #makeFolder({ entry, local }: Wanted): Promise<void> {
     try {
-      this.#store.makeFolder(local);
+      await this.#store.makeFolder(local);
     } catch (error) {
       this.#tell(entry, { error: explain(error) });
     }
@@ -130,30 +156,26 @@ class FolderGetter {
 
   /** Leaves out what is here already. Only what has the same size and time is read. */
   async #skipSame(files: readonly Wanted[]): Promise<void> {
-    const here = new Map<FileSource, Wanted>();
+    const here: LocalCopy[] = [];
     for (const file of files) {
-      const source = this.#sameByFacts(file);
-      if (source) here.set(source, file);
+      if (await this.#isSameByFacts(file)) here.push(new LocalCopy(this.#store, file));
     }
-    await this.#client.compare([...here.keys()], (source, name) => {
-      const { entry, local } = here.get(source)!;
+    await this.#client.compare(here, ({ file: { entry, local }, size }, name) => {
       if (name !== entry.name) return;
-      this.#options.progress.skip(source.size);
-      this.#tell(entry, { stored: { size: source.size, name: local }, same: true });
+      this.#options.progress.skip(size);
+      this.#tell(entry, { stored: { size, name: local }, same: true });
     });
   }
 
-  #sameByFacts({ entry, local }: Wanted): FileSource | undefined {
+  async #isSameByFacts({ entry, local }: Wanted): Promise<boolean> {
     try {
       // Opened by the store, because that follows no link.
-      using stored = this.#store.read(local);
-      const same = stored.size === entry.size &&
+      using stored = await this.#store.open(local);
+      return stored.size === entry.size &&
         formatTime(stored.modified) === formatTime(entry.modified);
-      const path = this.#store.path(local);
-      return same ? new FileSource(path, entry.name, stored.file.statSync()) : undefined;
     } catch {
       // It is not there, or nothing that could be compared: the file comes, under a name of its own.
-      return undefined;
+      return false;
     }
   }
 
@@ -212,10 +234,10 @@ class FolderGetter {
     };
     const got = await this.#client.receive(entry.name, { write }, { stoppable: false });
     const content = room.subarray(0, filled);
-    return { ...got, name: await this.#store.put(local, content, got.modified) };
+    return { ...got, name: await this.#store.put(local, content, got) };
   }
 
-  #tell({ name }: ListEntry, result: Got): void {
+  #tell({ name }: ListEntry, result: ItemResult): void {
     this.#options.done.add(name);
     this.#options.progress.addFiles(1);
     this.#options.onResult(name, result);

@@ -8,6 +8,8 @@ import { basename } from "@std/path/basename";
 import { formatCrc, type ListEntry, type Stored } from "../protocol.ts";
 import { exitCode, type InletError } from "../lib/errors.ts";
 import type { Progress } from "../lib/cli/progress.ts";
+import type { FilesClient } from "../modes/files/client.ts";
+import type { SendResult } from "./result.ts";
 import {
   formatBytes,
   formatCount,
@@ -35,17 +37,6 @@ function summary(label: string, stored: Partial<Stored>, { bytes, elapsedMs }: M
   // Small files move together, before the first of them is done with.
   if (stored.size) facts.push(formatSpeed(Math.min(bytes, stored.size) || stored.size, elapsedMs));
   return `${printable(label)}: ${facts.join(", ")}`;
-}
-
-/** How one file fared. */
-export interface Outcome {
-  label: string;
-  /** The folder that it belongs to. */
-  folder?: string;
-  stored?: Partial<Stored>;
-  /** Whether it was there before. */
-  same?: true;
-  error?: InletError;
 }
 
 /** Options of a {@linkcode Report}. */
@@ -90,7 +81,7 @@ export class Report {
   }
 
   /** One file is done with. */
-  add(outcome: Outcome): void {
+  add(outcome: SendResult): void {
     const move = this.#moveSinceLast();
     const { label, folder, stored, same, error } = outcome;
     const isRepeated = folder !== undefined && error !== undefined && this.#isTold(error);
@@ -167,7 +158,7 @@ class FolderReport {
   }
 
   /** @param isRepeated Whether it failed for the reason of one before, which was said. */
-  add({ label, stored, same, error }: Outcome, move: Move, isRepeated: boolean): void {
+  add({ label, stored, same, error }: SendResult, move: Move, isRepeated: boolean): void {
     this.#move.bytes += move.bytes;
     this.#move.elapsedMs += move.elapsedMs;
     if (isRepeated) this.#sameReason++;
@@ -215,4 +206,14 @@ export function resumption(label: string, offset: number, size: number): string 
 /** One line of a list. */
 export function formatEntry({ size, modified, name }: ListEntry): string {
   return `${String(size).padStart(13)}  ${formatLocalTime(modified)}  ${printable(name)}`;
+}
+
+/** The lines of `status`, safe to show. */
+export async function* statusLines(client: Pick<FilesClient, "status">): AsyncGenerator<string[]> {
+  for await (const page of client.status()) yield page.map(printable);
+}
+
+/** The lines of `list`. */
+export async function* listLines(client: Pick<FilesClient, "list">): AsyncGenerator<string[]> {
+  for await (const page of client.list()) yield page.map(formatEntry);
 }

@@ -5,13 +5,14 @@
  */
 
 import type { ServerAddress } from "../lib/net/connect.ts";
-import type { InletError } from "../lib/errors.ts";
 import { type Item, pathSource, stdinSource } from "../lib/body/sources.ts";
-import type { Stored } from "../protocol.ts";
 import { Dialer, type DialerOptions } from "./dialer.ts";
 import { pathItems } from "./path_items.ts";
+import type { SendResult } from "./result.ts";
 import { sendAll } from "./send_queue.ts";
 import { findMode } from "../modes/table.ts";
+
+export type { SendResult } from "./result.ts";
 
 /** Options of {@linkcode send}. */
 export interface SendOptions extends DialerOptions {
@@ -38,20 +39,6 @@ export interface SendOptions extends DialerOptions {
   onResult?: (result: SendResult) => void;
 }
 
-/** How one file fared. */
-export interface SendResult {
-  /** What was sent: a path, or `standard input`. */
-  readonly label: string;
-  /** The folder that it was sent with, as that was given. */
-  readonly folder?: string;
-  /** What the server acknowledged, as far as its wire says. */
-  readonly stored?: Partial<Stored>;
-  /** Whether that was there before: see `skipSame`. */
-  readonly same?: true;
-  /** Why nothing was stored. */
-  readonly error?: InletError;
-}
-
 /**
  * Sends files, and folders with all that is in them, in order.
  *
@@ -74,7 +61,7 @@ export async function send(
  * @param typed.as The name for the other side, instead of the last part of the path.
  */
 export async function sendFiles(
-  call: Dialer,
+  dialer: Dialer,
   files: readonly string[],
   options: SendOptions,
   typed?: { as: string | undefined },
@@ -105,7 +92,7 @@ export async function sendFiles(
     });
   };
   const items = (await Promise.all(files.map(itemsAt))).flat();
-  await sendAll(call, items, {
+  await sendAll(dialer, items, {
     mode,
     skipSame,
     onResult: ({ label, folder }, result) =>

@@ -7,13 +7,10 @@
 
 import { explain, InletError } from "../lib/errors.ts";
 import { FileSource, type Item, type Source } from "../lib/body/sources.ts";
-import type { Stored } from "../protocol.ts";
 import type { Dialer } from "./dialer.ts";
+import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import { findMode } from "../modes/table.ts";
-
-/** How one item fared: what was stored, whether it was there before, or why it was not sent. */
-export type Fared = { stored: Partial<Stored>; same?: true } | { error: InletError };
 
 /** Options of {@linkcode sendAll}. */
 export interface SendAllOptions {
@@ -21,20 +18,20 @@ export interface SendAllOptions {
   /** Sends only what the server does not have. */
   skipSame: boolean;
   /** Told how each item fared, as soon as that is known. */
-  onResult(item: Item, result: Fared): void;
+  onResult(item: Item, result: ItemResult): void;
 }
 
 /** Sends all items. Each fares well only after the server's acknowledgement. */
 export async function sendAll(
-  call: Dialer,
+  dialer: Dialer,
   items: readonly Item[],
   options: SendAllOptions,
 ): Promise<void> {
-  await new SendQueue(call, items, options).run();
+  await new SendQueue(dialer, items, options).sendAll();
 }
 
 class SendQueue {
-  readonly #call: Dialer;
+  readonly #dialer: Dialer;
   readonly #options: SendAllOptions;
   /** What nobody was told of yet, in order. */
   readonly #left: Set<Item>;
@@ -45,36 +42,42 @@ class SendQueue {
   /** Why something is to be tried again. */
   #failure: InletError | undefined;
 
-  constructor(call: Dialer, items: readonly Item[], options: SendAllOptions) {
-    this.#call = call;
+  constructor(dialer: Dialer, items: readonly Item[], options: SendAllOptions) {
+    this.#dialer = dialer;
     this.#options = options;
     this.#left = new Set(items);
     this.#items = items;
   }
 
-  async run(): Promise<void> {
-    while (this.#left.size > 0) {
-      this.#failure = undefined;
-      this.#showProgress();
-      try {
-        await this.#attempt([...this.#left]);
-      } catch (error) {
-        this.#failure = explain(error);
-      }
-      if (this.#failure && this.#left.size > 0) await this.#waitOrGiveUp(this.#failure);
+  /** Tries until everything has its result. What ends the tries is the result of all that is left. */
+  async sendAll(): Promise<void> {
+    try {
+      await this.#dialer.retries.run(async () => {
+        while (this.#left.size > 0) {
+          this.#failure = undefined;
+          this.#showProgress();
+          await this.#attempt([...this.#left]).catch((error) => this.#failure = explain(error));
+          if (this.#failure && this.#left.size > 0) throw this.#failure;
+        }
+      });
+    } catch (error) {
+      for (const item of [...this.#left]) this.#report(item, { error: explain(error) });
     }
   }
 
   async #attempt(items: Item[]): Promise<void> {
     const { mode, skipSame } = this.#options;
     const { send } = findMode(mode);
-    using connection = await this.#call.open();
+    using connection = await this.#dialer.open();
     if (send) {
       const source = items[0] as Source;
-      this.#call.context.progress.name(source.label);
-      return this.#tell(source, await send(connection, source, this.#call.context).catch(explain));
+      this.#dialer.context.progress.name(source.label);
+      const result = await send(connection, source, this.#dialer.context)
+        .then((stored): ItemResult => ({ stored }))
+        .catch((error): ItemResult => ({ error: explain(error) }));
+      return this.#tell(source, result);
     }
-    const client = await this.#call.greet(connection);
+    const client = await this.#dialer.greet(connection);
     if (skipSame) await this.#compare(client, items);
     else await this.#compare(client, items.filter((item) => this.#unanswered.has(item)));
     this.#unanswered = client.unanswered;
@@ -88,45 +91,37 @@ class SendQueue {
     const files = items.filter((item) => item instanceof FileSource);
     await client.compare(files, (file, name) => {
       const wasSent = this.#unanswered.has(file);
-      if (name instanceof InletError) return wasSent ? undefined : this.#tell(file, name);
+      if (name instanceof InletError) {
+        return wasSent ? undefined : this.#tell(file, { error: name });
+      }
       if (name === "") return;
-      this.#call.context.progress.skip(file.size);
+      this.#dialer.context.progress.skip(file.size);
       const stored = { size: file.size, name };
       this.#report(file, wasSent ? { stored } : { stored, same: true });
     });
   }
 
-  #tell(item: Item, result: Partial<Stored> | InletError): void {
-    if (!(result instanceof InletError)) {
-      this.#call.retries.progressed();
-      return this.#report(item, { stored: result });
+  #tell(item: Item, result: ItemResult): void {
+    const { retries } = this.#dialer;
+    if (!("error" in result)) {
+      retries.progressed();
+      return this.#report(item, result);
     }
     // What a stream gave is gone with the connection.
-    const isRepeatable = item.size !== null && this.#call.retries.allows(result);
-    if (isRepeatable) this.#failure ??= result;
-    else this.#report(item, { error: result });
+    const isRepeatable = item.size !== null && retries.allows(result.error);
+    if (isRepeatable) this.#failure ??= result.error;
+    else this.#report(item, result);
   }
 
-  #report(item: Item, result: Fared): void {
+  #report(item: Item, result: ItemResult): void {
     this.#left.delete(item);
     this.#doneBytes += item.size ?? 0;
-    this.#call.context.progress.addFiles(1);
+    this.#dialer.context.progress.addFiles(1);
     this.#options.onResult(item, result);
   }
 
-  /** Not let in, or lost: what stopped this attempt stops all that is left, unless it may pass. */
-  async #waitOrGiveUp(failure: InletError): Promise<void> {
-    const { retries } = this.#call;
-    try {
-      if (!retries.allows(failure)) throw failure;
-      await retries.wait(failure);
-    } catch (error) {
-      for (const item of [...this.#left]) this.#report(item, { error: explain(error) });
-    }
-  }
-
   #showProgress(): void {
-    const { progress } = this.#call.context;
+    const { progress } = this.#dialer.context;
     progress.begin(() => totalSize(this.#items), this.#items.length);
     progress.skip(this.#doneBytes);
     progress.addFiles(this.#items.length - this.#left.size);

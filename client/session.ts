@@ -13,9 +13,10 @@ import type { ClientContext } from "../lib/cli/client_context.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
-import { formatEntry, Report } from "./report.ts";
+import { formatEntry, Report, statusLines } from "./report.ts";
 import { pathItems } from "./path_items.ts";
-import { save } from "./get_file.ts";
+import { getFile } from "./get_file.ts";
+import { printPages } from "./print_pages.ts";
 import { EmptyFolder } from "../lib/body/sources.ts";
 import { printable, quoted } from "../lib/text.ts";
 
@@ -110,7 +111,7 @@ class Session {
     if (name !== asked) this.lines.say(`Somebody else is called ${printable(asked)} here`);
     this.lines.say("Try help; Tab completes");
     // A server that lists nothing still takes files.
-    await this.#list(client).catch(() => {});
+    await Array.fromAsync(this.#list(client)).catch(() => {});
   }
 
   async #obey(client: FilesClient, line: string): Promise<void> {
@@ -132,17 +133,23 @@ class Session {
       case "help":
         return console.log(HELP);
       case "status":
-        return (await client.status()).forEach((line) => console.log(printable(line)));
+        return await printPages(statusLines(client));
       case "list":
-        return (await this.#list(client)).forEach((line) => console.log(line));
+        return await printPages(this.#list(client));
     }
   }
 
-  async #list(client: FilesClient): Promise<string[]> {
-    const entries = await client.list();
-    const names = entries.flatMap(({ name }) => [...foldersOf(name), name]);
-    this.#names = [...new Set(names)].filter((name) => name === printable(name));
-    return entries.map(formatEntry);
+  /** The lines of a list. Their names are completed from then on. */
+  async *#list(client: FilesClient): AsyncGenerator<string[]> {
+    const names = new Set<string>();
+    for await (const page of client.list()) {
+      for (const { name } of page) {
+        for (const folder of foldersOf(name)) names.add(folder);
+        names.add(name);
+      }
+      yield page.map(formatEntry);
+    }
+    this.#names = [...names].filter((name) => name === printable(name));
   }
 
   async #move(client: FilesClient, verb: "get" | "put", what: string): Promise<void> {
@@ -171,7 +178,7 @@ class Session {
     signal: AbortSignal,
   ): Promise<void> {
     this.#options.context.progress.begin(null);
-    report.add({ label: name, stored: await save(client, name, basename(name), { signal }) });
+    report.add({ label: name, stored: await getFile(client, name, basename(name), { signal }) });
   }
 
   async #getFolder(
@@ -216,8 +223,7 @@ class Session {
     progress.begin(items.reduce((sum, { size }) => sum + (size ?? 0), 0), items.length);
     await client.send(items, ({ label }, result) => {
       progress.addFiles(1);
-      const failed = result instanceof InletError;
-      report.add({ label, folder: path, ...(failed ? { error: result } : { stored: result }) });
+      report.add({ label, folder: path, ...result });
     }, signal);
   }
 

@@ -13,11 +13,8 @@ import { join } from "@std/path/join";
 import { InletError } from "../lib/errors.ts";
 import { type Exclude, excludeOf } from "./exclude.ts";
 import { EmptyFolder, FileSource, type Item, unusable } from "../lib/body/sources.ts";
-import { nextTurn } from "../lib/body/streams.ts";
+import { isTurnDue, takeTurns } from "../lib/turns.ts";
 import { quoted } from "../lib/text.ts";
-
-/** Milliseconds of reading folders after which others have their turn. */
-const TURN_MS = 50;
 
 /** Options of {@linkcode folderItems}. */
 export interface WalkOptions {
@@ -58,7 +55,6 @@ class Walk {
   readonly #top: string;
   readonly #exclude: Exclude;
   readonly #options: WalkOptions;
-  #turnEnd = performance.now() + TURN_MS;
 
   constructor(folder: string, top: string, options: WalkOptions) {
     this.#folder = folder;
@@ -88,7 +84,7 @@ class Walk {
         this.found.push(file);
       }
       if (isDirectory) await this.visit(innerPath, inner);
-      if (performance.now() > this.#turnEnd) await this.#rest();
+      if (isTurnDue()) await this.#rest();
     }
     const name = below === "" ? this.#top : `${this.#top}/${below}`;
     if (isEmpty) this.found.push(new EmptyFolder(path, name, this.#folder));
@@ -99,8 +95,7 @@ class Walk {
   }
 
   async #rest(): Promise<void> {
-    await nextTurn();
+    await takeTurns();
     this.#options.signal?.throwIfAborted();
-    this.#turnEnd = performance.now() + TURN_MS;
   }
 }

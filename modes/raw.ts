@@ -29,6 +29,6 @@ const ENDING = ".file";
 export async function serveRaw(connection: Connection, context: ServerContext): Promise<void> {
   connection.farewell = encodeError;
   using _ = connection.enforceMinRate();
-  using upload = context.store.createNumbered(ENDING);
+  await using upload = await context.store.receiveNumbered(ENDING);
   await storeBody(connection.body(), upload, "store what came", context);
 }

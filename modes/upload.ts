@@ -53,7 +53,7 @@ export async function serveUpload(connection: Connection, context: ServerContext
   const what = `store ${quoted(name)}`;
   checkAccess(context.access, "put", what);
   checkSize(what, size, context.maxBytes);
-  using upload = context.store.create(name);
+  await using upload = await context.store.receive(name, size);
   using _ = connection.enforceMinRate();
   await connection.write(goAhead);
   await storeBody(connection.body(size), upload, what, context);

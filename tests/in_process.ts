@@ -11,7 +11,7 @@ import { Listener } from "../lib/server/listener.ts";
 import { Log } from "../lib/server/log.ts";
 import { StdoutQueue } from "../lib/server/stdout_queue.ts";
 import type { ServerContext } from "../lib/server/context.ts";
-import { Store } from "../lib/store/directory.ts";
+import { DirectoryStore } from "../lib/store/directory.ts";
 import { findMode } from "../modes/table.ts";
 
 /** A log that says nothing, and remembers what failed and who left. */
@@ -78,7 +78,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
     serve: findMode("files").serve,
     limits: { idleTimeoutMs },
     context: {
-      store: await Store.open(dir),
+      store: await DirectoryStore.open(dir),
       log,
       stdout: new StdoutQueue(() => Promise.resolve()),
       clients: new Clients(100),

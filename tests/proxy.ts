@@ -6,7 +6,7 @@
  */
 
 import { concat } from "@std/bytes/concat";
-import { nextTurn } from "../lib/body/streams.ts";
+import { nextTurn } from "../lib/turns.ts";
 import { dial, sendTo } from "./helpers.ts";
 
 /** What is done to the bytes of one direction. */

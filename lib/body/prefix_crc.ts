@@ -6,11 +6,8 @@
  */
 
 import { crc32 } from "node:zlib";
+import { takeTurns } from "../turns.ts";
 import { buffers } from "./buffer_pool.ts";
-import { nextTurn } from "./streams.ts";
-
-/** Pieces read in a row, before others have their turn: about a millisecond's. */
-const PIECES_A_TURN = 8;
 
 /** The beginning of an open file. Dispose of it to give its buffer back; the file stays open. */
 export class Prefix implements Disposable {
@@ -65,7 +62,7 @@ export class Prefix implements Disposable {
     while (this.#crcs.length <= pieces && !isOver()) {
       if (!this.#fill(this.#buffer)) return;
       this.#crcs.push(crc32(this.#buffer, this.#crcs.at(-1)));
-      if (this.#crcs.length % PIECES_A_TURN === 0) await nextTurn();
+      await takeTurns();
     }
   }
 

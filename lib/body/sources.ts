@@ -93,7 +93,7 @@ export class FileSource {
    */
   async crc(): Promise<number> {
     using file = openPath(this.label);
-    const { bytes, crc } = await tallyOf(file, this.size);
+    const { bytes, crc } = await tallyOf((buffer) => file.readSync(buffer), this.size);
     if (bytes !== this.size) throw changed(this);
     return crc;
   }

@@ -9,6 +9,7 @@
 
 // Deno has no CRC-32 of its own.
 import { crc32 } from "node:zlib";
+import { takeTurns } from "../turns.ts";
 import { buffers, LARGE_BUFFER_BYTES } from "./buffer_pool.ts";
 
 /** Told how many bytes have just passed. */
@@ -37,28 +38,13 @@ export function writeFully(
 }
 
 /**
- * Lets whatever waits have its turn: other connections, timers, signals.
+ * Counts and sums up what is read, at most so many bytes. Others have their turn meanwhile.
  *
- * The runtime looks at its sockets when nothing is left to do. Between immediates it does so once in
- * dozens of turns; while another thread works it does at once. The least work that another thread
- * takes, without a permission, is a digest.
- */
-export async function nextTurn(): Promise<void> {
-  await crypto.subtle.digest("SHA-1", NOTHING);
-}
-
-const NOTHING = new Uint8Array(0);
-
-/** Bytes that are read in one go before others have their turn. */
-const TURN_BYTES = 8 * LARGE_BUFFER_BYTES;
-
-/**
- * Counts and sums up the next bytes of a file, at most so many. Others have their turn meanwhile.
- *
+ * @param read Reads into a buffer; `null` at the end.
  * @param signal Ends it, with its reason.
  */
 export async function tallyOf(
-  file: Deno.FsFile,
+  read: (buffer: Uint8Array) => number | null | Promise<number | null>,
   most: number,
   signal?: AbortSignal,
 ): Promise<Tally> {
@@ -67,13 +53,10 @@ export async function tallyOf(
   const buffer = lent ?? new Uint8Array(64 * 1024);
   try {
     while (tally.bytes < most) {
-      const read = file.readSync(buffer.subarray(0, Math.min(most - tally.bytes, buffer.length)));
-      if (read === null) break;
-      const before = tally.bytes;
-      tally.add(buffer.subarray(0, read));
-      if (Math.floor(before / TURN_BYTES) < Math.floor(tally.bytes / TURN_BYTES)) {
-        await nextTurn();
-      }
+      const bytes = await read(buffer.subarray(0, Math.min(most - tally.bytes, buffer.length)));
+      if (bytes === null || bytes === 0) break;
+      tally.add(buffer.subarray(0, bytes));
+      await takeTurns();
       signal?.throwIfAborted();
     }
   } finally {
@@ -124,7 +107,7 @@ export function fileBody(
 ): FileBody {
   let changed = false;
   let left = size;
-  const stream = source(Math.min(size, LARGE_BUFFER_BYTES), (buffer) => {
+  const stream = bufferedStream(Math.min(size, LARGE_BUFFER_BYTES), (buffer) => {
     if (left === 0) {
       changed ||= file.readSync(new Uint8Array(1)) !== null;
       return null;
@@ -149,7 +132,7 @@ export function readerBody(
   reader: { read(buffer: Uint8Array): Promise<number | null> },
   onBytes?: OnBytes,
 ): ReadableStream<Uint8Array> {
-  return source(LARGE_BUFFER_BYTES, async (buffer) => {
+  return bufferedStream(LARGE_BUFFER_BYTES, async (buffer) => {
     const read = await reader.read(buffer);
     if (read === null) return null;
     onBytes?.(read);
@@ -157,7 +140,13 @@ export function readerBody(
   });
 }
 
-function source(
+/**
+ * A stream whose chunks are parts of one buffer, borrowed where it is a large one.
+ *
+ * @param bufferBytes Size of the buffer in bytes, as far as there is memory to lend.
+ * @param fill Fills the buffer, and gives the chunk; `null` at the end.
+ */
+export function bufferedStream(
   bufferBytes: number,
   fill: (buffer: Uint8Array) => Uint8Array | null | Promise<Uint8Array | null>,
 ): ReadableStream<Uint8Array> {

@@ -5,6 +5,7 @@
  */
 
 import { formatAddress } from "../address.ts";
+import { TcpStream } from "./byte_stream.ts";
 import { Connection } from "./connection.ts";
 import { InletError } from "../errors.ts";
 import type { RateLimit } from "./rate_limit.ts";
@@ -40,7 +41,7 @@ export async function connect(
   const signal = AbortSignal.any([timeout, options.signal]);
   try {
     const conn = await Deno.connect({ ...address, signal });
-    return new Connection(conn, {
+    return new Connection(new TcpStream(conn), {
       idleTimeoutMs: options.timeoutMs,
       signal: options.signal,
       rate: options.rate,

@@ -10,6 +10,9 @@ import { formatLocalTime, printable } from "../text.ts";
 /** How many clients are remembered. */
 const REMEMBERED = 1000;
 
+/** Lines of one page of `status`. */
+const PAGE_LINES = 500;
+
 /** One client of this run of the server. */
 export interface Client {
   /** 1 for the first client that was let in. */
@@ -21,6 +24,8 @@ export interface Client {
   name: string;
   /** Whether it has yet to prove a key. Until then it is nobody that others are told of. */
   unauthenticated?: boolean;
+  /** The features beyond version 1 that it understands. */
+  features?: ReadonlySet<string>;
   /** When it left; missing while it is connected. */
   end?: Date;
 }
@@ -88,18 +93,12 @@ export class Clients {
     this.#count(client.address, -1);
   }
 
-  /** One line for each client that is remembered, in order of arrival. */
-  status(): string[] {
+  /** One line for each client that is remembered, in order of arrival, in pages. */
+  *status(): Generator<readonly string[]> {
     const known = this.#remembered.filter(({ unauthenticated }) => !unauthenticated);
-    return known.map(({ number, address, name, start, end }) =>
-      [
-        `client ${number}`,
-        ...(name === "" ? [] : [printable(name).replaceAll("|", "\\u{7c}")]),
-        address,
-        `Start: ${formatLocalTime(start)}`,
-        `End: ${end ? formatLocalTime(end) : "Still Connected"}`,
-      ].join(" | ")
-    );
+    for (let start = 0; start < known.length; start += PAGE_LINES) {
+      yield known.slice(start, start + PAGE_LINES).map(statusLine);
+    }
   }
 
   #count(address: string, change: number): void {
@@ -115,4 +114,15 @@ export class Clients {
     const left = this.#remembered.findIndex((client) => client.end !== undefined);
     this.#remembered.splice(Math.max(left, 0), 1);
   }
+}
+
+/** Such as `client 1 | ben | 127.0.0.1:51234 | Start: 2026-11-21 09:38:00 | End: Still Connected`. */
+function statusLine({ number, address, name, start, end }: Client): string {
+  return [
+    `client ${number}`,
+    ...(name === "" ? [] : [printable(name).replaceAll("|", "\\u{7c}")]),
+    address,
+    `Start: ${formatLocalTime(start)}`,
+    `End: ${end ? formatLocalTime(end) : "Still Connected"}`,
+  ].join(" | ");
 }

@@ -7,7 +7,7 @@
 import type { Access } from "../auth/access.ts";
 import type { KeyVerifier } from "../auth/brute_force.ts";
 import type { InletError } from "../errors.ts";
-import type { Store } from "../store/directory.ts";
+import type { Store } from "../store/store.ts";
 import type { Client, Clients } from "./clients.ts";
 import type { Log } from "./log.ts";
 import type { StdoutQueue } from "./stdout_queue.ts";

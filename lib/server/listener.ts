@@ -6,8 +6,8 @@
 
 import { encodeReply } from "../../protocol.ts";
 import type { ServerContext } from "./context.ts";
-import { formatAddress } from "../address.ts";
 import type { Client } from "./clients.ts";
+import { TcpStream } from "../net/byte_stream.ts";
 import { Connection, type ConnectionOptions } from "../net/connection.ts";
 import { explain, InletError } from "../errors.ts";
 import { formatSeconds } from "../text.ts";
@@ -120,11 +120,11 @@ export class Listener {
 
   #begin(conn: Deno.TcpConn): void {
     const { limits, context: { clients } } = this.#options;
-    const connection = new Connection(conn, {
+    const connection = new Connection(new TcpStream(conn), {
       ...limits,
       onBegun: () => this.#ungreeted.delete(connection),
     });
-    const address = formatAddress(conn.remoteAddr);
+    const address = connection.remote;
     if (clients.connected >= clients.limit && !clients.isCrowded(address)) this.#evictUngreeted();
     const client = clients.admit(address);
     this.#connections.add(connection);

@@ -5,17 +5,12 @@
  */
 
 import { Tally } from "../body/streams.ts";
+import type { Maybe, Upload } from "../store/store.ts";
 import type { ServerContext } from "./context.ts";
 import { checkSize } from "./size_limit.ts";
 
-/** Where a body goes: a file in flight, or the server's stdout. */
-export interface Target extends Disposable {
-  write(chunk: Uint8Array): void | Promise<void>;
-  /** Makes it count, and gives the name that it got. */
-  publish(modified?: Date): Promise<string>;
-  /** Gives up what was written. */
-  discard(): void;
-}
+/** Where a body goes: an upload of the store, or the server's stdout. */
+export type Target = Pick<Upload, "write" | "publish" | "discard" | typeof Symbol.asyncDispose>;
 
 /**
  * Stores a body of this kind under the target's name.
@@ -29,7 +24,7 @@ export async function storeBody(
   { maxBytes, log }: ServerContext,
 ): Promise<void> {
   const tally = new Tally();
-  const write = (chunk: Uint8Array): void | Promise<void> => {
+  const write = (chunk: Uint8Array): Maybe<void> => {
     tally.add(chunk);
     checkSize(what, tally.bytes, maxBytes);
     return target.write(chunk);

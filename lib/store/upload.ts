@@ -7,6 +7,8 @@
 
 import { dirname } from "@std/path/dirname";
 import type { Disk } from "./disk.ts";
+import type { Folders } from "./folders.ts";
+import type { Facts, Upload } from "./store.ts";
 import { explain } from "../errors.ts";
 import { Tally, tallyOf, writeFully } from "../body/streams.ts";
 import { quoted } from "../text.ts";
@@ -22,58 +24,50 @@ export interface Names {
   onNumber?(number: number): void;
 }
 
-/** What an upload needs to know. */
-export interface UploadOptions {
-  disk: Disk;
+/** What a {@linkcode FileUpload} is made of. */
+export interface FileUploadOptions {
+  folders: Folders;
   /** The open and locked file. */
   file: Deno.FsFile;
   /** Its path while it is in flight. */
   temp: string;
   names: Names;
-  /** Where a name is on the disk. */
-  pathOf(name: string): string;
-  /** Fails if a folder of the file is none any more, but a link to another one. */
-  checkFolders(): void;
+  /** Whether it is on the disk itself before it counts as published. */
   fsync: boolean;
-  /** Whether what is not published stays, for another attempt. */
+  /** Whether what is not published stays, as a partial file. */
   keeps: boolean;
   onEnd(): void;
 }
 
-/**
- * A file in flight. Dispose of it: what was not published by then is gone, or kept where that was
- * asked for.
- */
-export class Upload implements Disposable {
-  /** What an earlier attempt left. The next write goes behind it. */
+/** A file in flight in a directory store. */
+export class FileUpload implements Upload {
   kept: Tally = new Tally();
-  readonly #options: UploadOptions;
+  readonly #options: FileUploadOptions;
   #empty = true;
   #ended = false;
 
-  /** For the store alone: its `create()` and `resume()` make uploads. */
-  constructor(options: UploadOptions) {
+  /** For the store alone: its `receive()` and `resume()` make uploads. */
+  constructor(options: FileUploadOptions) {
     this.#options = options;
   }
 
   /**
    * Reads what an earlier attempt left, so that it can be proved to be the same file.
    *
-   * @param most More than this was another file, in bytes: then nothing is kept.
+   * @param most In bytes. A partial file that is larger was another file: then nothing is kept.
    */
   async readKept(most: number): Promise<void> {
     const { file } = this.#options;
     try {
       this.#empty = false;
       if (file.statSync().size > most) this.startOver();
-      else this.kept = await tallyOf(file, most);
+      else this.kept = await tallyOf((buffer) => file.readSync(buffer), most);
       this.#empty = this.kept.bytes === 0;
     } catch (error) {
       throw explain(error, this.#what);
     }
   }
 
-  /** Drops what an earlier attempt left. */
   startOver(): void {
     try {
       this.#options.file.truncateSync(0);
@@ -85,7 +79,6 @@ export class Upload implements Disposable {
     }
   }
 
-  /** Appends to the file. */
   write(chunk: Uint8Array): void {
     try {
       this.#empty = false;
@@ -95,19 +88,15 @@ export class Upload implements Disposable {
     }
   }
 
-  /**
-   * Gives the file its name, once it is complete and verified.
-   *
-   * @param modified The time of its last change, where the sender told it.
-   * @returns The name that it got.
-   */
-  async publish(modified?: Date): Promise<string> {
-    const { file, fsync } = this.#options;
+  async publish({ modified }: Facts = {}): Promise<string> {
+    const { folders, file, fsync, names, temp } = this.#options;
     try {
       if (modified) tryTo(() => file.utimeSync(new Date(), modified));
       if (fsync) await file.sync();
-      const name = this.#link();
-      this.#remove();
+      folders.check(this.#name);
+      const name = linkUnder(names, folders, temp);
+      tryTo(() => folders.disk.removeSync(temp));
+      this.#end();
       if (fsync) await this.#syncFolders();
       return name;
     } catch (error) {
@@ -115,25 +104,26 @@ export class Upload implements Disposable {
     }
   }
 
-  /** Gives it up for good. */
   discard(): void {
     if (this.#ended) return;
+    const { folders, temp } = this.#options;
     tryTo(() => {
       // Else it could remove what is not its own.
-      this.#options.checkFolders();
-      this.#options.disk.removeSync(this.#options.temp);
+      folders.check(this.#name);
+      folders.disk.removeSync(temp);
     });
     this.#end();
   }
 
-  [Symbol.dispose](): void {
+  /** Ends it now: keeps it as a partial file where that was asked for, else discards it. */
+  close(): void {
     if (this.#options.keeps && !this.#empty) this.#end();
     else this.discard();
   }
 
-  #remove(): void {
-    tryTo(() => this.#options.disk.removeSync(this.#options.temp));
-    this.#end();
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
   }
 
   #end(): void {
@@ -145,23 +135,22 @@ export class Upload implements Disposable {
 
   /** From the file's own folder up to the store's: any of them may have been made for it. */
   async #syncFolders(): Promise<void> {
-    const { disk, names, temp } = this.#options;
+    const { folders, temp } = this.#options;
     let folder = temp;
-    for (const _ of names.nameOf(names.first).split("/")) {
+    for (const _ of this.#name.split("/")) {
       folder = dirname(folder);
-      await syncFolder(disk, folder);
+      await syncFolder(folders.disk, folder);
     }
   }
 
-  get #what(): string {
+  /** The name that it gets unless that is taken. */
+  get #name(): string {
     const { nameOf, first } = this.#options.names;
-    return `Cannot store ${quoted(nameOf(first))}`;
+    return nameOf(first);
   }
 
-  #link(): string {
-    const { disk, temp, names, pathOf, checkFolders } = this.#options;
-    checkFolders();
-    return linkUnder(names, disk, temp, pathOf);
+  get #what(): string {
+    return `Cannot store ${quoted(this.#name)}`;
   }
 }
 
@@ -170,16 +159,11 @@ export class Upload implements Disposable {
  *
  * @returns The name that it got.
  */
-export function linkUnder(
-  names: Names,
-  disk: Disk,
-  temp: string,
-  pathOf: (name: string) => string,
-): string {
+export function linkUnder(names: Names, folders: Folders, temp: string): string {
   for (let number = names.first;;) {
     const name = names.nameOf(number);
     try {
-      disk.linkSync(temp, pathOf(name));
+      folders.disk.linkSync(temp, folders.path(name));
       names.onNumber?.(number);
       return name;
     } catch (error) {

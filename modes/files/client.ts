@@ -1,5 +1,5 @@
 /**
- * The client half of the native conversation. files.ts tells the conversation, and has the other half.
+ * The client half of the native conversation. serve.ts tells the conversation, and has the other half.
  *
  * @module
  */
@@ -7,55 +7,30 @@
 import { concat } from "@std/bytes/concat";
 import {
   encodeRequest,
-  formatCrc,
+  featuresOf,
   type ListEntry,
-  MAX_LINE_BYTES,
   parseListEntry,
-  parseStored,
   type Reply,
+  type Request,
   STOP,
   STOPPED,
   type Stored,
   VERSION,
 } from "../../protocol.ts";
-import { checkTrailer, receiveBody, sendBody, Stop, trailerOf } from "./framing.ts";
-import type { Connection } from "../../lib/net/connection.ts";
-import { decodeCount, Requester, unexpected } from "./requester.ts";
-import { exitCode, explain, InletError } from "../../lib/errors.ts";
 import { answerChallenge } from "../../lib/auth/key.ts";
-import { Pipeline } from "./pipeline.ts";
-import { MAX_PUSHED_BYTES } from "./pushes.ts";
-import {
-  changed,
-  EmptyFolder,
-  type FileSource,
-  type Item,
-  type OpenBody,
-  type Source,
-} from "../../lib/body/sources.ts";
+import type { FileSource, Item, OpenBody, Source } from "../../lib/body/sources.ts";
 import { Tally } from "../../lib/body/streams.ts";
-import { quoted } from "../../lib/text.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
+import { exitCode, explain, InletError } from "../../lib/errors.ts";
+import type { Connection } from "../../lib/net/connection.ts";
+import type { Upload } from "../../lib/store/store.ts";
+import { decodeCount, decodeOk, decodeStored, type Received } from "./answers.ts";
+import { Batch, type Compared, type OnResult } from "./batch.ts";
+import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
+import { Requester, unexpected } from "./requester.ts";
 
-/** Told how each item fared: what was stored, or why it was not. */
-export type OnResult = (item: Item, result: Partial<Stored> | InletError) => void;
-
-/** Where a file that is got goes. */
-export interface Saving {
-  /** A chunk is valid until what this returns has settled. */
-  write(chunk: Uint8Array): void | Promise<void>;
-  /** What is there already. */
-  readonly kept?: Tally;
-  /** Drops what is there: it was another file. */
-  startOver?(): void;
-}
-
-/** A file that was got: its size in bytes, its CRC-32, and the time of its last change. */
-export interface Got {
-  size: number;
-  crc: number;
-  modified: Date | undefined;
-}
+/** Where a file that is got goes: an upload of a store, or anything that takes bytes. */
+export type Saving = Pick<Upload, "write"> & Partial<Pick<Upload, "kept" | "startOver">>;
 
 /**
  * Client half. After {@linkcode FilesClient.greet} each method is one request. Errors are
@@ -65,9 +40,8 @@ export class FilesClient {
   readonly #connection: Connection;
   readonly #context: ClientContext;
   readonly #requester: Requester;
-  readonly #pipeline: Pipeline;
-  /** What was sent whole and never answered: the server may have it or not. */
-  readonly unanswered: Set<Item> = new Set();
+  readonly #batch: Batch;
+  #features: ReadonlySet<string> = new Set();
   #number = 0;
   #limit = 0;
 
@@ -75,7 +49,8 @@ export class FilesClient {
     this.#connection = connection;
     this.#context = context;
     this.#requester = new Requester(connection, context.onNote);
-    this.#pipeline = new Pipeline(this.#requester);
+    const put = (source: Source, signal?: AbortSignal): Promise<Stored> => this.put(source, signal);
+    this.#batch = new Batch(connection, context, this.#requester, put);
   }
 
   /** Says hello, and waits to be let in. */
@@ -88,6 +63,7 @@ export class FilesClient {
     await connection.write(encodeRequest({ type: "hello", version: VERSION, name }));
     const reply = await client.#admission();
     if (reply.type !== "welcome") throw unexpected(reply);
+    client.#features = featuresOf(reply);
     client.#number = reply.client;
     client.#limit = reply.limit;
     return client;
@@ -115,6 +91,16 @@ export class FilesClient {
     return this.#limit;
   }
 
+  /** The features beyond version 1 that the server understands. */
+  get features(): ReadonlySet<string> {
+    return this.#features;
+  }
+
+  /** What was sent whole and never answered: the server may have it or not. */
+  get unanswered(): ReadonlySet<Item> {
+    return this.#batch.unanswered;
+  }
+
   /** Whether no other request can follow. */
   get ended(): boolean {
     return this.#requester.end !== undefined;
@@ -131,61 +117,19 @@ export class FilesClient {
     onResult: OnResult,
     signal?: AbortSignal,
   ): Promise<readonly Item[]> {
-    for (const [index, item] of items.entries()) {
-      if (signal?.aborted) break;
-      this.#context.progress.name(item.label);
-      try {
-        checkName(item);
-        if (item instanceof EmptyFolder) {
-          await this.#makeFolder(item, onResult);
-        } else if (item.size !== null && item.size <= MAX_PUSHED_BYTES) {
-          await this.#push(item, onResult);
-        } else {
-          await this.#pipeline.settle();
-          onResult(item, await this.put(item, signal));
-        }
-      } catch (error) {
-        await this.#pipeline.settle();
-        onResult(item, explain(error, `Cannot send ${quoted(item.label)}`));
-      }
-      if (this.#requester.end) return items.slice(index + 1);
-    }
-    await this.#pipeline.settle();
-    signal?.throwIfAborted();
-    return [];
+    return await this.#batch.send(items, onResult, signal);
   }
 
   /**
-   * Asks of files whether the server has the same: size, time, CRC-32, and the name or one that it
-   * gave way to.
+   * Asks of files whether the server has the same.
    *
-   * @param onAnswer Told the name of the same file, which is empty where there is none.
+   * @param onAnswer Called with the name of the same file, which is empty where there is none.
    */
-  async compare(
-    files: readonly FileSource[],
-    onAnswer: (file: FileSource, name: string | InletError) => void,
+  async compare<T extends Compared>(
+    files: readonly T[],
+    onAnswer: (file: T, name: string | InletError) => void,
   ): Promise<void> {
-    for (const file of files) {
-      this.#context.progress.name(file.label);
-      let request: Uint8Array;
-      try {
-        checkName(file);
-        const { name, size, modified } = file;
-        const crc = await this.#connection.unwatched(file.crc());
-        request = encodeRequest({ type: "compare", size, crc, modified, name });
-      } catch (error) {
-        onAnswer(file, explain(error, `Cannot send ${quoted(file.label)}`));
-        continue;
-      }
-      (await this.#pipeline.room(request.length)).set(request);
-      this.#pipeline.add(request.length, async (answer) => {
-        onAnswer(file, await answer.then(decodeOk).catch(explain));
-      });
-      // The server reads a large file while this side reads the next one.
-      if (file.size > MAX_PUSHED_BYTES) await this.#pipeline.send();
-    }
-    await this.#pipeline.settle();
-    if (this.#requester.end) throw this.#requester.end;
+    await this.#batch.compare(files, onAnswer);
   }
 
   /** Sends a message to the server's stdout. It is there when this returns. */
@@ -215,7 +159,7 @@ export class FilesClient {
    *
    * @param signal Stops it, in such a way that other requests can follow.
    */
-  async get(name: string, target: Saving, signal?: AbortSignal): Promise<Got> {
+  async get(name: string, target: Saving, signal?: AbortSignal): Promise<Received> {
     await this.ask([name], target.kept);
     return await this.receive(name, target, { signal, stoppable: true });
   }
@@ -225,7 +169,7 @@ export class FilesClient {
    *
    * @param kept What is there of the only one.
    */
-  async ask(names: readonly string[], kept?: Tally): Promise<void> {
+  async ask(names: readonly string[], kept?: Upload["kept"]): Promise<void> {
     await this.#requester.write(
       concat(names.map((name) =>
         encodeRequest(
@@ -247,9 +191,13 @@ export class FilesClient {
     name: string,
     target: Saving,
     { signal, stoppable }: { signal?: AbortSignal | undefined; stoppable: boolean },
-  ): Promise<Got> {
+  ): Promise<Received> {
     const { progress } = this.#context;
-    const { size, tally } = this.#begin(name, target, decodeOk(await this.#requester.reply()));
+    const { size, tally } = await this.#begin(
+      name,
+      target,
+      decodeOk(await this.#requester.reply()),
+    );
     progress.expect(size);
     progress.name(name);
     const stop = new Stop(stoppable ? this.#connection : undefined, signal);
@@ -297,19 +245,19 @@ export class FilesClient {
     }
   }
 
-  /** The files that the server would give. */
-  async list(): Promise<ListEntry[]> {
-    return (await this.#requester.lines({ type: "list" })).map(parseListEntry);
+  /** The files that the server would give, in pages as they come. Read them to the end. */
+  list(): AsyncGenerator<ListEntry[], void> {
+    return this.#entries({ type: "list" });
   }
 
-  /** A folder of the server, and what is in it: names from the root of its store on. */
-  async tree(name: string): Promise<ListEntry[]> {
-    return (await this.#requester.lines({ type: "tree", name })).map(parseListEntry);
+  /** A folder of the server and what is in it, in the same way: names from the root of its store on. */
+  tree(name: string): AsyncGenerator<ListEntry[], void> {
+    return this.#entries({ type: "tree", name });
   }
 
-  /** One line for each client of the server, now and before. */
-  async status(): Promise<string[]> {
-    return await this.#requester.lines({ type: "status" });
+  /** One line for each client of the server, now and before, in pages as they come. */
+  status(): AsyncGenerator<string[], void> {
+    return this.#requester.lines({ type: "status" });
   }
 
   /** Takes leave. All that was asked is answered: a server that is gone by then has failed nobody. */
@@ -320,33 +268,8 @@ export class FilesClient {
     });
   }
 
-  /** Small enough to go out whole, header and checksum and all. */
-  async #push(source: FileSource, onResult: OnResult): Promise<void> {
-    const { name, size } = source;
-    const request = encodeRequest({ type: "push", size, name });
-    const room = await this.#pipeline.room(request.length + size + MAX_LINE_BYTES);
-    const end = request.length + size;
-    const failure = source.read(room.subarray(request.length)) ? undefined : changed(source);
-    this.#context.progress.add(size);
-    const tally = new Tally();
-    tally.add(room.subarray(request.length, end));
-    const trailer = trailerOf(tally, failure?.message, source.modified);
-    room.set(request);
-    room.set(trailer, end);
-    this.#pipeline.add(end + trailer.length, async (reply) => {
-      const result = await this.#noted(source, reply)
-        .then((answer) => decodeStored(source, answer, tally))
-        .catch(explain);
-      onResult(source, failure ?? result);
-    });
-  }
-
-  async #makeFolder(item: EmptyFolder, onResult: OnResult): Promise<void> {
-    const request = encodeRequest({ type: "mkdir", name: item.name });
-    (await this.#pipeline.room(request.length)).set(request);
-    this.#pipeline.add(request.length, async (reply) => {
-      onResult(item, await reply.then(decodeFolder).catch(explain));
-    });
+  async *#entries(request: Request): AsyncGenerator<ListEntry[], void> {
+    for await (const lines of this.#requester.lines(request)) yield lines.map(parseListEntry);
   }
 
   /** A put that goes on behind what the server has kept, if its own file begins with the same. */
@@ -369,7 +292,11 @@ export class FilesClient {
   }
 
   /** The size of a file that comes, and what is there of it already. */
-  #begin(name: string, target: Saving, detail: string): { size: number; tally: Tally } {
+  async #begin(
+    name: string,
+    target: Saving,
+    detail: string,
+  ): Promise<{ size: number; tally: Tally }> {
     const tally = new Tally();
     const { kept } = target;
     if (!kept || kept.bytes === 0) return { size: decodeCount(detail), tally };
@@ -380,7 +307,7 @@ export class FilesClient {
     }
     this.#context.onResume?.(name, offset, size);
     this.#context.progress.skip(offset);
-    if (offset === 0) target.startOver?.();
+    if (offset === 0) await target.startOver?.();
     else Object.assign(tally, kept);
     return { size, tally };
   }
@@ -424,46 +351,8 @@ export class FilesClient {
       this.#requester.end ??= new InletError("lost", "The connection ended within a body");
     }
     if (!result) throw unexpected(await answer);
-    const reply = await this.#noted(source, answer);
+    const reply = await this.#batch.unanswered.note(source, answer);
     if (result.failure) throw result.failure;
-    return decodeStored(source, reply, result.sent);
+    return decodeStored(source.label, reply, result.sent);
   }
-
-  /** The answer to what was sent whole. That there was none is noted. */
-  async #noted(source: Source, answer: Promise<Reply>): Promise<Reply> {
-    try {
-      return await answer;
-    } catch (error) {
-      this.unanswered.add(source);
-      throw error;
-    }
-  }
-}
-
-/** A name that does not fit into a line can be asked of no server. */
-function checkName({ label, name }: Item): void {
-  if (/[\r\n]/.test(name) || name.length > MAX_LINE_BYTES / 4) {
-    const what = `Cannot send ${quoted(label)}`;
-    throw new InletError("bad-name", `${what}: its name holds a line break, or is too long`);
-  }
-}
-
-function decodeOk(reply: Reply): string {
-  if (reply.type !== "ok") throw unexpected(reply);
-  return reply.detail;
-}
-
-function decodeFolder(reply: Reply): Partial<Stored> {
-  return { name: decodeOk(reply) };
-}
-
-/** What was acknowledged. It has to be what was sent: that line crossed the wire, too. */
-function decodeStored({ label }: Source, reply: Reply, sent: Tally): Stored {
-  const stored = parseStored(decodeOk(reply));
-  if (stored.size === sent.bytes && stored.crc === sent.crc) return stored;
-  throw new InletError(
-    "checksum",
-    `Cannot rely on ${quoted(label)}: the server has ${stored.size} bytes with CRC-32 ` +
-      `${formatCrc(stored.crc)}, sent were ${sent.bytes} with ${formatCrc(sent.crc)}`,
-  );
 }

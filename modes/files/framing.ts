@@ -23,16 +23,28 @@ import { quoted } from "../../lib/text.ts";
  * Frames a body as chunks. Cancelling it does not wait for the next chunk, which a pipe that has
  * stalled never gives: an async generator would.
  *
- * @param isOver Asked before each chunk: whether to leave it at that.
- * @param tally Counts what is framed.
+ * @param options.isOver Asked before each chunk: whether to leave it at that.
+ * @param options.onFailure Told why the source failed. The chunks end then; without it they fail.
+ * @param options.tally Counts what is framed.
  */
 export function chunked(
   stream: ReadableStream<Uint8Array>,
-  isOver: () => boolean,
-  tally?: Tally,
+  { isOver, onFailure, tally }: {
+    isOver(): boolean;
+    onFailure?(error: unknown): void;
+    tally?: Tally | undefined;
+  },
 ): ReadableStream<Uint8Array> {
   const reader = stream.getReader();
   let framed: Uint8Array | undefined;
+  const readNext = async (): Promise<Uint8Array | undefined> => {
+    try {
+      return (await reader.read()).value;
+    } catch (error) {
+      if (!onFailure) throw error;
+      return void onFailure(error);
+    }
+  };
   return new ReadableStream<Uint8Array>({
     async pull(controller): Promise<void> {
       if (framed) {
@@ -40,10 +52,10 @@ export function chunked(
         framed = undefined;
         return;
       }
-      const { done, value } = await reader.read();
-      const over = !done && isOver();
+      const value = await readNext();
+      const over = value !== undefined && isOver();
       if (over) await reader.cancel();
-      if (done || over) return controller.close();
+      if (!value || over) return controller.close();
       tally?.add(value);
       framed = value;
       controller.enqueue(encodeBodyLine({ type: "data", size: value.length }));
@@ -81,7 +93,7 @@ export async function sendBody(
   const tally = "tally" in body ? body.tally : new Tally();
   const count = "tally" in body ? undefined : tally;
   const stream = size === null
-    ? chunked(body.stream, () => cancelled?.aborted ?? false, count)
+    ? chunked(body.stream, { isOver: () => cancelled?.aborted ?? false, tally: count })
     : body.stream;
   await connection.send(stream, refused);
   let failure: InletError | undefined;

@@ -14,18 +14,14 @@ import {
   decodeBodyLine,
   decodeRequest,
   decodeUtf8,
-  encodeReply,
-  formatStored,
   MAX_LINE_BYTES,
   ProtocolError,
   type Request,
 } from "../../protocol.ts";
-import { checkAccess } from "../../lib/auth/access.ts";
-import { checkSize } from "../../lib/server/size_limit.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { encodeError, explain } from "../../lib/errors.ts";
-import { safeName } from "../../lib/store/names.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
+import { acknowledge, admit } from "./admission.ts";
 import { checkEnd } from "./receive.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import { quoted } from "../../lib/text.ts";
@@ -116,15 +112,14 @@ async function store(
 ): Promise<Uint8Array> {
   const what = `store ${quoted(name)}`;
   try {
-    checkAccess(context.access, "push", what);
-    checkSize(what, size, context.maxBytes);
+    admit(context, "push", what, size);
     const tally = new Tally();
     tally.add(content);
     const modified = checkEnd(what, tally, trailer);
-    const stored = { size, crc: tally.crc, name: await context.store.put(name, content, modified) };
-    context.log.stored(stored);
-    const shown = context.access === "drop-only" ? { ...stored, name: safeName(name) } : stored;
-    return encodeReply({ type: "ok", detail: formatStored(shown) });
+    // Most stores answer at once, and a promise for each of thousands of small files would show.
+    const put = context.store.put(name, content, { modified });
+    const stored = { size, crc: tally.crc, name: typeof put === "string" ? put : await put };
+    return acknowledge(context, stored, name);
   } catch (error) {
     const failure = explain(error, `Cannot ${what}`);
     context.log.failure(failure);

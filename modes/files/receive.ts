@@ -1,31 +1,22 @@
 /**
- * The server's side of a body that comes in: stored as it is, or on the native wire verified and
- * acknowledged, or refused with the conversation still in step.
+ * The server's side of a body that comes in: verified and acknowledged, or refused with the
+ * conversation still in step.
  *
  * @module
  */
 
-import { type BodyLine, encodeReply, formatStored, type Stored } from "../../protocol.ts";
+import type { BodyLine, Stored } from "../../protocol.ts";
+import { Tally } from "../../lib/body/streams.ts";
+import { explain, InletError } from "../../lib/errors.ts";
+import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { checkSize } from "../../lib/server/size_limit.ts";
 import type { Target } from "../../lib/server/store_body.ts";
+import { refuse } from "./admission.ts";
 import { checkCrc, receiveBody } from "./framing.ts";
-import type { Connection } from "../../lib/net/connection.ts";
-import { encodeError, explain, InletError } from "../../lib/errors.ts";
-import { Tally } from "../../lib/body/streams.ts";
 
 /** Most bytes of a refused body that are read past before the connection is closed instead. */
 const MAX_SKIPPED_BYTES = 64 * 1024 * 1024;
-
-/** Says no to one request. The conversation goes on. */
-export async function refuse(
-  connection: Connection,
-  { log }: ServerContext,
-  error: InletError,
-): Promise<void> {
-  log.failure(error);
-  await connection.write(encodeError(error));
-}
 
 /** How a body is received. */
 export interface ReceiveOptions<T extends Target> {
@@ -38,11 +29,17 @@ export interface ReceiveOptions<T extends Target> {
    *
    * @returns What is there already of the body.
    */
-  negotiate?(target: T): Promise<Tally>;
+  negotiate?(target: T): Promise<Beginning>;
   /** Whether it may come as slowly as it likes. */
   exemptFromMinRate?: boolean;
-  /** The name to acknowledge, in place of the one that the body got. */
-  reportedName?: (() => string) | undefined;
+  /** The line that tells the client what was stored. */
+  acknowledge(stored: Stored): Uint8Array;
+}
+
+/** What is there of a body before it comes: its size in bytes, and its CRC-32. */
+export interface Beginning {
+  readonly bytes: number;
+  readonly crc: number;
 }
 
 /**
@@ -54,7 +51,7 @@ export class BodyReceiver {
   readonly #connection: Connection;
   readonly #context: ServerContext;
   readonly #what: string;
-  #tally = new Tally();
+  readonly #tally = new Tally();
   #target: Target | undefined;
   #refused = false;
   #skipped = 0;
@@ -65,19 +62,19 @@ export class BodyReceiver {
     this.#what = what;
   }
 
-  /** @returns What was stored and acknowledged, or `undefined` after a refusal. */
-  async receive<T extends Target>(options: ReceiveOptions<T>): Promise<Stored | undefined> {
-    const { open, size, negotiate, reportedName, exemptFromMinRate } = options;
+  /** Stores the body and acknowledges it, or refuses it. */
+  async receive<T extends Target>(options: ReceiveOptions<T>): Promise<void> {
+    const { open, size, negotiate, acknowledge, exemptFromMinRate } = options;
     try {
       await this.#attempt(async () => void (this.#target = await open()));
-      if (negotiate && this.#refused) return undefined;
-      if (negotiate) this.#tally = await negotiate(this.#target as T);
+      if (negotiate && this.#refused) return;
+      if (negotiate) Object.assign(this.#tally, await negotiate(this.#target as T));
       using _ = exemptFromMinRate ? undefined : this.#connection.enforceMinRate();
       const left = size === null ? null : size - this.#tally.bytes;
       const trailer = await receiveBody(this.#connection, left, (chunk) => this.#write(chunk));
-      return await this.#conclude(trailer, reportedName);
+      await this.#conclude(trailer, acknowledge);
     } finally {
-      this.#target?.[Symbol.dispose]();
+      await this.#target?.[Symbol.asyncDispose]();
     }
   }
 
@@ -90,17 +87,19 @@ export class BodyReceiver {
     });
   }
 
-  async #conclude(trailer: BodyLine, reportedName?: () => string): Promise<Stored | undefined> {
-    if (this.#refused) return undefined;
+  async #conclude(
+    trailer: BodyLine,
+    acknowledge: (stored: Stored) => Uint8Array,
+  ): Promise<void> {
+    if (this.#refused) return;
     let name = "";
     await this.#attempt(async () => {
-      name = await this.#target!.publish(checkEnd(this.#what, this.#tally, trailer));
+      const modified = checkEnd(this.#what, this.#tally, trailer);
+      name = await this.#target!.publish({ modified });
     });
-    if (this.#refused) return undefined;
-    const stored = { size: this.#tally.bytes, crc: this.#tally.crc, name };
-    const detail = formatStored({ ...stored, name: reportedName?.() ?? name });
-    await this.#connection.write(encodeReply({ type: "ok", detail }));
-    return stored;
+    if (this.#refused) return;
+    const { bytes: size, crc } = this.#tally;
+    await this.#connection.write(acknowledge({ size, crc, name }));
   }
 
   async #attempt(action: () => void | Promise<void>): Promise<void> {
@@ -108,7 +107,7 @@ export class BodyReceiver {
       await action();
     } catch (error) {
       this.#refused = true;
-      this.#target?.discard();
+      await this.#target?.discard();
       await refuse(this.#connection, this.#context, explain(error, `Cannot ${this.#what}`));
     }
   }

@@ -5,16 +5,12 @@
  * @module
  */
 
-import {
-  ACK,
-  decodeReply,
-  encodeRequest,
-  ProtocolError,
-  type Reply,
-  type Request,
-} from "../../protocol.ts";
+import { ACK, decodeReply, encodeRequest, type Reply, type Request } from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { explain, InletError, refusalIn } from "../../lib/errors.ts";
+
+/** Most lines of an answer that are handed over together. */
+const MAX_PAGE_LINES = 500;
 
 /** One conversation with a server. */
 export class Requester {
@@ -28,15 +24,41 @@ export class Requester {
     this.#onNote = onNote;
   }
 
-  /** Sends a request, and gives the lines that its `ok` announces. */
-  async lines(request: Request): Promise<string[]> {
-    const lines: string[] = [];
-    for (let left = decodeCount(await this.request(request)); left > 0; left--) {
-      const line = await this.#connection.readLine();
-      if (line === null) throw new InletError("lost", "The connection ended within an answer");
-      lines.push(line);
+  /**
+   * Sends a request, and gives the lines of its answer as they come: those that are there already
+   * together. Whoever leaves before the last one ends the conversation.
+   *
+   * @throws {InletError} what the server said in place of the end: what came is not all
+   */
+  async *lines(request: Request): AsyncGenerator<string[], void> {
+    await this.request(request);
+    let count = 0;
+    let page: string[] = [];
+    let isOver = false;
+    try {
+      for (;;) {
+        const line = await this.#line();
+        if (/^(end|error)[; ]/.test(line)) {
+          isOver = true;
+          if (page.length > 0) yield page;
+          return this.#checkEnd(this.#decode(line), count + page.length);
+        }
+        page.push(line);
+        if (page.length < MAX_PAGE_LINES && this.#connection.buffered.length > 0) continue;
+        count += page.length;
+        yield page;
+        page = [];
+      }
+    } finally {
+      if (!isOver) this.giveUp(new InletError("aborted", "The answer was not read to its end"));
     }
-    return lines;
+  }
+
+  #checkEnd(reply: Reply, count: number): void {
+    if (reply.type !== "end") throw unexpected(reply);
+    if (reply.count === count) return;
+    const reason = `The server announced ${reply.count} lines, and sent ${count}`;
+    throw this.giveUp(new InletError("bad-request", reason));
   }
 
   /** Sends a request, and returns the detail of its `ok`. */
@@ -105,12 +127,6 @@ export class Requester {
       throw this.giveUp(error);
     }
   }
-}
-
-/** The detail of an `ok` that is a number. */
-export function decodeCount(detail: string): number {
-  if (!/^\d{1,15}$/.test(detail)) throw new ProtocolError(`"${detail}" is no number`);
-  return Number(detail);
 }
 
 /** An answer that was not hoped for. */

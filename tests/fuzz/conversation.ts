@@ -12,7 +12,7 @@ import { relative } from "@std/path/relative";
 import fc from "fast-check";
 import { crc32 } from "node:zlib";
 import { TEMP } from "../../lib/store/names.ts";
-import { nextTurn } from "../../lib/body/streams.ts";
+import { nextTurn } from "../../lib/turns.ts";
 import {
   decodeRequest,
   formatCrc,

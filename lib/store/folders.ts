@@ -1,0 +1,75 @@
+/**
+ * The folders of a directory store: where a name is on the disk, and that no link leads elsewhere.
+ *
+ * @module
+ */
+
+import { join } from "@std/path/join";
+import { InletError } from "../errors.ts";
+import { quoted } from "../text.ts";
+import type { Disk } from "./disk.ts";
+
+/** The root of a store and the folders below it. */
+export class Folders {
+  readonly root: string;
+  readonly disk: Disk;
+
+  constructor(root: string, disk: Disk) {
+    this.root = root;
+    this.disk = disk;
+  }
+
+  /** Where a name is on the disk. */
+  path(name: string): string {
+    return join(this.root, ...name.split("/"));
+  }
+
+  /** Makes the folders of a name. Each is checked before the next is made: it could be a link. */
+  make(name: string): void {
+    for (const folder of foldersOf(name)) {
+      const there = lstatIfThere(this.path(folder));
+      if (!there) this.#makeOne(this.path(folder));
+      this.#checkOne(folder, there);
+    }
+  }
+
+  /**
+   * Makes sure that a name leads through folders alone.
+   *
+   * @throws {InletError} `denied` if one of them is a link or a file
+   */
+  check(name: string): void {
+    for (const folder of foldersOf(name)) this.#checkOne(folder);
+  }
+
+  #makeOne(path: string): void {
+    try {
+      this.disk.mkdirSync(path);
+    } catch (error) {
+      // Another client's, made in the meantime.
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  }
+
+  #checkOne(folder: string, seen = Deno.lstatSync(this.path(folder))): void {
+    if (!seen.isDirectory) {
+      throw new InletError("denied", `Cannot go through ${quoted(folder)}: it is no folder`);
+    }
+  }
+}
+
+/** The folders of a name, outermost first. */
+function foldersOf(name: string): string[] {
+  const parts = name.split("/").slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
+}
+
+/** What is at a path; a link is not followed. */
+export function lstatIfThere(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * A published file of a directory store, open for reading.
+ *
+ * @module
+ */
+
+import { LARGE_BUFFER_BYTES } from "../body/buffer_pool.ts";
+import { bufferedStream, tallyOf } from "../body/streams.ts";
+import { InletError } from "../errors.ts";
+import { quoted } from "../text.ts";
+import type { StoredFile } from "./store.ts";
+
+/** One version of a file. It has the size that it had when it was opened, or its reads fail. */
+export class DirectoryFile implements StoredFile {
+  readonly size: number;
+  readonly modified: Date;
+  readonly #file: Deno.FsFile;
+  readonly #name: string;
+  #position = 0;
+
+  constructor(
+    file: Deno.FsFile,
+    name: string,
+    { size, mtime }: Pick<Deno.FileInfo, "size" | "mtime">,
+  ) {
+    this.#file = file;
+    this.#name = name;
+    this.size = size;
+    this.modified = mtime ?? new Date(0);
+  }
+
+  read(offset: number, into: Uint8Array): number {
+    this.#seek(offset);
+    let filled = 0;
+    do {
+      const read = this.readNext(into.subarray(filled));
+      if (read === null) break;
+      filled += read;
+      // Less than there was room for, at the size that it had, is the end.
+    } while (filled < into.length && offset + filled < this.size);
+    return filled;
+  }
+
+  /** Reads on behind what was read before. `null` at the end. */
+  readNext(into: Uint8Array): number | null {
+    const read = this.#file.readSync(into);
+    this.#position += read ?? 0;
+    return read;
+  }
+
+  stream(offset: number): ReadableStream<Uint8Array> {
+    let left = this.size - offset;
+    this.#seek(offset);
+    return bufferedStream(Math.min(Math.max(left, 1), LARGE_BUFFER_BYTES), (buffer) => {
+      const wanted = buffer.subarray(0, Math.min(Math.max(left, 1), buffer.length));
+      const read = this.readNext(wanted);
+      if (read === null && left === 0) return null;
+      if (read === null || left === 0) throw this.#changed();
+      left -= read;
+      return buffer.subarray(0, read);
+    });
+  }
+
+  async crc(): Promise<number> {
+    this.#seek(0);
+    const { bytes, crc } = await tallyOf((buffer) => this.readNext(buffer), this.size);
+    if (bytes !== this.size) throw this.#changed();
+    return crc;
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+
+  #seek(offset: number): void {
+    if (this.#position !== offset) this.#file.seekSync(offset, Deno.SeekMode.Start);
+    this.#position = offset;
+  }
+
+  #changed(): InletError {
+    return new InletError("changed", `${quoted(this.#name)} changed while it was sent`);
+  }
+}

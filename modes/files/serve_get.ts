@@ -1,0 +1,106 @@
+/**
+ * The requests for a file: `get`, and `reget` of one whose beginning the client has.
+ *
+ * @module
+ */
+
+import { concat } from "@std/bytes/concat";
+import { encodeBodyLine, encodeReply, STOP, STOPPED } from "../../protocol.ts";
+import { Tally, tallyOf } from "../../lib/body/streams.ts";
+import { explain } from "../../lib/errors.ts";
+import type { Connection } from "../../lib/net/connection.ts";
+import type { ServerContext } from "../../lib/server/context.ts";
+import type { StoredFile } from "../../lib/store/store.ts";
+import { formatBytes, quoted } from "../../lib/text.ts";
+import { attempt } from "./admission.ts";
+import { chunked, trailerOf } from "./framing.ts";
+import { MAX_PUSHED_BYTES } from "./pushes.ts";
+import { patiently } from "./wait.ts";
+
+/** What a client has of a file: so many bytes, with this CRC-32. */
+interface Kept {
+  offset: number;
+  crc: number;
+}
+
+/**
+ * Gives a file.
+ *
+ * @param kept What the client has of it from an earlier attempt.
+ */
+export async function serveGet(
+  connection: Connection,
+  context: ServerContext,
+  name: string,
+  kept?: Kept,
+): Promise<void> {
+  const what = `get ${quoted(name)}`;
+  const type = kept ? "reget" : "get";
+  const opened = await attempt(connection, context, type, what, () => context.store.open(name));
+  if (!opened) return;
+  using stored = opened.value;
+  if (!kept && stored.size <= MAX_PUSHED_BYTES) {
+    await giveWhole(connection, context, name, stored);
+  } else {
+    const begun = kept && await patiently(connection, what, beginningOf(stored, kept));
+    await giveChunks(connection, context, name, stored, begun);
+  }
+}
+
+/** @param begun What the client has already, where it asked to go on. */
+async function giveChunks(
+  connection: Connection,
+  { log }: ServerContext,
+  name: string,
+  stored: StoredFile,
+  begun: Tally | undefined,
+): Promise<void> {
+  const { size, modified } = stored;
+  const tally = begun ?? new Tally();
+  const detail = begun ? `${size} ${begun.bytes}` : String(size);
+  await connection.write(encodeReply({ type: "ok", detail }));
+  let stopped = false;
+  let failure: string | undefined;
+  await connection.send(chunked(stored.stream(tally.bytes), {
+    isOver: () => stopped ||= connection.takeLine(STOP),
+    onFailure: (error) => failure = explain(error, `Cannot read ${quoted(name)}`).message,
+    tally,
+  }));
+  await connection.write(trailerOf(tally, stopped ? STOPPED : failure, modified));
+  const message = stopped ? `stopped getting ${quoted(name)}` : `got ${quoted(name)}`;
+  log.info("sent", `${message}, ${formatBytes(tally.bytes)}`, { name, size });
+}
+
+/** A small file goes out with one write. */
+async function giveWhole(
+  connection: Connection,
+  { log }: ServerContext,
+  name: string,
+  stored: StoredFile,
+): Promise<void> {
+  const { size, modified } = stored;
+  const room = new Uint8Array(size + 1);
+  const unchanged = await stored.read(0, room) === size;
+  const content = room.subarray(0, size);
+  const tally = new Tally();
+  tally.add(content);
+  const abort = unchanged ? undefined : `${quoted(name)} changed while it was sent`;
+  await connection.write(concat([
+    encodeReply({ type: "ok", detail: String(size) }),
+    ...size > 0 ? [encodeBodyLine({ type: "data", size }), content] : [],
+    trailerOf(tally, abort, modified),
+  ]));
+  log.info("sent", `got ${quoted(name)}, ${formatBytes(size)}`, { name, size });
+}
+
+/** The beginning of a file, if it is what the client has already; else nothing of it. */
+async function beginningOf(stored: StoredFile, { offset, crc }: Kept): Promise<Tally> {
+  if (offset > stored.size) return new Tally();
+  let position = 0;
+  const tally = await tallyOf(async (buffer) => {
+    const read = await stored.read(position, buffer);
+    position += read;
+    return read;
+  }, offset);
+  return tally.bytes === offset && tally.crc === crc ? tally : new Tally();
+}

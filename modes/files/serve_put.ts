@@ -1,0 +1,122 @@
+/**
+ * The requests with a body: `put`, `push`, `reput` and `say`.
+ *
+ * @module
+ */
+
+import { decodeRequest, encodeReply, formatStored, type Request } from "../../protocol.ts";
+import { checkAccess } from "../../lib/auth/access.ts";
+import { InletError } from "../../lib/errors.ts";
+import type { Connection } from "../../lib/net/connection.ts";
+import type { ServerContext } from "../../lib/server/context.ts";
+import type { Target } from "../../lib/server/store_body.ts";
+import type { Upload } from "../../lib/store/store.ts";
+import { formatBytes, quoted } from "../../lib/text.ts";
+import { acknowledge, admit } from "./admission.ts";
+import { type Beginning, BodyReceiver } from "./receive.ts";
+import { patiently, restOf } from "./wait.ts";
+
+/** Stores a file, asked for or pushed. */
+export async function servePut(
+  connection: Connection,
+  context: ServerContext,
+  { type, size, name }: Extract<Request, { type: "put" | "push" }>,
+): Promise<void> {
+  const what = `store ${quoted(name)}`;
+  await new BodyReceiver(connection, context, what).receive({
+    open: () => {
+      admit(context, type, what, size);
+      return context.store.receive(name, size);
+    },
+    size,
+    ...(type === "put" && { negotiate: () => agreeOnStart(connection) }),
+    acknowledge: (stored) => acknowledge(context, stored, name),
+  });
+}
+
+/** A put that goes on with what an earlier one left, and leaves what it has when it breaks off. */
+export async function serveReput(
+  connection: Connection,
+  context: ServerContext,
+  { size, name }: Extract<Request, { type: "reput" }>,
+): Promise<void> {
+  const what = `store ${quoted(name)}`;
+  await new BodyReceiver(connection, context, what).receive({
+    open: () => {
+      admit(context, "reput", what, size);
+      // Where files are only dropped, what is kept would tell what others have sent.
+      if (context.access === "drop-only") return context.store.receive(name, size);
+      return patiently(connection, what, context.store.resume(name, size));
+    },
+    size,
+    negotiate: (upload) => agreeOnOffset(connection, context, name, upload),
+    acknowledge: (stored) => acknowledge(context, stored, name),
+  });
+}
+
+async function agreeOnStart(connection: Connection): Promise<Beginning> {
+  await connection.write(encodeReply({ type: "go", offset: 0 }));
+  return { bytes: 0, crc: 0 };
+}
+
+/** Offers what is kept. The client knows whether its own file begins with the same bytes. */
+async function agreeOnOffset(
+  connection: Connection,
+  context: ServerContext,
+  name: string,
+  upload: Upload,
+): Promise<Beginning> {
+  const { kept } = upload;
+  await connection.write(encodeReply({ type: "go", offset: kept.bytes, crc: kept.crc }));
+  // It may have to read as much of its own file first.
+  await connection.rest(restOf(context.sessionTimeoutMs));
+  const line = await connection.readLine();
+  const from = line === null ? null : decodeRequest(line);
+  if (from?.type !== "from" || (from.offset !== 0 && from.offset !== kept.bytes)) {
+    throw new InletError("bad-request", `Cannot go on: say "from ${kept.bytes}" or "from 0"`);
+  }
+  if (kept.bytes === 0) return kept;
+  if (from.offset === 0) {
+    await upload.startOver();
+    context.log.info(
+      "restarted",
+      `starts over with ${quoted(name)}: what was kept is another file`,
+    );
+    return upload.kept;
+  }
+  context.log.info("resumed", `goes on with ${quoted(name)} at ${formatBytes(kept.bytes)}`, {
+    name,
+    offset: kept.bytes,
+  });
+  return kept;
+}
+
+/** Writes a message to the stdout of the server. */
+export async function serveSay(
+  connection: Connection,
+  context: ServerContext,
+  { size }: Extract<Request, { type: "say" }>,
+): Promise<void> {
+  using lock = context.stdout.lock();
+  await connection.unwatched(lock.ready);
+  const what = "take the message";
+  const target: Target = {
+    write: (chunk) => connection.unwatched(lock.write(chunk)),
+    publish: () => Promise.resolve(""),
+    discard: () => {},
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  await new BodyReceiver(connection, context, what).receive({
+    open: () => {
+      checkAccess(context.access, "say", what);
+      return target;
+    },
+    size,
+    negotiate: () => agreeOnStart(connection),
+    exemptFromMinRate: true,
+    acknowledge: (said) => {
+      context.log.info("message", `sent a message of ${said.size} bytes`, { size: said.size });
+      return encodeReply({ type: "ok", detail: formatStored(said) });
+    },
+  });
+}

@@ -1,0 +1,133 @@
+/**
+ * The requests that move no file: `list`, `tree`, `status`, `compare`, `mkdir` and talk.
+ *
+ * Lists are streamed: a page of lines is read, encoded and written before the next one is looked at, so
+ * a list takes as much memory for a hundred thousand files as for a hundred.
+ *
+ * @module
+ */
+
+import {
+  ACK,
+  encodeLine,
+  encodeReply,
+  formatListEntry,
+  type ListEntry,
+  MAX_TALK_BYTES,
+  type Request,
+} from "../../protocol.ts";
+import { concat } from "@std/bytes/concat";
+import { encodeError, explain, InletError } from "../../lib/errors.ts";
+import type { Connection } from "../../lib/net/connection.ts";
+import type { ServerContext } from "../../lib/server/context.ts";
+import { quoted } from "../../lib/text.ts";
+import { attempt, refuse } from "./admission.ts";
+import { patiently } from "./wait.ts";
+
+/** Makes a folder. */
+export async function serveMkdir(
+  connection: Connection,
+  context: ServerContext,
+  name: string,
+): Promise<void> {
+  const what = `make the folder ${quoted(name)}`;
+  const action = () => context.store.makeFolder(name);
+  const made = await attempt(connection, context, "mkdir", what, action);
+  if (!made) return;
+  context.log.info("folder", `made the folder ${quoted(made.value)}`, { name: made.value });
+  await connection.write(encodeReply({ type: "ok", detail: made.value }));
+}
+
+/** Says whether the client's file is here. */
+export async function serveCompare(
+  connection: Connection,
+  context: ServerContext,
+  { name, ...fingerprint }: Extract<Request, { type: "compare" }>,
+): Promise<void> {
+  const what = `compare ${quoted(name)}`;
+  const action = () => patiently(connection, what, context.store.find(name, fingerprint));
+  const found = await attempt(connection, context, "compare", what, action);
+  if (found) await connection.write(encodeReply({ type: "ok", detail: found.value ?? "" }));
+}
+
+/** Gives the lines of a list. */
+export async function serveLines(
+  connection: Connection,
+  context: ServerContext,
+  request: Extract<Request, { type: "list" | "tree" | "status" }>,
+): Promise<void> {
+  const what = whatOf(request);
+  const pages = linePages(context, request);
+  try {
+    // The first page tells whether there is a list at all.
+    const action = () => connection.unwatched(pages.next());
+    const first = await attempt(connection, context, request.type, what, action);
+    if (!first) return;
+    const ending = await writePages(connection, context, what, first.value, pages);
+    await connection.write(ending);
+  } finally {
+    await pages.return(undefined);
+  }
+  context.log.info(request.type, `asked to ${what}`);
+}
+
+/** Writes pages as they come, and gives the line that ends them. */
+async function writePages(
+  connection: Connection,
+  { log }: ServerContext,
+  what: string,
+  first: IteratorResult<readonly string[], void>,
+  pages: AsyncGenerator<readonly string[], void>,
+): Promise<Uint8Array> {
+  let count = 0;
+  let head = encodeReply({ type: "ok", detail: "" });
+  for (let page = first; !page.done;) {
+    count += page.value.length;
+    await connection.write(concat([head, ...page.value.map(encodeLine)]));
+    head = new Uint8Array();
+    try {
+      page = await connection.unwatched(pages.next());
+    } catch (error) {
+      const failure = explain(error, `Cannot ${what}`);
+      log.failure(failure);
+      return encodeError(failure);
+    }
+  }
+  return concat([head, encodeReply({ type: "end", count })]);
+}
+
+function whatOf(request: Extract<Request, { type: "list" | "tree" | "status" }>): string {
+  switch (request.type) {
+    case "list":
+      return "list the files";
+    case "status":
+      return "list the clients";
+    case "tree":
+      return `get ${quoted(request.name)}`;
+  }
+}
+
+async function* linePages(
+  { store, clients }: ServerContext,
+  request: Extract<Request, { type: "list" | "tree" | "status" }>,
+): AsyncGenerator<readonly string[], void> {
+  if (request.type === "status") return yield* clients.status();
+  const entries: AsyncIterable<readonly ListEntry[]> = request.type === "list"
+    ? store.list()
+    : store.tree(request.name);
+  for await (const page of entries) yield page.map(formatListEntry);
+}
+
+/** Acknowledges talk. */
+export async function serveChat(
+  connection: Connection,
+  context: ServerContext,
+  text: string,
+): Promise<void> {
+  if (new TextEncoder().encode(text).length > MAX_TALK_BYTES) {
+    const reason = `Cannot answer: the limit of talk is ${MAX_TALK_BYTES} bytes`;
+    return await refuse(connection, context, new InletError("bad-request", reason));
+  }
+  context.log.info("chat", `says ${quoted(text)}`, { text });
+  await connection.write(encodeLine(text + ACK));
+}
