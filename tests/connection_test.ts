@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
+import { TcpStream } from "../lib/net/byte_stream.ts";
 import { Connection, type ConnectionOptions } from "../lib/net/connection.ts";
 import { buffers } from "../lib/body/buffer_pool.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
@@ -19,7 +20,7 @@ async function connected(
 ): Promise<Pair> {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const [peer, conn] = await Promise.all([dial(listener.addr), listener.accept()]);
-  const connection = new Connection(pieces ? inPieces(conn, pieces) : conn, {
+  const connection = new Connection(new TcpStream(pieces ? inPieces(conn, pieces) : conn), {
     idleTimeoutMs: 60_000,
     ...options,
   });
@@ -248,14 +249,12 @@ integration("Connection lets others have their turn while much is there to read"
   const [peer, conn] = await Promise.all([dial(listener.addr), listener.accept()]);
   using _ = peer;
   // As with a sender that is never slower than this side.
-  const endless = new Proxy(conn, {
-    get(target, key): unknown {
-      if (key === "read") return (into: Uint8Array) => Promise.resolve(into.length);
-      const value = Reflect.get(target, key, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-  using connection = new Connection(endless, { idleTimeoutMs: 60_000 });
+  class Endless extends TcpStream {
+    override read(into: Uint8Array): Promise<number> {
+      return Promise.resolve(into.length);
+    }
+  }
+  using connection = new Connection(new Endless(conn), { idleTimeoutMs: 60_000 });
   using other = await connected();
   let heard = false;
   other.connection.arrival().then(() => heard = true);

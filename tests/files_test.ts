@@ -286,7 +286,7 @@ integration("--list escapes what a terminal would obey", async () => {
   await wire.line();
   await wire.says("welcome client 1 of 1\n");
   await wire.line();
-  await wire.says("ok 1\n6 2024-01-01T00:00:00Z \x1b[31mred\x9b.txt\n");
+  await wire.says("ok\n6 2024-01-01T00:00:00Z \x1b[31mred\x9b.txt\nend 1\n");
   await wire.line();
   await wire.says("ok bye\n");
   const { stdout } = await client;
@@ -335,14 +335,16 @@ for (const manner of ["in lines", "one byte at a time"]) {
     assertEquals(await wire.line(), "hello");
     assertMatch(await wire.line(), /^end 363a3020 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     await type("list\n");
-    assertEquals(await wire.line(), "ok 4");
+    assertEquals(await wire.line(), "ok");
     assertMatch(await wire.line(), /^6 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ a \(2\)\.txt$/);
     for (const name of ["a.txt", "b.txt", "c.txt"]) {
       assertStringIncludes(await wire.line(), `Z ${name}`);
     }
+    assertEquals(await wire.line(), "end 4");
     await type("status\n");
-    assertEquals(await wire.line(), "ok 1");
+    assertEquals(await wire.line(), "ok");
     assertMatch(await wire.line(), /^client 1 \| ben \| .* \| End: Still Connected$/);
+    assertEquals(await wire.line(), "end 1");
     await type("say 6\n");
     assertEquals(await wire.line(), "go 0");
     await type("hello\nend 363a3020\n");

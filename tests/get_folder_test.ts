@@ -113,7 +113,7 @@ async function giveTree(server: Impostor, lines: string[]): Promise<Wire> {
   await wire.line();
   await wire.says("welcome client 1 of 1\n");
   assertEquals(await wire.line(), "tree p");
-  await wire.says(`ok ${lines.length}\n${lines.map((line) => `${line}\n`).join("")}`);
+  await wire.says(["ok", ...lines, `end ${lines.length}`, ""].join("\n"));
   return wire;
 }
 

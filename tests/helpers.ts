@@ -222,6 +222,11 @@ export async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8
   return concat(chunks);
 }
 
+/** All of what comes in pages. */
+export async function allOf<T>(pages: AsyncIterable<readonly T[]>): Promise<T[]> {
+  return (await Array.fromAsync(pages)).flat();
+}
+
 /** Borrows every large buffer that this process has left, until it goes out of scope. */
 export function borrowAll(): Disposable {
   const lent = new Set<Uint8Array<ArrayBuffer>>();

@@ -32,7 +32,8 @@ interface Play {
   code: number;
 }
 
-const A_LIST = `ok 2\n6 2026-11-21T08:38:00Z ${HOSTILE}\n7 2026-11-21T08:38:00Z b\n`;
+const A_LIST = `ok\n6 2026-11-21T08:38:00Z ${HOSTILE}\n7 2026-11-21T08:38:00Z b\nend 2\n`;
+const A_STATUS = `ok\nclient ${HOSTILE}\nend 1\n`;
 const A_GET = `note ${HOSTILE}\nok 6\ndata 6\nhello\nend 363a3020\n`;
 const AN_ERROR = `error denied ${HOSTILE}\n`;
 
@@ -57,12 +58,22 @@ const PLAYS: Readonly<Record<string, Play>> = {
   "an admission that is none": { args: "--list", answers: [AN_ERROR], code: 3 },
   "a list": { args: "--list", answers: [WELCOME, A_LIST, BYE], code: 0 },
   "a list of no lines": { args: "--list", answers: [WELCOME, `ok ${HOSTILE}\n`], code: 3 },
-  "a list with a time of its own": {
+  "a list that breaks off": {
     args: "--list",
-    answers: [WELCOME, `ok 1\n6 ${HOSTILE} a.txt\n`],
+    answers: [WELCOME, A_LIST.replace(/end.*/, AN_ERROR.trimEnd()), BYE],
     code: 3,
   },
-  "a status": { args: "--status", answers: [WELCOME, `ok 1\nclient ${HOSTILE}\n`, BYE], code: 0 },
+  "a list that tells another number": {
+    args: "--list",
+    answers: [WELCOME, A_LIST.replace("end 2", "end 3")],
+    code: 3,
+  },
+  "a list with a time of its own": {
+    args: "--list",
+    answers: [WELCOME, `ok\n6 ${HOSTILE} a.txt\nend 1\n`],
+    code: 3,
+  },
+  "a status": { args: "--status", answers: [WELCOME, A_STATUS, BYE], code: 0 },
   "notes about a get": { args: "--get a.txt", answers: [WELCOME, A_GET, BYE], code: 0 },
   "a get that breaks off": {
     args: "--get a.txt",
@@ -114,7 +125,7 @@ integration("a session shows nothing that the terminal would obey", async () => 
     `ok ${HOSTILE}\n`,
     A_LIST,
     A_LIST,
-    `ok 1\nclient ${HOSTILE}\n`,
+    A_STATUS,
     AN_ERROR,
     `note ${HOSTILE}\nerror denied lastly ${HOSTILE}\n`,
   ];
@@ -162,9 +173,9 @@ integration(
     await wire.says("ok ben\n");
     for (const text of TEXTS) {
       await wire.line();
-      await wire.says(`note ${text}\nok 1\n6 2026-11-21T08:38:00Z ${text}\n`);
+      await wire.says(`note ${text}\nok\n6 2026-11-21T08:38:00Z ${text}\nend 1\n`);
       await wire.line();
-      await wire.says(`ok 1\n${text}\n`);
+      await wire.says(`ok\nclient ${text}\nend 1\n`);
     }
     await wire.line();
     await wire.says(BYE);

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { TcpStream } from "../lib/net/byte_stream.ts";
 import { Connection } from "../lib/net/connection.ts";
 import { InletError } from "../lib/errors.ts";
 import {
@@ -223,7 +224,9 @@ integration(
   async () => {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     using client = await dial(listener.addr);
-    using connection = new Connection(await listener.accept(), { idleTimeoutMs: 100 });
+    using connection = new Connection(new TcpStream(await listener.accept()), {
+      idleTimeoutMs: 100,
+    });
     const slow = new Promise((resolve) => setTimeout(resolve, 400, "done"));
     assertEquals(await connection.unwatched(slow), "done");
     const endless = connection.unwatched(new Promise(() => {}));

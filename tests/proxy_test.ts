@@ -5,9 +5,18 @@ import { exitCode, explain } from "../lib/errors.ts";
 import { Progress } from "../lib/cli/progress.ts";
 import { pathSource, type Source } from "../lib/body/sources.ts";
 import { FilesClient } from "../modes/files/client.ts";
-import { save } from "../client/get_file.ts";
+import { getFile } from "../client/get_file.ts";
 import { encodeBodyLine, encodeReply, encodeRequest } from "../protocol.ts";
-import { bytes, fixture, integration, names, runClient, startServer, tempDir } from "./helpers.ts";
+import {
+  allOf,
+  bytes,
+  fixture,
+  integration,
+  names,
+  runClient,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
 import { type InProcessServer, serveHere } from "./in_process.ts";
 import { all, type Changes, delays, Flipper, joins, proxyTo, splits, truncates } from "./proxy.ts";
 
@@ -97,7 +106,7 @@ const TRANSFERS: Readonly<Record<"put" | "push" | "get", Transfer>> = {
     direction: "toClient",
     bodyAt: encodeReply({ type: "ok", detail: String(CONTENT.length) }).length +
       encodeBodyLine({ type: "data", size: CONTENT.length }).length,
-    run: (client, { local }) => save(client, "a", `${local}/a`),
+    run: (client, { local }) => getFile(client, "a", `${local}/a`),
   },
 };
 
@@ -247,9 +256,9 @@ for (const [how, changes] of Object.entries(HARMLESS)) {
       await converse(scene, changes(seed), async (client) => {
         assertEquals(await client.chat("Hello"), "Hello ACK");
         await client.put(scene.source);
-        const saved = await save(client, "b", `${scene.local}/b`);
+        const saved = await getFile(client, "b", `${scene.local}/b`);
         assertEquals(Deno.readFileSync(`${scene.local}/${saved.name}`), CONTENT);
-        assertEquals((await client.list()).length, names(scene.dir).length);
+        assertEquals((await allOf(client.list())).length, names(scene.dir).length);
       });
     }
   });

@@ -1,10 +1,11 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
-import { type Outcome, Report } from "../client/report.ts";
+import { Report } from "../client/report.ts";
+import type { SendResult } from "../client/result.ts";
 import { pure } from "./helpers.ts";
 
 /** What is said of a folder `p`, without speeds. */
-function told(outcomes: Omit<Outcome, "folder">[]): string[] {
+function told(outcomes: Omit<SendResult, "folder">[]): string[] {
   const lines: string[] = [];
   const say = (line: string): number => lines.push(line.replace(/, [\d.]+ \w?B\/s/, ""));
   const report = new Report({ moved: 0, say });
@@ -62,7 +63,7 @@ pure("Report says once what stops a folder, and counts the rest", () => {
 
 pure("Report says once that a server takes no file, or has no room for any", () => {
   for (const code of ["denied", "no-space"] as const) {
-    const refused = (label: string): Outcome => ({
+    const refused = (label: string): SendResult => ({
       label,
       error: new InletError(code, `Cannot store "${label}": this is why`),
     });
@@ -75,7 +76,7 @@ pure("Report says once that a server takes no file, or has no room for any", () 
 });
 
 pure("Report names each file that failed by itself", () => {
-  const refused = (label: string): Outcome => ({
+  const refused = (label: string): SendResult => ({
     label,
     error: new InletError("bad-name", `Cannot take the name "${label}": Windows reserves it`),
   });

@@ -71,7 +71,8 @@ integration("what a reput left is invisible, and survives the server's own end",
   await breakOff(first, 1000, "FIN");
   using wire = await Wire.greet(first);
   await wire.says(`list\nget ${KEPT}\nget a.bin\n`);
-  assertEquals(await wire.line(), "ok 0");
+  assertEquals(await wire.line(), "ok");
+  assertEquals(await wire.line(), "end 0");
   assertMatch(await wire.line(), /^error bad-name /);
   assertMatch(await wire.line(), /^error not-found /);
   await first.running.stop("SIGKILL");

@@ -43,7 +43,7 @@ Deno.test("Clients remembers the last 1,000, and all who are connected", () => {
   const first = clients.admit("127.0.0.1:1")!;
   clients.introduce(first, "ben");
   for (let count = 0; count < 1500; count++) clients.leave(clients.admit("127.0.0.1:2")!);
-  const status = clients.status();
+  const status = [...clients.status()].flat();
   assertEquals(status.length, 1000);
   assertMatch(status[0]!, /^client 1 \| ben \| 127\.0\.0\.1:1 \| .* \| End: Still Connected$/);
   assertMatch(status[1]!, /^client 503 \|/);
@@ -356,7 +356,7 @@ integration(
 integration("--list takes no notice of a note", async () => {
   await using server = startAnswering([
     "note one\nwelcome client 1 of 9",
-    "note two\nok 0",
+    "note two\nok\nend 0",
     "ok bye",
   ]);
   const ended = await runClient(server, ["--list"]);

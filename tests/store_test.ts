@@ -1,26 +1,36 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Disk } from "../lib/store/disk.ts";
 import { InletError } from "../lib/errors.ts";
-import { Store, type StoreOptions } from "../lib/store/directory.ts";
+import { type DirectoryOptions, DirectoryStore } from "../lib/store/directory.ts";
 import { FaultyDisk } from "./faults/disk.ts";
 import { holdingsOf } from "./faults/trial.ts";
-import { bytes, integration, names, ROOT, run, Running, type TempDir, tempDir } from "./helpers.ts";
+import {
+  allOf,
+  bytes,
+  integration,
+  names,
+  ROOT,
+  run,
+  Running,
+  type TempDir,
+  tempDir,
+} from "./helpers.ts";
 
 /** A store in a directory of its own, beside another one that is none of its business. */
 interface TestStore extends AsyncDisposable {
-  store: Store;
+  store: DirectoryStore;
   /** The directory of the store. */
   dir: string;
   /** A directory outside it. */
   outside: string;
 }
 
-async function openStore(options?: StoreOptions): Promise<TestStore> {
+async function openStore(options?: DirectoryOptions): Promise<TestStore> {
   const temp: TempDir = await tempDir();
   const [dir, outside] = [`${temp.path}/received`, `${temp.path}/outside`];
   await Deno.mkdir(outside);
   return {
-    store: await Store.open(dir, options),
+    store: await DirectoryStore.open(dir, options),
     dir,
     outside,
     [Symbol.asyncDispose]: () => temp[Symbol.asyncDispose](),
@@ -29,16 +39,16 @@ async function openStore(options?: StoreOptions): Promise<TestStore> {
 
 const encoder = new TextEncoder();
 
-async function put(store: Store, name: string, content = name): Promise<string> {
-  using upload = store.create(name);
+async function put(store: DirectoryStore, name: string, content = name): Promise<string> {
+  await using upload = store.receive(name);
   upload.write(encoder.encode(content));
   return await upload.publish();
 }
 
-function get(store: Store, name: string): string {
-  using stored = store.read(name);
+function get(store: DirectoryStore, name: string): string {
+  using stored = store.open(name);
   const buffer = new Uint8Array(stored.size + 1);
-  const read = stored.file.readSync(buffer) ?? 0;
+  const read = stored.read(0, buffer);
   assertEquals(read, stored.size);
   return new TextDecoder().decode(buffer.subarray(0, read));
 }
@@ -50,24 +60,24 @@ function refusedWith(code: string, action: () => unknown): void {
 
 integration("Store.open() makes its directory, and those above it", async () => {
   await using temp = await tempDir();
-  await Store.open(`${temp.path}/a/b/received`);
+  await DirectoryStore.open(`${temp.path}/a/b/received`);
   assert((await Deno.stat(`${temp.path}/a/b/received`)).isDirectory);
 });
 
 integration("Store.open() refuses what is no directory", async () => {
   await using temp = await tempDir();
   const file = await temp.write("received", "a file");
-  const error = await assertRejects(() => Store.open(file), InletError, `into "${file}"`);
+  const error = await assertRejects(() => DirectoryStore.open(file), InletError, `into "${file}"`);
   assertEquals(error.code, "usage");
 });
 
 integration("Upload.publish() gives a file its name, and not before", async () => {
   await using test = await openStore();
-  using upload = test.store.create("a.bin");
+  await using upload = test.store.receive("a.bin");
   upload.write(bytes(100_000));
   assertEquals(names(test.dir), ["a.bin.temp"]);
-  assertEquals(await test.store.list(), []);
-  refusedWith("not-found", () => test.store.read("a.bin"));
+  assertEquals(await allOf(test.store.list()), []);
+  refusedWith("not-found", () => test.store.open("a.bin"));
   upload.write(bytes(50_000));
   assertEquals(await upload.publish(), "a.bin");
   assertEquals(names(test.dir), ["a.bin"]);
@@ -80,7 +90,7 @@ integration("Upload.publish() gives a file its name, and not before", async () =
 integration("Upload is gone when it is disposed of unpublished", async () => {
   await using test = await openStore();
   {
-    using upload = test.store.create("photos/a.bin");
+    await using upload = test.store.receive("photos/a.bin");
     upload.write(bytes(1000));
   }
   assertEquals(names(`${test.dir}/photos`), []);
@@ -103,7 +113,7 @@ integration("Upload.publish() gives way to whatever took its name in the meantim
   await Deno.symlink(`${test.outside}/target`, `${test.dir}/link`);
   await Deno.writeTextFile(`${test.outside}/target`, "untouched");
   for (const name of ["folder", "dangling", "link", "late"]) {
-    using upload = test.store.create(name);
+    await using upload = test.store.receive(name);
     upload.write(encoder.encode(name));
     if (name === "late") await Deno.writeTextFile(`${test.dir}/late`, "was faster");
     assertEquals(await upload.publish(), `${name} (2)`);
@@ -117,7 +127,7 @@ integration("Upload.publish() gives way to whatever took its name in the meantim
 integration("Store keeps eight files that are sent under one name at once", async () => {
   await using test = await openStore();
   const content = Array.from({ length: 8 }, (_, index) => `${index}`.repeat(10_000 + index));
-  const uploads = content.map(() => test.store.create("photos/a.jpg"));
+  const uploads = content.map(() => test.store.receive("photos/a.jpg"));
   // In turns, so that all of them are in flight together.
   for (let start = 0; start < 10_010; start += 1000) {
     uploads.forEach((upload, index) =>
@@ -146,25 +156,25 @@ integration("Store lists and gives back what it numbered at the limit of a name"
   const name = `${"x".repeat(250)}/`.repeat(4) + "y".repeat(20);
   const got = [await put(test.store, name, "1"), await put(test.store, name, "2")];
   assertEquals(got.map((name) => get(test.store, name)), ["1", "2"]);
-  assertEquals((await test.store.list()).map(({ name }) => name).sort(), got.sort());
+  assertEquals((await allOf(test.store.list())).map(({ name }) => name).sort(), got.sort());
 });
 
-integration("Store.create() refuses a bad name before it touches the disk", async () => {
+integration("Store.receive() refuses a bad name before it touches the disk", async () => {
   await using test = await openStore();
   for (const name of ["", "..", "../outside/a", "/etc/passwd", "a\0", "a.temp", "con", "a/../b"]) {
-    refusedWith("bad-name", () => test.store.create(name));
-    refusedWith("bad-name", () => test.store.read(name));
+    refusedWith("bad-name", () => test.store.receive(name));
+    refusedWith("bad-name", () => test.store.open(name));
   }
   assertEquals([names(test.dir), names(test.outside)], [[], []]);
 });
 
-integration("Store.create() makes the folders of a name, and none through a file", async () => {
+integration("Store.receive() makes the folders of a name, and none through a file", async () => {
   await using test = await openStore();
   assertEquals(await put(test.store, "photos/2024/a.jpg"), "photos/2024/a.jpg");
   assertEquals(await put(test.store, "photos/2024/a.jpg"), "photos/2024/a (2).jpg");
   await put(test.store, "file");
-  refusedWith("denied", () => test.store.create("file/a.txt"));
-  refusedWith("denied", () => test.store.read("file/a.txt"));
+  refusedWith("denied", () => test.store.receive("file/a.txt"));
+  refusedWith("denied", () => test.store.open("file/a.txt"));
 });
 
 integration("Store goes through no link to a folder, wherever it stands", async () => {
@@ -173,11 +183,11 @@ integration("Store goes through no link to a folder, wherever it stands", async 
   await Deno.mkdir(`${test.dir}/photos`);
   for (const link of ["out", "photos/out"]) {
     await Deno.symlink(test.outside, `${test.dir}/${link}`);
-    refusedWith("denied", () => test.store.create(`${link}/a.txt`));
-    refusedWith("denied", () => test.store.create(`${link}/new/a.txt`));
-    refusedWith("denied", () => test.store.read(`${link}/secret.txt`));
+    refusedWith("denied", () => test.store.receive(`${link}/a.txt`));
+    refusedWith("denied", () => test.store.receive(`${link}/new/a.txt`));
+    refusedWith("denied", () => test.store.open(`${link}/secret.txt`));
   }
-  assertEquals(await test.store.list(), []);
+  assertEquals(await allOf(test.store.list()), []);
   assertEquals(names(test.outside), ["secret.txt"]);
 });
 
@@ -190,7 +200,7 @@ integration("Store writes through no link that stands where a file in flight wou
   assertEquals(names(test.outside), []);
 });
 
-integration("Store.read() opens published files alone", async () => {
+integration("Store.open() opens published files alone", async () => {
   await using test = await openStore();
   await put(test.store, "naïve ☕.txt", "whole");
   assertEquals(get(test.store, "nai\u0308ve ☕.txt"), "whole");
@@ -199,14 +209,14 @@ integration("Store.read() opens published files alone", async () => {
   await Deno.symlink("nowhere", `${test.dir}/dangling.txt`);
   await Deno.mkdir(`${test.dir}/folder`);
   for (const name of ["link.txt", "dangling.txt", "folder", "missing.txt", "missing/a.txt"]) {
-    refusedWith("not-found", () => test.store.read(name));
+    refusedWith("not-found", () => test.store.open(name));
   }
 });
 
-integration("Store.list() shows what read() would open, in order, and nothing else", async () => {
+integration("Store.list() shows what open() would open, in order, and nothing else", async () => {
   await using test = await openStore();
   for (const name of ["b.txt", "a.txt", "photos/2024/c.jpg", "ü.txt"]) await put(test.store, name);
-  using _ = test.store.create("in flight.bin");
+  await using _ = test.store.receive("in flight.bin");
   await Deno.writeTextFile(`${test.outside}/secret.txt`, "secret");
   await Deno.symlink(`${test.outside}/secret.txt`, `${test.dir}/link.txt`);
   await Deno.symlink(test.outside, `${test.dir}/out`);
@@ -217,7 +227,7 @@ integration("Store.list() shows what read() would open, in order, and nothing el
   ) {
     await Deno.writeTextFile(`${test.dir}/${name}`, "put there by hand");
   }
-  const list = await test.store.list();
+  const list = await allOf(test.store.list());
   assertEquals(list.map(({ name }) => name), ["a.txt", "b.txt", "photos/2024/c.jpg", "ü.txt"]);
   for (const { name, size, modified } of list) {
     assertEquals(encoder.encode(get(test.store, name)).length, size);
@@ -228,8 +238,8 @@ integration("Store.list() shows what read() would open, in order, and nothing el
 integration("Store takes no pipe for a file, neither in its list nor when it sweeps", async () => {
   await using test = await openStore();
   assertEquals((await run("mkfifo", [`${test.dir}/pipe`])).code, 0);
-  assertEquals(await test.store.list(), []);
-  refusedWith("not-found", () => test.store.read("pipe"));
+  assertEquals(await allOf(test.store.list()), []);
+  refusedWith("not-found", () => test.store.open("pipe"));
   // Opening a pipe waits for whoever writes into it.
   assertEquals((await run("mkfifo", [`${test.dir}/pipe.temp`])).code, 0);
   await test.store.prepare();
@@ -253,9 +263,9 @@ integration("Store.prepare() removes what a crash left in flight, and nothing el
 
 integration("Store.prepare() leaves alone what this process has in flight", async () => {
   await using test = await openStore();
-  using upload = test.store.create("a.bin");
+  await using upload = test.store.receive("a.bin");
   upload.write(encoder.encode("whole"));
-  await (await Store.open(test.dir)).prepare();
+  await (await DirectoryStore.open(test.dir)).prepare();
   assertEquals(await upload.publish(), "a.bin");
   assertEquals(get(test.store, "a.bin"), "whole");
 });
@@ -265,9 +275,9 @@ integration(
   async () => {
     await using test = await openStore();
     const script = `
-    import { Store } from "${new URL("lib/store/directory.ts", ROOT).href}";
-    const store = await Store.open(${JSON.stringify(test.dir)});
-    const upload = store.create("a.bin");
+    import { DirectoryStore } from "${new URL("lib/store/directory.ts", ROOT).href}";
+    const store = await DirectoryStore.open(${JSON.stringify(test.dir)});
+    const upload = store.receive("a.bin");
     upload.write(new Uint8Array(1000));
     console.error("writing");
     await new Promise(() => setInterval(() => {}, 60_000));`;
@@ -298,12 +308,12 @@ integration(
   async () => {
     await using test = await openStore();
     await put(test.store, "whole.txt");
-    const uploads = ["a.bin", "a.bin", "b.bin"].map((name) => test.store.create(name));
+    const uploads = ["a.bin", "a.bin", "b.bin"].map((name) => test.store.receive(name));
     test.store.discardAll();
     assertEquals(names(test.dir), ["whole.txt"]);
     for (const upload of uploads) {
       await assertRejects(() => upload.publish(), InletError);
-      upload[Symbol.dispose]();
+      await upload[Symbol.asyncDispose]();
     }
     assertEquals(names(test.dir), ["whole.txt"]);
   },
@@ -322,9 +332,9 @@ integration(
     await using temp = await tempDir();
     const dir = await Deno.realPath(temp.path);
     const script = `
-    import { Store } from "${new URL("lib/store/directory.ts", ROOT).href}";
-    const store = await Store.open("${dir}", { fsync: true });
-    using upload = store.create("photos/2024/a.jpg");
+    import { DirectoryStore } from "${new URL("lib/store/directory.ts", ROOT).href}";
+    const store = await DirectoryStore.open("${dir}", { fsync: true });
+    await using upload = store.receive("photos/2024/a.jpg");
     upload.write(new Uint8Array(1000));
     await upload.publish();`;
     const { code, stderr } = await run("strace", [
@@ -352,10 +362,10 @@ integration(
 integration("Store says that the disk is full, and leaves nothing there", async () => {
   await using temp = await tempDir();
   const script = `
-    import { Store } from "${new URL("lib/store/directory.ts", ROOT).href}";
-    const store = await Store.open(${JSON.stringify(temp.path)});
+    import { DirectoryStore } from "${new URL("lib/store/directory.ts", ROOT).href}";
+    const store = await DirectoryStore.open(${JSON.stringify(temp.path)});
     async function put(name, size) {
-      using upload = store.create(name);
+      await using upload = store.receive(name);
       for (; size > 0; size -= 1000) upload.write(new Uint8Array(1000).fill(120));
       return await upload.publish();
     }
@@ -390,7 +400,7 @@ for (const operation of ["lock", "stat"] as const) {
     const faulty = new FaultyDisk();
     await using test = await openStore({ disk: faulty.disk });
     faulty.fault = { operation, nth: 1, forGood: false, code: "EIO" };
-    refusedWith("internal", () => test.store.create("a.txt"));
+    refusedWith("internal", () => test.store.receive("a.txt"));
     assertEquals(names(test.dir), []);
     assertEquals(await put(test.store, "a.txt"), "a.txt");
   });
@@ -402,7 +412,7 @@ integration(
     const faulty = new FaultyDisk();
     await using test = await openStore({ disk: faulty.disk });
     {
-      using upload = await test.store.resume("a.txt", 10);
+      await using upload = await test.store.resume("a.txt", 10);
       upload.write(encoder.encode("first"));
     }
     faulty.fault = { operation: "lock", nth: 1, forGood: true, code: "EIO" };
@@ -411,7 +421,7 @@ integration(
     const error = await assertRejects(() => test.store.resume("a.txt", 10), InletError);
     assertEquals([error.code, open()], ["internal", before]);
     faulty.fault = undefined;
-    using upload = await test.store.resume("a.txt", 10);
+    await using upload = await test.store.resume("a.txt", 10);
     assertEquals(upload.kept.bytes, 5);
     upload.write(encoder.encode(" half"));
     assertEquals(await upload.publish(), "a.txt");
@@ -452,7 +462,10 @@ integration("Store.put() writes a file again that another server's sweep took aw
   assertEquals(get(test.store, "photos/a.txt"), "whole");
   assertEquals(names(`${test.dir}/photos`), ["a.txt"]);
   sweeps = Infinity;
-  await assertRejects(() => test.store.put("b.txt", encoder.encode("whole")), InletError);
+  await assertRejects(
+    async () => await test.store.put("b.txt", encoder.encode("whole")),
+    InletError,
+  );
   assertEquals(names(test.dir), ["photos"]);
 });
 
@@ -464,12 +477,15 @@ integration(
       const time = new Date("2020-02-29T12:00:00Z");
       const got: string[] = [];
       for (const content of ["first", "second"]) {
-        got.push(await test.store.put("a.txt", encoder.encode(content), time));
+        got.push(await test.store.put("a.txt", encoder.encode(content), { modified: time }));
       }
       assertEquals(got, ["a.txt", "a (2).txt"]);
       assertEquals(got.map((name) => get(test.store, name)), ["first", "second"]);
       assertEquals(Deno.statSync(`${test.dir}/a.txt`).mtime, time);
-      await assertRejects(() => test.store.put("../a.txt", new Uint8Array(1)), InletError);
+      await assertRejects(
+        async () => await test.store.put("../a.txt", new Uint8Array(1)),
+        InletError,
+      );
       assertEquals(names(test.dir), ["a (2).txt", "a.txt"]);
     }
   },

@@ -31,7 +31,8 @@ import { findFile, listPages, openFile, treePages } from "./directory_reader.ts"
 import type { Disk } from "./disk.ts";
 import { Folders, lstatIfThere } from "./folders.ts";
 import { keptName, numberedName, safeName, TEMP } from "./names.ts";
-import type { Facts, Fingerprint, Maybe, Store, StoredFile } from "./store.ts";
+import type { Facts, Fingerprint, Maybe, Store } from "./store.ts";
+import type { DirectoryFile } from "./stored_file.ts";
 import { sweep } from "./sweep.ts";
 import { claim, claimKept, FileUpload, linkUnder, type Names, tryTo } from "./upload.ts";
 
@@ -169,7 +170,7 @@ export class DirectoryStore implements Store {
     }
   }
 
-  open(name: string): StoredFile {
+  open(name: string): DirectoryFile {
     return openFile(this.#folders, name);
   }
 

@@ -8,6 +8,7 @@
 import { ACK, decodeReply, encodeRequest, type Reply, type Request } from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { explain, InletError, refusalIn } from "../../lib/errors.ts";
+import { quoted } from "../../lib/text.ts";
 
 /** Most lines of an answer that are handed over together. */
 const MAX_PAGE_LINES = 500;
@@ -31,7 +32,11 @@ export class Requester {
    * @throws {InletError} what the server said in place of the end: what came is not all
    */
   async *lines(request: Request): AsyncGenerator<string[], void> {
-    await this.request(request);
+    const detail = await this.request(request);
+    if (detail !== "") {
+      const reason = `The server answered a list with ${quoted(`ok ${detail}`)}`;
+      throw this.giveUp(new InletError("bad-request", reason));
+    }
     let count = 0;
     let page: string[] = [];
     let isOver = false;

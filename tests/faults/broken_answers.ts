@@ -10,7 +10,7 @@ import { connect } from "../../lib/net/connect.ts";
 import { exitCode, InletError } from "../../lib/errors.ts";
 import { Progress } from "../../lib/cli/progress.ts";
 import { FilesClient } from "../../modes/files/client.ts";
-import { save } from "../../client/get_file.ts";
+import { getFile } from "../../client/get_file.ts";
 import { type Relay, relayTo } from "../relay.ts";
 import { contentOf, inspect, nameOf } from "./content.ts";
 import type { Way } from "./peer.ts";
@@ -53,7 +53,7 @@ const get: Action = async (relay, { local, known, timeoutMs }) => {
   const got = await attempt(
     relay,
     timeoutMs,
-    (client) => save(client, known, `${directory}/${known}`),
+    (client) => getFile(client, known, `${directory}/${known}`),
   );
   const isWhole = /end [0-9a-f]{8}.*\n/.test(relay.passed);
   assertEquals(got !== undefined, isWhole);

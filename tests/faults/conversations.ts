@@ -68,7 +68,7 @@ export const CONVERSATIONS: Readonly<Record<string, Script>> = {
     const [head, tail] = [first.content.subarray(0, half), first.content.subarray(half)];
     return recorded([
       say("hello 1 fault\n", /^welcome .*\n/),
-      say("list\n", /ok \d+\n/),
+      say("list\n", /ok\n[^]*end \d+\n$/),
       say("Hello\n", /Hello ACK\n$/),
       say(`put - ${first.name}\n`, /go 0\n$/),
       {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { allOf } from "../helpers.ts";
 import { assert, assertEquals } from "@std/assert";
 import { connect } from "../../lib/net/connect.ts";
 import type { Connection } from "../../lib/net/connection.ts";
@@ -94,8 +95,8 @@ export class Crowd {
     return this.#converse(async (client) => {
       let failure: InletError | undefined;
       await client.send(sources, (source, result) => {
-        if (result instanceof InletError) failure ??= result;
-        else this.#acknowledged(source.name, result.size!);
+        if ("error" in result) failure ??= result.error;
+        else this.#acknowledged(source.name, result.stored.size!);
       });
       if (failure) throw failure;
     });
@@ -140,7 +141,7 @@ export class Crowd {
 
   async #list(): Promise<void> {
     await this.#converse(async (client) => {
-      const entries = await client.list();
+      const entries = await allOf(client.list());
       assert(entries.every(({ name }) => !name.endsWith(".temp")));
       this.deeds.lists++;
     });
@@ -149,9 +150,9 @@ export class Crowd {
   async #talk(): Promise<void> {
     await this.#converse(async (client) => {
       assertEquals(await client.chat("Hello"), "Hello ACK");
-      assert((await client.status()).length > 0);
+      assert((await allOf(client.status())).length > 0);
       await client.whoami();
-      await client.list();
+      await allOf(client.list());
       this.deeds.lists++;
     });
   }

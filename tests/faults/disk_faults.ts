@@ -165,7 +165,7 @@ async function put(
   await withClient(server, async (client) => {
     const source = await pathSource(path, name);
     await client.send([source], (_, result) => {
-      if (result instanceof Error) failure = result;
+      if ("error" in result) failure = result.error;
     });
     // It goes on, unless the no came before the client had sent the whole body.
     if (!failure || !client.ended) assertEquals(await client.chat("Hello"), "Hello ACK");

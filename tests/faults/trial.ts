@@ -4,6 +4,7 @@
  * @module
  */
 
+import { allOf } from "../helpers.ts";
 import { assert, assertEquals } from "@std/assert";
 import { connect } from "../../lib/net/connect.ts";
 import { Progress } from "../../lib/cli/progress.ts";
@@ -86,7 +87,7 @@ export class Trial {
     const listed = await withClient(server, async (client) => {
       await isAlone(client);
       await this.useHonestly(client);
-      return (await client.list()).map(({ name }) => name);
+      return (await allOf(client.list())).map(({ name }) => name);
     });
     assertEquals(new Set(listed), await this.look(server.dir));
     assert(!server.running.log.includes("inside"), server.running.log);
@@ -137,7 +138,9 @@ export async function withClient<T>(
 /** Asks until nobody else is connected. Those who came first are accepted first. */
 export async function isAlone(client: FilesClient): Promise<void> {
   for (;;) {
-    const connected = (await client.status()).filter((line) => line.endsWith("Still Connected"));
+    const connected = (await allOf(client.status())).filter((line) =>
+      line.endsWith("Still Connected")
+    );
     if (connected.length <= 1) return;
   }
 }

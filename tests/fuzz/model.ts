@@ -76,8 +76,9 @@ export class Model {
     if (safe === undefined) return { code: "bad-name" };
     if ("code" in found && found.code === "denied") return found;
     const all = [...this.files.keys(), ...this.folders];
-    const names = all.filter((it) => it === safe || it.startsWith(`${safe}/`)).sort();
-    return names.length > 0 ? { names } : { code: "not-found" };
+    const names = all.filter((it) => it === safe || it.startsWith(`${safe}/`));
+    if (names.length === 0) return { code: "not-found" };
+    return { names: inWireOrder(names, this.folders) };
   }
 
   /** What is kept of a file of that size. What is longer is another file, and dropped. */
@@ -110,4 +111,15 @@ function safeOf(name: string): string | undefined {
 function foldersOf(name: string): string[] {
   const parts = name.split("/").slice(0, -1);
   return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
+}
+
+/** By the UTF-8 bytes of the names, a folder as if its name ended with `/`. */
+export function inWireOrder(names: string[], folders: ReadonlySet<string> = new Set()): string[] {
+  const keyOf = (name: string): Uint8Array =>
+    new TextEncoder().encode(folders.has(name) ? `${name}/` : name);
+  return names.sort((one, other) => {
+    const [a, b] = [keyOf(one), keyOf(other)];
+    const at = a.findIndex((byte, index) => byte !== b[index]);
+    return at < 0 ? a.length - b.length : a[at]! - (b[at] ?? -1);
+  });
 }
