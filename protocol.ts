@@ -43,6 +43,7 @@ export {
 export {
   decodeUtf8,
   encodeLine,
+  encodeLines,
   type Fields,
   formatCrc,
   formatTime,

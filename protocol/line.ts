@@ -27,12 +27,37 @@ const VALUE = /^(?:[\x21-\x24\x26-\x3a\x3c-\x7e]|%[0-9A-Fa-f]{2})*$/;
  * @throws {ProtocolError} if it holds a line break or is too long
  */
 export function encodeLine(text: string): Uint8Array<ArrayBuffer> {
-  if (/[\r\n]/.test(text)) throw new ProtocolError("a line break cannot be part of a line");
+  checkText(text);
   const line = utf8.encode(text + "\n");
-  if (line.length > MAX_LINE_BYTES) {
-    throw new ProtocolError(`the line has ${line.length} bytes, the limit is ${MAX_LINE_BYTES}`);
-  }
+  checkLength(line.length);
   return line;
+}
+
+/**
+ * Lines that follow each other, in one piece: a piece each would take far more memory than the text.
+ *
+ * @param room Where they are put if they fit; else they get memory of their own.
+ * @throws {ProtocolError} if one of them holds a line break or is too long
+ */
+export function encodeLines(texts: readonly string[], room?: Uint8Array): Uint8Array {
+  for (const text of texts) {
+    checkText(text);
+    // A character of UTF-16 has at most three bytes of UTF-8.
+    if (3 * text.length >= MAX_LINE_BYTES) checkLength(utf8.encode(text).length + 1);
+  }
+  const joined = texts.map((text) => `${text}\n`).join("");
+  if (!room || 3 * joined.length > room.length) return utf8.encode(joined);
+  return room.subarray(0, utf8.encodeInto(joined, room).written);
+}
+
+function checkText(text: string): void {
+  if (/[\r\n]/.test(text)) throw new ProtocolError("a line break cannot be part of a line");
+}
+
+function checkLength(bytes: number): void {
+  if (bytes > MAX_LINE_BYTES) {
+    throw new ProtocolError(`the line has ${bytes} bytes, the limit is ${MAX_LINE_BYTES}`);
+  }
 }
 
 /** Splits at the first space. What follows may hold spaces of its own. */

@@ -8,7 +8,7 @@ import type { ListEntry } from "../../protocol.ts";
 import { tallyOf } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { printable, quoted } from "../text.ts";
-import { takeTurns } from "../turns.ts";
+import { isTurnDue, takeTurns } from "../turns.ts";
 import { type Folders, lstatIfThere } from "./folders.ts";
 import { numberedName, safeName } from "./names.ts";
 import type { Fingerprint } from "./store.ts";
@@ -100,8 +100,8 @@ export function listPages(folders: Folders): AsyncGenerator<readonly ListEntry[]
 }
 
 /**
- * Entries from a folder downwards. Only the names of the folders on the way are held, as text: a
- * folder of 100,000 files takes 5 MB while it is listed.
+ * Entries from a folder downwards. Only the names of the folders on the way are held: of a folder of
+ * 100,000 files that is a megabyte while it is listed.
  *
  * @param top Empty for the root, else ends with `/`.
  */
@@ -111,26 +111,18 @@ async function* entryPages(
   { first, withFolders }: { first?: ListEntry; withFolders: boolean },
 ): AsyncGenerator<readonly ListEntry[]> {
   let page: ListEntry[] = first ? [first] : [];
-  const open = [{ prefix: top, names: await sortedNames(folders.path(top)), next: 0 }];
+  const open = [await FolderNames.read(folders, top)];
   for (let folder; (folder = open.at(-1));) {
-    const own = folder.names[folder.next++];
-    if (own === undefined) {
+    const name = folder.next();
+    if (name === undefined) {
       open.pop();
       continue;
     }
-    const isFolder = own.endsWith("/");
-    const name = folder.prefix + (isFolder ? own.slice(0, -1) : own);
-    const info = isPublishedName(name) ? lstatIfThere(folders.path(name)) : undefined;
-    // It went, or became something else, since its folder was read.
-    if (!info || (isFolder ? !info.isDirectory : !info.isFile)) continue;
-    if (isFolder) {
-      const names = await namesIfThere(folders.path(name));
-      open.push({ prefix: `${name}/`, names, next: 0 });
-    }
-    if (!isFolder || withFolders) {
-      page.push({ name, size: isFolder ? null : info.size, modified: info.mtime ?? new Date(0) });
-    }
-    await takeTurns();
+    const isFolder = name.endsWith("/");
+    const entry = entryOf(folders, isFolder ? name.slice(0, -1) : name, isFolder);
+    if (entry && isFolder) open.push(await FolderNames.read(folders, name));
+    if (entry && (withFolders || !isFolder)) page.push(entry);
+    if (isTurnDue()) await takeTurns();
     if (page.length < PAGE_ENTRIES) continue;
     yield page;
     page = [];
@@ -138,24 +130,67 @@ async function* entryPages(
   if (page.length > 0) yield page;
 }
 
-async function namesIfThere(path: string): Promise<string[]> {
-  try {
-    return await sortedNames(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
+/** What is published under a name, unless it went or became something else since its folder was read. */
+function entryOf(folders: Folders, name: string, isFolder: boolean): ListEntry | undefined {
+  const info = isPublishedName(name) ? lstatIfThere(folders.path(name)) : undefined;
+  if (!info || (isFolder ? !info.isDirectory : !info.isFile)) return undefined;
+  return { name, size: isFolder ? null : info.size, modified: info.mtime ?? new Date(0) };
 }
 
-/** The files and folders in a folder, by the UTF-8 bytes of their names; folders end with `/`. */
-async function sortedNames(path: string): Promise<string[]> {
-  const names: string[] = [];
-  for await (const { name, isFile, isDirectory } of Deno.readDir(path)) {
-    // What is neither, a pipe for one, would make whoever opens it wait.
-    if (isFile || isDirectory) names.push(isDirectory ? `${name}/` : name);
+/** The read of a folder that is under way. Large ones are read one at a time, or they fill the memory. */
+let reading: Promise<unknown> = Promise.resolve();
+
+/**
+ * The files and folders in a folder, by the UTF-8 bytes of their names; folders end with `/`. They are
+ * kept as one text: a string each would take four times the memory.
+ */
+class FolderNames {
+  readonly #prefix: string;
+  readonly #names: string;
+  #at = 0;
+
+  private constructor(prefix: string, names: string) {
+    this.#prefix = prefix;
+    this.#names = names;
   }
-  // The order of UTF-16 differs from that of UTF-8 only where there are surrogates.
-  return names.some((name) => SURROGATE.test(name)) ? names.sort(byCodePoints) : names.sort();
+
+  /**
+   * Reads a folder.
+   *
+   * @param prefix What stands in front of its names; empty for the root, else ends with `/`.
+   */
+  static async read(folders: Folders, prefix: string): Promise<FolderNames> {
+    const names = reading.then(() => this.#read(folders, prefix));
+    reading = names.catch(() => {});
+    return await names;
+  }
+
+  static async #read(folders: Folders, prefix: string): Promise<FolderNames> {
+    const names: string[] = [];
+    try {
+      for await (const { name, isFile, isDirectory } of Deno.readDir(folders.path(prefix))) {
+        // What is neither, a pipe for one, would make whoever opens it wait.
+        if (isFile || isDirectory) names.push(isDirectory ? `${name}/` : name);
+      }
+    } catch (error) {
+      // A folder that went has nothing in it. The root may not.
+      if (prefix === "" || !(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    // The order of UTF-16 differs from that of UTF-8 only where there are surrogates.
+    if (names.some((name) => SURROGATE.test(name))) names.sort(byCodePoints);
+    else names.sort();
+    names.push("");
+    return new FolderNames(prefix, names.join("\0"));
+  }
+
+  /** The next name, its folders in front. */
+  next(): string | undefined {
+    const end = this.#names.indexOf("\0", this.#at);
+    if (end < 0) return undefined;
+    const name = this.#names.slice(this.#at, end);
+    this.#at = end + 1;
+    return this.#prefix + name;
+  }
 }
 
 const SURROGATE = /[\ud800-\udfff]/;

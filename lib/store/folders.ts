@@ -4,7 +4,6 @@
  * @module
  */
 
-import { join } from "@std/path/join";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import type { Disk } from "./disk.ts";
@@ -19,9 +18,10 @@ export class Folders {
     this.disk = disk;
   }
 
-  /** Where a name is on the disk. */
+  /** Where a name is on the disk; an empty one is the root. */
   path(name: string): string {
-    return join(this.root, ...name.split("/"));
+    // Every system takes a slash, and a name holds nothing that would have to be resolved.
+    return name === "" ? this.root : `${this.root}/${name}`;
   }
 
   /** Makes the folders of a name. Each is checked before the next is made: it could be a link. */

@@ -10,19 +10,22 @@
 import {
   ACK,
   encodeLine,
+  encodeLines,
   encodeReply,
   formatListEntry,
   type ListEntry,
   MAX_TALK_BYTES,
   type Request,
 } from "../../protocol.ts";
-import { concat } from "@std/bytes/concat";
 import { encodeError, explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { quoted } from "../../lib/text.ts";
 import { attempt, refuse } from "./admission.ts";
 import { patiently } from "./wait.ts";
+
+/** Room for the lines of most pages, in bytes: a long list fills it again and again. */
+const ROOM_BYTES = 128 * 1024;
 
 /** Makes a folder. */
 export async function serveMkdir(
@@ -71,7 +74,7 @@ export async function serveLines(
   context.log.info(request.type, `asked to ${what}`);
 }
 
-/** Writes pages as they come, and gives the line that ends them. */
+/** Writes pages as they come, and gives what ends the answer. */
 async function writePages(
   connection: Connection,
   { log }: ServerContext,
@@ -79,12 +82,14 @@ async function writePages(
   first: IteratorResult<readonly string[], void>,
   pages: AsyncGenerator<readonly string[], void>,
 ): Promise<Uint8Array> {
+  let room: Uint8Array | undefined;
   let count = 0;
-  let head = encodeReply({ type: "ok", detail: "" });
+  let head = ["ok"];
   for (let page = first; !page.done;) {
     count += page.value.length;
-    await connection.write(concat([head, ...page.value.map(encodeLine)]));
-    head = new Uint8Array();
+    await connection.write(encodeLines(head.concat(page.value), room));
+    head = [];
+    room ??= new Uint8Array(ROOM_BYTES);
     try {
       page = await connection.unwatched(pages.next());
     } catch (error) {
@@ -93,7 +98,7 @@ async function writePages(
       return encodeError(failure);
     }
   }
-  return concat([head, encodeReply({ type: "end", count })]);
+  return encodeLines([...head, `end ${count}`]);
 }
 
 function whatOf(request: Extract<Request, { type: "list" | "tree" | "status" }>): string {

@@ -1,0 +1,133 @@
+import { assertEquals, assertLess, assertMatch } from "@std/assert";
+import { parseListEntry } from "../protocol.ts";
+import {
+  integration,
+  PROC,
+  residentBytes,
+  runClient,
+  scriptPath,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
+import { makeTree } from "./trees.ts";
+import { impostor, Wire } from "./wire.ts";
+
+/** The lines of an answer, from `ok` to the one that ends it. */
+async function linesOf(wire: Wire, request: string): Promise<string[]> {
+  await wire.says(`${request}\n`);
+  const lines = [await wire.line()];
+  while (!/^(end|error) /.test(lines.at(-1)!)) lines.push(await wire.line());
+  return lines;
+}
+
+function namesIn(lines: readonly string[]): string[] {
+  return lines.slice(1, -1).map((line) => parseListEntry(line).name);
+}
+
+integration("list and tree give names by their UTF-8 bytes, folder by folder", async () => {
+  await using server = await startServer();
+  // U+FF5E sorts behind an emoji in UTF-16, and before it in UTF-8.
+  const files = ["a b", "a.txt", "a/x", "a/y/z", "a0", "～", "😀", "é"];
+  makeTree(server.dir, Object.fromEntries(files.map((name) => [name, ""])));
+  using wire = await Wire.greet(server);
+  const listed = ["a b", "a.txt", "a/x", "a/y/z", "a0", "é", "～", "😀"];
+  assertEquals(namesIn(await linesOf(wire, "list")), listed);
+  assertEquals(namesIn(await linesOf(wire, "tree a")), ["a", "a/x", "a/y", "a/y/z"]);
+});
+
+/** More than one page of the server, and than one write. */
+const MANY = 1234;
+
+integration(
+  "a list of many files has each once, in order, and their number at its end",
+  async () => {
+    await using server = await startServer();
+    const files = Array.from({ length: MANY }, (_, index) => `${index % 7}/${index}.txt`);
+    makeTree(server.dir, Object.fromEntries(files.map((name) => [name, "x"])));
+    using wire = await Wire.greet(server);
+    const lines = await linesOf(wire, "list");
+    assertEquals(namesIn(lines), files.sort());
+    assertEquals([lines[0], lines.at(-1)], ["ok", `end ${MANY}`]);
+    const { code, stdout } = await runClient(server, ["--list"]);
+    assertEquals(code, 0);
+    assertEquals(stdout.trim().split("\n").map((line) => line.trim().split(/ {2,}/)[2]), files);
+  },
+);
+
+integration("a list that fails in the middle ends with an error, and exits with 3", async () => {
+  await using temp = await tempDir();
+  const dir = `${temp.path}/received`;
+  // Deno's own refusal to read a folder stands for a disk that fails.
+  const script = 'deno=$1; shift 3; exec "$deno" run --allow-net --allow-env --allow-sys ' +
+    `--allow-read --allow-write --deny-read=${dir}/z "$@"`;
+  await using server = await startServer({ dir, under: ["sh", "-c", script, "sh"] });
+  const files = Array.from({ length: MANY }, (_, index) => `a/${index}.txt`);
+  makeTree(dir, Object.fromEntries([...files, "z/secret.txt"].map((name) => [name, "x"])));
+  using wire = await Wire.greet(server);
+  const lines = await linesOf(wire, "list");
+  assertMatch(lines.at(-1)!, /^error denied Cannot list the files: /);
+  // What was found by then has left already, in whole pages.
+  assertEquals(namesIn(lines), files.sort().slice(0, lines.length - 2));
+  assertEquals(lines.length - 2, 1000);
+  await wire.says("Hello\n");
+  assertEquals(await wire.line(), "Hello ACK");
+  const { code, stdout, stderr } = await runClient(server, ["--list"]);
+  assertEquals([code, stdout.trim().split("\n").length], [3, 1000]);
+  assertMatch(stderr, /^inlet: Cannot list the files: /);
+});
+
+integration("--list prints what has come before the rest has", async () => {
+  using server = impostor();
+  const client = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", scriptPath("client.ts"), "127.0.0.1", String(server.port), "--list"],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  using wire = await server.accept();
+  await wire.line();
+  await wire.says("welcome client 1 of 1\n");
+  await wire.line();
+  await wire.says("ok\n6 2024-01-01T00:00:00Z first.txt\n");
+  const output = client.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  assertMatch((await output.read()).value!, /first\.txt\n$/);
+  await wire.says("7 2024-01-01T00:00:00Z second.txt\nend 2\n");
+  assertMatch((await output.read()).value!, /second\.txt\n$/);
+  await wire.line();
+  await wire.says("ok bye\n");
+  assertEquals((await client.status).code, 0);
+});
+
+integration("--list ends quietly where nobody reads it to its end", async () => {
+  await using server = await startServer();
+  makeTree(server.dir, Object.fromEntries(Array.from({ length: MANY }, (_, n) => [`${n}`, ""])));
+  const command = `"$0" run -A client.ts 127.0.0.1 ${server.port} --list | head -n 1`;
+  const { stdout, stderr } = await new Deno.Command("bash", {
+    args: ["-c", `set -o pipefail; ${command}`, Deno.execPath()],
+    cwd: new URL("../", import.meta.url),
+  }).output();
+  assertEquals(new TextDecoder().decode(stderr), "");
+  assertMatch(new TextDecoder().decode(stdout), / 0\n$/);
+});
+
+/** Files of the largest list that is held to a limit of memory, and how many list it at once. */
+const FILES = 100_000;
+const CLIENTS = 6;
+const MOST_BYTES = 200e6;
+
+integration("six lists of 100,000 files at once leave the server under 200 MB", async () => {
+  await using server = await startServer();
+  Deno.mkdirSync(`${server.dir}/many`);
+  const number = (index: number): string => String(index).padStart(6, "0");
+  for (let index = 0; index < FILES; index++) {
+    Deno.openSync(`${server.dir}/many/${number(index)}.txt`, { create: true, write: true }).close();
+  }
+  const counted = await Promise.all(Array.from({ length: CLIENTS }, async () => {
+    using wire = await Wire.greet(server);
+    await wire.says("list\nexit\n");
+    const answer = await wire.rest();
+    return [answer.split("\n").length, answer.endsWith(`\nend ${FILES}\nok bye\n`)];
+  }));
+  assertEquals(counted, Array(CLIENTS).fill([FILES + 4, true]));
+  assertLess(residentBytes(server), MOST_BYTES);
+}, PROC);
