@@ -10,14 +10,14 @@ import { FileSource, type Item, type Source } from "../lib/body/sources.ts";
 import type { Stored } from "../protocol.ts";
 import type { Dialer } from "./dialer.ts";
 import type { FilesClient } from "../modes/files/client.ts";
-import { findMode } from "../modes/table.ts";
+import type { Mode } from "../modes/mode.ts";
 
 /** How one item fared: what was stored, whether it was there before, or why it was not sent. */
 export type Fared = { stored: Partial<Stored>; same?: true } | { error: InletError };
 
 /** Options of {@linkcode sendAll}. */
 export interface SendAllOptions {
-  mode: string;
+  mode: Mode;
   /** Sends only what the server does not have. */
   skipSame: boolean;
   /** Told how each item fared, as soon as that is known. */
@@ -66,8 +66,7 @@ class SendQueue {
   }
 
   async #attempt(items: Item[]): Promise<void> {
-    const { mode, skipSame } = this.#options;
-    const { send } = findMode(mode);
+    const { mode: { send }, skipSame } = this.#options;
     using connection = await this.#call.open();
     if (send) {
       const source = items[0] as Source;
