@@ -9,8 +9,10 @@
  */
 
 import { parseCommandLine, runMain, STOP_SIGNALS } from "../lib/cli/command_line.ts";
+import { helpText } from "../lib/cli/help.ts";
 import { InletError } from "../lib/errors.ts";
 import { parseCount, parseSize } from "../lib/cli/option_values.ts";
+import { flag, option } from "../lib/cli/options.ts";
 import { quoted } from "../lib/text.ts";
 import { drawPlots, type Results } from "./plots.ts";
 import { killAll } from "./processes.ts";
@@ -50,54 +52,62 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   sessions,
 };
 
-const DEFAULT_RUNS = 5;
-const DEFAULT_SIZE = 2 ** 30;
-const DEFAULT_FILES = 10_000;
-const DEFAULT_CLIENTS = 1000;
-
 const RESULTS = new URL("results.json", import.meta.url);
 
-const USAGE = `inlet bench: measures inlet beside other programs
-
-Usage: deno task bench [OPTIONS]
-
-  --runs N             counted runs of each candidate (default ${DEFAULT_RUNS})
-  --only NAME[,NAME]   these workloads alone: ${Object.keys(WORKLOADS).join(", ")}
-  --size BYTES         the big file, like 256MiB (default 1GiB); memory is measured at four times
-                       that size too
-  --files N            small files in a folder; growth is measured up to ten times as many
-                       (default ${DEFAULT_FILES})
-  --clients N          clients at once (default ${DEFAULT_CLIENTS})
-  --plots              measures nothing: draws the plots of bench/results.json again
-  --help
-
-A program that is not installed is left out, and said. Files are kept in memory, in /dev/shm where
-there is one: three times the size of the big file has to be free there, and for its fourfold twelve
-times, or that is left out. A run of all workloads at the default sizes writes bench/results.json and draws
-docs/bench-*.svg.`;
+const PROGRAM = {
+  title: "inlet bench: measures inlet beside other programs",
+  usage: "deno task bench [OPTIONS]",
+  command: "bench",
+  arguments: [],
+  options: {
+    "runs": option({
+      value: "N",
+      parse: (text, what) => parseCount(text, what, { min: 1, max: 1000 }),
+      default: "5",
+      help: "count N runs of each candidate",
+    }),
+    "only": option({
+      value: "NAME[,NAME]",
+      parse: (text) => text.split(",").map((name) => [name, findWorkload(name)] as const),
+      help: `measure these workloads alone: ${Object.keys(WORKLOADS).join(", ")}`,
+    }),
+    "size": option({
+      value: "SIZE",
+      parse: parseSize,
+      default: "1GiB",
+      help: "size of the big file; memory is measured at four times that size too",
+    }),
+    "files": option({
+      value: "N",
+      parse: (text, what) => parseCount(text, what, { min: 1, max: 100_000 }),
+      default: "10000",
+      help: "small files in a folder; growth is measured up to ten times as many",
+    }),
+    "clients": option({
+      value: "N",
+      parse: (text, what) => parseCount(text, what, { min: 1, max: 1000 }),
+      default: "1000",
+      help: "clients at once",
+    }),
+    "plots": flag({ help: "measure nothing: draw the plots of bench/results.json again" }),
+    "help": flag({ help: "print this help", standsAlone: true }),
+  },
+  notes: [
+    "A program that is not installed is left out, and said. Files are kept in memory, in /dev/shm " +
+    "where there is one: three times the size of the big file has to be free there, and for its " +
+    "fourfold twelve times, or that is left out. A run of all workloads at the default sizes " +
+    "writes bench/results.json and draws docs/bench-*.svg.",
+  ],
+};
 
 async function main(args: readonly string[]): Promise<number> {
-  const { positional, values, flags } = parseCommandLine(args, {
-    values: ["runs", "only", "size", "files", "clients"],
-    flags: ["plots", "help"],
-  });
-  if (flags.help) return console.log(USAGE), 0;
+  const { positional, options } = parseCommandLine(args, PROGRAM.options);
+  if (options.help) return console.log(helpText(PROGRAM)), 0;
   if (positional[0] !== undefined) {
     throw new InletError("usage", `Cannot use ${quoted(positional[0])}; try --help`);
   }
-  if (flags.plots) return drawPlots(JSON.parse(Deno.readTextFileSync(RESULTS))), 0;
-  const names = values.only?.split(",") ?? Object.keys(WORKLOADS);
-  const workloads = names.map((name) => [name, findWorkload(name)] as const);
-  const runs = parseCount(values.runs ?? String(DEFAULT_RUNS), "--runs", { min: 1, max: 1000 });
-  const size = values.size ? parseSize(values.size, "--size") : DEFAULT_SIZE;
-  const files = parseCount(values.files ?? String(DEFAULT_FILES), "--files", {
-    min: 1,
-    max: 100_000,
-  });
-  const clients = parseCount(values.clients ?? String(DEFAULT_CLIENTS), "--clients", {
-    min: 1,
-    max: 1000,
-  });
+  if (options.plots) return drawPlots(JSON.parse(Deno.readTextFileSync(RESULTS))), 0;
+  const { only: workloads = Object.entries(WORKLOADS), runs, size, files, clients } = options;
   using workspace = new Workspace();
   tidyOnSignals(workspace);
   const about = machine(workspace);
@@ -110,9 +120,9 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(formatSection(section));
     sections.push(section);
   }
-  const isWhole = [values.only, values.size, values.files, values.clients].every((value) =>
-    value === undefined
-  );
+  const { options: whole } = parseCommandLine([], PROGRAM.options);
+  const isWhole = options.only === undefined &&
+    (["size", "files", "clients"] as const).every((name) => options[name] === whole[name]);
   if (isWhole) {
     const date = new Date().toISOString();
     const results: Results = { date, machine: about, runs, size, files, clients, sections };

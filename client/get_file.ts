@@ -8,6 +8,7 @@
 
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
+import { join } from "@std/path/join";
 import { explain } from "../lib/errors.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import type { Store } from "../lib/store/store.ts";
@@ -56,5 +57,20 @@ export async function getInto(
     // What arrived damaged is nothing to go on with.
     if (code === "checksum" || code === "changed") await file.discard();
     throw error;
+  }
+}
+
+/** Where a file is saved: into a folder under its own name, as other programs do. */
+export function savePath(name: string, output: string | undefined): string {
+  // A file that is called - is saved like any other: nobody asked for the standard output.
+  if (output === undefined) return `./${basename(name)}`;
+  return output.endsWith("/") || isFolder(output) ? join(output, basename(name)) : output;
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * SendQueue files and folders, as a library does and the command line.
+ * Sends files and folders, for the library and for the command line.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import { Dialer, type DialerOptions } from "./dialer.ts";
 import { pathItems } from "./path_items.ts";
 import type { SendResult } from "./result.ts";
 import { sendAll } from "./send_queue.ts";
+import type { Mode } from "../modes/mode.ts";
 import { findMode } from "../modes/table.ts";
 
 export type { SendResult } from "./result.ts";
@@ -52,7 +53,13 @@ export async function send(
   files: readonly string[],
   options: SendOptions = {},
 ): Promise<SendResult[]> {
-  return await sendFiles(new Dialer(address, options), files, options);
+  const mode = findMode(options.mode ?? "files");
+  return await sendFiles(new Dialer(address, options), files, { ...options, mode });
+}
+
+/** The same, with the mode itself in place of its name. */
+export interface SendFilesOptions extends Omit<SendOptions, "mode"> {
+  readonly mode: Mode;
 }
 
 /**
@@ -63,7 +70,7 @@ export async function send(
 export async function sendFiles(
   dialer: Dialer,
   files: readonly string[],
-  options: SendOptions,
+  options: SendFilesOptions,
   typed?: { as: string | undefined },
 ): Promise<SendResult[]> {
   const results: SendResult[] = [];
@@ -77,8 +84,8 @@ export async function sendFiles(
       thrown.push(error);
     }
   };
-  const { mode = "files", skipSame = false, exclude, signal, onNotice } = options;
-  const isOneWay = findMode(mode).send !== undefined;
+  const { mode, skipSame = false, exclude, signal, onNotice } = options;
+  const isOneWay = mode.send !== undefined;
   const as = typed?.as;
   const itemsAt = async (path: string): Promise<Item[]> => {
     if (typed && path === "-") return [stdinSource(as ?? "")];

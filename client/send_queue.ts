@@ -10,11 +10,11 @@ import { FileSource, type Item, type Source } from "../lib/body/sources.ts";
 import type { Dialer } from "./dialer.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
-import { findMode } from "../modes/table.ts";
+import type { Mode } from "../modes/mode.ts";
 
 /** Options of {@linkcode sendAll}. */
 export interface SendAllOptions {
-  mode: string;
+  mode: Mode;
   /** Sends only what the server does not have. */
   skipSame: boolean;
   /** Told how each item fared, as soon as that is known. */
@@ -66,8 +66,7 @@ class SendQueue {
   }
 
   async #attempt(items: Item[]): Promise<void> {
-    const { mode, skipSame } = this.#options;
-    const { send } = findMode(mode);
+    const { mode: { send }, skipSame } = this.#options;
     using connection = await this.#dialer.open();
     if (send) {
       const source = items[0] as Source;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type Option, option } from "../lib/cli/options.ts";
 import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
 import { serveAnyWire } from "./wires.ts";
@@ -81,3 +82,12 @@ export function findMode(name: string): Mode {
   const known = Object.keys(MODES).join(", ");
   throw new InletError("usage", `Cannot use the mode ${quoted(name)}: give one of ${known}`);
 }
+
+/** The option of both programs that chooses the mode. */
+export const MODE_OPTION: Option<Mode> = option({
+  value: "MODE",
+  parse: findMode,
+  default: Object.keys(MODES)[0]!,
+  help: "the conversation to use",
+  completes: Object.fromEntries(Object.values(MODES).map(({ name, summary }) => [name, summary])),
+});

@@ -78,7 +78,7 @@ integration("--read-only and --drop-only exclude each other", async () => {
   const args = ["run", "-A", "server.ts", "0", "--read-only"];
   const both = await run(Deno.execPath(), [...args, "--drop-only"]);
   assertEquals(both.code, 2);
-  assertStringIncludes(both.stderr, "Cannot be read-only and drop-only");
+  assertStringIncludes(both.stderr, "Cannot use --read-only together with --drop-only; try --help");
   const upload = await run(Deno.execPath(), [...args, "--mode", "upload"]);
   assertEquals(upload.code, 2);
   assertStringIncludes(upload.stderr, "Cannot be read-only in mode upload");

@@ -197,12 +197,12 @@ integration("--host refuses the network without a key or --open, and names both 
     assertEquals(
       await serverRefusal(["0", "--host", host]),
       `inlet: Cannot listen on ${host} without a key: ` +
-        "give --token-file FILE to ask for a key, or --open to let everybody in\n",
+        "give --token-file FILE to require a key, or --open to admit everybody\n",
     );
   }
   assertStringIncludes(
     await serverRefusal(["0", "--host", "0.0.0.0", "--mode", "upload"]),
-    "mode upload cannot ask for a key, give --open to let everybody in",
+    "mode upload cannot require a key, give --open to admit everybody",
   );
 });
 
@@ -212,11 +212,16 @@ integration("server refuses options about keys that contradict each other", asyn
   const short = await local.write("short", "0123456789abcde\n");
   assertStringIncludes(
     await serverRefusal(["0", "--token-file", key, "--open"]),
-    "Cannot ask for a key and be open to everybody",
+    "Cannot use --open together with --token-file; try --help",
   );
+  const env = { INLET_TOKEN: KEY };
+  const open = ["run", "-A", "server.ts", "0", "--open", "--dir", `${local.path}/received`];
+  const both = await run(Deno.execPath(), open, { cwd: ROOT, env });
+  assertEquals(both.code, 2);
+  assertStringIncludes(both.stderr, "Cannot require a key and be open to everybody");
   assertStringIncludes(
     await serverRefusal(["0", "--token-file", key, "--mode", "upload"]),
-    "Cannot ask for a key in mode upload: its wire cannot carry one",
+    "Cannot require a key in mode upload: its wire cannot carry one",
   );
   assertStringIncludes(
     await serverRefusal(["0", "--token-file", short]),

@@ -1,12 +1,21 @@
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { parseCommandLine } from "../lib/cli/command_line.ts";
+import { type CommandLine, parseCommandLine } from "../lib/cli/command_line.ts";
+import { parseText } from "../lib/cli/option_values.ts";
+import { flag, list, option } from "../lib/cli/options.ts";
 import { InletError } from "../lib/errors.ts";
 import { integration, pure, ROOT, runSource } from "./helpers.ts";
 
-const NAMES = { values: ["as", "output"], flags: ["list", "quiet"] } as const;
+const text = { value: "TEXT", parse: parseText, help: "a text" };
 
-function parse(...args: string[]): ReturnType<typeof parseCommandLine> {
-  return parseCommandLine(args, NAMES);
+const OPTIONS = {
+  as: option(text),
+  output: option(text),
+  list: flag({ help: "lists" }),
+  quiet: flag({ help: "is quiet" }),
+};
+
+function parse(...args: string[]): CommandLine<typeof OPTIONS> {
+  return parseCommandLine(args, OPTIONS);
 }
 
 function refused(words: string, ...args: string[]): void {
@@ -16,25 +25,24 @@ function refused(words: string, ...args: string[]): void {
 }
 
 pure("parseCommandLine() takes options before, between and behind what has its place", () => {
-  const { positional, values, flags } = parse("--list", "a", "--as", "b", "c", "--output=d", "-");
+  const { positional, options } = parse("--list", "a", "--as", "b", "c", "--output=d", "-");
   assertEquals(positional, ["a", "c", "-"]);
-  assertEquals({ ...values }, { as: "b", output: "d" });
-  assertEquals([flags.list, flags.quiet], [true, false]);
+  assertEquals(options, { as: "b", output: "d", list: true, quiet: false });
 });
 
 pure("parseCommandLine() keeps words as they were typed", () => {
   const words = ["007", "1e3", "0x10", "true", "", "a=b", "naïve ☕"];
   assertEquals(parse(...words).positional, words);
   for (const word of ["007", "true", "a=b", "--list", "-x", "--", "=", "-"]) {
-    assertEquals(parse("--as", word).values["as"], word);
-    assertEquals(parse(`--as=${word}`).values["as"], word);
+    assertEquals(parse("--as", word).options.as, word);
+    assertEquals(parse(`--as=${word}`).options.as, word);
   }
 });
 
 pure("parseCommandLine() takes everything behind -- as it stands", () => {
-  const { positional, values } = parse("a", "--", "--list", "-x", "--as", "b");
+  const { positional, options } = parse("a", "--", "--list", "-x", "--as", "b");
   assertEquals(positional, ["a", "--list", "-x", "--as", "b"]);
-  assertEquals(values["as"], undefined);
+  assertEquals(options.as, undefined);
 });
 
 pure("parseCommandLine() names the nearest option to one that there is not", () => {
@@ -56,8 +64,8 @@ pure("parseCommandLine() refuses an option twice, or without its value", () => {
 });
 
 pure("parseCommandLine() collects the values of an option that can be repeated", () => {
-  const names = { ...NAMES, lists: ["exclude"] } as const;
-  const parseWithLists = (...args: string[]) => parseCommandLine(args, names).lists.exclude;
+  const table = { ...OPTIONS, exclude: list(text) };
+  const parseWithLists = (...args: string[]) => parseCommandLine(args, table).options.exclude;
   assertEquals(parseWithLists("a"), []);
   assertEquals(parseWithLists("--exclude", "*.tmp", "a", "--exclude=-x"), ["*.tmp", "-x"]);
   assertThrows(() => parseWithLists("--exclude"), InletError, "without a value");
@@ -69,9 +77,9 @@ pure("parseCommandLine() refuses a value for an option that has none", () => {
 });
 
 pure("parseCommandLine() takes no word for the value of an option that has none", () => {
-  const { positional, flags } = parse("--list", "true", "--quiet", "false");
+  const { positional, options } = parse("--list", "true", "--quiet", "false");
   assertEquals(positional, ["true", "false"]);
-  assertEquals([flags.list, flags.quiet], [true, true]);
+  assertEquals([options.list, options.quiet], [true, true]);
 });
 
 /** Runs a program whose main function is this one. */

@@ -32,7 +32,7 @@ const SERVER_MISUSE: [string[], string][] = [
     ["0", "--mode", "ftp"],
     `Cannot use the mode "ftp": give one of ${Object.keys(MODES).join(", ")}`,
   ],
-  [["0", "--log", "xml"], 'Cannot log as "xml": give text or json'],
+  [["0", "--log", "xml"], 'Cannot use "xml" as the --log: give one of text, json'],
   [["0", "--max-size", "10 apples"], `Cannot use "10 apples" as the --max-size: give ${SIZE}`],
   [["0", "--max-size", "0"], `Cannot use "0" as the --max-size: give ${SIZE}`],
   [["0", "--timeout", "-5"], 'Cannot use "-5" as the --timeout: give seconds from 0.1 to 86400'],
@@ -105,7 +105,10 @@ const CLIENT_MISUSE: [string[], string][] = [
   [["127.0.0.1", "5000", "a", "--list"], "Cannot use FILE together with --list; try --help"],
   [["127.0.0.1", "5000", "--output", "a"], "Cannot use --output without --get; try --help"],
   [["127.0.0.1", "5000", "a", "b", "--as", "c"], "Cannot use --as with several files; try --help"],
-  [["127.0.0.1", "5000", "--list", "--as", "c"], "Cannot use --as with --list; try --help"],
+  [
+    ["127.0.0.1", "5000", "--list", "--as", "c"],
+    "Cannot use --as together with --list; try --help",
+  ],
   [
     ["127.0.0.1", "5000", "--list", "--mode", "upload"],
     "Cannot use --list in mode upload; try --help",

@@ -5,6 +5,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { optionsPage } from "../docs/make_options.ts";
 import { exitCode, InletError } from "../lib/errors.ts";
 import { MODES } from "../modes/table.ts";
 import { ERROR_CODES, type ErrorCode, MAX_LINE_BYTES } from "../protocol.ts";
@@ -89,17 +90,22 @@ integration("PROTOCOL.md: its table of errors is the one that the programs use",
   assertStringIncludes(text, `${MAX_LINE_BYTES.toLocaleString("en")} bytes, its ending included`);
 });
 
-integration("README.md: its tables have every option and every mode", async () => {
-  const text = await document("README.md");
+integration("docs/options.md is what docs/make_options.ts makes of the declarations", async () => {
+  assertEquals(await document("docs/options.md"), optionsPage());
+});
+
+integration("docs/options.md has every option, and README.md every mode", async () => {
+  const text = await document("docs/options.md");
   for (const script of ["client.ts", "server.ts"]) {
     const { stdout } = await runScript(script, ["--help"]);
     const options = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, option]) => option!);
     assert(options.length > 5);
-    for (const option of options.filter((option) => option !== "--help")) {
-      assert(text.includes(`\`${option}`), `README.md does not tell of ${script} ${option}`);
+    const cells = firstCells(text, `## ${script}`).map((cell) => cell.split(" ")[0]!);
+    for (const option of options) {
+      assert(cells.includes(option), `docs/options.md does not tell of ${script} ${option}`);
     }
   }
-  assertEquals(firstCells(text, "## Modes"), Object.keys(MODES));
+  assertEquals(firstCells(await document("README.md"), "## Modes"), Object.keys(MODES));
 });
 
 integration("README.md: deno task demo shows a file that arrives, and tidies up", async () => {

@@ -8,46 +8,51 @@ import { parseArgs } from "@std/cli/parse-args";
 import { closestString } from "@std/text/closest-string";
 import { exitCode, explain, InletError } from "../errors.ts";
 import { printable, quoted } from "../text.ts";
-
-/** The options a program knows: those with a value, those with any number of them, and those without. */
-export interface OptionNames<Value extends string, Flag extends string, List extends string> {
-  values: readonly Value[];
-  lists?: readonly List[];
-  flags: readonly Flag[];
-}
+import type { ABOUT_OPTIONS, OptionTable, Program, Values } from "./options.ts";
 
 /** A command line, taken apart. */
-export interface CommandLine<
-  Value extends string,
-  Flag extends string,
-  List extends string = never,
-> {
+export interface CommandLine<Table extends OptionTable> {
+  /** The words that are no options, as they were typed. */
   positional: string[];
-  values: Partial<Record<Value, string>>;
-  lists: Record<List, string[]>;
-  flags: Record<Flag, boolean>;
+  /** What it says of each option, its default where it says nothing. */
+  options: Values<Table>;
 }
 
 /**
  * Takes a command line apart.
  *
  * @throws {InletError} `usage` for an unknown option, with the nearest known one, for a missing
- * value, for a value where none is taken, and for an option that is given twice
+ * value, for one that its option cannot take, for an option that is given twice, and for options
+ * that cannot be given together
  */
-export function parseCommandLine<
-  Value extends string,
-  Flag extends string,
-  List extends string = never,
->(
+export function parseCommandLine<Table extends OptionTable>(
   args: readonly string[],
-  { values: single, lists: repeated = [], flags }: OptionNames<Value, Flag, List>,
-): CommandLine<Value, Flag, List> {
-  const withValue = [...single, ...repeated];
-  const known = [...withValue, ...flags];
+  table: Table,
+): CommandLine<Table> {
+  const { positional, given } = takeApart(args, table);
+  const alone = Object.keys(table).find((name) => table[name]!.standsAlone && given.has(name));
+  if (alone === undefined) checkTogether(table, given);
+  const read = Object.entries(table).map(([name, option]) => {
+    const texts = alone === undefined || alone === name ? given.get(name) : undefined;
+    return [name, option.read(texts ?? [], `--${name}`)] as const;
+  });
+  return { positional, options: Object.fromEntries(read) as Values<Table> };
+}
+
+/** What a command line gives, by option: every value in order, an empty one for a flag. */
+interface Given {
+  positional: string[];
+  given: Map<string, string[]>;
+}
+
+function takeApart(args: readonly string[], table: OptionTable): Given {
+  const known = Object.keys(table);
+  const flags = known.filter((name) => table[name]!.kind === "flag");
+  const withValue = known.filter((name) => table[name]!.kind !== "flag");
   const parsed = parseArgs(joined(args, withValue, flags), {
     string: ["_", ...withValue],
-    boolean: [...flags],
-    collect: [...withValue],
+    boolean: flags,
+    collect: withValue,
     unknown(arg, key) {
       if (key === undefined) return true;
       // Next to a single letter, whatever is short is near.
@@ -57,18 +62,56 @@ export function parseCommandLine<
       throw new InletError("usage", `Cannot use ${quoted(arg)}: there is no such option${hint}`);
     },
   });
-  const values: Partial<Record<Value, string>> = {};
-  for (const name of single) {
-    const given = parsed[name] as string[];
-    if (given.length > 1) throw new InletError("usage", `Cannot use --${name} twice`);
-    if (given[0] !== undefined) values[name] = given[0];
+  const given = new Map<string, string[]>();
+  for (const name of withValue) {
+    const values = parsed[name] as string[];
+    if (values.length > 1 && table[name]!.kind === "single") {
+      throw new InletError("usage", `Cannot use --${name} twice`);
+    }
+    if (values.length > 0) given.set(name, values);
   }
-  return {
-    positional: parsed._.map(String),
-    values,
-    lists: parsed as Record<List, string[]>,
-    flags: parsed as Record<Flag, boolean>,
-  };
+  for (const name of flags) if (parsed[name]) given.set(name, [""]);
+  return { positional: parsed._.map(String), given };
+}
+
+/** Options that contradict each other, or need one that is missing, are refused here. */
+function checkTogether(table: OptionTable, given: ReadonlyMap<string, unknown>): void {
+  for (const [name, { conflictsWith = [], needs }] of Object.entries(table)) {
+    if (!given.has(name)) continue;
+    const other = conflictsWith.find((other) => given.has(other));
+    if (other !== undefined) throw contradiction(`--${name} together with --${other}`);
+    if (needs !== undefined && !given.has(needs)) {
+      throw contradiction(`--${name} without --${needs}`);
+    }
+  }
+}
+
+/** The error for what cannot be used where it stands. */
+export function contradiction(what: string): InletError {
+  return new InletError("usage", `Cannot use ${what}; try --help`);
+}
+
+/**
+ * Prints what one of {@linkcode ABOUT_OPTIONS} asks for.
+ *
+ * @returns Whether one did, so that there is nothing more to do.
+ */
+export async function printAbout(
+  program: Program,
+  { help, version, completions }: Values<typeof ABOUT_OPTIONS>,
+  versionNumber: string,
+): Promise<boolean> {
+  // Loaded here because a plain transfer needs neither.
+  if (help) {
+    const { helpText } = await import("./help.ts");
+    console.log(helpText(program));
+  } else if (version) {
+    console.log(`inlet ${versionNumber}`);
+  } else if (completions !== undefined) {
+    const { completionScript } = await import("./completions.ts");
+    console.log(completionScript(program, completions));
+  } else return false;
+  return true;
 }
 
 /**

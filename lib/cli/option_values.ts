@@ -1,5 +1,5 @@
 /**
- * Numbers that a person types, checked, with the words that say what was expected.
+ * Values that a person types, checked, with the words that say what was expected.
  *
  * @module
  */
@@ -17,6 +17,26 @@ const UNITS: Record<string, number> = {
   MiB: 2 ** 20,
   GiB: 2 ** 30,
 };
+
+/** A value as it was typed. */
+export function parseText(text: string): string {
+  return text;
+}
+
+/**
+ * One of some words.
+ *
+ * @throws {InletError} `usage`
+ */
+export function parseWord<Word extends string>(
+  text: string,
+  what: string,
+  words: readonly Word[],
+): Word {
+  const word = words.find((word) => word === text);
+  if (word !== undefined) return word;
+  throw usage(what, text, `one of ${words.join(", ")}`);
+}
 
 /**
  * A size in bytes: `1000`, `64KiB`, `1.5GiB`, `10 MB`.

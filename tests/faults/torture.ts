@@ -12,7 +12,9 @@
 import { assertEquals } from "@std/assert";
 import { formatBytes } from "../../lib/text.ts";
 import { parseCommandLine, runMain } from "../../lib/cli/command_line.ts";
+import { helpText } from "../../lib/cli/help.ts";
 import { parseCount } from "../../lib/cli/option_values.ts";
+import { flag, option } from "../../lib/cli/options.ts";
 import { names, scriptPath, startServer, tempDir } from "../helpers.ts";
 import { cutAnswersEverywhere } from "./broken_answers.ts";
 import { Dice } from "./content.ts";
@@ -24,15 +26,28 @@ import { WAYS } from "./peer.ts";
 import { cutAndResumeEverywhere } from "./resumes.ts";
 import { Trial } from "./trial.ts";
 
-const USAGE = `inlet torture: injects faults, then loads a server, and counts what is lost
-
-Usage: deno task torture [OPTIONS]
-
-  --minutes N   how long, at least (default 10): three tenths faults and fuzzing, the rest load
-  --seed S      what the dice follow from (default: a random one, which is printed)
-  --help
-
-Exit codes: 0 every promise was kept, 1 one broke, 2 wrong use`;
+const PROGRAM = {
+  title: "inlet torture: injects faults, then loads a server, and counts what is lost",
+  usage: "deno task torture [OPTIONS]",
+  command: "torture",
+  arguments: [],
+  options: {
+    "minutes": option({
+      value: "N",
+      parse: (text, what) => parseCount(text, what, { min: 1, max: 10_000 }),
+      default: "10",
+      help: "run for N minutes at least: three tenths faults and fuzzing, the rest load",
+    }),
+    "seed": option({
+      value: "S",
+      parse: (text, what) => parseCount(text, what, { min: 0, max: 999_999_999 }),
+      help: "repeat the run of this seed",
+      note: "default: a random one, which is printed",
+    }),
+    "help": flag({ help: "print this help", standsAlone: true }),
+  },
+  exitCodes: { 0: "every promise was kept", 1: "one broke", 2: "wrong use" },
+};
 
 /** The share of the time that is for faults. */
 const FAULTS_SHARE = 0.3;
@@ -203,15 +218,9 @@ function* complaints(loaded: LoadFigures): Generator<string> {
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const { values, flags } = parseCommandLine(args, {
-    values: ["minutes", "seed"],
-    flags: ["help"],
-  });
-  if (flags.help) return console.log(USAGE), 0;
-  const minutes = parseCount(values.minutes ?? "10", "--minutes", { min: 1, max: 10_000 });
-  const seed = values.seed === undefined
-    ? crypto.getRandomValues(new Uint32Array(1))[0]! % 1_000_000
-    : parseCount(values.seed, "--seed", { min: 0, max: 999_999_999 });
+  const { options } = parseCommandLine(args, PROGRAM.options);
+  if (options.help) return console.log(helpText(PROGRAM)), 0;
+  const { minutes, seed = crypto.getRandomValues(new Uint32Array(1))[0]! % 1_000_000 } = options;
   console.log(`deno task torture --minutes ${minutes} --seed ${seed}`);
   const run = new Run(seed);
   await Promise.all([

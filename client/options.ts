@@ -1,0 +1,125 @@
+/**
+ * The options of the client's command line.
+ *
+ * @module
+ */
+
+import { parseCount, parseSeconds, parseSize, parseText } from "../lib/cli/option_values.ts";
+import {
+  ABOUT_OPTIONS,
+  flag,
+  list,
+  option,
+  type Program,
+  type Values,
+} from "../lib/cli/options.ts";
+import { MODE_OPTION } from "../modes/table.ts";
+
+const OPTIONS = {
+  "as": option({
+    value: "NAME",
+    parse: parseText,
+    help: "store the file under this name, which may hold folders: photos/a.jpg",
+    conflictsWith: ["list", "status", "session", "get"],
+  }),
+  "list": flag({
+    help: "list the files on the server: size, time, name",
+    conflictsWith: ["status", "session", "get"],
+  }),
+  "get": option({
+    value: "NAME",
+    parse: parseText,
+    help: "download a file; with a slash at its end, NAME/, a folder",
+  }),
+  "output": option({
+    value: "PATH",
+    parse: parseText,
+    help: "save to this file, or into this folder; - is the standard output",
+    note: "default: the current folder",
+    completes: "file",
+    needs: "get",
+  }),
+  "exclude": list({
+    value: "GLOB",
+    parse: parseText,
+    help: "leave out of folders what matches, by name, or by path if GLOB has a slash",
+  }),
+  "skip-same": flag({
+    help: "leave out files that are there already, with the same size, time and CRC-32",
+  }),
+  "resume": flag({
+    help: "keep the partial file when the connection is lost, and continue an earlier one",
+  }),
+  "retry": option({
+    value: "N",
+    parse: (text, what) => parseCount(text, what, { min: 1, max: 1_000_000 }),
+    help: "try again up to N times after a lost connection; implies --resume",
+  }),
+  "status": flag({
+    help: "list the clients of the server",
+    conflictsWith: ["session", "get"],
+  }),
+  "session": flag({
+    help: "run a session from a script on the standard input, one command a line",
+    conflictsWith: ["get"],
+  }),
+  "token-file": option({
+    value: "FILE",
+    parse: parseText,
+    help: "key file, for servers that require a key (or INLET_TOKEN)",
+    completes: "file",
+  }),
+  "mode": MODE_OPTION,
+  "name": option({
+    value: "NAME",
+    parse: parseText,
+    help: "what this client calls itself",
+    note: "default inlet",
+  }),
+  "timeout": option({
+    value: "SECONDS",
+    parse: parseSeconds,
+    default: "30",
+    help: "give up when nothing arrives for this long",
+  }),
+  "limit": option({
+    value: "RATE",
+    parse: parseSize,
+    help: "move at most RATE bytes per second, like 500kB or 10MB",
+    note: "default: no limit",
+  }),
+  "quiet": flag({ help: "print errors only" }),
+  ...ABOUT_OPTIONS,
+};
+
+/** What a command line says of each option. */
+export type ClientValues = Values<typeof OPTIONS>;
+
+/** The client, as its help and its documentation describe it. */
+export const PROGRAM: Program<typeof OPTIONS> = {
+  title: "inlet client: sends files and messages over TCP",
+  usage: "client.ts HOST PORT [FILE...] [OPTIONS]",
+  command: "inlet-client",
+  arguments: [
+    { name: "HOST", help: "the server's name or address", completes: "nothing" },
+    { name: "PORT", help: "the server's port, 1 to 65535", completes: "nothing" },
+    {
+      name: "FILE...",
+      help: "files and folders to send; - is the standard input, and needs --as",
+      completes: "file",
+    },
+  ],
+  options: OPTIONS,
+  notes: [
+    'Without FILE, in a terminal, starts an interactive session; type "help" there. Elsewhere the ' +
+    "standard input is sent as a message, which the server prints.",
+  ],
+  exitCodes: {
+    0: "all of it acknowledged by the server",
+    2: "wrong use, or a missing permission",
+    3: "refused by the server: full, denied, not found",
+    4: "no connection, or it was lost or too slow",
+    5: "verification failed: the bytes are not those that were sent",
+    130: "stopped by Ctrl-C; no partial file stays, except with --resume",
+  },
+};

@@ -1,0 +1,189 @@
+/**
+ * What a command line asks the client to do, checked before anything is done.
+ *
+ * @module
+ */
+
+import { dirname } from "@std/path/dirname";
+import { formatAddress } from "../lib/address.ts";
+import { type CommandLine, contradiction } from "../lib/cli/command_line.ts";
+import { parsePort } from "../lib/cli/option_values.ts";
+import type { Need } from "../lib/cli/permissions.ts";
+import { explain, InletError } from "../lib/errors.ts";
+import type { ServerAddress } from "../lib/net/connect.ts";
+import { RateLimit } from "../lib/net/rate_limit.ts";
+import { safeName } from "../lib/store/names.ts";
+import type { Mode } from "../modes/mode.ts";
+import type { ClientValues, PROGRAM } from "./options.ts";
+import type { SendOptions } from "./send.ts";
+
+/** Everything that a command line asks for, checked. */
+export interface Plan {
+  address: ServerAddress;
+  mode: Mode;
+  action: Action;
+  options: TransferOptions & { name?: string; timeoutMs: number; rate?: RateLimit };
+  tokenFile: string | undefined;
+  quiet: boolean;
+}
+
+/** What the client is to do. */
+export type Action =
+  | Transfer
+  | { type: "say" }
+  | { type: "list" }
+  | { type: "status" }
+  | { type: "session" };
+
+/** What moves files. */
+export type Transfer =
+  | { type: "send"; files: string[]; as: string | undefined }
+  | { type: "get"; name: string; output: string | undefined }
+  | { type: "get folder"; name: string; directory: string };
+
+type TransferOptions = Required<Pick<SendOptions, "exclude" | "skipSame" | "resume" | "retries">>;
+
+/**
+ * Makes a plan of a command line.
+ *
+ * @throws {InletError} `usage` if it contradicts itself, or asks for what its mode cannot do
+ */
+export function makePlan(
+  { positional, options: values }: CommandLine<typeof PROGRAM.options>,
+): Plan {
+  const [host, port, ...files] = positional;
+  if (host === undefined || port === undefined) {
+    throw new InletError("usage", "Cannot connect without a host and a port; try --help");
+  }
+  const { mode, name, limit } = values;
+  checkArguments(files, values);
+  const action = actionOf(files, values);
+  const options: TransferOptions = {
+    exclude: values.exclude,
+    skipSame: values["skip-same"],
+    resume: values.resume,
+    retries: values.retry ?? 0,
+  };
+  checkTransferOptions(action, options, mode.send ? `in mode ${mode.name}` : undefined);
+  if (mode.needsSize && action.type === "send" && action.files.includes("-")) {
+    throw contradiction(`the standard input in mode ${mode.name}, which needs a size first`);
+  }
+  return {
+    address: { hostname: host.replace(/^\[(.*)\]$/, "$1"), port: parsePort(port) },
+    mode,
+    action,
+    options: {
+      ...options,
+      ...(name !== undefined && { name }),
+      timeoutMs: values.timeout,
+      ...(limit !== undefined && { rate: new RateLimit(limit) }),
+    },
+    tokenFile: values["token-file"],
+    quiet: values.quiet,
+  };
+}
+
+/** What contradicts the files or the mode; two options that do declare it. */
+function checkArguments(files: readonly string[], values: ClientValues): void {
+  const { mode, as } = values;
+  const action = [
+    values.list && "--list",
+    values.status && "--status",
+    values.session && "--session",
+    values.get !== undefined && "--get",
+  ].find((given) => given !== false);
+  if (action && files.length > 0) throw contradiction(`FILE together with ${action}`);
+  if (as && !mode.named) throw contradiction(`--as in mode ${mode.name}`);
+  if (as && files.length > 1) throw contradiction("--as with several files");
+  if (!mode.send) return;
+  if (values["token-file"]) throw contradiction(`--token-file in mode ${mode.name}`);
+  if (action) throw contradiction(`${action} in mode ${mode.name}`);
+}
+
+/** @param where Why no transfer can take them, whatever it is. */
+function checkTransferOptions(
+  action: Action,
+  { exclude, skipSame, resume, retries }: TransferOptions,
+  where: string | undefined,
+): void {
+  const ofFolders = [exclude.length > 0 && "--exclude", skipSame && "--skip-same"];
+  const ofFiles = [resume && "--resume", retries > 0 && "--retry"];
+  const refuse = (given: (string | false)[], why: string): void => {
+    const first = given.find((option) => option !== false);
+    if (first) throw contradiction(`${first} ${why}`);
+  };
+  const all = [...ofFolders, ...ofFiles];
+  if (where !== undefined) refuse(all, where);
+  if (action.type === "get") {
+    refuse(ofFolders, "with --get of a file; of a folder it is --get NAME/");
+    if (action.output === "-") refuse(ofFiles, "with --output -");
+  } else if (action.type === "send") {
+    if (action.files.includes("-")) refuse(ofFiles, "with the standard input");
+  } else if (action.type !== "get folder") {
+    refuse(all, "without a FILE or --get");
+  }
+}
+
+function actionOf(files: string[], values: ClientValues): Action {
+  const { as, get, output } = values;
+  if (values.list) return { type: "list" };
+  if (values.status) return { type: "status" };
+  if (values.session) return { type: "session" };
+  if (get !== undefined) return getAction(get, output);
+  const isOneWay = values.mode.send !== undefined;
+  if (files.length === 0) {
+    const isMessage = !isOneWay && as === undefined;
+    if (Deno.stdin.isTerminal()) {
+      if (isMessage) return { type: "session" };
+      throw new InletError("usage", "Cannot send nothing: give a FILE, or pipe something in");
+    }
+    if (isMessage) return { type: "say" };
+    files = ["-"];
+  }
+  if (!isOneWay && as === undefined && files.includes("-")) {
+    throw new InletError("usage", "Cannot store the standard input without a name: give --as NAME");
+  }
+  return { type: "send", files, as };
+}
+
+function getAction(get: string, output: string | undefined): Action {
+  const name = get.replace(/\/+$/, "");
+  checkName(name);
+  if (name === get) return { type: "get", name, output };
+  if (output === "-") throw contradiction("--output - with a folder");
+  return { type: "get folder", name, directory: output ?? "." };
+}
+
+/** A name that no server has is wrong use, whatever a server would call it. */
+function checkName(name: string): void {
+  try {
+    safeName(name);
+  } catch (error) {
+    throw new InletError("usage", explain(error).message, { cause: error });
+  }
+}
+
+/** The permissions that a plan needs. */
+export function needsOf({ address, action, tokenFile }: Plan): Need[] {
+  const needs: Need[] = [{ name: "net", host: formatAddress(address) }];
+  if (tokenFile !== undefined) needs.push({ name: "read", path: tokenFile });
+  switch (action.type) {
+    case "send": {
+      const files = action.files.filter((file) => file !== "-");
+      return [...needs, ...files.map((path) => ({ name: "read" as const, path }))];
+    }
+    case "get": {
+      if (action.output === "-") return needs;
+      const path = dirname(action.output ?? "./");
+      return [...needs, { name: "read", path }, { name: "write", path }];
+    }
+    case "get folder": {
+      const path = action.directory;
+      return [...needs, { name: "read", path }, { name: "write", path }];
+    }
+    case "session":
+      return [...needs, { name: "read", path: "." }, { name: "write", path: "." }];
+    default:
+      return needs;
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * Writes docs/options.md from what the two programs declare.
+ *
+ * ```sh
+ * deno run --allow-read --allow-write docs/make_options.ts
+ * ```
+ *
+ * @module
+ */
+
+import { PROGRAM as CLIENT } from "../client/options.ts";
+import { markdownTable, optionsMarkdown } from "../lib/cli/help.ts";
+import type { Program } from "../lib/cli/options.ts";
+import { serverProgram } from "../lib/server/options.ts";
+import { MODE_OPTION } from "../modes/table.ts";
+
+/** The whole page. */
+export function optionsPage(): string {
+  return `# Options
+
+<!-- Written by docs/make_options.ts from what the programs declare: change it there. -->
+
+Options stand before, between or behind the other words of a command. \`--option VALUE\` and
+\`--option=VALUE\` mean the same; behind \`--\` nothing is an option. Sizes are in bytes, or in kB, MB,
+GB (powers of 1,000) and KiB, MiB, GiB (powers of 1,024). Both programs print a completion script
+for your shell, for the name of the compiled program: \`eval "$(inlet-client --completions bash)"\`.
+What the modes are is in [README.md](../README.md#modes).
+
+## client.ts
+
+${section(CLIENT)}
+
+Where several files fail, the exit code is the highest of theirs.
+
+## server.ts
+
+${section(serverProgram(MODE_OPTION))}
+`;
+}
+
+function section(program: Program): string {
+  const codes = Object.entries(program.exitCodes ?? {}).map(([code, meaning]) => [code, meaning]);
+  return `\`${program.usage}\`
+
+${optionsMarkdown(program)}
+
+${markdownTable(["exit code", "meaning"], codes)}`;
+}
+
+if (import.meta.main) Deno.writeTextFileSync(new URL("options.md", import.meta.url), optionsPage());

@@ -1,0 +1,131 @@
+/**
+ * What a program says of its options: the text of `--help`, and a table for the documentation.
+ *
+ * @module
+ */
+
+import type { Completion, Option, Program } from "./options.ts";
+
+/** The widest line. */
+const COLUMNS = 100;
+
+/** Where the words about an option begin. */
+const INDENT = 23;
+
+/** A space at which no line is broken. */
+const UNBROKEN = "\u00a0";
+
+/** The text of `--help`. */
+export function helpText(program: Program): string {
+  const { title, usage, arguments: words, options, notes = [], exitCodes = {} } = program;
+  const rows = [
+    ...words.map(({ name, help }) => row(name, help)),
+    ...Object.entries(options).map(([name, option]) => [
+      ...row(syntax(name, option), described(option, String)),
+      ...meanings(option.completes),
+    ]),
+  ];
+  const codes = Object.entries(exitCodes).map(([code, meaning]) =>
+    `  ${code.padEnd(4)} ${meaning}`
+  );
+  return [
+    title,
+    `Usage: ${usage}`,
+    rows.flat().join("\n"),
+    ...notes.map((note) => wrapped(note, COLUMNS).join("\n")),
+    ...(codes.length === 0 ? [] : [["Exit codes:", ...codes].join("\n")]),
+  ].join("\n\n");
+}
+
+/** A table in Markdown, its columns as wide as the formatter makes them. */
+export function optionsMarkdown({ arguments: words, options }: Program): string {
+  const places = words.map(({ name, help }) => [code(name), inMarkdown(help)]);
+  const rows = Object.entries(options).map(([name, option]) => {
+    const { completes } = option;
+    const words = isTable(completes) ? Object.keys(completes).map(code).join(", ") : "";
+    const help = inMarkdown(described(option, code));
+    return [code(syntax(name, option)), `${help} ${words}`.trimEnd()];
+  });
+  return markdownTable(["option", "meaning"], [...places, ...rows]);
+}
+
+/** Rows of cells as a table in Markdown. */
+export function markdownTable(head: readonly string[], rows: readonly string[][]): string {
+  const widths = head.map((cell, column) =>
+    Math.max(cell.length, ...rows.map((row) => row[column]!.length))
+  );
+  const line = (cells: readonly string[], fill = " "): string =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column]!, fill)).join(" | ")} |`;
+  return [head, head.map(() => ""), ...rows]
+    .map((cells, index) => line(cells, index === 1 ? "-" : " "))
+    .join("\n");
+}
+
+/** An option as it is typed: `--as NAME`. */
+export function syntax(name: string, { value }: Option<unknown>): string {
+  return value === undefined ? `--${name}` : `--${name} ${value}`;
+}
+
+/** What an option does, with its default. */
+function described(option: Option<unknown>, shown: (text: string) => string): string {
+  const { help, kind, note, completes } = option;
+  const facts = [
+    option.default !== undefined && `default ${shown(option.default)}`,
+    note,
+    kind === "list" && "repeatable",
+  ].filter((fact) => fact !== undefined && fact !== false);
+  // No line ends within the parentheses.
+  const inside = facts.join("; ").replaceAll(" ", UNBROKEN);
+  const sentence = inside === "" ? help : `${help} (${inside})`;
+  return isTable(completes) ? `${sentence}:` : sentence;
+}
+
+/** The lines of one option or argument: its syntax on the left, the words about it on the right. */
+function row(left: string, right: string): string[] {
+  const lines = wrapped(right, COLUMNS - INDENT);
+  const hangs = left.length + 4 > INDENT;
+  const first = `  ${left}`.padEnd(INDENT);
+  const indented = lines.slice(hangs ? 0 : 1).map((line) => " ".repeat(INDENT) + line);
+  return [hangs ? first.trimEnd() : first + lines[0], ...indented];
+}
+
+/** The words that a value can be, each with its meaning. */
+function meanings(completes: Completion | undefined): string[] {
+  if (!isTable(completes)) return [];
+  const width = Math.max(...Object.keys(completes).map((word) => word.length)) + 2;
+  const indent = INDENT + 2 + width;
+  return Object.entries(completes).flatMap(([word, meaning]) =>
+    wrapped(meaning, COLUMNS - indent).map((line, index) =>
+      (" ".repeat(INDENT + 2) + (index === 0 ? word : "")).padEnd(indent) + line
+    )
+  );
+}
+
+function isTable(completes: Completion | undefined): completes is Readonly<Record<string, string>> {
+  return typeof completes === "object" && !Array.isArray(completes);
+}
+
+/** Lines of whole words, none wider than this unless a word is. */
+function wrapped(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line].map((line) => line.replaceAll(UNBROKEN, " "));
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+/** Options in the words about another are code, and no cell ends early. */
+function inMarkdown(text: string): string {
+  return text.replaceAll(UNBROKEN, " ").replaceAll("|", "\\|").replace(
+    /(?<![`\w-])--[a-z-]+/g,
+    code,
+  );
+}

@@ -1,0 +1,359 @@
+/**
+ * The options of the server: as a library takes them, as its command line takes them, and which of
+ * them contradict each other.
+ *
+ * @module
+ */
+
+import type { Access } from "../auth/access.ts";
+import {
+  parseCount,
+  parseDuration,
+  parseRate,
+  parseSeconds,
+  parseSize,
+  parseText,
+  parseWord,
+} from "../cli/option_values.ts";
+import {
+  ABOUT_OPTIONS,
+  flag,
+  type Option,
+  option,
+  type Program,
+  type Values,
+} from "../cli/options.ts";
+import { InletError } from "../errors.ts";
+import type { Disk } from "../store/disk.ts";
+import type { LogOptions } from "./log.ts";
+
+/** Options of {@linkcode serve}. */
+export interface ServeOptions {
+  /**
+   * Port to listen on; 0 for any that is free.
+   *
+   * @default {0}
+   */
+  port?: number;
+  /**
+   * Host name or address to listen on.
+   *
+   * @default {"127.0.0.1"}
+   */
+  hostname?: string;
+  /**
+   * Directory of received files, made if it is missing. Modes that store nothing leave it alone.
+   *
+   * @default {"received"}
+   */
+  directory?: string;
+  /**
+   * Name of the conversation, as in the table of modes.
+   *
+   * @default {"files"}
+   */
+  mode?: string;
+  /**
+   * Clients served at once. One more is told that the server is busy.
+   *
+   * @default {100}
+   */
+  maxClients?: number;
+  /**
+   * Clients served at once from one address. One more is told that the server is busy.
+   *
+   * @default {Infinity}
+   */
+  maxPerAddress?: number;
+  /**
+   * Connections that may wait in the system's queue to be accepted.
+   *
+   * @default {10}
+   */
+  backlog?: number;
+  /**
+   * Milliseconds of silence after which a connection is cut.
+   *
+   * @default {30_000}
+   */
+  timeoutMs?: number;
+  /**
+   * Milliseconds within which a connection must send its greeting, on wires that have one.
+   *
+   * @default {10_000}
+   */
+  greetingTimeoutMs?: number;
+  /**
+   * Bytes a second below which a transfer is dropped; 0 for no such limit. Messages and lines to
+   * reverse, which people type, are exempt.
+   *
+   * @default {1024}
+   */
+  minRate?: number;
+  /**
+   * Milliseconds over which that rate is averaged.
+   *
+   * @default {60_000}
+   */
+  minRateWindowMs?: number;
+  /**
+   * Most bytes of one file.
+   *
+   * @default {Number.MAX_SAFE_INTEGER}
+   */
+  maxBytes?: number;
+  /**
+   * Whether each file is flushed to disk before it is acknowledged.
+   *
+   * @default {false}
+   */
+  fsync?: boolean;
+  /**
+   * Milliseconds that the partial file of a lost connection is kept, where the client asked to resume
+   * it. 0 keeps none.
+   *
+   * @default {86_400_000}
+   */
+  keepPartialsMs?: number;
+  /**
+   * Milliseconds that a session may be idle between two requests. It is warned a minute before.
+   *
+   * @default {600_000}
+   */
+  sessionTimeoutMs?: number;
+  /**
+   * The key that clients must prove they hold. Without one, every client is admitted.
+   *
+   * @default {undefined}
+   */
+  key?: string | undefined;
+  /**
+   * Whether a server that listens on the network admits every client, without a key.
+   *
+   * @default {false}
+   */
+  open?: boolean;
+  /**
+   * What clients may do.
+   *
+   * @default {"all"}
+   */
+  access?: Access;
+  /** What is logged on stderr, and how. */
+  log?: LogOptions;
+  /**
+   * The functions that touch the disk, for tests of what happens when it fails.
+   *
+   * @default {Deno}
+   */
+  disk?: Disk;
+}
+
+const FORMATS = { text: "for people", json: "for programs, one object a line" } as const;
+
+const parseClients = (text: string, what: string): number =>
+  parseCount(text, what, { min: 1, max: 100_000 });
+
+/**
+ * Declares the options of the command line.
+ *
+ * @param mode The option that chooses the mode: which there are is not known here.
+ */
+function serverOptions<Mode>(mode: Option<Mode>) {
+  return {
+    "host": option({
+      value: "HOST",
+      parse: parseText,
+      default: "127.0.0.1",
+      note: "this machine only",
+      help: "listen on this address",
+    }),
+    "dir": option({
+      value: "DIR",
+      parse: parseText,
+      default: "received",
+      help: "store files in this directory",
+      completes: "folder",
+    }),
+    "mode": mode,
+    "max-clients": option({
+      value: "N",
+      parse: parseClients,
+      default: "100",
+      help: "serve at most N clients at once; one more is told that the server is busy",
+    }),
+    "max-per-address": option({
+      value: "N",
+      parse: parseClients,
+      note: "default: no limit",
+      help: "serve at most N clients at once from one address",
+    }),
+    "backlog": option({
+      value: "N",
+      parse: parseClients,
+      default: "10",
+      help: "let N connections wait to be accepted",
+    }),
+    "timeout": option({
+      value: "SECONDS",
+      parse: parseSeconds,
+      default: "30",
+      help: "drop a connection that is silent for this long",
+    }),
+    "greeting-timeout": option({
+      value: "SECONDS",
+      parse: parseSeconds,
+      default: "10",
+      help: "drop a connection that does not send its greeting within this time",
+    }),
+    "min-rate": option({
+      value: "SIZE",
+      parse: parseRate,
+      default: "1KiB",
+      note: "0 disables",
+      help: "drop transfers slower than SIZE per second, averaged over a minute",
+    }),
+    "session-timeout": option({
+      value: "SECONDS",
+      parse: parseSeconds,
+      default: "600",
+      help: "end a session that sends no request for this long; it is warned a minute before",
+    }),
+    "max-size": option({
+      value: "SIZE",
+      parse: parseSize,
+      note: "default: no limit",
+      help: "refuse files larger than SIZE, like 500, 64KiB, 10MB or 1.5GiB",
+    }),
+    "keep-partials": option({
+      value: "TIME",
+      parse: parseDuration,
+      default: "24h",
+      note: "0 keeps none",
+      help:
+        "keep the partial file of a client with --resume for this long, like 90s, 30m, 24h or 7d",
+    }),
+    "token-file": option({
+      value: "FILE",
+      parse: parseText,
+      help: "admit clients that prove they hold the key in this file (or in INLET_TOKEN)",
+      completes: "file",
+    }),
+    "generate-token": flag({
+      help: "make that key file first (default inlet.token); without PORT, only make it",
+    }),
+    "open": flag({
+      help: "listen on the network without a key: admit every client",
+      conflictsWith: ["token-file", "generate-token"],
+    }),
+    "read-only": flag({
+      help: "clients may list and download, but not upload",
+      conflictsWith: ["drop-only"],
+    }),
+    "drop-only": flag({ help: "clients may upload, but not list or download" }),
+    "fsync": flag({ help: "flush each file to disk before acknowledging it" }),
+    "log": option({
+      value: "FORMAT",
+      parse: (text, what): "text" | "json" => parseWord(text, what, ["text", "json"]),
+      default: "text",
+      help: "write events to stderr in this format",
+      completes: FORMATS,
+    }),
+    "quiet": flag({ help: "print only the first line and errors" }),
+    ...ABOUT_OPTIONS,
+  };
+}
+
+/** The options that are declared, with a mode of this type. */
+type ServerOptions<Mode> = ReturnType<typeof serverOptions<Mode>>;
+
+/**
+ * The server, as its help and its documentation describe it.
+ *
+ * @param mode The option that chooses the mode.
+ */
+export function serverProgram<Mode>(mode: Option<Mode>): Program<ServerOptions<Mode>> {
+  return {
+    title: "inlet server: receives files and messages over TCP",
+    usage: "server.ts PORT [OPTIONS]",
+    command: "inlet-server",
+    arguments: [
+      { name: "PORT", help: "1024 to 65535, or 0 for any free one", completes: "nothing" },
+    ],
+    options: serverOptions(mode),
+    exitCodes: {
+      0: "stopped by SIGINT or SIGTERM",
+      2: "wrong use, or a missing permission",
+      4: "could not listen, or nobody reads its messages any more",
+    },
+  };
+}
+
+/** What a command line says, as options of the library: each one there is, with its default. */
+export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
+  const access: Access = values["read-only"]
+    ? "read-only"
+    : values["drop-only"]
+    ? "drop-only"
+    : "all";
+  return {
+    hostname: values.host,
+    directory: values.dir,
+    maxClients: values["max-clients"],
+    maxPerAddress: values["max-per-address"] ?? Infinity,
+    backlog: values.backlog,
+    timeoutMs: values.timeout,
+    greetingTimeoutMs: values["greeting-timeout"],
+    minRate: values["min-rate"],
+    sessionTimeoutMs: values["session-timeout"],
+    maxBytes: values["max-size"] ?? Number.MAX_SAFE_INTEGER,
+    keepPartialsMs: values["keep-partials"],
+    open: values.open,
+    access,
+    fsync: values.fsync,
+    log: { format: values.log, quiet: values.quiet },
+  } satisfies ServeOptions;
+}
+
+/** Who can reach a server, and what for. */
+export interface Reach {
+  /** The name of the mode. */
+  mode: string;
+  hostname: string;
+  key?: string | undefined;
+  open?: boolean;
+  access?: Access;
+}
+
+/**
+ * Refuses options that contradict each other, or would open more than was asked for.
+ *
+ * @throws {InletError} `usage`
+ */
+export function checkReach({ mode, hostname, key, open, access }: Reach): void {
+  if (key !== undefined && open) {
+    throw new InletError(
+      "usage",
+      "Cannot require a key and be open to everybody: give one or the other",
+    );
+  }
+  if (key !== undefined && mode !== "files") {
+    throw new InletError(
+      "usage",
+      `Cannot require a key in mode ${mode}: its wire cannot carry one`,
+    );
+  }
+  if (access === "read-only" && mode !== "files") {
+    throw new InletError("usage", `Cannot be read-only in mode ${mode}: its clients can only send`);
+  }
+  if (isLoopback(hostname) || open || key !== undefined) return;
+  const ways = mode === "files"
+    ? "give --token-file FILE to require a key, or --open to admit everybody"
+    : `mode ${mode} cannot require a key, give --open to admit everybody`;
+  throw new InletError("usage", `Cannot listen on ${hostname} without a key: ${ways}`);
+}
+
+/** Whether only this machine can reach an address. A name that merely begins like one is none. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
