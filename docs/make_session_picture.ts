@@ -10,8 +10,8 @@
  * @module
  */
 
-import stringWidth from "string-width";
 import { send } from "../client.ts";
+import { textWidth } from "../lib/cli/width.ts";
 import { serve } from "../server.ts";
 import { bytes, ROOT, tempDir } from "../tests/helpers.ts";
 import { openTerminal, type Terminal } from "../tests/tmux.ts";
@@ -20,7 +20,16 @@ const COLUMNS = 92;
 const PORT = 5000;
 
 /** What the client consists of. */
-const PROGRAM = ["client.ts", "protocol.ts", "deno.json", "deno.lock", "std.d.ts", "lib", "modes"];
+const PROGRAM = [
+  "client.ts",
+  "protocol.ts",
+  "deno.json",
+  "deno.lock",
+  "std.d.ts",
+  "client",
+  "lib",
+  "modes",
+];
 
 /** Size of a character cell and of the space around all of them, in pixels. */
 const CELL = { width: 8.4, height: 19 };
@@ -113,7 +122,7 @@ function drawLine(line: string): string {
       style = styled(codes!, style);
       continue;
     }
-    const cells = stringWidth(text);
+    const cells = textWidth(text);
     const x = (MARGIN + column * CELL.width).toFixed(1);
     const length = (cells * CELL.width).toFixed(1);
     const attributes = { x, textLength: length, ...style };

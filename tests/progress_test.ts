@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { fileFigures, fitted, progressFigures } from "../lib/cli/progress.ts";
+import { cutToWidth, textWidth } from "../lib/cli/width.ts";
 import { pure } from "./helpers.ts";
 
 pure("progressFigures() gives percent, amount, speed and time left", () => {
@@ -46,6 +47,54 @@ pure("fitted() shortens the name, and then leaves out whole figures", () => {
     [0, ""],
   ];
   for (const [columns, line] of table) {
-    assertEquals(fitted("photos", figures, columns, (text) => text.length), line, `${columns}`);
+    assertEquals(fitted("photos", figures, columns), line, `${columns}`);
   }
+});
+
+pure("fitted() leaves out characters as a whole, and counts columns instead of letters", () => {
+  assertEquals(fitted("写真", "9 %", 9), "写真  9 %");
+  assertEquals(fitted("写真", "9 %", 8), "写  9 %");
+  assertEquals(fitted("写真", "9 %", 6), "9 %");
+  assertEquals(fitted("e\u0301te\u0301", "9 %", 6), "e\u0301  9 %");
+  assertEquals(fitted("👨‍👩‍👧👨‍👩‍👧", "9 %", 8), "👨‍👩‍👧  9 %");
+});
+
+pure("textWidth() counts columns of a terminal", () => {
+  const table: [string, number][] = [
+    ["", 0],
+    ["report.pdf", 10],
+    ["naïve café", 10],
+    ["cafe\u0301", 4],
+    ["Москва", 6],
+    ["写真.jpg", 8],
+    ["ひらがな、カタカナ。", 20],
+    ["が", 2],
+    ["か\u3099", 2],
+    ["ｶﾞ", 2],
+    ["Ｆｕｌｌ", 8],
+    ["한글", 4],
+    ["한글".normalize("NFD"), 4],
+    ["हि", 1],
+    ["☕", 2],
+    ["❤", 1],
+    ["❤\ufe0f", 2],
+    ["1\ufe0f\u20e3", 2],
+    ["👍🏽", 2],
+    ["👨‍👩‍👧", 2],
+    ["🇩🇪🇫🇷", 4],
+    ["𠮷", 2],
+    ["a\u200db", 2],
+    ["\u0301", 0],
+    ["\ud800", 0],
+    ["\x07", 0],
+  ];
+  for (const [text, width] of table) assertEquals(textWidth(text), width, text);
+});
+
+pure("cutToWidth() takes no half of a character", () => {
+  assertEquals(cutToWidth("写真", 3), "写");
+  assertEquals(cutToWidth("photos", 3), "pho");
+  assertEquals(cutToWidth("photos", 0), "");
+  assertEquals(cutToWidth("photos", -3), "");
+  assertEquals(cutToWidth("👨‍👩‍👧", 1), "");
 });

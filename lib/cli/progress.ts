@@ -5,6 +5,7 @@
  */
 
 import { formatBytes, formatCount, formatSpeed, printable } from "../text.ts";
+import { cutToWidth } from "./width.ts";
 
 /** Milliseconds between two drawings: ten a second at most. */
 const REDRAW_MS = 100;
@@ -20,9 +21,8 @@ export class Progress implements Disposable {
   #filesDone = 0;
   #moved = 0;
   #name = "";
-  #drawing: Promise<void> | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
   #moving = false;
-  #disposed = false;
   #connection: { readonly unsent: number } | undefined;
 
   /** @param visible Whether to draw at all: stderr is a terminal, and nobody asked for quiet. */
@@ -41,7 +41,11 @@ export class Progress implements Disposable {
     this.#files = files;
     this.#started = performance.now();
     this.#moving = true;
-    if (this.#visible && !this.#drawing) this.#drawing = this.#drawUntilDisposed();
+    if (this.#visible && this.#timer === undefined) {
+      const timer = setInterval(() => this.#draw(), REDRAW_MS);
+      Deno.unrefTimer(timer);
+      this.#timer = timer;
+    }
   }
 
   /** Tells how much is to come, where that was not known before. In bytes. */
@@ -93,32 +97,28 @@ export class Progress implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#disposed = true;
+    clearInterval(this.#timer);
     this.#erase();
   }
 
-  async #drawUntilDisposed(): Promise<void> {
-    // Loaded here because it takes longer to load than a small file takes to send.
-    const { default: stringWidth } = await import("string-width");
-    const timer = setInterval(() => {
-      if (this.#disposed) return clearInterval(timer);
-      if (!this.#moving) return;
-      const { columns } = Deno.consoleSize();
-      if (typeof this.#total === "function") this.#total = this.#total();
-      const elapsedMs = performance.now() - this.#started;
-      const done = Math.max(0, this.#done - (this.#connection?.unsent ?? 0));
-      const figures = progressFigures(done, this.#total, elapsedMs, this.#skipped);
-      const counted = this.#files === 1
-        ? figures
-        : `${fileFigures(this.#filesDone, this.#files)}  ${figures}`;
-      const line = fitted(printable(this.#name), counted, columns - 1, stringWidth);
-      Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line}`));
-    }, REDRAW_MS);
-    Deno.unrefTimer(timer);
+  #draw(): void {
+    if (!this.#moving) return;
+    const { columns } = Deno.consoleSize();
+    if (typeof this.#total === "function") this.#total = this.#total();
+    const elapsedMs = performance.now() - this.#started;
+    const done = Math.max(0, this.#done - (this.#connection?.unsent ?? 0));
+    const figures = progressFigures(done, this.#total, elapsedMs, this.#skipped);
+    const counted = this.#files === 1
+      ? figures
+      : `${fileFigures(this.#filesDone, this.#files)}  ${figures}`;
+    const line = fitted(printable(this.#name), counted, columns - 1);
+    Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line}`));
   }
 
   #erase(): void {
-    if (this.#drawing && this.#moving) Deno.stderr.writeSync(new TextEncoder().encode("\r\x1b[K"));
+    if (this.#timer !== undefined && this.#moving) {
+      Deno.stderr.writeSync(new TextEncoder().encode("\r\x1b[K"));
+    }
   }
 }
 
@@ -161,18 +161,11 @@ function formatDuration(milliseconds: number): string {
  * Takes from the name what the line has no room for, and then the last figures, each as a whole: a
  * line that wraps cannot be drawn over.
  */
-export function fitted(
-  name: string,
-  figures: string,
-  columns: number,
-  stringWidth: (text: string) => number,
-): string {
+export function fitted(name: string, figures: string, columns: number): string {
   while (figures.length > columns && figures.trim().includes("  ")) {
     figures = figures.slice(0, figures.lastIndexOf("  ")).trimEnd();
   }
-  const room = columns - figures.length - 2;
-  let shown = name;
-  while (shown !== "" && stringWidth(shown) > room) shown = shown.slice(0, -1);
+  const shown = cutToWidth(name, columns - figures.length - 2);
   const line = shown === "" ? figures : `${shown}  ${figures}`;
-  return line.slice(0, Math.max(columns, 0));
+  return cutToWidth(line, columns);
 }
