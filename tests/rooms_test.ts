@@ -186,7 +186,9 @@ integration(
     const sections = (await read("README.md")).split(/^(?=#+ )/m);
     const section = sections.find((text) => /^#.*evening/i.test(text));
     assert(section !== undefined, "no heading of README.md contains the word evening");
-    const linked = [...section.matchAll(/\]\((?:\.\/)?([^)#]+\.ts)\)/g)].map(([, file]) => file!);
+    const linked = [...section.matchAll(/\]\((?:\.\/)?([^)#]+\.ts)(?:#[^)]*)?\)/g)].map((
+      [, file],
+    ) => file!);
     const files = [...new Set(linked)];
     assert(files.length > 0, "the section links no .ts file");
     let lines = 0;
