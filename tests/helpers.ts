@@ -45,6 +45,8 @@ export interface Requirements {
   proc?: boolean;
   /** Whether it needs the runtime that `deno compile` puts into programs. */
   compiles?: boolean;
+  /** Whether it fetches packages from the npm registry. */
+  registry?: boolean;
 }
 
 /**
@@ -78,7 +80,7 @@ async function withinDeadline(action: Promise<void>): Promise<void> {
 }
 
 function missingFor(
-  { programs = [], mounts, ipv6, compiles, descriptors = 0, proc }: Requirements,
+  { programs = [], mounts, ipv6, compiles, registry, descriptors = 0, proc }: Requirements,
 ): string | undefined {
   const denied = NEEDED.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");
   if (denied.length > 0) {
@@ -94,6 +96,7 @@ function missingFor(
   }
   if (proc && Deno.build.os !== "linux") return "needs /proc, as Linux has it";
   if (compiles && !hasCompiledRuntime()) return "needs the runtime that deno compile fetches";
+  if (registry && !succeeds(fetchesAPackage())) return "needs the npm registry to be reachable";
   return ipv6 && !hasIpv6() ? "needs IPv6" : undefined;
 }
 
@@ -107,6 +110,13 @@ function hasCompiledRuntime(): boolean {
   } catch {
     return false;
   }
+}
+
+/** A shell command that fetches one small package into an empty cache. */
+function fetchesAPackage(): string {
+  const fetch = `"${Deno.execPath()}" info --no-config --no-lock npm:pure-rand`;
+  return `cache=$(mktemp -d); limit=$(command -v timeout) && limit="$limit 20"
+    DENO_DIR=$cache $limit ${fetch}; status=$?; rm -r "$cache"; exit $status`;
 }
 
 function hasIpv6(): boolean {
