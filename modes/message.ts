@@ -29,6 +29,7 @@ export async function serveMessage(connection: Connection, context: ServerContex
   // Whoever has nothing to say yet keeps nobody from speaking.
   await connection.arrival();
   using lock = context.stdout.lock();
+  if (lock.mustWait) context.log.info("queued", "waits until the messages before are written");
   await connection.unwatched(lock.ready);
   try {
     const size = await write(connection, lock, context.maxBytes);

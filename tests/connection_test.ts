@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
-import { TcpStream } from "../lib/net/byte_stream.ts";
+import { type ByteStream, TcpStream } from "../lib/net/byte_stream.ts";
 import { Connection, type ConnectionOptions } from "../lib/net/connection.ts";
 import { buffers } from "../lib/body/buffer_pool.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
@@ -351,7 +351,7 @@ integration(
   },
 );
 
-integration("expectPace() cuts who sends too slowly, until it is disposed of", async () => {
+integration("enforceMinRate() cuts who sends too slowly, until it is disposed of", async () => {
   using pair = await connected({ minRate: { bytesPerSecond: 1000, windowMs: 200 } });
   const dripping = setInterval(() => pair.peer.write(encoder.encode("x")).catch(() => {}), 20);
   try {
@@ -521,3 +521,94 @@ integration("finish() waits only so long for a peer that never closes", async ()
   await assertRejects(() => pair.connection.readLine(), InletError);
   assertEquals(await readAll(pair.peer), "");
 });
+
+integration(
+  "detach() hands over the stream and every byte, also one that is being read",
+  async () => {
+    for (const pieces of [undefined, [1], [3, 64]]) {
+      using pair = await connected({}, pieces);
+      await sendTo(pair.peer, "GET / HTTP/1.1\r\n");
+      assertEquals(await pair.connection.peek(), 0x47);
+      // Whoever gives up this wait leaves a read under way behind.
+      await pair.connection.moreWithin(0);
+      await sendTo(pair.peer, "Host: a\r\n\r\n");
+      const { stream, head } = await pair.connection.detach();
+      let text = decoder.decode(head);
+      const buffer = new Uint8Array(16);
+      while (!text.endsWith("\r\n\r\n")) {
+        text += decoder.decode(buffer.subarray(0, (await stream.read(buffer))!));
+      }
+      assertEquals(text, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+      await stream.write(encoder.encode("HTTP/1.1 204\r\n\r\n"));
+      stream.close();
+      assertEquals(await readAll(pair.peer), "HTTP/1.1 204\r\n\r\n");
+    }
+  },
+);
+
+integration(
+  "detach() ends the watch: neither a timeout nor the owner's end touches the stream",
+  async () => {
+    using pair = await connected({ idleTimeoutMs: 50 });
+    await sendTo(pair.peer, "x");
+    await pair.connection.peek();
+    const { stream } = await pair.connection.detach();
+    pair.connection.abort(new InletError("shutdown", "stop"));
+    await pair.connection.finish();
+    pair.connection[Symbol.dispose]();
+    // Longer than the timeout: the peer is served by another wire, which has its own.
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await stream.write(encoder.encode("still here"));
+    stream.close();
+    assertEquals(await readAll(pair.peer), "still here");
+  },
+);
+
+integration("detach() fails with what ended the connection before", async () => {
+  using pair = await connected();
+  const error = new InletError("timeout", "Too slow");
+  pair.connection.abort(error);
+  assertEquals(await assertRejects(() => pair.connection.detach()), error);
+});
+
+integration("Connection holds a conversation over any stream of bytes", async () => {
+  // A relay's: two streams in one process, without a socket.
+  const [near, far] = pipes();
+  using connection = new Connection(near, { idleTimeoutMs: 60_000 });
+  await far.write(encoder.encode("hello 1 ben\nabc"));
+  assertEquals(await connection.readLine(), "hello 1 ben");
+  assertEquals(decoder.decode(await collect(connection.body(3))), "abc");
+  assertEquals(connection.remote, "relay:1");
+  await connection.write(encoder.encode("welcome\n"));
+  await connection.closeWrite();
+  const buffer = new Uint8Array(64);
+  assertEquals(decoder.decode(buffer.subarray(0, (await far.read(buffer))!)), "welcome\n");
+  assertEquals(await far.read(buffer), null);
+});
+
+/** Two ends of a stream of bytes in memory. */
+function pipes(): [ByteStream, ByteStream] {
+  const directions = [new TransformStream<Uint8Array>(), new TransformStream<Uint8Array>()];
+  const end = (into: number, from: number): ByteStream => {
+    const writer = directions[into]!.writable.getWriter();
+    const reader = directions[from]!.readable.getReader();
+    return {
+      remote: "relay:1",
+      async read(buffer): Promise<number | null> {
+        const { value } = await reader.read();
+        if (value) buffer.set(value);
+        return value?.length ?? null;
+      },
+      write(bytes): Promise<number> {
+        writer.write(bytes.slice()).catch(() => {});
+        return Promise.resolve(bytes.length);
+      },
+      closeWrite(): Promise<void> {
+        writer.close().catch(() => {});
+        return Promise.resolve();
+      },
+      close: () => void reader.cancel().catch(() => {}),
+    };
+  };
+  return [end(0, 1), end(1, 0)];
+}

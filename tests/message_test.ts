@@ -69,21 +69,22 @@ integration("message server has written the message when it closes", async () =>
 integration(
   "message server writes simultaneous messages in the order in which they began",
   async () => {
-    await using server = await startMessages(["--timeout", "600"]);
+    await using dir = await tempDir();
+    await using server = await startMessages(["--timeout", "600"], `${dir.path}/out`);
     using silent = await dial(server);
     using first = await dial(server);
-    await server.running.says(/client 2: connected/);
     await sendTo(first, "fir");
+    await fileGrows(`${dir.path}/out`, 3);
     const second = exchange(server, "second");
-    await server.running.says(/client 3: connected/);
+    await server.running.says(/client 3: waits until/);
     const third = exchange(server, "third");
-    await server.running.says(/client 4: connected/);
+    await server.running.says(/client 4: waits until/);
     await sendTo(first, "st");
     await first.closeWrite();
     await Promise.all([readAll(first), second, third]);
     silent.close();
     await server.running.stop();
-    assertEquals(await server.stdout, "firstsecondthird");
+    assertEquals(await Deno.readTextFile(`${dir.path}/out`), "firstsecondthird");
   },
 );
 

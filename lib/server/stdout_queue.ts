@@ -10,6 +10,7 @@ import { writeStdout } from "../body/stdio.ts";
 export class StdoutQueue {
   readonly #write: (chunk: Uint8Array) => Promise<void>;
   #last: Promise<void> = Promise.resolve();
+  #places = 0;
 
   constructor(write: (chunk: Uint8Array) => Promise<void> = writeStdout) {
     this.#write = write;
@@ -19,8 +20,9 @@ export class StdoutQueue {
   lock(): StdoutLock {
     const ready = this.#last;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#last = ready.then(() => promise);
-    return { ready, write: this.#write, [Symbol.dispose]: resolve };
+    this.#last = ready.then(() => promise).then(() => void this.#places--);
+    const mustWait = this.#places++ > 0;
+    return { ready, mustWait, write: this.#write, [Symbol.dispose]: resolve };
   }
 }
 
@@ -28,6 +30,8 @@ export class StdoutQueue {
 export interface StdoutLock extends Disposable {
   /** Settles when those who came before are done. */
   readonly ready: Promise<void>;
+  /** Whether others came before and are not done. */
+  readonly mustWait: boolean;
   /** Writes all of a chunk. */
   readonly write: (chunk: Uint8Array) => Promise<void>;
 }
