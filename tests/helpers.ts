@@ -129,8 +129,8 @@ function hasIpv6(): boolean {
 }
 
 function isInstalled(program: string): boolean {
-  const [name, option] = program.split(" ") as [string, string?];
-  if (option === undefined) return succeeds(`command -v ${name}`);
+  const [name, option = ""] = program.split(" ") as [string, string?];
+  if (option === "") return succeeds(`command -v ${name}`);
   return succeeds(`command -v ${name} && { ${name} -h 2>&1 || true; } | grep -qe "${option}"`);
 }
 
