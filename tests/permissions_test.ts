@@ -11,6 +11,7 @@ import {
   startServer,
   tempDir,
 } from "./helpers.ts";
+import { openTerminal } from "./tmux.ts";
 
 /** An environment in which `deno` is the one that runs the tests. */
 function environment(): Record<string, string> {
@@ -137,3 +138,27 @@ integration("deno test without a permission passes, and says what it left out", 
   assertEquals(code, 0, stdout.replaceAll(/.* ignored .*\n/g, "") + stderr);
   assertMatch(stdout, /\[needs --allow-net .*: deno task test\] \.\.\. ignored/);
 });
+
+integration("deno run server.ts ends with one line as a job in a shell's background", async () => {
+  await using project = await tempDir();
+  await run("mkfifo", [`${project.path}/begin`]);
+  await using terminal = await openTerminal(["env", "PS1=$ ", "bash", "--norc"], {
+    cwd: project.path,
+    columns: 500,
+  });
+  await terminal.shows(/^\$$/m);
+  const server = `exec ${Deno.execPath()} run --allow-net ${SERVER} 0`;
+  await terminal.type(`{ read _ < begin; ${server}; } &`);
+  await terminal.press("Enter");
+  // Once its prompt is there the shell edits a line, and the terminal no longer takes whole ones.
+  await terminal.shows(/^\[1\] \d+\n\$$/m);
+  await Deno.writeTextFile(`${project.path}/begin`, "\n");
+  await terminal.shows(/run: deno run .*server\.ts 0$/m);
+  await terminal.type("wait $!; echo ended $?");
+  await terminal.press("Enter");
+  const screen = await terminal.shows(/^ended 2$/m);
+  const [, job, refusal, next] = screen.split("\n");
+  assertMatch(job!, /^\[1\] \d+$/);
+  assertMatch(refusal!, /^inlet: Cannot go on without permission to read received; run: deno run /);
+  assertEquals(next, "wait $!; echo ended $?");
+}, { programs: ["tmux", "bash", "mkfifo"] });

@@ -14,6 +14,12 @@ export type Need =
   | { name: "net"; host: string }
   | { name: "read" | "write"; path: string };
 
+/** Rows of a terminal that Deno's refusal to ask may take. */
+const REFUSAL_ROWS = 8;
+
+/** Milliseconds that any person takes to answer: Deno itself ignores what is typed before. */
+const PERSON_MS = 100;
+
 /**
  * Makes sure that every permission is granted.
  *
@@ -26,9 +32,8 @@ export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
   const whole = [...new Set(needs.map(({ name }) => name))].filter(isWhole);
   for (const need of needs) {
     if (whole.includes(need.name)) continue;
-    const { state } = terminal
-      ? await Deno.permissions.request(need)
-      : await Deno.permissions.query(need);
+    let { state } = await Deno.permissions.query(need);
+    if (state === "prompt" && terminal) state = await ask(need);
     if (state !== "granted") {
       throw new InletError(
         "usage",
@@ -36,6 +41,23 @@ export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
       );
     }
   }
+}
+
+/**
+ * Has Deno ask the person.
+ *
+ * In a terminal that a shell reads from, as it does while a job runs in its background, Deno cannot
+ * ask. It says so in lines of its own, and nothing tells that before. They are erased: the program
+ * is about to say more in one line.
+ */
+async function ask(need: Need): Promise<Deno.PermissionState> {
+  const draw = (text: string): number => Deno.stderr.writeSync(new TextEncoder().encode(text));
+  // The position of the cursor is saved with room below it, or else scrolling would make it wrong.
+  draw(`${"\n".repeat(REFUSAL_ROWS)}\x1b[${REFUSAL_ROWS}A\x1b7`);
+  const asked = performance.now();
+  const { state } = await Deno.permissions.request(need);
+  if (state !== "granted" && performance.now() - asked < PERSON_MS) draw("\x1b8\x1b[J");
+  return state;
 }
 
 /** Whether a permission is granted without exception. */
