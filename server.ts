@@ -45,6 +45,7 @@ import type { Store } from "./lib/store/store.ts";
 import { quoted } from "./lib/text.ts";
 import type { Mode } from "./modes/mode.ts";
 import { findMode, MODE_OPTION } from "./modes/table.ts";
+import { serveAnyWire } from "./modes/wires.ts";
 
 export type { ServeOptions };
 
@@ -101,7 +102,7 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   const socket = listen({ port: settings.port ?? 0, hostname, tcpBacklog: settings.backlog });
   if (mode.stores) await store.prepare();
   const listener = new Listener(socket, {
-    serve: mode.serve,
+    serve: mode.serve ?? serveAnyWire,
     limits: limitsOf(mode, settings),
     context: contextOf(settings, store, log),
   });

@@ -26,8 +26,11 @@ export interface Mode {
   readonly greets: boolean;
   /** Whether the wire answers with data. */
   readonly answers: boolean;
-  /** Serves one connection. It never listens, parses options or exits. */
-  serve(connection: Connection, context: ServerContext): Promise<void>;
+  /**
+   * Serves one connection. It never listens, parses options or exits. Missing on the native wire, whose
+   * server half shares its port with other wires: see wires.ts.
+   */
+  serve?(connection: Connection, context: ServerContext): Promise<void>;
   /**
    * Sends one file or message over one connection. Missing on the native wire, whose client half
    * sends many over one connection.

@@ -7,7 +7,6 @@
 import { type Option, option } from "../lib/cli/options.ts";
 import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
-import { serveAnyWire } from "./wires.ts";
 import type { Mode } from "./mode.ts";
 import { sendMessage, serveMessage } from "./message.ts";
 import { sendRaw, serveRaw } from "./raw.ts";
@@ -24,7 +23,6 @@ export const MODES: Readonly<Record<string, Mode>> = {
     needsSize: false,
     greets: true,
     answers: false,
-    serve: serveAnyWire,
   },
   upload: {
     name: "upload",

@@ -12,7 +12,7 @@ import { Log } from "../lib/server/log.ts";
 import { StdoutQueue } from "../lib/server/stdout_queue.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
-import { findMode } from "../modes/table.ts";
+import { serveAnyWire } from "../modes/wires.ts";
 
 /** A log that says nothing, and remembers what failed and who left. */
 class KeptLog extends Log {
@@ -75,7 +75,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
   const log = new KeptLog();
   const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const listener = new Listener(socket, {
-    serve: findMode("files").serve,
+    serve: serveAnyWire,
     limits: { idleTimeoutMs },
     context: {
       store: await DirectoryStore.open(dir),
