@@ -24,7 +24,7 @@ Options stand before, between or behind the other words of a command. \`--option
 \`--option=VALUE\` mean the same; behind \`--\` nothing is an option. Sizes are in bytes, or in kB, MB,
 GB (powers of 1,000) and KiB, MiB, GiB (powers of 1,024). Both programs print a completion script
 for your shell, for the name of the compiled program: \`eval "$(inlet-client --completions bash)"\`.
-What the modes are is in [README.md](../README.md#modes).
+What the modes are is in [modes.md](modes.md).
 
 ## client.ts
 

@@ -1,5 +1,5 @@
 /**
- * What README.md and PROTOCOL.md say, held against what the programs do.
+ * What the documents say, held against what the programs do.
  *
  * @module
  */
@@ -94,7 +94,7 @@ integration("docs/options.md is what docs/make_options.ts makes of the declarati
   assertEquals(await document("docs/options.md"), optionsPage());
 });
 
-integration("docs/options.md has every option, and README.md every mode", async () => {
+integration("docs/options.md has every option, and docs/modes.md every mode", async () => {
   const text = await document("docs/options.md");
   for (const script of ["client.ts", "server.ts"]) {
     const { stdout } = await runScript(script, ["--help"]);
@@ -105,7 +105,7 @@ integration("docs/options.md has every option, and README.md every mode", async 
       assert(cells.includes(option), `docs/options.md does not tell of ${script} ${option}`);
     }
   }
-  assertEquals(firstCells(await document("README.md"), "## Modes"), Object.keys(MODES));
+  assertEquals(firstCells(await document("docs/modes.md"), "## The modes"), Object.keys(MODES));
 });
 
 integration("README.md: deno task demo shows a file that arrives, and tidies up", async () => {
@@ -116,15 +116,19 @@ integration("README.md: deno task demo shows a file that arrives, and tidies up"
   assertEquals([...Deno.readDirSync(temp.path)], []);
 });
 
-integration("README.md: deno task compile builds two programs that run by themselves", async () => {
-  await using project = await checkout();
-  const { code, stderr } = await run(Deno.execPath(), ["task", "compile"], { cwd: project.path });
-  assertEquals(code, 0, stderr);
-  for (const program of ["inlet-server", "inlet-client"]) {
-    const { stdout } = await run(`${project.path}/dist/${program}`, ["--version"]);
-    assertMatch(stdout, /^inlet \d/);
-  }
-}, { compiles: true });
+integration(
+  "docs/library.md: deno task compile builds two programs that run by themselves",
+  async () => {
+    await using project = await checkout();
+    const { code, stderr } = await run(Deno.execPath(), ["task", "compile"], { cwd: project.path });
+    assertEquals(code, 0, stderr);
+    for (const program of ["inlet-server", "inlet-client"]) {
+      const { stdout } = await run(`${project.path}/dist/${program}`, ["--version"]);
+      assertMatch(stdout, /^inlet \d/);
+    }
+  },
+  { compiles: true },
+);
 
 async function runDemo(temporary: string): Promise<{ code: number; stdout: string }> {
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
