@@ -154,114 +154,122 @@ const FORMATS = { text: "for people", json: "for programs, one object a line" } 
 const parseClients = (text: string, what: string): number =>
   parseCount(text, what, { min: 1, max: 100_000 });
 
+const PLACES = {
+  "host": option({
+    value: "HOST",
+    parse: parseText,
+    default: "127.0.0.1",
+    note: "this machine only",
+    help: "listen on this address",
+  }),
+  "dir": option({
+    value: "DIR",
+    parse: parseText,
+    default: "received",
+    help: "store files in this directory",
+    completes: "folder",
+  }),
+};
+
+const LIMITS = {
+  "max-clients": option({
+    value: "N",
+    parse: parseClients,
+    default: "100",
+    help: "serve at most N clients at once; one more is told that the server is busy",
+  }),
+  "max-per-address": option({
+    value: "N",
+    parse: parseClients,
+    note: "default: no limit",
+    help: "serve at most N clients at once from one address",
+  }),
+  "backlog": option({
+    value: "N",
+    parse: parseClients,
+    default: "10",
+    help: "let N connections wait to be accepted",
+  }),
+  "timeout": option({
+    value: "SECONDS",
+    parse: parseSeconds,
+    default: "30",
+    help: "drop a connection that is silent for this long",
+  }),
+  "greeting-timeout": option({
+    value: "SECONDS",
+    parse: parseSeconds,
+    default: "10",
+    help: "drop a connection that does not send its greeting within this time",
+  }),
+  "min-rate": option({
+    value: "SIZE",
+    parse: parseRate,
+    default: "1KiB",
+    note: "0 disables",
+    help: "drop transfers slower than SIZE per second, averaged over a minute",
+  }),
+  "session-timeout": option({
+    value: "SECONDS",
+    parse: parseSeconds,
+    default: "600",
+    help: "end a session that sends no request for this long; it is warned a minute before",
+  }),
+  "max-size": option({
+    value: "SIZE",
+    parse: parseSize,
+    note: "default: no limit",
+    help: "refuse files larger than SIZE, like 500, 64KiB, 10MB or 1.5GiB",
+  }),
+  "keep-partials": option({
+    value: "TIME",
+    parse: parseDuration,
+    default: "24h",
+    note: "0 keeps none",
+    help: "keep the partial file of a client with --resume for this long, like 90s, 30m, 24h or 7d",
+  }),
+};
+
+const RIGHTS = {
+  "token-file": option({
+    value: "FILE",
+    parse: parseText,
+    help: "admit clients that prove they hold the key in this file (or in INLET_TOKEN)",
+    completes: "file",
+  }),
+  "generate-token": flag({
+    help: "make that key file first (default inlet.token); without PORT, only make it",
+  }),
+  "open": flag({
+    help: "listen on the network without a key: admit every client",
+    conflictsWith: ["token-file", "generate-token"],
+  }),
+  "read-only": flag({
+    help: "clients may list and download, but not upload",
+    conflictsWith: ["drop-only"],
+  }),
+  "drop-only": flag({ help: "clients may upload, but not list or download" }),
+};
+
+const WAYS = {
+  "fsync": flag({ help: "flush each file to disk before acknowledging it" }),
+  "log": option({
+    value: "FORMAT",
+    parse: (text, what): "text" | "json" => parseWord(text, what, ["text", "json"]),
+    default: "text",
+    help: "write events to stderr in this format",
+    completes: FORMATS,
+  }),
+  "quiet": flag({ help: "print only the first line and errors" }),
+};
+
 /**
- * Declares the options of the command line.
+ * The options of the command line.
  *
  * @param mode The option that chooses the mode: which there are is not known here.
  */
 function serverOptions<Mode>(mode: Option<Mode>) {
-  return {
-    "host": option({
-      value: "HOST",
-      parse: parseText,
-      default: "127.0.0.1",
-      note: "this machine only",
-      help: "listen on this address",
-    }),
-    "dir": option({
-      value: "DIR",
-      parse: parseText,
-      default: "received",
-      help: "store files in this directory",
-      completes: "folder",
-    }),
-    "mode": mode,
-    "max-clients": option({
-      value: "N",
-      parse: parseClients,
-      default: "100",
-      help: "serve at most N clients at once; one more is told that the server is busy",
-    }),
-    "max-per-address": option({
-      value: "N",
-      parse: parseClients,
-      note: "default: no limit",
-      help: "serve at most N clients at once from one address",
-    }),
-    "backlog": option({
-      value: "N",
-      parse: parseClients,
-      default: "10",
-      help: "let N connections wait to be accepted",
-    }),
-    "timeout": option({
-      value: "SECONDS",
-      parse: parseSeconds,
-      default: "30",
-      help: "drop a connection that is silent for this long",
-    }),
-    "greeting-timeout": option({
-      value: "SECONDS",
-      parse: parseSeconds,
-      default: "10",
-      help: "drop a connection that does not send its greeting within this time",
-    }),
-    "min-rate": option({
-      value: "SIZE",
-      parse: parseRate,
-      default: "1KiB",
-      note: "0 disables",
-      help: "drop transfers slower than SIZE per second, averaged over a minute",
-    }),
-    "session-timeout": option({
-      value: "SECONDS",
-      parse: parseSeconds,
-      default: "600",
-      help: "end a session that sends no request for this long; it is warned a minute before",
-    }),
-    "max-size": option({
-      value: "SIZE",
-      parse: parseSize,
-      note: "default: no limit",
-      help: "refuse files larger than SIZE, like 500, 64KiB, 10MB or 1.5GiB",
-    }),
-    "keep-partials": option({
-      value: "TIME",
-      parse: parseDuration,
-      default: "24h",
-      note: "0 keeps none",
-      help:
-        "keep the partial file of a client with --resume for this long, like 90s, 30m, 24h or 7d",
-    }),
-    "token-file": option({
-      value: "FILE",
-      parse: parseText,
-      help: "admit clients that prove they hold the key in this file (or in INLET_TOKEN)",
-      completes: "file",
-    }),
-    "generate-token": flag({
-      help: "make that key file first (default inlet.token); without PORT, only make it",
-    }),
-    "open": flag({
-      help: "listen on the network without a key: admit every client",
-      conflictsWith: ["token-file", "generate-token"],
-    }),
-    "read-only": flag({
-      help: "clients may list and download, but not upload",
-      conflictsWith: ["drop-only"],
-    }),
-    "drop-only": flag({ help: "clients may upload, but not list or download" }),
-    "fsync": flag({ help: "flush each file to disk before acknowledging it" }),
-    "log": option({
-      value: "FORMAT",
-      parse: (text, what): "text" | "json" => parseWord(text, what, ["text", "json"]),
-      default: "text",
-      help: "write events to stderr in this format",
-      completes: FORMATS,
-    }),
-    "quiet": flag({ help: "print only the first line and errors" }),
-    ...ABOUT_OPTIONS,
-  };
+  return { ...PLACES, mode, ...LIMITS, ...RIGHTS, ...WAYS, ...ABOUT_OPTIONS };
 }
 
 /** The options that are declared, with a mode of this type. */
