@@ -41,6 +41,7 @@ export {
   type Stored,
 } from "./protocol/body_lines.ts";
 export {
+  decodeNumber,
   decodeUtf8,
   encodeLine,
   encodeLines,

@@ -8,12 +8,11 @@ import { type Option, option } from "../lib/cli/options.ts";
 import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
 import type { Mode } from "./mode.ts";
-import { sendMessage, serveMessage } from "./message.ts";
-import { sendRaw, serveRaw } from "./raw.ts";
-import { sendReverse, serveReverse } from "./reverse.ts";
-import { sendUpload, serveUpload } from "./upload.ts";
 
-/** One row a conversation. The first is the default. */
+/**
+ * One row for each conversation. The first is the default. The others are loaded when they are used: most
+ * clients never use them, and a small file takes less time to send than modules take to load.
+ */
 export const MODES: Readonly<Record<string, Mode>> = {
   files: {
     name: "files",
@@ -32,8 +31,8 @@ export const MODES: Readonly<Record<string, Mode>> = {
     needsSize: true,
     greets: true,
     answers: false,
-    serve: serveUpload,
-    send: sendUpload,
+    serve: async (...given) => (await import("./upload.ts")).serveUpload(...given),
+    send: async (...given) => await (await import("./upload.ts")).sendUpload(...given),
   },
   raw: {
     name: "raw",
@@ -43,8 +42,8 @@ export const MODES: Readonly<Record<string, Mode>> = {
     needsSize: false,
     greets: false,
     answers: false,
-    serve: serveRaw,
-    send: sendRaw,
+    serve: async (...given) => (await import("./raw.ts")).serveRaw(...given),
+    send: async (...given) => await (await import("./raw.ts")).sendRaw(...given),
   },
   message: {
     name: "message",
@@ -54,8 +53,8 @@ export const MODES: Readonly<Record<string, Mode>> = {
     needsSize: false,
     greets: false,
     answers: false,
-    serve: serveMessage,
-    send: sendMessage,
+    serve: async (...given) => (await import("./message.ts")).serveMessage(...given),
+    send: async (...given) => await (await import("./message.ts")).sendMessage(...given),
   },
   reverse: {
     name: "reverse",
@@ -65,8 +64,8 @@ export const MODES: Readonly<Record<string, Mode>> = {
     needsSize: false,
     greets: false,
     answers: true,
-    serve: serveReverse,
-    send: sendReverse,
+    serve: async (...given) => (await import("./reverse.ts")).serveReverse(...given),
+    send: async (...given) => await (await import("./reverse.ts")).sendReverse(...given),
   },
 };
 

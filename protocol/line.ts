@@ -19,6 +19,8 @@ export class ProtocolError extends Error {
 export type Fields = Readonly<Record<string, string>>;
 
 const KEY = /^[a-z][a-z0-9-]{0,31}$/;
+/** What a value holds percent-encoded: all but printable ASCII, and what has a meaning of its own. */
+const ESCAPED = /[^\x21-\x24\x26-\x3a\x3c-\x7e]+/g;
 const VALUE = /^(?:[\x21-\x24\x26-\x3a\x3c-\x7e]|%[0-9A-Fa-f]{2})*$/;
 
 /**
@@ -76,7 +78,7 @@ export function formatFields(word: string, fields: Fields | undefined): string {
   for (const [key, value] of Object.entries(fields ?? {})) {
     if (!KEY.test(key)) throw new ProtocolError(`"${key}" is no name of a field`);
     if (!value.isWellFormed()) throw new ProtocolError(`the field "${key}" is not valid Unicode`);
-    text += `;${key}=${encodeURIComponent(value)}`;
+    text += `;${key}=${value.replaceAll(ESCAPED, encodeURIComponent)}`;
   }
   return text;
 }

@@ -1,5 +1,5 @@
 /**
- * What the documents say, held against what the programs do.
+ * What README.md, docs/ and PROTOCOL.md say, held against what the programs do.
  *
  * @module
  */
@@ -22,6 +22,11 @@ import {
 } from "./helpers.ts";
 import { makeTree } from "./trees.ts";
 import { Wire } from "./wire.ts";
+
+const MAX_README_LINES = 260;
+
+/** The pages whose links are followed, besides those in docs/. */
+const PAGES = ["README.md", "PROTOCOL.md", "SECURITY.md", "CONTRIBUTING.md", "bench/README.md"];
 
 function document(name: string): Promise<string> {
   return Deno.readTextFile(new URL(name, ROOT));
@@ -107,6 +112,64 @@ integration("docs/options.md has every option, and docs/modes.md every mode", as
   }
   assertEquals(firstCells(await document("docs/modes.md"), "## The modes"), Object.keys(MODES));
 });
+
+integration(`README.md has fewer than ${MAX_README_LINES} lines`, async () => {
+  const lines = (await document("README.md")).trimEnd().split("\n").length;
+  assert(lines < MAX_README_LINES, `README.md has ${lines} lines`);
+});
+
+integration("README.md has the commands that everything begins with, word for word", async () => {
+  const lines = (await document("README.md")).split("\n");
+  for (
+    const command of [
+      "deno run --allow-net server.ts 5000",
+      "deno run client.ts 127.0.0.1 5000 file.txt",
+      "deno test",
+    ]
+  ) assert(lines.includes(command), command);
+});
+
+integration("documents: every relative link leads to a file or a heading that exists", async () => {
+  const pages = [...Deno.readDirSync(new URL("docs", ROOT))]
+    .filter(({ name }) => name.endsWith(".md")).map(({ name }) => `docs/${name}`);
+  assert(pages.length > 5);
+  const broken: string[] = [];
+  for (const page of [...PAGES, ...pages]) {
+    const text = withoutCode(await document(page));
+    const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link!);
+    for (const link of links.filter((link) => !/^[a-z]+:/.test(link))) {
+      if (!await leadsSomewhere(page, link)) broken.push(`${page}: ${link}`);
+    }
+  }
+  assertEquals(broken, []);
+});
+
+/** Whether the target of a link on a page exists, and the heading in it that it names. */
+async function leadsSomewhere(page: string, link: string): Promise<boolean> {
+  const [path, anchor] = link.split("#") as [string, string?];
+  const target = path === "" ? new URL(page, ROOT) : new URL(path, new URL(page, ROOT));
+  if (!target.href.startsWith(ROOT.href)) return false;
+  const info = await Deno.stat(target).catch(() => undefined);
+  if (!info || anchor === undefined) return info !== undefined;
+  return info.isFile && anchorsOf(await Deno.readTextFile(target)).includes(anchor);
+}
+
+/** The anchors that a page's headings get, as GitHub makes them. */
+function anchorsOf(page: string): string[] {
+  const seen = new Map<string, number>();
+  return [...withoutCode(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => {
+    const words = heading!.trim().toLowerCase().replace(/\[([^\]]*)\]\([^)]*\)/g, "$1");
+    const anchor = words.replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-");
+    const before = seen.get(anchor) ?? 0;
+    seen.set(anchor, before + 1);
+    return before === 0 ? anchor : `${anchor}-${before}`;
+  });
+}
+
+/** Neither a comment of a shell nor an example is a heading or a link. */
+function withoutCode(page: string): string {
+  return page.replace(/^```[^]*?^```$/gm, "");
+}
 
 integration("README.md: deno task demo shows a file that arrives, and tidies up", async () => {
   await using temp = await tempDir();

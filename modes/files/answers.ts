@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatCrc, parseStored, ProtocolError, type Reply, type Stored } from "../../protocol.ts";
+import { formatCrc, parseStored, type Reply, type Stored } from "../../protocol.ts";
 import type { Tally } from "../../lib/body/streams.ts";
 import { InletError } from "../../lib/errors.ts";
 import { quoted } from "../../lib/text.ts";
@@ -28,16 +28,6 @@ export interface Received {
 export function decodeOk(reply: Reply): string {
   if (reply.type !== "ok") throw unexpected(reply);
   return reply.detail;
-}
-
-/**
- * The detail of an `ok` that is a number.
- *
- * @throws {ProtocolError} if it is none
- */
-export function decodeCount(detail: string): number {
-  if (!/^\d{1,15}$/.test(detail)) throw new ProtocolError(`"${detail}" is no number`);
-  return Number(detail);
 }
 
 /** What was acknowledged. It has to be what was sent: that line crossed the wire, too. */

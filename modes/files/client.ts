@@ -6,6 +6,7 @@
 
 import { concat } from "@std/bytes/concat";
 import {
+  decodeNumber,
   encodeRequest,
   featuresOf,
   type ListEntry,
@@ -24,7 +25,7 @@ import type { ClientContext } from "../../lib/cli/client_context.ts";
 import { exitCode, explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Upload } from "../../lib/store/store.ts";
-import { decodeCount, decodeOk, decodeStored, type Received } from "./answers.ts";
+import { decodeOk, decodeStored, type Received } from "./answers.ts";
 import { Batch, type Compared, type OnResult } from "./batch.ts";
 import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
 import { Requester, unexpected } from "./requester.ts";
@@ -269,7 +270,15 @@ export class FilesClient {
   }
 
   async *#entries(request: Request): AsyncGenerator<ListEntry[], void> {
-    for await (const lines of this.#requester.lines(request)) yield lines.map(parseListEntry);
+    for await (const lines of this.#requester.lines(request)) {
+      let entries: ListEntry[];
+      try {
+        entries = lines.map(parseListEntry);
+      } catch (error) {
+        throw this.#requester.giveUp(error);
+      }
+      yield entries;
+    }
   }
 
   /** A put that goes on behind what the server has kept, if its own file begins with the same. */
@@ -299,8 +308,8 @@ export class FilesClient {
   ): Promise<{ size: number; tally: Tally }> {
     const tally = new Tally();
     const { kept } = target;
-    if (!kept || kept.bytes === 0) return { size: decodeCount(detail), tally };
-    const [size, offset] = detail.split(" ").map(decodeCount);
+    if (!kept || kept.bytes === 0) return { size: decodeNumber(detail, "size"), tally };
+    const [size, offset] = detail.split(" ").map((number) => decodeNumber(number, "size"));
     if (size === undefined || (offset !== 0 && offset !== kept.bytes)) {
       const reason = `The server goes on where nobody asked it to: ${detail}`;
       throw this.#requester.giveUp(new InletError("bad-request", reason));

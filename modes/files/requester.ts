@@ -45,8 +45,10 @@ export class Requester {
         const line = await this.#line();
         if (/^(end|error)[; ]/.test(line)) {
           isOver = true;
+          const reply = this.#decode(line);
           if (page.length > 0) yield page;
-          return this.#checkEnd(this.#decode(line), count + page.length);
+          if (reply.type !== "end") throw unexpected(reply);
+          return this.#checkCount(reply.count, count + page.length);
         }
         page.push(line);
         if (page.length < MAX_PAGE_LINES && this.#connection.buffered.length > 0) continue;
@@ -59,10 +61,9 @@ export class Requester {
     }
   }
 
-  #checkEnd(reply: Reply, count: number): void {
-    if (reply.type !== "end") throw unexpected(reply);
-    if (reply.count === count) return;
-    const reason = `The server announced ${reply.count} lines, and sent ${count}`;
+  #checkCount(announced: number, came: number): void {
+    if (announced === came) return;
+    const reason = `The server announced ${announced} lines, and sent ${came}`;
     throw this.giveUp(new InletError("bad-request", reason));
   }
 
