@@ -88,8 +88,9 @@ async function writePages(
   for (let page = first; !page.done;) {
     count += page.value.length;
     await connection.write(encodeLines(head.concat(page.value), room));
+    // Most lists have one page, and need no memory of their own.
+    if (head.length === 0) room ??= new Uint8Array(ROOM_BYTES);
     head = [];
-    room ??= new Uint8Array(ROOM_BYTES);
     try {
       page = await connection.unwatched(pages.next());
     } catch (error) {
