@@ -1,5 +1,5 @@
 /**
- * The conversations that inlet knows, by the name that `--mode` takes.
+ * The table of modes, by the value of `--mode`.
  *
  * @module
  */
@@ -14,11 +14,11 @@ import { sendRaw, serveRaw } from "./raw.ts";
 import { sendReverse, serveReverse } from "./reverse.ts";
 import { sendUpload, serveUpload } from "./upload.ts";
 
-/** One row a conversation. The first is the default. */
+/** One row for each mode. The first is the default. */
 export const MODES: Readonly<Record<string, Mode>> = {
   files: {
     name: "files",
-    summary: "inlet's own: verified files, several to a connection, and messages",
+    summary: "native: verified files, several per connection, and messages",
     stores: true,
     named: true,
     needsSize: false,
@@ -61,7 +61,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
   },
   reverse: {
     name: "reverse",
-    summary: "lines, each of which comes back reversed",
+    summary: "lines, each sent back reversed",
     stores: false,
     named: false,
     needsSize: false,
@@ -73,9 +73,9 @@ export const MODES: Readonly<Record<string, Mode>> = {
 };
 
 /**
- * The conversation of that name.
+ * Finds a mode by its name.
  *
- * @throws {InletError} `usage` if there is none
+ * @throws {InletError} `usage` if there is none of that name
  */
 export function findMode(name: string): Mode {
   if (Object.hasOwn(MODES, name)) return MODES[name]!;
@@ -83,7 +83,7 @@ export function findMode(name: string): Mode {
   throw new InletError("usage", `Cannot use the mode ${quoted(name)}: give one of ${known}`);
 }
 
-/** The option of both programs that chooses the mode. */
+/** The `--mode` option of both programs. */
 export const MODE_OPTION: Option<Mode> = option({
   value: "MODE",
   parse: findMode,

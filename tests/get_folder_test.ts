@@ -121,8 +121,8 @@ const OUTSIDE = [
   ["../evil.txt", "it leads out of the directory"],
   ["p/../../evil.txt", "it leads out of the directory"],
   ["/etc/evil.txt", "a part of it is empty"],
-  ["other/evil.txt", 'it is not below "p"'],
-  ["pp/evil.txt", 'it is not below "p"'],
+  ["other/evil.txt", 'it is not inside "p"'],
+  ["pp/evil.txt", 'it is not inside "p"'],
   ["p/a.temp", "the ending .temp is for files in flight"],
   ["p/\x1b[31m", "it holds control characters"],
 ] as const;
