@@ -247,8 +247,8 @@ integration("a name with a line break is refused on this side, and the rest goes
   makeTree(local.path, { "a/1\n2.txt": "x", "a/3.txt": "y", "a/\r/": "" });
   const { code, stderr } = await runClient(server, ["a"], { cwd: local.path });
   assertEquals(code, 3);
-  assertStringIncludes(stderr, String.raw`Cannot send "a/1\u{a}2.txt": its name holds a line`);
-  assertStringIncludes(stderr, String.raw`Cannot send "a/\u{d}": its name holds a line break`);
+  assertStringIncludes(stderr, String.raw`Cannot send "a/1\u{a}2.txt": its name contains a line`);
+  assertStringIncludes(stderr, String.raw`Cannot send "a/\u{d}": its name contains a line break`);
   assertEquals(names(`${server.dir}/a`), ["3.txt"]);
 });
 

@@ -371,7 +371,7 @@ integration("--get refuses a body of another size than was announced", async () 
     await using server = startAnswering(["welcome client 1 of 9", answer]);
     const ended = await runClient(server, ["--get", "a.txt"], { cwd: local.path });
     assertEquals(ended.code, 5);
-    assertStringIncludes(ended.stderr, `Cannot get "a.txt": 6 bytes came instead of ${size}`);
+    assertStringIncludes(ended.stderr, `Cannot get "a.txt": 6 bytes arrived instead of ${size}`);
   }
   assertEquals(names(local.path), []);
 });
