@@ -90,7 +90,7 @@ export class Report {
     if (error) this.fail(error, { isRepeated, ...(isWithin && { label }) });
     else this.#reason = "";
     if (folder !== undefined) this.#folder(folder).add(outcome, move, isRepeated);
-    else if (same) this.#tell(`${printable(label)}: there already`);
+    else if (same) this.#tell(`${printable(label)}: already there`);
     else if (stored) this.#tell(summary(label, stored, move));
   }
 
@@ -178,7 +178,7 @@ class FolderReport {
     facts.push(formatBytes(this.#bytes));
     const { bytes, elapsedMs } = this.#move;
     if (this.#bytes > 0) facts.push(formatSpeed(bytes, elapsedMs));
-    if (this.#same > 0) facts.push(`${formatCount(this.#same)} there already`);
+    if (this.#same > 0) facts.push(`${formatCount(this.#same)} already there`);
     if (this.#renamed > 0) facts.push(`${formatCount(this.#renamed)} under another name`);
     return `${printable(this.#label)}: ${facts.join(", ")}${this.#failures()}`;
   }

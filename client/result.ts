@@ -13,7 +13,7 @@ export interface SendResult {
   readonly label: string;
   /** The folder it belongs to, as the caller wrote it. */
   readonly folder?: string;
-  /** What the server acknowledged, as far as its protocol tells. */
+  /** The file that the server acknowledged. A mode may not report every field. */
   readonly stored?: Partial<Stored>;
   /** Set if the file existed already: see `skipSame`. */
   readonly same?: true;

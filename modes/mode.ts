@@ -32,7 +32,7 @@ export interface Mode {
    * Sends one file or message over one connection. Missing in the native mode, whose client half
    * sends many over one connection.
    *
-   * @returns What was stored, as far as the protocol tells.
+   * @returns The stored file. A mode may not report every field.
    */
   send?(connection: Connection, source: Source, context: ClientContext): Promise<Partial<Stored>>;
 }

@@ -101,7 +101,7 @@ integration("--get --skip-same gets what is new, and what changed in one byte", 
   assertEquals((await runClient(server, args, { cwd: local.path })).code, 0);
   makeTree(server.dir, { "p/changed.txt": "behind", "p/new.txt": "new" });
   const again = await runClient(server, args, { cwd: local.path });
-  assertMatch(again.stderr, /^p\/: 2 files, 9 B, .*, 1 there already, 1 under another name\n$/);
+  assertMatch(again.stderr, /^p\/: 2 files, 9 B, .*, 1 already there, 1 under another name\n$/);
   assertEquals(names(`${local.path}/p`), [
     ...["changed (2).txt", "changed.txt", "new.txt", "same.txt"],
   ]);

@@ -126,7 +126,7 @@ for (const victim of ["client", "server"] as const) {
     await using second = await startServer({ dir: server.dir });
     const { code, stderr } = await runClient(second, args, { cwd: local.path });
     assertEquals(code, 0, stderr);
-    assertStringIncludes(stderr, "a.bin: going on at");
+    assertStringIncludes(stderr, "a.bin: resuming at");
     assertEquals(treeOf(local.path), treeOf(server.dir));
   });
 }

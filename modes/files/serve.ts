@@ -6,12 +6,12 @@
  *    the end.
  * 2. C: `put 6 a.txt`. S: `go 0`. C: 6 bytes, then `end 363a3020`, their CRC-32.
  *    S: `ok 6 363a3020 a.txt`, once they are verified and the file has that name.
- * 3. C: `push 6 a.txt`, the bytes and the `end` at once, and the next push right behind: the server
+ * 3. C: `push 6 a.txt`, the bytes and the `end` at once, and the next push right after: the server
  *    answers each in order, `ok …` or `error …`.
  * 4. C: `get a.txt`. S: `ok 6`, `data 6`, 6 bytes, `end 363a3020 2026-11-21T08:38:00Z`, the time of
- *    the file's last change, which may stand behind the `end` of a put too. Meanwhile C may say
- *    `stop`: then it ends with `abort stopped`, or, when the `stop` came too late, there is a
- *    `stop ACK` behind it.
+ *    the file's last change, which may follow the `end` of a put too. Meanwhile C may send
+ *    `stop`: then the body ends with `abort stopped`, or, if the `stop` came too late, `stop ACK`
+ *    follows the `end`.
  * 5. C: `list`, `tree photos` or `status`. S: `ok`, the lines as they are
  *    found, and `end 1` with their number. C: `mkdir photos`.
  *    S: `ok photos`. C: `whoami`. S: `ok ben-2`.
