@@ -72,13 +72,13 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Whether data goes to the terminal, where a progress line would be in its way. */
+/** Whether data goes to the terminal, where it would clash with a progress line. */
 function writesToScreen({ action, mode }: Plan): boolean {
   const toStdout = action.type === "get" ? action.output === "-" : mode.answers;
   return toStdout && Deno.stdout.isTerminal();
 }
 
-/** What takes one request and moves no files. */
+/** Runs an action that is one request and transfers no files. */
 async function runRequest(
   dialer: Dialer,
   action: Exclude<Action, Transfer | { type: "session" }>,
@@ -148,14 +148,14 @@ async function runTransfer(
   const wasLost = exitCode(failure) === 4 && progress.moved > 0;
   if (wasLost && !quiet && isRepeatable(action, options.mode)) {
     const how = resume
-      ? "The same command"
-      : "With --retry N the client tries again by itself, and";
-    progress.say(`inlet: ${how} goes on where it broke off`);
+      ? "Run the same command again to continue"
+      : "With --retry N the client reconnects and continues";
+    progress.say(`inlet: ${how} the transfer`);
   }
   return exitCode(failure);
 }
 
-/** Whether a transfer can be tried again, and continues then. */
+/** Whether a repeated command continues this transfer. */
 function isRepeatable(action: Transfer, mode: Mode): boolean {
   if (action.type === "send") return mode.name === "files" && !action.files.includes("-");
   return action.type === "get folder" || action.output !== "-";
@@ -193,7 +193,10 @@ async function runGetFolder(
   await dialer.withSession((client) => getFolder(client, name, options));
 }
 
-/** Aborted by the first signal, so that nothing partial stays. A second one ends at once. */
+/**
+ * Returns a controller that the first signal aborts, so that partial files are removed. A second
+ * signal exits immediately.
+ */
 function stopOnSignals(): AbortController {
   const controller = new AbortController();
   const stop = (): void => {

@@ -1,6 +1,6 @@
 /**
- * A caller's side of any conversation: how the server is reached, under which name, and what happens
- * when the connection is lost.
+ * Connects to one server: with which options, under which name, and how often again after the
+ * connection is lost.
  *
  * @module
  */
@@ -14,65 +14,66 @@ import { resumption } from "./report.ts";
 import { Retries } from "./retry.ts";
 import { FilesClient } from "../modes/files/client.ts";
 
-/** What a client calls itself when nobody says. */
+/** Client name where none is given. */
 export const DEFAULT_NAME = "inlet";
 
 /** Options of a {@linkcode Dialer}. */
 export interface DialerOptions {
   /**
-   * What this client calls itself.
+   * Name of this client in the server's log and status.
    *
    * @default {"inlet"}
    */
   name?: string;
   /**
-   * Milliseconds that connecting may take, and that nothing may move.
+   * Time limit for connecting, and for a connection on which nothing moves, in milliseconds.
    *
    * @default {30_000}
    */
   timeoutMs?: number;
   /**
-   * The key of the server, where it asks for one.
+   * Key, for servers that require one.
    *
    * @default {undefined}
    */
   key?: string | undefined;
   /**
-   * The limit of bytes a second, both ways together, over everything that is handed the same one.
+   * Limit in bytes per second, for both directions together. Connections that are given the same
+   * object share it.
    *
    * @default {undefined}
    */
   rate?: RateLimit | undefined;
-  /** Stops everything. Its reason is what every unfinished file fails with. */
+  /** Stops all transfers. Every unfinished file fails with its reason. */
   signal?: AbortSignal;
-  /** A line that shows what moves. */
+  /** Progress line to draw on. */
   progress?: Progress;
   /**
-   * Takes what the server answers, in modes that answer with data. A chunk is valid until what this
-   * returns has settled.
+   * Receives the server's answer, in modes that answer with data. A chunk is valid until the
+   * returned promise settles.
    *
-   * @default drops it
+   * @default discards it
    */
   output?: (chunk: Uint8Array) => Promise<void>;
   /**
-   * Whether what arrived of a large file is kept when the connection breaks, so that a later call goes
-   * on with it.
+   * Whether the partial file of a large transfer is kept when the connection is lost, so that a
+   * later call can continue it.
    *
    * @default {false}
    */
   resume?: boolean;
   /**
-   * How often to try again after the connection was lost, or could not be made, with longer and longer
-   * waits of up to a minute. More than none implies `resume`.
+   * Number of retries after the connection is lost or cannot be made. The waits between them grow
+   * up to a minute. A number above 0 implies `resume`.
    *
    * @default {0}
    */
   retries?: number;
-  /** Told what a person may want to know: what is skipped, where a file goes on, what is waited for. */
+  /** Called with notices for the user: skipped files, resumed transfers, waits before a retry. */
   onNotice?: (text: string) => void;
 }
 
-/** What it takes to talk to one server, as often as needed. */
+/** Opens connections and sessions to one server. */
 export class Dialer {
   readonly context: ClientContext;
   readonly retries: Retries;
@@ -108,12 +109,12 @@ export class Dialer {
     return connection;
   }
 
-  /** Opens the native conversation. */
+  /** Greets the server in the native protocol. */
   async greet(connection: Connection): Promise<FilesClient> {
     return await FilesClient.greet(connection, this.#options.name ?? DEFAULT_NAME, this.context);
   }
 
-  /** Holds the native conversation, anew where it was lost and that was asked for. */
+  /** Runs an action in a native session, and again in a new one where retries are allowed. */
   async withSession(action: (client: FilesClient) => Promise<void>): Promise<void> {
     await this.retries.run(async () => {
       using connection = await this.open();

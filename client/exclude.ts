@@ -1,20 +1,20 @@
 /**
- * What a person wants left out of a tree, as patterns that are globs.
+ * Exclude patterns for a folder tree, written as globs.
  *
- * A pattern without a `/` is for names: `*.tmp` leaves out every file and folder of such a name,
- * however deep. One with a `/` is for paths from the top of the tree on: `cache/*.tmp`, `**\/old/*`,
- * and `/cache` for the one at the top alone. A `/` at the end is for folders alone. What is in a
- * folder that is left out is left out too.
+ * A pattern without a `/` matches names at any depth: `*.tmp` excludes every file and folder with
+ * such a name. A pattern with a `/` matches paths relative to the top of the tree: `cache/*.tmp`,
+ * `**\/old/*`, or `/cache` for the entry at the top only. A pattern that ends with `/` matches
+ * folders only. The contents of an excluded folder are excluded too.
  *
  * @module
  */
 
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 
-/** Whether something is left out: its path from the top of the tree on, joined by `/`. */
+/** Whether an entry is excluded. Its path is relative to the top of the tree, joined by `/`. */
 export type Exclude = (path: string, isFolder: boolean) => boolean;
 
-/** Puts patterns together. */
+/** Compiles globs into one test. */
 export function excludeOf(globs: readonly string[]): Exclude {
   const patterns = globs.map((glob) => {
     const body = glob.replace(/^\/|\/$/g, "");
@@ -32,7 +32,7 @@ export function excludeOf(globs: readonly string[]): Exclude {
   };
 }
 
-/** The same of a path of which the folders are not walked: any of them can be left out. */
+/** Whether a path or one of the folders above it is excluded, for trees that are not walked. */
 export function isExcluded(exclude: Exclude, path: string, isFolder: boolean): boolean {
   for (let end = path.indexOf("/"); end >= 0; end = path.indexOf("/", end + 1)) {
     if (exclude(path.slice(0, end), true)) return true;

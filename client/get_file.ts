@@ -1,7 +1,7 @@
 /**
- * A file of the server, saved on this side.
+ * Downloads a file of the server into a local directory.
  *
- * In a file of its own because the store takes longer to load than a small file takes to send.
+ * A module of its own, because the store takes longer to load than a small file takes to send.
  *
  * @module
  */
@@ -17,16 +17,16 @@ import type { FilesClient } from "../modes/files/client.ts";
 
 /** Options of {@linkcode getFile}. */
 export interface GetFileOptions {
-  /** Stops it, and lets other requests follow. */
+  /** Stops the transfer; the session stays usable. */
   signal?: AbortSignal | undefined;
-  /** Keeps what came when it breaks off, and goes on behind what an earlier attempt kept. */
+  /** Keeps the partial file when the transfer fails, and continues that of an earlier attempt. */
   resume?: boolean | undefined;
 }
 
 /**
- * Gets a file into a path. A file that is there already is not touched: the new one gets a number.
+ * Downloads a file to a path. If the name is taken, the new file is published under a number.
  *
- * @returns What was stored, once it is verified.
+ * @returns What was stored, after verification.
  */
 export async function getFile(
   client: FilesClient,
@@ -38,7 +38,7 @@ export async function getFile(
   return await getInto(client, name, store, basename(path), options);
 }
 
-/** The same into a store, under a name that may hold folders. */
+/** Like {@linkcode getFile}, into a store and under a name that may contain folders. */
 export async function getInto(
   client: FilesClient,
   name: string,
@@ -54,15 +54,15 @@ export async function getInto(
     return { size, crc, name: await file.publish({ modified }) };
   } catch (error) {
     const { code } = explain(error);
-    // What arrived damaged is nothing to go on with.
+    // A partial file with wrong bytes is useless for resuming.
     if (code === "checksum" || code === "changed") await file.discard();
     throw error;
   }
 }
 
-/** Where a file is saved: into a folder under its own name, as other programs do. */
+/** The path to save a file to. In a folder, the file keeps its own name. */
 export function savePath(name: string, output: string | undefined): string {
-  // A file that is called - is saved like any other: nobody asked for the standard output.
+  // A file named "-" is saved like any other: only --output - means the standard output.
   if (output === undefined) return `./${basename(name)}`;
   return output.endsWith("/") || isFolder(output) ? join(output, basename(name)) : output;
 }

@@ -1,10 +1,10 @@
 /**
- * A folder of the server, saved on this side.
+ * Downloads a folder of the server into a local directory.
  *
- * 1. C: `tree photos`. S: `ok 3` and so many lines. None is believed: each name has to be one that this
- *    side takes, and to lie below what was asked for.
- * 2. C makes the folders. It asks for small files before it has those before, as many as the buffers on
- *    the way hold; for a large one alone, so that it can be stopped and resumed.
+ * 1. C: `tree photos`. S: `ok`, one line for each entry, `end 3`. C checks every name: it must be a
+ *    safe name inside the requested folder.
+ * 2. C creates the folders. It requests small files in batches, each batch before the previous one
+ *    has arrived, and a large file alone, so that it can be stopped and resumed.
  *
  * @module
  */
@@ -22,24 +22,24 @@ import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import { type GetFileOptions, getInto } from "./get_file.ts";
 
-/** Files up to this size are asked for together. */
+/** Largest file that is requested in a batch, in bytes. */
 const MAX_SMALL_BYTES = 64 * 1024;
 
-/** Files whose names take so many bytes are asked for together; twice that fits into any buffer. */
+/** Size of the requests in one batch, in bytes. Two batches fit into any socket buffer. */
 const BATCH_BYTES = 8 * 1024;
 
 /** Options of {@linkcode getFolder}. */
 export interface GetFolderOptions extends GetFileOptions {
-  /** The directory that the folder is saved in, under its own name. */
+  /** Directory to save the folder in, under its own name. */
   directory: string;
-  /** Globs of what is left out. */
+  /** Globs of entries to exclude. */
   exclude: readonly string[];
-  /** Leaves out files that are there already, the same by size, time and CRC-32. */
+  /** Skips files that exist locally with the same size, time and CRC-32. */
   skipSame: boolean;
   progress: Progress;
-  /** Names of an earlier attempt that are done with. Those of this one are added. */
+  /** Names that an earlier attempt completed. This attempt adds its own. */
   done: Set<string>;
-  /** Told how each file fared. */
+  /** Called with the result of each file. */
   onResult(label: string, result: ItemResult): void;
 }
 
@@ -50,10 +50,10 @@ interface Wanted {
 }
 
 /**
- * Gets a folder. What fails does not keep the rest from coming.
+ * Downloads a folder. A file that fails does not stop the others.
  *
- * @param name Of the folder, with or without a slash at its end.
- * @throws {InletError} what ended the conversation, or refused the folder as a whole
+ * @param name Name of the folder, with or without a trailing slash.
+ * @throws {InletError} when the connection fails or the server refuses the whole folder
  */
 export async function getFolder(
   client: FilesClient,
@@ -65,7 +65,7 @@ export async function getFolder(
   await new FolderGetter(client, store, options).getAll(await wantedOf(top, client, options));
 }
 
-/** What becomes of each entry here, unless it is left out or its name is not to be trusted. */
+/** The entries to download, with their local names. Excluded and unsafe entries are dropped. */
 async function wantedOf(
   top: string,
   client: FilesClient,
@@ -88,15 +88,15 @@ async function wantedOf(
   return wanted;
 }
 
-/** What follows the folder in a name that the server gave: empty, or with a `/` in front. */
+/** The part of a server's name after the folder: empty, or beginning with `/`. */
 function safeBelow(name: string, folder: string): string {
   const safe = safeName(name);
   if (safe === folder || safe.startsWith(`${folder}/`)) return safe.slice(folder.length);
   const what = `Cannot take the name ${quoted(name)}`;
-  throw new InletError("bad-name", `${what}: it is not below ${quoted(folder)}`);
+  throw new InletError("bad-name", `${what}: it is not inside ${quoted(folder)}`);
 }
 
-/** A file that is here already, and may be the one that the server has. */
+/** A local file that may be identical to the server's. */
 class LocalCopy {
   readonly file: Wanted;
   readonly label: string;
@@ -154,7 +154,7 @@ class FolderGetter {
     }
   }
 
-  /** Leaves out what is here already. Only what has the same size and time is read. */
+  /** Skips identical local files. Only files with the same size and time are read. */
   async #skipSame(files: readonly Wanted[]): Promise<void> {
     const here: LocalCopy[] = [];
     for (const file of files) {
@@ -169,17 +169,17 @@ class FolderGetter {
 
   async #isSameByFacts({ entry, local }: Wanted): Promise<boolean> {
     try {
-      // Opened by the store, because that follows no link.
+      // The store opens it, because the store does not follow links.
       using stored = await this.#store.open(local);
       return stored.size === entry.size &&
         formatTime(stored.modified) === formatTime(entry.modified);
     } catch {
-      // It is not there, or nothing that could be compared: the file comes, under a name of its own.
+      // There is no comparable file. The download is published under a free name.
       return false;
     }
   }
 
-  /** The next batch is asked for before the one before is received: the server never waits. */
+  /** Requests each batch before the previous one is received, so that the server never waits. */
   async #getAll(files: readonly Wanted[]): Promise<void> {
     let asked: Wanted[] = [];
     let batch: Wanted[] = [];
@@ -211,7 +211,7 @@ class FolderGetter {
     this.#options.signal?.throwIfAborted();
   }
 
-  /** Gets one file, and tells how it fared, unless the conversation ended over it. */
+  /** Downloads one file and reports its result, unless the session ended during it. */
   async #get(file: Wanted, action: (file: Wanted) => Promise<Stored>): Promise<void> {
     try {
       this.#tell(file.entry, { stored: await action(file) });
@@ -221,13 +221,16 @@ class FolderGetter {
     }
   }
 
-  /** A small file is stored when it is there whole. */
+  /** Receives a small file into memory, and stores it once it is complete. */
   async #receive({ entry, local }: Wanted): Promise<Stored> {
     const room = this.#room;
     let filled = 0;
     const write = (chunk: Uint8Array): void => {
       if (filled + chunk.length > room.length) {
-        throw new InletError("changed", `Cannot get ${quoted(entry.name)}: it grew meanwhile`);
+        throw new InletError(
+          "changed",
+          `Cannot get ${quoted(entry.name)}: it grew during the transfer`,
+        );
       }
       room.set(chunk, filled);
       filled += chunk.length;

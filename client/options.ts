@@ -29,12 +29,12 @@ const OPTIONS = {
   "get": option({
     value: "NAME",
     parse: parseText,
-    help: "download a file; with a slash at its end, NAME/, a folder",
+    help: "download a file, or, with a trailing slash (NAME/), a folder",
   }),
   "output": option({
     value: "PATH",
     parse: parseText,
-    help: "save to this file, or into this folder; - is the standard output",
+    help: "save to this file or into this folder; - is the standard output",
     note: "default: the current folder",
     completes: "file",
     needs: "get",
@@ -42,10 +42,10 @@ const OPTIONS = {
   "exclude": list({
     value: "GLOB",
     parse: parseText,
-    help: "leave out of folders what matches, by name, or by path if GLOB has a slash",
+    help: "exclude from folders what matches GLOB, by name, or by path if GLOB has a slash",
   }),
   "skip-same": flag({
-    help: "leave out files that are there already, with the same size, time and CRC-32",
+    help: "skip files that already exist with the same size, time and CRC-32",
   }),
   "resume": flag({
     help: "keep the partial file when the connection is lost, and continue an earlier one",
@@ -60,7 +60,7 @@ const OPTIONS = {
     conflictsWith: ["session", "get"],
   }),
   "session": flag({
-    help: "run a session from a script on the standard input, one command a line",
+    help: "run a session from a script on the standard input, one command per line",
     conflictsWith: ["get"],
   }),
   "token-file": option({
@@ -73,7 +73,7 @@ const OPTIONS = {
   "name": option({
     value: "NAME",
     parse: parseText,
-    help: "what this client calls itself",
+    help: "name of this client in the server's log and status",
     note: "default inlet",
   }),
   "timeout": option({
@@ -92,10 +92,10 @@ const OPTIONS = {
   ...ABOUT_OPTIONS,
 };
 
-/** What a command line says of each option. */
+/** The parsed value of each option. */
 export type ClientValues = Values<typeof OPTIONS>;
 
-/** The client, as its help and its documentation describe it. */
+/** The client's description, for its help and documentation. */
 export const PROGRAM: Program<typeof OPTIONS> = {
   title: "inlet client: sends files and messages over TCP",
   usage: "client.ts HOST PORT [FILE...] [OPTIONS]",
@@ -115,11 +115,11 @@ export const PROGRAM: Program<typeof OPTIONS> = {
     "standard input is sent as a message, which the server prints.",
   ],
   exitCodes: {
-    0: "all of it acknowledged by the server",
-    2: "wrong use, or a missing permission",
+    0: "the server acknowledged everything",
+    2: "usage error, or a missing permission",
     3: "refused by the server: full, denied, not found",
-    4: "no connection, or it was lost or too slow",
-    5: "verification failed: the bytes are not those that were sent",
-    130: "stopped by Ctrl-C; no partial file stays, except with --resume",
+    4: "the connection failed, was lost, or was too slow",
+    5: "verification failed: the bytes differ from those that were sent",
+    130: "stopped by Ctrl-C; partial files are removed, except with --resume",
   },
 };

@@ -1,5 +1,5 @@
 /**
- * What a person names to be sent, as the items that it comes to.
+ * Expands a path from the command line into the items to send.
  *
  * @module
  */
@@ -8,14 +8,14 @@ import { type Item, sourceAt } from "../lib/body/sources.ts";
 import type { WalkOptions } from "./walk_folder.ts";
 
 /**
- * What is to be sent of what is at a path: a file, or a folder with all that is in it.
+ * The items to send for a path: one file, or a folder with its contents.
  *
- * @throws {InletError} `usage` if there is nothing that can be sent
+ * @throws {InletError} `usage` if the path holds nothing that can be sent
  */
 export async function pathItems(path: string, options: WalkOptions): Promise<Item[]> {
   const source = sourceAt(path, options.as);
   if (source !== "folder") return [source];
-  // Loaded here because most of what is sent is a file.
+  // Loaded on demand, because most sends are single files.
   const { folderItems } = await import("./walk_folder.ts");
   return await folderItems(path, options);
 }

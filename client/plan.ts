@@ -1,5 +1,5 @@
 /**
- * What a command line asks the client to do, checked before anything is done.
+ * Turns a command line into a plan, and checks it before the client acts.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { Mode } from "../modes/mode.ts";
 import type { ClientValues, PROGRAM } from "./options.ts";
 import type { SendOptions } from "./send.ts";
 
-/** Everything that a command line asks for, checked. */
+/** A checked command line. */
 export interface Plan {
   address: ServerAddress;
   mode: Mode;
@@ -27,7 +27,7 @@ export interface Plan {
   quiet: boolean;
 }
 
-/** What the client is to do. */
+/** The action of one run. */
 export type Action =
   | Transfer
   | { type: "say" }
@@ -35,7 +35,7 @@ export type Action =
   | { type: "status" }
   | { type: "session" };
 
-/** What moves files. */
+/** An action that transfers files. */
 export type Transfer =
   | { type: "send"; files: string[]; as: string | undefined }
   | { type: "get"; name: string; output: string | undefined }
@@ -44,9 +44,9 @@ export type Transfer =
 type TransferOptions = Required<Pick<SendOptions, "exclude" | "skipSame" | "resume" | "retries">>;
 
 /**
- * Makes a plan of a command line.
+ * Makes a plan from a command line.
  *
- * @throws {InletError} `usage` if it contradicts itself, or asks for what its mode cannot do
+ * @throws {InletError} `usage` if arguments contradict each other or the mode
  */
 export function makePlan(
   { positional, options: values }: CommandLine<typeof PROGRAM.options>,
@@ -66,7 +66,7 @@ export function makePlan(
   };
   checkTransferOptions(action, options, mode.send ? `in mode ${mode.name}` : undefined);
   if (mode.needsSize && action.type === "send" && action.files.includes("-")) {
-    throw contradiction(`the standard input in mode ${mode.name}, which needs a size first`);
+    throw contradiction(`the standard input in mode ${mode.name}, which needs the size first`);
   }
   return {
     address: { hostname: host.replace(/^\[(.*)\]$/, "$1"), port: parsePort(port) },
@@ -83,7 +83,7 @@ export function makePlan(
   };
 }
 
-/** What contradicts the files or the mode; two options that do declare it. */
+/** Refuses what contradicts FILE or the mode. Options declare their conflicts with each other. */
 function checkArguments(files: readonly string[], values: ClientValues): void {
   const { mode, as } = values;
   const action = [
@@ -100,7 +100,7 @@ function checkArguments(files: readonly string[], values: ClientValues): void {
   if (action) throw contradiction(`${action} in mode ${mode.name}`);
 }
 
-/** @param where Why no transfer can take them, whatever it is. */
+/** @param where Set where the mode supports none of these options: the words for the message. */
 function checkTransferOptions(
   action: Action,
   { exclude, skipSame, resume, retries }: TransferOptions,
@@ -115,7 +115,7 @@ function checkTransferOptions(
   const all = [...ofFolders, ...ofFiles];
   if (where !== undefined) refuse(all, where);
   if (action.type === "get") {
-    refuse(ofFolders, "with --get of a file; of a folder it is --get NAME/");
+    refuse(ofFolders, "with --get of a file; for a folder, use --get NAME/");
     if (action.output === "-") refuse(ofFiles, "with --output -");
   } else if (action.type === "send") {
     if (action.files.includes("-")) refuse(ofFiles, "with the standard input");
@@ -135,7 +135,7 @@ function actionOf(files: string[], values: ClientValues): Action {
     const isMessage = !isOneWay && as === undefined;
     if (Deno.stdin.isTerminal()) {
       if (isMessage) return { type: "session" };
-      throw new InletError("usage", "Cannot send nothing: give a FILE, or pipe something in");
+      throw new InletError("usage", "Cannot send: give a FILE, or pipe data to the standard input");
     }
     if (isMessage) return { type: "say" };
     files = ["-"];
@@ -154,7 +154,7 @@ function getAction(get: string, output: string | undefined): Action {
   return { type: "get folder", name, directory: output ?? "." };
 }
 
-/** A name that no server has is wrong use, whatever a server would call it. */
+/** Reports an invalid name as a usage error, before the server is asked. */
 function checkName(name: string): void {
   try {
     safeName(name);

@@ -1,5 +1,5 @@
 /**
- * Lists on the standard output, printed as they come.
+ * Prints lists on the standard output, page by page.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import { writeStdout } from "../lib/body/stdio.ts";
 import { explain } from "../lib/errors.ts";
 
 /**
- * Prints pages of lines. Where nobody reads them any more (`| head`), it leaves it at that.
+ * Prints pages of lines. Returns early when the reader has closed the pipe (`| head`).
  *
- * @throws {InletError} what the server or the disk said
+ * @throws {InletError} when the server sends an error, or a write fails
  */
 export async function printPages(pages: AsyncIterable<readonly string[]>): Promise<void> {
   const encoder = new TextEncoder();

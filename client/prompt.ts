@@ -1,8 +1,8 @@
 /**
- * Where a session's lines come from: a person at a terminal, with editing, history and completion by
- * `node:readline`, which comes with Deno; or a script on the standard input.
+ * Reads the lines of a session: from a terminal, with editing, history and completion by
+ * `node:readline`, which is part of Deno; or from a script on the standard input.
  *
- * A prompt and what is typed go to stderr, so that stdout carries data alone.
+ * The prompt and the typed text go to stderr, so that stdout carries only data.
  *
  * @module
  */
@@ -19,15 +19,15 @@ import {
 import { Writable } from "node:stream";
 import { writeFully } from "../lib/body/streams.ts";
 
-/** Lines, one after the other. */
+/** A source of lines. */
 export interface Lines extends Disposable {
-  /** The next line without its ending, or `null` when there are no more. */
+  /** The next line without its ending, or `null` at the end. */
   next(prompt: string): Promise<string | null>;
-  /** Shows a line on stderr, with what is being typed out of its way. */
+  /** Prints a line on stderr, above the line being typed. */
   say(line: string): void;
 }
 
-/** A script on the standard input. */
+/** Lines of a script on the standard input. */
 export class ScriptLines implements Lines {
   readonly #lines = Deno.stdin.readable
     .pipeThrough(new TextDecoderStream())
@@ -48,24 +48,24 @@ export class ScriptLines implements Lines {
   }
 }
 
-/** What a terminal needs to know of the session that it serves. */
+/** Options of {@linkcode TerminalLines}. */
 export interface TerminalOptions {
-  /** Every line that what is typed so far can become. */
+  /** Every completion of the text typed so far. */
   complete(typed: string): string[];
-  /** Ctrl-C while no line is asked for, or none that Ctrl-C just begins anew. */
+  /** Called on Ctrl-C, unless it only cleared the line being typed. */
   onInterrupt(): void;
-  /** Whether Ctrl-C begins a new line, as in a shell. */
+  /** Whether Ctrl-C clears the line being typed, as in a shell. */
   renewsLines(): boolean;
   /** Ends the lines. */
   signal: AbortSignal;
 }
 
-/** A person at a terminal. */
+/** Lines that a user types at a terminal. */
 export class TerminalLines implements Lines {
   readonly #readline: Interface;
   readonly #output: Writable;
   readonly #typed: (string | null)[] = [];
-  /** Who waits for a line. Without anybody nothing is shown of what is typed. */
+  /** Resolves the pending call of `next()`. Typed text is echoed only while there is one. */
   #asking: ((line: string | null) => void) | undefined;
 
   constructor(options: TerminalOptions) {
@@ -107,7 +107,7 @@ export class TerminalLines implements Lines {
     cursorTo(this.#output, 0);
     clearScreenDown(this.#output);
     console.error(line);
-    // The row where readline last drew is above that line now: it is to draw on the row it is on.
+    // readline remembers the row where it last drew; make it draw on the current row.
     Object.assign(this.#readline, { prevRows: 0 });
     this.#readline.prompt(true);
   }
@@ -117,7 +117,7 @@ export class TerminalLines implements Lines {
   }
 
   #end(): void {
-    // What comes next is not to stand behind the prompt.
+    // Later output starts on a line of its own, not after the prompt.
     if (this.#asking) console.error();
     this.#take(null);
   }
@@ -129,11 +129,11 @@ export class TerminalLines implements Lines {
     else this.#typed.push(line);
   }
 
-  /** As a shell does it: the line stays on the screen, and a new one begins. */
+  /** Abandons the typed line as a shell does: it stays on the screen, and a new prompt follows. */
   #discard(): void {
     this.#readline.write(null, { ctrl: true, name: "e" });
     writeFully(Deno.stderr, new TextEncoder().encode("^C\n"));
-    // Nobody is to see how the line is emptied.
+    // Clear the line without echoing it.
     const asking = this.#asking;
     this.#asking = undefined;
     this.#readline.write(null, { ctrl: true, name: "u" });

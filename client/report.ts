@@ -1,5 +1,5 @@
 /**
- * What the client says of a file, and of a folder.
+ * The client's lines about files, folders and lists.
  *
  * @module
  */
@@ -19,22 +19,22 @@ import {
   quoted,
 } from "../lib/text.ts";
 
-/** How many of the files that failed are named once more at the end. */
+/** Number of failed files that a folder's summary names. */
 const MOST_NAMED = 10;
 
-/** What was moved, in bytes, in so much time. */
+/** Bytes moved, and the time that took. */
 interface Move {
   bytes: number;
   elapsedMs: number;
 }
 
-/** What a file that moved became: its name, its size, its checksum, and how fast it was. */
+/** The line for a transferred file: name, size, checksum and speed. */
 function summary(label: string, stored: Partial<Stored>, { bytes, elapsedMs }: Move): string {
   const facts: string[] = [];
   if (stored.name) facts.push(`stored as ${quoted(stored.name)}`);
   if (stored.size !== undefined) facts.push(formatBytes(stored.size));
   if (stored.crc !== undefined) facts.push(`CRC-32 ${formatCrc(stored.crc)}`);
-  // Small files move together, before the first of them is done with.
+  // Small files move in batches, so the bytes since the last result may be more or none.
   if (stored.size) facts.push(formatSpeed(Math.min(bytes, stored.size) || stored.size, elapsedMs));
   return `${printable(label)}: ${facts.join(", ")}`;
 }
@@ -42,13 +42,13 @@ function summary(label: string, stored: Partial<Stored>, { bytes, elapsedMs }: M
 /** Options of a {@linkcode Report}. */
 export interface ReportOptions {
   /**
-   * Whether to say failures alone.
+   * Whether to print failures only.
    *
    * @default {false}
    */
   quiet?: boolean;
   /**
-   * Whether more than one thing was asked for.
+   * Whether the command names more than one file or folder.
    *
    * @default {false}
    */
@@ -56,8 +56,8 @@ export interface ReportOptions {
 }
 
 /**
- * Tells a person what became of files: a line for each that was asked for by itself, and for each that
- * failed; a line for a whole folder at the end.
+ * Prints the results of a transfer: one line for each file that was named in the command, one for
+ * each failure, and a summary for each folder at the end.
  */
 export class Report {
   readonly #progress: Pick<Progress, "moved" | "say">;
@@ -65,14 +65,14 @@ export class Report {
   readonly #folders = new Map<string, FolderReport>();
   #worstError: InletError | undefined;
   #lastReported = "";
-  /** Why the file before failed; empty where it did not. */
+  /** Reason of the previous file's failure; empty if it succeeded. */
   #reason = "";
   #since = performance.now();
   #movedBefore: number;
 
   /**
-   * @param progress Where lines are said, and what counts the bytes that move: less than a file has,
-   * where a part of it was there already.
+   * @param progress Prints the lines, and counts the bytes moved: less than the size of a file that
+   * was resumed.
    */
   constructor(progress: Pick<Progress, "moved" | "say">, options: ReportOptions = {}) {
     this.#progress = progress;
@@ -80,25 +80,25 @@ export class Report {
     this.#options = options;
   }
 
-  /** One file is done with. */
+  /** Adds the result of one file. */
   add(outcome: SendResult): void {
     const move = this.#moveSinceLast();
     const { label, folder, stored, same, error } = outcome;
     const isRepeated = folder !== undefined && error !== undefined && this.#isTold(error);
-    // A connection that is lost does not say which of several files it was lost within.
+    // The error of a lost connection does not name the file in transfer.
     const isWithin = this.#options.several && error && exitCode(error) === 4 && move.bytes > 0;
     if (error) this.fail(error, { isRepeated, ...(isWithin && { label }) });
     else this.#reason = "";
     if (folder !== undefined) this.#folder(folder).add(outcome, move, isRepeated);
-    else if (same) this.#tell(`${printable(label)}: there already`);
+    else if (same) this.#tell(`${printable(label)}: already there`);
     else if (stored) this.#tell(summary(label, stored, move));
   }
 
   /**
-   * Something failed.
+   * Adds a failure.
    *
-   * @param how.isRepeated Whether that was said already: what stops a folder stops each of its files.
-   * @param how.label What it befell, where the error does not say it.
+   * @param how.isRepeated Whether it was printed already: what stops a folder stops all its files.
+   * @param how.label The file it concerns, where the error does not name it.
    */
   fail(error: InletError, how: { isRepeated?: boolean; label?: string } = {}): void {
     if (!this.#worstError || exitCode(error) > exitCode(this.#worstError)) this.#worstError = error;
@@ -108,7 +108,7 @@ export class Report {
     this.#reason = reasonOf(error);
   }
 
-  /** Sums the folders up, and gives the gravest failure: that of the highest exit code. */
+  /** Prints the folder summaries. Returns the failure with the highest exit code. */
   end(): InletError | undefined {
     this.#folders.forEach((folder) => this.#tell(folder.summary()));
     return this.#worstError;
@@ -138,7 +138,7 @@ export class Report {
   }
 }
 
-/** An error without the name in it, where it may be the same for every file of a folder. */
+/** The message without the file's name, for errors that may concern every file of a folder. */
 function reasonOf({ code, message }: InletError): string {
   return code === "denied" || code === "no-space" ? message.replace(/ ".*": /s, ": ") : message;
 }
@@ -157,7 +157,7 @@ class FolderReport {
     this.#label = label;
   }
 
-  /** @param isRepeated Whether it failed for the reason of one before, which was said. */
+  /** @param isRepeated Whether it failed for a reason that was printed already. */
   add({ label, stored, same, error }: SendResult, move: Move, isRepeated: boolean): void {
     this.#move.bytes += move.bytes;
     this.#move.elapsedMs += move.elapsedMs;
@@ -178,7 +178,7 @@ class FolderReport {
     facts.push(formatBytes(this.#bytes));
     const { bytes, elapsedMs } = this.#move;
     if (this.#bytes > 0) facts.push(formatSpeed(bytes, elapsedMs));
-    if (this.#same > 0) facts.push(`${formatCount(this.#same)} there already`);
+    if (this.#same > 0) facts.push(`${formatCount(this.#same)} already there`);
     if (this.#renamed > 0) facts.push(`${formatCount(this.#renamed)} under another name`);
     return `${printable(this.#label)}: ${facts.join(", ")}${this.#failures()}`;
   }
@@ -196,11 +196,11 @@ class FolderReport {
   }
 }
 
-/** Where a file goes on of which something was kept. */
+/** The notice that a transfer continues a partial file, or starts over. */
 export function resumption(label: string, offset: number, size: number): string {
   return offset > 0
-    ? `${printable(label)}: going on at ${formatBytes(offset)} of ${formatBytes(size)}`
-    : `${printable(label)}: starting over, what was kept is another file`;
+    ? `${printable(label)}: resuming at ${formatBytes(offset)} of ${formatBytes(size)}`
+    : `${printable(label)}: starting over, the partial file does not match`;
 }
 
 /** One line of a list. */
@@ -208,7 +208,7 @@ export function formatEntry({ size, modified, name }: ListEntry): string {
   return `${String(size).padStart(13)}  ${formatLocalTime(modified)}  ${printable(name)}`;
 }
 
-/** The lines of `status`, safe to show. */
+/** The lines of `status`, with control characters escaped. */
 export async function* statusLines(client: Pick<FilesClient, "status">): AsyncGenerator<string[]> {
   for await (const page of client.status()) yield page.map(printable);
 }

@@ -1,5 +1,5 @@
 /**
- * What becomes of one thing that was to be sent or got.
+ * The result of sending or downloading one file or empty folder.
  *
  * @module
  */
@@ -9,14 +9,14 @@ import type { Stored } from "../protocol.ts";
 
 /** The result for one file or empty folder. */
 export interface SendResult {
-  /** What was sent: a path, or `standard input`. */
+  /** The item: a path, or `standard input`. */
   readonly label: string;
-  /** The folder that it was sent with, as that was given. */
+  /** The folder it belongs to, as the caller wrote it. */
   readonly folder?: string;
-  /** What the server acknowledged, as far as its wire says. */
+  /** The file that the server acknowledged. A mode may not report every field. */
   readonly stored?: Partial<Stored>;
-  /** Whether that was there before: see `skipSame`. */
+  /** Set if the file existed already: see `skipSame`. */
   readonly same?: true;
-  /** Why nothing was stored. */
+  /** Why the item was not stored. */
   readonly error?: InletError;
 }

@@ -1,5 +1,5 @@
 /**
- * Trying again after a failure that may pass: a lost connection, a server that restarts or is full.
+ * Retries after temporary failures: a lost connection, a server that restarts or is full.
  *
  * @module
  */
@@ -10,42 +10,42 @@ import { formatSeconds } from "../lib/text.ts";
 /** The longest wait, in milliseconds. */
 const LONGEST_MS = 60_000;
 
-/** BruteForceGuard that may have passed by the next time. */
+/** Error codes of temporary failures. */
 const PASSING: readonly Code[] = ["lost", "timeout", "shutdown", "busy"];
 
 /** Options of {@linkcode Retries}. */
 export interface RetriesOptions {
-  /** How often it tries again after no progress. */
+  /** Number of retries without progress in between. */
   limit: number;
   /** Ends a wait at once, with its reason. */
   signal?: AbortSignal | undefined;
-  /** Told of each wait before it begins. */
+  /** Called with a notice before each wait. */
   onNotice(text: string): void;
 }
 
-/** How often something was tried again already, and how long the next wait is. */
+/** Counts the retries since the last progress, and waits before each. */
 export class Retries {
   readonly #options: RetriesOptions;
   #count = 0;
-  /** How far each file got. */
+  /** Bytes that each file reached. */
   readonly #reached = new Map<string, number>();
 
   constructor(options: RetriesOptions) {
     this.#options = options;
   }
 
-  /** Notes progress: what failed before is no sign any more that it never works. */
+  /** Notes progress: the count of retries starts again at 0. */
   progressed(): void {
     this.#count = 0;
   }
 
-  /** Notes how far a file got by an attempt that broke off: further than before is progress. */
+  /** Notes the size of a partial file. More than after an earlier attempt counts as progress. */
   reached(file: string, bytes: number): void {
     if (bytes > (this.#reached.get(file) ?? 0)) this.progressed();
     this.#reached.set(file, bytes);
   }
 
-  /** Does something again until it does not fail, or its failure will not pass. */
+  /** Repeats an action until it succeeds, fails for good, or exhausts the retries. */
   async run(action: () => Promise<void>): Promise<void> {
     for (;;) {
       try {
@@ -58,21 +58,21 @@ export class Retries {
     }
   }
 
-  /** Whether it is worth another try after this failure. */
+  /** Whether a retry may follow this failure. */
   allows(error: InletError): boolean {
     return this.#count < this.#options.limit && PASSING.includes(error.code);
   }
 
   /**
-   * Waits: a second, then two, four, up to a minute, each up to half of it shorter, so that clients
-   * that were cut together do not all come back together.
+   * Waits before a retry: one second, then two, four, up to a minute. Each wait is shortened by a
+   * random part of up to half, so that clients that lost a server together do not return together.
    */
   async wait(error: InletError): Promise<void> {
     const { limit, signal, onNotice } = this.#options;
     const waitMs = Math.min(1000 * 2 ** this.#count++, LONGEST_MS) * (1 - Math.random() / 2);
     const seconds = formatSeconds(waitMs);
     onNotice(`${error.message}; trying again in ${seconds} s (${this.#count} of ${limit})`);
-    // Loaded here because most of the time nothing is lost.
+    // Loaded on demand, because most transfers need no retry.
     const { delay } = await import("@std/async/delay");
     await delay(waitMs, signal ? { signal } : {});
   }

@@ -18,35 +18,38 @@ export type { SendResult } from "./result.ts";
 /** Options of {@linkcode send}. */
 export interface SendOptions extends DialerOptions {
   /**
-   * Name of the conversation, as in the table of modes.
+   * Name of the mode, as in the table of modes.
    *
    * @default {"files"}
    */
   mode?: string;
   /**
-   * Globs of what is left out of folders: a pattern without a `/` is for names, one with a `/` for
-   * paths below the folder.
+   * Globs of entries to exclude from folders: a pattern without a `/` matches names, one with a `/`
+   * matches paths relative to the folder.
    *
    * @default {[]}
    */
   exclude?: readonly string[];
   /**
-   * Whether files that the server has already, the same by size, time and CRC-32, are left out.
+   * Whether to skip files that the server has already, with the same size, time and CRC-32.
    *
    * @default {false}
    */
   skipSame?: boolean;
-  /** Told how each file fared, as soon as that is known. What it throws is thrown once all is done. */
+  /**
+   * Called with the result of each file, as soon as it is known. If the callback throws, the first
+   * such error is rethrown after all files are done.
+   */
   onResult?: (result: SendResult) => void;
 }
 
 /**
- * Sends files, and folders with all that is in them, in order.
+ * Sends files, and folders with their contents, in order.
  *
  * @param files Paths of files and folders.
- * @returns One result a file, and one an empty folder. It is a success only after the server's
- * acknowledgement.
- * @throws {InletError} `usage` if one of the paths cannot be sent at all: nothing was sent then
+ * @returns One result for each file and each empty folder. An item counts as sent once the server
+ * acknowledges it.
+ * @throws {InletError} `usage` if a path cannot be sent at all; nothing is sent in that case
  */
 export async function send(
   address: ServerAddress,
@@ -57,15 +60,15 @@ export async function send(
   return await sendFiles(new Dialer(address, options), files, { ...options, mode });
 }
 
-/** The same, with the mode itself in place of its name. */
+/** {@linkcode SendOptions} with the mode itself instead of its name. */
 export interface SendFilesOptions extends Omit<SendOptions, "mode"> {
   readonly mode: Mode;
 }
 
 /**
- * The same, with what the command line can do beside.
+ * Like {@linkcode send}, with what only the command line supports: `-` for the standard input.
  *
- * @param typed.as The name for the other side, instead of the last part of the path.
+ * @param typed.as The name to store under, instead of the last part of the path.
  */
 export async function sendFiles(
   dialer: Dialer,
@@ -80,7 +83,7 @@ export async function sendFiles(
     try {
       options.onResult?.(result);
     } catch (error) {
-      // A defect of the caller's is no failure of a file.
+      // An error in the caller's callback must not count as a failed file.
       thrown.push(error);
     }
   };

@@ -1,6 +1,6 @@
 /**
- * Everything that one run of the client sends: over as many connections as the mode needs, and again
- * where a connection was lost and that was asked for.
+ * Sends all items of one run, over as many connections as the mode needs, with retries after a lost
+ * connection.
  *
  * @module
  */
@@ -15,13 +15,13 @@ import type { Mode } from "../modes/mode.ts";
 /** Options of {@linkcode sendAll}. */
 export interface SendAllOptions {
   mode: Mode;
-  /** Sends only what the server does not have. */
+  /** Skips files that the server has already. */
   skipSame: boolean;
-  /** Told how each item fared, as soon as that is known. */
+  /** Called with the result of each item, as soon as it is known. */
   onResult(item: Item, result: ItemResult): void;
 }
 
-/** Sends all items. Each fares well only after the server's acknowledgement. */
+/** Sends all items. An item counts as sent once the server acknowledges it. */
 export async function sendAll(
   dialer: Dialer,
   items: readonly Item[],
@@ -33,13 +33,13 @@ export async function sendAll(
 class SendQueue {
   readonly #dialer: Dialer;
   readonly #options: SendAllOptions;
-  /** What nobody was told of yet, in order. */
+  /** Items without a result yet, in order. */
   readonly #left: Set<Item>;
   readonly #items: readonly Item[];
   #doneBytes = 0;
-  /** What an attempt that broke off may have stored after all. */
+  /** Items that a failed attempt sent whole: the server may have stored them. */
   #unanswered: ReadonlySet<Item> = new Set();
-  /** Why something is to be tried again. */
+  /** Failure to retry after. */
   #failure: InletError | undefined;
 
   constructor(dialer: Dialer, items: readonly Item[], options: SendAllOptions) {
@@ -49,7 +49,7 @@ class SendQueue {
     this.#items = items;
   }
 
-  /** Tries until everything has its result. What ends the tries is the result of all that is left. */
+  /** Repeats attempts until every item has a result. A final failure is the result of the rest. */
   async sendAll(): Promise<void> {
     try {
       await this.#dialer.retries.run(async () => {
@@ -85,7 +85,7 @@ class SendQueue {
     await client.exit();
   }
 
-  /** Leaves out what the server has already. */
+  /** Skips files that the server has already. */
   async #compare(client: FilesClient, items: readonly Item[]): Promise<void> {
     const files = items.filter((item) => item instanceof FileSource);
     await client.compare(files, (file, name) => {
@@ -106,7 +106,7 @@ class SendQueue {
       retries.progressed();
       return this.#report(item, result);
     }
-    // What a stream gave is gone with the connection.
+    // The bytes read from a stream cannot be sent again.
     const isRepeatable = item.size !== null && retries.allows(result.error);
     if (isRepeatable) this.#failure ??= result.error;
     else this.#report(item, result);
@@ -127,7 +127,7 @@ class SendQueue {
   }
 }
 
-/** All bytes to come, or `null` where one source does not know. */
+/** The total size in bytes, or `null` if a size is unknown. */
 function totalSize(items: readonly Item[]): number | null {
   return items.reduce<number | null>(
     (sum, { size }) => sum === null || size === null ? null : sum + size,

@@ -1,7 +1,7 @@
 /**
- * A session: one conversation with a server, led by a person at a terminal or by a script.
+ * A session: one conversation with a server, driven by a user at a terminal or by a script.
  *
- * Loaded only for that, because a terminal takes longer to load than a small file takes to send.
+ * Loaded on demand, because `node:readline` takes longer to load than a small file takes to send.
  *
  * @module
  */
@@ -23,34 +23,34 @@ import { printable, quoted } from "../lib/text.ts";
 /** Options of {@linkcode runSession}. */
 export interface SessionOptions {
   context: ClientContext;
-  /** What this client calls itself. A person without a name is asked for one. */
+  /** Name of this client. If it is missing, an interactive session asks for one. */
   name: string | undefined;
-  /** What it is called when nobody says. */
+  /** Name where none is given. */
   defaultName: string;
-  /** Whether a person leads, or a script that stops at its first error. */
+  /** Whether a user types the lines. A script stops at its first error instead. */
   interactive: boolean;
   /** Connects to the server. */
   open(): Promise<Connection>;
-  /** Aborted when the session is to end at once. */
+  /** Aborted to end the session at once. */
   stopping: AbortController;
 }
 
-const HELP = `status        who is connected, and who was
-list          the files of the server
-get NAME      saves a file of the server here; get NAME/ saves a folder
-put FILE      sends a file or a folder
-help          this
-exit          leaves; so does Ctrl-D
+const HELP = `status        list current and former clients
+list          list the files on the server
+get NAME      download a file; get NAME/ downloads a folder
+put FILE      send a file or a folder
+help          show this text
+exit          end the session; so does Ctrl-D
 
-Any other line is said to the server. Ctrl-C stops a transfer.`;
+Any other line is sent to the server as chat. Ctrl-C stops a transfer.`;
 
-/** Commands, as they are completed. */
+/** Completions of an empty line. */
 const COMMANDS = ["status", "list", "get ", "put ", "help", "exit"] as const;
 
 /**
  * Runs a session to its end.
  *
- * @throws {InletError} what ended it: the server, the connection, or the first error of a script
+ * @throws {InletError} when the server or the connection ends it, or a command of a script fails
  */
 export async function runSession(options: SessionOptions): Promise<void> {
   const session = new Session(options);
@@ -61,9 +61,9 @@ export async function runSession(options: SessionOptions): Promise<void> {
 class Session {
   readonly lines: Lines;
   readonly #options: SessionOptions;
-  /** Stops the transfer that is under way. */
+  /** Stops the current transfer. */
   #transfer: AbortController | undefined;
-  /** Names that the server listed last, for completion. */
+  /** Names of the last list, for completion. */
   #names: string[] = [];
   #isOpen = false;
 
@@ -107,10 +107,12 @@ class Session {
 
   async #welcome(client: FilesClient, asked: string, name: string): Promise<void> {
     const { number, limit } = client;
-    this.lines.say(`Welcome, ${printable(name)}: you are client ${number}, of ${limit} at once`);
-    if (name !== asked) this.lines.say(`Somebody else is called ${printable(asked)} here`);
-    this.lines.say("Try help; Tab completes");
-    // A server that lists nothing still takes files.
+    this.lines.say(
+      `Welcome, ${printable(name)}: you are client ${number}; the limit is ${limit} clients`,
+    );
+    if (name !== asked) this.lines.say(`Another client is already called ${printable(asked)}`);
+    this.lines.say("Type help for the commands; Tab completes");
+    // A drop-only server refuses the list, but accepts files.
     await Array.fromAsync(this.#list(client)).catch(() => {});
   }
 
@@ -139,7 +141,7 @@ class Session {
     }
   }
 
-  /** The lines of a list. Their names are completed from then on. */
+  /** The lines of a list. Its names become completions. */
   async *#list(client: FilesClient): AsyncGenerator<string[]> {
     const names = new Set<string>();
     for await (const page of client.list()) {
@@ -154,7 +156,7 @@ class Session {
 
   async #move(client: FilesClient, verb: "get" | "put", what: string): Promise<void> {
     if (what === "") {
-      throw new InletError("usage", `Cannot ${verb} without a name, as in: ${verb} report.pdf`);
+      throw new InletError("usage", `Cannot ${verb} without a name; try: ${verb} report.pdf`);
     }
     const { progress } = this.#options.context;
     const transfer = this.#transfer = new AbortController();
@@ -227,14 +229,14 @@ class Session {
     }, signal);
   }
 
-  /** A person goes on after what did not work, as long as the conversation does. */
+  /** Reports a failed command. An interactive session continues while the connection lasts. */
   #failed(client: FilesClient, error: unknown): void {
     const known = explain(error);
     if (!this.#options.interactive || client.ended) throw known;
     this.lines.say(red(`inlet: ${printable(known.message)}`));
   }
 
-  /** Ctrl-C stops a transfer. The session ends where there is none, and where it does not stop. */
+  /** Handles Ctrl-C: stops the transfer, or, without one or at the second press, the session. */
   #stop(): void {
     const stops = this.#transfer && !this.#transfer.signal.aborted;
     const stopping = stops ? this.#transfer! : this.#options.stopping;
@@ -247,16 +249,16 @@ class Session {
   }
 }
 
-/** The folders that a name goes through, as they are got: `a/`, `a/b/`. */
+/** The folders of a name, as `get` accepts them: `a/`, `a/b/`. */
 function foldersOf(name: string): string[] {
   return [...name.matchAll(/\//g)].map(({ index }) => name.slice(0, index + 1));
 }
 
-/** Deno's question would tear the terminal, so what needs one is refused. */
+/** Refuses a path that would make Deno prompt for permission, which would garble the terminal. */
 function checkReadable(path: string): void {
   if (Deno.permissions.querySync({ name: "read", path }).state === "granted") return;
   throw new InletError(
     "usage",
-    `Cannot send ${quoted(path)}: Deno may not read it, which --allow-read permits`,
+    `Cannot send ${quoted(path)}: Deno may not read it without --allow-read`,
   );
 }

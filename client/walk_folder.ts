@@ -1,8 +1,8 @@
 /**
- * A folder, as the files and empty folders that are to be sent of it.
+ * Walks a folder, and returns its files and empty folders as items to send.
  *
- * Symbolic links are not followed, and pipes, sockets and devices are not opened: whoever asked is
- * told of each. What cannot be read is told too, and the rest goes on, where @std's walk would end.
+ * Symbolic links are not followed; pipes, sockets and devices are not opened. Each is reported. An
+ * unreadable entry is reported too and the walk continues, where @std's walk would end.
  *
  * @module
  */
@@ -18,20 +18,20 @@ import { quoted } from "../lib/text.ts";
 
 /** Options of {@linkcode folderItems}. */
 export interface WalkOptions {
-  /** The name of the folder for the other side, instead of its own. */
+  /** Name to store the folder under, instead of its own. */
   as?: string | undefined;
-  /** Globs of what is left out. */
+  /** Globs of entries to exclude. */
   exclude?: readonly string[] | undefined;
-  /** Told what is not sent because it is neither a file nor a folder. */
+  /** Called with a notice for each entry that is neither a file nor a folder. */
   onSkip(text: string): void;
-  /** Told what cannot be sent. */
+  /** Called for each entry that cannot be sent. */
   onFailure(label: string, error: InletError): void;
-  /** Gives up, with its reason. */
+  /** Stops the walk, which then throws its reason. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * What is to be sent of a folder, in the order of the names in each folder.
+ * The items of a folder, sorted by name within each folder.
  *
  * @throws {InletError} `usage` if the folder has no name
  */
@@ -41,7 +41,7 @@ export async function folderItems(folder: string, options: WalkOptions): Promise
   return walk.found;
 }
 
-/** The folder's name. `.` and `..` have none of their own. */
+/** The folder's name. For `.` and `..` it is that of the real path. */
 async function folderName(path: string): Promise<string> {
   const isNamed = !/(^|[/\\])\.{1,2}[/\\]*$/.test(path);
   const name = basename(isNamed ? path : await Deno.realPath(path));
@@ -63,7 +63,7 @@ class Walk {
     this.#options = options;
   }
 
-  /** @param below The folder's path below the top, empty for the top itself. */
+  /** @param below The folder's path relative to the top; empty for the top itself. */
   async visit(path: string, below: string): Promise<void> {
     let entries: Deno.DirEntry[];
     try {

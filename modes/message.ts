@@ -1,16 +1,16 @@
 /**
- * Bytes until the sender closes, written to the server's stdout.
+ * Mode message: bytes until the sender closes, written to the server's stdout.
  *
  * 1. C: bytes, as many as it likes.
  * 2. C: closes its side.
  * 3. S: closes, once all of them are written.
  *
- * Not a byte is added or left out. StdoutQueue come one after the other, in the order in which they
- * began: whoever begins while another speaks waits, with what it sends in the buffers of TCP. So a
- * message that breaks off, or is cut because it stalled, has been written as far as it came.
+ * The server adds and drops no byte. It writes messages one at a time, in the order of their first
+ * bytes. Later messages wait in the TCP buffers. A message whose connection is lost, or that times
+ * out, is written up to its last received byte.
  *
- * A server that refuses says `busy …` or `error CODE …`, and closes. Otherwise it says nothing. When
- * nobody reads its stdout any more, it ends.
+ * A server that refuses sends `busy …` or `error CODE …`, and closes. Otherwise it sends nothing.
+ * The server exits when the reader of its stdout is gone.
  *
  * @module
  */
@@ -26,7 +26,7 @@ export { sendToEnd as sendMessage } from "./send_only.ts";
 /** Server half: writes one message. */
 export async function serveMessage(connection: Connection, context: ServerContext): Promise<void> {
   connection.farewell = encodeError;
-  // Whoever has nothing to say yet keeps nobody from speaking.
+  // Lock only after the first byte, so that an idle client does not block the others.
   await connection.arrival();
   using lock = context.stdout.lock();
   if (lock.mustWait) context.log.info("queued", "waits until the messages before are written");

@@ -1,5 +1,5 @@
 /**
- * What a mode is: one conversation, both halves, and what the programs need to know about its wire.
+ * The interface of a mode: both halves of one conversation, and the properties of its protocol.
  *
  * @module
  */
@@ -10,21 +10,21 @@ import type { Connection } from "../lib/net/connection.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import type { Stored } from "../protocol.ts";
 
-/** One conversation. To add one, add a file here and a row to the table. */
+/** One conversation. To add a mode, add a file here and a row to the table. */
 export interface Mode {
-  /** The name that `--mode` takes. */
+  /** Value of `--mode`. */
   readonly name: string;
   /** One line for the help. */
   readonly summary: string;
-  /** Whether the server half stores files. One that does not needs no directory. */
+  /** Whether the server half stores files, and so needs a directory. */
   readonly stores: boolean;
-  /** Whether the wire carries a name to store under. */
+  /** Whether the client sends a name to store under. */
   readonly named: boolean;
-  /** Whether the wire carries the size ahead of the first byte, so that no stream can be sent. */
+  /** Whether the client sends the size before the first byte, which rules out streams. */
   readonly needsSize: boolean;
-  /** Whether the wire opens with a greeting, which has a time limit. */
+  /** Whether the client opens with a greeting, which has a time limit. */
   readonly greets: boolean;
-  /** Whether the wire answers with data. */
+  /** Whether the server answers with data. */
   readonly answers: boolean;
   /**
    * Serves one connection. It never listens, parses options or exits. Missing on the native wire, whose
@@ -32,10 +32,10 @@ export interface Mode {
    */
   serve?(connection: Connection, context: ServerContext): Promise<void>;
   /**
-   * Sends one file or message over one connection. Missing on the native wire, whose client half
+   * Sends one file or message over one connection. Missing in the native mode, whose client half
    * sends many over one connection.
    *
-   * @returns What was stored, as far as the wire says.
+   * @returns The stored file. A mode may not report every field.
    */
   send?(connection: Connection, source: Source, context: ClientContext): Promise<Partial<Stored>>;
 }

@@ -1,16 +1,16 @@
 /**
- * Bytes until the sender closes, stored under a number.
+ * Mode raw: bytes until the sender closes, stored under a number.
  *
  * 1. C: bytes, as many as it likes.
  * 2. C: closes its side.
  * 3. S: closes, once the file is stored as `1.file`, `2.file`, …
  *
- * Numbers are given in the order of connections, on from what is in the directory, and none is given
- * twice. An end without a byte before it makes an empty file. A reset, a silence, or a size over the
- * limit leaves nothing; but a program that dies has its connection closed by its system, and that
- * end looks like any other.
+ * Numbers follow the order of connections, and continue after the highest in the directory. No
+ * number is used twice. A connection that closes without a byte stores an empty file. A reset, a
+ * timeout, or a size over the limit stores nothing. A sender that crashes cannot be told from one
+ * that finished, because its operating system closes the connection in the same way.
  *
- * A server that refuses says `busy …` or `error CODE …`, and closes. Otherwise it says nothing.
+ * A server that refuses sends `busy …` or `error CODE …`, and closes. Otherwise it sends nothing.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import type { ServerContext } from "../lib/server/context.ts";
 
 export { sendToEnd as sendRaw } from "./send_only.ts";
 
-/** What follows the number in a name. */
+/** Ending of a numbered name. */
 const ENDING = ".file";
 
 /** Server half: stores one file. */
@@ -30,5 +30,5 @@ export async function serveRaw(connection: Connection, context: ServerContext): 
   connection.farewell = encodeError;
   using _ = connection.enforceMinRate();
   await using upload = await context.store.receiveNumbered(ENDING);
-  await storeBody(connection.body(), upload, "store what came", context);
+  await storeBody(connection.body(), upload, "store the file", context);
 }

@@ -1,17 +1,17 @@
 /**
- * Lines that come back reversed.
+ * Mode reverse: the server sends each line back reversed.
  *
  * 1. C: `Hello`, ended by LF or CR LF.
- * 2. S: `olleH`, with the same ending; and so on, for as many lines as the client likes, which need
- *    not wait for one answer before the next line.
+ * 2. S: `olleH`, with the same ending; and so on, for any number of lines. The client need not wait
+ *    for an answer before it sends the next line.
  * 3. C: closes its side. A last line without an ending is answered without one.
  * 4. S: closes, once all is answered.
  *
- * A line comes back as long as it went, so the client can count. It has to read while it sends: what
- * it does not read fills the buffers of TCP, and then the server takes no more.
+ * A reversed line has the length of the original, so the client can count bytes. The client must
+ * read while it sends: unread answers fill the TCP buffers, and then the server stops reading.
  *
- * A full server says `busy …` and closes. Any other line would be taken for an answer, so a server
- * that cannot go on closes without a word: a line is too long, or the client was silent.
+ * A full server sends `busy …` and closes. Any other line would look like an answer, so on other
+ * errors, a line that is too long or a timeout, the server closes without a message.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import { formatBytes, quoted } from "../lib/text.ts";
 import type { ClientContext } from "../lib/cli/client_context.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 
-/** More bytes than a busy line has. */
+/** Upper limit for the length of a `busy` line, in bytes. */
 const BUSY_LINE_BYTES = 64;
 
 const LF = 0x0a;
@@ -43,7 +43,7 @@ export async function serveReverse(connection: Connection, context: ServerContex
   context.log.info("reversed", `had ${formatBytes(size)} reversed`, { size });
 }
 
-/** Client half: sends lines, and hands over what comes back while it sends. */
+/** Client half: sends lines, and outputs the answers meanwhile. */
 export async function sendReverse(
   connection: Connection,
   source: Source,
@@ -59,7 +59,7 @@ export async function sendReverse(
     })
     .catch((error) => {
       const failure = explain(error, `Cannot send ${quoted(source.label)}`);
-      // What the server said before it went is still to be read.
+      // After a lost connection, the server's last words can still be read.
       if (failure.code !== "lost") connection.abort(failure);
     });
   await receive(connection, ledger, context);
@@ -84,12 +84,12 @@ function isBusy(line: string): boolean {
   return /^busy \d+ of \d+\n$/.test(line);
 }
 
-/** What was sent and what came back, in bytes. */
+/** Counts the bytes sent and received. */
 class Ledger {
   readonly #connection: Connection;
   #sent = 0;
   #received = 0;
-  /** How many of the bytes sent make up whole lines, so that an answer is due. */
+  /** Bytes sent in complete lines, which the server has to answer. */
   #due = 0;
   #ended = false;
   #opening: Uint8Array | undefined;
@@ -98,12 +98,12 @@ class Ledger {
     this.#connection = connection;
   }
 
-  /** Bytes that were sent. */
+  /** Bytes sent. */
   get sent(): number {
     return this.#sent;
   }
 
-  /** Notes what is about to be sent. */
+  /** Passes a stream through, and counts its bytes as sent. */
   async *sending(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of stream) {
       this.#opening ??= chunk.slice(0, BUSY_LINE_BYTES);
@@ -115,20 +115,20 @@ class Ledger {
     }
   }
 
-  /** Notes that the other side is about to be told the end. */
+  /** Notes the end of the client's bytes, which completes the last line. */
   sentAll(): void {
     this.#due = this.#sent;
     this.#ended = true;
     this.#update();
   }
 
-  /** Notes that so many bytes came back. */
+  /** Counts received bytes. */
   received(bytes: number): void {
     this.#received += bytes;
     this.#update();
   }
 
-  /** Whether this is the right answer to the first line that was sent, whatever else it may look like. */
+  /** Whether a line is the correct answer to the first line sent, even if it looks like `busy`. */
   awaits(answer: string): boolean {
     const line = this.#opening?.slice(0, this.#opening.indexOf(LF) + 1) ?? new Uint8Array();
     reverseLines(line);
@@ -136,9 +136,9 @@ class Ledger {
   }
 
   /**
-   * Makes sure that everything came back.
+   * Checks that all bytes were sent and answered.
    *
-   * @throws {InletError} `lost`
+   * @throws {InletError} `lost` if not
    */
   check(): void {
     if (!this.#ended) {
@@ -146,7 +146,7 @@ class Ledger {
     }
     const missing = this.#sent - this.#received;
     if (missing > 0) {
-      throw new InletError("lost", `The server closed ${missing} bytes before its last answer`);
+      throw new InletError("lost", `The server closed with ${missing} bytes unanswered`);
     }
   }
 

@@ -1,10 +1,9 @@
 /**
- * Lines reversed, each in the place where it lies: whatever it holds, it is as long backwards as
- * forwards.
+ * Reverses lines in place. A reversed line has the same length in bytes.
  *
- * What a person sees as one character stays together (a grapheme cluster: a letter with its accents,
- * a flag, a family). A line that is not UTF-8 is reversed byte by byte. LF and CR LF end a line and
- * stay at its end; a CR anywhere else is text.
+ * A grapheme cluster stays together: a letter with its accents, a flag, a family emoji. A line that
+ * is not UTF-8 is reversed byte by byte. LF and CR LF end a line and stay at its end; a CR anywhere
+ * else is text.
  *
  * @module
  */
@@ -14,21 +13,21 @@ import { InletError } from "../lib/errors.ts";
 /** Longest line in bytes, without its ending. */
 export const MAX_REVERSED_LINE_BYTES = 1024 * 1024;
 
-/** Room for the longest line and its ending. */
+/** Size of the longest line with its ending, in bytes. */
 const MAX_PENDING_BYTES = MAX_REVERSED_LINE_BYTES + 2;
 
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** Reverses the lines of a stream that comes in chunks. */
+/** Reverses the lines of a chunked stream. */
 export class LineReverser {
   #pending = new Uint8Array(0);
   #pendingBytes = 0;
 
   /**
-   * Reverses every line that a chunk ends, and keeps what it leaves open.
+   * Reverses every line that ends in a chunk, and keeps the unfinished rest.
    *
-   * @param chunk Is changed.
+   * @param chunk Input, which is overwritten.
    * @returns Pieces of the answer, in order. They are valid as long as the chunk.
    * @throws {InletError} `too-large` if a line is longer than {@linkcode MAX_REVERSED_LINE_BYTES}
    */
@@ -50,7 +49,7 @@ export class LineReverser {
     return pieces;
   }
 
-  /** Reverses what is still open: the last line, when nothing ends it. */
+  /** Reverses the unfinished last line. */
   end(): Uint8Array {
     const line = this.#pending.subarray(0, this.#pendingBytes);
     this.#pending = new Uint8Array(0);
@@ -96,7 +95,7 @@ function tooLong(): InletError {
   );
 }
 
-/** Reverses bytes in place, and says whether all of them are ASCII: one pass for both. */
+/** Reverses bytes in place. Returns whether all of them are ASCII, found in the same pass. */
 function reverseBytes(text: Uint8Array, start: number, end: number): boolean {
   let seen = 0;
   for (let left = start, right = end - 1; left <= right; left++, right--) {
@@ -110,8 +109,9 @@ function reverseBytes(text: Uint8Array, start: number, end: number): boolean {
 }
 
 /**
- * Turns a line that was reversed byte by byte into one reversed character by character. ASCII next
- * to ASCII is in its place already: only what is not, with one neighbour on each side, is looked at.
+ * Corrects a line that was reversed byte by byte, so that it is reversed by grapheme cluster. ASCII
+ * next to ASCII is correct already, so only runs of other bytes are redone, with one neighbour on
+ * each side.
  */
 function reverseCharacters(reversed: Uint8Array): void {
   const line = reversed.slice().reverse();

@@ -1,5 +1,5 @@
 /**
- * The sender's half of the wires on which bytes go one way and nothing comes back but a no.
+ * Client half of the modes in which the server answers nothing, or one line that refuses.
  *
  * @module
  */
@@ -11,15 +11,15 @@ import { explain, InletError, refusalIn } from "../lib/errors.ts";
 import { checkUnchanged, type OpenBody, type Source } from "../lib/body/sources.ts";
 import { quoted } from "../lib/text.ts";
 
-/** How long the reset of a server that has gone may take to arrive, in milliseconds. */
+/** Time for the reset of a closed connection to arrive, in milliseconds. */
 const RESET_MS = 100;
 
 /**
- * Sends bytes until they end, and waits for the other side's orderly end: all the acknowledgement
- * that such a wire has.
+ * Sends a whole source, closes, and waits for the server to close. An orderly close is the only
+ * acknowledgement in these modes.
  *
- * @throws {InletError} what the server said in place of silence; `lost`, `timeout`; `changed` if
- * the file was not the same from its first byte to its last
+ * @throws {InletError} the server's refusal; `lost`, `timeout`; `changed` if the file changed while
+ * it was read
  */
 export async function sendToEnd(
   connection: Connection,
@@ -36,9 +36,9 @@ export async function sendToEnd(
 }
 
 /**
- * Sends a body while listening for a no, and waits for the other side's orderly end.
+ * Sends a body while listening for a refusal, and waits for the server to close.
  *
- * @param options.halfClose Whether the end of the body is the end of this side's stream.
+ * @param options.halfClose Whether to close the sending direction after the body.
  * @throws {InletError} as {@linkcode sendToEnd}
  */
 export async function sendListening(
@@ -50,25 +50,25 @@ export async function sendListening(
   const stop = new AbortController();
   const answer = connection.readLine();
   let endedFirst = false;
-  // A server may end its own side first, as netcat does, and still take what comes.
+  // A server may close its sending direction first, as netcat does, and still receive.
   answer.then((line) => line === null ? endedFirst = true : stop.abort(), () => stop.abort());
   try {
-    // A write that the other side does not take any more is not waited for either.
+    // A pending write may never finish once the server has stopped reading.
     await Promise.race([connection.send(body.stream, stop.signal), aborted(stop)]);
     checkUnchanged(source, body);
-    // If it has gone altogether, it answers the last bytes with a reset.
+    // A server that is gone answers the last bytes with a reset.
     if (endedFirst) await new Promise((resolve) => setTimeout(resolve, RESET_MS));
     if (halfClose || endedFirst) await connection.closeWrite();
   } catch (error) {
     const failure = explain(error, `Cannot send ${quoted(source.label)}`);
-    // The server's no says why. A failure of our own leaves it nothing to say.
+    // The server's refusal explains the failure better. After a local failure there is none.
     if (stop.signal.aborted || failure.code === "lost") await answer.then(refuse);
     throw failure;
   }
   await answer.then(refuse);
 }
 
-/** What a server said in place of what was hoped for. */
+/** The error for a line that a server sent instead of the expected answer. */
 export function refusal(line: string): InletError {
   try {
     const no = refusalIn(decodeReply(line));

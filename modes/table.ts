@@ -1,5 +1,5 @@
 /**
- * The conversations that inlet knows, by the name that `--mode` takes.
+ * The table of modes, by the value of `--mode`.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import { quoted } from "../lib/text.ts";
 import type { Mode } from "./mode.ts";
 
 /**
- * One row for each conversation. The first is the default. The others are loaded when they are used: most
+ * One row for each mode. The first is the default. The others are loaded when they are used: most
  * clients never use them, and a small file takes less time to send than modules take to load.
  */
 export const MODES: Readonly<Record<string, Mode>> = {
   files: {
     name: "files",
-    summary: "inlet's own: verified files, several to a connection, and messages",
+    summary: "native: verified files, several per connection, and messages",
     stores: true,
     named: true,
     needsSize: false,
@@ -58,7 +58,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
   },
   reverse: {
     name: "reverse",
-    summary: "lines, each of which comes back reversed",
+    summary: "lines, each sent back reversed",
     stores: false,
     named: false,
     needsSize: false,
@@ -70,9 +70,9 @@ export const MODES: Readonly<Record<string, Mode>> = {
 };
 
 /**
- * The conversation of that name.
+ * Finds a mode by its name.
  *
- * @throws {InletError} `usage` if there is none
+ * @throws {InletError} `usage` if there is none of that name
  */
 export function findMode(name: string): Mode {
   if (Object.hasOwn(MODES, name)) return MODES[name]!;
@@ -80,7 +80,7 @@ export function findMode(name: string): Mode {
   throw new InletError("usage", `Cannot use the mode ${quoted(name)}: give one of ${known}`);
 }
 
-/** The option of both programs that chooses the mode. */
+/** The `--mode` option of both programs. */
 export const MODE_OPTION: Option<Mode> = option({
   value: "MODE",
   parse: findMode,

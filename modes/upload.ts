@@ -1,13 +1,13 @@
 /**
- * The sized upload, as other people's programs speak it.
+ * Mode upload: one file with its size and name, in a protocol that other programs speak too.
  *
  * 1. C: 8 bytes, the size, big-endian; then the file's name in UTF-8, without an end mark.
  * 2. S: `go ahead`. The client waits for it, so the name ends when nothing more comes for a while.
  * 3. C: exactly that many bytes.
  * 4. S: closes, once the file is stored under its name.
  *
- * A server that refuses says `busy …` or `error CODE …` where `go ahead` would stand, or within the
- * body or after it, and closes. The wire has no checksum: the size alone is verified.
+ * A server that refuses sends `busy …` or `error CODE …`, instead of `go ahead` or during or after
+ * the body, and closes. The protocol has no checksum: only the size is verified.
  *
  * @module
  */
@@ -33,10 +33,10 @@ import { quoted } from "../lib/text.ts";
 import type { ClientContext } from "../lib/cli/client_context.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 
-/** How long to wait for more of a name that came in one piece with its size, in milliseconds. */
+/** Wait for more of a name that arrived together with its size, in milliseconds. */
 const WHOLE_HEADER_MS = 15;
 
-/** The same once a header has come in pieces: whoever sends so may need longer for the next. */
+/** Wait for more of a name once a header has arrived in pieces, in milliseconds. */
 const PIECED_HEADER_MS = 150;
 
 const goAhead = new TextEncoder().encode(GO_AHEAD);
@@ -59,7 +59,7 @@ export async function serveUpload(connection: Connection, context: ServerContext
   await storeBody(connection.body(size), upload, what, context);
 }
 
-/** Client half: sends one file to any server of this wire. */
+/** Client half: sends one file to any server of this protocol. */
 export async function sendUpload(
   connection: Connection,
   source: Source,
@@ -68,27 +68,30 @@ export async function sendUpload(
   if (source.size === null) {
     throw new InletError(
       "usage",
-      `Cannot upload ${quoted(source.label)}: this wire needs a size before the first byte`,
+      `Cannot upload ${quoted(source.label)}: this mode needs a size before the first byte`,
     );
   }
   using body = source.open((bytes) => progress.add(bytes));
   await connection.write(encodeUploadHeader(source.size, source.name));
   await expectGoAhead(connection);
-  // No end of ours: a server may take it for a client that has left.
+  // Do not close the sending direction: a server may take that for a lost client.
   await sendListening(connection, source, body, { halfClose: false });
   return { size: source.size, crc: body.tally.crc };
 }
 
-/** The name ends with a pause, because nothing else ends it. */
+/** Reads the name, which ends with a pause because it has no end mark. */
 async function readName(connection: Connection): Promise<string> {
   let name = connection.takeBuffered().slice();
   let patienceMs = name.length > 0 ? WHOLE_HEADER_MS : PIECED_HEADER_MS;
-  // Without a first byte there is no name yet: the idle limit alone ends that wait.
+  // Before the first byte of the name, only the idle timeout applies.
   if (name.length === 0) await connection.peek();
   for (;;) {
     const more = connection.takeBuffered();
     if (name.length + more.length > MAX_NAME_BYTES) {
-      throw new InletError("bad-name", `Cannot take a name of over ${MAX_NAME_BYTES} bytes`);
+      throw new InletError(
+        "bad-name",
+        `Cannot take the name: the limit is ${MAX_NAME_BYTES} bytes`,
+      );
     }
     name = concat([name, more]);
     if (!await connection.moreWithin(patienceMs)) return decodeUtf8(name);

@@ -1,5 +1,5 @@
 /**
- * The wires that share one port, told apart by the first byte of a connection.
+ * Chooses the protocol of a connection by its first byte, so that several share one port.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import type { ServerContext } from "../lib/server/context.ts";
 import { serveFiles } from "./files/serve.ts";
 import { serveUpload } from "./upload.ts";
 
-/** What a connection turns out to speak. */
+/** A protocol that a connection may open with. */
 interface Wire {
-  /** Whether this byte opens it. `null` is a connection that ended without a byte. */
+  /** Whether this first byte selects it. `null` means that the connection ended without a byte. */
   opensWith(first: number | null): boolean;
   serve(connection: Connection, context: ServerContext): Promise<void>;
 }
@@ -20,14 +20,14 @@ interface Wire {
 /** The first byte of a TLS handshake record (RFC 8446, section 5.1). */
 const TLS_HANDSHAKE = 0x16;
 
-/** The first row that matches serves. No line of the native wire begins with 0x00 or 0x16. */
+/** The first match serves. No line of the native protocol begins with 0x00 or 0x16. */
 const WIRES: readonly Wire[] = [
   { opensWith: (first) => first === 0, serve: serveUploadWithoutKey },
   { opensWith: (first) => first === TLS_HANDSHAKE, serve: refuseTls },
   { opensWith: () => true, serve: serveFiles },
 ];
 
-/** Serves whatever wire a client opens. */
+/** Serves a connection in the protocol that its first byte selects. */
 export async function serveAnyWire(connection: Connection, context: ServerContext): Promise<void> {
   connection.resting = true;
   context.client.unauthenticated = context.keyVerifier !== undefined;
@@ -47,6 +47,6 @@ async function serveUploadWithoutKey(
 }
 
 function refuseTls(): Promise<void> {
-  const reason = "Cannot speak TLS: this is an inlet server, on plain TCP";
+  const reason = "Cannot speak TLS: this is an inlet server on plain TCP";
   return Promise.reject(new InletError("bad-request", reason));
 }

@@ -81,7 +81,7 @@ integration("--token-file lets in who has the key, and nobody else", async () =>
   assertEquals(none.code, 3);
   assertEquals(
     none.stderr,
-    "inlet: The server asks for a key: give it with --token-file FILE\n",
+    "inlet: The server requires a key: give --token-file FILE\n",
   );
   assertEquals(names(server.dir), ["hello.txt"]);
   using stranger = await dial(server);
@@ -132,7 +132,7 @@ integration("challenge lets nobody past who does not answer it", async () => {
   await readChallenge(conn);
   assertEquals(
     await readAll(conn),
-    'error denied Cannot let you in: say "answer DIGEST" first\n',
+    'error denied Cannot let you in: send "answer DIGEST" first\n',
   );
 });
 

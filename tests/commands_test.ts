@@ -66,7 +66,7 @@ const CLIENT_MISUSE: [string[], string][] = [
   [["127.0.0.1", "5000", "none.txt"], 'Cannot send "none.txt": it does not exist'],
   [
     ["127.0.0.1", "5000", "--get", "a", "--exclude", "b"],
-    "Cannot use --exclude with --get of a file; of a folder it is --get NAME/; try --help",
+    "Cannot use --exclude with --get of a file; for a folder, use --get NAME/; try --help",
   ],
   [
     ["127.0.0.1", "5000", "--get", "a/", "--output", "-"],

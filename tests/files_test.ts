@@ -366,7 +366,7 @@ integration("chat of more than its answer can hold is refused, and goes on", asy
   using wire = await Wire.greet(server);
   for (const length of [4092, 4095]) {
     await wire.says("é".repeat(2000) + "x".repeat(length - 4000) + "\n");
-    const reason = "Cannot answer: the limit of talk is 4091 bytes";
+    const reason = "Cannot answer: the limit is 4091 bytes";
     assertEquals(await wire.line(), `error bad-request ${reason}`);
   }
   for (const text of ["x".repeat(4091), "Hello"]) {
@@ -516,7 +516,7 @@ integration(
         assertEquals(code, 5, stderr);
         assertMatch(
           stderr,
-          /^inlet: Cannot rely on ".*": the server has .* sent were \d+ with \w{8}\n$/,
+          /^inlet: Cannot verify ".*": the server has .* the client sent \d+ with \w{8}\n$/,
         );
       }
     }

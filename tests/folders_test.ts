@@ -247,8 +247,8 @@ integration("a name with a line break is refused on this side, and the rest goes
   makeTree(local.path, { "a/1\n2.txt": "x", "a/3.txt": "y", "a/\r/": "" });
   const { code, stderr } = await runClient(server, ["a"], { cwd: local.path });
   assertEquals(code, 3);
-  assertStringIncludes(stderr, String.raw`Cannot send "a/1\u{a}2.txt": its name holds a line`);
-  assertStringIncludes(stderr, String.raw`Cannot send "a/\u{d}": its name holds a line break`);
+  assertStringIncludes(stderr, String.raw`Cannot send "a/1\u{a}2.txt": its name contains a line`);
+  assertStringIncludes(stderr, String.raw`Cannot send "a/\u{d}": its name contains a line break`);
   assertEquals(names(`${server.dir}/a`), ["3.txt"]);
 });
 
@@ -260,21 +260,21 @@ integration("--skip-same sends what is new, and what changed in one byte", async
   const args = ["a", "--skip-same"];
   assertEquals((await runClient(server, args, { cwd: local.path })).code, 0);
   const again = await runClient(server, args, { cwd: local.path });
-  assertEquals([again.code, again.stderr], [0, "a: 0 files, 0 B, 2 there already\n"]);
+  assertEquals([again.code, again.stderr], [0, "a: 0 files, 0 B, 2 already there\n"]);
   content[75_000]! ^= 1;
   makeTree(local.path, { "a/large.bin": content, "a/new.txt": "new" });
   const changed = await runClient(server, args, { cwd: local.path });
-  assertMatch(changed.stderr, /^a: 2 files, 146 KiB, .*, 1 there already, 1 under another name\n$/);
+  assertMatch(changed.stderr, /^a: 2 files, 146 KiB, .*, 1 already there, 1 under another name\n$/);
   assertEquals(names(`${server.dir}/a`), [
     ...["empty", "large (2).bin", "large.bin", "new.txt", "same.txt"],
   ]);
   // Compared with the names that a taken one gave way to, too.
   const last = await runClient(server, args, { cwd: local.path });
-  assertEquals(last.stderr, "a: 0 files, 0 B, 3 there already\n");
+  assertEquals(last.stderr, "a: 0 files, 0 B, 3 already there\n");
   const one = await runClient(server, ["a/new.txt", "--as", "a/new.txt", "--skip-same"], {
     cwd: local.path,
   });
-  assertEquals([one.code, one.stderr], [0, "a/new.txt: there already\n"]);
+  assertEquals([one.code, one.stderr], [0, "a/new.txt: already there\n"]);
 });
 
 integration("upload and raw have no folders", async () => {

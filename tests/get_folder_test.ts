@@ -101,7 +101,7 @@ integration("--get --skip-same gets what is new, and what changed in one byte", 
   assertEquals((await runClient(server, args, { cwd: local.path })).code, 0);
   makeTree(server.dir, { "p/changed.txt": "behind", "p/new.txt": "new" });
   const again = await runClient(server, args, { cwd: local.path });
-  assertMatch(again.stderr, /^p\/: 2 files, 9 B, .*, 1 there already, 1 under another name\n$/);
+  assertMatch(again.stderr, /^p\/: 2 files, 9 B, .*, 1 already there, 1 under another name\n$/);
   assertEquals(names(`${local.path}/p`), [
     ...["changed (2).txt", "changed.txt", "new.txt", "same.txt"],
   ]);
@@ -121,8 +121,8 @@ const OUTSIDE = [
   ["../evil.txt", "it leads out of the directory"],
   ["p/../../evil.txt", "it leads out of the directory"],
   ["/etc/evil.txt", "a part of it is empty"],
-  ["other/evil.txt", 'it is not below "p"'],
-  ["pp/evil.txt", 'it is not below "p"'],
+  ["other/evil.txt", 'it is not inside "p"'],
+  ["pp/evil.txt", 'it is not inside "p"'],
   ["p/a.temp", "the ending .temp is for files in flight"],
   ["p/\x1b[31m", "it holds control characters"],
 ] as const;

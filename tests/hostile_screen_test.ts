@@ -134,7 +134,7 @@ integration("a session shows nothing that the terminal would obey", async () => 
     await wire.says(answer);
   }
   for (const [index, command] of ["list", "status", "Hello", "get a.txt"].entries()) {
-    await client.shows(/Try help/);
+    await client.shows(/Type help/);
     await client.types(`${command}\r`);
     await wire.line();
     await wire.says(answers[3 + index]!);

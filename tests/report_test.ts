@@ -20,7 +20,7 @@ pure("Report tells how many files of a folder had to take another name", () => {
   const renamed = { label: "p/b", stored: { size: 2, name: "p/b (2)" } };
   assertEquals(told([A, renamed]), ["p: 2 files, 3 B, 1 under another name"]);
   assertEquals(told([A, { label: "p/empty", stored: {} }]), ["p: 1 file, 1 B"]);
-  assertEquals(told([{ ...renamed, same: true }]), ["p: 0 files, 0 B, 1 there already"]);
+  assertEquals(told([{ ...renamed, same: true }]), ["p: 0 files, 0 B, 1 already there"]);
 });
 
 pure("Report names the file that a connection was lost within", () => {

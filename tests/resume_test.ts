@@ -43,7 +43,7 @@ for (const at of BREAKS) {
     assertEquals(code, 0, stderr);
     const [first] = stderr.split("\n");
     if (at === 0) assertMatch(first!, /a\.bin: stored as "a\.bin"/);
-    else assertMatch(first!, /a\.bin: going on at [\d.]+ [kKM]?i?B of 2\.86 MiB$/);
+    else assertMatch(first!, /a\.bin: resuming at [\d.]+ [kKM]?i?B of 2\.86 MiB$/);
     assertEquals(names(server.dir), ["a.bin"]);
     assertSame(`${server.dir}/a.bin`, content);
   });
@@ -67,7 +67,7 @@ for (const at of BREAKS) {
     if (at !== 1) assertEquals(kept.length, at === 0 ? 0 : 1);
     const { code, stderr } = await runClient(server, args, { cwd: local.path });
     assertEquals(code, 0, stderr);
-    assertEquals(stderr.includes("going on at"), kept.length > 0);
+    assertEquals(stderr.includes("resuming at"), kept.length > 0);
     assertEquals(treeOf(local.path), treeOf(server.dir));
   });
 }
@@ -107,7 +107,7 @@ for (const victim of ["client", "server"] as const) {
     await using second = await startServer({ dir });
     const { code, stderr } = await runClient(second, [file, "--resume"]);
     assertEquals(code, 0, stderr);
-    assertStringIncludes(stderr, "a.bin: going on at 1.43 MiB of 2.86 MiB\n");
+    assertStringIncludes(stderr, "a.bin: resuming at 1.43 MiB of 2.86 MiB\n");
     assertEquals(names(dir), ["a.bin"]);
     assertSame(`${dir}/a.bin`, content);
   });
@@ -126,7 +126,7 @@ for (const victim of ["client", "server"] as const) {
     await using second = await startServer({ dir: server.dir });
     const { code, stderr } = await runClient(second, args, { cwd: local.path });
     assertEquals(code, 0, stderr);
-    assertStringIncludes(stderr, "a.bin: going on at");
+    assertStringIncludes(stderr, "a.bin: resuming at");
     assertEquals(treeOf(local.path), treeOf(server.dir));
   });
 }
@@ -141,7 +141,7 @@ integration("--resume starts over when the file here is another one now, and say
   const file = await local.write("a.bin", content);
   const { code, stderr } = await runClient(server, [file, "--resume"]);
   assertEquals(code, 0, stderr);
-  assertStringIncludes(stderr, "a.bin: starting over, what was kept is another file\n");
+  assertStringIncludes(stderr, "a.bin: starting over, the partial file does not match\n");
   assertEquals(names(server.dir), ["a.bin"]);
   assertSame(`${server.dir}/a.bin`, content);
 });
@@ -156,7 +156,7 @@ integration("--get --resume starts over when the server's file is another one no
   const args = ["--get", "a.bin", "--resume"];
   const { code, stderr } = await runClient(server, args, { cwd: local.path });
   assertEquals(code, 0, stderr);
-  assertStringIncludes(stderr, "a.bin: starting over, what was kept is another file\n");
+  assertStringIncludes(stderr, "a.bin: starting over, the partial file does not match\n");
   assertEquals(treeOf(local.path), treeOf(server.dir));
 });
 
@@ -181,10 +181,10 @@ integration(
     await using local = await tempDir();
     await local.write("a.bin", bytes(SIZE));
     makeTree(server.dir, { "b.bin": bytes(SIZE) });
-    const again = "With --retry N the client tries again by itself, and goes on where it broke off";
+    const again = "With --retry N the client reconnects and continues the transfer";
     const advice: [string[], string | undefined][] = [
       [["a.bin"], again],
-      [["a.bin", "--resume"], "The same command goes on where it broke off"],
+      [["a.bin", "--resume"], "Run the same command again to continue the transfer"],
       [["a.bin", "--quiet"], undefined],
       [["a.bin", "--mode", "raw"], undefined],
       [["--get", "b.bin"], again],
@@ -228,7 +228,7 @@ integration("--retry goes on in the same run, and sends nothing twice", async ()
   const said = stderr.trim().split("\n");
   assertEquals(said.length, 3, stderr);
   assertMatch(said[0]!, /; trying again in (0\.[5-9]|1) s \(1 of 3\)$/);
-  assertMatch(said[1]!, /a\/y\.bin: going on at 1\.4\d* MiB of 2\.86 MiB$/);
+  assertMatch(said[1]!, /a\/y\.bin: resuming at 1\.4\d* MiB of 2\.86 MiB$/);
   assertMatch(said[2]!, /^a: 502 files, 2\.87 MiB, /);
   assertEquals(treeOf(server.dir), treeOf(local.path));
 });

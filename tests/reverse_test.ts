@@ -285,7 +285,7 @@ integration("reverse client reports an answer that breaks off, with exit code 4"
   conn.close();
   const { code, stdout, stderr } = await client;
   assertEquals([code, stdout], [4, "eno\n"]);
-  assertEquals(stderr, "inlet: The server closed 4 bytes before its last answer\n");
+  assertEquals(stderr, "inlet: The server closed with 4 bytes unanswered\n");
 });
 
 integration("reverse client says busy to a person, and to nobody else", async () => {

@@ -77,7 +77,7 @@ integration("session asks for a name, talks, lists, puts, gets and leaves", asyn
   await local.write("note.txt", "hello\n");
   await using terminal = await openSession(server, local.path, []);
   await terminal.shows(/^Your name \[inlet\]:/m);
-  await enter(terminal, "ben", /^Welcome, ben: you are client 1, of 100 at once$/m);
+  await enter(terminal, "ben", /^Welcome, ben: you are client 1; the limit is 100 clients$/m);
   await terminal.shows(/^ben>$/m);
   await enter(terminal, "Hello", /^Hello ACK$/m);
   await enter(terminal, "hello in lower case", /^hello in lower case ACK$/m);
@@ -371,7 +371,7 @@ integration("--get refuses a body of another size than was announced", async () 
     await using server = startAnswering(["welcome client 1 of 9", answer]);
     const ended = await runClient(server, ["--get", "a.txt"], { cwd: local.path });
     assertEquals(ended.code, 5);
-    assertStringIncludes(ended.stderr, `Cannot get "a.txt": 6 bytes came instead of ${size}`);
+    assertStringIncludes(ended.stderr, `Cannot get "a.txt": 6 bytes arrived instead of ${size}`);
   }
   assertEquals(names(local.path), []);
 });

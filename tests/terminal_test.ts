@@ -78,7 +78,7 @@ integration("client.ts --mode without anything to send says so in a terminal", a
   assertEquals(await client.ended(), 2);
   assertEquals(
     client.text,
-    "inlet: Cannot send nothing: give a FILE, or pipe something in\r\n",
+    "inlet: Cannot send: give a FILE, or pipe data to the standard input\r\n",
   );
 }, TERMINAL);
 

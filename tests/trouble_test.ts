@@ -218,7 +218,7 @@ integration("server.ts refuses TLS in one line", async () => {
     .then((tls) => tls.handshake().finally(() => tls.close()))
     .then(() => "shaken", () => "refused");
   assertEquals(handshake, "refused");
-  await ours.running.says(/client 1: Cannot speak TLS: this is an inlet server, on plain TCP/);
+  await ours.running.says(/client 1: Cannot speak TLS: this is an inlet server on plain TCP/);
   await ours.running.says(/client 1: left/);
   assertEquals(ours.running.log.split("\n").length, 4);
   await assertServes(ours);

@@ -197,7 +197,7 @@ integration("client.ts --mode upload refuses the standard input before it connec
   const nowhere = { port: 1 };
   for (const args of [[], ["--as", "a"], ["-", "--as", "a"], [fixture("hello.txt"), "-"]]) {
     const ended = await runClient(nowhere, ["--mode", "upload", ...args], { stdin: "hello\n" });
-    const why = "which needs a size first; try --help";
+    const why = "which needs the size first; try --help";
     assertRefused(ended, 2, `Cannot use the standard input in mode upload, ${why}`);
   }
 });
@@ -205,7 +205,7 @@ integration("client.ts --mode upload refuses the standard input before it connec
 integration("client.ts --mode upload does not send a device", async () => {
   await using server = await startServer({ args: ["--mode", "upload"] });
   const ended = await runClient(server, ["--mode", "upload", "/dev/null"]);
-  const why = "this wire needs a size before the first byte";
+  const why = "this mode needs a size before the first byte";
   assertRefused(ended, 2, `Cannot upload "/dev/null": ${why}`);
   assertEquals(names(server.dir), []);
 });

@@ -1,6 +1,6 @@
 /**
- * What is checked before a request is served, and what is said of it after: the rules of access, in one
- * place for every request, so that none can be forgotten in one of them.
+ * Access checks before a request, and acknowledgement or refusal after it. All requests share them,
+ * so that no request can skip a check.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { safeName } from "../../lib/store/names.ts";
  * Checks that a client may store a file of this size.
  *
  * @param what The action, for the message: `store "a.txt"`.
- * @param size In bytes; `null` where it is not known.
+ * @param size Size in bytes; `null` if unknown.
  * @throws {InletError} `denied` or `too-large`
  */
 export function admit(
@@ -31,10 +31,10 @@ export function admit(
 }
 
 /**
- * Logs a file that is stored, and gives the line that tells the client of it.
+ * Logs a stored file, and returns the line that acknowledges it.
  *
- * @param name The name that was asked for. Where files are only dropped, the one that the file got would
- * tell which were there before.
+ * @param name The requested name. A drop-only server acknowledges this one, because the published
+ * name would reveal which files exist.
  */
 export function acknowledge(
   { access, log }: ServerContext,
@@ -47,10 +47,10 @@ export function acknowledge(
 }
 
 /**
- * Does what a request without a body asks for, or refuses it, and the conversation goes on.
+ * Runs the action of a request without a body, or refuses the request. The session continues.
  *
  * @param what The action, for the message: `get "a.txt"`.
- * @returns What came of it, or `undefined` after a refusal.
+ * @returns The result of the action, or `undefined` after a refusal.
  */
 export async function attempt<T>(
   connection: Connection,
@@ -68,7 +68,7 @@ export async function attempt<T>(
   }
 }
 
-/** Says no to one request. The conversation goes on. */
+/** Refuses one request. The session continues. */
 export async function refuse(
   connection: Connection,
   { log }: ServerContext,

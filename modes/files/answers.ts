@@ -1,5 +1,5 @@
 /**
- * What the answers of a server tell the client, checked.
+ * Decodes and checks the server's answers.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { InletError } from "../../lib/errors.ts";
 import { quoted } from "../../lib/text.ts";
 import { unexpected } from "./requester.ts";
 
-/** What became of one file or folder: what was stored, whether it was there before, or why not. */
+/** The result of one file or folder. `same` is set if it existed already. */
 export type ItemResult = { stored: Partial<Stored>; same?: true } | { error: InletError };
 
-/** A file that was received: its size in bytes, its CRC-32, and the time of its last change. */
+/** A received file: size in bytes, CRC-32, and modification time. */
 export interface Received {
   size: number;
   crc: number;
@@ -23,20 +23,20 @@ export interface Received {
 /**
  * The detail of an `ok`.
  *
- * @throws {InletError} what the server said instead
+ * @throws {InletError} the server's refusal, or `bad-request` for any other reply
  */
 export function decodeOk(reply: Reply): string {
   if (reply.type !== "ok") throw unexpected(reply);
   return reply.detail;
 }
 
-/** What was acknowledged. It has to be what was sent: that line crossed the wire, too. */
+/** Decodes an acknowledgement, and compares it with what was sent. */
 export function decodeStored(label: string, reply: Reply, sent: Tally): Stored {
   const stored = parseStored(decodeOk(reply));
   if (stored.size === sent.bytes && stored.crc === sent.crc) return stored;
   throw new InletError(
     "checksum",
-    `Cannot rely on ${quoted(label)}: the server has ${stored.size} bytes with CRC-32 ` +
-      `${formatCrc(stored.crc)}, sent were ${sent.bytes} with ${formatCrc(sent.crc)}`,
+    `Cannot verify ${quoted(label)}: the server has ${stored.size} bytes with CRC-32 ` +
+      `${formatCrc(stored.crc)}, the client sent ${sent.bytes} with ${formatCrc(sent.crc)}`,
   );
 }

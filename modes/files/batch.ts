@@ -1,6 +1,5 @@
 /**
- * The client's requests that do not wait for each other: small files and folders on their way, and
- * files that are compared.
+ * Sends many requests without waiting for each answer: small files, folders, and comparisons.
  *
  * @module
  */
@@ -24,26 +23,26 @@ import { Pipeline } from "./pipeline.ts";
 import { MAX_PUSHED_BYTES } from "./pushes.ts";
 import type { Requester } from "./requester.ts";
 
-/** Called once for each item, with what became of it. */
+/** Called once for each item, with its result. */
 export type OnResult = (item: Item, result: ItemResult) => void;
 
-/** A file of which the server is asked whether it has the same. */
+/** A file to compare with the server's. */
 export interface Compared {
-  /** What a person calls it. */
+  /** Name for messages. */
   readonly label: string;
-  /** What the server may have it as. */
+  /** Name on the server. */
   readonly name: string;
-  /** In bytes. */
+  /** Size in bytes. */
   readonly size: number;
-  /** Time of its last change. */
+  /** Modification time. */
   readonly modified: Date;
-  /** CRC-32 of the whole. */
+  /** CRC-32 of the whole file. */
   crc(): Promise<number>;
 }
 
-/** What was sent whole and never answered: the server may have it or not. */
+/** Items that were sent whole but not answered. The server may have stored them. */
 export class Unanswered extends Set<Item> {
-  /** Waits for the answer to something, and notes that there was none. */
+  /** Waits for the answer to an item, and adds the item if none arrives. */
   async note(source: Source, answer: Promise<Reply>): Promise<Reply> {
     try {
       return await answer;
@@ -54,7 +53,7 @@ export class Unanswered extends Set<Item> {
   }
 }
 
-/** Many requests on one conversation. */
+/** Pipelines requests on one connection. */
 export class Batch {
   readonly unanswered: Unanswered = new Unanswered();
   readonly #connection: Connection;
@@ -63,7 +62,7 @@ export class Batch {
   readonly #pipeline: Pipeline;
   readonly #put: (source: Source, signal?: AbortSignal) => Promise<Stored>;
 
-  /** @param put Sends a file that is too large to be one of many. */
+  /** @param put Sends a file that is too large to push. */
   constructor(
     connection: Connection,
     context: ClientContext,
@@ -78,10 +77,10 @@ export class Batch {
   }
 
   /**
-   * Sends files and folders, small ones without waiting for the answer to the one before.
+   * Sends files and folders. Small files do not wait for the previous answer.
    *
-   * @param signal Stops it, in such a way that other requests can follow.
-   * @returns What was not tried, because the connection ended before its turn.
+   * @param signal Stops the transfer; the session stays usable.
+   * @returns The items that were not tried, because the connection ended first.
    */
   async send(
     items: readonly Item[],
@@ -113,10 +112,10 @@ export class Batch {
   }
 
   /**
-   * Asks of files whether the server has the same: size, time, CRC-32, and the name or a numbered one
-   * behind it.
+   * Asks the server which files it has already: with the same size, time and CRC-32, under the same
+   * name or that name with a number.
    *
-   * @param onAnswer Told the name of the same file, which is empty where there is none.
+   * @param onAnswer Called with the name of the identical file; empty if there is none.
    */
   async compare<T extends Compared>(
     files: readonly T[],
@@ -138,14 +137,14 @@ export class Batch {
       this.#pipeline.add(request.length, async (answer) => {
         onAnswer(file, await answer.then(decodeOk).catch(explain));
       });
-      // The server reads a large file while this side reads the next one.
+      // The server reads a large file while the client reads the next one.
       if (file.size > MAX_PUSHED_BYTES) await this.#pipeline.send();
     }
     await this.#pipeline.settle();
     if (this.#requester.end) throw this.#requester.end;
   }
 
-  /** Small enough to go out whole, header and checksum and all. */
+  /** Adds a small file to the batch as one piece: request, content and checksum. */
   async #push(source: FileSource, onResult: OnResult): Promise<void> {
     const { name, size } = source;
     const request = encodeRequest({ type: "push", size, name });
@@ -179,10 +178,10 @@ export class Batch {
   }
 }
 
-/** A name that does not fit into a line can be asked of no server. */
+/** Refuses a name that cannot be sent in a request line. */
 function checkName({ label, name }: Pick<Item, "label" | "name">): void {
   if (/[\r\n]/.test(name) || name.length > MAX_LINE_BYTES / 4) {
     const what = `Cannot send ${quoted(label)}`;
-    throw new InletError("bad-name", `${what}: its name holds a line break, or is too long`);
+    throw new InletError("bad-name", `${what}: its name contains a line break or is too long`);
   }
 }

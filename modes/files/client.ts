@@ -1,5 +1,6 @@
 /**
- * The client half of the native conversation. serve.ts tells the conversation, and has the other half.
+ * The client half of the native conversation. serve.ts describes the conversation, and has the
+ * server half.
  *
  * @module
  */
@@ -30,12 +31,12 @@ import { Batch, type Compared, type OnResult } from "./batch.ts";
 import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
 import { Requester, unexpected } from "./requester.ts";
 
-/** Where a file that is got goes: an upload of a store, or anything that takes bytes. */
+/** Target of a download: an upload of a store, or any object that accepts bytes. */
 export type Saving = Pick<Upload, "write"> & Partial<Pick<Upload, "kept" | "startOver">>;
 
 /**
- * Client half. After {@linkcode FilesClient.greet} each method is one request. Errors are
- * {@linkcode InletError}: what the server said, or what happened to the connection.
+ * Client half. After {@linkcode FilesClient.greet}, each method is one request. Methods throw
+ * {@linkcode InletError}: a refusal of the server, or a failure of the connection.
  */
 export class FilesClient {
   readonly #connection: Connection;
@@ -54,7 +55,7 @@ export class FilesClient {
     this.#batch = new Batch(connection, context, this.#requester, put);
   }
 
-  /** Says hello, and waits to be let in. */
+  /** Sends the greeting, proves the key if the server requires one, and waits for the welcome. */
   static async greet(
     connection: Connection,
     name: string,
@@ -75,19 +76,19 @@ export class FilesClient {
     if (reply.type !== "challenge") return reply;
     const { key } = this.#context;
     if (key === undefined) {
-      throw new InletError("denied", "The server asks for a key: give it with --token-file FILE");
+      throw new InletError("denied", "The server requires a key: give --token-file FILE");
     }
     const digest = await answerChallenge(key, reply.nonce);
     await this.#requester.write(encodeRequest({ type: "answer", digest }));
     return await this.#requester.reply();
   }
 
-  /** The number that the server gave this client: 1 for its first. */
+  /** The number that the server assigned to this client. The server's first client has number 1. */
   get number(): number {
     return this.#number;
   }
 
-  /** How many clients the server takes at once. */
+  /** The maximum number of clients connected to the server at once. */
   get limit(): number {
     return this.#limit;
   }
@@ -97,21 +98,21 @@ export class FilesClient {
     return this.#features;
   }
 
-  /** What was sent whole and never answered: the server may have it or not. */
+  /** Items that were sent whole but not answered. The server may have stored them. */
   get unanswered(): ReadonlySet<Item> {
     return this.#batch.unanswered;
   }
 
-  /** Whether no other request can follow. */
+  /** Whether the session has ended, so that no request can follow. */
   get ended(): boolean {
     return this.#requester.end !== undefined;
   }
 
   /**
-   * Sends files and folders, small ones without waiting for the answer to the one before.
+   * Sends files and folders. Small files do not wait for the previous answer.
    *
-   * @param signal Stops it, in such a way that other requests can follow.
-   * @returns What was not tried, because the connection ended before its turn.
+   * @param signal Stops the transfer; the session stays usable.
+   * @returns The items that were not tried, because the connection ended first.
    */
   async send(
     items: readonly Item[],
@@ -122,9 +123,9 @@ export class FilesClient {
   }
 
   /**
-   * Asks of files whether the server has the same.
+   * Asks the server which files it has already.
    *
-   * @param onAnswer Called with the name of the same file, which is empty where there is none.
+   * @param onAnswer Called with the name of the identical file; empty if there is none.
    */
   async compare<T extends Compared>(
     files: readonly T[],
@@ -133,7 +134,7 @@ export class FilesClient {
     await this.#batch.compare(files, onAnswer);
   }
 
-  /** Sends a message to the server's stdout. It is there when this returns. */
+  /** Sends a message, and returns once the server has written it to its stdout. */
   async say(source: Source): Promise<Stored> {
     using body = source.open((bytes) => this.#context.progress.add(bytes));
     await this.#requester.write(encodeRequest({ type: "say", size: source.size }));
@@ -141,24 +142,24 @@ export class FilesClient {
   }
 
   /**
-   * Sends one file. With `resume` it goes on where an earlier attempt broke off.
+   * Sends one file. With `resume`, it continues the server's partial file.
    *
-   * @param signal Stops it, in such a way that other requests can follow.
+   * @param signal Stops the transfer; the session stays usable. Rules out `resume`.
    */
   async put(source: Source, signal?: AbortSignal): Promise<Stored> {
     if (this.#context.resume && source.size !== null && !signal) return await this.#reput(source);
     using body = source.open((bytes) => this.#context.progress.add(bytes));
-    // Only a body in chunks can be broken off with the conversation still in step.
+    // Only a chunked body can be aborted without closing the connection.
     const size = signal ? null : source.size;
     await this.#requester.write(encodeRequest({ type: "put", size, name: source.name }));
     return await this.#sendBody(source, body, size, signal);
   }
 
   /**
-   * Gets a file, handing over its bytes as they come. They are verified when this returns, and not
-   * before. It goes on behind what the target has kept.
+   * Downloads a file, and writes its bytes to the target as they arrive. The bytes are verified
+   * only when this returns. A partial file in the target is continued.
    *
-   * @param signal Stops it, in such a way that other requests can follow.
+   * @param signal Stops the transfer; the session stays usable.
    */
   async get(name: string, target: Saving, signal?: AbortSignal): Promise<Received> {
     await this.ask([name], target.kept);
@@ -166,9 +167,9 @@ export class FilesClient {
   }
 
   /**
-   * Asks for files, without waiting for them: each has to be received, in order.
+   * Requests files, without waiting for them. Call `receive()` for each, in the same order.
    *
-   * @param kept What is there of the only one.
+   * @param kept The partial file, if only one name is requested.
    */
   async ask(names: readonly string[], kept?: Upload["kept"]): Promise<void> {
     await this.#requester.write(
@@ -183,10 +184,10 @@ export class FilesClient {
   }
 
   /**
-   * Receives a file that was asked for.
+   * Receives a requested file.
    *
-   * @param options.stoppable Whether no other was asked for since: then the server is told to stop
-   * where what comes cannot be used.
+   * @param options.stoppable Whether this is the last requested file. Only then is the server asked
+   * to stop the transfer when the target fails.
    */
   async receive(
     name: string,
@@ -221,21 +222,21 @@ export class FilesClient {
     };
   }
 
-  /** Says something, and gives the server's answer to it. */
+  /** Sends a line of chat, and returns the server's answer. */
   async chat(text: string): Promise<string> {
     await this.#requester.write(encodeRequest({ type: "chat", text }));
     return await this.#requester.acknowledgement(text);
   }
 
-  /** What the server calls this client: its own name, or that name with a number. */
+  /** The name of this client on the server: the one it gave, or that name with a number. */
   async whoami(): Promise<string> {
     return await this.#requester.request({ type: "whoami" });
   }
 
   /**
-   * Waits for something else, a person or a script, and listens meanwhile.
+   * Waits for a promise, such as the next typed line, and receives notes meanwhile.
    *
-   * @throws {InletError} what the server said or what happened, when the conversation ends
+   * @throws {InletError} when the server or the connection ends the session
    */
   async rest<T>(until: Promise<T>): Promise<T> {
     const over = until.then(() => true);
@@ -246,22 +247,22 @@ export class FilesClient {
     }
   }
 
-  /** The files that the server would give, in pages as they come. Read them to the end. */
+  /** Lists the files on the server, in pages as they arrive. Read all pages. */
   list(): AsyncGenerator<ListEntry[], void> {
     return this.#entries({ type: "list" });
   }
 
-  /** A folder of the server and what is in it, in the same way: names from the root of its store on. */
+  /** Lists a folder and its contents in the same way. Names are relative to the server's root. */
   tree(name: string): AsyncGenerator<ListEntry[], void> {
     return this.#entries({ type: "tree", name });
   }
 
-  /** One line for each client of the server, now and before, in pages as they come. */
+  /** Lists current and former clients, one line each, in pages as they arrive. */
   status(): AsyncGenerator<string[], void> {
     return this.#requester.lines({ type: "status" });
   }
 
-  /** Takes leave. All that was asked is answered: a server that is gone by then has failed nobody. */
+  /** Ends the session. A lost connection is no error here, because all requests are answered. */
   async exit(): Promise<void> {
     if (this.#requester.end) return;
     await this.#requester.request({ type: "exit" }).catch((error) => {
@@ -281,7 +282,7 @@ export class FilesClient {
     }
   }
 
-  /** A put that goes on behind what the server has kept, if its own file begins with the same. */
+  /** Continues the server's partial file, if the source begins with the same bytes. */
   async #reput(source: FileSource): Promise<Stored> {
     const { label, name, size } = source;
     const { progress, onResume } = this.#context;
@@ -300,7 +301,7 @@ export class FilesClient {
     return await this.#sendRest(source, body, size);
   }
 
-  /** The size of a file that comes, and what is there of it already. */
+  /** Decodes the size of a file, and the tally of the partial file that it continues. */
   async #begin(
     name: string,
     target: Saving,
@@ -311,7 +312,7 @@ export class FilesClient {
     if (!kept || kept.bytes === 0) return { size: decodeNumber(detail, "size"), tally };
     const [size, offset] = detail.split(" ").map((number) => decodeNumber(number, "size"));
     if (size === undefined || (offset !== 0 && offset !== kept.bytes)) {
-      const reason = `The server goes on where nobody asked it to: ${detail}`;
+      const reason = `The server resumed at an offset that was not requested: ${detail}`;
       throw this.#requester.giveUp(new InletError("bad-request", reason));
     }
     this.#context.onResume?.(name, offset, size);
@@ -339,7 +340,7 @@ export class FilesClient {
     return await this.#sendRest(source, body, size, signal);
   }
 
-  /** The body and its checksum, while listening for a no that comes before the end. */
+  /** Sends the body and its checksum, while listening for an early refusal. */
   async #sendRest(
     source: Source,
     body: OpenBody,
@@ -353,11 +354,11 @@ export class FilesClient {
     try {
       result = await sendBody(this.#connection, source, body, size, stop.signal, signal);
     } catch (error) {
-      // The server's no says why. Only a failure of our own has nobody else to tell it.
+      // A refusal of the server explains the failure better than the failed write.
       if (!stop.signal.aborted) {
         this.#connection.abort(explain(error, `Cannot send ${source.label}`));
       }
-      this.#requester.end ??= new InletError("lost", "The connection ended within a body");
+      this.#requester.end ??= new InletError("lost", "The connection ended inside a body");
     }
     if (!result) throw unexpected(await answer);
     const reply = await this.#batch.unanswered.note(source, answer);

@@ -1,5 +1,5 @@
 /**
- * Bodies of the native wire: how one is framed, received and verified, and how a get is stopped.
+ * Bodies of the native protocol: framing, receiving, verification, and stopping a download.
  *
  * @module
  */
@@ -20,12 +20,13 @@ import { Tally } from "../../lib/body/streams.ts";
 import { quoted } from "../../lib/text.ts";
 
 /**
- * Frames a body as chunks. Cancelling it does not wait for the next chunk, which a pipe that has
- * stalled never gives: an async generator would.
+ * Frames a body as chunks. Cancelling does not wait for the next chunk, as an async generator
+ * would: a stalled pipe may never deliver one.
  *
- * @param options.isOver Asked before each chunk: whether to leave it at that.
- * @param options.onFailure Told why the source failed. The chunks end then; without it they fail.
- * @param options.tally Counts what is framed.
+ * @param options.isOver Called before each chunk. If it returns true, the body ends there.
+ * @param options.onFailure Called with the error if the source fails; the body then ends. Without
+ * it, the returned stream fails.
+ * @param options.tally Counts the framed bytes.
  */
 export function chunked(
   stream: ReadableStream<Uint8Array>,
@@ -64,7 +65,7 @@ export function chunked(
   }, { highWaterMark: 0 });
 }
 
-/** The line that ends a body: its checksum and the time of the file, or why it broke off. */
+/** The line that ends a body: the checksum and the file's time, or the reason for an abort. */
 export function trailerOf(
   tally: Tally,
   abort: string | undefined,
@@ -77,10 +78,10 @@ export function trailerOf(
 /**
  * Sends a body and its trailer.
  *
- * @param size `null` sends it in chunks, as a body must be that can be broken off.
- * @param refused Stops at once, because the other side said no.
- * @param cancelled Breaks off, with the conversation still in step.
- * @returns What was sent, and what made this side break it off.
+ * @param size Size in bytes; `null` sends chunks, which `cancelled` requires.
+ * @param refused Stops sending at once, after a refusal by the server.
+ * @param cancelled Aborts the body; the session stays usable.
+ * @returns What was sent, and why it was aborted, if it was.
  */
 export async function sendBody(
   connection: Connection,
@@ -103,7 +104,7 @@ export async function sendBody(
   return { sent: tally, failure };
 }
 
-/** Hands over the bytes of a body as they come, and returns the line that ended it. */
+/** Passes the bytes of a body to `write` as they arrive, and returns the line that ended it. */
 export async function receiveBody(
   connection: Connection,
   size: number | null,
@@ -116,7 +117,7 @@ export async function receiveBody(
   return trailer;
 }
 
-/** Without a stream: to make and to pipe one costs more than all the rest of a small file does. */
+/** Reads chunks without a stream, which for a small file would cost more than all the rest. */
 async function receiveChunks(
   connection: Connection,
   write: (chunk: Uint8Array) => void | Promise<void>,
@@ -139,18 +140,22 @@ async function readBodyLine(connection: Connection): Promise<BodyLine> {
   return decodeBodyLine(line);
 }
 
-/** What was got is what was sent, or the reason why not. */
+/**
+ * Checks that a download is complete and correct.
+ *
+ * @throws {InletError} `changed` if the server aborted it, `checksum` if the bytes differ
+ */
 export function checkTrailer(name: string, size: number, tally: Tally, trailer: BodyLine): void {
   const what = `Cannot get ${quoted(name)}`;
   if (trailer.type === "abort") throw new InletError("changed", `${what}: ${trailer.text}`);
   if (tally.bytes !== size) {
-    throw new InletError("checksum", `${what}: ${tally.bytes} bytes came instead of ${size}`);
+    throw new InletError("checksum", `${what}: ${tally.bytes} bytes arrived instead of ${size}`);
   }
   checkCrc(what, tally, trailer);
 }
 
 /**
- * Compares the checksums of what arrived and of what was sent.
+ * Compares the checksums of the received and the sent bytes.
  *
  * @throws {InletError} `checksum`
  */
@@ -164,15 +169,15 @@ export function checkCrc(what: string, tally: Tally, trailer: BodyLine): void {
   }
 }
 
-/** Asks the server to stop the body of a get: when its signal says so, or when this side fails. */
+/** Asks the server to stop a download, when the signal aborts or the target fails. */
 export class Stop {
-  /** Why it was asked. */
+  /** Reason of the request. */
   reason: InletError | undefined;
   readonly #connection: Connection | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => this.because(this.#signal?.reason);
 
-  /** @param connection Missing where the body cannot be stopped any more, and is read past. */
+  /** @param connection Missing if the body cannot be stopped, and must be read to its end. */
   constructor(connection: Connection | undefined, signal: AbortSignal | undefined) {
     this.#connection = connection;
     this.#signal = signal;
@@ -183,11 +188,11 @@ export class Stop {
   because(error: unknown): void {
     if (this.reason) return;
     this.reason = explain(error);
-    // Where this cannot be written the body ends by itself, with what happened to the connection.
+    // If this write fails, so does reading the body, which reports the error.
     this.#connection?.write(encodeLine(STOP)).catch(() => {});
   }
 
-  /** Does something with what came. A full disk on this side is no reason to lose step either. */
+  /** Runs an action on received bytes. If it fails (a full disk), the server is asked to stop. */
   async guard(action: () => void | Promise<void>): Promise<void> {
     try {
       await action();

@@ -1,5 +1,5 @@
 /**
- * How a client is let in: its greeting, and the proof of its key where the server requires one.
+ * Admits a client: its greeting, and the proof of its key, if the server requires one.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { quoted } from "../../lib/text.ts";
 /**
  * Reads the greeting, and welcomes the client.
  *
- * @returns Whether requests follow: a client may leave instead.
+ * @returns Whether requests follow; false if the client closed instead.
  * @throws {InletError} `bad-request`, `version`, `bad-name`, `denied` or `wait`
  */
 export async function greet(connection: Connection, context: ServerContext): Promise<boolean> {
@@ -33,7 +33,7 @@ export async function greet(connection: Connection, context: ServerContext): Pro
   }
   const request = decodeRequest(line);
   if (request.type !== "hello") {
-    throw new InletError("bad-request", `Cannot begin: say "hello ${VERSION} NAME" first`);
+    throw new InletError("bad-request", `Cannot begin: send "hello ${VERSION} NAME" first`);
   }
   if (request.version !== VERSION) {
     throw new InletError(
@@ -62,7 +62,7 @@ export async function greet(connection: Connection, context: ServerContext): Pro
   return true;
 }
 
-/** Challenges a client to prove its key. One that leaves instead gives no answer at all. */
+/** Challenges a client to prove its key. Returns false if the client closed instead. */
 async function passes(connection: Connection, keyVerifier: KeyVerifier): Promise<boolean> {
   const host = hostOf(connection.remote);
   keyVerifier.checkWait(host);
@@ -72,7 +72,7 @@ async function passes(connection: Connection, keyVerifier: KeyVerifier): Promise
   if (line === null) return false;
   const request = decodeRequest(line);
   if (request.type !== "answer") {
-    throw new InletError("denied", `Cannot let you in: say "answer DIGEST" first`);
+    throw new InletError("denied", `Cannot let you in: send "answer DIGEST" first`);
   }
   await keyVerifier.check(host, nonce, request.digest);
   return true;

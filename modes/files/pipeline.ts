@@ -1,6 +1,6 @@
 /**
- * The client's side of small requests that follow each other: many go out in one write, and answers
- * are taken while more goes out, so that neither side ever waits for the other to read.
+ * Pipelines small requests of the client. One write carries many requests, and answers are read
+ * while further requests are sent, so that the two peers never block each other.
  *
  * @module
  */
@@ -8,13 +8,13 @@
 import type { Reply } from "../../protocol.ts";
 import type { Requester } from "./requester.ts";
 
-/** Most bytes of one write, and of one request with its body. */
+/** Maximum size of one write, and of one request with its body, in bytes. */
 export const BATCH_BYTES: number = 256 * 1024;
 
-/** Takes the answer to one request, and what it fails with. It never fails itself. */
+/** Handles the answer to one request, or its failure. It must not reject. */
 export type Taker = (reply: Promise<Reply>) => Promise<void>;
 
-/** Requests on their way. Another one than these can follow once they are settled. */
+/** Requests in flight. Call `settle()` before any request outside the pipeline. */
 export class Pipeline {
   readonly #requester: Requester;
   #batch: Uint8Array<ArrayBuffer> | undefined;
@@ -28,7 +28,7 @@ export class Pipeline {
   }
 
   /**
-   * Makes room for a request with its body. What stands before it is sent when there is none.
+   * Reserves room for a request with its body. Sends the batch first if it is too full.
    *
    * @param bytes At most {@linkcode BATCH_BYTES}.
    */
@@ -38,19 +38,19 @@ export class Pipeline {
     return this.#batch.subarray(this.#filled, this.#filled + bytes);
   }
 
-  /** Adds the request that was written into the room, of so many bytes. */
+  /** Adds the request that the caller wrote into the reserved room. */
   add(bytes: number, take: Taker): void {
     this.#filled += bytes;
     this.#batched.push(take);
   }
 
-  /** Sends what is left, and waits until each has its answer. */
+  /** Sends the batch, and waits for all answers. */
   async settle(): Promise<void> {
     await this.send();
     await this.#listening;
   }
 
-  /** Sends what is left, and does not wait for the answers. */
+  /** Sends the batch, without waiting for the answers. */
   async send(): Promise<void> {
     if (this.#batched.length === 0) return;
     this.#unanswered.push(...this.#batched);
@@ -58,7 +58,7 @@ export class Pipeline {
     const batch = this.#batch!.subarray(0, this.#filled);
     this.#filled = 0;
     this.#listening ??= this.#listen().finally(() => this.#listening = undefined);
-    // What ends the conversation is told to each of them.
+    // Each request receives this error when its reply is read.
     await this.#requester.write(batch).catch(() => {});
   }
 

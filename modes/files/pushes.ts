@@ -1,9 +1,9 @@
 /**
- * The server's side of small files that come one behind the other.
+ * The server half of pushes: small files that arrive one after another.
  *
- * A push that is whole in the connection's buffer needs no stream: it is checked where it lies, stored
- * and answered, and then the next one. Answers leave together, before anything is waited for. What is
- * not such a push is left in the buffer as it is, for the way that takes everything.
+ * A push that is complete in the connection's buffer needs no stream: the server verifies it in
+ * place, stores it, and takes the next. It sends the answers together before it waits for more
+ * bytes. Anything else stays in the buffer for the code that reads every request.
  *
  * @module
  */
@@ -26,26 +26,26 @@ import { checkEnd } from "./receive.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import { quoted } from "../../lib/text.ts";
 
-/** Files up to this size are pushed: cheaper to send in vain than to ask about first. In bytes. */
+/** Maximum size of a push, in bytes. Sending it in vain costs less than asking first. */
 export const MAX_PUSHED_BYTES = 64 * 1024;
 
 const VERB = new TextEncoder().encode("push ");
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** A push as it lies in a buffer. */
+/** A complete push in a buffer. */
 interface Push {
   request: Extract<Request, { type: "push" }>;
   content: Uint8Array;
   trailer: BodyLine;
-  /** From the beginning of its line to the end of its trailer. */
+  /** Length from the request line to the end of the trailer, in bytes. */
   bytes: number;
 }
 
 /**
- * Stores the small pushes that are next, as many as come without a pause between them.
+ * Stores small pushes, for as long as they arrive without a pause.
  *
- * @returns Whether there was any.
+ * @returns Whether there was at least one.
  */
 export async function servePushes(
   connection: Connection,
@@ -62,7 +62,7 @@ export async function servePushes(
     const push = findPush(connection.buffered);
     if (push === undefined) break;
     if (typeof push === "number") {
-      // The client may wait for these before it sends the rest.
+      // The client may wait for these answers before it sends the rest.
       await flush();
       if (!await connection.gather(push)) break;
       continue;
@@ -75,7 +75,9 @@ export async function servePushes(
   return served;
 }
 
-/** The push that a buffer begins with, or how many bytes it has at least when it is not whole yet. */
+/**
+ * The push at the start of a buffer; if it is incomplete, the minimum length it needs, in bytes.
+ */
 function findPush(buffer: Uint8Array): Push | number | undefined {
   if (VERB.some((byte, index) => buffer[index] !== byte)) return undefined;
   try {
@@ -90,13 +92,13 @@ function findPush(buffer: Uint8Array): Push | number | undefined {
     const content = buffer.subarray(head!.bytes, end);
     return { request, content, trailer, bytes: end + tail.bytes };
   } catch (error) {
-    // What is wrong with it is said where every request is read.
+    // The code that reads every request reports the error.
     if (error instanceof ProtocolError) return undefined;
     throw error;
   }
 }
 
-/** The line that a buffer begins with, and its length in bytes with its ending. */
+/** The line at the start of a buffer, and its length in bytes including the ending. */
 function lineIn(buffer: Uint8Array): { text: string; bytes: number } | undefined {
   const end = buffer.indexOf(LF);
   if (end < 0 && buffer.length < MAX_LINE_BYTES) return undefined;
@@ -105,7 +107,7 @@ function lineIn(buffer: Uint8Array): { text: string; bytes: number } | undefined
   return { text: decodeUtf8(line), bytes: end + 1 };
 }
 
-/** Stores one file, and gives the answer. */
+/** Stores one file, and returns the answer. */
 async function store(
   { request: { size, name }, content, trailer }: Push,
   context: ServerContext,
@@ -116,7 +118,7 @@ async function store(
     const tally = new Tally();
     tally.add(content);
     const modified = checkEnd(what, tally, trailer);
-    // Most stores answer at once, and a promise for each of thousands of small files would show.
+    // Most stores return at once. Awaiting a promise for each of thousands of files is measurable.
     const put = context.store.put(name, content, { modified });
     const stored = { size, crc: tally.crc, name: typeof put === "string" ? put : await put };
     return acknowledge(context, stored, name);

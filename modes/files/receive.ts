@@ -1,6 +1,6 @@
 /**
- * The server's side of a body that comes in: verified and acknowledged, or refused with the
- * conversation still in step.
+ * Receives an upload on the server: verifies and acknowledges it, or refuses it and keeps the
+ * session usable.
  *
  * @module
  */
@@ -15,37 +15,37 @@ import type { Target } from "../../lib/server/store_body.ts";
 import { refuse } from "./admission.ts";
 import { checkCrc, receiveBody } from "./framing.ts";
 
-/** Most bytes of a refused body that are read past before the connection is closed instead. */
+/** Maximum bytes of a refused body to skip, before the server closes the connection. */
 const MAX_SKIPPED_BYTES = 64 * 1024 * 1024;
 
-/** How a body is received. */
+/** Options of {@linkcode BodyReceiver.receive}. */
 export interface ReceiveOptions<T extends Target> {
   open(): T | Promise<T>;
-  /** In bytes; `null` where the sender does not know it. */
+  /** Size in bytes; `null` if the sender does not know it. */
   size: number | null;
   /**
-   * Agrees with a sender that waits for it on where its body begins. Missing where the body comes
-   * unasked.
+   * Agrees with the sender on the offset where the body begins. Missing for a push, whose sender
+   * does not wait.
    *
-   * @returns What is there already of the body.
+   * @returns The part of the body that is stored already.
    */
   negotiate?(target: T): Promise<Beginning>;
-  /** Whether it may come as slowly as it likes. */
+  /** Whether the minimum rate does not apply. */
   exemptFromMinRate?: boolean;
-  /** The line that tells the client what was stored. */
+  /** Encodes the line that acknowledges the upload. */
   acknowledge(stored: Stored): Uint8Array;
 }
 
-/** What is there of a body before it comes: its size in bytes, and its CRC-32. */
+/** The part of a body that is stored before the transfer: its size in bytes, and its CRC-32. */
 export interface Beginning {
   readonly bytes: number;
   readonly crc: number;
 }
 
 /**
- * A body on its way into a target. Whatever the target cannot do is answered at once, and the rest
- * of the body is read past, so that the next line is a line again; where that would take too long,
- * the connection ends instead.
+ * An upload into a target. If the target fails, the server refuses at once and skips the rest of
+ * the body, so that the next line is a request again. If the rest is too long, it closes the
+ * connection.
  */
 export class BodyReceiver {
   readonly #connection: Connection;
@@ -115,17 +115,17 @@ export class BodyReceiver {
   #skip(chunk: Uint8Array): void {
     this.#skipped += chunk.length;
     if (this.#skipped <= MAX_SKIPPED_BYTES) return;
-    // The refusal was said already. A second one would answer the next request.
+    // The refusal was sent already. A second one would look like the answer to the next request.
     this.#connection.farewell = undefined;
-    throw new InletError("aborted", "Gave up reading past a refused body");
+    throw new InletError("aborted", "Cannot skip the refused body: it is too long");
   }
 }
 
 /**
- * Makes sure that a body ended as its sender meant it, and is what it sent.
+ * Checks that the sender completed a body, and that its bytes are correct.
  *
- * @param what What was to be done with it, for the message: `store "a.txt"`.
- * @returns The time of its last change, where it has one.
+ * @param what The action, for the message: `store "a.txt"`.
+ * @returns The modification time, if the sender gave one.
  * @throws {InletError} `aborted` or `checksum`
  */
 export function checkEnd(what: string, tally: Tally, trailer: BodyLine): Date | undefined {

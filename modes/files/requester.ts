@@ -1,6 +1,6 @@
 /**
- * The client's end of the native conversation: requests go out, replies come in, notes are passed on
- * wherever they stand, and what ended it is remembered.
+ * The client's requests and the server's replies in the native protocol. It passes notes on
+ * wherever they appear, and remembers what ended the session.
  *
  * @module
  */
@@ -10,12 +10,12 @@ import type { Connection } from "../../lib/net/connection.ts";
 import { explain, InletError, refusalIn } from "../../lib/errors.ts";
 import { quoted } from "../../lib/text.ts";
 
-/** Most lines of an answer that are handed over together. */
+/** Maximum number of lines in one page. */
 const MAX_PAGE_LINES = 500;
 
-/** One conversation with a server. */
+/** Sends requests and reads replies on one connection. */
 export class Requester {
-  /** Why no other request can follow: the connection is gone, or a body broke off. */
+  /** Why the session has ended: the connection was lost, or a body was incomplete. */
   end: InletError | undefined;
   readonly #connection: Connection;
   readonly #onNote: ((text: string) => void) | undefined;
@@ -26,10 +26,11 @@ export class Requester {
   }
 
   /**
-   * Sends a request, and gives the lines of its answer as they come: those that are there already
-   * together. Whoever leaves before the last one ends the conversation.
+   * Sends a request, and yields the lines of its answer in pages as they arrive. A caller that
+   * stops before the last page ends the session.
    *
-   * @throws {InletError} what the server said in place of the end: what came is not all
+   * @throws {InletError} if the server sends an error instead of the end; the list is incomplete
+   * then
    */
   async *lines(request: Request): AsyncGenerator<string[], void> {
     const detail = await this.request(request);
@@ -63,7 +64,7 @@ export class Requester {
 
   #checkCount(announced: number, came: number): void {
     if (announced === came) return;
-    const reason = `The server announced ${announced} lines, and sent ${came}`;
+    const reason = `The server announced ${announced} lines but sent ${came}`;
     throw this.giveUp(new InletError("bad-request", reason));
   }
 
@@ -83,7 +84,7 @@ export class Requester {
     });
   }
 
-  /** The next reply. Notes in front of it are passed on. */
+  /** Reads the next reply. Passes on the notes before it. */
   async reply(): Promise<Reply> {
     for (;;) {
       const reply = this.#decode(await this.#line());
@@ -92,7 +93,7 @@ export class Requester {
     }
   }
 
-  /** The answer to talk, which can look like any other reply but for its end. */
+  /** Reads the answer to chat, which looks like any other reply except for its end. */
   async acknowledgement(text: string): Promise<string> {
     for (;;) {
       const line = await this.#line();
@@ -103,14 +104,14 @@ export class Requester {
     }
   }
 
-  /** A line that nothing was asked for: a note, or the end. */
+  /** Reads a line that answers no request: a note, or the error that ends the session. */
   async note(): Promise<void> {
     const reply = this.#decode(await this.#line());
     if (reply.type !== "note") throw this.giveUp(unexpected(reply));
     this.#onNote?.(reply.text);
   }
 
-  /** Notes what ended the conversation; the first reason counts. */
+  /** Records what ended the session. The first reason counts. */
   giveUp(error: unknown): InletError {
     return this.end ??= explain(error);
   }
@@ -135,8 +136,8 @@ export class Requester {
   }
 }
 
-/** An answer that was not hoped for. */
+/** The error for a reply other than the expected one. */
 export function unexpected(reply: Reply): InletError {
   return refusalIn(reply) ??
-    new InletError("bad-request", `The server answered out of turn: ${reply.type}`);
+    new InletError("bad-request", `The server sent an unexpected reply: ${reply.type}`);
 }

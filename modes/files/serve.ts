@@ -1,36 +1,39 @@
 /**
  * The native conversation: verified files, several to a connection. PROTOCOL.md has the grammar.
  *
- * 1. C: `hello 1 ben`. S: `welcome client 1 of 100`, or `busy 100 of 100` and the end. Where a key is
- *    needed, S: `challenge NONCE`. C: `answer DIGEST`. S: `welcome …`, or `error denied …` and the end.
+ * 1. C: `hello 1 ben`. S: `welcome client 1 of 100`, or `busy 100 of 100` and the end. Where a key
+ *    is needed, S: `challenge NONCE`. C: `answer DIGEST`. S: `welcome …`, or `error denied …` and
+ *    the end.
  * 2. C: `put 6 a.txt`. S: `go 0`. C: 6 bytes, then `end 363a3020`, their CRC-32.
  *    S: `ok 6 363a3020 a.txt`, once they are verified and the file has that name.
- * 3. C: `push 6 a.txt`, the bytes and the `end` at once, and the next push right behind: the server
+ * 3. C: `push 6 a.txt`, the bytes and the `end` at once, and the next push right after: the server
  *    answers each in order, `ok …` or `error …`.
- * 4. C: `get a.txt`. S: `ok 6`, `data 6`, 6 bytes, `end 363a3020 2026-11-21T08:38:00Z`, the time of the
- *    file's last change, which may stand behind the `end` of a put too. Meanwhile C may say `stop`: then
- *    it ends with `abort stopped`, or, when the `stop` came too late, there is a `stop ACK` behind it.
+ * 4. C: `get a.txt`. S: `ok 6`, `data 6`, 6 bytes, `end 363a3020 2026-11-21T08:38:00Z`, the time of
+ *    the file's last change, which may follow the `end` of a put too. Meanwhile C may send
+ *    `stop`: then the body ends with `abort stopped`, or, if the `stop` came too late, `stop ACK`
+ *    follows the `end`.
  * 5. C: `list`, `tree photos` or `status`. S: `ok`, the lines as they are
  *    found, and `end 1` with their number. C: `mkdir photos`.
  *    S: `ok photos`. C: `whoami`. S: `ok ben-2`.
  * 6. C: `say 6`. S: `go 0`. C: a body. S: `ok 6 363a3020`, once it is on the server's stdout.
  * 7. C: any other line, `Hello`, or `chat Hello`. S: `Hello ACK`.
  * 8. C: `reput 6 a.txt`. S: `go 2 d1256687`: two bytes are kept from an earlier attempt, with that
- *    CRC-32. C: `from 2` if its own file begins so, else `from 0`; then the rest, as in 2. The other way
- *    round, C: `reget 2 d1256687 a.txt`. S: `ok 6 2`, and the rest, as in 4.
- * 9. C: `compare 6 363a3020 2026-11-21T08:38:00Z a.txt`. S: `ok a.txt` if it has that file, else `ok`.
+ *    CRC-32. C: `from 2` if its own file begins so, else `from 0`; then the rest, as in 2. The
+ *    other way round, C: `reget 2 d1256687 a.txt`. S: `ok 6 2`, and the rest, as in 4.
+ * 9. C: `compare 6 363a3020 2026-11-21T08:38:00Z a.txt`. S: `ok a.txt` if it has that file, else
+ *    `ok`.
  * 10. C: `exit`. S: `ok bye` and the end.
  *
- * While nothing is asked S may say `note TEXT`, or `error shutdown …` or `error timeout …` and the end.
- * A note can cross a request: then it stands in front of the answer.
+ * Between requests S may send `note TEXT`, or `error shutdown …` or `error timeout …` and the end.
+ * A note can cross a request; it then precedes the answer.
  *
- * A size of `-` is not known yet: the body comes as `data 65536` and so many bytes, again and again,
- * then `end`. In place of `end` a sender may say `abort REASON`. A server that fails within a body
- * says `error …` at once and skips the rest, so both stay in step.
+ * A size of `-` means unknown: the body is a series of `data 65536`, each followed by that many
+ * bytes, then `end`. A sender may send `abort REASON` instead of `end`. A server that fails during
+ * a body sends `error …` at once and skips the rest, so that the session stays usable.
  *
  * The first word of a line may carry fields: `put;mode=755 6 a.txt`. Unknown ones are ignored.
  *
- * This is the server half. client.ts has the other one.
+ * This is the server half. client.ts has the client half.
  *
  * @module
  */
@@ -59,7 +62,7 @@ export async function serveFiles(connection: Connection, context: ServerContext)
   }
 }
 
-/** Answers one request. What fails here without losing step is an answer too. */
+/** Answers one request. A failure that leaves the session usable is answered with an error line. */
 async function answer(
   connection: Connection,
   context: ServerContext,
@@ -67,10 +70,13 @@ async function answer(
 ): Promise<"end" | void> {
   switch (request.type) {
     case "hello":
-      throw new InletError("bad-request", "Cannot be greeted twice");
+      throw new InletError("bad-request", "Cannot accept a second hello");
     case "answer":
     case "from":
-      throw new InletError("bad-request", `Cannot take "${request.type}": nothing was asked`);
+      throw new InletError(
+        "bad-request",
+        `Cannot take "${request.type}": the server did not ask for it`,
+      );
     case "put":
     case "push":
       return await servePut(connection, context, request);

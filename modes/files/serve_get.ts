@@ -1,5 +1,5 @@
 /**
- * The requests for a file: `get`, and `reget` of one whose beginning the client has.
+ * Serves downloads: `get`, and `reget` to continue the client's partial file.
  *
  * @module
  */
@@ -17,16 +17,16 @@ import { chunked, trailerOf } from "./framing.ts";
 import { MAX_PUSHED_BYTES } from "./pushes.ts";
 import { patiently } from "./wait.ts";
 
-/** What a client has of a file: so many bytes, with this CRC-32. */
+/** The client's partial file: its size in bytes, and its CRC-32. */
 interface Kept {
   offset: number;
   crc: number;
 }
 
 /**
- * Gives a file.
+ * Sends a file.
  *
- * @param kept What the client has of it from an earlier attempt.
+ * @param kept The client's partial file from an earlier attempt.
  */
 export async function serveGet(
   connection: Connection,
@@ -47,7 +47,7 @@ export async function serveGet(
   }
 }
 
-/** @param begun What the client has already, where it asked to go on. */
+/** @param begun The part that the client has already, for a `reget`. */
 async function giveChunks(
   connection: Connection,
   { log }: ServerContext,
@@ -71,7 +71,7 @@ async function giveChunks(
   log.info("sent", `${message}, ${formatBytes(tally.bytes)}`, { name, size });
 }
 
-/** A small file goes out with one write. */
+/** Sends a small file with one write. */
 async function giveWhole(
   connection: Connection,
   { log }: ServerContext,
@@ -93,7 +93,7 @@ async function giveWhole(
   log.info("sent", `got ${quoted(name)}, ${formatBytes(size)}`, { name, size });
 }
 
-/** The beginning of a file, if it is what the client has already; else nothing of it. */
+/** The tally of the client's partial file if the file begins with it; an empty tally otherwise. */
 async function beginningOf(stored: StoredFile, { offset, crc }: Kept): Promise<Tally> {
   if (offset > stored.size) return new Tally();
   let position = 0;

@@ -1,5 +1,5 @@
 /**
- * The requests with a body: `put`, `push`, `reput` and `say`.
+ * Serves the requests with a body: `put`, `push`, `reput` and `say`.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { acknowledge, admit } from "./admission.ts";
 import { type Beginning, BodyReceiver } from "./receive.ts";
 import { patiently, restOf } from "./wait.ts";
 
-/** Stores a file, asked for or pushed. */
+/** Serves `put` and `push`: stores a file. */
 export async function servePut(
   connection: Connection,
   context: ServerContext,
@@ -34,7 +34,7 @@ export async function servePut(
   });
 }
 
-/** A put that goes on with what an earlier one left, and leaves what it has when it breaks off. */
+/** Serves `reput`: continues a partial file, and keeps it if the transfer is interrupted again. */
 export async function serveReput(
   connection: Connection,
   context: ServerContext,
@@ -44,7 +44,7 @@ export async function serveReput(
   await new BodyReceiver(connection, context, what).receive({
     open: () => {
       admit(context, "reput", what, size);
-      // Where files are only dropped, what is kept would tell what others have sent.
+      // A drop-only server must not reveal the partial files of other clients.
       if (context.access === "drop-only") return context.store.receive(name, size);
       return patiently(connection, what, context.store.resume(name, size));
     },
@@ -59,7 +59,7 @@ async function agreeOnStart(connection: Connection): Promise<Beginning> {
   return { bytes: 0, crc: 0 };
 }
 
-/** Offers what is kept. The client knows whether its own file begins with the same bytes. */
+/** Offers the partial file. The client decides whether its own file begins with the same bytes. */
 async function agreeOnOffset(
   connection: Connection,
   context: ServerContext,
@@ -68,23 +68,23 @@ async function agreeOnOffset(
 ): Promise<Beginning> {
   const { kept } = upload;
   await connection.write(encodeReply({ type: "go", offset: kept.bytes, crc: kept.crc }));
-  // It may have to read as much of its own file first.
+  // The client may have to read as many bytes of its own file first.
   await connection.rest(restOf(context.sessionTimeoutMs));
   const line = await connection.readLine();
   const from = line === null ? null : decodeRequest(line);
   if (from?.type !== "from" || (from.offset !== 0 && from.offset !== kept.bytes)) {
-    throw new InletError("bad-request", `Cannot go on: say "from ${kept.bytes}" or "from 0"`);
+    throw new InletError("bad-request", `Cannot resume: send "from ${kept.bytes}" or "from 0"`);
   }
   if (kept.bytes === 0) return kept;
   if (from.offset === 0) {
     await upload.startOver();
     context.log.info(
       "restarted",
-      `starts over with ${quoted(name)}: what was kept is another file`,
+      `starts over with ${quoted(name)}: the partial file does not match`,
     );
     return upload.kept;
   }
-  context.log.info("resumed", `goes on with ${quoted(name)} at ${formatBytes(kept.bytes)}`, {
+  context.log.info("resumed", `resumes ${quoted(name)} at ${formatBytes(kept.bytes)}`, {
     name,
     offset: kept.bytes,
   });

@@ -1,8 +1,8 @@
 /**
- * The requests that move no file: `list`, `tree`, `status`, `compare`, `mkdir` and talk.
+ * Serves the requests without a body: `list`, `tree`, `status`, `compare`, `mkdir` and chat.
  *
- * Lists are streamed: a page of lines is read, encoded and written before the next one is looked at, so
- * a list takes as much memory for a hundred thousand files as for a hundred.
+ * Lists are streamed: each page of lines is written before the next one is read, so a list of a
+ * hundred thousand files takes no more memory than one of a hundred.
  *
  * @module
  */
@@ -24,10 +24,10 @@ import { quoted } from "../../lib/text.ts";
 import { attempt, refuse } from "./admission.ts";
 import { patiently } from "./wait.ts";
 
-/** Room for the lines of most pages, in bytes: a long list fills it again and again. */
+/** Size of the buffer that encodes the pages of a list, in bytes. It holds most pages. */
 const ROOM_BYTES = 128 * 1024;
 
-/** Makes a folder. */
+/** Serves `mkdir`. */
 export async function serveMkdir(
   connection: Connection,
   context: ServerContext,
@@ -41,7 +41,7 @@ export async function serveMkdir(
   await connection.write(encodeReply({ type: "ok", detail: made.value }));
 }
 
-/** Says whether the client's file is here. */
+/** Serves `compare`: whether the store has the client's file. */
 export async function serveCompare(
   connection: Connection,
   context: ServerContext,
@@ -53,7 +53,7 @@ export async function serveCompare(
   if (found) await connection.write(encodeReply({ type: "ok", detail: found.value ?? "" }));
 }
 
-/** Gives the lines of a list. */
+/** Serves `list`, `tree` and `status`. */
 export async function serveLines(
   connection: Connection,
   context: ServerContext,
@@ -62,7 +62,7 @@ export async function serveLines(
   const what = whatOf(request);
   const pages = linePages(context, request);
   try {
-    // The first page tells whether there is a list at all.
+    // The first page shows whether the list can be read, before `ok` is sent.
     const action = () => connection.unwatched(pages.next());
     const first = await attempt(connection, context, request.type, what, action);
     if (!first) return;
@@ -74,7 +74,7 @@ export async function serveLines(
   context.log.info(request.type, `asked to ${what}`);
 }
 
-/** Writes pages as they come, and gives what ends the answer. */
+/** Writes pages as they are read, and returns the lines that end the answer. */
 async function writePages(
   connection: Connection,
   { log }: ServerContext,
@@ -124,14 +124,14 @@ async function* linePages(
   for await (const page of entries) yield page.map(formatListEntry);
 }
 
-/** Acknowledges talk. */
+/** Acknowledges chat. */
 export async function serveChat(
   connection: Connection,
   context: ServerContext,
   text: string,
 ): Promise<void> {
   if (new TextEncoder().encode(text).length > MAX_TALK_BYTES) {
-    const reason = `Cannot answer: the limit of talk is ${MAX_TALK_BYTES} bytes`;
+    const reason = `Cannot answer: the limit is ${MAX_TALK_BYTES} bytes`;
     return await refuse(connection, context, new InletError("bad-request", reason));
   }
   context.log.info("chat", `says ${quoted(text)}`, { text });

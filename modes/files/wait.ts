@@ -1,5 +1,5 @@
 /**
- * How a server waits: for the next request of a session, and for its own disk.
+ * Waiting on the server: for the next request of a session, and for slow disk work.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import type { Connection, Rest } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { formatSeconds } from "../../lib/text.ts";
 
-/** A session is warned so long before its rest ends, or half-way where it is short. Milliseconds. */
+/** Time between the warning and the end of an idle session, in milliseconds; at most half of it. */
 const WARNING_MS = 60_000;
 
-/** A client whose answer takes long is told so every so many milliseconds. */
+/** Interval of the notes to a client that waits for a slow answer, in milliseconds. */
 const NOTE_MS = 1000;
 
-/** Waits until a client begins something, or leaves. */
+/** Waits until a client sends something or closes. */
 export async function nextArrival(
   connection: Connection,
   context: ServerContext,
@@ -30,7 +30,7 @@ export async function nextArrival(
   }
 }
 
-/** The next request, or `null` where the client has left. */
+/** Reads the next request; `null` if the client has closed. */
 export async function nextRequest(connection: Connection): Promise<Request | null> {
   connection.resting = true;
   try {
@@ -41,7 +41,7 @@ export async function nextRequest(connection: Connection): Promise<Request | nul
   }
 }
 
-/** How long a session may be idle, and what it is told before that ends. */
+/** The idle limit of a session, and the warning before it. */
 export function restOf(limitMs: number): Rest {
   const leftMs = Math.min(WARNING_MS, limitMs / 2);
   const text = `This session closes in ${formatSeconds(leftMs)} s: it has been idle for ` +
@@ -53,13 +53,13 @@ export function restOf(limitMs: number): Rest {
   };
 }
 
-/** Waits for the disk, and lets the client know that its answer is on the way. */
+/** Waits for slow work, and sends notes meanwhile, so that the client does not time out. */
 export async function patiently<T>(
   connection: Connection,
   what: string,
   work: Promise<T>,
 ): Promise<T> {
-  const note = encodeReply({ type: "note", text: `Wait: it takes a while to ${what}` });
+  const note = encodeReply({ type: "note", text: `Please wait: it takes a while to ${what}` });
   const timer = setInterval(() => connection.write(note).catch(() => {}), NOTE_MS);
   try {
     return await connection.unwatched(work);
