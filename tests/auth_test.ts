@@ -197,12 +197,12 @@ integration("--host refuses the network without a key or --open, and names both 
     assertEquals(
       await serverRefusal(["0", "--host", host]),
       `inlet: Cannot listen on ${host} without a key: ` +
-        "give --token-file FILE to require a key, or --open to admit everybody\n",
+        "give --token-file FILE to require a key, or --open to admit every client\n",
     );
   }
   assertStringIncludes(
     await serverRefusal(["0", "--host", "0.0.0.0", "--mode", "upload"]),
-    "mode upload cannot require a key, give --open to admit everybody",
+    "mode upload cannot require a key, give --open to admit every client",
   );
 });
 
@@ -218,7 +218,7 @@ integration("server refuses options about keys that contradict each other", asyn
   const open = ["run", "-A", "server.ts", "0", "--open", "--dir", `${local.path}/received`];
   const both = await run(Deno.execPath(), open, { cwd: ROOT, env });
   assertEquals(both.code, 2);
-  assertStringIncludes(both.stderr, "Cannot require a key and be open to everybody");
+  assertStringIncludes(both.stderr, "Cannot require a key and also admit every client");
   assertStringIncludes(
     await serverRefusal(["0", "--token-file", key, "--mode", "upload"]),
     "Cannot require a key in mode upload: its wire cannot carry one",
