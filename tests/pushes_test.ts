@@ -113,7 +113,7 @@ integration(
       using wire = await Wire.greet(server);
       await wire.says(`push 6 a.txt\n${HELLO}${wrong}`);
       assertMatch(await wire.line(), /^ok 6 363a3020 a/);
-      assertMatch(await wire.rest(), /^error bad-request Cannot follow: .*\n$/);
+      assertMatch(await wire.rest(), /^error bad-request Cannot parse the input: .*\n$/);
     }
     assert(names(server.dir).every((name) => name.startsWith("a")));
   },

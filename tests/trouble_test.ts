@@ -39,7 +39,7 @@ integration("server.ts with a file in the place of its directory exits 2", async
   assertEquals(ended.code, 2);
   assertMatch(
     ended.stderr,
-    /^inlet: Cannot store into ".*received": there is a file of that name\n$/,
+    /^inlet: Cannot store into ".*received": a file of that name exists\n$/,
   );
   assertEquals(Deno.readTextFileSync(file), "mine\n");
 });
@@ -199,7 +199,7 @@ integration("client.ts exits 3 with one line when an HTTP server answers", async
   assertRefused(
     await runClient({ port: web.addr.port }, [fixture("hello.txt")]),
     3,
-    'Cannot follow: "HTTP/1.1 400 Bad Request" is not a reply of an inlet server',
+    'Cannot parse the input: "HTTP/1.1 400 Bad Request" is not a reply of an inlet server',
   );
 });
 
