@@ -74,7 +74,7 @@ integration("--get of a folder overwrites nothing, and goes through no link", as
   Deno.symlinkSync(`${local.path}/elsewhere`, `${local.path}/p/out`);
   const { code, stderr } = await runClient(server, ["--get", "p/"], { cwd: local.path });
   assertEquals(code, 3);
-  assertEquals(stderr.split("\n")[0], 'inlet: Cannot go through "p/out": it is no folder');
+  assertEquals(stderr.split("\n")[0], 'inlet: Cannot go through "p/out": it is not a folder');
   assertMatch(stderr, /p\/: 2 files, .*; 2 failed: "p\/out", and 1 more for the same reason\n$/);
   assertEquals(stderr.trim().split("\n").length, 2, stderr);
   assertEquals(names(`${local.path}/elsewhere`), []);
