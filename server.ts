@@ -82,9 +82,9 @@ type Settings = ServeOptions & typeof DEFAULT_OPTIONS;
 /**
  * Starts a server.
  *
- * @throws {InletError} `listen` if the address cannot be used; `denied` or `no-space` if the
- * directory cannot be used; `usage` if the mode is unknown, if options contradict each other, or if
- * the server would admit every client from the network without `open`
+ * @throws {InletError} `listen` if the address cannot be used; `usage` if the directory cannot be
+ * used, if the mode is unknown, if options contradict each other, or if the server would admit every
+ * client from the network without `open`
  */
 export async function serve(options: ServeOptions = {}): Promise<Server> {
   return await start(options.mode === undefined ? DEFAULTS.mode : findMode(options.mode), options);
@@ -156,7 +156,9 @@ function announce(log: Log, address: Deno.NetAddr, mode: Mode, settings: Setting
 /** Removes expired partial files, each at most a twenty-fourth of the time limit late. */
 function sweepRegularly(store: Store, log: Log, keepPartialsMs: number): () => void {
   const timer = setInterval(() => {
-    store.sweep().catch((error) => log.failure(explain(error, "Cannot remove old partials")));
+    store.sweep().catch((error) =>
+      log.failure(explain(error, "Cannot remove expired partial files"))
+    );
   }, Math.min(Math.max(keepPartialsMs / 24, 1000), HOUR_MS));
   return () => clearInterval(timer);
 }

@@ -106,7 +106,7 @@ integration("push goes on after a file that was refused, and names it", async ()
   assertEquals(said.length, 300);
   assertEquals(
     said[150],
-    'inlet: Cannot take the name "draft.temp": the ending .temp is for files in flight',
+    'inlet: Cannot take the name "draft.temp": the ending .temp is reserved for uploads',
   );
   assertEquals(names(server.dir).length, 299);
   for (const [index] of files.entries()) {

@@ -123,7 +123,7 @@ const OUTSIDE = [
   ["/etc/evil.txt", "a part of it is empty"],
   ["other/evil.txt", 'it is not below "p"'],
   ["pp/evil.txt", 'it is not below "p"'],
-  ["p/a.temp", "the ending .temp is for files in flight"],
+  ["p/a.temp", "the ending .temp is reserved for uploads"],
   ["p/\x1b[31m", "it holds control characters"],
 ] as const;
 

@@ -82,9 +82,9 @@ integration("mkdir makes folders, and none through a link or a file", async () =
     const expected of [
       /^ok a\/b\/c$/,
       /^ok a\/b\/c$/,
-      /^error denied .*no folder$/,
-      /^error denied .*no folder$/,
-      /^error denied .*no folder$/,
+      /^error denied .*not a folder$/,
+      /^error denied .*not a folder$/,
+      /^error denied .*not a folder$/,
       /^error bad-name /,
     ]
   ) assertMatch(await wire.line(), expected);

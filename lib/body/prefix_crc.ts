@@ -35,7 +35,7 @@ export class Prefix implements Disposable {
   }
 
   /**
-   * Returns the CRC-32 of the first so many bytes, or `undefined` if the file has fewer. It leaves
+   * Returns the CRC-32 of the first `bytes` bytes, or `undefined` if the file is shorter. It leaves
    * the file's position behind them.
    */
   async crc(bytes: number): Promise<number | undefined> {

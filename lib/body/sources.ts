@@ -38,7 +38,7 @@ export class FileSource {
   readonly label: string;
   /** The name sent to the peer. */
   readonly name: string;
-  /** The folder that it is sent with, as the person called that. */
+  /** The folder that it is sent with, as the user gave it. */
   readonly folder: string | undefined;
   #info: FileFacts | undefined;
 
@@ -125,7 +125,7 @@ export class EmptyFolder {
   readonly label: string;
   readonly name: string;
   readonly size = 0;
-  /** The folder that it is sent with, as the person called that. */
+  /** The folder that it is sent with, as the user gave it. */
   readonly folder: string;
 
   constructor(label: string, name: string, folder: string) {

@@ -38,7 +38,7 @@ export function writeFully(
 }
 
 /**
- * Computes the size and CRC-32 of up to so many bytes. It yields to the event loop meanwhile.
+ * Computes the size and CRC-32 of at most `most` bytes. It yields to the event loop meanwhile.
  *
  * @param read Reads into a buffer; `null` at the end.
  * @param signal Aborts the read, with its reason.

@@ -30,7 +30,7 @@ export type Completion =
 export interface Described {
   /** Description for the help: imperative, lower case, no period. */
   readonly help: string;
-  /** Options that exclude this one. One of the two has to declare it. */
+  /** Options that exclude this one. One of the two must declare it. */
   readonly conflictsWith?: readonly string[];
   /** The option that this one requires. */
   readonly needs?: string;

@@ -29,7 +29,7 @@ export function textWidth(text: string): number {
   return clusters(text).reduce((width, cluster) => width + clusterWidth(cluster), 0);
 }
 
-/** Returns the longest prefix of a text within so many columns, without splitting a character. */
+/** Returns the longest prefix of a text that fits, without splitting a character. */
 export function cutToWidth(text: string, columns: number): string {
   let left = columns;
   let beginning = "";

@@ -82,7 +82,7 @@ export class BufferedReader {
     return true;
   }
 
-  /** Whether more data arrives within so many milliseconds. */
+  /** Whether more data arrives within this time. */
   async moreWithin(milliseconds: number): Promise<boolean> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<false>((resolve) => {
@@ -100,13 +100,13 @@ export class BufferedReader {
     return this.#buffer.content;
   }
 
-  /** Consumes so many buffered bytes. They stay valid until the next read. */
+  /** Consumes `bytes` buffered bytes, which stay valid until the next read. */
   skip(bytes: number): void {
     this.#buffer.take(bytes);
   }
 
   /**
-   * Waits until at least so many bytes are buffered.
+   * Waits until at least `bytes` bytes are buffered.
    *
    * @returns `false` if the stream ended before, or the buffer pool has no memory to lend.
    */

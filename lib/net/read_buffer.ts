@@ -44,7 +44,7 @@ export class ReadBuffer {
     return found < 0 ? -1 : found - this.#start;
   }
 
-  /** Takes out so many bytes. */
+  /** Takes out the first `size` bytes. */
   take(size: number): Uint8Array {
     this.#start += size;
     return this.#bytes.subarray(this.#start - size, this.#start);
@@ -75,7 +75,7 @@ export class ReadBuffer {
     return room;
   }
 
-  /** Records that so many bytes were read into the room. */
+  /** Records that `bytes` bytes were read into the room. */
   filled(bytes: number): void {
     this.#end += bytes;
     this.#resting = false;

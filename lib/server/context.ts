@@ -30,6 +30,6 @@ export interface ServerContext {
   readonly sessionTimeoutMs: number;
   /** Aborted when the server shuts down. A conversation starts no request after that. */
   readonly signal: AbortSignal;
-  /** Stops the server after a failure that it cannot recover from. */
+  /** Stops the server after an unrecoverable failure. */
   giveUp(reason: InletError): void;
 }

@@ -9,10 +9,10 @@
  * - `NAME` is a published file: complete and verified. It is created as a hard link to the finished
  *   `.temp`, because a link never replaces an existing file; a rename would do so silently.
  * - If the name is taken, the new file is published as `report (2).pdf`. Folders are created one by
- *   one. No folder or file is reached through a symbolic link, even one made during a transfer. - A
- * file that is complete in memory is written and published without yielding to the event loop, so
- * it needs no lock. Its `.temp` has a random name. If the sweep of another server removes it, it is
- * written again.
+ *   one. No folder or file is reached through a symbolic link, even one made during a transfer.
+ * - A file that is complete in memory is written and published without yielding to the event loop,
+ *   so it needs no lock. Its `.temp` has a random name. If the sweep of another server removes it,
+ *   it is written again.
  * - `NAME.temp.temp` is a partial file, kept when its connection breaks, so that a later upload can
  *   resume it. It is locked while an upload writes it, and removed when it expires.
  * - Uploads without a name are numbered `1.file`, `2.file`, on from the highest existing number,

@@ -39,7 +39,7 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
   [/^$/, "a part of it is empty"],
   [/^\.\.?$/, "it leads out of the directory"],
   [/[. ]$/, "it ends with a dot or a space"],
-  [/\.temp$/i, `the ending ${TEMP} is for files in flight`],
+  [/\.temp$/i, `the ending ${TEMP} is reserved for uploads`],
   [/^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)/i, "Windows reserves it"],
 ];
 
