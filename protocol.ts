@@ -1,8 +1,8 @@
 /**
- * Every byte that both sides agree on: the native wire, version 1, and the header of the upload wire.
+ * Encoders and decoders of the native wire, version 1, and of the header of the upload wire.
  *
- * Pure encoders and decoders, each pair side by side. Nothing here opens a socket or a file, so
- * every line can be tested without a permission. PROTOCOL.md tells the same in prose.
+ * All functions are pure: nothing here opens a socket or a file, so the tests need no permission.
+ * PROTOCOL.md describes the same grammar in prose.
  *
  * @module
  */
@@ -58,21 +58,21 @@ export {
   UPLOAD_SIZE_BYTES,
 } from "./protocol/upload_header.ts";
 
-/** Version of the native wire that this file speaks. */
+/** Version of the native wire. */
 export const VERSION = 1;
 
-/** What the answer to talk has behind the text. */
+/** Suffix that the server appends to the text of a talk line to acknowledge it. */
 export const ACK = " ACK";
 
-/** Longest talk in bytes of UTF-8: its answer has to be a line too. */
+/** Longest talk in bytes of UTF-8, such that the acknowledgement still fits a line. */
 export const MAX_TALK_BYTES: number = MAX_LINE_BYTES - `${ACK}\n`.length;
 
 /** Longest client name in bytes of UTF-8. */
 export const MAX_CLIENT_NAME_BYTES = 64;
 
 /**
- * What `error CODE …` may say, and the exit code it gives the client: 3 the server said no,
- * 4 too slow or gone, 5 the bytes were not the ones that were sent.
+ * The codes of an `error` reply, each with the exit code of the client: 3 the server refused,
+ * 4 timeout or lost connection, 5 the data differs from what was sent.
  */
 export const ERROR_CODES = {
   "aborted": 3,
@@ -95,8 +95,8 @@ export const ERROR_CODES = {
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /**
- * What a client asks. A `size` of `null` is a body of unknown length, sent in chunks. `from` asks
- * nothing: it tells where the body of a `reput` begins.
+ * A request of a client. A `size` of `null` means a body of unknown length, sent in chunks. `from`
+ * is the second half of a `reput`: it tells the offset at which the body begins.
  */
 export type Request =
   & { fields?: Fields }
@@ -121,9 +121,9 @@ export type Request =
   );
 
 /**
- * What a server answers. `detail` of an `ok` depends on what was asked. The `crc` of a `go` is that of
- * the bytes before its offset, which the server has kept. `end` closes the lines of a list. A `note`
- * answers nothing: it is for a person, and may stand before any other reply.
+ * A reply of a server. The `detail` of an `ok` depends on the request. The `crc` of a `go` covers
+ * the bytes before its offset, which the server has kept. `end` closes the lines of a list. A
+ * `note` replies to no request: it is text for the user, and may precede any other reply.
  */
 export type Reply =
   & { fields?: Fields }
@@ -176,7 +176,7 @@ export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
   }
 }
 
-/** Whether a line can only be meant as talk. */
+/** Whether a line decodes to itself as talk, and so needs no `chat` in front of it. */
 function isTalk(line: string): boolean {
   try {
     const request = decodeRequest(line);
@@ -187,11 +187,11 @@ function isTalk(line: string): boolean {
 }
 
 /**
- * Decodes a client's line. A line that begins with no known verb is talk, `chat`; so is one whose verb
- * has something other than fields behind a `;`, and a lone `list` with more words behind it.
- * `chat TEXT` is talk whatever the text begins with.
+ * Decodes a request line. A line that begins with no known verb is talk, `chat`. So is a line whose
+ * verb is followed by a `;` and malformed fields, and a `list` with more words behind it. `chat
+ * TEXT` is talk whatever the text begins with.
  *
- * @throws {ProtocolError} if a known verb is followed by something that is not its grammar
+ * @throws {ProtocolError} if the arguments of a known verb are malformed
  */
 export function decodeRequest(line: string): Request {
   const [first, rest] = cut(line);
@@ -210,7 +210,7 @@ function wellFormedFields(first: string): ReturnType<typeof parseFields> | undef
   }
 }
 
-/** The request of a verb, or `undefined` where the line is talk. */
+/** Decodes the request of a verb; returns `undefined` if the line is talk. */
 function decodeVerb(verb: string, rest: string, line: string): Request | undefined {
   const [word, more] = cut(rest);
   switch (verb) {
@@ -235,7 +235,7 @@ function decodeVerb(verb: string, rest: string, line: string): Request | undefin
     case "answer":
       return isDigest(rest) ? { type: verb, digest: rest } : undefined;
     case "chat":
-      // Alone it is talk that says "chat"; with fields it is talk that says nothing.
+      // A bare `chat` is the text "chat"; with fields it is an empty text.
       return { type: verb, text: rest || line.startsWith("chat;") ? rest : line };
     case "list":
     case "status":
@@ -247,7 +247,7 @@ function decodeVerb(verb: string, rest: string, line: string): Request | undefin
   }
 }
 
-/** The requests that tell what the client has of a file. */
+/** Decodes the requests that describe the client's copy of a file. */
 function decodeKnown(verb: "reget" | "compare", number: string, rest: string): Request {
   const [crc, more] = cut(rest);
   if (verb === "reget") {
@@ -292,17 +292,17 @@ export function encodeReply(reply: Reply): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Decodes a server's line. An error code that this version does not know counts as `internal`,
- * so that a newer server can still say no.
+ * Decodes a reply line. An unknown error code is read as `internal`, so that a newer server can
+ * still refuse.
  *
- * @throws {ProtocolError} if it is none of the replies
+ * @throws {ProtocolError} if the line is not a reply
  */
 export function decodeReply(line: string): Reply {
   const [first, rest] = cut(line);
   const { word, ...fields } = parseFields(first);
   const reply = decodeReplyVerb(word, rest);
   if (reply) return { ...reply, ...fields };
-  throw new ProtocolError(`"${line}" is no answer of an inlet server`);
+  throw new ProtocolError(`"${line}" is not a reply of an inlet server`);
 }
 
 function decodeReplyVerb(verb: string, rest: string): Reply | undefined {
@@ -348,17 +348,17 @@ function decodeReplyVerb(verb: string, rest: string): Reply | undefined {
 }
 
 /**
- * The features beyond version 1 that a `hello` or `welcome` names in its field `can`.
+ * The features beyond version 1 that a `hello` or `welcome` lists in its field `can`.
  *
- * @returns Their names; those that this side does not know are to be ignored.
+ * @returns Their names. The caller ignores unknown ones.
  */
 export function featuresOf({ fields }: { fields?: Fields }): ReadonlySet<string> {
   return new Set(fields?.can?.split(",").filter((name) => name !== ""));
 }
 
 /**
- * What a key is proved over: a label that belongs to this wire, version and side, and the nonce as it
- * stood in the challenge. The answer is the HMAC-SHA-256 of these bytes.
+ * The bytes whose HMAC-SHA-256 is the answer to a challenge: a label for this wire, its version and
+ * the client's side, then the nonce exactly as the challenge spelled it.
  */
 export function challengeText(nonce: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`inlet ${VERSION} client ${nonce}`);

@@ -51,40 +51,41 @@ export type { ServeOptions };
 
 /** A running server. Dispose of it to stop it at once. */
 export interface Server extends AsyncDisposable {
-  /** Where it listens. */
+  /** The address that the server listens on. */
   readonly address: Deno.NetAddr;
-  /** Settles when it has stopped; fails if it stopped because it could not go on. */
+  /** Settles when the server has stopped; rejects if a failure stopped it. */
   readonly finished: Promise<void>;
   /**
-   * Accepts no more, and gives the transfers in flight a time to end.
+   * Stops accepting connections, and lets transfers in flight finish.
    *
-   * @param graceMs How long, in milliseconds. What is left then is cut, and its partial deleted.
+   * @param graceMs Milliseconds after which the remaining connections are closed. Their uploads are
+   * discarded, except those kept to be resumed.
    */
   shutdown(graceMs?: number): Promise<void>;
-  /** Deletes every partial file, at once, for an exit that waits for nothing. */
+  /** Ends every upload without waiting, for an immediate exit. Only those to resume are kept. */
   discardPartials(): void;
 }
 
 const HOUR_MS = 3_600_000;
 
-/** Milliseconds that transfers in flight get when the server is told to stop. */
+/** Default of {@linkcode Server.shutdown}, in milliseconds. */
 const GRACE_MS = 5000;
 
 const PROGRAM = serverProgram(MODE_OPTION);
 
-/** What is not given to the library is what is not given on the command line. */
+/** The library has the defaults of the command line. */
 const DEFAULTS = parseCommandLine([], PROGRAM.options).options;
 const DEFAULT_OPTIONS = serveOptionsOf(DEFAULTS);
 
-/** The options of a server, defaults included. */
+/** Options with every default filled in. */
 type Settings = ServeOptions & typeof DEFAULT_OPTIONS;
 
 /**
  * Starts a server.
  *
- * @throws {InletError} `listen` if the address is not free; `denied` or `no-space` if the
- * directory cannot be used; `usage` if there is no such mode, or if it would admit everybody from
- * the network and nobody asked for that
+ * @throws {InletError} `listen` if the address cannot be used; `usage` if the directory cannot be
+ * used, if the mode is unknown, if options contradict each other, or if the server would admit every
+ * client from the network without `open`
  */
 export async function serve(options: ServeOptions = {}): Promise<Server> {
   return await start(options.mode === undefined ? DEFAULTS.mode : findMode(options.mode), options);
@@ -120,7 +121,7 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   };
 }
 
-/** An option that is undefined is not given. */
+/** An option that is `undefined` gets its default. */
 function withDefaults(given: ServeOptions): Settings {
   const entries = Object.entries(given).filter(([, value]) => value !== undefined);
   return { ...DEFAULT_OPTIONS, ...Object.fromEntries(entries) };
@@ -140,7 +141,7 @@ function contextOf(settings: Settings, store: Store, log: Log): ListenerOptions[
   };
 }
 
-/** The first line of the log: where the server listens, who can reach it, and where files go. */
+/** Logs the first line: the address, whether the network can reach it, and the directory. */
 function announce(log: Log, address: Deno.NetAddr, mode: Mode, settings: Settings): void {
   const { key, directory } = settings;
   const network = `open to the network${key === undefined ? "" : ", key required"}`;
@@ -153,10 +154,12 @@ function announce(log: Log, address: Deno.NetAddr, mode: Mode, settings: Setting
   });
 }
 
-/** Removes partial files past their time, at most a twenty-fourth of it late. */
+/** Removes expired partial files, each at most a twenty-fourth of the time limit late. */
 function sweepRegularly(store: Store, log: Log, keepPartialsMs: number): () => void {
   const timer = setInterval(() => {
-    store.sweep().catch((error) => log.failure(explain(error, "Cannot remove old partials")));
+    store.sweep().catch((error) =>
+      log.failure(explain(error, "Cannot remove expired partial files"))
+    );
   }, Math.min(Math.max(keepPartialsMs / 24, 1000), HOUR_MS));
   return () => clearInterval(timer);
 }
@@ -186,7 +189,7 @@ function reasonNotToListen(error: Error): string {
     return "the address is in use; stop the other server, or choose another port (0 for any free one)";
   }
   if (error instanceof Deno.errors.AddrNotAvailable) return "this machine has no such address";
-  return /lookup address/.test(error.message) ? "there is no host of that name" : error.message;
+  return /lookup address/.test(error.message) ? "no such host" : error.message;
 }
 
 type ServerCommandLine = CommandLine<typeof PROGRAM.options>;
@@ -205,11 +208,11 @@ async function main(args: readonly string[]): Promise<number> {
   const settings = { ...serveOptionsOf(options), port: parseListenPort(port) };
   await ensurePermissions(needsOf(settings, mode, tokenFile, generate));
   if (generate) {
-    // What is refused is refused before a key is made for nothing.
+    // Checked before the key file is made, so that a refused command line leaves none behind.
     checkReach({ ...settings, mode: mode.name, key: "" });
     makeKeyFile(tokenFile!);
   }
-  // Only the native wire can carry a key: the other modes ignore the environment.
+  // Only the native wire can carry a key, so the other modes ignore the environment.
   const key = tokenFile === undefined && mode.name !== "files" ? undefined : readKey(tokenFile);
   const server = await start(mode, { ...settings, key });
   if (generate) console.error(keyHint(tokenFile!, String(server.address.port)));
@@ -239,14 +242,14 @@ function needsOf(
   return needs;
 }
 
-/** What the person does next with a new key. */
+/** Tells the user how to use a new key. */
 function keyHint(tokenFile: string, port: string): string {
   const file = shellQuoted(tokenFile);
   return `The key is in ${quoted(tokenFile)}, and each client needs a copy of it:\n` +
     `  deno run client.ts HOST ${port} --token-file ${file} FILE`;
 }
 
-/** The first signal lets transfers end; a second one does not wait for them. */
+/** The first signal lets transfers finish; the second exits at once. */
 function stopOnSignals(server: Server): void {
   let stopping = false;
   const stop = (): void => {

@@ -1,16 +1,16 @@
 /**
- * Addresses of the network, written and read.
+ * Formats and parses network addresses.
  *
  * @module
  */
 
-/** An address as it is written in a URL: an IPv6 host stands in brackets. */
+/** Formats an address as in a URL, an IPv6 host in brackets. */
 export function formatAddress(address: { hostname: string; port: number }): string {
   const { hostname, port } = address;
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
-/** The host of an address as {@linkcode formatAddress} writes it. IPv4 within IPv6 is IPv4. */
+/** Returns the host of a formatted address. An IPv4-mapped IPv6 host becomes IPv4. */
 export function hostOf(address: string): string {
   const host = address.slice(0, address.lastIndexOf(":"));
   return /^\[::ffff:(\d+\.\d+\.\d+\.\d+)\]$/i.exec(host)?.[1] ?? host;

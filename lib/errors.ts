@@ -1,6 +1,6 @@
 /**
- * What can go wrong, as one class with a stable code, and the two tables that depend on it: what a
- * stranger is told, and how the client exits.
+ * Errors: one class with a stable code, the reply that a code becomes on the wire, and the exit
+ * code of the client.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import {
   type Reply,
 } from "../protocol.ts";
 
-/** Codes that never cross the wire: they say what happened on this side, and how to exit for it. */
+/** Codes of local errors, which never cross the wire, each with the exit code of the client. */
 const LOCAL_CODES = {
   "usage": 2,
   "busy": 3,
@@ -23,12 +23,12 @@ const LOCAL_CODES = {
   "interrupted": 130,
 } as const;
 
-/** A code of the wire, or one of this side's own. */
+/** A code of the wire, or a local one. */
 export type Code = ErrorCode | keyof typeof LOCAL_CODES;
 
 /**
- * An error whose message is written for the person who reads it: `Cannot store "a.txt": the limit
- * is 10 bytes`. What, then why, no period.
+ * An error with a message for the user: `Cannot store "a.txt": the limit is 10 bytes`. What, then
+ * why, no period.
  */
 export class InletError extends Error {
   override readonly name = "InletError";
@@ -40,20 +40,20 @@ export class InletError extends Error {
   }
 }
 
-/** The line that tells the other side. To it, a code of this side's own means that we gave up. */
+/** Encodes an error for the peer. A local code is sent as `aborted`. */
 export function encodeError(error: InletError): Uint8Array<ArrayBuffer> {
   const code = error.code in ERROR_CODES ? error.code as ErrorCode : "aborted";
   return encodeReply({ type: "error", code, text: error.message });
 }
 
-/** What a server's reply says of a refusal; `undefined` if it is none. */
+/** Converts a refusal by the server to an error; returns `undefined` for other replies. */
 export function refusalIn(reply: Reply): InletError | undefined {
   if (reply.type === "error") return new InletError(reply.code, reply.text);
   if (reply.type !== "busy") return undefined;
   return new InletError("busy", `The server is full: ${reply.clients} of ${reply.limit} clients`);
 }
 
-/** The client's exit code for an error. */
+/** Returns the exit code of the client for an error. */
 export function exitCode(error: unknown): number {
   const { code } = explain(error);
   return code in LOCAL_CODES
@@ -62,15 +62,17 @@ export function exitCode(error: unknown): number {
 }
 
 /**
- * The one place where what the system and the codec throw becomes an {@linkcode InletError}. An
- * error nobody foresaw becomes `internal`, whose text tells a stranger nothing.
+ * Converts errors of the system and the codec to an {@linkcode InletError}. An unexpected error
+ * becomes `internal`, with a text that reveals nothing to the peer.
  *
- * @param what What could not be done, the first half of the message.
+ * @param what The first half of the message: the action that failed.
  */
 export function explain(error: unknown, what = "Cannot go on"): InletError {
   if (error instanceof InletError) return error;
   if (error instanceof ProtocolError) {
-    return new InletError("bad-request", `Cannot follow: ${error.message}`, { cause: error });
+    return new InletError("bad-request", `Cannot parse the input: ${error.message}`, {
+      cause: error,
+    });
   }
   if (error instanceof Deno.errors.NotCapable) {
     const flag = /--allow-\w+/.exec(error.message)?.[0] ?? "a permission";
@@ -81,30 +83,30 @@ export function explain(error: unknown, what = "Cannot go on"): InletError {
   return new InletError(code, `${what}: ${why}`, { cause: error });
 }
 
-/** Whether something thrown is the system's, and explained by what is said of it. */
+/** Whether an error is a known one of the system, fully explained by its message. */
 export function isForeseen(error: unknown): boolean {
   return Object.hasOwn(SYSTEM, (error as { code?: string } | undefined)?.code ?? "");
 }
 
-const UNFORESEEN = ["internal", "something went wrong inside"] as const;
+const UNFORESEEN = ["internal", "an internal error occurred"] as const;
 
-/** What the operating system's own codes mean here. */
+/** The error codes of the operating system, each with our code and the reason. */
 const SYSTEM: Record<string, readonly [Code, string]> = {
   ENOSPC: ["no-space", "the disk is full"],
   EDQUOT: ["no-space", "the disk quota is used up"],
-  EIO: ["internal", "the disk does not work"],
-  EFBIG: ["no-space", "the disk allows no file of that size"],
+  EIO: ["internal", "the disk reported an I/O error"],
+  EFBIG: ["no-space", "the disk does not support a file of that size"],
   EACCES: ["denied", "the system does not permit it"],
   EPERM: ["denied", "the system does not permit it"],
   EROFS: ["denied", "the disk is read-only"],
   ENOENT: ["not-found", "it does not exist"],
-  EEXIST: ["bad-name", "there is a file of that name"],
-  ENOTDIR: ["not-found", "a part of the path is no folder"],
+  EEXIST: ["bad-name", "a file of that name exists"],
+  ENOTDIR: ["not-found", "a part of the path is not a folder"],
   EISDIR: ["bad-name", "it is a folder"],
   EMFILE: ["internal", "too many files are open"],
   ENFILE: ["internal", "too many files are open"],
-  ECONNRESET: ["lost", "the other side broke the connection"],
-  EPIPE: ["lost", "the other side closed the connection"],
-  ECONNABORTED: ["lost", "the connection was cut"],
-  ENOTCONN: ["lost", "the connection is gone"],
+  ECONNRESET: ["lost", "the peer reset the connection"],
+  EPIPE: ["lost", "the peer closed the connection"],
+  ECONNABORTED: ["lost", "the connection was aborted"],
+  ENOTCONN: ["lost", "the connection is closed"],
 };

@@ -1,22 +1,22 @@
 /**
- * Turns of the event loop. Work that never waits (files are read and written at once, and sockets
- * that have bytes answer at once) gives other connections, timers and signals their turn here.
+ * Yields to the event loop. File calls are synchronous, and a socket with data resolves at once, so
+ * a busy transfer must yield explicitly to other connections, timers and signals.
  *
  * @module
  */
 
-/** Milliseconds of work after which everything else gets its turn. */
+/** Milliseconds of work between two yields. */
 const TURN_MS = 5;
 
-/** When everything else had its last turn. One for the process: it has one event loop. */
+/** Time of the last yield in this process. */
 let lastTurn = 0;
 
-/** Whether this process has worked for so long that others should have their turn. */
+/** Whether the process has worked for {@linkcode TURN_MS} without yielding. */
 export function isTurnDue(): boolean {
   return performance.now() - lastTurn >= TURN_MS;
 }
 
-/** Gives others their turn if it is due. */
+/** Yields if it is due. */
 export async function takeTurns(): Promise<void> {
   if (!isTurnDue()) return;
   await nextTurn();
@@ -24,11 +24,11 @@ export async function takeTurns(): Promise<void> {
 }
 
 /**
- * Lets whatever waits go on: other connections, timers, signals.
+ * Yields to other connections, timers and signals.
  *
- * The runtime looks at its sockets when nothing is left to do. Between immediates it does so once in
- * dozens of turns; while another thread works it does at once. The least work that another thread
- * takes, without a permission, is a digest.
+ * The runtime polls its sockets when it is idle. Between immediates it does so only once in dozens
+ * of turns, but at once while it waits for another thread. The cheapest such wait that needs no
+ * permission is a digest.
  */
 export async function nextTurn(): Promise<void> {
   await crypto.subtle.digest("SHA-1", NOTHING);

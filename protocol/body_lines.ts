@@ -1,6 +1,6 @@
 /**
- * The lines around a body, and the lines that tell of files: what frames a body, what was stored,
- * and the entries of a list.
+ * The lines that frame a body, and the lines that describe files: the acknowledgement of a stored
+ * file, and the entries of a list.
  *
  * @module
  */
@@ -25,15 +25,15 @@ import {
 /** Largest chunk of a body of unknown length, in bytes. */
 export const MAX_CHUNK_BYTES = 16 * 1024 * 1024;
 
-/** What a client says within the body of a get, so that no more of it comes. */
+/** The line with which a client stops the body of a get. */
 export const STOP = "stop";
 
-/** How the body of a get that was stopped ends: `abort stopped`. */
+/** The text of the `abort` line that ends a stopped body. */
 export const STOPPED = "stopped";
 
 /**
- * The lines that frame a body: chunk headers, and how it ended. `modified` is the time of the file's
- * last change, where it has one.
+ * A line that frames a body: a chunk header, or the end of the body. `modified` is the time of the
+ * file's last change, if it has one.
  */
 export type BodyLine =
   & { fields?: Fields }
@@ -43,7 +43,7 @@ export type BodyLine =
     | { type: "abort"; text: string }
   );
 
-/** What was stored: its size in bytes, its CRC-32, and the name that it got. */
+/** A stored file: its size in bytes, its CRC-32, and the name under which it was published. */
 export interface Stored {
   size: number;
   crc: number;
@@ -51,8 +51,8 @@ export interface Stored {
 }
 
 /**
- * One file in a list: size in bytes, and the time of its last change, to the second. In a tree there
- * are folders too, which have no size: `null`.
+ * An entry of a list: size in bytes, and the time of the last change, to the second. The size of a
+ * folder, which only a tree contains, is `null`.
  */
 export interface ListEntry {
   size: number | null;
@@ -79,7 +79,7 @@ export function encodeBodyLine(line: BodyLine): Uint8Array<ArrayBuffer> {
 /**
  * Decodes a line that frames a body.
  *
- * @throws {ProtocolError} if it is none, or announces an empty or oversized chunk
+ * @throws {ProtocolError} if the line is malformed, or announces an empty or oversized chunk
  */
 export function decodeBodyLine(text: string): BodyLine {
   const [first, rest] = cut(text);
@@ -103,16 +103,16 @@ export function decodeBodyLine(text: string): BodyLine {
   throw new ProtocolError(`expected "data", "end" or "abort"`);
 }
 
-/** The detail of the `ok` that follows a put: `SIZE CRC NAME`; after a `say` there is no name. */
+/** Formats the detail of the `ok` after a put, `SIZE CRC NAME`, or after a say, `SIZE CRC`. */
 export function formatStored({ size, crc, name }: Stored): string {
   const facts = `${size} ${formatCrc(crc)}`;
   return name === "" ? facts : `${facts} ${name}`;
 }
 
 /**
- * Reads the detail that {@linkcode formatStored} wrote. The name is empty after a `say`.
+ * Parses the output of {@linkcode formatStored}. The name is empty after a `say`.
  *
- * @throws {ProtocolError} if it has another form
+ * @throws {ProtocolError} if the detail is malformed
  */
 export function parseStored(detail: string): Stored {
   const [size, rest] = cut(detail);
@@ -120,15 +120,15 @@ export function parseStored(detail: string): Stored {
   return { size: decodeNumber(size, "size"), crc: decodeCrc(crc), name };
 }
 
-/** One line of a list: `SIZE TIME NAME`, where the size of a folder is `-`. */
+/** Formats a line of a list: `SIZE TIME NAME`. The size of a folder is `-`. */
 export function formatListEntry({ size, modified, name, fields }: ListEntry): string {
   return `${formatFields(String(size ?? "-"), fields)} ${formatTime(modified)} ${name}`;
 }
 
 /**
- * Reads a line that {@linkcode formatListEntry} wrote.
+ * Parses the output of {@linkcode formatListEntry}.
  *
- * @throws {ProtocolError} if it has another form
+ * @throws {ProtocolError} if the line is malformed
  */
 export function parseListEntry(line: string): ListEntry {
   const [first, rest] = cut(line);

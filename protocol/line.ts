@@ -1,20 +1,20 @@
 /**
- * What every line of the native wire is made of: words, numbers, times, names, and named fields.
+ * The parts of a line of the native wire: words, numbers, times, names, and named fields.
  *
  * @module
  */
 
-/** Longest control line in bytes, its line ending included. A longer one ends the conversation. */
+/** Longest line in bytes, its line ending included. A longer line ends the conversation. */
 export const MAX_LINE_BYTES = 4096;
 
-/** A line that does not follow the grammar. The message says which part, for a person. */
+/** A violation of the wire's grammar. The message tells the user what is wrong. */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
 }
 
 /**
- * Named fields of a line: `;key=value` directly behind its first word, where no name of a file ever
- * stands. A receiver ignores the keys that it does not know.
+ * Named fields of a line: `;key=value` directly behind its first word, where no file name stands. A
+ * receiver ignores unknown keys.
  */
 export type Fields = Readonly<Record<string, string>>;
 
@@ -24,9 +24,9 @@ const ESCAPED = /[^\x21-\x24\x26-\x3a\x3c-\x7e]+/g;
 const VALUE = /^(?:[\x21-\x24\x26-\x3a\x3c-\x7e]|%[0-9A-Fa-f]{2})*$/;
 
 /**
- * One line of text: an entry of a list, an answer to talk.
+ * Encodes one line of text.
  *
- * @throws {ProtocolError} if it holds a line break or is too long
+ * @throws {ProtocolError} if the text contains a line break or is too long
  */
 export function encodeLine(text: string): Uint8Array<ArrayBuffer> {
   checkText(text);
@@ -36,10 +36,10 @@ export function encodeLine(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Lines that follow each other, in one piece: a piece each would take far more memory than the text.
+ * Encodes several lines into one array: an array for each would take far more memory than the text.
  *
- * @param room Where they are put if they fit; else they get memory of their own.
- * @throws {ProtocolError} if one of them holds a line break or is too long
+ * @param room The memory to use if the lines fit in it; otherwise new memory is allocated.
+ * @throws {ProtocolError} if a line contains a line break or is too long
  */
 export function encodeLines(texts: readonly string[], room?: Uint8Array): Uint8Array {
   for (const text of texts) {
@@ -62,21 +62,21 @@ function checkLength(bytes: number): void {
   }
 }
 
-/** Splits at the first space. What follows may hold spaces of its own. */
+/** Splits at the first space. The second part may contain further spaces. */
 export function cut(text: string): [string, string] {
   const space = text.indexOf(" ");
   return space < 0 ? [text, ""] : [text.slice(0, space), text.slice(space + 1)];
 }
 
 /**
- * The first word of a line with fields behind it: `put;mode=755`. Without fields, the word alone.
+ * Formats the first word of a line and its fields: `put;mode=755`. Without fields, the word alone.
  *
- * @throws {ProtocolError} if a key is not of the grammar, or a value is no Unicode
+ * @throws {ProtocolError} if a key is malformed, or a value is not valid Unicode
  */
 export function formatFields(word: string, fields: Fields | undefined): string {
   let text = word;
   for (const [key, value] of Object.entries(fields ?? {})) {
-    if (!KEY.test(key)) throw new ProtocolError(`"${key}" is no name of a field`);
+    if (!KEY.test(key)) throw new ProtocolError(`"${key}" is not a field name`);
     if (!value.isWellFormed()) throw new ProtocolError(`the field "${key}" is not valid Unicode`);
     text += `;${key}=${value.replaceAll(ESCAPED, encodeURIComponent)}`;
   }
@@ -84,9 +84,9 @@ export function formatFields(word: string, fields: Fields | undefined): string {
 }
 
 /**
- * Reads what {@linkcode formatFields} wrote: the word, and its fields where it has any.
+ * Parses the output of {@linkcode formatFields}: the word, and its fields if it has any.
  *
- * @throws {ProtocolError} if what is behind the word is not of the grammar, or a key stands twice
+ * @throws {ProtocolError} if a field is malformed, or a key occurs twice
  */
 export function parseFields(text: string): { word: string; fields?: Fields } {
   if (!text.includes(";")) return { word: text };
@@ -95,7 +95,7 @@ export function parseFields(text: string): { word: string; fields?: Fields } {
   for (const pair of pairs) {
     const equals = pair.indexOf("=");
     const key = pair.slice(0, Math.max(equals, 0));
-    if (!KEY.test(key) || key in fields) throw new ProtocolError(`"${pair}" is no field`);
+    if (!KEY.test(key) || key in fields) throw new ProtocolError(`"${pair}" is not a field`);
     fields[key] = decodeValue(pair.slice(equals + 1));
   }
   return { word, fields };
@@ -107,10 +107,10 @@ function decodeValue(value: string): string {
   } catch {
     // Percent-encoded bytes that are not UTF-8.
   }
-  throw new ProtocolError(`"${value}" is no value of a field`);
+  throw new ProtocolError(`"${value}" is not a field value`);
 }
 
-/** A whole number from 0 to 2^53 - 1. The length is checked first: a billion digits cost nothing. */
+/** Parses a whole number from 0 to 2^53 - 1. The length is checked first, to bound the cost. */
 export function decodeNumber(text: string, what: string): number {
   const number = text.length <= 16 && /^\d+$/.test(text) ? Number(text) : NaN;
   if (!Number.isSafeInteger(number)) {
@@ -119,36 +119,36 @@ export function decodeNumber(text: string, what: string): number {
   return number;
 }
 
-/** A size in bytes; `-` is one that is not known, `null`. */
+/** Parses a size in bytes; `-` stands for an unknown size, `null`. */
 export function decodeSize(text: string): number | null {
   return text === "-" ? null : decodeNumber(text, "size");
 }
 
-/** A time in UTC to the second, as RFC 3339 writes it. One beyond what the wire has becomes its end. */
+/** Formats a time in UTC to the second (RFC 3339), clamped to the years 1970 to 9999. */
 export function formatTime(time: Date): string {
   const milliseconds = Math.min(Math.max(time.getTime(), 0), LATEST_MS);
   return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
 }
 
-/** 9999-12-31T23:59:59Z: years have four digits. */
+/** 9999-12-31T23:59:59Z, the last time with a year of four digits. */
 const LATEST_MS = 253_402_300_799_000;
 
-/** Reads what {@linkcode formatTime} wrote. Not every file system can keep a time before 1970. */
+/** Parses a time from 1970 on. Not every file system can store an earlier one. */
 export function decodeTime(text: string): Date {
   const time = new Date(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) ? text : NaN);
-  // A day that a month does not have is taken for one of the next month.
+  // `Date` reads a day that the month does not have as a day of the next month.
   if (!(time.getTime() >= 0) || formatTime(time) !== text) {
-    throw new ProtocolError(`"${text}" is no time like 2026-11-21T08:38:00Z, from 1970 on`);
+    throw new ProtocolError(`"${text}" is not a time like 2026-11-21T08:38:00Z, 1970 or later`);
   }
   return time;
 }
 
-/** A CRC-32 as eight lower-case hexadecimal digits. */
+/** Formats a CRC-32 as eight lower-case hexadecimal digits. */
 export function formatCrc(crc: number): string {
   return (crc >>> 0).toString(16).padStart(8, "0");
 }
 
-/** Reads what {@linkcode formatCrc} wrote, in either case. */
+/** Parses a CRC-32 of eight hexadecimal digits, in either case. */
 export function decodeCrc(text: string): number {
   if (!/^[0-9a-f]{8}$/i.test(text)) {
     throw new ProtocolError("a CRC-32 is eight hexadecimal digits");
@@ -156,23 +156,23 @@ export function decodeCrc(text: string): number {
   return parseInt(text, 16);
 }
 
-/** A name may be anything but empty here; the store decides what it takes. */
+/** Refuses an empty name. The store checks the rest. */
 export function decodeName(text: string): string {
   if (text === "") throw new ProtocolError("the name is missing");
   return text;
 }
 
-/** 32 bytes in hexadecimal: a nonce, or a SHA-256. */
+/** Whether a text is 32 bytes in lower-case hexadecimal: a nonce, or an answer. */
 export function isDigest(text: string): boolean {
   return /^[0-9a-f]{64}$/.test(text);
 }
 
-/** Error texts quote names: whatever a name holds, the answer stays one line of bounded length. */
+/** Makes an error text fit a line, whatever the names that it quotes contain. */
 export function oneLine(text: string): string {
   return text.replaceAll(/[\r\n]+/g, " ").slice(0, 1000);
 }
 
-/** Decodes UTF-8 strictly: text that two programs could read differently is refused. */
+/** Decodes UTF-8 strictly, because two programs could replace invalid bytes differently. */
 export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return strictUtf8.decode(bytes);

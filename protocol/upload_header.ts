@@ -6,14 +6,14 @@
 
 import { ProtocolError } from "./line.ts";
 
-/** The answer of an upload server that is ready for the body. */
+/** The line with which an upload server asks for the body. */
 export const GO_AHEAD = "go ahead";
 
-/** Bytes of the size that opens an upload header. */
+/** Bytes of the size at the start of an upload header. */
 export const UPLOAD_SIZE_BYTES = 8;
 
 /**
- * The header of an upload: the size as 8 bytes, big-endian, then the name in UTF-8.
+ * Encodes the header of an upload: the size as 8 bytes, big-endian, then the name in UTF-8.
  *
  * @throws {RangeError} if the size is not a whole number from 0 to 2^53 - 1
  */
@@ -29,9 +29,9 @@ export function encodeUploadHeader(size: number, name: string): Uint8Array<Array
 }
 
 /**
- * The size that opens an upload header.
+ * Decodes the size at the start of an upload header.
  *
- * @throws {ProtocolError} if it is over 2^53 - 1
+ * @throws {ProtocolError} if the size exceeds 2^53 - 1
  */
 export function decodeUploadSize(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, UPLOAD_SIZE_BYTES);

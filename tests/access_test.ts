@@ -17,7 +17,7 @@ integration("--read-only lists and gives files, and takes none", async () => {
   await Deno.writeTextFile(`${server.dir}/a.txt`, "hello\n");
   const put = await runClient(server, [fixture("1MiB.txt")]);
   assertEquals(put.code, 3);
-  assertStringIncludes(put.stderr, 'Cannot store "1MiB.txt": this server only gives files');
+  assertStringIncludes(put.stderr, 'Cannot store "1MiB.txt": this server is read-only');
   assertEquals((await runClient(server, [fixture("hello.txt")])).code, 3);
   assertEquals((await runClient(server, [], { stdin: "a message" })).code, 3);
   const got = await runClient(server, ["--get", "a.txt", "--output", "-"]);
@@ -33,7 +33,7 @@ integration("--read-only takes nothing from upload clients", async () => {
   await using server = await startServer({ args: ["--read-only"] });
   await runPeer("upload_client.py", ["127.0.0.1", String(server.port), fixture("hello.txt")]);
   await server.running.stop();
-  assertStringIncludes(server.running.log, 'Cannot store "hello.txt": this server only gives');
+  assertStringIncludes(server.running.log, 'Cannot store "hello.txt": this server is read-only');
   assertEquals(names(server.dir), []);
 });
 
@@ -48,7 +48,7 @@ integration("--drop-only takes files, and tells nothing", async () => {
     const { code, stdout, stderr } = await runClient(server, asked);
     assertEquals(code, 3);
     assertEquals(stdout, "");
-    assertStringIncludes(stderr, "this server only takes files");
+    assertStringIncludes(stderr, "this server only accepts uploads");
   }
 });
 
@@ -69,7 +69,7 @@ integration("denied leaves the conversation in step", async () => {
   assertEquals(
     await readAll(conn),
     "welcome client 1 of 100\n" +
-      'error denied Cannot store "a.txt": this server only gives files\n'.repeat(2) +
+      'error denied Cannot store "a.txt": this server is read-only\n'.repeat(2) +
       "Hello ACK\nok bye\n",
   );
 });

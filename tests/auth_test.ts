@@ -76,7 +76,7 @@ integration("--token-file lets in who has the key, and nobody else", async () =>
   assertEquals(names(server.dir), ["hello.txt"]);
   const denied = await runClient(server, [fixture("hello.txt"), "--token-file", wrong]);
   assertEquals(denied.code, 3);
-  assertEquals(denied.stderr, "inlet: Cannot let you in: the key is wrong\n");
+  assertEquals(denied.stderr, "inlet: Cannot authenticate: the key is wrong\n");
   const none = await runClient(server, [fixture("hello.txt")]);
   assertEquals(none.code, 3);
   assertEquals(
@@ -120,7 +120,7 @@ integration("challenge is another one each time, and takes no answer twice", asy
   await sendTo(second, "hello 1 ben\n");
   assert(await readChallenge(second) !== nonce);
   await sendTo(second, `answer ${digest}\nexit\n`);
-  assertEquals(await readAll(second), "error denied Cannot let you in: the key is wrong\n");
+  assertEquals(await readAll(second), "error denied Cannot authenticate: the key is wrong\n");
 });
 
 integration("challenge lets nobody past who does not answer it", async () => {
@@ -147,9 +147,9 @@ integration("server lets an address wait after three wrong answers, right ones t
     using conn = await dial(server);
     await sendTo(conn, `hello 1 ben\nanswer ${"0".repeat(64)}\nexit\n`);
     await readChallenge(conn);
-    assertEquals(await readAll(conn), "error denied Cannot let you in: the key is wrong\n");
+    assertEquals(await readAll(conn), "error denied Cannot authenticate: the key is wrong\n");
   }
-  const refusal = /^error wait Cannot let you in for [1-5] s: too many wrong keys came from/;
+  const refusal = /^error wait Cannot authenticate for [1-5] s: too many wrong keys from/;
   await sendTo(asked, `answer ${await answerChallenge(KEY, nonce)}\nexit\n`);
   assertMatch(await readAll(asked), refusal);
   using unasked = await dial(server);
@@ -158,7 +158,7 @@ integration("server lets an address wait after three wrong answers, right ones t
   assertMatch(await readAll(unasked), refusal);
   const { code, stderr } = await runClient(server, ["--status", "--token-file", key]);
   assertEquals(code, 3);
-  assertMatch(stderr, /^inlet: Cannot let you in for \d s: too many wrong keys/);
+  assertMatch(stderr, /^inlet: Cannot authenticate for \d s: too many wrong keys/);
 });
 
 integration("server with a key serves no upload client", async () => {
@@ -197,12 +197,12 @@ integration("--host refuses the network without a key or --open, and names both 
     assertEquals(
       await serverRefusal(["0", "--host", host]),
       `inlet: Cannot listen on ${host} without a key: ` +
-        "give --token-file FILE to require a key, or --open to admit everybody\n",
+        "give --token-file FILE to require a key, or --open to admit every client\n",
     );
   }
   assertStringIncludes(
     await serverRefusal(["0", "--host", "0.0.0.0", "--mode", "upload"]),
-    "mode upload cannot require a key, give --open to admit everybody",
+    "mode upload cannot require a key, give --open to admit every client",
   );
 });
 
@@ -218,7 +218,7 @@ integration("server refuses options about keys that contradict each other", asyn
   const open = ["run", "-A", "server.ts", "0", "--open", "--dir", `${local.path}/received`];
   const both = await run(Deno.execPath(), open, { cwd: ROOT, env });
   assertEquals(both.code, 2);
-  assertStringIncludes(both.stderr, "Cannot require a key and be open to everybody");
+  assertStringIncludes(both.stderr, "Cannot require a key and also admit every client");
   assertStringIncludes(
     await serverRefusal(["0", "--token-file", key, "--mode", "upload"]),
     "Cannot require a key in mode upload: its wire cannot carry one",

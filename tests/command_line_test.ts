@@ -109,6 +109,6 @@ integration("runMain() shows where a defect is", async () => {
   assertEquals(code, 3);
   assertMatch(
     stderr,
-    /^inlet: Cannot go on: something went wrong inside\nTypeError: a defect\n +at/,
+    /^inlet: Cannot go on: an internal error occurred\nTypeError: a defect\n +at/,
   );
 });

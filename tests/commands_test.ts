@@ -99,7 +99,7 @@ const CLIENT_MISUSE: [string[], string][] = [
   ],
   [
     ["127.0.0.1", "5000", "deno.json/a"],
-    'Cannot send "deno.json/a": a part of the path is no folder',
+    'Cannot send "deno.json/a": a part of the path is not a folder',
   ],
   [["127.0.0.1", "5000", "--list", "--status"], TOGETHER],
   [["127.0.0.1", "5000", "a", "--list"], "Cannot use FILE together with --list; try --help"],

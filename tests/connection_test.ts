@@ -314,7 +314,7 @@ integration("Connection is cut after the silence that it allows, with a farewell
   assertEquals(error.code, "timeout");
   assertEquals(
     await readAll(pair.peer),
-    "error timeout Nothing moved on the connection for 0.1 s\n",
+    "error timeout No data in either direction for 0.1 s\n",
   );
 });
 
@@ -326,8 +326,8 @@ integration("Connection is cut when it has not begun in time, whatever comes", a
   const dripping = setInterval(() => pair.peer.write(encoder.encode("x")).catch(() => {}), 20);
   const error = await assertRejects(() => reading, InletError);
   clearInterval(dripping);
-  assertEquals([error.code, error.message], ["timeout", "No whole greeting came within 0.3 s"]);
-  assertEquals(await told, "error timeout No whole greeting came within 0.3 s\n");
+  assertEquals([error.code, error.message], ["timeout", "No complete greeting within 0.3 s"]);
+  assertEquals(await told, "error timeout No complete greeting within 0.3 s\n");
 });
 
 integration(

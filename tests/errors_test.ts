@@ -53,8 +53,8 @@ pure("explain() says in words what the system means by its codes", () => {
     ["EROFS", "denied", "the disk is read-only"],
     ["ENOENT", "not-found", "it does not exist"],
     ["EISDIR", "bad-name", "it is a folder"],
-    ["ECONNRESET", "lost", "the other side broke the connection"],
-    ["EPIPE", "lost", "the other side closed the connection"],
+    ["ECONNRESET", "lost", "the peer reset the connection"],
+    ["EPIPE", "lost", "the peer closed the connection"],
   ];
   for (const [code, expected, why] of table) {
     const cause = systemError(code);
@@ -89,5 +89,5 @@ pure("explain() leaves its own errors alone, and calls a broken grammar a bad re
   assertEquals(explain(own, "Cannot whatever"), own);
   const error = explain(new ProtocolError("the name is missing"));
   assertEquals(error.code, "bad-request");
-  assertEquals(error.message, "Cannot follow: the name is missing");
+  assertEquals(error.message, "Cannot parse the input: the name is missing");
 });

@@ -106,7 +106,7 @@ integration("push goes on after a file that was refused, and names it", async ()
   assertEquals(said.length, 300);
   assertEquals(
     said[150],
-    'inlet: Cannot take the name "draft.temp": the ending .temp is for files in flight',
+    'inlet: Cannot take the name "draft.temp": the ending .temp is reserved for uploads',
   );
   assertEquals(names(server.dir).length, 299);
   for (const [index] of files.entries()) {
@@ -487,7 +487,7 @@ integration("server.ts tells one client too many that it is busy, and has room a
   assertEquals(turnedAway.code, 3);
   assertEquals(turnedAway.stderr, "inlet: The server is full: 1 of 1 clients\n");
   first.close();
-  await server.running.says(/client 1: left, 0 in/);
+  await server.running.says(/client 1: left, 0 connected/);
   const letIn = await runClient(server, [fixture("hello.txt")]);
   assertEquals(letIn.code, 0);
 });

@@ -74,7 +74,7 @@ integration("--get of a folder overwrites nothing, and goes through no link", as
   Deno.symlinkSync(`${local.path}/elsewhere`, `${local.path}/p/out`);
   const { code, stderr } = await runClient(server, ["--get", "p/"], { cwd: local.path });
   assertEquals(code, 3);
-  assertEquals(stderr.split("\n")[0], 'inlet: Cannot go through "p/out": it is no folder');
+  assertEquals(stderr.split("\n")[0], 'inlet: Cannot go through "p/out": it is not a folder');
   assertMatch(stderr, /p\/: 2 files, .*; 2 failed: "p\/out", and 1 more for the same reason\n$/);
   assertEquals(stderr.trim().split("\n").length, 2, stderr);
   assertEquals(names(`${local.path}/elsewhere`), []);
@@ -123,7 +123,7 @@ const OUTSIDE = [
   ["/etc/evil.txt", "a part of it is empty"],
   ["other/evil.txt", 'it is not inside "p"'],
   ["pp/evil.txt", 'it is not inside "p"'],
-  ["p/a.temp", "the ending .temp is for files in flight"],
+  ["p/a.temp", "the ending .temp is reserved for uploads"],
   ["p/\x1b[31m", "it holds control characters"],
 ] as const;
 

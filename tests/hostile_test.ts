@@ -62,7 +62,7 @@ async function assertServes(server: TestServer): Promise<void> {
   assertEquals(code, 0, stderr);
 }
 
-const TOO_LATE = "error timeout No whole greeting came within 0.5 s\n";
+const TOO_LATE = "error timeout No complete greeting within 0.5 s\n";
 
 /** Begins that never end: they would take far longer than the limit. */
 const BEGINS = {
@@ -113,9 +113,9 @@ integration("a full house makes way for the next, at the cost of who has not beg
   using next = await Wire.greet(server);
   assertMatch(
     await dripping.rest(),
-    /^error timeout Made way for another client: nothing had begun after 1\.\d s\n$/,
+    /^error timeout Dropped to admit another client: no greeting within 1\.\d s\n$/,
   );
-  await server.running.says(/client 2: Made way for another client/);
+  await server.running.says(/client 2: Dropped to admit another client/);
   assertEquals(await Wire.dial(server).then(restOf), "busy 2 of 2\n");
   for (const wire of [greeted, next]) {
     await wire.says("still here\n");
@@ -243,7 +243,7 @@ async function paced(
 }
 
 const TOO_SLOW =
-  /error timeout Cannot wait for a body at \d+ B\/s over 0\.\d s: the floor is 1 KiB\/s\n$/;
+  /error timeout Cannot continue at \d+ B\/s over 0\.\d s: the minimum is 1 KiB\/s\n$/;
 
 /** What comes before the body on each wire, and what the server says to that. */
 const BODIES: Record<string, [mode: string, before: string, go: string]> = {
@@ -347,7 +347,7 @@ integration(
     const second = await Wire.greet(server);
     assertEquals(await Wire.dial(server).then(restOf), "busy 2 of 2\n");
     await server.running.says(
-      /turned 127\.0\.0\.1:\d+ away: 2 of 2 clients of its address are in/,
+      /rejected 127\.0\.0\.1:\d+: 2 of 2 clients from its address connected/,
     );
     const args = ["-s", "127.0.0.2", "-N", "127.0.0.1", String(server.port)];
     const { stdout } = await run("nc", args, { stdin: `${HELLO}exit\n` });
@@ -445,7 +445,7 @@ for (const [what, request] of Object.entries(UNREAD)) {
     using deaf = await Wire.dial(server);
     await deaf.says(HELLO);
     await pour(deaf, request.repeat(100), 1000);
-    await server.running.says(/client 1: Nothing moved on the connection for 1 s/);
+    await server.running.says(/client 1: No data in either direction for 1 s/);
     assertLess(residentBytes(server.running.process) - before, 64 * 2 ** 20);
     await assertServes(server);
   }, PROC);
@@ -470,7 +470,7 @@ integration("server.ts with too many open files pauses, says so once, and goes o
   await Promise.all(wires.slice(0, 20).map((wire) => drip(wire, "hello 1 xxxx", 50)));
   assertEquals(server.running.log.match(new RegExp(NO_ACCEPT, "g"))!.length, 1);
   wires.forEach((wire) => wire.close());
-  await server.running.says(/accepts clients again/);
+  await server.running.says(/accepting clients again/);
   assertEquals((await patient).code, 0);
   assert(!server.running.log.includes("EMFILE"), "a fault that is known needs no stack");
 }, PRLIMIT);

@@ -152,9 +152,9 @@ integration("message server ends with exit code 4 when nobody reads its stdout",
     stdin: "to nobody",
   });
   assertEquals(code, 3);
-  assertMatch(stderr, /Cannot write to the standard output: whoever read it has gone/);
+  assertMatch(stderr, /Cannot write to the standard output: its reader has closed it/);
   assertEquals((await process.status).code, 4);
-  await running.says(/^inlet: Cannot write to the standard output: whoever read it has gone$/);
+  await running.says(/^inlet: Cannot write to the standard output: its reader has closed it$/);
 });
 
 integration(

@@ -19,7 +19,7 @@ pure("Pace says how slow a window was, and what the floor is", () => {
   assertEquals(error.code, "timeout");
   assertEquals(
     error.message,
-    "Cannot wait for a body at 12 B/s over 60 s: the floor is 1 KiB/s",
+    "Cannot continue at 12 B/s over 60 s: the minimum is 1 KiB/s",
   );
 });
 

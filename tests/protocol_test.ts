@@ -357,8 +357,8 @@ pure("a time is within 1970 and 9999, to the second, and of a day that there is"
       "yesterday",
     ]
   ) {
-    refused(() => decodeBodyLine(`end 363a3020 ${wrong}`), "no time like");
-    refused(() => decodeRequest(`compare 6 363a3020 ${wrong} a.txt`), "no time like");
+    refused(() => decodeBodyLine(`end 363a3020 ${wrong}`), "not a time like");
+    refused(() => decodeRequest(`compare 6 363a3020 ${wrong} a.txt`), "not a time like");
   }
 });
 

@@ -94,7 +94,7 @@ integration(
     using wire = await Wire.greet(server);
     await wire.says(`push 6 a.txt\n${HELLO}push 6 b.txt\nhel`);
     assertEquals(await wire.line(), "ok 6 363a3020 a.txt");
-    assertEquals(await wire.rest(), "error timeout Nothing moved on the connection for 0.3 s\n");
+    assertEquals(await wire.rest(), "error timeout No data in either direction for 0.3 s\n");
     assertEquals(names(server.dir), ["a.txt"]);
   },
 );
@@ -113,7 +113,7 @@ integration(
       using wire = await Wire.greet(server);
       await wire.says(`push 6 a.txt\n${HELLO}${wrong}`);
       assertMatch(await wire.line(), /^ok 6 363a3020 a/);
-      assertMatch(await wire.rest(), /^error bad-request Cannot follow: .*\n$/);
+      assertMatch(await wire.rest(), /^error bad-request Cannot parse the input: .*\n$/);
     }
     assert(names(server.dir).every((name) => name.startsWith("a")));
   },

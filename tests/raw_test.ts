@@ -137,7 +137,7 @@ integration("raw server keeps nothing of a connection that falls silent", async 
   await using server = await startRaw(["--timeout", "0.5"]);
   using conn = await dial(server);
   await sendTo(conn, "half a file");
-  assertMatch(await readAll(conn), /^error timeout Nothing moved on the connection for 0\.5 s\n$/);
+  assertMatch(await readAll(conn), /^error timeout No data in either direction for 0\.5 s\n$/);
   await server.running.says(/client 1: left/);
   assertEquals(names(server.dir), []);
 });
@@ -208,7 +208,7 @@ integration("raw client gives up a server that takes nothing, with exit code 4",
     "0.5",
   ]);
   assertEquals(code, 4);
-  assertEquals(stderr, "inlet: Nothing moved on the connection for 0.5 s\n");
+  assertEquals(stderr, "inlet: No data in either direction for 0.5 s\n");
 });
 
 integration("raw client gives up a server that never closes, with exit code 4", async () => {

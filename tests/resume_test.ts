@@ -285,7 +285,7 @@ integration("--retry gives up after so many tries, with the exit code of the fai
   assertEquals(code, 4);
   const said = stderr.trim().split("\n");
   assertEquals(said.length, 2);
-  assertMatch(said[1]!, /^inlet: Cannot connect to .*: nothing listens there/);
+  assertMatch(said[1]!, /^inlet: Cannot connect to .*: connection refused/);
 });
 
 integration("--retry does not try again what the server refused", async () => {

@@ -157,7 +157,7 @@ integration("reverse server closes on a client that falls silent", async () => {
   using conn = await dial(server);
   await sendTo(conn, "Hello\nunfinished");
   assertEquals(await readAll(conn), "olleH\n");
-  await server.running.says(/client 1: Nothing moved on the connection for 0\.5 s/);
+  await server.running.says(/client 1: No data in either direction for 0\.5 s/);
 });
 
 integration("reverse server cuts a client that never reads its answers", async () => {
@@ -167,7 +167,7 @@ integration("reverse server cuts a client that never reads its answers", async (
   const sending = (async () => {
     for (;;) await sendTo(conn, lines);
   })().catch(() => {});
-  await server.running.says(/client 1: Nothing moved on the connection for 0\.5 s/);
+  await server.running.says(/client 1: No data in either direction for 0\.5 s/);
   await sending;
 });
 
@@ -256,7 +256,7 @@ integration("reverse client gives up with exit code 4 when no answer comes", asy
   using conn = await listener.accept();
   assertEquals(await readAll(conn), "Hello\n");
   const { code, stdout, stderr } = await client;
-  assertEquals([code, stdout, stderr], [4, "", "inlet: No answer came for 0.5 s\n"]);
+  assertEquals([code, stdout, stderr], [4, "", "inlet: No reply for 0.5 s\n"]);
 });
 
 integration(
@@ -270,7 +270,7 @@ integration(
     const buffer = new Uint8Array(1024 * 1024);
     while (await conn.read(buffer).catch(() => null) !== null);
     const { code, stderr } = await client;
-    assertEquals([code, stderr], [4, "inlet: No answer came for 0.5 s\n"]);
+    assertEquals([code, stderr], [4, "inlet: No reply for 0.5 s\n"]);
   },
 );
 
@@ -314,7 +314,7 @@ integration("reverse client ends when nobody reads its stdout", async () => {
   await client.stdin.getWriter().write(new TextEncoder().encode("Hello\n"));
   const stderr = await new Response(client.stderr).text();
   assertEquals((await client.status).code, 4);
-  assertMatch(stderr, /^inlet: Cannot write to the standard output: whoever read it has gone\n$/);
+  assertMatch(stderr, /^inlet: Cannot write to the standard output: its reader has closed it\n$/);
 });
 
 integration("reverse works with the netcat commands of the README", async () => {

@@ -197,7 +197,7 @@ integration("session discards the typed line on Ctrl-C and leaves on Ctrl-D", as
   await terminal.shows(/^ben> not meant\^C\nben>$/m);
   await terminal.press("C-d");
   await terminal.shows(/^exit 0$/m);
-  await server.running.says(/left, 0 in/);
+  await server.running.says(/left, 0 connected/);
 }, { programs: ["tmux"] });
 
 integration("session, status and log show escape sequences in names escaped", async () => {
@@ -246,7 +246,7 @@ integration("server turns a fourth of three away until one is killed", async () 
   assertEquals(fourth.code, 3);
   assertStringIncludes(fourth.stderr, "inlet: The server is full: 3 of 3 clients");
   await second.running.stop("SIGKILL");
-  await server.running.says(/left, 2 in/);
+  await server.running.says(/left, 2 connected/);
   const fifth = await runClient(server, ["--status"]);
   assertEquals(fifth.code, 0);
   assertEquals(fifth.stdout.match(/Still Connected/g)?.length, 3);
@@ -277,9 +277,9 @@ integration("--session-timeout closes an idle session after a warning", async ()
     await readAll(conn),
     "welcome client 1 of 100\n" +
       "note This session closes in 1 s: it has been idle for 1 s\n" +
-      "error timeout Nothing moved on the connection for 2 s\n",
+      "error timeout No data in either direction for 2 s\n",
   );
-  await server.running.says(/left, 0 in/);
+  await server.running.says(/left, 0 connected/);
 });
 
 integration("--session-timeout leaves a request to the shorter --timeout", async () => {
@@ -288,7 +288,7 @@ integration("--session-timeout leaves a request to the shorter --timeout", async
   await sendTo(conn, "hello 1 ben\nput 6 a.txt\nhel");
   assertEquals(
     await readAll(conn),
-    "welcome client 1 of 100\ngo 0\nerror timeout Nothing moved on the connection for 1 s\n",
+    "welcome client 1 of 100\ngo 0\nerror timeout No data in either direction for 1 s\n",
   );
 });
 

@@ -96,7 +96,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     server.running.process.kill(signal);
     assertEquals(await idle.rest(), "error shutdown The server is shutting down\n");
     assertEquals(await silent.rest(), "error shutdown The server is shutting down\n");
-    await server.running.says(/ stopping: 1 transfer has 5 s to end$/m);
+    await server.running.says(/ stopping: 1 transfer has 5 s to finish$/m);
     await transfer.says(SECOND_HALF);
     assertEquals(await transfer.line(), "ok 6 363a3020 a.txt");
     assertEquals(await transfer.line(), "error shutdown The server is shutting down");

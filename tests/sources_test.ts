@@ -74,7 +74,7 @@ integration("pathSource() refuses what cannot be sent, before anything is", asyn
   for (
     const [path, reason] of [
       [`${local.path}/missing.txt`, "it does not exist"],
-      [`${local.path}/a.txt/b`, "a part of the path is no folder"],
+      [`${local.path}/a.txt/b`, "a part of the path is not a folder"],
       [local.path, "it is a folder, give files"],
     ] as const
   ) {

@@ -39,7 +39,7 @@ integration("server.ts with a file in the place of its directory exits 2", async
   assertEquals(ended.code, 2);
   assertMatch(
     ended.stderr,
-    /^inlet: Cannot store into ".*received": there is a file of that name\n$/,
+    /^inlet: Cannot store into ".*received": a file of that name exists\n$/,
   );
   assertEquals(Deno.readTextFileSync(file), "mine\n");
 });
@@ -146,15 +146,15 @@ integration("client.ts exits 4 with one line when nothing listens", async () => 
   assertRefused(
     await runClient({ port }, [fixture("hello.txt")]),
     4,
-    `Cannot connect to 127.0.0.1:${port}: nothing listens there; is the server running?`,
+    `Cannot connect to 127.0.0.1:${port}: connection refused; is the server running?`,
   );
 });
 
-integration("client.ts exits 4 with one line when there is no host of that name", async () => {
+integration("client.ts exits 4 with one line when the host does not exist", async () => {
   assertRefused(
     await runScript("client.ts", ["nowhere.invalid", "5000", fixture("hello.txt")]),
     4,
-    "Cannot connect to nowhere.invalid:5000: there is no host of that name",
+    "Cannot connect to nowhere.invalid:5000: no such host",
   );
 });
 
@@ -162,7 +162,7 @@ integration("client.ts --timeout gives a silent server up with exit 4", async ()
   using theirs = impostor();
   const waiting = runClient(theirs, [fixture("hello.txt"), "--timeout", "1"]);
   using _wire = await theirs.accept();
-  assertRefused(await waiting, 4, "Nothing moved on the connection for 1 s");
+  assertRefused(await waiting, 4, "No data in either direction for 1 s");
 });
 
 integration("server.ts --timeout cuts a silent client, within a body too", async () => {
@@ -173,8 +173,8 @@ integration("server.ts --timeout cuts a silent client, within a body too", async
   assertEquals(await within.line(), "go 0");
   await within.says("hel");
   await fileGrows(`${ours.dir}/a.txt.temp`, 3);
-  assertEquals(await silent.rest(), "error timeout Nothing moved on the connection for 0.5 s\n");
-  assertEquals(await within.rest(), "error timeout Nothing moved on the connection for 0.5 s\n");
+  assertEquals(await silent.rest(), "error timeout No data in either direction for 0.5 s\n");
+  assertEquals(await within.rest(), "error timeout No data in either direction for 0.5 s\n");
   await ours.running.says(/client 2: left/);
   assertEquals(names(ours.dir), []);
 });
@@ -190,7 +190,7 @@ integration(
     await second.says("say 6\n");
     assertMatch(await first.rest(), /^error timeout /);
     assertEquals(await second.line(), "go 0");
-    assertEquals(await second.rest(), "error timeout Nothing moved on the connection for 0.5 s\n");
+    assertEquals(await second.rest(), "error timeout No data in either direction for 0.5 s\n");
   },
 );
 
@@ -199,7 +199,7 @@ integration("client.ts exits 3 with one line when an HTTP server answers", async
   assertRefused(
     await runClient({ port: web.addr.port }, [fixture("hello.txt")]),
     3,
-    'Cannot follow: "HTTP/1.1 400 Bad Request" is no answer of an inlet server',
+    'Cannot parse the input: "HTTP/1.1 400 Bad Request" is not a reply of an inlet server',
   );
 });
 

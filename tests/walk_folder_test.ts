@@ -82,9 +82,9 @@ integration("mkdir makes folders, and none through a link or a file", async () =
     const expected of [
       /^ok a\/b\/c$/,
       /^ok a\/b\/c$/,
-      /^error denied .*no folder$/,
-      /^error denied .*no folder$/,
-      /^error denied .*no folder$/,
+      /^error denied .*not a folder$/,
+      /^error denied .*not a folder$/,
+      /^error denied .*not a folder$/,
       /^error bad-name /,
     ]
   ) assertMatch(await wire.line(), expected);
@@ -150,14 +150,14 @@ integration("a server that only takes, or only gives, refuses trees accordingly"
     ]
   ) {
     const [line] = await answerTo(dropping, request);
-    assertMatch(line!, /^error denied .*only takes files$/, request);
+    assertMatch(line!, /^error denied .*only accepts uploads$/, request);
   }
   assertEquals(await answerTo(dropping, "mkdir a"), ["ok a"]);
   await using giving = await startServer({ args: ["--read-only"] });
   using reading = await Wire.greet(giving);
   for (const request of ["mkdir a", "reput 6 a"]) {
     const [line] = await answerTo(reading, request);
-    assertMatch(line!, /^error denied .*only gives files$/, request);
+    assertMatch(line!, /^error denied .*server is read-only$/, request);
   }
   assertEquals(names(giving.dir), []);
 });

@@ -1,5 +1,5 @@
 /**
- * What clients may do on a server that does not let them do everything.
+ * Access control: the requests that a read-only or a drop-only server refuses.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { Request } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
 
-/** `read-only`: list and get. `drop-only`: put, and nothing that tells of others. */
+/** `read-only`: list and download. `drop-only`: upload, without seeing files or other clients. */
 export type Access = "all" | "read-only" | "drop-only";
 
 const REFUSED: Readonly<Record<Access, readonly Request["type"][]>> = {
@@ -18,14 +18,14 @@ const REFUSED: Readonly<Record<Access, readonly Request["type"][]>> = {
 
 const REASON: Readonly<Record<Access, string>> = {
   "all": "",
-  "read-only": "this server only gives files",
-  "drop-only": "this server only takes files",
+  "read-only": "this server is read-only",
+  "drop-only": "this server only accepts uploads",
 };
 
 /**
- * Refuses what is not permitted.
+ * Refuses a request that the access does not permit.
  *
- * @param what What was to be done, for the message: `store "a.txt"`.
+ * @param what The action, for the message: `store "a.txt"`.
  * @throws {InletError} `denied`
  */
 export function checkAccess(access: Access, type: Request["type"], what: string): void {

@@ -1,5 +1,5 @@
 /**
- * Who is let in where a key is asked for, and how long those wait who keep trying wrong ones.
+ * Verifies proofs of the key, and delays addresses that keep sending wrong ones.
  *
  * @module
  */
@@ -7,33 +7,33 @@
 import { InletError } from "../errors.ts";
 import { isAnswer } from "./key.ts";
 
-/** Wrong answers that are free of a wait. */
+/** Wrong answers before the first wait. */
 const FREE_FAILURES = 2;
 
-/** The first wait in milliseconds. Each further wrong answer doubles it, */
+/** The first wait in milliseconds. Each further wrong answer doubles it. */
 const FIRST_WAIT_MS = 5000;
 
-/** up to this. */
+/** The longest wait in milliseconds. */
 const LONGEST_WAIT_MS = 60_000;
 
-/** After so many milliseconds without a wait and without a wrong answer all is forgotten. */
+/** Milliseconds after the last wait or wrong answer after which an address is forgotten. */
 const MEMORY_MS = 60_000;
 
-/** Addresses that are remembered. Beyond that the one that failed first is forgotten. */
+/** Most addresses that are remembered. Beyond that the one that failed longest ago is forgotten. */
 const MAX_ADDRESSES = 10_000;
 
-/** Checks answers to challenges. */
+/** Verifies answers to challenges. */
 export class KeyVerifier {
   readonly #key: string;
   readonly #failures = new BruteForceGuard();
 
-  /** @param key What the server and its clients share. */
+  /** @param key The key that the server and its clients share. */
   constructor(key: string) {
     this.#key = key;
   }
 
   /**
-   * Refuses an address that has to wait.
+   * Refuses an address that must still wait.
    *
    * @throws {InletError} `wait`
    */
@@ -42,7 +42,7 @@ export class KeyVerifier {
     if (seconds > 0) {
       throw new InletError(
         "wait",
-        `Cannot let you in for ${seconds} s: too many wrong keys came from your address`,
+        `Cannot authenticate for ${seconds} s: too many wrong keys from your address`,
       );
     }
   }
@@ -50,28 +50,28 @@ export class KeyVerifier {
   /**
    * Checks an answer.
    *
-   * @throws {InletError} `denied` if it is wrong, `wait` if the address has to wait in any case
+   * @throws {InletError} `denied` if the answer is wrong, `wait` if the address must still wait
    */
   async check(host: string, nonce: string, digest: string): Promise<void> {
     const right = await isAnswer(this.#key, nonce, digest);
-    // Checked now, and not only at the challenge: many may have been asked for at once.
+    // Checked again, because a client can request many challenges before it answers one.
     this.checkWait(host);
     if (right) return this.#failures.forget(host);
     this.#failures.add(host, performance.now());
-    throw new InletError("denied", "Cannot let you in: the key is wrong");
+    throw new InletError("denied", "Cannot authenticate: the key is wrong");
   }
 }
 
-/** Wrong answers by address. Times are milliseconds of a clock that never goes back. */
+/** Counts wrong answers by address. Times are milliseconds of a monotonic clock. */
 export class BruteForceGuard {
   readonly #addresses = new Map<string, { count: number; waitUntil: number }>();
 
-  /** How much longer an address has to wait. */
+  /** Milliseconds that an address must still wait. */
   waitMs(host: string, now: number): number {
     return Math.max((this.#addresses.get(host)?.waitUntil ?? now) - now, 0);
   }
 
-  /** Notes a wrong answer. */
+  /** Records a wrong answer. */
   add(host: string, now: number): void {
     const before = this.#addresses.get(host);
     const remembered = before !== undefined && now - before.waitUntil < MEMORY_MS;
@@ -83,7 +83,7 @@ export class BruteForceGuard {
     if (this.#addresses.size > MAX_ADDRESSES) this.forget(this.#addresses.keys().next().value!);
   }
 
-  /** Forgets what an address did wrong. */
+  /** Forgets the wrong answers of an address. */
   forget(host: string): void {
     this.#addresses.delete(host);
   }

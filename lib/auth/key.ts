@@ -1,6 +1,6 @@
 /**
- * The key that a server and its clients share: where it is kept, and how it is proved without being
- * told.
+ * The key that a server and its clients share: reads and makes key files, and proves the key
+ * without sending it.
  *
  * @module
  */
@@ -12,17 +12,17 @@ import { quoted } from "../text.ts";
 /** The environment variable that may hold the key. */
 const VARIABLE = "INLET_TOKEN";
 
-/** Fewest characters of a key: what nobody guesses. */
+/** Fewest characters of a key, against guessing. */
 const MIN_KEY_CHARACTERS = 16;
 
 /** Bytes of a new key, and of a nonce. */
 const RANDOM_BYTES = 32;
 
 /**
- * The key from its file, or from the environment where Deno may read that.
+ * Reads the key from its file, or from the environment if Deno permits that.
  *
- * @param file Path of the key file, which wins over the environment.
- * @returns The key without white space around it, or `undefined` where there is none.
+ * @param file Path of the key file, which takes precedence over the environment.
+ * @returns The key without surrounding white space, or `undefined` if there is none.
  * @throws {InletError} `usage` if the file cannot be read, or the key is too short
  */
 export function readKey(file: string | undefined): string | undefined {
@@ -38,9 +38,9 @@ export function readKey(file: string | undefined): string | undefined {
 }
 
 /**
- * Makes a key file that nobody but its owner can read.
+ * Makes a key file that only its owner can read.
  *
- * @throws {InletError} `usage` if there is one already, or it cannot be made
+ * @throws {InletError} `usage` if the file exists, or cannot be made
  */
 export function makeKeyFile(path: string): void {
   try {
@@ -55,18 +55,18 @@ export function makeKeyFile(path: string): void {
   }
 }
 
-/** A number that was never used before, for one challenge. */
+/** Makes a random nonce for one challenge. */
 export function makeNonce(): string {
   return randomHex();
 }
 
-/** The proof that this side has the key: 64 hexadecimal digits. */
+/** Computes the answer to a challenge: 64 hexadecimal digits that prove the key. */
 export async function answerChallenge(key: string, nonce: string): Promise<string> {
   const signature = await crypto.subtle.sign("HMAC", await hmacKey(key), challengeText(nonce));
   return new Uint8Array(signature).toHex();
 }
 
-/** Whether an answer proves the key. It takes as long for a wrong one as for a right one. */
+/** Whether an answer proves the key. The comparison takes constant time. */
 export async function isAnswer(key: string, nonce: string, digest: string): Promise<boolean> {
   const signature = Uint8Array.fromHex(digest);
   return await crypto.subtle.verify("HMAC", await hmacKey(key), signature, challengeText(nonce));
@@ -91,7 +91,7 @@ function readFile(path: string): string {
   }
 }
 
-/** Not asked for: without the permission there is simply no key in the environment. */
+/** Reads the variable only if permission was granted, without a prompt. */
 function readVariable(): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: VARIABLE });
   return state === "granted" ? Deno.env.get(VARIABLE) : undefined;

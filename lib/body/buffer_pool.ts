@@ -1,40 +1,42 @@
 /**
- * Large buffers, lent to the connections that are busy, within a budget for the process.
+ * A pool of large buffers, lent to busy connections within a budget for the process.
  *
- * A megabyte for each of a thousand clients would be a gigabyte. So a connection begins with a small
- * buffer of its own, borrows a larger one when what comes fills that, and no more than its share of
- * the budget: alone the largest there is, one of a thousand much less. Where the budget is lent out it
- * goes on with what it has.
+ * A megabyte for each of a thousand clients would be a gigabyte. So a connection starts with a
+ * small buffer of its own, and borrows a larger one when the incoming data fills it. The loan is
+ * limited to the connection's share of the budget. While the budget is lent out, a connection keeps
+ * what it has.
  *
  * @module
  */
 
-/** Size of the largest lent buffer in bytes. Larger ones measured no faster, smaller ones slower. */
+/**
+ * Size of the largest buffer in bytes. Measured: larger ones were no faster, smaller ones slower.
+ */
 export const LARGE_BUFFER_BYTES = 1024 * 1024;
 
-/** Size of the smallest lent buffer in bytes. Sizes double from here on. */
+/** Size of the smallest buffer in bytes. Each larger size is twice the one before. */
 export const LEAST_LENT_BYTES = 32 * 1024;
 
-/** Of the budget, what its borrowers share. The rest is for who comes next, before they shrink. */
+/** Fraction of the budget that the borrowers share. The rest serves new borrowers meanwhile. */
 const SHARED = 0.5;
 
 /**
- * Where a lent buffer begins in its memory. Memory of that size begins 16 bytes into a page, and
- * there some processors (AMD's, with fast short copies) take 1.6 times as long to copy a file's
- * pages. From here on they do not, and it is the beginning of a cache line.
+ * Offset of a buffer in its memory. The allocator starts such memory 16 bytes into a page, where
+ * some processors (AMD's, with fast short copies) take 1.6 times as long to copy a file's pages.
+ * With this offset they do not, and the buffer starts at a cache line.
  */
 const OFFSET_BYTES = 48;
 
 /** Lends buffers of {@linkcode LEAST_LENT_BYTES} to {@linkcode LARGE_BUFFER_BYTES} bytes. */
 export class BufferPool {
   readonly #budgetBytes: number;
-  /** What came back, by size. */
+  /** Returned buffers, by size. */
   readonly #free = new Map<number, Uint8Array<ArrayBuffer>[]>();
   #freeBytes = 0;
   #lentBytes = 0;
   #borrowers = 0;
 
-  /** @param budgetBytes Most bytes that are lent out at one time. */
+  /** @param budgetBytes Most bytes that are lent out at once. */
   constructor(budgetBytes = 64 * LARGE_BUFFER_BYTES) {
     this.#budgetBytes = budgetBytes;
   }
@@ -44,16 +46,16 @@ export class BufferPool {
     return this.#lentBytes;
   }
 
-  /** Most bytes that each borrower should hold now. */
+  /** Most bytes that each borrower should hold at present. */
   get shareBytes(): number {
     return this.#share(this.#borrowers);
   }
 
   /**
-   * A buffer to give back later, or `undefined` while the budget is lent out.
+   * Lends a buffer, to be given back later; returns `undefined` while the budget is lent out.
    *
-   * @param wanted The size in bytes that would do. What is lent can be smaller.
-   * @param instead A borrowed one that is given back next. It can be the answer itself.
+   * @param wanted The size in bytes that suffices. The buffer can be smaller.
+   * @param instead A borrowed buffer that the caller gives back next. It can be returned itself.
    */
   borrow(
     wanted: number = LARGE_BUFFER_BYTES,
@@ -84,7 +86,7 @@ export class BufferPool {
     this.#freeBytes += buffer.length;
   }
 
-  /** Counts a borrowed buffer as lent no more, and leaves its memory to whoever still uses it. */
+  /** Ends a loan without reusing the memory, which may still be in use. */
   forget(buffer: Uint8Array<ArrayBuffer>): void {
     this.#lentBytes -= buffer.length;
     this.#borrowers--;
@@ -94,7 +96,7 @@ export class BufferPool {
     return Math.max(this.#budgetBytes * SHARED / borrowers, LEAST_LENT_BYTES);
   }
 
-  /** Memory of other sizes that nobody borrows makes room first. */
+  /** Allocates a buffer, after freeing the returned ones if the budget would be exceeded. */
   #make(size: number): Uint8Array<ArrayBuffer> {
     if (this.#lentBytes + this.#freeBytes > this.#budgetBytes) {
       this.#free.clear();

@@ -1,6 +1,6 @@
 /**
- * The CRC-32 of the beginning of a file: how two sides find out, before one goes on, whether they
- * have the same file.
+ * The CRC-32 of the beginning of a file, by which two peers verify that a partial file belongs to
+ * the same file before they resume it.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export class Prefix implements Disposable {
   readonly #file: Deno.FsFile;
   readonly #lent = buffers.borrow();
   readonly #buffer = this.#lent ?? new Uint8Array(64 * 1024);
-  /** By number of whole pieces: the CRC-32 of so many. */
+  /** The CRC-32 of the first N pieces, by N. */
   readonly #crcs = [0];
   #aheadStopped = false;
   #ahead: Promise<void> = Promise.resolve();
@@ -24,19 +24,19 @@ export class Prefix implements Disposable {
   }
 
   /**
-   * Reads on while something else is waited for, so that the answer is there when it is needed.
+   * Computes ahead in the background, while the caller waits for the peer.
    *
-   * @param most Bytes at which to leave it.
+   * @param most Bytes after which to stop.
    */
   readAhead(most: number): void {
     this.#ahead = this.#read(Math.floor(most / this.#buffer.length), () => this.#aheadStopped)
-      // What cannot be read fails whoever needs it.
+      // `crc` fails on the same error if it needs those bytes.
       .catch(() => {});
   }
 
   /**
-   * The CRC-32 of the first so many bytes, or `undefined` if the file has fewer. The file's position
-   * is behind them then.
+   * Returns the CRC-32 of the first `bytes` bytes, or `undefined` if the file is shorter. It leaves
+   * the file's position behind them.
    */
   async crc(bytes: number): Promise<number | undefined> {
     this.#aheadStopped = true;
@@ -53,7 +53,7 @@ export class Prefix implements Disposable {
 
   [Symbol.dispose](): void {
     this.#aheadStopped = true;
-    // Reads are at once: none is under way that would still write into it.
+    // Reads are synchronous, so none can still be writing into the buffer.
     if (this.#lent) buffers.giveBack(this.#lent);
   }
 
@@ -66,7 +66,7 @@ export class Prefix implements Disposable {
     }
   }
 
-  /** Fills a buffer to its end, or gives `false` where the file ends before. */
+  /** Fills a buffer; returns `false` if the file ends before. */
   #fill(buffer: Uint8Array): boolean {
     for (let filled = 0; filled < buffer.length;) {
       const read = this.#file.readSync(buffer.subarray(filled));

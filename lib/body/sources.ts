@@ -1,6 +1,6 @@
 /**
- * What a client sends: files of a known size, streams that end when they end, and folders in which
- * there is nothing.
+ * The sources of what a client sends: files of a known size, streams of an unknown one, and empty
+ * folders.
  *
  * @module
  */
@@ -20,29 +20,31 @@ import {
 } from "./streams.ts";
 import { quoted } from "../text.ts";
 
-/** Something to send, not opened yet. */
+/** A file or stream to send, not opened yet. */
 export type Source = FileSource | StreamSource;
 
-/** What a client sends in one go. */
+/** One item to send. */
 export type Item = Source | EmptyFolder;
 
-/** An open source: with a tally where its size is known, without where it is not. */
+/** An open source. It has a tally if its size is known. */
 export type OpenBody = { stream: ReadableStream<Uint8Array> } | FileBody;
 
-/** What is measured of a file. */
+/** The measured properties of a file. */
 type FileFacts = Pick<Deno.FileInfo, "size" | "mtime">;
 
-/** A regular file, as it was when it was measured: when its size was first asked for. */
+/** A regular file. It is measured when its size or time is first requested. */
 export class FileSource {
-  /** What the person calls it: its path. */
+  /** The path as the user gave it. */
   readonly label: string;
-  /** The name that the other side is given. */
+  /** The name sent to the peer. */
   readonly name: string;
-  /** The folder that it is sent with, as the person called that. */
+  /** The folder that it is sent with, as the user gave it. */
   readonly folder: string | undefined;
   #info: FileFacts | undefined;
 
-  /** @param info What is known of it already. To measure thousands takes longer than to find them. */
+  /**
+   * @param info The measurement, if known. Thousands of files take longer to measure than to find.
+   */
   constructor(label: string, name: string, info?: FileFacts, folder?: string) {
     this.label = label;
     this.name = name;
@@ -55,7 +57,7 @@ export class FileSource {
     return this.#measured.size;
   }
 
-  /** The time of its last change. */
+  /** Time of the last change. */
   get modified(): Date {
     return this.#measured.mtime ?? new Date(0);
   }
@@ -73,23 +75,23 @@ export class FileSource {
   /**
    * Reads all of a small file.
    *
-   * @param room More bytes than it had when it was measured.
-   * @returns Whether it still has exactly so many. Zeros stand for what is missing.
+   * @param room Larger than the measured size.
+   * @returns Whether the file still has exactly its measured size. Missing bytes become zeros.
    */
   read(room: Uint8Array): boolean {
     using file = openPath(this.label);
     return readWhole(file, room, this.size);
   }
 
-  /** Opens the file where the other side may have its beginning already. */
+  /** Opens the file to resume it, if the peer has its beginning. */
   openBeginning(): Beginning {
     return new Beginning(openPath(this.label), this.size);
   }
 
   /**
-   * The CRC-32 of the whole file.
+   * Computes the CRC-32 of the whole file.
    *
-   * @throws {InletError} `changed` if it has become shorter
+   * @throws {InletError} `changed` if the file has become shorter
    */
   async crc(): Promise<number> {
     using file = openPath(this.label);
@@ -99,7 +101,7 @@ export class FileSource {
   }
 }
 
-/** What cannot be measured cannot be opened either, and that says why. */
+/** Measures a file. An error is ignored here, because opening the file reports it. */
 function factsOf(path: string): FileFacts {
   try {
     return Deno.lstatSync(path);
@@ -118,12 +120,12 @@ export interface StreamSource {
   open(onBytes: OnBytes): { stream: ReadableStream<Uint8Array> } & Disposable;
 }
 
-/** A folder in which there is nothing to send. */
+/** A folder without anything to send in it. */
 export class EmptyFolder {
   readonly label: string;
   readonly name: string;
   readonly size = 0;
-  /** The folder that it is sent with, as the person called that. */
+  /** The folder that it is sent with, as the user gave it. */
   readonly folder: string;
 
   constructor(label: string, name: string, folder: string) {
@@ -133,7 +135,7 @@ export class EmptyFolder {
   }
 }
 
-/** A file of which the other side may have the beginning. Dispose of it to close the file. */
+/** An open file whose beginning the peer may have. Dispose of it to close the file. */
 export class Beginning implements Disposable {
   readonly #file: Deno.FsFile;
   readonly #size: number;
@@ -145,17 +147,17 @@ export class Beginning implements Disposable {
     this.#prefix = new Prefix(file);
   }
 
-  /** Reads on while the other side looks at what it has. */
+  /** Computes the CRC-32 ahead, while the peer checks its partial file. */
   readAhead(): void {
     this.#prefix.readAhead(this.#size);
   }
 
-  /** Whether the first bytes of the file are those that have this CRC-32. */
+  /** Whether the first bytes of the file have this CRC-32. */
   async matches(bytes: number, crc: number): Promise<boolean> {
     return await this.#prefix.crc(bytes) === crc;
   }
 
-  /** What follows the first bytes. The tally counts them, too. */
+  /** Returns the body behind the first bytes. Its tally includes them. */
   rest({ bytes, crc }: { bytes: number; crc: number }, onBytes: OnBytes): FileBody {
     this.#file.seekSync(bytes, Deno.SeekMode.Start);
     const tally = new Tally();
@@ -171,10 +173,10 @@ export class Beginning implements Disposable {
 }
 
 /**
- * The file at a path, or whatever else can be sent.
+ * Returns the source at a path.
  *
- * @param as The name for the other side, instead of the last part of the path.
- * @throws {InletError} `usage` if there is nothing that can be sent, or a folder
+ * @param as The name sent to the peer, instead of the last part of the path.
+ * @throws {InletError} `usage` if the path cannot be read, or is a folder
  */
 export function pathSource(path: string, as?: string): Source {
   const source = sourceAt(path, as);
@@ -183,10 +185,11 @@ export function pathSource(path: string, as?: string): Source {
 }
 
 /**
- * Measures what is at a path. A symbolic link is followed: the person named it.
+ * Returns the source at a path, or `"folder"`. A symbolic link is followed, because the user named
+ * it.
  *
- * @param as The name for the other side, instead of the last part of the path.
- * @throws {InletError} `usage` if there is nothing that can be sent
+ * @param as The name sent to the peer, instead of the last part of the path.
+ * @throws {InletError} `usage` if the path cannot be read
  */
 export function sourceAt(path: string, as: string = basename(path)): Source | "folder" {
   const info = measure(path);
@@ -203,7 +206,7 @@ export function sourceAt(path: string, as: string = basename(path)): Source | "f
   };
 }
 
-/** Standard input under a name. */
+/** Returns standard input as a source with a name. */
 export function stdinSource(name: string): StreamSource {
   return {
     label: "standard input",
@@ -216,7 +219,7 @@ export function stdinSource(name: string): StreamSource {
   };
 }
 
-/** A file that was not the same from its first byte to its last. */
+/** The error for a file that changed while it was sent. */
 export function changed(source: Source): InletError {
   return new InletError(
     "changed",
@@ -225,7 +228,7 @@ export function changed(source: Source): InletError {
 }
 
 /**
- * Makes sure that a source was the same from its first byte to its last.
+ * Checks that a source did not change while it was sent.
  *
  * @throws {InletError} `changed`
  */
@@ -233,7 +236,9 @@ export function checkUnchanged(source: Source, body: OpenBody): void {
   if ("changed" in body && body.changed()) throw changed(source);
 }
 
-/** At once: asking another thread takes ten times as long, and there may be thousands. */
+/**
+ * Synchronous, because an asynchronous call takes ten times as long, and there may be thousands.
+ */
 function measure(path: string): Deno.FileInfo {
   if (path === "") throw new InletError("usage", "Cannot send a file without a name");
   try {
@@ -243,7 +248,7 @@ function measure(path: string): Deno.FileInfo {
   }
 }
 
-/** The failure of this side's own file is wrong use, whatever the system calls it. */
+/** Converts an error of a local file to `usage`, whatever its own code. */
 export function unusable(error: unknown, path: string): InletError {
   const { message, cause } = explain(error, `Cannot send ${quoted(path)}`);
   return new InletError("usage", message, { cause });

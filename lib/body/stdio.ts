@@ -1,9 +1,9 @@
 /**
- * Data on the standard streams: messages, answers, files that were got.
+ * Reads and writes data on the standard streams.
  *
- * Reads and writes are asynchronous: a pipe that nobody reads from holds up the one who writes, and
- * neither the rest of the server nor the client's Ctrl-C. A file never does that, so once much has
- * gone through, a stream that is a file is read and written at once, without a thread in between.
+ * Calls are asynchronous, because a pipe can block, and neither the server nor the client's Ctrl-C
+ * may wait for it. A file never blocks: if a stream turns out to be a file after the first
+ * megabyte, its calls become synchronous, which saves a thread switch each.
  *
  * @module
  */
@@ -11,12 +11,12 @@
 import { explain, InletError } from "../errors.ts";
 import { writeFully } from "./streams.ts";
 
-/** Bytes after which it pays to ask what a stream is. */
+/** Bytes after which it pays to find out whether a stream is a file. */
 const MUCH_BYTES = 1024 * 1024;
 
-/** What is known of a standard stream. */
+/** Whether a standard stream is a file. */
 class Kind {
-  /** Whether it is a file. Not known before much has gone through. */
+  /** False until {@linkcode MUCH_BYTES} were transferred. */
   isFile = false;
   readonly #descriptor: number;
   #bytes = 0;
@@ -25,12 +25,12 @@ class Kind {
     this.#descriptor = descriptor;
   }
 
-  /** Notes that bytes went through, and asks once when they are many. */
+  /** Counts transferred bytes, and queries the stream once after {@linkcode MUCH_BYTES}. */
   async moved(bytes: number): Promise<void> {
     const before = this.#bytes;
     this.#bytes += bytes;
     if (before >= MUCH_BYTES || this.#bytes < MUCH_BYTES) return;
-    // Deno has no way of its own to ask.
+    // Deno's own API cannot tell.
     const { fstatSync } = await import("node:fs");
     this.isFile = fstatSync(this.#descriptor).isFile();
   }
@@ -39,7 +39,7 @@ class Kind {
 const stdin = new Kind(0);
 const stdout = new Kind(1);
 
-/** Reads into a buffer. Gives the number of bytes, or `null` at the end. */
+/** Reads into a buffer. Returns the number of bytes, or `null` at the end. */
 export async function readStdin(buffer: Uint8Array): Promise<number | null> {
   if (stdin.isFile) return Deno.stdin.readSync(buffer);
   const read = await Deno.stdin.read(buffer);
@@ -48,9 +48,9 @@ export async function readStdin(buffer: Uint8Array): Promise<number | null> {
 }
 
 /**
- * Writes all bytes, however many writes that takes.
+ * Writes all bytes.
  *
- * @throws {InletError} `closed` if nobody reads the standard output any more; `no-space`
+ * @throws {InletError} `closed` if the reader closed the standard output; `no-space`
  */
 export async function writeStdout(chunk: Uint8Array): Promise<void> {
   try {
@@ -62,6 +62,6 @@ export async function writeStdout(chunk: Uint8Array): Promise<void> {
   } catch (cause) {
     const what = "Cannot write to the standard output";
     if (!(cause instanceof Deno.errors.BrokenPipe)) throw explain(cause, what);
-    throw new InletError("closed", `${what}: whoever read it has gone`, { cause });
+    throw new InletError("closed", `${what}: its reader has closed it`, { cause });
   }
 }

@@ -1,33 +1,33 @@
 /**
- * Where bodies come from and go to: sources, sinks, counting and checking, in one place.
+ * Streams of bodies: reading, writing, counting and checksums.
  *
- * Reads and writes of files are synchronous on purpose: through the page cache they take less time
- * than handing them to another thread. bench/README.md has the figures.
+ * File reads and writes are synchronous on purpose: through the page cache they take less time than
+ * a switch to another thread. bench/README.md has the figures.
  *
  * @module
  */
 
-// Deno has no CRC-32 of its own.
+// Deno's own API has no CRC-32.
 import { crc32 } from "node:zlib";
 import { takeTurns } from "../turns.ts";
 import { buffers, LARGE_BUFFER_BYTES } from "./buffer_pool.ts";
 
-/** Told how many bytes have just passed. */
+/** Called with the number of bytes just transferred. */
 export type OnBytes = (bytes: number) => void;
 
-/** Counts bytes and carries their CRC-32 (the polynomial of ISO 3309, as in gzip and zip). */
+/** Counts bytes and computes their CRC-32 (the polynomial of ISO 3309, as in gzip and zip). */
 export class Tally {
   bytes = 0;
   crc = 0;
 
-  /** Takes the next bytes into the count and the checksum. */
+  /** Adds the next bytes. */
   add(chunk: Uint8Array): void {
     this.bytes += chunk.length;
     this.crc = crc32(chunk, this.crc);
   }
 }
 
-/** Writes all of a chunk, however many writes that takes. */
+/** Writes a chunk completely. */
 export function writeFully(
   file: { writeSync(bytes: Uint8Array): number },
   chunk: Uint8Array,
@@ -38,10 +38,10 @@ export function writeFully(
 }
 
 /**
- * Counts and sums up what is read, at most so many bytes. Others have their turn meanwhile.
+ * Computes the size and CRC-32 of at most `most` bytes. It yields to the event loop meanwhile.
  *
  * @param read Reads into a buffer; `null` at the end.
- * @param signal Ends it, with its reason.
+ * @param signal Aborts the read, with its reason.
  */
 export async function tallyOf(
   read: (buffer: Uint8Array) => number | null | Promise<number | null>,
@@ -66,11 +66,11 @@ export async function tallyOf(
 }
 
 /**
- * Reads a small file that was measured before it was announced, with zeros for what is missing.
+ * Reads a small file. Bytes missing from the announced size become zeros.
  *
- * @param room Longer than the file, so that one read finds its end, too.
- * @param size The bytes that were announced.
- * @returns Whether it has exactly so many.
+ * @param room Larger than the file, so that one read also finds its end.
+ * @param size The announced size in bytes.
+ * @returns Whether the file has exactly that size.
  */
 export function readWhole(file: Deno.FsFile, room: Uint8Array, size: number): boolean {
   let filled = 0;
@@ -83,21 +83,21 @@ export function readWhole(file: Deno.FsFile, room: Uint8Array, size: number): bo
   return filled === size;
 }
 
-/** The body of a file that was measured before it was announced. */
+/** The body of a file whose size was announced. */
 export interface FileBody {
   /** Exactly the announced number of bytes. */
   stream: ReadableStream<Uint8Array>;
-  /** What was read so far, and before that. */
+  /** Size and CRC-32 of what was read so far, including any bytes before this body. */
   tally: Tally;
-  /** Whether the file turned out shorter or longer than announced. Zeros stand for what was missing. */
+  /** Whether the file proved shorter or longer than announced. Missing bytes became zeros. */
   changed(): boolean;
 }
 
 /**
- * Streams exactly `size` bytes of an open file, so that the conversation stays in step even when
- * the file changes while it is read. The caller says afterwards whether it did.
+ * Streams exactly `size` bytes of an open file, so that the conversation stays in step even if the
+ * file changes meanwhile. The caller checks `changed` afterwards.
  *
- * @param tally Goes on from what was read before.
+ * @param tally The tally to continue, for a file that was partly read before.
  */
 export function fileBody(
   file: Deno.FsFile,
@@ -127,7 +127,7 @@ export function fileBody(
   return { stream, tally, changed: () => changed };
 }
 
-/** Streams what a reader gives, for as long as it gives: standard input, a pipe, a device. */
+/** Streams a reader to its end: standard input, a pipe or a device. */
 export function readerBody(
   reader: { read(buffer: Uint8Array): Promise<number | null> },
   onBytes?: OnBytes,
@@ -141,10 +141,10 @@ export function readerBody(
 }
 
 /**
- * A stream whose chunks are parts of one buffer, borrowed where it is a large one.
+ * Makes a stream whose chunks are parts of one buffer. A large buffer is borrowed from the pool.
  *
- * @param bufferBytes Size of the buffer in bytes, as far as there is memory to lend.
- * @param fill Fills the buffer, and gives the chunk; `null` at the end.
+ * @param bufferBytes Size of the buffer in bytes. It is smaller if the pool has none to lend.
+ * @param fill Fills the buffer and returns the chunk; `null` at the end.
  */
 export function bufferedStream(
   bufferBytes: number,
@@ -156,10 +156,11 @@ export function bufferedStream(
 }
 
 /**
- * A stream over one buffer that is filled again only after the chunk before was consumed: with
- * nothing queued ahead, `pipeTo` asks for a chunk when the sink has done with the last one.
+ * Makes a stream over one buffer, which is refilled only after the previous chunk was consumed:
+ * with nothing queued ahead, `pipeTo` requests a chunk when the sink has finished with the last
+ * one.
  *
- * @param next Fills the buffer, and gives the chunk; `null` at the end.
+ * @param next Fills the buffer and returns the chunk; `null` at the end.
  * @param release Called once, when the stream is done with the buffer.
  */
 export function lendingStream(
@@ -184,7 +185,7 @@ export function lendingStream(
     },
     cancel(): void {
       cancelled = true;
-      // A read that is under way still writes into the buffer: until then it is nobody else's.
+      // A read under way still writes into the buffer, so it is released after that.
       if (!filling) release();
     },
   }, { highWaterMark: 0 });

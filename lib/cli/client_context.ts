@@ -1,24 +1,24 @@
 /**
- * What the client half of a conversation may use.
+ * The services that the client half of a conversation uses.
  *
  * @module
  */
 
 import type { Progress } from "./progress.ts";
 
-/** What one conversation of the client is given. */
+/** The services of one conversation of the client. */
 export interface ClientContext {
   readonly progress: Progress;
-  /** Takes the data that a server answers, on wires that answer with data. */
+  /** Writes data that the server returns, on wires that return data. */
   output(chunk: Uint8Array): Promise<void>;
   /** The key, for servers that require one. */
   readonly key?: string | undefined;
   /** Called with each note that the server sends. */
   readonly onNote?: (text: string) => void;
-  /** Whether both sides keep a partial file when the connection is lost, and continue it later. */
+  /** Whether both peers keep the partial file of a lost connection, to resume it later. */
   readonly resume?: boolean;
   /**
-   * Called when a transfer continues a partial file, with the bytes that are kept; 0 where the
+   * Called when a transfer resumes a partial file, with the number of bytes that are kept; 0 if the
    * partial file belongs to another version of the file.
    */
   readonly onResume?: (label: string, offset: number, size: number) => void;

@@ -1,5 +1,5 @@
 /**
- * What the two command lines share: strict options, and one line for everything that goes wrong.
+ * The command line of both programs: strict option parsing, and errors as one line on stderr.
  *
  * @module
  */
@@ -10,20 +10,19 @@ import { exitCode, explain, InletError } from "../errors.ts";
 import { printable, quoted } from "../text.ts";
 import type { ABOUT_OPTIONS, OptionTable, Program, Values } from "./options.ts";
 
-/** A command line, taken apart. */
+/** A parsed command line. */
 export interface CommandLine<Table extends OptionTable> {
-  /** The words that are no options, as they were typed. */
+  /** The arguments that are not options, as typed. */
   positional: string[];
-  /** What it says of each option, its default where it says nothing. */
+  /** The value of each option, or its default. */
   options: Values<Table>;
 }
 
 /**
- * Takes a command line apart.
+ * Parses a command line.
  *
- * @throws {InletError} `usage` for an unknown option, with the nearest known one, for a missing
- * value, for one that its option cannot take, for an option that is given twice, and for options
- * that cannot be given together
+ * @throws {InletError} `usage` for an unknown option, with the nearest known one, for a missing or
+ * invalid value, for a repeated option, and for options that exclude each other
  */
 export function parseCommandLine<Table extends OptionTable>(
   args: readonly string[],
@@ -39,7 +38,7 @@ export function parseCommandLine<Table extends OptionTable>(
   return { positional, options: Object.fromEntries(read) as Values<Table> };
 }
 
-/** What a command line gives, by option: every value in order, an empty one for a flag. */
+/** The values of each option on a command line, in order; an empty one for a flag. */
 interface Given {
   positional: string[];
   given: Map<string, string[]>;
@@ -55,7 +54,7 @@ function takeApart(args: readonly string[], table: OptionTable): Given {
     collect: withValue,
     unknown(arg, key) {
       if (key === undefined) return true;
-      // Next to a single letter, whatever is short is near.
+      // A single letter is near to every short option, so that a suggestion would not help.
       const hint = arg.startsWith("--")
         ? `, the nearest is --${closestString(key, known)}`
         : "; try --help";
@@ -74,7 +73,7 @@ function takeApart(args: readonly string[], table: OptionTable): Given {
   return { positional: parsed._.map(String), given };
 }
 
-/** Options that contradict each other, or need one that is missing, are refused here. */
+/** Refuses options that exclude each other, or that need a missing one. */
 function checkTogether(table: OptionTable, given: ReadonlyMap<string, unknown>): void {
   for (const [name, { conflictsWith = [], needs }] of Object.entries(table)) {
     if (!given.has(name)) continue;
@@ -86,22 +85,22 @@ function checkTogether(table: OptionTable, given: ReadonlyMap<string, unknown>):
   }
 }
 
-/** The error for what cannot be used where it stands. */
+/** The error for an option that cannot be used with the others. */
 export function contradiction(what: string): InletError {
   return new InletError("usage", `Cannot use ${what}; try --help`);
 }
 
 /**
- * Prints what one of {@linkcode ABOUT_OPTIONS} asks for.
+ * Handles {@linkcode ABOUT_OPTIONS}.
  *
- * @returns Whether one did, so that there is nothing more to do.
+ * @returns Whether one of them was given. The program exits then.
  */
 export async function printAbout(
   program: Program,
   { help, version, completions }: Values<typeof ABOUT_OPTIONS>,
   versionNumber: string,
 ): Promise<boolean> {
-  // Loaded here because a plain transfer needs neither.
+  // Loaded on demand, because a transfer needs neither.
   if (help) {
     const { helpText } = await import("./help.ts");
     console.log(helpText(program));
@@ -115,9 +114,9 @@ export async function printAbout(
 }
 
 /**
- * `--as -x` as `--as=-x`: the word after an option with a value is that value, whatever it begins
- * with. `--list` as `--list=true`: the word after an option without one is never its value, as the
- * parser would have it of a file called `true`.
+ * Joins options and values for the parser. `--as -x` becomes `--as=-x`: the word after an option
+ * with a value is that value, whatever it begins with. `--list` becomes `--list=true`: the parser
+ * would otherwise take a file called `true` behind it for its value.
  */
 function joined(
   args: readonly string[],
@@ -145,14 +144,14 @@ function joined(
   return words;
 }
 
-/** Runs a program's main function. An error is one line on stderr, and an exit code. */
+/** Runs a program's main function. An error becomes one line on stderr and an exit code. */
 export async function runMain(main: () => Promise<number>): Promise<never> {
   try {
     Deno.exit(await main());
   } catch (error) {
     const known = explain(error);
     console.error(`inlet: ${printable(known.message)}`);
-    // Only what nobody foresaw is worth a stack trace: it is a defect of ours. A server's has none.
+    // Only an unexpected error, which is a bug, gets a stack trace. One from the server has none.
     if (known.code === "internal" && known.cause) console.error(known.cause);
     Deno.exit(exitCode(known));
   }

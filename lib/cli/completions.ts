@@ -1,5 +1,5 @@
 /**
- * Scripts that teach a shell to complete the options of a program.
+ * Shell completion scripts, generated from the declared options.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { Completion, Option, Program, Shell } from "./options.ts";
 
 /**
- * The script for one shell.
+ * Generates the completion script for a shell.
  *
  * ```sh
  * eval "$(inlet-client --completions bash)"
@@ -31,7 +31,7 @@ function bash({ command, options, arguments: words }: Program): string {
     `    --${name}) what=(${compgenArgs(completes)}) ;;`
   );
   const names = Object.keys(options).map((name) => `--${name}`).join(" ");
-  // Where an argument stands is counted in words, as if no option stood before it.
+  // The position of an argument is counted in words, as if no option preceded it.
   const places = words.map(({ name, completes }, index) => {
     const args = compgenArgs(completes);
     const place = name.endsWith("...") ? "*" : index + 1;
@@ -41,7 +41,7 @@ function bash({ command, options, arguments: words }: Program): string {
   return `# Completions of ${command}. In ~/.bashrc: eval "$(${command} --completions bash)"
 ${name}() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} what=() found
-  # bash makes a word of its own of the = in --option=value.
+  # bash splits --option=value into three words.
   if [[ $word == "=" ]]; then word=""
   elif [[ $before == "=" ]]; then before=\${COMP_WORDS[COMP_CWORD-2]}; fi
   COMPREPLY=()
@@ -54,14 +54,14 @@ ${cases.join("\n")}
     esac ;;
   esac
   [[ \${#what[@]} == 0 ]] && return
-  # So that a space in a path is escaped, and a folder ends with its slash.
+  # Escapes spaces in a path, and ends a folder with a slash.
   [[ $what == -W ]] || compopt -o filenames 2>/dev/null
   while IFS= read -r found; do COMPREPLY+=("$found"); done < <(compgen "\${what[@]}" -- "$word")
 }
 complete -F ${name} ${command}`;
 }
 
-/** What tells compgen of bash what to offer. */
+/** The arguments of bash's compgen for a completion. */
 function compgenArgs(completes: Completion = "nothing"): string | undefined {
   if (completes === "nothing") return undefined;
   if (completes === "file") return "-f";
@@ -123,7 +123,7 @@ function functionName(command: string): string {
   return `_${command.replaceAll("-", "_")}`;
 }
 
-/** A text as one word of a shell, and how that shell writes an apostrophe in one. */
+/** Quotes a text as one shell word, with the shell's own form of an apostrophe. */
 function quoted(text: string, apostrophe = `'\\''`): string {
   return `'${text.replaceAll("'", apostrophe)}'`;
 }

@@ -1,21 +1,21 @@
 /**
- * What a program says of its options: the text of `--help`, and a table for the documentation.
+ * Help: the text of `--help`, and the table of options in the documentation.
  *
  * @module
  */
 
 import type { Completion, Option, Program } from "./options.ts";
 
-/** The widest line. */
+/** Maximum width of a line. */
 const COLUMNS = 100;
 
-/** Where the words about an option begin. */
+/** Column at which descriptions begin. */
 const INDENT = 23;
 
-/** A space at which no line is broken. */
+/** A no-break space. */
 const UNBROKEN = "\u00a0";
 
-/** The text of `--help`. */
+/** Generates the text of `--help`. */
 export function helpText(program: Program): string {
   const { title, usage, arguments: words, options, notes = [], exitCodes = {} } = program;
   const rows = [
@@ -37,7 +37,7 @@ export function helpText(program: Program): string {
   ].join("\n\n");
 }
 
-/** A table in Markdown, its columns as wide as the formatter makes them. */
+/** Generates a Markdown table of the options, formatted as `deno fmt` would. */
 export function optionsMarkdown({ arguments: words, options }: Program): string {
   const places = words.map(({ name, help }) => [code(name), inMarkdown(help)]);
   const rows = Object.entries(options).map(([name, option]) => {
@@ -49,7 +49,7 @@ export function optionsMarkdown({ arguments: words, options }: Program): string 
   return markdownTable(["option", "meaning"], [...places, ...rows]);
 }
 
-/** Rows of cells as a table in Markdown. */
+/** Formats rows of cells as a Markdown table. */
 export function markdownTable(head: readonly string[], rows: readonly string[][]): string {
   const widths = head.map((cell, column) =>
     Math.max(cell.length, ...rows.map((row) => row[column]!.length))
@@ -61,12 +61,12 @@ export function markdownTable(head: readonly string[], rows: readonly string[][]
     .join("\n");
 }
 
-/** An option as it is typed: `--as NAME`. */
+/** Returns the syntax of an option: `--as NAME`. */
 export function syntax(name: string, { value }: Option<unknown>): string {
   return value === undefined ? `--${name}` : `--${name} ${value}`;
 }
 
-/** What an option does, with its default. */
+/** Returns the description of an option, with its default. */
 function described(option: Option<unknown>, shown: (text: string) => string): string {
   const { help, kind, note, completes } = option;
   const facts = [
@@ -74,13 +74,13 @@ function described(option: Option<unknown>, shown: (text: string) => string): st
     note,
     kind === "list" && "repeatable",
   ].filter((fact) => fact !== undefined && fact !== false);
-  // No line ends within the parentheses.
+  // Keeps the parentheses on one line.
   const inside = facts.join("; ").replaceAll(" ", UNBROKEN);
   const sentence = inside === "" ? help : `${help} (${inside})`;
   return isTable(completes) ? `${sentence}:` : sentence;
 }
 
-/** The lines of one option or argument: its syntax on the left, the words about it on the right. */
+/** The lines of one option or argument: syntax on the left, description on the right. */
 function row(left: string, right: string): string[] {
   const lines = wrapped(right, COLUMNS - INDENT);
   const hangs = left.length + 4 > INDENT;
@@ -89,7 +89,7 @@ function row(left: string, right: string): string[] {
   return [hangs ? first.trimEnd() : first + lines[0], ...indented];
 }
 
-/** The words that a value can be, each with its meaning. */
+/** The lines of the values that an option accepts, each with its meaning. */
 function meanings(completes: Completion | undefined): string[] {
   if (!isTable(completes)) return [];
   const width = Math.max(...Object.keys(completes).map((word) => word.length)) + 2;
@@ -105,7 +105,7 @@ function isTable(completes: Completion | undefined): completes is Readonly<Recor
   return typeof completes === "object" && !Array.isArray(completes);
 }
 
-/** Lines of whole words, none wider than this unless a word is. */
+/** Wraps a text at spaces. Only a line of one long word can exceed the width. */
 function wrapped(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = "";
@@ -122,7 +122,7 @@ function code(text: string): string {
   return `\`${text}\``;
 }
 
-/** Options in the words about another are code, and no cell ends early. */
+/** Formats a description as a Markdown cell: options as code, and `|` escaped. */
 function inMarkdown(text: string): string {
   return text.replaceAll(UNBROKEN, " ").replaceAll("|", "\\|").replace(
     /(?<![`\w-])--[a-z-]+/g,

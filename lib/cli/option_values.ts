@@ -1,5 +1,5 @@
 /**
- * Values that a person types, checked, with the words that say what was expected.
+ * Parses the values of options and arguments. An error says what was expected.
  *
  * @module
  */
@@ -18,13 +18,13 @@ const UNITS: Record<string, number> = {
   GiB: 2 ** 30,
 };
 
-/** A value as it was typed. */
+/** Accepts any text. */
 export function parseText(text: string): string {
   return text;
 }
 
 /**
- * One of some words.
+ * Parses one of a set of words.
  *
  * @throws {InletError} `usage`
  */
@@ -39,9 +39,9 @@ export function parseWord<Word extends string>(
 }
 
 /**
- * A size in bytes: `1000`, `64KiB`, `1.5GiB`, `10 MB`.
+ * Parses a size in bytes: `1000`, `64KiB`, `1.5GiB`, `10 MB`.
  *
- * @param orElse What may be given besides.
+ * @param orElse Another accepted form, for the message.
  * @throws {InletError} `usage`
  */
 export function parseSize(text: string, what: string, orElse = ""): number {
@@ -53,7 +53,7 @@ export function parseSize(text: string, what: string, orElse = ""): number {
 }
 
 /**
- * A speed in bytes a second, written as a size; 0 for none.
+ * Parses a speed in bytes per second, written as a size; 0 for none.
  *
  * @throws {InletError} `usage`
  */
@@ -62,7 +62,7 @@ export function parseRate(text: string, what: string): number {
 }
 
 /**
- * A whole number within a range.
+ * Parses a whole number within a range.
  *
  * @throws {InletError} `usage`
  */
@@ -77,7 +77,7 @@ export function parseCount(
 }
 
 /**
- * Seconds, at least a tenth of one and at most a day, as milliseconds.
+ * Parses seconds, from 0.1 to a day, and returns milliseconds.
  *
  * @throws {InletError} `usage`
  */
@@ -96,7 +96,8 @@ const DURATIONS: Record<string, number> = {
 };
 
 /**
- * A time of up to a year, as milliseconds: `90s`, `30m`, `24h`, `7d`, or `0`.
+ * Parses a time of up to a year, such as `90s`, `30m`, `24h`, `7d` or `0`, and returns
+ * milliseconds.
  *
  * @throws {InletError} `usage`
  */
@@ -108,7 +109,7 @@ export function parseDuration(text: string, what: string): number {
 }
 
 /**
- * A port to listen on: 1024 to 65535, or 0 for any that is free.
+ * Parses a port to listen on: 1024 to 65535, or 0 for any free port.
  *
  * @throws {InletError} `usage`
  */
@@ -118,7 +119,7 @@ export function parseListenPort(text: string): number {
 }
 
 /**
- * A port to connect to: 1 to 65535.
+ * Parses a port to connect to: 1 to 65535.
  *
  * @throws {InletError} `usage`
  */

@@ -1,6 +1,6 @@
 /**
- * Options of a program, each declared once: parsing, `--help`, the tables of the documentation and
- * the completions of a shell all come from the declaration.
+ * Declares the options of a program, each once. Parsing, `--help`, the tables of the documentation
+ * and the shell completions are derived from the declaration.
  *
  * ```ts ignore
  * const OPTIONS = {
@@ -18,7 +18,7 @@
 
 import { parseWord } from "./option_values.ts";
 
-/** What a shell can complete: a path, one of some words (with what each means), or nothing. */
+/** What a shell completes: a path, one of a set of words, optionally with meanings, or nothing. */
 export type Completion =
   | "file"
   | "folder"
@@ -26,67 +26,71 @@ export type Completion =
   | readonly string[]
   | Readonly<Record<string, string>>;
 
-/** What every declaration may say. */
+/** The properties of every declaration. */
 export interface Described {
-  /** What it does, for the help: imperative, lower case, no period. */
+  /** Description for the help: imperative, lower case, no period. */
   readonly help: string;
-  /** Options that cannot be given beside it. One of two has to say so. */
+  /** Options that exclude this one. One of the two must declare it. */
   readonly conflictsWith?: readonly string[];
-  /** The option that it cannot be given without. */
+  /** The option that this one requires. */
   readonly needs?: string;
-  /** Whether the program answers it and exits: nothing else on the line is looked at then. */
+  /** Whether the program handles it and exits, and ignores the other options. */
   readonly standsAlone?: boolean;
 }
 
-/** What the declaration of an option with a value says besides. */
+/** The further properties of an option with a value. */
 export interface Valued<T> extends Described {
-  /** What the help calls the value: `FILE`. */
+  /** Name of the value in the help: `FILE`. */
   readonly value: string;
   /**
-   * Makes the value of what was typed.
+   * Parses the typed text.
    *
    * @throws {InletError} `usage`
    */
   readonly parse: (text: string, what: string) => T;
-  /** What the value is, for completions: nothing that a shell knows unless it is said. */
+  /**
+   * Completion of the value.
+   *
+   * @default {"nothing"}
+   */
   readonly completes?: Completion;
-  /** What the help says beside the default, in the same parentheses: `0 disables`. */
+  /** Text beside the default in the help, in the same parentheses: `0 disables`. */
   readonly note?: string;
 }
 
-/** One option, and how what was typed becomes a result of this type. */
+/** One option, which is parsed to a result of this type. */
 export interface Option<Result> extends Described {
   readonly kind: "flag" | "single" | "list";
   readonly value?: string;
   readonly default?: string;
   readonly note?: string;
   readonly completes?: Completion;
-  /** @param given Every value that was typed, in order. A flag has an empty one. */
+  /** @param given Every typed value, in order. A flag has an empty one. */
   read(given: readonly string[], what: string): Result;
 }
 
-/** Options by their names, without the dashes, in the order of the help. */
+/** Options by name, without the dashes, in the order of the help. */
 export type OptionTable = Readonly<Record<string, Option<unknown>>>;
 
-/** What a command line says of each option in a table. */
+/** The values of the options in a table. */
 export type Values<Table extends OptionTable> = {
   readonly [Name in keyof Table]: Table[Name] extends Option<infer Result> ? Result : never;
 };
 
-/** A word of the command line that is no option. */
+/** A positional argument of the command line. */
 export interface Argument {
   readonly name: string;
   readonly help: string;
   readonly completes: Completion;
 }
 
-/** A program, as its help and its documentation describe it. */
+/** A program, for its help and its documentation. */
 export interface Program<Table extends OptionTable = OptionTable> {
   /** The name and what it does: `inlet server: receives files`. */
   readonly title: string;
-  /** What is typed to run it: `server.ts PORT [OPTIONS]`. */
+  /** Its usage: `server.ts PORT [OPTIONS]`. */
   readonly usage: string;
-  /** The name of the compiled program, which completions are for. */
+  /** Name of the compiled program, for the completions. */
   readonly command: string;
   readonly arguments: readonly Argument[];
   readonly options: Table;
@@ -104,7 +108,7 @@ export function flag(declared: Described): Option<boolean> {
 /**
  * Declares an option with a value, given at most once.
  *
- * @param declared Its default is written as a person would type it.
+ * @param declared Its default is written as a user would type it.
  */
 export function option<T>(declared: Valued<T> & { readonly default: string }): Option<T>;
 export function option<T>(declared: Valued<T>): Option<T | undefined>;
@@ -117,7 +121,7 @@ export function option<T>(
   return { ...described, kind: "single", read };
 }
 
-/** Declares an option with a value that can be given any number of times. */
+/** Declares an option with a value that can be repeated. */
 export function list<T>({ parse, ...described }: Valued<T>): Option<readonly T[]> {
   const read = (given: readonly string[], what: string): readonly T[] =>
     given.map((text) => parse(text, what));
@@ -130,7 +134,7 @@ export const SHELLS = ["bash", "zsh", "fish"] as const;
 /** One of {@linkcode SHELLS}. */
 export type Shell = typeof SHELLS[number];
 
-/** The options of every program that print something and exit. */
+/** The options of both programs that print information and exit. */
 export const ABOUT_OPTIONS = {
   "completions": option({
     value: "SHELL",

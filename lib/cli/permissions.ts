@@ -1,6 +1,6 @@
 /**
- * Permissions of Deno, asked for once, at the start: in a terminal Deno asks the person; elsewhere
- * one line names what is missing and the whole command to run instead.
+ * Checks Deno's permissions once, at the start. In a terminal Deno prompts for a missing one;
+ * elsewhere an error names it, with the complete command to run instead.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { fromFileUrl } from "@std/path/from-file-url";
 import { relative } from "@std/path/relative";
 import { InletError } from "../errors.ts";
 
-/** A permission that the program cannot do without. */
+/** A permission that the program requires. */
 export type Need =
   | { name: "net"; host: string }
   | { name: "read" | "write"; path: string };
@@ -21,14 +21,14 @@ const REFUSAL_ROWS = 8;
 const PERSON_MS = 100;
 
 /**
- * Makes sure that every permission is granted.
+ * Ensures that every permission is granted.
  *
- * @param needs What the program is about to use.
- * @throws {InletError} `usage`, with the command that grants what is missing
+ * @param needs The permissions that the program is about to use.
+ * @throws {InletError} `usage`, with the command that grants the missing ones
  */
 export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
   const terminal = Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
-  // Asked once for all: there may be thousands of files.
+  // Queried once for each kind, because there may be thousands of files.
   const whole = [...new Set(needs.map(({ name }) => name))].filter(isWhole);
   for (const need of needs) {
     if (whole.includes(need.name)) continue;
@@ -76,30 +76,30 @@ function describe(need: Need): string {
   }
 }
 
-/** The command that was typed, with every permission that it needs. */
+/** Returns the typed command, with all permissions that it needs. */
 function command(needs: readonly Need[]): string {
   if (Deno.build.standalone) return "the program anew from a terminal, or compile it with them";
   const scopes = new Map<string, string[]>();
   for (const need of needs) {
-    // A comma separates paths; two are one that belongs to a path.
+    // A comma separates paths; a doubled one is a comma within a path.
     const scope = need.name === "net" ? need.host : need.path.replaceAll(",", ",,");
     scopes.set(need.name, [...scopes.get(need.name) ?? [], scope]);
   }
   const flags = [...scopes].map(([name, scope]) => {
-    // Deno splits a scope at its commas, and knows no way to escape one.
+    // Deno has no dependable escape for a comma, so the flag gets no scope.
     if (scope.some((part) => part.includes(","))) return `--allow-${name}`;
     return `--allow-${name}=${[...new Set(scope)].join(",")}`;
   });
   return ["deno", "run", ...flags, script(), ...Deno.args].map(shellQuoted).join(" ");
 }
 
-/** The script as a person would type it here. */
+/** Returns the path of the script, as typed in this directory. */
 function script(): string {
   if (!Deno.mainModule.startsWith("file:")) return Deno.mainModule;
   return relative(Deno.cwd(), fromFileUrl(Deno.mainModule));
 }
 
-/** A word as a shell takes it for one word. */
+/** Quotes a word for a shell, if necessary. */
 export function shellQuoted(word: string): string {
   return /^[\w@%+=:,./[\]-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,5 +1,5 @@
 /**
- * What a person sees while bytes move: one line on a terminal's stderr, drawn over itself.
+ * The progress line of a transfer: one line on a terminal's stderr, redrawn in place.
  *
  * @module
  */
@@ -7,10 +7,10 @@
 import { formatBytes, formatCount, formatSpeed, printable } from "../text.ts";
 import { cutToWidth } from "./width.ts";
 
-/** Milliseconds between two drawings: ten a second at most. */
+/** Milliseconds between two redraws. */
 const REDRAW_MS = 100;
 
-/** A progress line. Where it is not visible it costs an addition per chunk. */
+/** A progress line. An invisible one costs only an addition per chunk. */
 export class Progress implements Disposable {
   readonly #visible: boolean;
   #started = performance.now();
@@ -25,15 +25,15 @@ export class Progress implements Disposable {
   #moving = false;
   #connection: { readonly unsent: number } | undefined;
 
-  /** @param visible Whether to draw at all: stderr is a terminal, and nobody asked for quiet. */
+  /** @param visible Whether to draw at all: stderr is a terminal, and `--quiet` was not given. */
   constructor(visible: boolean) {
     this.#visible = visible;
   }
 
   /**
-   * Begins to count what is to come.
+   * Starts counting a transfer.
    *
-   * @param total In bytes: `null` where that is not known, a function where it takes long to find out.
+   * @param total In bytes: `null` if unknown, a function if it takes long to compute.
    */
   begin(total: number | null | (() => number | null), files = 1): void {
     this.#total = total;
@@ -48,49 +48,49 @@ export class Progress implements Disposable {
     }
   }
 
-  /** Tells how much is to come, where that was not known before. In bytes. */
+  /** Sets the total in bytes, if it was unknown. */
   expect(total: number): void {
     this.#total ??= total;
   }
 
-  /** Names what is moving now. */
+  /** Sets the displayed name. */
   name(name: string): void {
     this.#name = name;
   }
 
-  /** Counts bytes that moved. */
+  /** Counts transferred bytes. */
   add(bytes: number): void {
     this.#done += bytes;
     this.#moved += bytes;
   }
 
-  /** All bytes that moved so far, whatever began since. */
+  /** All bytes transferred so far, over all calls of `begin`. */
   get moved(): number {
     return this.#moved;
   }
 
-  /** Takes from what moved what a connection has still to send: that can be much on a slow line. */
+  /** Subtracts the unsent bytes of a connection, which can be many on a slow line. */
   follow(connection: { readonly unsent: number }): void {
     this.#connection = connection;
   }
 
-  /** Counts bytes that are there already: they are done, and say nothing of the speed. */
+  /** Counts bytes that the peer has already. They do not count for the speed. */
   skip(bytes: number): void {
     this.#skipped += bytes;
   }
 
-  /** Counts files that are done with. */
+  /** Counts finished files. */
   addFiles(files: number): void {
     this.#filesDone += files;
   }
 
-  /** Shows nothing until it begins again. */
+  /** Hides the line until `begin` is called again. */
   end(): void {
     this.#erase();
     this.#moving = false;
   }
 
-  /** Writes a line that stays, with the progress line out of its way. */
+  /** Prints a permanent line above the progress line. */
   say(line: string): void {
     this.#erase();
     console.error(line);
@@ -123,9 +123,9 @@ export class Progress implements Disposable {
 }
 
 /**
- * Percent, amount, speed and time left: ` 42 %  1.2 GiB  812 MB/s  0:07 left`.
+ * Formats percent, amount, speed and time left: ` 42 %  1.2 GiB  812 MB/s  0:07 left`.
  *
- * @param skipped Bytes that were there before, and took no time.
+ * @param skipped Bytes that the peer had before, which took no time.
  */
 export function progressFigures(
   done: number,
@@ -141,12 +141,12 @@ export function progressFigures(
   return `${String(percent).padStart(3)} %  ${moved}  ${formatDuration(leftMs)} left`;
 }
 
-/** How many files are done: `1,234 of 10,000 files`. */
+/** Formats the number of finished files: `1,234 of 10,000 files`. */
 export function fileFigures(done: number, files: number): string {
   return `${formatCount(done)} of ${formatCount(files)} files`;
 }
 
-/** Minutes and seconds, with hours before them where there are any: `0:07`, `1:02:03`. */
+/** Formats a duration: `0:07`, `1:02:03`. */
 function formatDuration(milliseconds: number): string {
   if (!Number.isFinite(milliseconds)) return "-:--";
   const seconds = Math.ceil(milliseconds / 1000);
@@ -158,8 +158,8 @@ function formatDuration(milliseconds: number): string {
 }
 
 /**
- * Takes from the name what the line has no room for, and then the last figures, each as a whole: a
- * line that wraps cannot be drawn over.
+ * Shortens the name to fit the line, then drops whole figures from the end. A line that wraps could
+ * not be redrawn in place.
  */
 export function fitted(name: string, figures: string, columns: number): string {
   while (figures.length > columns && figures.trim().includes("  ")) {

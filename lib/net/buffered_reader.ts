@@ -1,10 +1,10 @@
 /**
- * Reads what comes as lines and as bodies. It is handed bytes by one function, and sees no socket.
+ * Splits incoming bytes into lines and bodies. The bytes come from a function, not from a socket.
  *
- * There is one buffer, for lines and for bodies, that grows with what comes. A body is a
- * `ReadableStream` of exactly its bytes, each chunk a part of that buffer, which is filled again only
- * after the chunk was consumed. So a chunk is valid until the next one is asked for, and a body has
- * to be consumed or cancelled before the next line is read.
+ * Lines and bodies share one buffer, which grows with the incoming data. A body is a
+ * `ReadableStream` of exactly its bytes. Each chunk is a part of the buffer, which is refilled only
+ * after the chunk was consumed. So a chunk is valid until the next one is requested, and a body
+ * must be consumed or cancelled before the next line is read.
  *
  * @module
  */
@@ -13,24 +13,24 @@ import { decodeUtf8, MAX_LINE_BYTES, ProtocolError } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
 import { ReadBuffer, SMALL_BUFFER_BYTES } from "./read_buffer.ts";
 
-/** Most bytes that are buffered ahead where small things follow each other. */
+/** Most bytes that {@linkcode BufferedReader.gather} reads ahead. */
 const GATHERED_BYTES = 256 * 1024;
 
-/** Takes no byte order mark off: a line that begins with one is another line. */
+/** Keeps a byte order mark: a line that begins with one is a different line. */
 const verbatim = new TextDecoder("utf-8", { ignoreBOM: true });
 
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** Where the bytes come from. */
+/** The source of the bytes. */
 export interface ByteSource {
   /** Reads at least one byte into a buffer; `null` at the end. */
   read(into: Uint8Array): Promise<number | null>;
-  /** Called once so many bytes are in the buffer, for a pause before more is read. */
+  /** Called after each read with its number of bytes; the next read waits for it. */
   pause(bytes: number): Promise<void>;
 }
 
-/** Lines and bodies, one after the other. */
+/** Reads lines and bodies, one after another. */
 export class BufferedReader {
   readonly #buffer = new ReadBuffer();
   readonly #source: ByteSource;
@@ -41,7 +41,7 @@ export class BufferedReader {
     this.#source = source;
   }
 
-  /** The next byte, left where it is, or `null` at the end. */
+  /** Returns the next byte without consuming it, or `null` at the end. */
   async peek(): Promise<number | null> {
     while (this.#buffer.length === 0) {
       if (!await this.#more()) return null;
@@ -49,7 +49,7 @@ export class BufferedReader {
     return this.#buffer.content[0]!;
   }
 
-  /** The next line with its ending, or what comes of it within so many bytes: left where it is. */
+  /** Returns the next line with its ending, cut to `most` bytes, without consuming it. */
   async peekLine(most: number): Promise<string> {
     for (;;) {
       const ahead = this.#buffer.content.subarray(0, most);
@@ -60,14 +60,14 @@ export class BufferedReader {
     }
   }
 
-  /** Settles when there is something to read, or the end. It takes nothing, and never fails. */
+  /** Settles when there is data to read, or the end. It consumes nothing and never rejects. */
   async arrival(): Promise<void> {
     if (this.#buffer.length === 0) await this.#more().catch(() => {});
   }
 
   /**
-   * Takes the next line if it is this one and is there already. It never waits: a line that comes
-   * later is found by a later call.
+   * Consumes the next line if it is buffered and equals `expected`. It never waits: a later call
+   * finds a line that arrives later.
    */
   takeLine(expected: string): boolean {
     const { content } = this.#buffer;
@@ -82,7 +82,7 @@ export class BufferedReader {
     return true;
   }
 
-  /** Whether more than what is buffered arrives within so many milliseconds. */
+  /** Whether more data arrives within this time. */
   async moreWithin(milliseconds: number): Promise<boolean> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<false>((resolve) => {
@@ -95,20 +95,20 @@ export class BufferedReader {
     }
   }
 
-  /** What is buffered now, left where it is. */
+  /** The buffered bytes, not consumed. */
   get buffered(): Uint8Array {
     return this.#buffer.content;
   }
 
-  /** Takes so many bytes of what is buffered, which stay valid until the next read. */
+  /** Consumes `bytes` buffered bytes, which stay valid until the next read. */
   skip(bytes: number): void {
     this.#buffer.take(bytes);
   }
 
   /**
-   * Waits until so many bytes are buffered, with whatever else is on its way.
+   * Waits until at least `bytes` bytes are buffered.
    *
-   * @returns `false` if that cannot be: the stream ended before, or there is no memory to lend.
+   * @returns `false` if the stream ended before, or the buffer pool has no memory to lend.
    */
   async gather(bytes: number): Promise<boolean> {
     while (this.#buffer.length < bytes) {
@@ -117,16 +117,16 @@ export class BufferedReader {
     return true;
   }
 
-  /** Everything that is buffered now, taken out of the buffer. */
+  /** Consumes and returns all buffered bytes. */
   takeBuffered(): Uint8Array {
     return this.#buffer.take(this.#buffer.length);
   }
 
   /**
-   * The next line without its LF or CR LF, or `null` at the end of the stream.
+   * Reads the next line, without its LF or CR LF, or `null` at the end of the stream.
    *
-   * @throws {ProtocolError} if it is longer than {@linkcode MAX_LINE_BYTES} or not UTF-8
-   * @throws {InletError} `lost` if the stream ends within it
+   * @throws {ProtocolError} if the line is longer than {@linkcode MAX_LINE_BYTES} or not UTF-8
+   * @throws {InletError} `lost` if the stream ends within the line
    */
   async readLine(): Promise<string | null> {
     let searched = 0;
@@ -148,9 +148,9 @@ export class BufferedReader {
   }
 
   /**
-   * Exactly `size` bytes, valid until the next read.
+   * Reads exactly `size` bytes, valid until the next read.
    *
-   * @param size At most the size of the small buffer.
+   * @param size At most {@linkcode SMALL_BUFFER_BYTES}.
    * @throws {InletError} `lost` if the stream ends before
    */
   async readExactly(size: number): Promise<Uint8Array> {
@@ -161,9 +161,9 @@ export class BufferedReader {
   }
 
   /**
-   * The next `size` bytes as a stream; without a size, all bytes until the other side closes.
+   * Returns the next `size` bytes as a stream; without a size, all bytes until the peer closes.
    *
-   * The stream fails with {@linkcode InletError} `lost` if the connection ends before its size.
+   * The stream fails with {@linkcode InletError} `lost` if the connection ends early.
    */
   body(size?: number): ReadableStream<Uint8Array> {
     let left = size ?? Infinity;
@@ -179,7 +179,9 @@ export class BufferedReader {
   }
 
   /**
-   * The next bytes of a body of which so many are to come: as many of them as come together.
+   * Reads the next bytes of a body, as many as are available.
+   *
+   * @param left Bytes of the body that are still to come.
    *
    * @throws {InletError} `lost` if the stream ends before
    */
@@ -189,32 +191,32 @@ export class BufferedReader {
     throw new InletError("lost", `The connection ended ${left} bytes before the end of the body`);
   }
 
-  /** Gives memory back while nothing is expected. */
+  /** Releases memory while the connection is idle. */
   protected shrink(): void {
     if (!this.#reading && this.#buffer.length === 0) this.#buffer.rest();
   }
 
-  /** Waits for a read that is under way, and takes out everything that is buffered, as a copy. */
+  /** Waits for a read under way, then consumes all buffered bytes and returns a copy. */
   protected async settle(): Promise<Uint8Array> {
     await this.#reading?.catch(() => {});
     return this.takeBuffered().slice();
   }
 
-  /** Drops everything that comes, until the end. */
+  /** Discards all data until the end. */
   protected async drain(): Promise<void> {
     do this.#buffer.clear(); while (await this.#more());
   }
 
-  /** Gives up the buffer. Whoever was handed a chunk of it may still be busy with that. */
+  /** Abandons the buffer without reusing its memory: a consumer may still hold a chunk of it. */
   protected abandon(): void {
     this.#buffer.abandon();
   }
 
   /**
-   * At most `most` bytes: those buffered, else those of one read. `null` at the end.
+   * Returns at most `most` bytes: those buffered, else those of one read. `null` at the end.
    *
-   * @param joined Whether a little that is buffered waits for more of a large body, so that a large
-   * write does not follow a small one. Not where somebody may look at each piece as it comes.
+   * @param joined Whether a few buffered bytes wait for more of a large body, so that a small write
+   * does not precede a large one. Off for streams whose consumer may watch each piece arrive.
    */
   async #chunk(most: number, joined: boolean): Promise<Uint8Array | null> {
     const buffer = this.#buffer;
@@ -227,11 +229,11 @@ export class BufferedReader {
   }
 
   /**
-   * Reads more into the buffer than what was received before this call. There is one read at a time:
-   * one whose wait was given up is still under way, and the next caller waits for that one. One that
-   * has its bytes already, and pauses, does not count.
+   * Waits until data arrives after this call. One read is under way at a time: if an earlier caller
+   * stopped waiting, the next one waits for the same read. A read that has its bytes and is only
+   * pausing does not count.
    *
-   * @param most Bytes that may be there then.
+   * @param most Bytes that the buffer may hold afterwards.
    */
   async #more(most = SMALL_BUFFER_BYTES): Promise<boolean> {
     const before = this.#received;

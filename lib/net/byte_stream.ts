@@ -1,6 +1,6 @@
 /**
- * Bytes both ways with one peer: what a {@linkcode Connection} stands on. TCP is here; TLS and a peer
- * that is reached over a relay are others.
+ * A duplex stream of bytes to one peer, the transport of a {@linkcode Connection}. This file has
+ * TCP; TLS or a relay would be other implementations.
  *
  * @module
  */
@@ -12,20 +12,22 @@ export interface ByteStream {
   /** The peer, as `HOST:PORT`: for the log, for `status`, and for limits by address. */
   readonly remote: string;
   /**
-   * Reads at least one byte. One call at a time.
+   * Reads at least one byte. Calls must not overlap.
    *
-   * @returns How many bytes, or `null` at the end of what the peer sends.
+   * @returns The number of bytes, or `null` once the peer has closed its direction.
    */
   read(into: Uint8Array): Promise<number | null>;
   /**
    * Writes at least one byte.
    *
-   * @returns How many bytes.
+   * @returns The number of bytes.
    */
   write(bytes: Uint8Array): Promise<number>;
-  /** Ends this side behind what was written. It fails if the peer is known to be gone. */
+  /**
+   * Closes this side's direction after the written bytes. It fails if the peer has disconnected.
+   */
   closeWrite(): Promise<void>;
-  /** Drops both directions. Calls under way fail; a second time is harmless. */
+  /** Closes both directions. Calls under way fail; a second call has no effect. */
   close(): void;
 }
 
@@ -39,10 +41,10 @@ export class TcpStream implements ByteStream {
     this.#conn = conn;
     this.remote = formatAddress(conn.remoteAddr);
     try {
-      // Lines are short, and each is waited for: holding one back to fill a segment costs 40 ms.
+      // Lines are short, and the peer waits for each: Nagle's algorithm would delay one by 40 ms.
       conn.setNoDelay();
     } catch {
-      // A connection that is gone already says so when it is read.
+      // If the connection is already closed, the first read reports it.
     }
   }
 
@@ -55,7 +57,7 @@ export class TcpStream implements ByteStream {
   }
 
   async closeWrite(): Promise<void> {
-    // `closeWrite` succeeds on a connection that was reset; a write fails there, even an empty one.
+    // `closeWrite` succeeds on a connection that was reset; even an empty write fails.
     await this.#conn.write(new Uint8Array(0));
     await this.#conn.closeWrite();
   }

@@ -1,5 +1,5 @@
 /**
- * The way to a server. This file alone opens sockets to others.
+ * Connects to a server. All outgoing sockets are opened here.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { Connection } from "./connection.ts";
 import { InletError } from "../errors.ts";
 import type { RateLimit } from "./rate_limit.ts";
 
-/** Where a server is. */
+/** The address of a server. */
 export interface ServerAddress {
   /** A host name, or an IPv4 or IPv6 address. */
   hostname: string;
@@ -20,11 +20,11 @@ export interface ServerAddress {
 
 /** Options of {@linkcode connect}. */
 export interface ConnectOptions {
-  /** Milliseconds that connecting may take, and then that nothing may move. */
+  /** Timeout of connecting, then the idle timeout of the connection, in milliseconds. */
   timeoutMs: number;
-  /** Gives up, with its reason: connecting, and then the connection. */
+  /** Aborts connecting, and then the connection, with its reason. */
   signal: AbortSignal;
-  /** The limit of bytes a second, both ways. */
+  /** The limit on bytes per second, both directions together. */
   rate?: RateLimit | undefined;
 }
 
@@ -57,13 +57,13 @@ function reason(error: unknown): string {
   const { code, message } = error as Error & { code?: string };
   switch (code) {
     case "ECONNREFUSED":
-      return "nothing listens there; is the server running?";
+      return "connection refused; is the server running?";
     case "EHOSTUNREACH":
     case "ENETUNREACH":
-      return "there is no way to that host from here";
+      return "no route to that host";
     case "ETIMEDOUT":
       return "the host does not answer";
     default:
-      return /lookup address/.test(message) ? "there is no host of that name" : message;
+      return /lookup address/.test(message) ? "no such host" : message;
   }
 }

@@ -1,10 +1,9 @@
 /**
- * One connection to a peer: lines and bodies are read from it ({@linkcode BufferedReader}), bytes and
- * streams are written to it, and it is cut when the peer is silent or slow for too long. This file and
- * byte_stream.ts alone touch sockets.
+ * A connection to one peer: it reads lines and bodies ({@linkcode BufferedReader}), writes bytes
+ * and streams, and closes when the peer is silent or slow for too long.
  *
- * A watchdog cuts it when nothing has moved for too long, unless the silence is this side's own: a
- * standard input that says nothing yet, a standard output that nobody reads.
+ * A watchdog closes an idle connection, unless this side causes the silence: a standard input
+ * without data, or a standard output that is not read.
  *
  * @module
  */
@@ -17,53 +16,53 @@ import { type MinRate, MinRateMeter } from "./min_rate.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import { Watchdog } from "./watchdog.ts";
 
-/** How long a farewell may take to leave, in milliseconds. */
+/** Milliseconds that sending the farewell may take. */
 const FAREWELL_MS = 250;
 
-/** How long the other side may take to close after the end, in milliseconds. */
+/** Milliseconds that the peer has to close after the end. */
 const LINGER_MS = 1000;
 
 /** Options of a {@linkcode Connection}. */
 export interface ConnectionOptions {
-  /** Milliseconds without a byte in either direction after which the connection is cut. */
+  /** Milliseconds without a byte in either direction after which the connection is closed. */
   idleTimeoutMs: number;
   /**
-   * Milliseconds after which it is cut unless it has begun, see {@linkcode Connection.begun}. Without
-   * it there is no such limit, and the first byte is the beginning.
+   * Milliseconds within which the greeting must be complete, see {@linkcode Connection.begun}.
+   * Without it there is no such limit, and the first byte counts as the greeting.
    */
   greetingTimeoutMs?: number | undefined;
-  /** Told once, when the other side has begun. */
+  /** Called once, when the peer's greeting is complete. */
   onBegun?: () => void;
-  /** The floor on the speed of bodies; missing where they may be as slow as they like. */
+  /** Minimum rate of bodies; without it there is no minimum. */
   minRate?: MinRate | undefined;
   /** Aborts the connection, with its reason. */
   signal?: AbortSignal;
-  /** The limit of bytes a second, both ways. */
+  /** The limit on bytes per second, both directions together. */
   rate?: RateLimit | undefined;
 }
 
-/** How long the other side may rest, and how it is told that this ends soon. */
+/** How long the peer may be idle between transfers, and the warning before that time is over. */
 export interface Rest {
-  /** Milliseconds of silence that are allowed. */
+  /** Milliseconds of silence after which the connection is closed. */
   limitMs: number;
   /** Milliseconds of silence after which the warning is sent. */
   warnAfterMs: number;
   warning: Uint8Array;
 }
 
-/** A stream that a connection gave away, and the bytes that it had read ahead. */
+/** A stream detached from its connection, and the bytes that were read ahead. */
 export interface Detached {
   readonly stream: ByteStream;
   readonly head: Uint8Array;
 }
 
-/** A connection. Dispose of it to close it. */
+/** A connection to one peer. Dispose of it to close it. */
 export class Connection extends BufferedReader implements Disposable {
-  /** The other side, as `HOST:PORT`. */
+  /** The peer, as `HOST:PORT`. */
   readonly remote: string;
-  /** Last words for the other side when this one gives up, where the wire has such words. */
+  /** Encodes the last message to the peer when this side aborts, on wires that have one. */
   farewell: ((error: InletError) => Uint8Array) | undefined;
-  /** Whether it is between two transfers, so that nothing is lost by cutting it. */
+  /** Whether no transfer is under way, so that closing loses nothing. */
   resting = false;
   readonly #stream: ByteStream;
   readonly #signal: AbortSignal | undefined;
@@ -98,35 +97,35 @@ export class Connection extends BufferedReader implements Disposable {
     this.#signal?.addEventListener("abort", this.#onAbort);
   }
 
-  /** Bytes that are being written, and have not left yet. */
+  /** Bytes passed to `write` that the system has not accepted yet. */
   get unsent(): number {
     return this.#unsent;
   }
 
-  /** Whether the other side owes an answer. Then its silence counts, whatever this side sends. */
+  /** Whether the peer must reply. Then its silence counts, even while this side sends. */
   set awaitingReply(awaiting: boolean) {
     this.#watchdog.awaitingReply = awaiting;
   }
 
-  /** Notes that the other side has begun: its greeting is complete. */
+  /** Records that the peer's greeting is complete. */
   begun(): void {
     this.#watchdog.greeted();
     this.#onBegun?.();
     this.#onBegun = undefined;
   }
 
-  /** Holds the other side to the floor on speed while it sends a body, until this is disposed of. */
+  /** Enforces the minimum rate on the body that the peer sends, until this is disposed of. */
   enforceMinRate(): Disposable {
     this.#rateIn = this.#minRate && new MinRateMeter(this.#minRate);
     return { [Symbol.dispose]: () => this.#rateIn = undefined };
   }
 
-  /** Waits for the other side to begin something, for longer than silence is allowed elsewhere. */
+  /** Waits for the peer's next request, with an idle timeout of its own. */
   async rest({ limitMs, warnAfterMs, warning }: Rest): Promise<void> {
     if (this.buffered.length > 0) return;
     this.shrink();
     const usualMs = this.#watchdog.allowSilence(limitMs);
-    // Our own warning is no sign of life of the other side, so it does not count as a move.
+    // Written past the watchdog: the warning is no sign of life of the peer.
     const warn = (): void => void this.#stream.write(warning).catch(() => {});
     const timer = setTimeout(warn, warnAfterMs);
     try {
@@ -137,7 +136,7 @@ export class Connection extends BufferedReader implements Disposable {
     }
   }
 
-  /** Writes all bytes, however many writes that takes. */
+  /** Writes all bytes. */
   async write(bytes: Uint8Array): Promise<void> {
     this.#writes++;
     try {
@@ -161,12 +160,12 @@ export class Connection extends BufferedReader implements Disposable {
   }
 
   /**
-   * Sends a stream, each chunk written before the next is asked for.
+   * Sends a stream. Each chunk is written before the next one is requested.
    *
-   * While a body is under way, and after one that broke off, there are no last words: they would be
-   * taken for a part of it.
+   * While a body is under way, and after an incomplete one, no farewell is sent: the peer would
+   * read it as a part of the body.
    *
-   * @param signal Stops between two chunks. What was sent stays sent.
+   * @param signal Stops between two chunks.
    */
   async send(body: ReadableStream<Uint8Array>, signal?: AbortSignal): Promise<void> {
     this.#sending = true;
@@ -184,8 +183,8 @@ export class Connection extends BufferedReader implements Disposable {
   }
 
   /**
-   * Waits for something on this side, while the silence of the other is no fault of its own. The
-   * wait ends with the connection, when that is aborted.
+   * Waits for an event on this side, such as input. The idle timeout is suspended meanwhile. The
+   * wait fails if the connection is aborted.
    */
   async unwatched<T>(waiting: Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
@@ -201,9 +200,9 @@ export class Connection extends BufferedReader implements Disposable {
   }
 
   /**
-   * Tells the other side that no more comes. Reading goes on.
+   * Closes this side's direction. Reading continues.
    *
-   * @throws {InletError} `lost` if the other side is known to be gone
+   * @throws {InletError} `lost` if the peer has disconnected
    */
   async closeWrite(): Promise<void> {
     try {
@@ -214,8 +213,8 @@ export class Connection extends BufferedReader implements Disposable {
   }
 
   /**
-   * Gives up: what waits on this connection fails with this error. The farewell is tried first, and
-   * only as long as it takes to leave.
+   * Aborts the connection: pending calls fail with this error. A farewell is sent first, if it can
+   * be written within {@linkcode FAREWELL_MS}.
    */
   abort(error: InletError): void {
     if (this.#failure || this.#closed) return;
@@ -231,21 +230,21 @@ export class Connection extends BufferedReader implements Disposable {
   }
 
   /**
-   * Ends the conversation in order: the last words, if there are any, then the end of this side's
-   * stream, then a short wait for the other side to close. A socket that is closed with unread
-   * bytes in it sends a reset, which can overtake what was written before.
+   * Ends the conversation: sends the farewell, if there is one, closes this side's direction, and
+   * waits briefly for the peer to close. A socket that is closed with unread bytes sends a reset,
+   * which can discard data that the peer has not read yet.
    */
   async finish(error?: InletError): Promise<void> {
     if (this.#closed) return;
     const timer = setTimeout(() => this.#close(), LINGER_MS);
     try {
-      // Whoever was aborted has had its last words.
+      // An aborted connection has sent its farewell already.
       const farewell = error && !this.#failure && this.farewell?.(error);
       if (farewell) await this.#stream.write(farewell);
       await this.#stream.closeWrite();
       await this.drain();
     } catch {
-      // Whatever ends the wait is good enough: nothing more is owed.
+      // The connection is closed below in any case.
     } finally {
       clearTimeout(timer);
       this.#close();
@@ -253,13 +252,12 @@ export class Connection extends BufferedReader implements Disposable {
   }
 
   /**
-   * Gives the stream away, with what was read ahead, to whoever serves another wire. This connection
-   * is over for its owner then: nothing is watched, and closing it closes nothing.
+   * Detaches the stream, with the bytes that were read ahead, for the handler of another wire.
+   * After that this connection has no watchdog, and closing it has no effect.
    *
-   * A read that is under way is waited for, because its bytes would be lost; nothing may be being
-   * written.
+   * A read under way is awaited, because its bytes would be lost. No write may be under way.
    *
-   * @throws {InletError} what ended the connection, if it is over already
+   * @throws {InletError} the error that ended the connection, if it has ended already
    */
   async detach(): Promise<Detached> {
     const head = await this.settle();
@@ -286,9 +284,9 @@ export class Connection extends BufferedReader implements Disposable {
   }
 
   /**
-   * Counts what has moved of a body.
+   * Counts transferred bytes of a body.
    *
-   * @throws {InletError} `timeout`, once the connection is cut, if the other side is too slow
+   * @throws {InletError} `timeout`, after aborting the connection, if the peer is too slow
    */
   #checkRate(pace: MinRateMeter | undefined, bytes: number, asked: number): void {
     try {
@@ -299,7 +297,7 @@ export class Connection extends BufferedReader implements Disposable {
     }
   }
 
-  /** Whether the other side waits for this one: to take what it sent, or to send more. */
+  /** Whether the peer waits for this side: to consume what it sent, or to send more. */
   #isOwnSilence(): boolean {
     const isIdle = this.#sending && this.#writes === 0 && !this.#watchdog.awaitingReply;
     return this.#waits.size > 0 || isIdle;
@@ -314,7 +312,7 @@ export class Connection extends BufferedReader implements Disposable {
     const asked = performance.now();
     try {
       const read = await this.#stream.read(into.subarray(0, this.#rate?.pieceBytes));
-      // A farewell under way must not be taken for an orderly end.
+      // While a farewell is under way, the end of the stream is not an orderly end.
       if (this.#failure) throw this.#failure;
       this.#watchdog.received();
       if (this.#watchdog.hasGreeted) this.begun();

@@ -1,9 +1,9 @@
 /**
- * The floor on the speed of bodies: whoever sends or takes one too slowly holds a place that others
- * could have.
+ * The minimum rate of bodies: a peer that sends or receives too slowly occupies a connection that
+ * another client could use.
  *
- * Only the time that the other side takes counts. What this side does in between, on a slow disk for
- * one, is not in it.
+ * Only time spent waiting for the peer counts. Time that this side takes, such as for a slow disk,
+ * does not.
  *
  * @module
  */
@@ -11,13 +11,13 @@
 import { InletError } from "../errors.ts";
 import { formatBytes, formatSeconds } from "../text.ts";
 
-/** The slowest that a body may be, on average over a window. */
+/** The minimum rate of a body, averaged over a window. */
 export interface MinRate {
   bytesPerSecond: number;
   windowMs: number;
 }
 
-/** How fast one body moves, window after window. */
+/** Measures the rate of one body, window after window. */
 export class MinRateMeter {
   readonly #floor: MinRate;
   #bytes = 0;
@@ -28,7 +28,7 @@ export class MinRateMeter {
   }
 
   /**
-   * Counts what has moved, and how long the other side took for it.
+   * Counts transferred bytes, and the time that the peer took for them.
    *
    * @throws {InletError} `timeout` at the end of a window that was too slow
    */
@@ -43,8 +43,8 @@ export class MinRateMeter {
     if (rate >= bytesPerSecond) return;
     throw new InletError(
       "timeout",
-      `Cannot wait for a body at ${formatBytes(Math.floor(rate))}/s over ${window} s: ` +
-        `the floor is ${formatBytes(bytesPerSecond)}/s`,
+      `Cannot continue at ${formatBytes(Math.floor(rate))}/s over ${window} s: ` +
+        `the minimum is ${formatBytes(bytesPerSecond)}/s`,
     );
   }
 }

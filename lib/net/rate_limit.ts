@@ -1,19 +1,19 @@
 /**
- * A limit to bytes a second: a token bucket that holds a tenth of a second, so that a low rate is
- * felt evenly, and not as a burst and a pause.
+ * A limit on bytes per second: a token bucket of a tenth of a second, small enough that a low rate
+ * is even, not a burst and a pause.
  *
  * @module
  */
 
-/** How often a piece moves, in milliseconds, and how much the bucket holds. */
+/** Capacity of the bucket, in milliseconds at the full rate. */
 const PIECE_MS = 100;
 
-/** Most bytes of one piece, however high the rate: what is read and written at once. */
+/** Most bytes that are read or written at once, however high the rate. */
 const MAX_PIECE_BYTES = 1024 * 1024;
 
-/** Time, as a {@linkcode RateLimit} sees it. */
+/** The clock of a {@linkcode RateLimit}; tests substitute one. */
 export interface Clock {
-  /** Milliseconds since whenever. */
+  /** Milliseconds since an arbitrary time. */
   now(): number;
   sleep(milliseconds: number): Promise<void>;
 }
@@ -23,13 +23,13 @@ const realClock: Clock = {
   sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
 };
 
-/** Bytes a second, counted over everything that takes of it. */
+/** A limit on bytes per second, shared by all its users. */
 export class RateLimit {
-  /** Most bytes to move at once. */
+  /** Most bytes to read or write at once. */
   readonly pieceBytes: number;
   readonly #bytesPerMs: number;
   readonly #clock: Clock;
-  /** What may move for nothing; less than nothing is what the next ones have to wait for. */
+  /** Bytes that may be transferred without a wait; a negative number is a debt. */
   #tokens: number;
   #filled: number;
 
@@ -42,7 +42,7 @@ export class RateLimit {
     this.#filled = clock.now();
   }
 
-  /** Takes out bytes that have moved, and waits until the next ones may. */
+  /** Takes tokens for transferred bytes, and waits until the debt is paid. */
   async take(bytes: number): Promise<void> {
     const now = this.#clock.now();
     const most = this.#bytesPerMs * PIECE_MS;

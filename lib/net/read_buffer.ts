@@ -1,22 +1,22 @@
 /**
- * What a connection has read and nobody has taken yet. Its memory follows what comes: a kilobyte for
- * a connection that rests, more for one that fills what it has, up to its share of the budget.
+ * The bytes that a connection has read and not consumed. The memory follows the traffic: a kilobyte
+ * for an idle connection, more for one that fills its buffer, up to its share of the pool.
  *
  * @module
  */
 
 import { buffers } from "../body/buffer_pool.ts";
 
-/** Size for a connection that says little. Ten thousand of them shall cost little. */
+/** Size for an idle connection: ten thousand of them must stay cheap. */
 const RESTING_BYTES = 1024;
 
-/** Size for a connection that gets no loan: a longest line, and enough for a body to go on. */
+/** Size for a connection without a loan: holds the longest line, and keeps a body moving. */
 export const SMALL_BUFFER_BYTES = 16 * 1024;
 
-/** Times the bytes of the last read that the next one gets room for. */
+/** Room for the next read, as a multiple of the last one. */
 const GROWTH = 4;
 
-/** Bytes in the order in which they came. What is taken is valid until there is room made for more. */
+/** A queue of bytes. Taken bytes stay valid until `room` is called. */
 export class ReadBuffer {
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #lent: Uint8Array<ArrayBuffer> | undefined;
@@ -24,41 +24,41 @@ export class ReadBuffer {
   #resting = true;
   #start = 0;
   #end = 0;
-  /** What the next read would fill, going by the ones before. */
+  /** Expected size of the next read in bytes, going by the earlier ones. */
   #wanted = RESTING_BYTES;
   #room = 0;
 
-  /** How many bytes are there. */
+  /** Number of bytes in the buffer. */
   get length(): number {
     return this.#end - this.#start;
   }
 
-  /** The bytes that are there, left where they are. */
+  /** The bytes in the buffer, not taken out. */
   get content(): Uint8Array {
     return this.#bytes.subarray(this.#start, this.#end);
   }
 
-  /** Where a byte stands behind the first so many, or -1. */
+  /** Index of the first such byte at or after `from`, or -1. */
   indexOf(byte: number, from: number): number {
     const found = this.#bytes.subarray(0, this.#end).indexOf(byte, this.#start + from);
     return found < 0 ? -1 : found - this.#start;
   }
 
-  /** Takes so many bytes out. */
+  /** Takes out the first `size` bytes. */
   take(size: number): Uint8Array {
     this.#start += size;
     return this.#bytes.subarray(this.#start - size, this.#start);
   }
 
-  /** Forgets what is there. */
+  /** Discards all bytes. */
   clear(): void {
     this.#start = this.#end = 0;
   }
 
   /**
-   * Makes room for the next read. Tell with {@linkcode ReadBuffer.filled} what it brought.
+   * Returns room for the next read. Call {@linkcode ReadBuffer.filled} after it.
    *
-   * @param most Bytes that may be there then, or as many as the memory holds that is to be had.
+   * @param most Bytes that the buffer may hold afterwards. Less memory may be available.
    */
   room(most: number): Uint8Array<ArrayBuffer> {
     const least = this.length + 1;
@@ -75,39 +75,38 @@ export class ReadBuffer {
     return room;
   }
 
-  /** Notes that the room has so many more bytes in it. */
+  /** Records that `bytes` bytes were read into the room. */
   filled(bytes: number): void {
     this.#end += bytes;
     this.#resting = false;
     const wanted = GROWTH * bytes;
-    // Less than there was room for is all that there was.
+    // A read that did not fill its room took all that was available.
     this.#wanted = bytes < this.#room ? wanted : Math.max(this.#wanted, wanted);
   }
 
   /**
-   * Goes back to little memory until something comes. Only where nothing is left to take, and nothing
-   * is read now.
+   * Shrinks to the idle size until data arrives. The buffer must be empty, and no read under way.
    */
   rest(): void {
     this.#resting = true;
     if (this.#bytes.length > RESTING_BYTES) this.#resize(0);
   }
 
-  /** Ends the loan, although somebody may still use the memory, and all borrowing. */
+  /** Ends the loan without reusing its memory, which may still be in use, and borrows no more. */
   abandon(): void {
     if (this.#lent) buffers.forget(this.#lent);
     this.#lent = undefined;
     this.#abandoned = true;
   }
 
-  /** Whether it is more than its share by now, or far more than what comes. */
+  /** Whether the loan exceeds the share, or far exceeds the expected reads. */
   get #isTooLarge(): boolean {
     const { length } = this.#bytes;
     return this.#lent !== undefined &&
       (length > buffers.shareBytes || length > GROWTH * this.#wanted);
   }
 
-  /** Changes its memory, unless what is there would not fit or none is to be had. */
+  /** Changes the size of the memory, unless the content would not fit or none is available. */
   #resize(size: number): void {
     const { content } = this;
     const before = this.#lent;

@@ -1,6 +1,6 @@
 /**
- * The one timer of a connection: it tells when nothing has moved for too long, and when the greeting
- * is late, however steadily its bytes drip.
+ * The one timer of a connection: it reports an idle connection, and a greeting that is late even
+ * though its bytes keep arriving.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import { formatSeconds } from "../text.ts";
 
 /** Options of a {@linkcode Watchdog}. */
 export interface WatchdogOptions {
-  /** Milliseconds without a move after which it gives up. */
+  /** Milliseconds without activity after which the connection times out. */
   idleTimeoutMs: number;
-  /** Milliseconds after which it gives up unless the peer has greeted; `Infinity` for no limit. */
+  /** Milliseconds within which the greeting must be complete; `Infinity` for no limit. */
   greetingTimeoutMs: number;
-  /** Whether the silence is this side's own: the peer waits for it. */
+  /** Whether the peer waits for this side, so that its silence does not count. */
   isOwnSilence(): boolean;
-  /** Called once, when it gives up. */
+  /** Called once, when the connection times out. */
   onTimeout(error: InletError): void;
 }
 
@@ -38,7 +38,7 @@ export class Watchdog {
     this.#watch();
   }
 
-  /** Whether the peer owes an answer. Then its silence counts, whatever this side sends. */
+  /** Whether the peer must reply. Then its silence counts, even while this side sends. */
   get awaitingReply(): boolean {
     return this.#awaitingReply;
   }
@@ -48,30 +48,30 @@ export class Watchdog {
     this.#awaitingReply = awaiting;
   }
 
-  /** Whether no greeting is waited for, or not any more. */
+  /** Whether the greeting is complete, or has no time limit. */
   get hasGreeted(): boolean {
     return this.#greetingTimeoutMs === Infinity;
   }
 
-  /** Notes that the greeting is complete. */
+  /** Records that the greeting is complete. */
   greeted(): void {
     this.#greetingTimeoutMs = Infinity;
   }
 
-  /** Notes that something came, or that silence counts anew from now on. */
+  /** Records that data arrived, which restarts the idle timeout. */
   received(): void {
     this.#lastMove = performance.now();
   }
 
-  /** Notes that the peer took something. Where it owes an answer, that is not enough. */
+  /** Records that the peer accepted data. While a reply is due, this does not count as activity. */
   sent(): void {
     if (!this.#awaitingReply) this.received();
   }
 
   /**
-   * Counts silence anew, against another limit in milliseconds.
+   * Restarts the idle timeout with another limit, in milliseconds.
    *
-   * @returns The limit before.
+   * @returns The previous limit.
    */
   allowSilence(limitMs: number): number {
     const before = this.#idleTimeoutMs;
@@ -82,13 +82,13 @@ export class Watchdog {
     return before;
   }
 
-  /** Watches no more. */
+  /** Stops the timer for good. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
   }
 
-  /** The timer is set again for what is left of the nearest limit, not on every read. */
+  /** Sets the timer for the nearest limit. Reads do not reset it; it checks when it fires. */
   #watch(): void {
     const now = performance.now();
     if (this.#options.isOwnSilence()) this.#lastMove = now;
@@ -97,9 +97,9 @@ export class Watchdog {
     if (now < silentBy && now < greetBy) {
       this.#timer = setTimeout(() => this.#watch(), Math.min(silentBy, greetBy) - now + 1);
     } else if (now < silentBy) {
-      this.#giveUp(`No whole greeting came within ${formatSeconds(this.#greetingTimeoutMs)} s`);
+      this.#giveUp(`No complete greeting within ${formatSeconds(this.#greetingTimeoutMs)} s`);
     } else {
-      const what = this.#awaitingReply ? "No answer came" : "Nothing moved on the connection";
+      const what = this.#awaitingReply ? "No reply" : "No data in either direction";
       this.#giveUp(`${what} for ${formatSeconds(this.#idleTimeoutMs)} s`);
     }
   }

@@ -1,5 +1,5 @@
 /**
- * Who is connected, and who was: numbers in order of arrival, and room for so many at once.
+ * The clients of a server, connected and past: their numbers and names, and the connection limits.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { hostOf } from "../address.ts";
 import { formatLocalTime, printable } from "../text.ts";
 
-/** How many clients are remembered. */
+/** Most clients that `status` remembers. */
 const REMEMBERED = 1000;
 
 /** Lines of one page of `status`. */
@@ -15,26 +15,26 @@ const PAGE_LINES = 500;
 
 /** One client of this run of the server. */
 export interface Client {
-  /** 1 for the first client that was let in. */
+  /** Numbered from 1, in order of admission. */
   readonly number: number;
   /** `HOST:PORT`. */
   readonly address: string;
   readonly start: Date;
-  /** What it calls itself; empty until it says, and on wires without names. */
+  /** Its name; empty before the greeting, and on wires without names. */
   name: string;
-  /** Whether it has yet to prove a key. Until then it is nobody that others are told of. */
+  /** Whether it has not proved the key yet. `status` omits it until then. */
   unauthenticated?: boolean;
-  /** The features beyond version 1 that it understands. */
+  /** The features beyond version 1 that it supports. */
   features?: ReadonlySet<string>;
-  /** When it left; missing while it is connected. */
+  /** When it disconnected; missing while it is connected. */
   end?: Date;
 }
 
 /** The clients of a server. */
 export class Clients {
-  /** How many are served at once. */
+  /** Most clients that are connected at once. */
   readonly limit: number;
-  /** How many of them may come from one address. */
+  /** Most clients that are connected at once from one address. */
   readonly limitPerHost: number;
   readonly #hosts = new Map<string, number>();
   readonly #remembered: Client[] = [];
@@ -47,22 +47,22 @@ export class Clients {
     this.limitPerHost = limitPerHost;
   }
 
-  /** How many are connected now. */
+  /** Number of connected clients. */
   get connected(): number {
     return this.#connected;
   }
 
-  /** How many are connected from the host of an address. */
+  /** Number of connected clients from the host of an address. */
   connectedFrom(address: string): number {
     return this.#hosts.get(hostOf(address)) ?? 0;
   }
 
-  /** Whether one more from this address is too many, whatever room there is. */
+  /** Whether the limit for the host of an address is reached. */
   isCrowded(address: string): boolean {
     return this.connectedFrom(address) >= this.limitPerHost;
   }
 
-  /** Lets a client in, or gives `undefined` when the house is full, or its address has enough. */
+  /** Admits a client; returns `undefined` if the limit of the server or of the host is reached. */
   admit(address: string): Client | undefined {
     if (this.#connected >= this.limit || this.isCrowded(address)) return undefined;
     this.#count(address, 1);
@@ -73,9 +73,9 @@ export class Clients {
   }
 
   /**
-   * Names a client. A name that another one carries now becomes `ben-2`, then `ben-3`.
+   * Names a client. If a connected client has the name, it becomes `ben-2`, then `ben-3`.
    *
-   * @param name What it calls itself. Empty for none, which any number of clients may have.
+   * @param name The requested name. Any number of clients may have an empty one.
    */
   introduce(client: Client, name: string): void {
     client.name = name;
@@ -83,7 +83,7 @@ export class Clients {
     if (name !== "") this.#names.add(client.name);
   }
 
-  /** Notes that a client left. Only the first time counts. */
+  /** Records that a client disconnected. Further calls have no effect. */
   leave(client: Client): void {
     if (client.end) return;
     client.end = new Date();
@@ -93,7 +93,7 @@ export class Clients {
     this.#count(client.address, -1);
   }
 
-  /** One line for each client that is remembered, in order of arrival, in pages. */
+  /** Yields a line for each remembered client, in order of admission, in pages. */
   *status(): Generator<readonly string[]> {
     const known = this.#remembered.filter(({ unauthenticated }) => !unauthenticated);
     for (let start = 0; start < known.length; start += PAGE_LINES) {
@@ -109,14 +109,14 @@ export class Clients {
     else this.#hosts.set(host, connected);
   }
 
-  /** The oldest that has left goes first: who is connected is not forgotten. */
+  /** Forgets the oldest disconnected client; connected ones stay listed. */
   #forgetOne(): void {
     const left = this.#remembered.findIndex((client) => client.end !== undefined);
     this.#remembered.splice(Math.max(left, 0), 1);
   }
 }
 
-/** Such as `client 1 | ben | 127.0.0.1:51234 | Start: 2026-11-21 09:38:00 | End: Still Connected`. */
+/** `client 1 | ben | 127.0.0.1:51234 | Start: 2026-11-21 09:38:00 | End: Still Connected`. */
 function statusLine({ number, address, name, start, end }: Client): string {
   return [
     `client ${number}`,

@@ -1,5 +1,5 @@
 /**
- * What the server half of a conversation may use.
+ * The services that the server half of a conversation uses.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { Client, Clients } from "./clients.ts";
 import type { Log } from "./log.ts";
 import type { StdoutQueue } from "./stdout_queue.ts";
 
-/** What one conversation on the server is given. */
+/** The services of one conversation on the server. */
 export interface ServerContext {
   readonly store: Store;
   readonly stdout: StdoutQueue;
@@ -20,16 +20,16 @@ export interface ServerContext {
   readonly clients: Clients;
   /** The client of this connection. */
   readonly client: Client;
-  /** Largest file or message, in bytes. */
+  /** Size limit of a file or message, in bytes. */
   readonly maxBytes: number;
   /** What clients may do. */
   readonly access: Access;
-  /** Checks proofs of the key; missing on a server without a key. */
+  /** Verifies proofs of the key; missing on a server without a key. */
   readonly keyVerifier: KeyVerifier | undefined;
   /** Milliseconds that a session may be idle between two requests. */
   readonly sessionTimeoutMs: number;
-  /** Aborted when the server shuts down. No new request is started after that. */
+  /** Aborted when the server shuts down. A conversation starts no request after that. */
   readonly signal: AbortSignal;
-  /** Stops the server, because it can no longer do its work. */
+  /** Stops the server after an unrecoverable failure. */
   giveUp(reason: InletError): void;
 }

@@ -1,5 +1,5 @@
 /**
- * The listening side: this file alone accepts connections, counts them and closes them.
+ * The listening side: accepts connections, enforces the connection limits, and shuts down.
  *
  * @module
  */
@@ -16,38 +16,36 @@ import { formatSeconds } from "../text.ts";
 export interface ListenerOptions {
   /** Serves one connection. */
   serve(connection: Connection, context: ServerContext): Promise<void>;
-  /** What every connection is handed, but for what is its own. */
+  /** The part of the context that all connections share. */
   context: Omit<ServerContext, "client" | "signal" | "giveUp">;
-  /** What every connection is held to. */
+  /** Timeouts and minimum rate of every connection. */
   limits: Pick<ConnectionOptions, "idleTimeoutMs" | "greetingTimeoutMs" | "minRate">;
 }
 
-/** Milliseconds to wait before accepting again when the system has no socket to give. */
+/** Milliseconds to wait after a failed accept, such as one that lacks a file descriptor. */
 const ACCEPT_PAUSE_MS = 100;
 
-/** Milliseconds that everybody has to begin, before it makes way for somebody else. */
+/** Milliseconds that a connection has for its greeting before a full server may drop it. */
 const BEGIN_MS = 1000;
 
-/** Connections that may linger at their end, waiting for the other side to close. */
+/** Most connections that wait at their end for the peer to close. */
 const MAX_LEAVING = 256;
 
-/** Milliseconds that a server which gives up has to tell its clients. */
+/** Milliseconds that a failed server has to notify its clients. */
 const GIVE_UP_MS = 1000;
 
-/** Accepts connections until it is told to stop. */
+/** Accepts connections until it is shut down. */
 export class Listener {
   readonly #socket: Deno.TcpListener;
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
-  /** Those who have not begun yet, the oldest first. */
+  /** Connections without a complete greeting, the oldest first. */
   readonly #ungreeted = new Map<Connection, { client: Client; since: number }>();
   readonly #leaving = new Set<Connection>();
   readonly #serving = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   #failure: InletError | undefined;
-  /**
-   * Settles when nothing is accepted and nobody is served any more; fails if the server gave up.
-   */
+  /** Settles when the last connection closes after a shutdown; rejects if a failure caused it. */
   readonly finished: Promise<void>;
 
   constructor(socket: Deno.TcpListener, options: ListenerOptions) {
@@ -57,9 +55,9 @@ export class Listener {
   }
 
   /**
-   * Accepts no more, cuts those who rest, and gives the transfers in flight a time to end.
+   * Stops accepting, closes idle connections, and lets transfers in flight finish.
    *
-   * @param graceMs How long, in milliseconds.
+   * @param graceMs Milliseconds after which the remaining connections are closed.
    */
   async shutdown(graceMs: number): Promise<void> {
     const { log } = this.#options.context;
@@ -76,7 +74,10 @@ export class Listener {
       }
       if (moving > 0 && graceMs > 0) {
         const whose = moving === 1 ? "1 transfer has" : `${moving} transfers have`;
-        log.info("stopping", `stopping: ${whose} ${graceMs / 1000} s to end`, { moving, graceMs });
+        log.info("stopping", `stopping: ${whose} ${graceMs / 1000} s to finish`, {
+          moving,
+          graceMs,
+        });
       }
     }
     const timer = setTimeout(() => this.#cutAll(), graceMs);
@@ -95,13 +96,13 @@ export class Listener {
     while (!this.#stop.signal.aborted) {
       try {
         const conn = await this.#socket.accept();
-        if (pausing) log.notice("accepting", "accepts clients again");
+        if (pausing) log.notice("accepting", "accepting clients again");
         pausing = false;
         this.#begin(conn);
       } catch (error) {
         if (this.#stop.signal.aborted) break;
         const failure = explain(error, "Cannot accept a client");
-        // Whoever left while waiting to be accepted is no reason to keep the others waiting.
+        // A client that gave up in the backlog is no reason to pause.
         if (failure.code === "lost") continue;
         if (!pausing) log.failure(failure);
         pausing = true;
@@ -138,7 +139,7 @@ export class Listener {
     });
   }
 
-  /** Cuts the oldest that has not begun, so that those who say nothing keep nobody out. */
+  /** Drops the oldest connection without a greeting, so that silent ones cannot fill the server. */
   #evictUngreeted(): void {
     const [oldest] = this.#ungreeted;
     if (oldest === undefined) return;
@@ -147,9 +148,8 @@ export class Listener {
     if (waitedMs < BEGIN_MS) return;
     this.#ungreeted.delete(connection);
     this.#options.context.clients.leave(client);
-    const reason = `Made way for another client: nothing had begun after ${
-      formatSeconds(waitedMs)
-    } s`;
+    const waited = formatSeconds(waitedMs);
+    const reason = `Dropped to admit another client: no greeting within ${waited} s`;
     connection.abort(new InletError("timeout", reason));
   }
 
@@ -158,7 +158,7 @@ export class Listener {
     const { serve, context } = this.#options;
     const { clients } = context;
     const log = context.log.forClient(client.number, client.address);
-    log.info("connected", `connected from ${client.address}, ${clients.connected} in`);
+    log.info("connected", `connected from ${client.address}, ${clients.connected} connected`);
     let failure: InletError | undefined;
     try {
       await serve(connection, {
@@ -173,7 +173,7 @@ export class Listener {
       log.failure(failure);
     } finally {
       clients.leave(client);
-      log.info("left", `left, ${clients.connected} in`, { name: client.name });
+      log.info("left", `left, ${clients.connected} connected`, { name: client.name });
     }
     await this.#closeGracefully(connection, failure);
   }
@@ -184,14 +184,14 @@ export class Listener {
     const [connected, limit] = crowded
       ? [clients.connectedFrom(connection.remote), clients.limitPerHost]
       : [clients.connected, clients.limit];
-    const whose = crowded ? "clients of its address" : "clients";
+    const whose = crowded ? "clients from its address" : "clients";
     log.forAddress(connection.remote)
-      .info("busy", `turned ${connection.remote} away: ${connected} of ${limit} ${whose} are in`);
+      .info("busy", `rejected ${connection.remote}: ${connected} of ${limit} ${whose} connected`);
     connection.farewell = () => encodeReply({ type: "busy", clients: connected, limit });
     await this.#closeGracefully(connection, new InletError("busy", "The server is full"));
   }
 
-  /** Ends a connection in order. Where too many do not close, the oldest of them is closed at once. */
+  /** Waits for the peer to close. Beyond {@linkcode MAX_LEAVING} it closes the oldest at once. */
   async #closeGracefully(connection: Connection, failure: InletError | undefined): Promise<void> {
     this.#leaving.add(connection);
     if (this.#leaving.size > MAX_LEAVING) {

@@ -1,5 +1,5 @@
 /**
- * The server's log: one event a line on stderr, as text for people or as JSON for programs.
+ * The server's log: one event per line on stderr, as text for people or as JSON for programs.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { LogLimit } from "./log_limit.ts";
 import { writeFully } from "../body/streams.ts";
 import { formatBytes, formatLocalTime, printable, printableJson, quoted } from "../text.ts";
 
-/** Facts of an event. In the JSON log each is a field of its own. */
+/** Details of an event. The JSON log has a field for each. */
 export type LogFields = Record<string, string | number | boolean>;
 
 /** Options of a {@linkcode Log}. */
 export interface LogOptions {
   /**
-   * `text` for people, `json` for programs: one object a line.
+   * `text` for people, `json` for programs: one object per line.
    *
    * @default {"text"}
    */
@@ -31,8 +31,8 @@ export interface LogOptions {
 }
 
 /**
- * Writes events to stderr. Whatever a peer put into a message is escaped, and a flood of events about
- * one address is cut short.
+ * Writes events to stderr. Control characters from a peer are escaped, and the number of lines
+ * about one address is limited.
  */
 export class Log {
   readonly #options: LogOptions;
@@ -40,8 +40,8 @@ export class Log {
   readonly #limit: LogLimit;
 
   /**
-   * @param about Facts that every event of this log has.
-   * @param limit How many lines there may be; shared by the logs of one server.
+   * @param about Fields of every event of this log.
+   * @param limit The limit on lines per address; shared by the logs of one server.
    */
   constructor(options: LogOptions = {}, about: LogFields = {}, limit?: LogLimit) {
     this.#options = options;
@@ -49,44 +49,44 @@ export class Log {
     this.#limit = limit ?? new LogLimit((host, lines) => this.#leftOut(host, lines));
   }
 
-  /** The same log, for the events of one client. */
+  /** Returns a log for the events of one client. */
   forClient(client: number, address: string): Log {
     return new Log(this.#options, { client, address }, this.#limit);
   }
 
-  /** The same log, for what is about an address and no client. */
+  /** Returns a log for events of an address that is not an admitted client. */
   forAddress(address: string): Log {
     return new Log(this.#options, { address }, this.#limit);
   }
 
-  /** Tells what was left out so far. */
+  /** Reports the omitted lines now. */
   flush(): void {
     this.#limit.flush();
   }
 
-  /** Something that went as it should. */
+  /** Logs a normal event. */
   info(event: string, message: string, fields: LogFields = {}): void {
     if (!this.#options.quiet && this.#admits()) this.#write("info", event, message, fields);
   }
 
-  /** Something that is said even when the log is quiet. */
+  /** Logs a normal event even if the log is quiet. */
   notice(event: string, message: string, fields: LogFields = {}): void {
     this.#write("info", event, message, fields);
   }
 
-  /** Something that did not go as it should. */
+  /** Logs an error. */
   error(event: string, message: string, fields: LogFields = {}): void {
     if (this.#admits()) this.#write("error", event, message, fields);
   }
 
-  /** What a client was refused, or why it was cut. Only what nobody foresaw is told whole. */
+  /** Logs a refusal or a failure. Only an unexpected error is logged with its stack trace. */
   failure(error: InletError): void {
     if (!this.#admits()) return;
     this.#write("error", error.code, error.message);
     if (error.code === "internal" && !isForeseen(error.cause)) console.error(error.cause);
   }
 
-  /** A file that is whole, verified and under its name. Each is told, however many there are. */
+  /** Logs a published file. These lines are exempt from the limit. */
   stored(stored: Stored): void {
     if (this.#options.quiet) return;
     const { size, name } = stored;
@@ -124,10 +124,10 @@ export class Log {
 
 const encoder = new TextEncoder();
 
-/** Lines of this turn of the event loop: thousands of small files are stored in a second. */
+/** Lines of this turn of the event loop: a server can store thousands of small files a second. */
 let pending = "";
 
-/** `console.error` would format what needs no formatting, and write each line on its own. */
+/** Queues a line. `console.error` would format it again, and write each line separately. */
 function writeSoon(line: string): void {
   if (pending === "") setImmediate(flush);
   pending += `${line}\n`;
@@ -139,6 +139,6 @@ function flush(): void {
   try {
     writeFully(Deno.stderr, lines);
   } catch {
-    // Nobody reads the log any more. The server goes on without, as after a failed `console.error`.
+    // stderr is closed. The server continues without a log, as after a failed `console.error`.
   }
 }

@@ -1,26 +1,26 @@
 /**
- * How many lines of the log one address can cause, so that a flood from one peer neither fills the
- * disk nor hides what the others do.
+ * The limit on log lines per address: one peer can neither fill the disk nor bury the lines about
+ * the others.
  *
  * @module
  */
 
-/** Lines about one address that are written however fast they come, */
+/** Lines about one address that are written at any speed. */
 const BURST_LINES = 100;
 
-/** and how many more a second, in the long run. */
+/** Lines per second about one address, in the long run. */
 const LINES_PER_SECOND = 20;
 
-/** How soon it is told that lines were left out, in milliseconds. */
+/** Milliseconds after which omitted lines are reported. */
 const TELL_AFTER_MS = 5000;
 
-/** Addresses that are kept count of. Beyond that the one that was quiet for longest is forgotten. */
+/** Most addresses that are tracked. Beyond that the one idle for longest is forgotten. */
 const MAX_ADDRESSES = 10_000;
 
-/** What one address has left. */
+/** The lines that one address has left. */
 interface Allowance {
   lines: number;
-  /** When that was so, in milliseconds. */
+  /** Time of the last update, in milliseconds. */
   at: number;
   leftOut: number;
 }
@@ -33,8 +33,8 @@ export class LogLimit {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
-   * @param tell Told how many lines about an address were left out.
-   * @param now A clock in milliseconds that never goes back.
+   * @param tell Called with the number of omitted lines about an address.
+   * @param now A monotonic clock in milliseconds.
    */
   constructor(
     tell: (host: string, lines: number) => void,
@@ -44,7 +44,7 @@ export class LogLimit {
     this.#now = now;
   }
 
-  /** Whether one more line about an address is written. One that is not is counted. */
+  /** Whether one more line about an address may be written; counts an omitted one. */
   admits(host: string): boolean {
     const allowance = this.#allowanceOf(host);
     if (allowance.lines >= 1) {
@@ -54,13 +54,13 @@ export class LogLimit {
     allowance.leftOut++;
     if (this.#timer === undefined) {
       this.#timer = setTimeout(() => this.flush(), TELL_AFTER_MS);
-      // What has still to be told is no reason to keep a program that has ended.
+      // The pending report must not keep the process alive.
       Deno.unrefTimer(this.#timer);
     }
     return false;
   }
 
-  /** Tells at once what was left out so far. */
+  /** Reports the omitted lines now. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -71,7 +71,7 @@ export class LogLimit {
     }
   }
 
-  /** Brought up to date, and moved to the end: the first is the one that was quiet for longest. */
+  /** Updates an allowance and moves it to the end, so that the first one is idle for longest. */
   #allowanceOf(host: string): Allowance {
     const now = this.#now();
     const before = this.#addresses.get(host) ?? { lines: BURST_LINES, at: now, leftOut: 0 };

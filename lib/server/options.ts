@@ -1,6 +1,6 @@
 /**
- * The options of the server: as a library takes them, as its command line takes them, and which of
- * them contradict each other.
+ * The options of the server: those of the library, those of the command line, and the check for
+ * contradictions.
  *
  * @module
  */
@@ -30,7 +30,7 @@ import type { LogOptions } from "./log.ts";
 /** Options of {@linkcode serve}. */
 export interface ServeOptions {
   /**
-   * Port to listen on; 0 for any that is free.
+   * Port to listen on; 0 for any free port.
    *
    * @default {0}
    */
@@ -42,37 +42,37 @@ export interface ServeOptions {
    */
   hostname?: string;
   /**
-   * Directory of received files, made if it is missing. Modes that store nothing leave it alone.
+   * Directory of received files, made if it is missing. Modes that store nothing do not touch it.
    *
    * @default {"received"}
    */
   directory?: string;
   /**
-   * Name of the conversation, as in the table of modes.
+   * Name of the mode, as in the table of modes.
    *
    * @default {"files"}
    */
   mode?: string;
   /**
-   * Clients served at once. One more is told that the server is busy.
+   * Most clients served at once. A further one is told that the server is busy.
    *
    * @default {100}
    */
   maxClients?: number;
   /**
-   * Clients served at once from one address. One more is told that the server is busy.
+   * Most clients served at once from one address. A further one is told that the server is busy.
    *
    * @default {Infinity}
    */
   maxPerAddress?: number;
   /**
-   * Connections that may wait in the system's queue to be accepted.
+   * Most connections that wait in the system's queue to be accepted.
    *
    * @default {10}
    */
   backlog?: number;
   /**
-   * Milliseconds of silence after which a connection is cut.
+   * Milliseconds of silence after which a connection is dropped.
    *
    * @default {30_000}
    */
@@ -84,20 +84,20 @@ export interface ServeOptions {
    */
   greetingTimeoutMs?: number;
   /**
-   * Bytes a second below which a transfer is dropped; 0 for no such limit. Messages and lines to
-   * reverse, which people type, are exempt.
+   * Bytes per second below which a transfer is dropped; 0 disables the limit. Messages and lines to
+   * reverse are exempt, because people type them.
    *
    * @default {1024}
    */
   minRate?: number;
   /**
-   * Milliseconds over which that rate is averaged.
+   * Milliseconds over which `minRate` is averaged.
    *
    * @default {60_000}
    */
   minRateWindowMs?: number;
   /**
-   * Most bytes of one file.
+   * Size limit of one file, in bytes.
    *
    * @default {Number.MAX_SAFE_INTEGER}
    */
@@ -109,14 +109,15 @@ export interface ServeOptions {
    */
   fsync?: boolean;
   /**
-   * Milliseconds that the partial file of a lost connection is kept, where the client asked to resume
+   * Milliseconds that the partial file of a lost connection is kept, if the client asked to resume
    * it. 0 keeps none.
    *
    * @default {86_400_000}
    */
   keepPartialsMs?: number;
   /**
-   * Milliseconds that a session may be idle between two requests. It is warned a minute before.
+   * Milliseconds that a session may be idle between two requests. The client is warned a minute
+   * before.
    *
    * @default {600_000}
    */
@@ -139,10 +140,10 @@ export interface ServeOptions {
    * @default {"all"}
    */
   access?: Access;
-  /** What is logged on stderr, and how. */
+  /** Format and verbosity of the log on stderr. */
   log?: LogOptions;
   /**
-   * The functions that touch the disk, for tests of what happens when it fails.
+   * The functions that write to the disk. Tests substitute ones that fail.
    *
    * @default {Deno}
    */
@@ -266,17 +267,17 @@ const WAYS = {
 /**
  * The options of the command line.
  *
- * @param mode The option that chooses the mode: which there are is not known here.
+ * @param mode The option that chooses the mode; this file does not know the modes.
  */
 function serverOptions<Mode>(mode: Option<Mode>) {
   return { ...PLACES, mode, ...LIMITS, ...RIGHTS, ...WAYS, ...ABOUT_OPTIONS };
 }
 
-/** The options that are declared, with a mode of this type. */
+/** The declared options, with a mode of this type. */
 type ServerOptions<Mode> = ReturnType<typeof serverOptions<Mode>>;
 
 /**
- * The server, as its help and its documentation describe it.
+ * Declares the server's command line, for its help and its documentation.
  *
  * @param mode The option that chooses the mode.
  */
@@ -297,7 +298,7 @@ export function serverProgram<Mode>(mode: Option<Mode>): Program<ServerOptions<M
   };
 }
 
-/** What a command line says, as options of the library: each one there is, with its default. */
+/** Converts a command line to options of the library, defaults included. */
 export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
   const access: Access = values["read-only"]
     ? "read-only"
@@ -323,7 +324,7 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
   } satisfies ServeOptions;
 }
 
-/** Who can reach a server, and what for. */
+/** The options that decide who can reach a server, and what clients may do. */
 export interface Reach {
   /** The name of the mode. */
   mode: string;
@@ -334,7 +335,7 @@ export interface Reach {
 }
 
 /**
- * Refuses options that contradict each other, or would open more than was asked for.
+ * Refuses options that contradict each other, and listening on the network without a key or `open`.
  *
  * @throws {InletError} `usage`
  */
@@ -342,7 +343,7 @@ export function checkReach({ mode, hostname, key, open, access }: Reach): void {
   if (key !== undefined && open) {
     throw new InletError(
       "usage",
-      "Cannot require a key and be open to everybody: give one or the other",
+      "Cannot require a key and also admit every client: give one or the other",
     );
   }
   if (key !== undefined && mode !== "files") {
@@ -356,12 +357,12 @@ export function checkReach({ mode, hostname, key, open, access }: Reach): void {
   }
   if (isLoopback(hostname) || open || key !== undefined) return;
   const ways = mode === "files"
-    ? "give --token-file FILE to require a key, or --open to admit everybody"
-    : `mode ${mode} cannot require a key, give --open to admit everybody`;
+    ? "give --token-file FILE to require a key, or --open to admit every client"
+    : `mode ${mode} cannot require a key, give --open to admit every client`;
   throw new InletError("usage", `Cannot listen on ${hostname} without a key: ${ways}`);
 }
 
-/** Whether only this machine can reach an address. A name that merely begins like one is none. */
+/** Whether only this machine can reach an address. Of host names, only `localhost` counts. */
 export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

@@ -8,10 +8,10 @@ import { InletError } from "../errors.ts";
 import { formatBytes } from "../text.ts";
 
 /**
- * Refuses a size over the limit.
+ * Refuses a size above the limit.
  *
  * @param what The action, for the message: `store "a.txt"`.
- * @param size In bytes.
+ * @param size In bytes, as is the limit.
  * @throws {InletError} `too-large`
  */
 export function checkSize(what: string, size: number, maxBytes: number): void {

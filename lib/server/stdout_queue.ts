@@ -1,12 +1,12 @@
 /**
- * StdoutQueue that clients send, on this process's stdout: each whole, one after the other.
+ * The queue for this process's stdout: messages from clients are written whole, one after another.
  *
  * @module
  */
 
 import { writeStdout } from "../body/stdio.ts";
 
-/** The way to stdout. Clients take turns, in the order in which they asked. */
+/** Serializes writes to stdout, in the order of the calls of `lock`. */
 export class StdoutQueue {
   readonly #write: (chunk: Uint8Array) => Promise<void>;
   #last: Promise<void> = Promise.resolve();
@@ -16,7 +16,7 @@ export class StdoutQueue {
     this.#write = write;
   }
 
-  /** Takes a place behind those who came before. */
+  /** Queues behind the earlier locks. */
   lock(): StdoutLock {
     const ready = this.#last;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -26,12 +26,12 @@ export class StdoutQueue {
   }
 }
 
-/** The right to write one message. Dispose of it to let the next one speak. */
+/** Exclusive use of stdout for one message. Dispose of it to pass it on. */
 export interface StdoutLock extends Disposable {
-  /** Settles when those who came before are done. */
+  /** Settles when the earlier locks are released. */
   readonly ready: Promise<void>;
-  /** Whether others came before and are not done. */
+  /** Whether earlier locks are not released yet. */
   readonly mustWait: boolean;
-  /** Writes all of a chunk. */
+  /** Writes a chunk completely. */
   readonly write: (chunk: Uint8Array) => Promise<void>;
 }

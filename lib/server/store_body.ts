@@ -9,11 +9,11 @@ import type { Maybe, Upload } from "../store/store.ts";
 import type { ServerContext } from "./context.ts";
 import { checkSize } from "./size_limit.ts";
 
-/** Where a body goes: an upload of the store, or the server's stdout. */
+/** The destination of a body: an upload of the store, or the server's stdout. */
 export type Target = Pick<Upload, "write" | "publish" | "discard" | typeof Symbol.asyncDispose>;
 
 /**
- * Stores a body of this kind under the target's name.
+ * Writes a body to its target, publishes it, and logs it.
  *
  * @param what The action, for messages: `store "a.txt"`.
  */

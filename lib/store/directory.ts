@@ -1,25 +1,24 @@
 /**
- * The directory of received files. Only the files of this room touch it.
+ * A store that keeps received files in a directory. Only the files of this folder access it.
  *
  * On disk:
  *
- * - `NAME.temp` is a file in flight. It is made with `createNew`, which follows no link and replaces
- *   nothing, and it is locked (flock) for as long as its writer lives, so that another server that
- *   starts on the same directory can tell a file in flight from what a crash left behind.
- * - `NAME` is complete and verified. It is made by a hard link to the finished `.temp`, because a
- *   link refuses to replace what is there; a rename would replace it silently.
- * - A name that is taken gives way: `report (2).pdf`. Folders are made one by one, and neither they
- *   nor a file are ever reached through a symbolic link: also not through one that was put there
- *   while a transfer ran.
- * - A file that is there whole is written and published in one go, without a turn of the event loop in
- *   between, so that it needs no lock: its `.temp` has a name that is this process's own, and if a
- *   sweep takes that for a crash's, it is written again.
- * - `NAME.temp.temp` is a file in flight that stays when its connection breaks, so that a later one
- *   can go on with it. It is locked too, while somebody is at it, and goes when it is too old.
- * - What comes without a name is counted: `1.file`, `2.file`, on from the highest number that is
- *   there, finished or in flight. Whoever holds `7.file.temp` alone may make `7.file`.
+ * - `NAME.temp` is an upload. It is created with `createNew`, which follows no link and replaces
+ *   nothing. It is locked (flock) while its writer lives, so that another server on the same
+ *   directory can tell an upload from the remains of a crash.
+ * - `NAME` is a published file: complete and verified. It is created as a hard link to the finished
+ *   `.temp`, because a link never replaces an existing file; a rename would do so silently.
+ * - If the name is taken, the new file is published as `report (2).pdf`. Folders are created one by
+ *   one. No folder or file is reached through a symbolic link, even one made during a transfer.
+ * - A file that is complete in memory is written and published without yielding to the event loop,
+ *   so it needs no lock. Its `.temp` has a random name. If the sweep of another server removes it,
+ *   it is written again.
+ * - `NAME.temp.temp` is a partial file, kept when its connection breaks, so that a later upload can
+ *   resume it. It is locked while an upload writes it, and removed when it expires.
+ * - Uploads without a name are numbered `1.file`, `2.file`, on from the highest existing number,
+ *   published or not. Only the holder of `7.file.temp` may publish `7.file`.
  *
- * It does not limit how much is stored in all, and it deletes no published file.
+ * The store does not limit the total size, and it never deletes a published file.
  *
  * @module
  */
@@ -39,46 +38,45 @@ import { claim, claimKept, FileUpload, linkUnder, type Names, tryTo } from "./up
 /** Options of a {@linkcode DirectoryStore}. */
 export interface DirectoryOptions {
   /**
-   * Whether a file and its folders are on the disk itself, not only in its cache, before it counts
-   * as stored.
+   * Whether a file and its folders are flushed to disk before the file is acknowledged.
    *
    * @default {false}
    */
   fsync?: boolean;
   /**
-   * Milliseconds that a partial is kept for another attempt, where that was asked for. 0 keeps none.
+   * Milliseconds that a partial file is kept, if the client asked to resume it. 0 keeps none.
    *
    * @default {86_400_000}
    */
   keepPartialsMs?: number;
   /**
-   * The functions that touch the disk.
+   * The functions that write to the disk.
    *
    * @default {Deno}
    */
   disk?: Disk;
 }
 
-/** How often a file that is there whole is written again, when it goes before it is published. */
+/** Most attempts to write a file from memory, if another server's sweep removes it meanwhile. */
 const MAX_ATTEMPTS = 3;
 
-/** Names that were taken and are remembered, with the number that they gave way to. */
+/** Most taken names whose next free number is remembered. */
 const MAX_GIVEN = 1000;
 
-/** Files in a directory, each either whole or in flight. */
+/** A store in a directory, of published files, uploads and partial files. */
 export class DirectoryStore implements Store {
   readonly #folders: Folders;
   readonly #fsync: boolean;
   readonly #keepPartialsMs: number;
   readonly #inFlight = new Set<FileUpload>();
-  /** What a file that is there whole is called while it is in flight. */
+  /** Temporary name of a file that is published from memory. */
   #ownTemp = ownTemp();
-  /** The highest number given so far, by the ending that follows it. */
+  /** The highest number used so far, by the ending that follows it. */
   readonly #highest = new Map<string, number>();
-  /** The number to try next for a name that was taken, by that name. The oldest is forgotten first. */
+  /** The number to try next, by the taken name. The oldest entry is forgotten first. */
   readonly #given = new Map<string, number>();
 
-  /** A directory as it is, which may not be there yet. */
+  /** Makes no directory: `root` need not exist yet. */
   constructor(root: string, options: DirectoryOptions = {}) {
     this.#folders = new Folders(root, options.disk ?? Deno);
     this.#fsync = options.fsync ?? false;
@@ -86,9 +84,9 @@ export class DirectoryStore implements Store {
   }
 
   /**
-   * Opens a directory, made if it is missing.
+   * Opens a directory, and makes it if it is missing.
    *
-   * @throws {InletError} `usage` if it cannot be made
+   * @throws {InletError} `usage` if the directory cannot be made
    */
   static async open(directory: string, options: DirectoryOptions = {}): Promise<DirectoryStore> {
     const store = new DirectoryStore(directory, options);
@@ -99,7 +97,7 @@ export class DirectoryStore implements Store {
   async prepare(): Promise<void> {
     await this.#use(async () => {
       await this.sweep();
-      // The person who starts the server learns of a directory without write access, not its client.
+      // Reports a directory without write access at the start, not to the first client.
       this.receive("probe").discard();
     });
   }
@@ -124,7 +122,7 @@ export class DirectoryStore implements Store {
   }
 
   put(name: string, content: Uint8Array, facts: Facts = {}): Maybe<string> {
-    // To wait for the disk others have to have their turn: that takes a file that is locked.
+    // Waiting for the disk yields to the event loop, so the file must be locked.
     return this.#fsync
       ? this.#putAndSync(name, content, facts)
       : this.#putAtOnce(name, content, facts);
@@ -161,12 +159,12 @@ export class DirectoryStore implements Store {
         this.#highest.set(ending, number);
         const upload = this.#claim(number, { nameOf, first: number });
         if (!upload) continue;
-        // Another server can have published it, and given up the `.temp`, since the directory was read.
+        // Another server may have published this number since the directory was read.
         if (!lstatIfThere(this.#folders.path(nameOf(number)))) return upload;
         upload.discard();
       }
     } catch (error) {
-      throw explain(error, "Cannot store what came");
+      throw explain(error, "Cannot store the upload");
     }
   }
 
@@ -209,7 +207,7 @@ export class DirectoryStore implements Store {
           if (modified) tryTo(() => disk.utimeSync(temp, new Date(), modified));
           return linkUnder(this.#namesOf(safe), this.#folders, temp);
         } catch (error) {
-          // Another server's sweep, or one of its own that could not be removed.
+          // Another server's sweep removed it, or an earlier `.temp` could not be removed.
           const taken = error instanceof Deno.errors.NotFound ||
             error instanceof Deno.errors.AlreadyExists;
           if (!taken || attempt === MAX_ATTEMPTS) throw error;
@@ -223,14 +221,14 @@ export class DirectoryStore implements Store {
     }
   }
 
-  /** Makes a file in flight, or gives `undefined` where there is one already. */
+  /** Claims a file for an upload; returns `undefined` if another upload has the name. */
   #claim(number: number, names: Names): FileUpload | undefined {
     const temp = this.#folders.path(names.nameOf(number) + TEMP);
     const file = claim(this.#folders.disk, temp);
     return file && this.#begin(file, temp, names, false);
   }
 
-  /** Opens the partial file of an earlier attempt, or a new one where there is none that is free. */
+  /** Opens the partial file of an earlier attempt, or a new one if none is free. */
   #reopen(name: string): FileUpload {
     const safe = safeName(name);
     const names = this.#namesOf(safe);
@@ -247,7 +245,7 @@ export class DirectoryStore implements Store {
     }
   }
 
-  /** A name, and the numbered ones behind it. To try all of them each time would take ever longer. */
+  /** A name and its numbered variants. Remembers where to continue, so that trying stays fast. */
   #namesOf(name: string): Names {
     return {
       nameOf: (number) => numberedName(name, number),
@@ -284,7 +282,7 @@ export class DirectoryStore implements Store {
     try {
       await action();
     } catch (error) {
-      // The probe's own error would name a file that nobody asked for.
+      // Without its own message, which would name the probe file.
       const cause = error instanceof InletError ? error.cause : error;
       const { message } = explain(cause, `Cannot store into ${quoted(this.#folders.root)}`);
       throw new InletError("usage", message, { cause });
@@ -292,7 +290,7 @@ export class DirectoryStore implements Store {
   }
 }
 
-/** A name that nobody else can know. */
+/** Makes a temporary name that no other process can guess. */
 function ownTemp(): string {
   return `inlet-${crypto.randomUUID()}${TEMP}`;
 }

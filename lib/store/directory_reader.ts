@@ -1,5 +1,5 @@
 /**
- * The read side of a directory store: published files opened, found, and listed in pages.
+ * The read side of a directory store: opens, finds and lists published files.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { DirectoryFile } from "./stored_file.ts";
 /** Entries of one page. */
 const PAGE_ENTRIES = 500;
 
-/** Opens a published file. A link is not followed. */
+/** Opens a published file without following a link. */
 export function openFile(folders: Folders, name: string): DirectoryFile {
   const safe = safeName(name);
   const what = `Cannot get ${quoted(name)}`;
@@ -28,10 +28,10 @@ export function openFile(folders: Folders, name: string): DirectoryFile {
     if (seen.isDirectory) {
       throw new InletError("not-found", `${what}: it is a folder, get "${printable(name)}/"`);
     }
-    if (!seen.isFile) throw new InletError("not-found", `${what}: it is no file`);
+    if (!seen.isFile) throw new InletError("not-found", `${what}: it is not a regular file`);
     const file = Deno.openSync(path);
     const opened = file.statSync();
-    // A link put there between the two calls would be another file.
+    // A link made between the two calls leads to a different file.
     if (opened.ino !== seen.ino || opened.dev !== seen.dev) {
       file.close();
       throw new InletError("denied", `${what}: it changed while it was opened`);
@@ -42,7 +42,7 @@ export function openFile(folders: Folders, name: string): DirectoryFile {
   }
 }
 
-/** Finds a file under its name, or under one of the numbered names that follow it. */
+/** Finds the same file under its name or a numbered variant. */
 export async function findFile(
   folders: Folders,
   name: string,
@@ -67,14 +67,14 @@ async function isSame(
   { size, crc, modified }: Fingerprint,
 ): Promise<boolean> {
   using stored = openFile(folders, name);
-  // Times are kept to the second.
+  // The wire has times to the second.
   const seconds = (time: Date): number => Math.floor(time.getTime() / 1000);
   if (stored.size !== size || seconds(stored.modified) !== seconds(modified)) return false;
   const tally = await tallyOf((buffer) => stored.readNext(buffer), size);
   return tally.bytes === size && tally.crc === crc;
 }
 
-/** A folder and all that is published below it, or one file, in pages. */
+/** Lists a folder and everything published below it, or one file, in pages. */
 export async function* treePages(
   folders: Folders,
   name: string,
@@ -86,7 +86,7 @@ export async function* treePages(
     const { isFile, isDirectory, size, mtime } = Deno.lstatSync(folders.path(safe));
     const modified = mtime ?? new Date(0);
     if (isFile) return yield [{ name: safe, size, modified }];
-    if (!isDirectory) throw new InletError("not-found", `${what}: it is no folder`);
+    if (!isDirectory) throw new InletError("not-found", `${what}: it is not a folder`);
     const first: ListEntry = { name: safe, size: null, modified };
     yield* entryPages(folders, `${safe}/`, { first, withFolders: true });
   } catch (error) {
@@ -94,16 +94,16 @@ export async function* treePages(
   }
 }
 
-/** Every published file, in pages. */
+/** Lists every published file, in pages. */
 export function listPages(folders: Folders): AsyncGenerator<readonly ListEntry[]> {
   return entryPages(folders, "", { withFolders: false });
 }
 
 /**
- * Entries from a folder downwards. Only the names of the folders on the way are held: of a folder of
- * 100,000 files that is a megabyte while it is listed.
+ * Lists entries from a folder downwards. It holds only the names in the folders that are open:
+ * about a megabyte for a folder of 100,000 files.
  *
- * @param top Empty for the root, else ends with `/`.
+ * @param top Empty for the root; otherwise it ends with `/`.
  */
 async function* entryPages(
   folders: Folders,
@@ -130,19 +130,19 @@ async function* entryPages(
   if (page.length > 0) yield page;
 }
 
-/** What is published under a name, unless it went or became something else since its folder was read. */
+/** Returns the entry of a name, unless it changed its kind or went since its folder was read. */
 function entryOf(folders: Folders, name: string, isFolder: boolean): ListEntry | undefined {
   const info = isPublishedName(name) ? lstatIfThere(folders.path(name)) : undefined;
   if (!info || (isFolder ? !info.isDirectory : !info.isFile)) return undefined;
   return { name, size: isFolder ? null : info.size, modified: info.mtime ?? new Date(0) };
 }
 
-/** The read of a folder that is under way. Large ones are read one at a time, or they fill the memory. */
+/** The folder read under way. Folders are read one at a time, to bound the memory. */
 let reading: Promise<unknown> = Promise.resolve();
 
 /**
- * The files and folders in a folder, by the UTF-8 bytes of their names; folders end with `/`. They are
- * kept as one text: a string each would take four times the memory.
+ * The files and folders in a folder, sorted by the UTF-8 bytes of their names; folders end with
+ * `/`. They are held as one string: a string for each would take four times the memory.
  */
 class FolderNames {
   readonly #prefix: string;
@@ -157,7 +157,7 @@ class FolderNames {
   /**
    * Reads a folder.
    *
-   * @param prefix What stands in front of its names; empty for the root, else ends with `/`.
+   * @param prefix The path in front of its names; empty for the root, otherwise it ends with `/`.
    */
   static async read(folders: Folders, prefix: string): Promise<FolderNames> {
     const names = reading.then(() => this.#read(folders, prefix));
@@ -169,21 +169,21 @@ class FolderNames {
     const names: string[] = [];
     try {
       for await (const { name, isFile, isDirectory } of Deno.readDir(folders.path(prefix))) {
-        // What is neither, a pipe for one, would make whoever opens it wait.
+        // Opening anything else, such as a pipe, could block.
         if (isFile || isDirectory) names.push(isDirectory ? `${name}/` : name);
       }
     } catch (error) {
-      // A folder that went has nothing in it. The root may not.
+      // A folder removed meanwhile counts as empty, except the root.
       if (prefix === "" || !(error instanceof Deno.errors.NotFound)) throw error;
     }
-    // The order of UTF-16 differs from that of UTF-8 only where there are surrogates.
+    // The order of UTF-16 differs from that of UTF-8 only if there are surrogates.
     if (names.some((name) => SURROGATE.test(name))) names.sort(byCodePoints);
     else names.sort();
     names.push("");
     return new FolderNames(prefix, names.join("\0"));
   }
 
-  /** The next name, its folders in front. */
+  /** Returns the next name, with its folders. */
   next(): string | undefined {
     const end = this.#names.indexOf("\0", this.#at);
     if (end < 0) return undefined;

@@ -1,11 +1,11 @@
 /**
- * What the store asks of the file system. In production these are Deno's own functions; a test hands
- * it a disk that fails.
+ * The file system functions that the store calls. In production they are Deno's own; tests
+ * substitute ones that fail.
  *
  * @module
  */
 
-/** The functions of Deno that change what is on the disk, or decide what may be changed. */
+/** The functions of Deno that change the disk, or on which such changes depend. */
 export type Disk = Pick<
   typeof Deno,
   | "linkSync"

@@ -1,5 +1,5 @@
 /**
- * The folders of a directory store: where a name is on the disk, and that no link leads elsewhere.
+ * The folders of a directory store: maps names to paths, and ensures that no link leads elsewhere.
  *
  * @module
  */
@@ -18,13 +18,13 @@ export class Folders {
     this.disk = disk;
   }
 
-  /** Where a name is on the disk; an empty one is the root. */
+  /** Returns the path of a name; an empty name is the root. */
   path(name: string): string {
-    // Every system takes a slash, and a name holds nothing that would have to be resolved.
+    // Every system accepts a slash, and `safeName` has refused `.` and `..`.
     return name === "" ? this.root : `${this.root}/${name}`;
   }
 
-  /** Makes the folders of a name. Each is checked before the next is made: it could be a link. */
+  /** Makes the folders of a name. Each is checked before the next is made, as it may be a link. */
   make(name: string): void {
     for (const folder of foldersOf(name)) {
       const there = lstatIfThere(this.path(folder));
@@ -34,7 +34,7 @@ export class Folders {
   }
 
   /**
-   * Makes sure that a name leads through folders alone.
+   * Checks that a name leads through real folders only.
    *
    * @throws {InletError} `denied` if one of them is a link or a file
    */
@@ -46,25 +46,25 @@ export class Folders {
     try {
       this.disk.mkdirSync(path);
     } catch (error) {
-      // Another client's, made in the meantime.
+      // Another client made it in the meantime.
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
   }
 
   #checkOne(folder: string, seen = Deno.lstatSync(this.path(folder))): void {
     if (!seen.isDirectory) {
-      throw new InletError("denied", `Cannot go through ${quoted(folder)}: it is no folder`);
+      throw new InletError("denied", `Cannot go through ${quoted(folder)}: it is not a folder`);
     }
   }
 }
 
-/** The folders of a name, outermost first. */
+/** Returns the folders of a name, outermost first. */
 function foldersOf(name: string): string[] {
   const parts = name.split("/").slice(0, -1);
   return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
 }
 
-/** What is at a path; a link is not followed. */
+/** Returns what is at a path, or `undefined` if nothing is. A link is not followed. */
 export function lstatIfThere(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.lstatSync(path);

@@ -1,9 +1,9 @@
 /**
- * Names off the wire become names on disk here, and nowhere else.
+ * Converts names from the wire to names on disk. No other code does.
  *
- * A name is one or more components joined by `/`. It is brought to Unicode NFC; a component that is
- * too long is shortened, its extension kept; anything that could leave the directory, hide, or mean
- * something else on another system is refused.
+ * A name is one or more components joined by `/`. It is normalized to Unicode NFC. A component that
+ * is too long is shortened, but keeps its extension. A name is refused if it could leave the
+ * directory, is invisible, or has another meaning on some system.
  *
  * @module
  */
@@ -11,25 +11,25 @@
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 
-/** The ending of a file in flight. No published name has it. */
+/** The ending of an upload. No published name has it. */
 export const TEMP = ".temp";
 
 /**
- * The ending of a partial that is kept to be resumed. Names off the wire do not end in `.temp`, so no
- * other file in flight has it.
+ * The ending of a partial file. No other upload has it, because names from the wire cannot end with
+ * `.temp`.
  */
 export const KEPT: string = TEMP + TEMP;
 
-/** Most bytes of UTF-8 in one component of a name on disk: what file systems take. */
+/** Most bytes of UTF-8 in one component of a name on disk: the limit of common file systems. */
 const MAX_FILE_NAME_BYTES = 255;
 
-/** Most bytes of UTF-8 in one component: leaves room for `.temp`. */
+/** Most bytes of UTF-8 in one component of a published name, which leaves room for `.temp`. */
 export const MAX_COMPONENT_BYTES: number = MAX_FILE_NAME_BYTES - TEMP.length;
 
 /** Most bytes of UTF-8 in a whole name, folders included. */
 export const MAX_NAME_BYTES = 1024;
 
-/** What a name may not be, each with the words that say so. The first that matches is told. */
+/** Patterns that refuse a name, each with the reason. The first match is reported. */
 const REFUSED: readonly (readonly [RegExp, string])[] = [
   // deno-lint-ignore no-control-regex
   [/[\0-\x1f\x7f-\x9f\u2028\u2029]/, "it holds control characters"],
@@ -39,14 +39,14 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
   [/^$/, "a part of it is empty"],
   [/^\.\.?$/, "it leads out of the directory"],
   [/[. ]$/, "it ends with a dot or a space"],
-  [/\.temp$/i, `the ending ${TEMP} is for files in flight`],
+  [/\.temp$/i, `the ending ${TEMP} is reserved for uploads`],
   [/^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)/i, "Windows reserves it"],
 ];
 
 /**
- * The name on disk, relative to the store and joined by `/`, for a name from the other side.
+ * Converts a name from the peer to a name on disk, relative to the store and joined by `/`.
  *
- * Applied to its own result it changes nothing.
+ * The function is idempotent.
  *
  * @throws {InletError} `bad-name`, with the reason
  */
@@ -71,9 +71,9 @@ export function safeName(name: string): string {
 }
 
 /**
- * The name that a taken one gives way to: `report.pdf`, `report (2).pdf`, `report (3).pdf`, …
+ * Returns a variant for a taken name: `report.pdf`, `report (2).pdf`, `report (3).pdf`, …
  *
- * @throws {InletError} `bad-name` if its folders leave no room for a number
+ * @throws {InletError} `bad-name` if the folders leave no room for a number
  */
 export function numberedName(name: string, number: number): string {
   if (number === 1) return name;
@@ -82,7 +82,7 @@ export function numberedName(name: string, number: number): string {
   const room = MAX_NAME_BYTES - byteLength(folders);
   const numbered = folders +
     shortened(name.slice(slash), ` (${number})`, Math.min(room, MAX_COMPONENT_BYTES));
-  // A longer one could be stored, and then neither listed nor got.
+  // A longer name could be stored, but neither listed nor downloaded.
   if (byteLength(numbered) > MAX_NAME_BYTES) {
     throw new InletError(
       "bad-name",
@@ -94,8 +94,8 @@ export function numberedName(name: string, number: number): string {
 }
 
 /**
- * The name of a partial that is kept, or of the next one where that is in use. Two long names can
- * share one: what is kept is compared before it is used.
+ * Returns the name of a partial file, or of a further one if that is in use. Two long names can
+ * share a partial file, whose content is verified before it is resumed.
  */
 export function keptName(name: string, number: number): string {
   const slash = name.lastIndexOf("/") + 1;
@@ -104,7 +104,7 @@ export function keptName(name: string, number: number): string {
   return name.slice(0, slash) + shortened(name.slice(slash), suffix, room) + KEPT;
 }
 
-/** Puts a suffix in front of the extension, and takes from the stem what is too long. */
+/** Inserts a suffix before the extension, and shortens the stem to fit. */
 function shortened(component: string, suffix: string, most = MAX_COMPONENT_BYTES): string {
   // A character of UTF-16 has at most three bytes of UTF-8.
   if (suffix === "" && 3 * component.length <= most) return component;
@@ -115,7 +115,7 @@ function shortened(component: string, suffix: string, most = MAX_COMPONENT_BYTES
   const room = Math.max(most - byteLength(suffix) - byteLength(extension), 0);
   if (byteLength(stem) > room) {
     const { read } = encoder.encodeInto(stem, new Uint8Array(room));
-    // Cutting can bare a dot or a space, which the end of a name may not be.
+    // The cut stem may end with a dot or a space, which no name may.
     stem = stem.slice(0, read).replace(/[. ]+$/, "") || "_";
   }
   return stem + suffix + extension;

@@ -1,157 +1,159 @@
 /**
- * What a store of received files can do, whatever it is made of: a directory, or a bucket.
+ * The interface of a store of received files, independent of the medium: a directory, or a bucket.
  *
- * No path and no open file of the system crosses this interface. What a directory can do without a
- * wait it does without one, and gives the value itself ({@linkcode Maybe}): a small file is stored
- * before others have their turn, and costs no promise.
+ * No path and no open file of the system crosses this interface. A method that needs no wait
+ * returns the value itself ({@linkcode Maybe}): a directory stores a small file without a promise,
+ * and without yielding to the event loop.
  *
- * Names are names off the wire. Each method brings a name to the form that it is stored under, or
- * refuses it with `bad-name`. What a disk or a network cannot do fails with an InletError that says so.
+ * Names are names from the wire. Each method converts a name to its stored form, or refuses it with
+ * `bad-name`. Failures of a disk or a network are thrown as InletError.
  *
  * @module
  */
 
 import type { ListEntry } from "../../protocol.ts";
 
-/** A value that is there now, or a promise of it where that takes a wait. */
+/** A value, or a promise of it if that takes a wait. */
 export type Maybe<T> = T | Promise<T>;
 
-/** What a store keeps of a file besides its bytes. */
+/** The metadata that a store keeps of a file. */
 export interface Facts {
-  /** Time of its last change. */
+  /** Time of the last change. */
   modified?: Date | undefined;
-  /** CRC-32 of the whole, where it is known already. A store may forget it. */
+  /** CRC-32 of the whole file, if known. A store need not keep it. */
   crc?: number;
 }
 
-/** Facts by which a file is known to be the same. */
+/** The properties by which a file is recognized as the same. */
 export interface Fingerprint {
   /** In bytes. */
   size: number;
   /** CRC-32 of the whole file. */
   crc: number;
-  /** Time of its last change, compared to the second. */
+  /** Time of the last change, compared to the second. */
   modified: Date;
 }
 
-/** Published files, and uploads that are not published yet. */
+/** A store of published files, uploads and partial files. */
 export interface Store {
   /**
-   * Proves that the store can be written to, and removes what a crash left.
+   * Checks that the store is writable, and removes the remains of a crash.
    *
-   * @throws {InletError} `usage` if it cannot be used
+   * @throws {InletError} `usage` if the store cannot be used
    */
   prepare(): Promise<void>;
 
-  /** Removes what a crash left, and partial files past their time. */
+  /** Removes the remains of a crash, and expired partial files. */
   sweep(): Promise<void>;
 
   /**
-   * Claims a place for a file. Dispose of the upload to discard what was not published.
+   * Starts an upload. Dispose of it to discard it if it was not published.
    *
-   * @param size In bytes; `null` where the sender does not know it.
+   * @param size In bytes; `null` if the sender does not know it.
    * @throws {InletError} `bad-name`, `denied` or `no-space`
    */
   receive(name: string, size: number | null): Maybe<Upload>;
 
   /**
-   * The same on top of the partial file of an earlier attempt, where there is one that nobody else
-   * writes. Disposed of unpublished, it becomes a partial file again.
+   * Starts an upload that resumes the partial file of an earlier attempt, if there is one that no
+   * other upload writes. If it is disposed of unpublished, it becomes a partial file again.
    *
    * @throws {InletError} `bad-name`, `denied` or `no-space`
    */
   resume(name: string, size: number | null): Promise<Upload>;
 
   /**
-   * Claims the number after the highest one in use, as a name like `7.file`.
+   * Starts an upload named after the next unused number, such as `7.file`.
    *
-   * @param ending What follows the number.
+   * @param ending The part of the name behind the number.
    * @throws {InletError} `denied` or `no-space`
    */
   receiveNumbered(ending: string): Maybe<Upload>;
 
   /**
-   * Publishes a file that is whole in memory.
+   * Publishes a file that is complete in memory.
    *
-   * @returns The name that it got: the first free one, nothing is replaced.
+   * @returns The published name: the first free one. No file is ever replaced.
    * @throws {InletError} `bad-name`, `denied` or `no-space`
    */
   put(name: string, content: Uint8Array, facts?: Facts): Maybe<string>;
 
   /**
-   * Makes a folder and those above it, where they are not there yet.
+   * Makes a folder and its parents, as far as they are missing.
    *
-   * @returns The name that it has.
+   * @returns The stored name.
    * @throws {InletError} `bad-name`, `denied` or `no-space`
    */
   makeFolder(name: string): Maybe<string>;
 
   /**
-   * Opens a published file as it is now.
+   * Opens the current version of a published file.
    *
    * @throws {InletError} `bad-name`, `denied` or `not-found`
    */
   open(name: string): Maybe<StoredFile>;
 
   /**
-   * Finds a file under its name, or under one of the numbered names that follow it.
+   * Finds the same file under its name or a numbered variant.
    *
-   * @returns The name that it has, or `undefined` if it is not there.
+   * @returns The stored name, or `undefined` if there is no such file.
    * @throws {InletError} `bad-name` or `denied`
    */
   find(name: string, same: Fingerprint): Promise<string | undefined>;
 
   /**
-   * The published files, in pages: what `open` would open, and nothing else. They come by the UTF-8
-   * bytes of the whole name, so folder by folder. It may fail at the first page or at a later one.
+   * Lists the published files, in pages: exactly those that `open` accepts. They are sorted by the
+   * UTF-8 bytes of the whole name, and so by folder. It may fail at any page.
    */
   list(): AsyncIterable<readonly ListEntry[]>;
 
   /**
-   * A folder and all that is published below it, in the same order, a folder as if its name ended with
-   * `/`; or one file.
+   * Lists a folder and everything published below it, or one file. The order is that of `list`,
+   * with a folder sorted as if its name ended with `/`.
    *
-   * @throws {InletError} `bad-name`, `denied` or `not-found`, when the first page is asked for
+   * @throws {InletError} `bad-name`, `denied` or `not-found`, when the first page is requested
    */
   tree(name: string): AsyncIterable<readonly ListEntry[]>;
 
-  /** Drops unpublished uploads, as far as that takes no wait; `sweep` does the rest. */
+  /** Ends all uploads, as far as that takes no wait; `sweep` does the rest. */
   discardAll(): void;
 }
 
-/** A body on its way into a store. Dispose of it: what is not published then is gone, or kept. */
+/**
+ * A body on its way into a store. If disposed of unpublished, it is discarded or kept to resume.
+ */
 export interface Upload extends AsyncDisposable {
-  /** What an earlier attempt left: its size in bytes, and its CRC-32. The next write goes behind it. */
+  /** The partial file of an earlier attempt. The next write appends to it. */
   readonly kept: { readonly bytes: number; readonly crc: number };
-  /** Drops that. */
+  /** Discards the partial file, and starts at the beginning. */
   startOver(): Maybe<void>;
-  /** Appends. The chunk is the caller's again once this has settled. */
+  /** Appends a chunk. The caller may reuse the chunk once this has settled. */
   write(chunk: Uint8Array): Maybe<void>;
   /**
-   * Gives a complete file the first name that is free. Nothing is ever replaced.
+   * Publishes the complete file under the first free name. No file is ever replaced.
    *
-   * @returns The name that it got.
+   * @returns The published name.
    */
   publish(facts?: Facts): Promise<string>;
-  /** Drops it for good, kept or not. */
+  /** Discards the upload, including its partial file. */
   discard(): Maybe<void>;
 }
 
-/** One version of a published file: reads give that version, or fail with `changed`. */
+/** One version of a published file: reads return that version, or fail with `changed`. */
 export interface StoredFile extends Disposable {
   /** In bytes. */
   readonly size: number;
-  /** Time of its last change. */
+  /** Time of the last change. */
   readonly modified: Date;
   /**
    * Reads from an offset until the buffer is full or the file ends.
    *
-   * @param into One byte longer than what is left of the file, it tells one that grew.
-   * @returns How many bytes were read.
+   * @param into If it is one byte longer than the rest of the file, it reveals a file that grew.
+   * @returns The number of bytes read.
    */
   read(offset: number, into: Uint8Array): Maybe<number>;
-  /** From an offset to the end. A chunk is valid until the next one is asked for. */
+  /** Streams from an offset to the end. A chunk is valid until the next one is requested. */
   stream(offset: number): ReadableStream<Uint8Array>;
-  /** CRC-32 of the whole. */
+  /** Computes the CRC-32 of the whole file. */
   crc(): Promise<number>;
 }

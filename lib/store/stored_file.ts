@@ -10,7 +10,7 @@ import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import type { StoredFile } from "./store.ts";
 
-/** One version of a file. It has the size that it had when it was opened, or its reads fail. */
+/** One version of a file. Reads fail if its size has changed since it was opened. */
 export class DirectoryFile implements StoredFile {
   readonly size: number;
   readonly modified: Date;
@@ -36,12 +36,12 @@ export class DirectoryFile implements StoredFile {
       const read = this.readNext(into.subarray(filled));
       if (read === null) break;
       filled += read;
-      // Less than there was room for, at the size that it had, is the end.
+      // A short read at the expected size is the end.
     } while (filled < into.length && offset + filled < this.size);
     return filled;
   }
 
-  /** Reads on behind what was read before. `null` at the end. */
+  /** Reads from the current position. `null` at the end. */
   readNext(into: Uint8Array): number | null {
     const read = this.#file.readSync(into);
     this.#position += read ?? 0;

@@ -1,6 +1,6 @@
 /**
- * Removes what a crash left in a directory store, and partial files past their time; never what a
- * live server writes.
+ * Removes the remains of a crash from a directory store, and expired partial files, but never a
+ * file that a live server writes.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { KEPT, TEMP } from "./names.ts";
 /**
  * Sweeps a directory and all below it.
  *
- * @param isExpired Whether a partial file last changed at this time is past its time.
+ * @param isExpired Whether a partial file that was last changed at this time has expired.
  */
 export async function sweep(
   root: string,
@@ -24,7 +24,7 @@ export async function sweep(
   }
 }
 
-/** A live writer holds the lock of its file. */
+/** Removes a file unless it is to be resumed, or a live writer holds its lock. */
 function removeUnlessLive(
   path: string,
   disk: Disk,
@@ -36,7 +36,7 @@ function removeUnlessLive(
     const resumable = path.endsWith(KEPT) && nlink === 1 && !isExpired(mtime ?? new Date(0));
     if (!resumable && file.tryLockSync(true)) disk.removeSync(path);
   } catch (error) {
-    // Published or discarded by its writer in the meantime.
+    // Its writer published or discarded it in the meantime.
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

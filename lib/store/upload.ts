@@ -1,6 +1,6 @@
 /**
- * A file on its way into the store: claimed and locked, then published under its name, kept for
- * another attempt, or gone.
+ * An upload to a directory store: a locked temporary file that is then published, kept as a partial
+ * file, or discarded.
  *
  * @module
  */
@@ -13,48 +13,48 @@ import { explain } from "../errors.ts";
 import { Tally, tallyOf, writeFully } from "../body/streams.ts";
 import { quoted } from "../text.ts";
 
-/** The names that a file can get, in order of preference. */
+/** The names that a file can be published under, in order of preference. */
 export interface Names {
   nameOf(number: number): string;
-  /** Number of the first one to try. */
+  /** Number of the first name to try. */
   first: number;
-  /** Number of the next one to try, where the first is taken. */
+  /** Number of the next name to try, if the first is taken. */
   next?: number | undefined;
-  /** Told the number that it got. */
+  /** Called with the number of the published name. */
   onNumber?(number: number): void;
 }
 
-/** What a {@linkcode FileUpload} is made of. */
+/** Options of a {@linkcode FileUpload}. */
 export interface FileUploadOptions {
   folders: Folders;
   /** The open and locked file. */
   file: Deno.FsFile;
-  /** Its path while it is in flight. */
+  /** Its path until it is published. */
   temp: string;
   names: Names;
-  /** Whether it is on the disk itself before it counts as published. */
+  /** Whether it is flushed to disk before it is published. */
   fsync: boolean;
-  /** Whether what is not published stays, as a partial file. */
+  /** Whether it is kept as a partial file if it is not published. */
   keeps: boolean;
   onEnd(): void;
 }
 
-/** A file in flight in a directory store. */
+/** An upload to a directory store. */
 export class FileUpload implements Upload {
   kept: Tally = new Tally();
   readonly #options: FileUploadOptions;
   #empty = true;
   #ended = false;
 
-  /** For the store alone: its `receive()` and `resume()` make uploads. */
+  /** For the store only: its `receive()` and `resume()` make uploads. */
   constructor(options: FileUploadOptions) {
     this.#options = options;
   }
 
   /**
-   * Reads what an earlier attempt left, so that it can be proved to be the same file.
+   * Reads the partial file, so that the peer can verify that it belongs to the same file.
    *
-   * @param most In bytes. A partial file that is larger was another file: then nothing is kept.
+   * @param most In bytes. A larger partial file belongs to another file, and is discarded.
    */
   async readKept(most: number): Promise<void> {
     const { file } = this.#options;
@@ -108,14 +108,14 @@ export class FileUpload implements Upload {
     if (this.#ended) return;
     const { folders, temp } = this.#options;
     tryTo(() => {
-      // Else it could remove what is not its own.
+      // Otherwise a link could lead to another file.
       folders.check(this.#name);
       folders.disk.removeSync(temp);
     });
     this.#end();
   }
 
-  /** Ends it now: keeps it as a partial file where that was asked for, else discards it. */
+  /** Ends the upload: keeps it as a partial file if the client asked to, otherwise discards it. */
   close(): void {
     if (this.#options.keeps && !this.#empty) this.#end();
     else this.discard();
@@ -133,7 +133,7 @@ export class FileUpload implements Upload {
     this.#options.file.close();
   }
 
-  /** From the file's own folder up to the store's: any of them may have been made for it. */
+  /** Flushes the file's folder and its parents up to the root: any of them may be new. */
   async #syncFolders(): Promise<void> {
     const { folders, temp } = this.#options;
     let folder = temp;
@@ -143,7 +143,7 @@ export class FileUpload implements Upload {
     }
   }
 
-  /** The name that it gets unless that is taken. */
+  /** The preferred name. */
   get #name(): string {
     const { nameOf, first } = this.#options.names;
     return nameOf(first);
@@ -155,9 +155,9 @@ export class FileUpload implements Upload {
 }
 
 /**
- * Gives a complete file the first of its names that is free.
+ * Publishes a complete file under the first free one of its names.
  *
- * @returns The name that it got.
+ * @returns The published name.
  */
 export function linkUnder(names: Names, folders: Folders, temp: string): string {
   for (let number = names.first;;) {
@@ -173,7 +173,7 @@ export function linkUnder(names: Names, folders: Folders, temp: string): string 
   }
 }
 
-/** Makes and locks a file, or gives `undefined` where there is one already. */
+/** Makes and locks a file; returns `undefined` if it exists. */
 export function claim(disk: Disk, path: string): Deno.FsFile | undefined {
   for (;;) {
     let file: Deno.FsFile;
@@ -184,7 +184,7 @@ export function claim(disk: Disk, path: string): Deno.FsFile | undefined {
       throw error;
     }
     try {
-      // Another server's sweep can have caught it before the lock: then it is no longer linked.
+      // Another server's sweep may have removed it before the lock: its link count is 0 then.
       if (file.tryLockSync(true) && file.statSync().nlink !== 0) return file;
     } catch (error) {
       tryTo(() => disk.removeSync(path));
@@ -196,10 +196,10 @@ export function claim(disk: Disk, path: string): Deno.FsFile | undefined {
 }
 
 /**
- * Makes and locks a file, or takes over what an earlier attempt left. Gives `undefined` where
- * somebody is at it now.
+ * Makes and locks a file, or takes over an existing partial file. Returns `undefined` if another
+ * upload writes it.
  *
- * @param isExpired Whether one last changed at this time is not to be resumed any more.
+ * @param isExpired Whether a partial file that was last changed at this time has expired.
  */
 export function claimKept(
   disk: Disk,
@@ -230,11 +230,11 @@ function takeOver(
   try {
     const locked = file.tryLockSync(true);
     const { ino, dev, nlink, mtime } = file.statSync();
-    // A link put there between the two calls would be another file.
+    // A link made between the two calls leads to a different file.
     if (!locked || ino !== seen.ino || dev !== seen.dev) return undefined;
     taken = nlink === 1 && !isExpired(mtime ?? new Date(0));
     if (taken) return file;
-    // After a crash between its link and its removal, to write into it would change what is published.
+    // A crash between link and removal left it linked: writing would change the published file.
     if (nlink !== 0) disk.removeSync(path);
     return "gone";
   } finally {
@@ -243,19 +243,19 @@ function takeOver(
 }
 
 /**
- * Does what is good to have, and no reason to fail: to set a time, which some file systems do not keep;
- * to remove what the sweep of the next start removes as well.
+ * Runs an optional action and ignores its failure: setting a time, which some file systems do not
+ * support, or removing a file that the next sweep removes as well.
  */
 export function tryTo(action: () => void): void {
   try {
     action();
   } catch {
-    // See above.
+    // Optional.
   }
 }
 
 async function syncFolder(disk: Disk, path: string): Promise<void> {
-  // Windows has no such call, and opens no folder as a file.
+  // Windows cannot open a folder as a file, and has no such call.
   if (Deno.build.os === "windows") return;
   using folder = await disk.open(path);
   await folder.sync();
