@@ -34,7 +34,7 @@ Deno.test("isAnswer() takes the one right answer to its own challenge", async ()
   assert(!await isAnswer("another key altogether", nonce, digest));
 });
 
-Deno.test("Failures lets an address wait from the third wrong answer on, up to a minute", () => {
+Deno.test("BruteForceGuard lets an address wait from the third wrong answer on, up to a minute", () => {
   const failures = new BruteForceGuard();
   const waits: number[] = [];
   let now = 0;
@@ -48,7 +48,7 @@ Deno.test("Failures lets an address wait from the third wrong answer on, up to a
   assertEquals(failures.waitMs("10.0.0.2", now), 0);
 });
 
-Deno.test("Failures forgets after a minute without a wrong answer", () => {
+Deno.test("BruteForceGuard forgets after a minute without a wrong answer", () => {
   const failures = new BruteForceGuard();
   failures.add("10.0.0.1", 0);
   failures.add("10.0.0.1", 1);
@@ -59,7 +59,7 @@ Deno.test("Failures forgets after a minute without a wrong answer", () => {
   assertEquals(failures.waitMs("10.0.0.1", 60_003), 5000);
 });
 
-Deno.test("Failures remembers no more than 10,000 addresses", () => {
+Deno.test("BruteForceGuard remembers no more than 10,000 addresses", () => {
   const failures = new BruteForceGuard();
   for (let count = 0; count < 3; count++) failures.add("first", 0);
   for (let number = 0; number < 10_000; number++) failures.add(`${number}`, 0);
@@ -132,7 +132,7 @@ integration("challenge lets nobody past who does not answer it", async () => {
   await readChallenge(conn);
   assertEquals(
     await readAll(conn),
-    'error denied Cannot let you in: send "answer DIGEST" first\n',
+    'error denied Cannot authenticate: send "answer DIGEST" first\n',
   );
 });
 

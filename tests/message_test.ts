@@ -212,7 +212,7 @@ for (const mode of ["message", "files"]) {
   });
 }
 
-integration("message works with the netcat commands of the README", async () => {
+integration("message works with the netcat commands of docs/modes.md", async () => {
   await using server = await startMessages();
   const command = `printf 'Hello\\n' | nc -N 127.0.0.1 ${server.port}`;
   assertEquals((await run("sh", ["-c", command])).code, 0);

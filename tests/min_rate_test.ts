@@ -5,14 +5,14 @@ import { pure } from "./helpers.ts";
 
 const FLOOR = { bytesPerSecond: 1024, windowMs: 60_000 };
 
-pure("Pace bears a stall that the rest of its window makes up for", () => {
+pure("MinRateMeter bears a stall that the rest of its window makes up for", () => {
   const pace = new MinRateMeter(FLOOR);
   pace.count(60 * 1024, 100);
   pace.count(0, 59_000);
   pace.count(1, 900);
 });
 
-pure("Pace says how slow a window was, and what the floor is", () => {
+pure("MinRateMeter says how slow a window was, and what the floor is", () => {
   const pace = new MinRateMeter(FLOOR);
   for (let second = 0; second < 59; second++) pace.count(12, 1000);
   const error = assertThrows(() => pace.count(12, 1000), InletError);
@@ -23,7 +23,7 @@ pure("Pace says how slow a window was, and what the floor is", () => {
   );
 });
 
-pure("Pace looks at each window by itself: a fast one pays for no slow one", () => {
+pure("MinRateMeter looks at each window by itself: a fast one pays for no slow one", () => {
   const pace = new MinRateMeter(FLOOR);
   pace.count(1e9, 60_000);
   assertThrows(() => pace.count(60 * 1024 - 1, 60_000), InletError);

@@ -17,6 +17,7 @@ import {
   startServer,
   tempDir,
 } from "./helpers.ts";
+import type { ItemResult } from "../modes/files/answers.ts";
 import { type InProcessServer, serveHere } from "./in_process.ts";
 import { all, type Changes, delays, Flipper, joins, proxyTo, splits, truncates } from "./proxy.ts";
 
@@ -97,9 +98,9 @@ const TRANSFERS: Readonly<Record<"put" | "push" | "get", Transfer>> = {
     direction: "toServer",
     bodyAt: encodeRequest({ type: "push", size: CONTENT.length, name: "b" }).length,
     async run(client, { source }) {
-      const results: unknown[] = [];
+      const results: ItemResult[] = [];
       await client.send([source], (_, result) => results.push(result));
-      if (results[0] instanceof Error) throw results[0];
+      if ("error" in results[0]!) throw results[0].error;
     },
   },
   get: {

@@ -28,7 +28,7 @@ class FakeClock {
   }
 }
 
-pure("Rate lets no more move than its bytes a second, in even pieces", async () => {
+pure("RateLimit lets no more move than its bytes a second, in even pieces", async () => {
   for (const rate of [1, 1000, 1_000_000, 1e9]) {
     const clock = new FakeClock();
     const limit = new RateLimit(rate, clock);
@@ -42,7 +42,7 @@ pure("Rate lets no more move than its bytes a second, in even pieces", async () 
   }
 });
 
-pure("Rate saves up a tenth of a second of silence, and no more", async () => {
+pure("RateLimit saves up a tenth of a second of silence, and no more", async () => {
   const clock = new FakeClock();
   const limit = new RateLimit(1000, clock);
   clock.ms = 3_600_000;
@@ -53,7 +53,7 @@ pure("Rate saves up a tenth of a second of silence, and no more", async () => {
   assertEquals(clock.sleeps, [100, 50]);
 });
 
-pure("Rate counts what moves at the same time together", async () => {
+pure("RateLimit counts what moves at the same time together", async () => {
   const clock = new FakeClock();
   const limit = new RateLimit(1000, clock);
   await limit.take(100);

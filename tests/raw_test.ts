@@ -291,7 +291,7 @@ integration("raw client goes on when the server ends its own side first", async 
   assertEquals(received, await Deno.readTextFile(fixture("1MiB.txt")));
 });
 
-integration("raw works with the netcat commands of the README", async () => {
+integration("raw works with the netcat commands of docs/modes.md", async () => {
   await using server = await startRaw();
   const file = fixture("every_byte.bin");
   const sent = await run("sh", ["-c", `nc -N 127.0.0.1 ${server.port} < "$0"`, file]);

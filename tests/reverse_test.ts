@@ -317,7 +317,7 @@ integration("reverse client ends when nobody reads its stdout", async () => {
   assertMatch(stderr, /^inlet: Cannot write to the standard output: its reader has closed it\n$/);
 });
 
-integration("reverse works with the netcat commands of the README", async () => {
+integration("reverse works with the netcat commands of docs/modes.md", async () => {
   await using server = await startReverse("--timeout", "5");
   const command = `printf 'Hello\\n' | nc -N 127.0.0.1 ${server.port}`;
   const { code, stdout } = await run("sh", ["-c", command]);

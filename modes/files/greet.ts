@@ -72,7 +72,7 @@ async function passes(connection: Connection, keyVerifier: KeyVerifier): Promise
   if (line === null) return false;
   const request = decodeRequest(line);
   if (request.type !== "answer") {
-    throw new InletError("denied", `Cannot let you in: send "answer DIGEST" first`);
+    throw new InletError("denied", `Cannot authenticate: send "answer DIGEST" first`);
   }
   await keyVerifier.check(host, nonce, request.digest);
   return true;

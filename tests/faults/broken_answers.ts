@@ -11,6 +11,7 @@ import { exitCode, InletError } from "../../lib/errors.ts";
 import { Progress } from "../../lib/cli/progress.ts";
 import { FilesClient } from "../../modes/files/client.ts";
 import { getFile } from "../../client/get_file.ts";
+import { allOf } from "../helpers.ts";
 import { type Relay, relayTo } from "../relay.ts";
 import { contentOf, inspect, nameOf } from "./content.ts";
 import type { Way } from "./peer.ts";
@@ -44,8 +45,9 @@ interface Surroundings {
 type Action = (relay: Relay, around: Surroundings) => Promise<void>;
 
 const list: Action = async (relay, { known, timeoutMs }) => {
-  const listed = await attempt(relay, timeoutMs, async (client) => await client.list());
-  assertEquals(listed !== undefined, relay.passed.includes(`Z ${known}\n`));
+  const listed = await attempt(relay, timeoutMs, (client) => allOf(client.list()));
+  // What came of a list that broke off is no list.
+  assertEquals(listed !== undefined, relay.passed.includes(`Z ${known}\nend 1\n`));
 };
 
 const get: Action = async (relay, { local, known, timeoutMs }) => {
