@@ -29,6 +29,7 @@ const PROGRAM = [
   "client",
   "lib",
   "modes",
+  "protocol",
 ];
 
 /** Size of a character cell and of the space around all of them, in pixels. */

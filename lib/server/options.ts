@@ -292,8 +292,8 @@ export function serverProgram<Mode>(mode: Option<Mode>): Program<ServerOptions<M
     options: serverOptions(mode),
     exitCodes: {
       0: "stopped by SIGINT or SIGTERM",
-      2: "wrong use, or a missing permission",
-      4: "could not listen, or nobody reads its messages any more",
+      2: "usage error, or a missing permission",
+      4: "could not listen, or the reader of its stdout has closed it",
     },
   };
 }
