@@ -91,10 +91,10 @@ async function runRequest(
       await client.say(stdinSource(""));
       break;
     case "list":
-      await printPages(listLines(client));
+      await printPages(client, listLines(client));
       break;
     case "status":
-      await printPages(statusLines(client));
+      await printPages(client, statusLines(client));
       break;
   }
   await client.exit();

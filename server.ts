@@ -101,7 +101,12 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
     ? await DirectoryStore.open(directory, storeOptions)
     : new DirectoryStore(directory, storeOptions);
   const socket = listen({ port: settings.port ?? 0, hostname, tcpBacklog: settings.backlog });
-  if (mode.stores) await store.prepare();
+  try {
+    if (mode.stores) await store.prepare();
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
   const listener = new Listener(socket, {
     serve: mode.serve ?? serveAnyWire,
     limits: limitsOf(mode, settings),

@@ -6,20 +6,47 @@
 
 import { writeStdout } from "../lib/body/stdio.ts";
 import { explain } from "../lib/errors.ts";
+import type { FilesClient } from "../modes/files/client.ts";
 
 /**
- * Prints pages of lines. Returns early when the reader has closed the pipe (`| head`).
+ * Prints pages of lines as they arrive. Reading goes on while the reader of stdout is slow: the server
+ * would otherwise take that for silence, and close the connection. A reader that has closed the pipe
+ * (`| head`) is no error; the rest is read and not printed.
  *
+ * @param client The client whose answer is printed. It is kept alive until everything is printed.
  * @throws {InletError} when the server sends an error, or a write fails
  */
-export async function printPages(pages: AsyncIterable<readonly string[]>): Promise<void> {
-  const encoder = new TextEncoder();
-  for await (const page of pages) {
+export async function printPages(
+  client: Pick<FilesClient, "rest">,
+  pages: AsyncIterable<readonly string[]>,
+): Promise<void> {
+  const printer = new Printer();
+  try {
+    for await (const page of pages) printer.add(`${page.join("\n")}\n`);
+  } finally {
+    await client.rest(printer.printed);
+  }
+  if (printer.failure) throw printer.failure;
+}
+
+class Printer {
+  /** Settles when everything added so far is printed. It never fails. */
+  printed: Promise<void> = Promise.resolve();
+  /** Why printing ended early, unless the reader closed the pipe. */
+  failure: unknown;
+  #ended = false;
+
+  add(text: string): void {
+    this.printed = this.printed.then(() => this.#print(text));
+  }
+
+  async #print(text: string): Promise<void> {
+    if (this.#ended) return;
     try {
-      await writeStdout(encoder.encode(page.join("\n") + "\n"));
+      await writeStdout(new TextEncoder().encode(text));
     } catch (error) {
-      if (explain(error).code === "closed") return;
-      throw error;
+      this.#ended = true;
+      if (explain(error).code !== "closed") this.failure = error;
     }
   }
 }

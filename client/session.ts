@@ -135,9 +135,9 @@ class Session {
       case "help":
         return console.log(HELP);
       case "status":
-        return await printPages(statusLines(client));
+        return await printPages(client, statusLines(client));
       case "list":
-        return await printPages(this.#list(client));
+        return await printPages(client, this.#list(client));
     }
   }
 

@@ -1,3 +1,6 @@
+import { Progress } from "../lib/cli/progress.ts";
+import { FilesClient } from "../modes/files/client.ts";
+import { connect } from "../lib/net/connect.ts";
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   bytes,
@@ -520,5 +523,34 @@ integration(
         );
       }
     }
+  },
+);
+
+integration(
+  "a greeting tells each side what the other can, and unknown fields disturb nobody",
+  async () => {
+    await using server = await startServer();
+    using wire = await Wire.dial(server);
+    await wire.says("hello;can=links,holes;colour=%23fff 1 ben\n");
+    assertEquals(await wire.line(), "welcome client 1 of 100");
+    await wire.says("put;mode=755;x=y 2 a;mode=1.txt\n");
+    assertEquals(await wire.line(), "go 0");
+    await wire.says("a\nend;ms=250 ddeaa107\n");
+    assertMatch(await wire.line(), /^ok 2 [0-9a-f]{8} a;mode=1\.txt$/);
+
+    using strange = impostor();
+    const greeting = connect({ hostname: "127.0.0.1", port: strange.port }, {
+      timeoutMs: 30_000,
+      signal: new AbortController().signal,
+    }).then((connection) =>
+      FilesClient.greet(connection, "ben", {
+        progress: new Progress(false),
+        output: () => Promise.resolve(),
+      })
+    );
+    using peer = await strange.accept();
+    assertEquals(await peer.line(), "hello 1 ben");
+    await peer.says("welcome;can=links,holes;colour=red client 1 of 1\n");
+    assertEquals([...(await greeting).features], ["links", "holes"]);
   },
 );

@@ -163,7 +163,7 @@ export function bufferedStream(
  * @param next Fills the buffer and returns the chunk; `null` at the end.
  * @param release Called once, when the stream is done with the buffer.
  */
-export function lendingStream(
+function lendingStream(
   next: () => Uint8Array | null | Promise<Uint8Array | null>,
   release: () => void,
 ): ReadableStream<Uint8Array> {

@@ -62,7 +62,7 @@ export function markdownTable(head: readonly string[], rows: readonly string[][]
 }
 
 /** Returns the syntax of an option: `--as NAME`. */
-export function syntax(name: string, { value }: Option<unknown>): string {
+function syntax(name: string, { value }: Option<unknown>): string {
   return value === undefined ? `--${name}` : `--${name} ${value}`;
 }
 

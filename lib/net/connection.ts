@@ -138,6 +138,7 @@ export class Connection extends BufferedReader implements Disposable {
 
   /** Writes all bytes. */
   async write(bytes: Uint8Array): Promise<void> {
+    if (this.#failure) throw this.#failure;
     this.#writes++;
     try {
       this.#watchdog.sent();

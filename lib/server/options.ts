@@ -325,7 +325,7 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
 }
 
 /** The options that decide who can reach a server, and what clients may do. */
-export interface Reach {
+interface Reach {
   /** The name of the mode. */
   mode: string;
   hostname: string;

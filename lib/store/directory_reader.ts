@@ -122,34 +122,68 @@ async function* entryPages(
     const entry = entryOf(folders, isFolder ? name.slice(0, -1) : name, isFolder);
     if (entry && isFolder) open.push(await FolderNames.read(folders, name));
     if (entry && (withFolders || !isFolder)) page.push(entry);
-    if (isTurnDue()) await takeTurns();
-    if (page.length < PAGE_ENTRIES) continue;
-    yield page;
-    page = [];
+    const isFull = page.length >= PAGE_ENTRIES;
+    if (!isFull && !isTurnDue()) continue;
+    if (isFull) {
+      yield page;
+      page = [];
+    }
+    await takeTurns();
+    // Others had their turn: a folder can have become a link to another one.
+    while (open.length > 0 && !open.at(-1)!.isThere) open.pop();
   }
   if (page.length > 0) yield page;
 }
 
 /** Returns the entry of a name, unless it changed its kind or went since its folder was read. */
 function entryOf(folders: Folders, name: string, isFolder: boolean): ListEntry | undefined {
-  const info = isPublishedName(name) ? lstatIfThere(folders.path(name)) : undefined;
+  if (!isPublishedName(name)) return undefined;
+  const info = unlessGone(() => Deno.lstatSync(folders.path(name)));
   if (!info || (isFolder ? !info.isDirectory : !info.isFile)) return undefined;
   return { name, size: isFolder ? null : info.size, modified: info.mtime ?? new Date(0) };
 }
 
-/** The folder read under way. Folders are read one at a time, to bound the memory. */
+/** Does something with a path, or returns `undefined` when it is gone or leads elsewhere. */
+function unlessGone<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether an error says that a folder was removed, or replaced by a file or a link. */
+function isGone(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory ||
+    (error instanceof InletError && error.code === "denied");
+}
+
+/** The last folder read that was begun. Folders are read one at a time, to bound the memory, */
 let reading: Promise<unknown> = Promise.resolve();
+
+/** unless one takes longer than this, in milliseconds: a disk that hangs must not stop all lists. */
+const LONGEST_READ_MS = 10_000;
+
+/** Waits for the read before, but not for long. */
+async function takePlace(before: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise((resolve) => timer = setTimeout(resolve, LONGEST_READ_MS));
+  await Promise.race([before, late]).finally(() => clearTimeout(timer));
+}
 
 /**
  * The files and folders in a folder, sorted by the UTF-8 bytes of their names; folders end with
  * `/`. They are held as one string: a string for each would take four times the memory.
  */
 class FolderNames {
+  readonly #folders: Folders;
   readonly #prefix: string;
   readonly #names: string;
   #at = 0;
 
-  private constructor(prefix: string, names: string) {
+  private constructor(folders: Folders, prefix: string, names: string) {
+    this.#folders = folders;
     this.#prefix = prefix;
     this.#names = names;
   }
@@ -160,7 +194,7 @@ class FolderNames {
    * @param prefix The path in front of its names; empty for the root, otherwise it ends with `/`.
    */
   static async read(folders: Folders, prefix: string): Promise<FolderNames> {
-    const names = reading.then(() => this.#read(folders, prefix));
+    const names = takePlace(reading).then(() => this.#read(folders, prefix));
     reading = names.catch(() => {});
     return await names;
   }
@@ -168,19 +202,25 @@ class FolderNames {
   static async #read(folders: Folders, prefix: string): Promise<FolderNames> {
     const names: string[] = [];
     try {
+      folders.check(prefix);
       for await (const { name, isFile, isDirectory } of Deno.readDir(folders.path(prefix))) {
         // Opening anything else, such as a pipe, could block.
         if (isFile || isDirectory) names.push(isDirectory ? `${name}/` : name);
       }
     } catch (error) {
-      // A folder removed meanwhile counts as empty, except the root.
-      if (prefix === "" || !(error instanceof Deno.errors.NotFound)) throw error;
+      // A folder that is gone counts as empty, except the root.
+      if (prefix === "" || !isGone(error)) throw error;
     }
     // The order of UTF-16 differs from that of UTF-8 only if there are surrogates.
     if (names.some((name) => SURROGATE.test(name))) names.sort(byCodePoints);
     else names.sort();
     names.push("");
-    return new FolderNames(prefix, names.join("\0"));
+    return new FolderNames(folders, prefix, names.join("\0"));
+  }
+
+  /** Whether the folder is still where it was, and is reached through no link. */
+  get isThere(): boolean {
+    return unlessGone(() => (this.#folders.check(this.#prefix), true)) ?? false;
   }
 
   /** Returns the next name, with its folders. */

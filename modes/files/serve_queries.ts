@@ -63,15 +63,16 @@ export async function serveLines(
   const pages = linePages(context, request);
   try {
     // The first page shows whether the list can be read, before `ok` is sent.
-    const action = () => connection.unwatched(pages.next());
+    const action = () => patiently(connection, what, pages.next());
     const first = await attempt(connection, context, request.type, what, action);
     if (!first) return;
+    context.log.info(request.type, `asked to ${what}`);
     const ending = await writePages(connection, context, what, first.value, pages);
     await connection.write(ending);
   } finally {
-    await pages.return(undefined);
+    // Not waited for: a folder that cannot be read to its end would hold up a server that shuts down.
+    pages.return(undefined).catch(() => {});
   }
-  context.log.info(request.type, `asked to ${what}`);
 }
 
 /** Writes pages as they are read, and returns the lines that end the answer. */
