@@ -30,7 +30,6 @@ import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
 import type { ItemResult } from "./modes/files/answers.ts";
 import { PROGRAM } from "./client/options.ts";
 import { type Action, makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
-import { printPages } from "./client/print_pages.ts";
 import { listLines, Report, statusLines } from "./client/report.ts";
 import {
   send,
@@ -91,11 +90,11 @@ async function runRequest(
       await client.say(stdinSource(""));
       break;
     case "list":
-      await printPages(client, listLines(client));
-      break;
-    case "status":
-      await printPages(client, statusLines(client));
-      break;
+    case "status": {
+      const { printPages } = await import("./client/print_pages.ts");
+      const lines = action.type === "list" ? listLines(client) : statusLines(client);
+      await printPages(client, lines);
+    }
   }
   await client.exit();
   return 0;

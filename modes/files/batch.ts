@@ -18,9 +18,8 @@ import { explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { quoted } from "../../lib/text.ts";
 import { decodeOk, decodeStored, type ItemResult } from "./answers.ts";
-import { trailerOf } from "./framing.ts";
+import { MAX_PUSHED_BYTES, trailerOf } from "./framing.ts";
 import { Pipeline } from "./pipeline.ts";
-import { MAX_PUSHED_BYTES } from "./pushes.ts";
 import type { Requester } from "./requester.ts";
 
 /** Called once for each item, with its result. */

@@ -19,6 +19,9 @@ import { changed, type OpenBody, type Source } from "../../lib/body/sources.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import { quoted } from "../../lib/text.ts";
 
+/** Maximum size of a push, in bytes. Sending it in vain costs less than asking first. */
+export const MAX_PUSHED_BYTES = 64 * 1024;
+
 /**
  * Frames a body as chunks. Cancelling does not wait for the next chunk, as an async generator
  * would: a stalled pipe may never deliver one.

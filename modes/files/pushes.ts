@@ -22,12 +22,10 @@ import type { Connection } from "../../lib/net/connection.ts";
 import { encodeError, explain } from "../../lib/errors.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { acknowledge, admit } from "./admission.ts";
+import { MAX_PUSHED_BYTES } from "./framing.ts";
 import { checkEnd } from "./receive.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import { quoted } from "../../lib/text.ts";
-
-/** Maximum size of a push, in bytes. Sending it in vain costs less than asking first. */
-export const MAX_PUSHED_BYTES = 64 * 1024;
 
 const VERB = new TextEncoder().encode("push ");
 const LF = 0x0a;

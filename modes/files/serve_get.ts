@@ -13,8 +13,7 @@ import type { ServerContext } from "../../lib/server/context.ts";
 import type { StoredFile } from "../../lib/store/store.ts";
 import { formatBytes, quoted } from "../../lib/text.ts";
 import { attempt } from "./admission.ts";
-import { chunked, trailerOf } from "./framing.ts";
-import { MAX_PUSHED_BYTES } from "./pushes.ts";
+import { chunked, MAX_PUSHED_BYTES, trailerOf } from "./framing.ts";
 import { patiently } from "./wait.ts";
 
 /** The client's partial file: its size in bytes, and its CRC-32. */
