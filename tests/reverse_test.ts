@@ -175,9 +175,9 @@ integration("reverse server goes on after a connection that is reset", async () 
   await using server = await startReverse();
   const args = ["127.0.0.1", String(server.port), fixture("1MiB.txt"), "--reset-after", "100000"];
   assertEquals((await runPeer("raw_client.py", args)).code, 0);
-  // The reset can come before the server has accepted the connection.
-  await server.running.says(/client 1: left|Cannot accept a client/);
-  assertEquals(await exchange(server, "still here"), "ereh llits");
+  // Connections are accepted in order: whatever became of the first one, it was before this. Its
+  // reset can come before the server has accepted it, and is not logged then.
+  for (const _ of [1, 2]) assertEquals(await exchange(server, "still here"), "ereh llits");
 }, PYTHON);
 
 integration("reverse server runs with --allow-net alone", async () => {
