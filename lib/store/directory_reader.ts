@@ -159,7 +159,15 @@ function isGone(error: unknown): boolean {
     (error instanceof InletError && error.code === "denied");
 }
 
-/** The last folder read that was begun. Folders are read one at a time, to bound the memory, */
+/** A folder of fewer bytes than this holds few thousand entries, and is read beside others. */
+const SMALL_FOLDER_BYTES = 64 * 1024;
+
+function isSmall(path: string): boolean {
+  const size = unlessGone(() => Deno.lstatSync(path).size);
+  return size !== undefined && size < SMALL_FOLDER_BYTES;
+}
+
+/** The last large read that was begun. Large folders are read one at a time, to bound the memory, */
 let reading: Promise<unknown> = Promise.resolve();
 
 /** unless one takes longer than this, in milliseconds: a disk that hangs must not stop all lists. */
@@ -194,6 +202,7 @@ class FolderNames {
    * @param prefix The path in front of its names; empty for the root, otherwise it ends with `/`.
    */
   static async read(folders: Folders, prefix: string): Promise<FolderNames> {
+    if (isSmall(folders.path(prefix))) return await this.#read(folders, prefix);
     const names = takePlace(reading).then(() => this.#read(folders, prefix));
     reading = names.catch(() => {});
     return await names;

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { allOf } from "../helpers.ts";
 import { withClient } from "./trial.ts";
 
 /** Milliseconds between an answer and the next question. */
@@ -16,7 +17,7 @@ const latenciesMs: number[] = [];
 await withClient({ port: Number(Deno.args[0]) }, async (client) => {
   while (!isOver) {
     const started = performance.now();
-    await client.list();
+    await allOf(client.list());
     latenciesMs.push(performance.now() - started);
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
