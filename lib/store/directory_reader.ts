@@ -120,16 +120,17 @@ async function* entryPages(
     }
     const isFolder = name.endsWith("/");
     const entry = entryOf(folders, isFolder ? name.slice(0, -1) : name, isFolder);
-    if (entry && isFolder) open.push(await FolderNames.read(folders, name));
+    const entered = entry !== undefined && isFolder;
+    if (entered) open.push(await FolderNames.read(folders, name));
     if (entry && (withFolders || !isFolder)) page.push(entry);
     const isFull = page.length >= PAGE_ENTRIES;
-    if (!isFull && !isTurnDue()) continue;
+    if (!isFull && !entered && !isTurnDue()) continue;
     if (isFull) {
       yield page;
       page = [];
     }
     await takeTurns();
-    // Others had their turn: a folder can have become a link to another one.
+    // Others may have had their turn: a folder can have become a link to another one.
     while (open.length > 0 && !open.at(-1)!.isThere) open.pop();
   }
   if (page.length > 0) yield page;
