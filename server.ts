@@ -96,7 +96,8 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   const { hostname, directory, fsync, keepPartialsMs, disk = Deno } = settings;
   const log = new Log(settings.log);
   checkReach({ ...settings, mode: mode.name });
-  const storeOptions = { fsync, keepPartialsMs, disk };
+  const warn = (message: string): void => log.notice("store", message);
+  const storeOptions = { fsync, keepPartialsMs, disk, warn };
   const store: Store = mode.stores
     ? await DirectoryStore.open(directory, storeOptions)
     : new DirectoryStore(directory, storeOptions);

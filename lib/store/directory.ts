@@ -55,6 +55,12 @@ export interface DirectoryOptions {
    * @default {Deno}
    */
   disk?: Disk;
+  /**
+   * Called with a line for the operator, once each: an entry that cannot be read, for example.
+   *
+   * @default {() => {}}
+   */
+  warn?: (message: string) => void;
 }
 
 /** Most attempts to write a file from memory, if another server's sweep removes it meanwhile. */
@@ -78,7 +84,7 @@ export class DirectoryStore implements Store {
 
   /** Makes no directory: `root` need not exist yet. */
   constructor(root: string, options: DirectoryOptions = {}) {
-    this.#folders = new Folders(root, options.disk ?? Deno);
+    this.#folders = new Folders(root, options.disk ?? Deno, options.warn ?? (() => {}));
     this.#fsync = options.fsync ?? false;
     this.#keepPartialsMs = options.keepPartialsMs ?? 24 * 3_600_000;
   }

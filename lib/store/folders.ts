@@ -8,14 +8,27 @@ import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import type { Disk } from "./disk.ts";
 
+/** Most messages to the operator, as a peer may be able to cause them. */
+const MAX_WARNINGS = 1000;
+
 /** The root of a store and the folders below it. */
 export class Folders {
   readonly root: string;
   readonly disk: Disk;
+  readonly #warn: (message: string) => void;
+  readonly #warned = new Set<string>();
 
-  constructor(root: string, disk: Disk) {
+  constructor(root: string, disk: Disk, warn: (message: string) => void) {
     this.root = root;
     this.disk = disk;
+    this.#warn = warn;
+  }
+
+  /** Reports what the operator should know, each message once. */
+  warnOnce(message: string): void {
+    if (this.#warned.has(message) || this.#warned.size >= MAX_WARNINGS) return;
+    this.#warned.add(message);
+    this.#warn(message);
   }
 
   /** Returns the path of a name; an empty name is the root. */

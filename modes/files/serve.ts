@@ -45,7 +45,8 @@ import type { ServerContext } from "../../lib/server/context.ts";
 import { greet } from "./greet.ts";
 import { servePushes } from "./pushes.ts";
 import { serveGet } from "./serve_get.ts";
-import { servePut, serveReput, serveSay } from "./serve_put.ts";
+import { servePut, serveReput } from "./serve_put.ts";
+import { serveSay } from "./serve_say.ts";
 import { serveChat, serveCompare, serveLines, serveMkdir } from "./serve_queries.ts";
 import { nextArrival, nextRequest, restOf } from "./wait.ts";
 

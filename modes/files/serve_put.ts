@@ -1,15 +1,13 @@
 /**
- * Serves the requests with a body: `put`, `push`, `reput` and `say`.
+ * Serves the requests that store a file: `put`, `push` and `reput`.
  *
  * @module
  */
 
-import { decodeRequest, encodeReply, formatStored, type Request } from "../../protocol.ts";
-import { checkAccess } from "../../lib/auth/access.ts";
+import { decodeRequest, encodeReply, type Request } from "../../protocol.ts";
 import { InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
-import type { Target } from "../../lib/server/store_body.ts";
 import type { Upload } from "../../lib/store/store.ts";
 import { formatBytes, quoted } from "../../lib/text.ts";
 import { acknowledge, admit } from "./admission.ts";
@@ -54,7 +52,8 @@ export async function serveReput(
   });
 }
 
-async function agreeOnStart(connection: Connection): Promise<Beginning> {
+/** Asks for the whole body. */
+export async function agreeOnStart(connection: Connection): Promise<Beginning> {
   await connection.write(encodeReply({ type: "go", offset: 0 }));
   return { bytes: 0, crc: 0 };
 }
@@ -89,34 +88,4 @@ async function agreeOnOffset(
     offset: kept.bytes,
   });
   return kept;
-}
-
-/** Writes a message to the stdout of the server. */
-export async function serveSay(
-  connection: Connection,
-  context: ServerContext,
-  { size }: Extract<Request, { type: "say" }>,
-): Promise<void> {
-  using lock = context.stdout.lock();
-  await connection.unwatched(lock.ready);
-  const what = "take the message";
-  const target: Target = {
-    write: (chunk) => connection.unwatched(lock.write(chunk)),
-    publish: () => Promise.resolve(""),
-    discard: () => {},
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  };
-  await new BodyReceiver(connection, context, what).receive({
-    open: () => {
-      checkAccess(context.access, "say", what);
-      return target;
-    },
-    size,
-    negotiate: () => agreeOnStart(connection),
-    exemptFromMinRate: true,
-    acknowledge: (said) => {
-      context.log.info("message", `sent a message of ${said.size} bytes`, { size: said.size });
-      return encodeReply({ type: "ok", detail: formatStored(said) });
-    },
-  });
 }
