@@ -95,8 +95,8 @@ export const ERROR_CODES = {
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /**
- * A request of a client. A `size` of `null` means a body of unknown length, sent in chunks. `from`
- * is the second half of a `reput`: it tells the offset at which the body begins.
+ * A request of a client. A `size` of `null` means a body of unknown length, sent in chunks. The `id`
+ * of a `reput` finds the partial file of an earlier attempt, and `proof` answers a `prove`.
  */
 export type Request =
   & { fields?: Fields }
@@ -105,8 +105,8 @@ export type Request =
     | { type: "answer"; digest: string }
     | { type: "put"; size: number | null; name: string }
     | { type: "push"; size: number; name: string }
-    | { type: "reput"; size: number; name: string }
-    | { type: "from"; offset: number }
+    | { type: "reput"; id: string; size: number; name: string }
+    | { type: "proof"; digest: string }
     | { type: "mkdir"; name: string }
     | { type: "say"; size: number | null }
     | { type: "get"; name: string }
@@ -121,9 +121,10 @@ export type Request =
   );
 
 /**
- * A reply of a server. The `detail` of an `ok` depends on the request. The `crc` of a `go` covers
- * the bytes before its offset, which the server has kept. `end` closes the lines of a list. A
- * `note` replies to no request: it is text for the user, and may precede any other reply.
+ * A reply of a server. The `detail` of an `ok` depends on the request. `prove` asks for the digest of
+ * ranges of the file, each of `length` bytes. The `offset` of a `go` counts the bytes that the server
+ * has kept. `end` closes the lines of a list. A `note` replies to no request: it is text for the
+ * user, and may precede any other reply.
  */
 export type Reply =
   & { fields?: Fields }
@@ -131,7 +132,8 @@ export type Reply =
     | { type: "welcome"; client: number; limit: number }
     | { type: "busy"; clients: number; limit: number }
     | { type: "challenge"; nonce: string }
-    | { type: "go"; offset: number; crc?: number }
+    | { type: "prove"; nonce: string; length: number; offsets: readonly number[] }
+    | { type: "go"; offset: number }
     | { type: "ok"; detail: string }
     | { type: "end"; count: number }
     | { type: "note"; text: string }
@@ -145,13 +147,13 @@ export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
     case "hello":
       return encodeLine(`${verb} ${request.version} ${request.name}`);
     case "answer":
+    case "proof":
       return encodeLine(`${verb} ${request.digest}`);
     case "put":
     case "push":
-    case "reput":
       return encodeLine(`${verb} ${request.size ?? "-"} ${request.name}`);
-    case "from":
-      return encodeLine(`${verb} ${request.offset}`);
+    case "reput":
+      return encodeLine(`${verb} ${request.id} ${request.size} ${request.name}`);
     case "say":
       return encodeLine(`${verb} ${request.size ?? "-"}`);
     case "get":
@@ -219,10 +221,12 @@ function decodeVerb(verb: string, rest: string, line: string): Request | undefin
     case "put":
       return { type: verb, size: decodeSize(word), name: decodeName(more) };
     case "push":
-    case "reput":
       return { type: verb, size: decodeNumber(word, "size"), name: decodeName(more) };
-    case "from":
-      return { type: verb, offset: decodeNumber(rest, "offset") };
+    case "reput": {
+      const [size, name] = cut(more);
+      if (!isDigest(word)) throw new ProtocolError("the id is not 64 hexadecimal digits");
+      return { type: verb, id: word, size: decodeNumber(size, "size"), name: decodeName(name) };
+    }
     case "say":
       return { type: verb, size: decodeSize(rest) };
     case "get":
@@ -233,6 +237,7 @@ function decodeVerb(verb: string, rest: string, line: string): Request | undefin
     case "compare":
       return decodeKnown(verb, word, more);
     case "answer":
+    case "proof":
       return isDigest(rest) ? { type: verb, digest: rest } : undefined;
     case "chat":
       // A bare `chat` is the text "chat"; with fields it is an empty text.
@@ -274,12 +279,10 @@ export function encodeReply(reply: Reply): Uint8Array<ArrayBuffer> {
       return encodeLine(`${verb} ${reply.clients} of ${reply.limit}`);
     case "challenge":
       return encodeLine(`${verb} ${reply.nonce}`);
+    case "prove":
+      return encodeLine(`${verb} ${reply.nonce} ${reply.length} ${reply.offsets.join(" ")}`);
     case "go":
-      return encodeLine(
-        reply.crc === undefined
-          ? `${verb} ${reply.offset}`
-          : `${verb} ${reply.offset} ${formatCrc(reply.crc)}`,
-      );
+      return encodeLine(`${verb} ${reply.offset}`);
     case "ok":
       return encodeLine(reply.detail === "" ? verb : `${verb} ${reply.detail}`);
     case "end":
@@ -327,11 +330,18 @@ function decodeReplyVerb(verb: string, rest: string): Reply | undefined {
     }
     case "challenge":
       return isDigest(rest) ? { type: verb, nonce: rest } : undefined;
-    case "go": {
-      const [text, crc] = cut(rest);
-      const offset = decodeNumber(text, "offset");
-      return { type: verb, offset, ...crc !== "" && { crc: decodeCrc(crc) } };
+    case "prove": {
+      const [nonce = "", length = "", ...offsets] = rest.split(" ");
+      if (!isDigest(nonce) || offsets.length === 0) return undefined;
+      return {
+        type: verb,
+        nonce,
+        length: decodeNumber(length, "length"),
+        offsets: offsets.map((offset) => decodeNumber(offset, "offset")),
+      };
     }
+    case "go":
+      return { type: verb, offset: decodeNumber(rest, "offset") };
     case "ok":
       return { type: verb, detail: rest };
     case "end":

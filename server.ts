@@ -16,6 +16,7 @@
  */
 
 import denoJson from "./deno.json" with { type: "json" };
+import type { Access } from "./lib/auth/access.ts";
 import { KeyVerifier } from "./lib/auth/brute_force.ts";
 import { makeKeyFile, readKey } from "./lib/auth/key.ts";
 import { formatAddress } from "./lib/address.ts";
@@ -97,7 +98,8 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   const log = new Log(settings.log);
   checkReach({ ...settings, mode: mode.name });
   const warn = (message: string): void => log.notice("store", message);
-  const storeOptions = { fsync, keepPartialsMs, disk, warn };
+  const readOnly = settings.access === "read-only";
+  const storeOptions = { fsync, keepPartialsMs, readOnly, disk, warn };
   const store: Store = mode.stores
     ? await DirectoryStore.open(directory, storeOptions)
     : new DirectoryStore(directory, storeOptions);
@@ -235,14 +237,15 @@ async function generateOnly(tokenFile: string): Promise<number> {
 }
 
 function needsOf(
-  settings: { hostname: string; port: number; directory: string },
+  settings: { hostname: string; port: number; directory: string; access: Access },
   mode: Mode,
   tokenFile: string | undefined,
   generate: boolean,
 ): Need[] {
   const { directory: path } = settings;
   const needs: Need[] = [{ name: "net", host: formatAddress(settings) }];
-  if (mode.stores) needs.push({ name: "read", path }, { name: "write", path });
+  if (mode.stores) needs.push({ name: "read", path });
+  if (mode.stores && settings.access !== "read-only") needs.push({ name: "write", path });
   if (tokenFile !== undefined) needs.push({ name: "read", path: tokenFile });
   if (tokenFile !== undefined && generate) needs.push({ name: "write", path: tokenFile });
   return needs;

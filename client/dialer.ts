@@ -94,6 +94,7 @@ export class Dialer {
       key,
       output: options.output ?? (() => Promise.resolve()),
       resume: resume || retries > 0,
+      tickets: new WeakMap(),
       onResume: (label, offset, size) => {
         this.retries.reached(label, offset);
         onNotice?.(resumption(label, offset, size));

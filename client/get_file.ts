@@ -11,7 +11,7 @@ import { dirname } from "@std/path/dirname";
 import { join } from "@std/path/join";
 import { explain } from "../lib/errors.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
-import type { Store } from "../lib/store/store.ts";
+import type { Store, Upload } from "../lib/store/store.ts";
 import type { Stored } from "../protocol.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 
@@ -35,7 +35,13 @@ export async function getFile(
   options: GetFileOptions = {},
 ): Promise<Stored> {
   const store = await DirectoryStore.open(dirname(path));
-  return await getInto(client, name, store, basename(path), options);
+  try {
+    return await getInto(client, name, store, basename(path), options);
+  } finally {
+    // Tidies after earlier transfers, too.
+    await store.sweep();
+    store.close();
+  }
 }
 
 /** Like {@linkcode getFile}, into a store and under a name that may contain folders. */
@@ -47,17 +53,24 @@ export async function getInto(
   { signal, resume }: GetFileOptions,
 ): Promise<Stored> {
   await using file = resume
-    ? await client.rest(store.resume(as, null))
+    ? await client.rest(resumeInto(store, as))
     : await store.receive(as, null);
   try {
     const { size, crc, modified } = await client.get(name, file, signal);
     return { size, crc, name: await file.publish({ modified }) };
   } catch (error) {
     const { code } = explain(error);
-    // A partial file with wrong bytes is useless for resuming.
+    // Wrong bytes are useless for resuming.
     if (code === "checksum" || code === "changed") await file.discard();
     throw error;
   }
+}
+
+/** Goes on with a partial file, if there is one. The server checks that it is of the same file. */
+async function resumeInto(store: Store, as: string): Promise<Upload> {
+  const how = { fingerprint: `get ${as}` };
+  using partial = await store.findPartial(as, how);
+  return await partial?.take(how) ?? await store.receiveResumable(as, null, how);
 }
 
 /** The path to save a file to. In a folder, the file keeps its own name. */

@@ -62,7 +62,12 @@ export async function getFolder(
 ): Promise<void> {
   const top = name.replace(/\/+$/, "");
   const store = await DirectoryStore.open(options.directory);
-  await new FolderGetter(client, store, options).getAll(await wantedOf(top, client, options));
+  try {
+    await new FolderGetter(client, store, options).getAll(await wantedOf(top, client, options));
+  } finally {
+    await store.sweep();
+    store.close();
+  }
 }
 
 /** The entries to download, with their local names. Excluded and unsafe entries are dropped. */

@@ -14,6 +14,7 @@ import { InletError } from "../lib/errors.ts";
 import { type Exclude, excludeOf } from "./exclude.ts";
 import { EmptyFolder, FileSource, type Item, unusable } from "../lib/body/sources.ts";
 import { isTurnDue, takeTurns } from "../lib/turns.ts";
+import { OWN_FOLDER } from "../lib/store/names.ts";
 import { quoted } from "../lib/text.ts";
 
 /** Options of {@linkcode folderItems}. */
@@ -74,7 +75,8 @@ class Walk {
     let isEmpty = true;
     for (const { name, isFile, isDirectory, isSymlink } of entries) {
       const inner = below === "" ? name : `${below}/${name}`;
-      if (this.#exclude(inner, isDirectory)) continue;
+      // A folder that was received into has it, and a server would refuse it.
+      if (name === OWN_FOLDER || this.#exclude(inner, isDirectory)) continue;
       const innerPath = join(path, name);
       if (isSymlink) this.#skip(innerPath, "symbolic links are not followed");
       else if (!isFile && !isDirectory) this.#skip(innerPath, "it is neither a file nor a folder");

@@ -12,13 +12,13 @@ import { ERROR_CODES, type ErrorCode, MAX_LINE_BYTES } from "../protocol.ts";
 import {
   bytes,
   checkout,
-  fileGrows,
   integration,
   ROOT,
   run,
   runScript,
   startServer,
   tempDir,
+  uploadGrows,
 } from "./helpers.ts";
 import { makeTree } from "./trees.ts";
 import { Wire } from "./wire.ts";
@@ -57,7 +57,7 @@ integration("PROTOCOL.md: its reput goes on as it stands", async () => {
   await using server = await startServer();
   using broken = await Wire.greet(server);
   await broken.says("reput 6 greeting.txt\nfrom 0\nhe");
-  await fileGrows(`${server.dir}/greeting.txt.temp.temp`, 2);
+  await uploadGrows(server.dir, 2);
   broken.close();
   await server.running.says(/left/);
   using wire = await Wire.greet(server);

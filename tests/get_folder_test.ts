@@ -1,7 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   bytes,
-  fileGrows,
   integration,
   names,
   onTmpfs,
@@ -11,6 +10,7 @@ import {
   startClient,
   startServer,
   tempDir,
+  uploadGrows,
 } from "./helpers.ts";
 import { LONG_AGO, makeTree, treeOf } from "./trees.ts";
 import { type Impostor, impostor, type Wire } from "./wire.ts";
@@ -197,7 +197,7 @@ integration(
     Deno.truncateSync(`${server.dir}/p/huge.bin`, 8 * 2 ** 30);
     makeTree(local.path, { "p/": "" });
     await using client = startClient(server, ["--get", "p/"], { cwd: local.path });
-    await fileGrows(`${local.path}/p/huge.bin.temp`, 1);
+    await uploadGrows(local.path, 1);
     const { code } = await client.stop("SIGINT");
     assertEquals(code, 130);
     assertEquals(names(`${local.path}/p`), ["a.txt"]);

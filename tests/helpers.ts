@@ -248,9 +248,56 @@ export function borrowAll(): Disposable {
   return { [Symbol.dispose]: () => lent.forEach((buffer) => buffers.giveBack(buffer)) };
 }
 
-/** The names in a directory, sorted. */
+/** The folder in which a store keeps its uploads. */
+export const OWN = ".inlet";
+
+/**
+ * The names in a directory, sorted. In place of a store's own folder stands what it holds, whose
+ * names are random: `(in flight)` for each upload, `(partial)` for each partial file.
+ */
 export function names(directory: string): string[] {
-  return [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
+  return [...Deno.readDirSync(directory)]
+    .flatMap(({ name }) => name === OWN ? ownNames(`${directory}/${name}`) : [name]).sort();
+}
+
+function ownNames(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => {
+    if (/^kept-[0-9a-f]{64}-[0-9a-f]{32}\.temp$/.test(name)) return "(partial)";
+    const isUpload = /^((?:[0-9a-f]{64}-)?[0-9a-f]{32}|\d+\.file)\.temp$/.test(name);
+    return isUpload ? "(in flight)" : `${OWN}/${name}`;
+  });
+}
+
+/** The paths of a store's uploads and partial files. */
+export function ownFiles(directory: string): string[] {
+  try {
+    return [...Deno.readDirSync(`${directory}/${OWN}`)].map(({ name }) =>
+      `${directory}/${OWN}/${name}`
+    );
+  } catch {
+    return [];
+  }
+}
+
+/** Makes what a store has in flight older than the hour that is given to the upload of a dead server. */
+export function anHourPasses(directory: string): void {
+  const before = new Date(Date.now() - 3_700_000);
+  for (const path of ownFiles(directory)) Deno.utimeSync(path, before, before);
+}
+
+/** Waits until a store has an upload, or a partial file, of at least so many bytes. */
+export async function uploadGrows(directory: string, size = 0): Promise<void> {
+  using watcher = Deno.watchFs(directory);
+  const isThere = (): boolean =>
+    ownFiles(directory).some((path) => {
+      try {
+        return path.endsWith(".temp") && Deno.statSync(path).size >= size;
+      } catch {
+        return false;
+      }
+    });
+  if (isThere()) return;
+  for await (const _ of watcher) if (isThere()) return;
 }
 
 /** Waits until there is a file of at least so many bytes. Its directory has to be there already. */
@@ -409,6 +456,8 @@ export function onTmpfs(directory: string, options: string): string[] {
 export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
   const own = options.dir === undefined ? await tempDir() : undefined;
   const dir = options.dir ?? `${own!.path}/received`;
+  // Such a server makes no directory.
+  if (options.args?.includes("--read-only")) Deno.mkdirSync(dir, { recursive: true });
   const script = ["run", "-A", "server.ts", String(options.port ?? 0), "--dir", dir];
   const [command, ...args] = [...options.under ?? [], Deno.execPath(), ...script];
   const process = new Deno.Command(command!, {

@@ -66,14 +66,6 @@ integration("no request goes through a link in received/, of whatever kind", asy
   assertEquals(await around.check(), stored);
 });
 
-integration("a server that starts sweeps nothing through a link", async () => {
-  await using around = await surroundings();
-  plant(around);
-  Deno.symlinkSync(`${around.outside}/a.txt.temp`, `${around.dir}/b.txt.temp`);
-  await using _ = await startServer({ dir: around.dir });
-  assertEquals(await around.check(), []);
-});
-
 /** Puts a link in the place of a folder that a transfer goes into. */
 function swap({ dir, outside }: Surroundings): void {
   Deno.renameSync(`${dir}/photos`, `${dir}/moved`);

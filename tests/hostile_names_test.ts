@@ -24,6 +24,7 @@ import {
   type Surroundings,
   surroundings,
 } from "./hostile_names.ts";
+import { askToResume } from "./resuming.ts";
 import { impostor, Wire } from "./wire.ts";
 
 /** Names that are tried over one connection, before everything is looked at. */
@@ -118,10 +119,10 @@ const STORES: readonly StoreOne[] = [
   },
   async function reput(wire, name) {
     const content = contentOf(name);
-    await wire.says(`reput ${byteLength(content)} ${name}\n`);
-    const answer = await wire.line();
-    if (answer !== "go 0 00000000") return answer;
-    await wire.says(`from 0\n${content}${endOf(content)}`);
+    const asked = { size: byteLength(content), name };
+    const offer = await askToResume(wire, new TextEncoder().encode(content), asked);
+    if (typeof offer === "string") return offer;
+    await wire.says(content + endOf(content));
     return await wire.line();
   },
 ];

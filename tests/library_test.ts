@@ -141,7 +141,7 @@ integration("serve().shutdown() cuts what has not ended after its grace", async 
   using wire = await Wire.greet(server.address);
   await wire.says("put 6 a.txt\n");
   assertEquals(await wire.line(), "go 0");
-  assertEquals(names(local.path), ["a.txt.temp"]);
+  assertEquals(names(local.path), ["(in flight)"]);
   const ended = Promise.all([server.shutdown(1), server.finished]);
   assertEquals(await wire.rest(), "error shutdown The server shut down before this was complete\n");
   wire.close();
@@ -163,6 +163,6 @@ async function startPutToServerThatGoes(directory: string): Promise<Wire> {
   const wire = await Wire.greet(server.address);
   await wire.says("put 6 a.txt\n");
   assertEquals(await wire.line(), "go 0");
-  assertEquals(names(directory), ["a.txt.temp"]);
+  assertEquals(names(directory), ["(in flight)"]);
   return wire;
 }

@@ -248,6 +248,11 @@ const size = fc.oneof(fc.maxSafeNat(), fc.nat(70_000));
 const name = words.filter((it) => it !== "");
 const crc = fc.nat(0xffffffff);
 const time = fc.nat(253_402_300_799).map((seconds) => new Date(seconds * 1000));
+const digest = fc.string({
+  unit: fc.constantFrom(..."0123456789abcdef"),
+  minLength: 64,
+  maxLength: 64,
+});
 const RUNS = { numRuns: 2000, seed: 20250101 };
 
 pure("every request comes back as it was after encoding and decoding", () => {
@@ -257,8 +262,8 @@ pure("every request comes back as it was after encoding and decoding", () => {
     fc.record({ type: fc.constant("push" as const), size, name }),
     fc.record({ type: fc.constant("say" as const), size: fc.option(size) }),
     fc.record({ type: fc.constantFrom("get" as const, "tree" as const, "mkdir" as const), name }),
-    fc.record({ type: fc.constant("reput" as const), size, name }),
-    fc.record({ type: fc.constant("from" as const), offset: size }),
+    fc.record({ type: fc.constant("reput" as const), id: digest, size, name }),
+    fc.record({ type: fc.constant("proof" as const), digest }),
     fc.record({ type: fc.constant("reget" as const), offset: size, crc, name }),
     fc.record({ type: fc.constant("compare" as const), size, crc, modified: time, name }),
   );
@@ -272,8 +277,8 @@ pure("every request comes back as it was after encoding and decoding", () => {
 
 pure("whatever a line says, the decoders answer or throw ProtocolError", () => {
   const verb = fc.constantFrom(
-    ..."hello put push reput from mkdir say get reget compare tree list status exit".split(" "),
-    ..."welcome busy challenge go ok error data end abort".split(" "),
+    ..."hello put push reput proof mkdir say get reget compare tree list status exit".split(" "),
+    ..."welcome busy challenge prove go ok error data end abort".split(" "),
   );
   const word = fc.oneof(words, fc.constantFrom("-", "of", "client"), size.map(String));
   const line = fc.tuple(verb, fc.array(word, { maxLength: 4 }))
@@ -329,12 +334,26 @@ pure("a folder in a list has no size", () => {
   assertEquals(parseListEntry("- 2024-05-06T07:08:09Z photos"), entry);
 });
 
-pure("a go tells what is kept, and an end the time of the file", () => {
-  const go = { type: "go", offset: 2, crc: 0xd1256687 } as const;
-  assertEquals(text(encodeReply(go)), "go 2 d1256687");
-  assertEquals(decodeReply("go 2 d1256687"), go);
-  assertEquals(decodeReply("go 0"), { type: "go", offset: 0 });
-  refused(() => decodeReply("go 2 d125668"), "CRC-32");
+pure("a prove asks for ranges, and a proof answers", () => {
+  const [nonce, digest] = ["0f".repeat(32), "ab".repeat(32)];
+  const prove = { type: "prove", nonce, length: 65_536, offsets: [0, 70_000] } as const;
+  assertEquals(text(encodeReply(prove)), `prove ${nonce} 65536 0 70000`);
+  assertEquals(decodeReply(`prove ${nonce} 65536 0 70000`), prove);
+  for (
+    const wrong of [nonce, `${nonce} 1`, `${nonce} 1 `, `${nonce} 1 -`, "0f 1 0", `${nonce} 1 0 x`]
+  ) {
+    assertThrows(() => decodeReply(`prove ${wrong}`), ProtocolError);
+  }
+  assertEquals(decodeRequest(`proof ${digest}`), { type: "proof", digest });
+  // Anything else is talk, as with the answer to a challenge.
+  assertEquals(decodeRequest("proof of life").type, "chat");
+});
+
+pure("a go tells how much is kept, and an end the time of the file", () => {
+  const go = { type: "go", offset: 2 } as const;
+  assertEquals(text(encodeReply(go)), "go 2");
+  assertEquals(decodeReply("go 2"), go);
+  refused(() => decodeReply("go 2 d1256687"), "offset");
   const end = { type: "end", crc: 0x363a3020, modified: new Date("2026-11-21T08:38:00Z") } as const;
   assertEquals(text(encodeBodyLine(end)), "end 363a3020 2026-11-21T08:38:00Z");
   assertEquals(decodeBodyLine("end 363a3020 2026-11-21T08:38:00Z"), end);

@@ -1,236 +1,316 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { crc32 } from "node:zlib";
 import { formatCrc } from "../protocol.ts";
-import { bytes, fileGrows, integration, names, startServer, type TestServer } from "./helpers.ts";
+import {
+  bytes,
+  integration,
+  names,
+  ownFiles,
+  startServer,
+  type TestServer,
+  uploadGrows,
+} from "./helpers.ts";
+import { askToResume, idOf, offered, proofOf, reputLine } from "./resuming.ts";
 import { Wire } from "./wire.ts";
 
 const SIZE = 300_000;
 const CONTENT = bytes(SIZE);
-const KEPT = "a.bin.temp.temp";
+const ASKED = { size: SIZE, name: "a.bin" };
+const LONG_AGO = new Date("2020-02-29T12:00:00Z");
 
-const crcOf = (part: Uint8Array): string => formatCrc(crc32(part));
+const endOf = (content: Uint8Array): string => `end ${formatCrc(crc32(content))}\n`;
+
+/** A client sends the first bytes of a reput, and is still connected. */
+async function begin(server: TestServer, sent: number): Promise<Wire> {
+  const wire = await Wire.greet(server);
+  assertEquals((await offered(wire, CONTENT, ASKED)).offset, 0);
+  await wire.says(CONTENT.subarray(0, sent));
+  await uploadGrows(server.dir, sent);
+  return wire;
+}
 
 /** The first client of a server sends the first bytes of a reput, and leaves when they are there. */
-async function breakOff(server: TestServer, sent: number, cut: "FIN" | "RST"): Promise<void> {
-  const wire = await Wire.greet(server);
-  await wire.says(`reput ${SIZE} a.bin\nfrom 0\n`);
-  await wire.says(CONTENT.subarray(0, sent));
-  await fileGrows(`${server.dir}/${KEPT}`, sent);
-  // What is left unread makes a reset of the end.
-  if (cut === "FIN") assertEquals(await wire.line(), "go 0 00000000");
+async function breakOff(server: TestServer, sent: number): Promise<void> {
+  const wire = await begin(server, sent);
   wire.close();
   await server.running.says(/client 1: left/);
 }
 
 /** Sends the rest of what is kept, and sees that the server has all of it. */
-async function goOn(server: TestServer, offset: number): Promise<void> {
+async function goOn(server: TestServer, offset: number, name = "a.bin"): Promise<void> {
   using wire = await Wire.greet(server);
-  await wire.says(`reput ${SIZE} a.bin\n`);
-  assertEquals(await wire.line(), `go ${offset} ${crcOf(CONTENT.subarray(0, offset))}`);
-  await wire.says(`from ${offset}\n`);
+  const offer = await offered(wire, CONTENT, { ...ASKED, name });
+  assertEquals(offer.offset, offset);
   await wire.says(CONTENT.subarray(offset));
-  await wire.says(`end ${crcOf(CONTENT)} 2020-02-29T12:00:00Z\n`);
-  assertEquals(await wire.line(), `ok ${SIZE} ${crcOf(CONTENT)} a.bin`);
-  assertEquals(Deno.readFileSync(`${server.dir}/a.bin`), CONTENT);
-  assertEquals(names(server.dir).filter((name) => name.startsWith(KEPT)), []);
+  await wire.says(`end ${formatCrc(crc32(CONTENT))} 2020-02-29T12:00:00Z\n`);
+  assertEquals(await wire.line(), `ok ${SIZE} ${formatCrc(crc32(CONTENT))} ${name}`);
+  assertEquals(Deno.readFileSync(`${server.dir}/${name}`), CONTENT);
 }
 
-for (const cut of ["FIN", "RST"] as const) {
-  for (const sent of [1, SIZE / 2, SIZE - 1, SIZE]) {
-    integration(`reput goes on after a ${cut} behind ${sent} of ${SIZE} bytes`, async () => {
+for (const sent of [1, SIZE / 2, SIZE - 1, SIZE]) {
+  integration(
+    `reput goes on after a connection that ended at ${sent} of ${SIZE} bytes`,
+    async () => {
       await using server = await startServer();
-      await breakOff(server, sent, cut);
-      assertEquals(names(server.dir), [KEPT]);
+      await breakOff(server, sent);
+      assertEquals(names(server.dir), ["(partial)"]);
       await goOn(server, sent);
       assertEquals(names(server.dir), ["a.bin"]);
-      const { mtime } = Deno.statSync(`${server.dir}/a.bin`);
-      assertEquals(mtime, new Date("2020-02-29T12:00:00Z"));
-    });
-  }
+      assertEquals(Deno.statSync(`${server.dir}/a.bin`).mtime, LONG_AGO);
+    },
+  );
 }
 
-integration("reput keeps what came in one piece with the line before it", async () => {
+integration("reput finds its file under any name", async () => {
   await using server = await startServer();
-  using wire = await Wire.greet(server);
-  await wire.says(`reput ${SIZE} a.bin\n`);
-  assertEquals(await wire.line(), "go 0 00000000");
-  await wire.says("from 0\nhello");
-  wire.close();
-  await server.running.says(/client 1: left/);
-  assertEquals(Deno.readTextFileSync(`${server.dir}/${KEPT}`), "hello");
+  await breakOff(server, 1000);
+  await goOn(server, 1000, "renamed.bin");
+  assertEquals(names(server.dir), ["renamed.bin"]);
 });
 
-integration("reput leaves nothing where nothing had come", async () => {
+integration("reput leaves nothing if nothing came", async () => {
   await using server = await startServer();
-  await breakOff(server, 0, "FIN");
+  const wire = await begin(server, 0);
+  wire.close();
+  await server.running.says(/client 1: left/);
   assertEquals(names(server.dir), []);
 });
 
-integration("what a reput left is invisible, and survives the server's own end", async () => {
-  await using first = await startServer();
-  await breakOff(first, 1000, "FIN");
-  using wire = await Wire.greet(first);
-  await wire.says(`list\nget ${KEPT}\nget a.bin\n`);
-  assertEquals(await wire.line(), "ok");
-  assertEquals(await wire.line(), "end 0");
-  assertMatch(await wire.line(), /^error bad-name /);
-  assertMatch(await wire.line(), /^error not-found /);
-  await first.running.stop("SIGKILL");
-  await using second = await startServer({ dir: first.dir });
-  await goOn(second, 1000);
-});
+integration(
+  "nobody can list or get a partial file, and it survives the server's own end",
+  async () => {
+    await using first = await startServer();
+    await breakOff(first, 1000);
+    using wire = await Wire.greet(first);
+    const [path] = ownFiles(first.dir);
+    const own = path!.slice(first.dir.length + 1);
+    await wire.says(`list\nget ${own}\ntree .inlet\nget a.bin\n`);
+    assertEquals(await wire.line(), "ok");
+    assertEquals(await wire.line(), "end 0");
+    assertMatch(await wire.line(), /^error bad-name /);
+    assertMatch(await wire.line(), /^error bad-name /);
+    assertMatch(await wire.line(), /^error not-found /);
+    await first.running.stop("SIGKILL");
+    await using second = await startServer({ dir: first.dir });
+    await goOn(second, 1000);
+  },
+);
 
 integration("a server killed within a reput goes on with it", async () => {
   await using first = await startServer();
-  using wire = await Wire.greet(first);
-  await wire.says(`reput ${SIZE} a.bin\nfrom 0\n`);
-  await wire.says(CONTENT.subarray(0, 150_000));
-  await fileGrows(`${first.dir}/${KEPT}`, 150_000);
-  // A put has no such claim: its partial goes.
-  using put = await Wire.greet(first);
-  await put.says("put 10 b.bin\n12345");
-  await fileGrows(`${first.dir}/b.bin.temp`, 5);
+  using _ = await begin(first, 150_000);
   await first.running.stop("SIGKILL");
-  assertEquals(names(first.dir), [KEPT, "b.bin.temp"]);
+  assertEquals(names(first.dir), ["(in flight)"]);
+  // Otherwise the next server waits until it is sure that no other one writes it.
+  Deno.utimeSync(ownFiles(first.dir)[0]!, new Date(), new Date(Date.now() - 20_000));
   await using second = await startServer({ dir: first.dir });
-  assertEquals(names(first.dir), [KEPT]);
   await goOn(second, 150_000);
+  assertEquals(names(first.dir), ["a.bin"]);
 });
 
-integration("reput starts over where the client's file is another one", async () => {
+integration(
+  "a client that does not have the file is told neither offset nor checksum",
+  async () => {
+    await using server = await startServer();
+    await breakOff(server, 200_000);
+    const id = idOf(CONTENT);
+    using stranger = await Wire.greet(server);
+    // It knows the id and the beginning, but not the rest.
+    const guess = new Uint8Array(SIZE);
+    guess.set(CONTENT.subarray(0, 100_000));
+    await stranger.says(reputLine(CONTENT, ASKED));
+    const question = await stranger.line();
+    assertMatch(question, /^prove [0-9a-f]{64} 65536( \d+){16}$/);
+    assert(!question.includes(formatCrc(crc32(CONTENT.subarray(0, 200_000)))));
+    const [, nonce, length, ...offsets] = question.split(" ");
+    const asked = {
+      type: "prove" as const,
+      nonce: nonce!,
+      length: Number(length),
+      offsets: offsets.map(Number),
+    };
+    await stranger.says(`proof ${proofOf(guess, asked)}\n`);
+    assertMatch(await stranger.line(), /^go;ticket=[0-9a-f-]{36} 0$/);
+    await stranger.says(guess);
+    await stranger.says(endOf(guess));
+    assertMatch(await stranger.line(), /^ok .* a\.bin$/);
+    assertEquals(Deno.readFileSync(`${server.dir}/a.bin`), guess);
+    // Neither that, nor another size, nor an answer of the wrong kind drops what is kept.
+    using other = await Wire.greet(server);
+    assertEquals((await offered(other, CONTENT, { id, size: 6, name: "b" })).offset, 0);
+    await other.says("hello\nend 363a3020\n");
+    assertEquals(await other.line(), "ok 6 363a3020 b");
+    await other.says(reputLine(CONTENT, ASKED));
+    await other.line();
+    await other.says("from 0\n");
+    assertMatch(await other.line(), /^error bad-request .*send "proof DIGEST"$/);
+    assertEquals(await other.rest(), "");
+    await goOn(server, 200_000, "c.bin");
+  },
+);
+
+integration(
+  "a partial file outlives two wrong ends, and is not offered after the third",
+  async () => {
+    await using server = await startServer();
+    await breakOff(server, 200_000);
+    using wire = await Wire.greet(server);
+    const wrong = CONTENT.slice();
+    wrong[SIZE - 1]! ^= 1;
+    for (const offset of [200_000, 200_000, 200_000, 0]) {
+      assertEquals((await offered(wire, CONTENT, ASKED)).offset, offset);
+      await wire.says(wrong.subarray(offset));
+      await wire.says(endOf(CONTENT));
+      assertMatch(await wire.line(), /^error checksum /);
+      assertEquals(ownFiles(server.dir).map((path) => Deno.statSync(path).size), [200_000]);
+    }
+    assertEquals(names(server.dir), ["(partial)"]);
+  },
+);
+
+integration(
+  "two clients send the same file at once, each all of it, and neither is cut",
+  async () => {
+    await using server = await startServer();
+    await breakOff(server, 1000);
+    using first = await Wire.greet(server);
+    using second = await Wire.greet(server);
+    assertEquals((await offered(first, CONTENT, ASKED)).offset, 1000);
+    assertEquals((await offered(second, CONTENT, ASKED)).offset, 0);
+    await second.says(CONTENT);
+    await second.says(endOf(CONTENT));
+    const acknowledged = `ok ${SIZE} ${formatCrc(crc32(CONTENT))}`;
+    assertEquals(await second.line(), `${acknowledged} a.bin`);
+    await first.says(CONTENT.subarray(1000));
+    await first.says(endOf(CONTENT));
+    assertEquals(await first.line(), `${acknowledged} a (2).bin`);
+    for (const name of names(server.dir)) {
+      assertEquals(Deno.readFileSync(`${server.dir}/${name}`), CONTENT);
+    }
+    assertEquals(names(server.dir), ["a (2).bin", "a.bin"]);
+  },
+);
+
+integration(
+  "who shows its ticket goes on before the server has noticed the broken line",
+  async () => {
+    await using server = await startServer();
+    using lost = await Wire.greet(server);
+    const { ticket } = await offered(lost, CONTENT, ASKED);
+    await lost.says(CONTENT.subarray(0, 100_000));
+    await uploadGrows(server.dir, 100_000);
+    using wire = await Wire.greet(server);
+    // Without the ticket, or with another, it is somebody else who has the same file.
+    for (const wrong of [undefined, crypto.randomUUID()]) {
+      using other = await Wire.greet(server);
+      const offer = await offered(other, CONTENT, { ...ASKED, ticket: wrong });
+      assertEquals([offer.offset, offer.asked], [0, undefined]);
+    }
+    const offer = await offered(wire, CONTENT, { ...ASKED, ticket });
+    assertEquals(offer.offset, 100_000);
+    assertNotEquals(offer.ticket, ticket);
+    assertMatch(await lost.rest(), /^error aborted Another connection goes on\n$/);
+    await wire.says(CONTENT.subarray(100_000));
+    await wire.says(endOf(CONTENT));
+    assertEquals(await wire.line(), `ok ${SIZE} ${formatCrc(crc32(CONTENT))} a.bin`);
+    assertEquals(Deno.readFileSync(`${server.dir}/a.bin`), CONTENT);
+  },
+);
+
+integration("who has lost its ticket goes on after five seconds, by proof alone", async () => {
   await using server = await startServer();
-  await breakOff(server, 1000, "FIN");
+  using lost = await begin(server, 100_000);
   using wire = await Wire.greet(server);
-  await wire.says("reput 6 a.bin\n");
-  // More is kept than the file has: it cannot be the same.
-  assertEquals(await wire.line(), "go 0 00000000");
-  await wire.says("from 0\nhello\nend 363a3020\n");
-  assertEquals(await wire.line(), "ok 6 363a3020 a.bin");
-  assertEquals(Deno.readTextFileSync(`${server.dir}/a.bin`), "hello\n");
-  await wire.says("reput 6 b.bin\nfrom 0\nhe");
-  await fileGrows(`${server.dir}/b.bin.temp.temp`, 2);
-  wire.close();
-  await server.running.says(/client 2: left/);
-  using again = await Wire.greet(server);
-  await again.says("reput 6 b.bin\n");
-  assertEquals(await again.line(), "go 2 d1256687");
-  await again.says("from 0\njello\nend 0c2b0e8b\n");
-  assertMatch(await again.line(), /^error checksum /);
-  assertEquals(names(server.dir), ["a.bin"]);
-  await again.says("reput 6 b.bin\n");
-  assertEquals(await again.line(), "go 0 00000000");
-  await again.says("from 0\nhello\nend 363a3020\n");
-  assertEquals(await again.line(), "ok 6 363a3020 b.bin");
-});
-
-integration("two clients send the same file at once, each all of it", async () => {
-  await using server = await startServer();
-  await breakOff(server, 1000, "FIN");
-  using first = await Wire.greet(server);
-  using second = await Wire.greet(server);
-  await first.says(`reput ${SIZE} a.bin\n`);
-  assertEquals(await first.line(), `go 1000 ${crcOf(CONTENT.subarray(0, 1000))}`);
-  await second.says(`reput ${SIZE} a.bin\n`);
-  assertEquals(await second.line(), "go 0 00000000");
-  const end = `end ${crcOf(CONTENT)}\n`;
-  await second.says("from 0\n");
-  await second.says(CONTENT);
-  await second.says(end);
-  assertEquals(await second.line(), `ok ${SIZE} ${crcOf(CONTENT)} a.bin`);
-  await first.says("from 1000\n");
-  await first.says(CONTENT.subarray(1000));
-  await first.says(end);
-  assertEquals(await first.line(), `ok ${SIZE} ${crcOf(CONTENT)} a (2).bin`);
-  for (const name of names(server.dir)) {
-    assertEquals(Deno.readFileSync(`${server.dir}/${name}`), CONTENT);
+  // As often as it takes: until then each attempt begins another one.
+  for (;;) {
+    using trial = await Wire.greet(server);
+    await trial.says(reputLine(CONTENT, ASKED));
+    if ((await trial.line()).startsWith("prove ")) break;
   }
-  assertEquals(names(server.dir), ["a (2).bin", "a.bin"]);
+  assertEquals((await offered(wire, CONTENT, ASKED)).offset, 100_000);
+  assertMatch(await lost.rest(), /^error aborted /);
 });
 
-integration("a partial that is too old is not gone on with, and goes", async () => {
+integration("a partial file that is too old is not gone on with, and is removed", async () => {
   await using server = await startServer({ args: ["--keep-partials", "1h"] });
-  await breakOff(server, 1000, "FIN");
+  await breakOff(server, 1000);
   const old = new Date(Date.now() - 3_700_000);
-  Deno.utimeSync(`${server.dir}/${KEPT}`, old, old);
+  Deno.utimeSync(ownFiles(server.dir)[0]!, old, old);
   await goOn(server, 0);
-  Deno.writeTextFileSync(`${server.dir}/b.bin.temp.temp`, "old");
-  Deno.writeTextFileSync(`${server.dir}/c.bin.temp.temp`, "new");
-  Deno.utimeSync(`${server.dir}/b.bin.temp.temp`, old, old);
+  await server.running.says(/the partial file of "a\.bin" has expired/);
+  assertEquals(names(server.dir), ["(partial)", "a.bin"]);
   await using _ = await startServer({ dir: server.dir, args: ["--keep-partials", "1h"] });
-  assertEquals(names(server.dir), ["a.bin", "c.bin.temp.temp"]);
+  assertEquals(names(server.dir), ["a.bin"]);
 });
 
 integration("--keep-partials removes what is too old while the server runs", async () => {
   await using server = await startServer({ args: ["--keep-partials", "1s"] });
-  await breakOff(server, 1000, "FIN");
+  await breakOff(server, 1000);
   using watcher = Deno.watchFs(server.dir);
   while (names(server.dir).length > 0) for await (const _ of watcher) break;
 });
 
 integration("--keep-partials 0 keeps none", async () => {
   await using server = await startServer({ args: ["--keep-partials", "0"] });
-  const wire = await Wire.greet(server);
-  await wire.says("reput 6 a.bin\nfrom 0\nhe");
-  await fileGrows(`${server.dir}/a.bin.temp`, 2);
-  wire.close();
-  await server.running.says(/client 1: left/);
+  await breakOff(server, 1000);
   assertEquals(names(server.dir), []);
+});
+
+integration("of one file, four partial files are kept at most", async () => {
+  await using server = await startServer();
+  const wires: Wire[] = [];
+  for (let size = 1; size <= 6; size++) wires.push(await begin(server, size));
+  for (const [index, wire] of wires.entries()) {
+    wire.close();
+    await server.running.says(new RegExp(`client ${index + 1}: left`));
+  }
+  assertEquals(names(server.dir), Array.from({ length: 4 }, () => "(partial)"));
 });
 
 integration("what is kept counts against --max-size", async () => {
   await using server = await startServer();
-  await breakOff(server, 200_000, "FIN");
+  await breakOff(server, 200_000);
   await using small = await startServer({ dir: server.dir, args: ["--max-size", "250000"] });
   using wire = await Wire.greet(small);
-  await wire.says(`reput ${SIZE} a.bin\n`);
-  assertMatch(await wire.line(), /^error too-large .*250000 bytes/);
+  assertMatch(String(await askToResume(wire, CONTENT, ASKED)), /^error too-large .*250000 bytes/);
   await wire.says("Hello\n");
   assertEquals(await wire.line(), "Hello ACK");
 });
 
 integration("reput writes into no published file, whatever a crash left", async () => {
   await using server = await startServer();
+  await breakOff(server, 1000);
   // A crash between the link and the removal leaves one file under both names.
-  Deno.writeTextFileSync(`${server.dir}/a.bin`, "published");
-  Deno.linkSync(`${server.dir}/a.bin`, `${server.dir}/${KEPT}`);
-  Deno.writeTextFileSync(`${server.dir}/outside`, "outside");
-  Deno.symlinkSync("outside", `${server.dir}/b.bin.temp.temp`);
-  using wire = await Wire.greet(server);
-  for (const name of ["a.bin", "b.bin"]) {
-    await wire.says(`reput 6 ${name}\n`);
-    assertEquals(await wire.line(), "go 0 00000000");
-    await wire.says("from 0\nhello\nend 363a3020\n");
-    assertStringIncludes(await wire.line(), "ok 6 363a3020");
-  }
-  assertEquals(Deno.readTextFileSync(`${server.dir}/a.bin`), "published");
-  assertEquals(Deno.readTextFileSync(`${server.dir}/a (2).bin`), "hello\n");
-  assertEquals(Deno.readTextFileSync(`${server.dir}/outside`), "outside");
-  assertEquals(Deno.readTextFileSync(`${server.dir}/b.bin`), "hello\n");
+  const [partial] = ownFiles(server.dir);
+  Deno.linkSync(partial!, `${server.dir}/published.bin`);
+  await goOn(server, 0);
+  assertEquals(Deno.readFileSync(`${server.dir}/published.bin`), CONTENT.subarray(0, 1000));
+  // Nor through a link.
+  Deno.removeSync(partial!);
+  Deno.writeFileSync(`${server.dir}/outside`, CONTENT.subarray(0, 1000));
+  Deno.symlinkSync("../outside", partial!);
+  await goOn(server, 0, "b.bin");
+  assertEquals(Deno.readFileSync(`${server.dir}/outside`), CONTENT.subarray(0, 1000));
 });
 
-integration(
-  "reput takes no other offset than it gave, and a server that only takes gives none",
-  async () => {
-    await using server = await startServer();
-    await breakOff(server, 1000, "FIN");
-    using wire = await Wire.greet(server);
-    await wire.says(`reput ${SIZE} a.bin\nfrom 999\n`);
-    assertMatch(await wire.line(), /^go 1000 /);
-    assertMatch(await wire.line(), /^error bad-request .*"from 1000" or "from 0"/);
-    assertEquals(await wire.rest(), "");
-    assertEquals(names(server.dir), [KEPT]);
-    await using taking = await startServer({ dir: server.dir, args: ["--drop-only"] });
-    using stranger = await Wire.greet(taking);
-    await stranger.says(`reput ${SIZE} a.bin\n`);
-    assertEquals(await stranger.line(), "go 0 00000000");
-  },
-);
+integration("a server with --drop-only offers and keeps no partial files", async () => {
+  await using server = await startServer();
+  await breakOff(server, 1000);
+  await using taking = await startServer({ dir: server.dir, args: ["--drop-only"] });
+  using stranger = await Wire.greet(taking);
+  const offer = await offered(stranger, CONTENT, ASKED);
+  assertEquals([offer.offset, offer.asked, offer.ticket], [0, undefined, undefined]);
+  await stranger.says(CONTENT.subarray(0, 2000));
+  await uploadGrows(server.dir, 2000);
+  stranger.close();
+  await taking.running.says(/client 1: left/);
+  assertEquals(names(server.dir), ["(partial)"]);
+});
 
 integration("reget goes on where the client is, or from the start of another file", async () => {
   await using server = await startServer();
   Deno.writeTextFileSync(`${server.dir}/a.txt`, "hello\n");
-  const time = new Date("2020-02-29T12:00:00Z");
-  Deno.utimeSync(`${server.dir}/a.txt`, time, time);
+  Deno.utimeSync(`${server.dir}/a.txt`, LONG_AGO, LONG_AGO);
   using wire = await Wire.greet(server);
   const end = "end 363a3020 2020-02-29T12:00:00Z\n";
   for (

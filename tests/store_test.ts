@@ -9,6 +9,8 @@ import {
   bytes,
   integration,
   names,
+  OWN,
+  ownFiles,
   ROOT,
   run,
   Running,
@@ -38,6 +40,9 @@ async function openStore(options?: DirectoryOptions): Promise<TestStore> {
 }
 
 const encoder = new TextEncoder();
+
+/** Longer ago than any upload or partial file is kept. */
+const LONG_AGO = new Date("2020-02-29T12:00:00Z");
 
 async function put(store: DirectoryStore, name: string, content = name): Promise<string> {
   await using upload = store.receive(name);
@@ -75,7 +80,7 @@ integration("Upload.publish() gives a file its name, and not before", async () =
   await using test = await openStore();
   await using upload = test.store.receive("a.bin");
   upload.write(bytes(100_000));
-  assertEquals(names(test.dir), ["a.bin.temp"]);
+  assertEquals(names(test.dir), ["(in flight)"]);
   assertEquals(await allOf(test.store.list()), []);
   refusedWith("not-found", () => test.store.open("a.bin"));
   upload.write(bytes(50_000));
@@ -134,7 +139,7 @@ integration("Store keeps eight files that are sent under one name at once", asyn
       upload.write(encoder.encode(content[index]!.slice(start, start + 1000)))
     );
   }
-  assertEquals(names(`${test.dir}/photos`).length, 8);
+  assertEquals(names(test.dir), [...Array.from({ length: 8 }, () => "(in flight)"), "photos"]);
   const got = await Promise.all(uploads.map((upload) => upload.publish()));
   assertEquals(new Set(got).size, 8);
   assertEquals(got.map((name) => get(test.store, name)), content);
@@ -191,15 +196,6 @@ integration("Store goes through no link to a folder, wherever it stands", async 
   assertEquals(names(test.outside), ["secret.txt"]);
 });
 
-integration("Store writes through no link that stands where a file in flight would", async () => {
-  await using test = await openStore();
-  await Deno.symlink(`${test.outside}/made.txt`, `${test.dir}/a.txt.temp`);
-  assertEquals(await put(test.store, "a.txt"), "a.txt");
-  assertEquals(get(test.store, "a.txt"), "a.txt");
-  await test.store.prepare();
-  assertEquals(names(test.outside), []);
-});
-
 integration("Store.open() opens published files alone", async () => {
   await using test = await openStore();
   await put(test.store, "naïve ☕.txt", "whole");
@@ -241,33 +237,52 @@ integration("Store takes no pipe for a file, neither in its list nor when it swe
   assertEquals(await allOf(test.store.list()), []);
   refusedWith("not-found", () => test.store.open("pipe"));
   // Opening a pipe waits for whoever writes into it.
-  assertEquals((await run("mkfifo", [`${test.dir}/pipe.temp`])).code, 0);
   await test.store.prepare();
-  assertEquals(names(test.dir), ["pipe", "pipe.temp"]);
+  const pipe = `${test.dir}/${OWN}/${"0".repeat(32)}.temp`;
+  assertEquals((await run("mkfifo", [pipe])).code, 0);
+  Deno.utimeSync(pipe, LONG_AGO, LONG_AGO);
+  await test.store.prepare();
+  assertEquals(names(test.dir), ["(in flight)", "pipe"]);
 }, { programs: ["mkfifo"] });
 
-integration("Store.prepare() removes what a crash left in flight, and nothing else", async () => {
+integration("Store.prepare() removes what a crash left long ago, and nothing else", async () => {
   await using test = await openStore();
   await put(test.store, "photos/whole.jpg");
-  for (const left of ["a.bin.temp", "photos/b.jpg.temp", "photos/b (2).jpg.temp"]) {
-    await Deno.writeTextFile(`${test.dir}/${left}`, "half of");
+  const own = `${test.dir}/${OWN}`;
+  const id = "0123456789abcdef".repeat(2);
+  const hash = "0123456789abcdef".repeat(4);
+  const theirs = [
+    ...["thesis.temp", "photos/b.jpg.temp", "photos/c.temp.temp", `${id}.temp`],
+    ...[
+      "notes.txt",
+      "a.temp",
+      `${id}.tmp`,
+      `x${id}.temp`,
+      `kept-${id}.temp`,
+      "7.FILE.temp",
+      "places",
+    ]
+      .map((name) => `${OWN}/${name}`),
+  ];
+  const ours = [`${id}.temp`, `${hash}-${id}.temp`, "7.file.temp", `kept-${hash}-${id}.temp`]
+    .map((name) => `${OWN}/${name}`);
+  for (const name of [...theirs, ...ours]) {
+    await Deno.writeTextFile(`${test.dir}/${name}`, "");
+    Deno.utimeSync(`${test.dir}/${name}`, LONG_AGO, LONG_AGO);
   }
+  const recent = `${OWN}/${id.replace("0", "f")}.temp`;
+  await Deno.writeTextFile(`${test.dir}/${recent}`, "of a server that may be alive elsewhere");
   // It crashed after it gave the file its name: that file is whole.
   await Deno.writeTextFile(`${test.dir}/c.txt`, "whole");
-  await Deno.link(`${test.dir}/c.txt`, `${test.dir}/c.txt.temp`);
+  await Deno.link(`${test.dir}/c.txt`, `${own}/${id.replace("0", "e")}.temp`);
+  Deno.utimeSync(`${test.dir}/c.txt`, LONG_AGO, LONG_AGO);
   await test.store.prepare();
-  assertEquals(names(test.dir), ["c.txt", "photos"]);
-  assertEquals(names(`${test.dir}/photos`), ["whole.jpg"]);
+  for (const name of [...theirs, recent, "c.txt"]) Deno.lstatSync(`${test.dir}/${name}`);
+  assertEquals(
+    [...Deno.readDirSync(own)].map(({ name }) => `${OWN}/${name}`).sort(),
+    [...theirs.filter((name) => name.startsWith(OWN)), recent].sort(),
+  );
   assertEquals(get(test.store, "c.txt"), "whole");
-});
-
-integration("Store.prepare() leaves alone what this process has in flight", async () => {
-  await using test = await openStore();
-  await using upload = test.store.receive("a.bin");
-  upload.write(encoder.encode("whole"));
-  await (await DirectoryStore.open(test.dir)).prepare();
-  assertEquals(await upload.publish(), "a.bin");
-  assertEquals(get(test.store, "a.bin"), "whole");
 });
 
 integration(
@@ -285,12 +300,14 @@ integration(
       new Deno.Command(Deno.execPath(), { args: ["eval", script], stderr: "piped" }).spawn(),
     );
     await other.says(/writing/);
+    const [upload] = ownFiles(test.dir);
+    Deno.utimeSync(upload!, LONG_AGO, LONG_AGO);
     await test.store.prepare();
-    assertEquals(names(test.dir), ["a.bin.temp"]);
+    assertEquals(names(test.dir), ["(in flight)"]);
     // Nor does an upload of the same name get in its way.
     assertEquals(await put(test.store, "a.bin", "mine"), "a.bin");
     await other.stop("SIGKILL");
-    assertEquals(names(test.dir), ["a.bin", "a.bin.temp"]);
+    assertEquals(names(test.dir), ["(in flight)", "a.bin"]);
     await test.store.prepare();
     assertEquals(names(test.dir), ["a.bin"]);
     assertEquals(get(test.store, "a.bin"), "mine");
@@ -346,10 +363,13 @@ integration(
     const calls = stderr.split("\n").filter((line) => line.includes(dir)).map((line) =>
       /\blink(at)?\(/.test(line)
         ? "link"
-        : /sync\(\d+<([^>]+)>/.exec(line)?.[1]?.replace(dir, "received")
+        : /sync\(\d+<([^>]+)>/.exec(line)?.[1]?.replace(dir, "received").replace(
+          /[0-9a-f]{32}/,
+          "ID",
+        )
     );
     assertEquals(calls, [
-      "received/photos/2024/a.jpg.temp",
+      "received/.inlet/ID.temp",
       "link",
       "received/photos/2024",
       "received/photos",
@@ -371,7 +391,8 @@ integration("Store says that the disk is full, and leaves nothing there", async 
     }
     const small = await put("small.bin", 100_000);
     const big = await put("big.bin", 2_000_000).catch((error) => error);
-    const files = [...Deno.readDirSync(${JSON.stringify(temp.path)})].map(({ name }) => name);
+    const files = [...Deno.readDirSync(${JSON.stringify(temp.path)})].map(({ name }) => name)
+      .filter((name) => name !== ".inlet");
     const again = await put("again.bin", 900_000);
     console.log(JSON.stringify([small, big.code, big.message, files, again]));`;
   const mounted = 'mount -t tmpfs -o size=1m tmpfs "$0" && exec "$@"';
@@ -411,19 +432,21 @@ integration(
   async () => {
     const faulty = new FaultyDisk();
     await using test = await openStore({ disk: faulty.disk });
+    const how = { fingerprint: "a" };
     {
-      await using upload = await test.store.resume("a.txt", 10);
+      await using upload = await test.store.receiveResumable("a.txt", 10, how);
       upload.write(encoder.encode("first"));
     }
     faulty.fault = { operation: "lock", nth: 1, forGood: true, code: "EIO" };
     const open = (): number => holdingsOf({ dir: test.dir, pid: Deno.pid }).descriptors;
     const before = open();
-    const error = await assertRejects(() => test.store.resume("a.txt", 10), InletError);
+    const error = await assertRejects(() => test.store.findPartial("a.txt", how), InletError);
     assertEquals([error.code, open()], ["internal", before]);
     faulty.fault = undefined;
-    await using upload = await test.store.resume("a.txt", 10);
+    using partial = await test.store.findPartial("a.txt", how);
+    await using upload = (await partial!.take(how))!;
     assertEquals(upload.kept.bytes, 5);
-    upload.write(encoder.encode(" half"));
+    await upload.write(encoder.encode(" half"));
     assertEquals(await upload.publish(), "a.txt");
     assertEquals(get(test.store, "a.txt"), "first half");
   },

@@ -6,6 +6,7 @@
 
 import { crc32 } from "node:zlib";
 import { dirname } from "@std/path/dirname";
+import { OWN } from "./helpers.ts";
 
 /** A time long ago, to see that it is kept. */
 export const LONG_AGO = new Date("2001-02-03T04:05:06Z");
@@ -22,12 +23,16 @@ export function makeTree(directory: string, files: Record<string, string | Uint8
   }
 }
 
-/** What is in a directory, a line each: the CRC-32, time and name of files, the names of the rest. */
+/**
+ * What is in a directory, a line each: the CRC-32, time and name of files, the names of the rest. The
+ * folder of a store's own is left out, but not what it holds.
+ */
 export function treeOf(directory: string, below = ""): string[] {
   const lines: string[] = [];
   for (const { name, isFile, isDirectory } of Deno.readDirSync(`${directory}/${below}`)) {
     const path = below + name;
-    if (isDirectory) lines.push(`${path}/`, ...treeOf(directory, `${path}/`));
+    if (name === OWN) lines.push(...treeOf(directory, `${path}/`));
+    else if (isDirectory) lines.push(`${path}/`, ...treeOf(directory, `${path}/`));
     else if (isFile) lines.push(`${path} ${factsOf(`${directory}/${path}`)}`);
     else lines.push(`${path} is something else`);
   }

@@ -2,7 +2,6 @@ import { assertEquals, assertMatch } from "@std/assert";
 import {
   assertRefused,
   bytes,
-  fileGrows,
   fixture,
   freePort,
   integration,
@@ -15,6 +14,7 @@ import {
   startServer,
   tempDir,
   type TestServer,
+  uploadGrows,
 } from "./helpers.ts";
 import { acceptPut, impostor, Wire } from "./wire.ts";
 
@@ -172,7 +172,7 @@ integration("server.ts --timeout cuts a silent client, within a body too", async
   await within.says("put 6 a.txt\n");
   assertEquals(await within.line(), "go 0");
   await within.says("hel");
-  await fileGrows(`${ours.dir}/a.txt.temp`, 3);
+  await uploadGrows(ours.dir, 3);
   assertEquals(await silent.rest(), "error timeout No data in either direction for 0.5 s\n");
   assertEquals(await within.rest(), "error timeout No data in either direction for 0.5 s\n");
   await ours.running.says(/client 2: left/);
@@ -234,7 +234,7 @@ integration("client.ts keeps sending what its pipe gives, with pauses", async ()
   await using feeding = startClient(ours, ["--as", "a.txt"]);
   const pipe = feeding.process.stdin.getWriter();
   await pipe.write(new TextEncoder().encode("hel"));
-  await fileGrows(`${ours.dir}/a.txt.temp`, 3);
+  await uploadGrows(ours.dir, 3);
   await pipe.write(new TextEncoder().encode("lo\n"));
   await pipe.close();
   assertEquals((await feeding.process.status).code, 0);

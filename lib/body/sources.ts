@@ -152,9 +152,24 @@ export class Beginning implements Disposable {
     this.#prefix.readAhead(this.#size);
   }
 
-  /** Whether the first bytes of the file have this CRC-32. */
-  async matches(bytes: number, crc: number): Promise<boolean> {
-    return await this.#prefix.crc(bytes) === crc;
+  /** Computes the CRC-32 of the first bytes; `undefined` if the file has become shorter. */
+  async crc(bytes: number): Promise<number | undefined> {
+    return await this.#prefix.crc(bytes);
+  }
+
+  /**
+   * Reads from an offset until the buffer is full or the file ends. Not while `readAhead` is at work:
+   * both move the position of the file.
+   */
+  readAt(offset: number, into: Uint8Array): number {
+    this.#file.seekSync(offset, Deno.SeekMode.Start);
+    let filled = 0;
+    while (filled < into.length) {
+      const read = this.#file.readSync(into.subarray(filled));
+      if (read === null) break;
+      filled += read;
+    }
+    return filled;
   }
 
   /** Returns the body behind the first bytes. Its tally includes them. */

@@ -17,6 +17,8 @@ export interface ClientContext {
   readonly onNote?: (text: string) => void;
   /** Whether both peers keep the partial file of a lost connection, to resume it later. */
   readonly resume?: boolean;
+  /** The tickets of interrupted uploads, by the source: they outlive a connection. */
+  readonly tickets?: WeakMap<object, string>;
   /**
    * Called when a transfer resumes a partial file, with the number of bytes that are kept; 0 if the
    * partial file belongs to another version of the file.

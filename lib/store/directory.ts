@@ -3,37 +3,50 @@
  *
  * On disk:
  *
- * - `NAME.temp` is an upload. It is created with `createNew`, which follows no link and replaces
- *   nothing. It is locked (flock) while its writer lives, so that another server on the same
- *   directory can tell an upload from the remains of a crash.
  * - `NAME` is a published file: complete and verified. It is created as a hard link to the finished
- *   `.temp`, because a link never replaces an existing file; a rename would do so silently.
+ *   temporary file, because a link never replaces an existing file; a rename would do so silently.
+ * - `.inlet/` holds everything else: uploads and partial files (workspace.ts). Their names are
+ *   random, so no client can aim at one, and nothing outside this folder is ever removed.
  * - If the name is taken, the new file is published as `report (2).pdf`. Folders are created one by
  *   one. No folder or file is reached through a symbolic link, even one made during a transfer.
- * - A file that is complete in memory is written and published without yielding to the event loop,
- *   so it needs no lock. Its `.temp` has a random name. If the sweep of another server removes it,
- *   it is written again.
- * - `NAME.temp.temp` is a partial file, kept when its connection breaks, so that a later upload can
- *   resume it. It is locked while an upload writes it, and removed when it expires.
+ * - What is published is the file that is open: it is compared by device and inode with its
+ *   temporary name before the link, and with its final name after it. A file that is complete in
+ *   memory is written and published without yielding to the event loop, under a name that no other
+ *   program can know: it needs neither a lock nor a comparison.
+ * - A folder on another file system gets a `.inlet` of its own, as no link leads there.
  * - Uploads without a name are numbered `1.file`, `2.file`, on from the highest existing number,
- *   published or not. Only the holder of `7.file.temp` may publish `7.file`.
+ *   published or not. Only the holder of `.inlet/7.file.temp` may publish `7.file`.
  *
  * The store does not limit the total size, and it never deletes a published file.
  *
  * @module
  */
 
+import { dirname } from "@std/path/dirname";
 import type { ListEntry } from "../../protocol.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { findFile, listPages, openFile, treePages } from "./directory_reader.ts";
 import type { Disk } from "./disk.ts";
-import { Folders, lstatIfThere } from "./folders.ts";
-import { keptName, numberedName, safeName, TEMP } from "./names.ts";
-import type { Facts, Fingerprint, Maybe, Store } from "./store.ts";
+import { DiskPace } from "./disk_pace.ts";
+import { Folders, lstatIfThere, type Place } from "./folders.ts";
+import { safeName } from "./names.ts";
+import { linkUnder, type Names, Numbering } from "./numbering.ts";
+import { DirectoryPartial, inOrder } from "./partial.ts";
+import type { Facts, Fingerprint, Maybe, PartialQuery, Resumable, Store } from "./store.ts";
 import type { DirectoryFile } from "./stored_file.ts";
-import { sweep } from "./sweep.ts";
-import { claim, claimKept, FileUpload, linkUnder, type Names, tryTo } from "./upload.ts";
+import { type TempFile, tryTo } from "./temp_file.ts";
+import {
+  failureKey,
+  FileUpload,
+  isOtherFileSystem,
+  MAX_FAILURES,
+  syncFolder,
+  syncFolders,
+  type UploadContext,
+} from "./upload.ts";
+import type { Candidate, Workspace } from "./workspace.ts";
+import { Workspaces } from "./workspaces.ts";
 
 /** Options of a {@linkcode DirectoryStore}. */
 export interface DirectoryOptions {
@@ -50,6 +63,12 @@ export interface DirectoryOptions {
    */
   keepPartialsMs?: number;
   /**
+   * Whether nothing is written or removed.
+   *
+   * @default {false}
+   */
+  readOnly?: boolean;
+  /**
    * The functions that write to the disk.
    *
    * @default {Deno}
@@ -63,115 +82,136 @@ export interface DirectoryOptions {
   warn?: (message: string) => void;
 }
 
-/** Most attempts to write a file from memory, if another server's sweep removes it meanwhile. */
-const MAX_ATTEMPTS = 3;
-
-/** Most taken names whose next free number is remembered. */
-const MAX_GIVEN = 1000;
-
 /** A store in a directory, of published files, uploads and partial files. */
 export class DirectoryStore implements Store {
   readonly #folders: Folders;
-  readonly #fsync: boolean;
+  readonly #workspaces: Workspaces;
+  readonly #context: UploadContext;
   readonly #keepPartialsMs: number;
+  readonly #readOnly: boolean;
   readonly #inFlight = new Set<FileUpload>();
-  /** Temporary name of a file that is published from memory. */
-  #ownTemp = ownTemp();
-  /** The highest number used so far, by the ending that follows it. */
-  readonly #highest = new Map<string, number>();
-  /** The number to try next, by the taken name. The oldest entry is forgotten first. */
-  readonly #given = new Map<string, number>();
+  readonly #numbering = new Numbering();
 
   /** Makes no directory: `root` need not exist yet. */
   constructor(root: string, options: DirectoryOptions = {}) {
-    this.#folders = new Folders(root, options.disk ?? Deno, options.warn ?? (() => {}));
-    this.#fsync = options.fsync ?? false;
+    const { fsync = false, disk = Deno, warn = () => {} } = options;
+    const folders = new Folders(root, disk, warn);
+    this.#folders = folders;
+    this.#workspaces = new Workspaces(folders);
+    this.#context = {
+      folders,
+      workspaces: this.#workspaces,
+      pace: new DiskPace(),
+      fsync,
+      failures: new Map(),
+    };
     this.#keepPartialsMs = options.keepPartialsMs ?? 24 * 3_600_000;
+    this.#readOnly = options.readOnly ?? false;
   }
 
   /**
-   * Opens a directory, and makes it if it is missing.
+   * Opens a directory, and makes it if it is missing, unless it is to be read only.
    *
-   * @throws {InletError} `usage` if the directory cannot be made
+   * @throws {InletError} `usage` if the directory cannot be made or read
    */
   static async open(directory: string, options: DirectoryOptions = {}): Promise<DirectoryStore> {
     const store = new DirectoryStore(directory, options);
-    await store.#use(() => Deno.mkdir(directory, { recursive: true }));
+    await store.#use(() => store.#readOnly ? readable(directory) : store.#makeRootToLast());
     return store;
   }
 
   async prepare(): Promise<void> {
+    if (this.#readOnly) return;
     await this.#use(async () => {
-      await this.sweep();
       // Reports a directory without write access at the start, not to the first client.
-      this.receive("probe").discard();
+      this.#workspaces.root.create().discard();
+      await this.sweep();
     });
   }
 
-  async sweep(): Promise<void> {
-    const { root, disk } = this.#folders;
-    await sweep(root, disk, (modified) => this.#isExpired(modified));
+  sweep(): Promise<void> {
+    if (this.#readOnly) return Promise.resolve();
+    for (const workspace of this.#workspaces.all()) workspace.sweep(this.#keepPartialsMs);
+    return Promise.resolve();
   }
 
   receive(name: string): FileUpload {
-    const safe = safeName(name);
-    try {
-      this.#folders.make(safe);
-      const names = this.#namesOf(safe);
-      for (let number = 1;; number++) {
-        const upload = this.#claim(number, names);
-        if (upload) return upload;
-      }
-    } catch (error) {
-      throw explain(error, `Cannot store ${quoted(name)}`);
-    }
+    return this.#storing(`store ${quoted(name)}`, () => {
+      const safe = safeName(name);
+      const { workspace, temp } = this.#create(safe);
+      return this.#begin(workspace, temp, this.#numbering.variants(safe));
+    });
   }
 
-  put(name: string, content: Uint8Array, facts: Facts = {}): Maybe<string> {
-    // Waiting for the disk yields to the event loop, so the file must be locked.
-    return this.#fsync
-      ? this.#putAndSync(name, content, facts)
-      : this.#putAtOnce(name, content, facts);
-  }
-
-  async resume(name: string, size: number | null): Promise<FileUpload> {
+  async receiveResumable(name: string, _size: number | null, how: Resumable): Promise<FileUpload> {
     if (this.#keepPartialsMs === 0) return this.receive(name);
-    const upload = this.#reopen(name);
-    try {
-      await upload.readKept(size ?? Infinity);
-      return upload;
-    } catch (error) {
-      upload.close();
-      throw error;
-    }
+    const hash = await hashOf(how.fingerprint);
+    return this.#storing(`store ${quoted(name)}`, () => {
+      const safe = safeName(name);
+      const { workspace, temp } = this.#create(safe, hash);
+      this.#context.failures.delete(failureKey(temp));
+      return this.#begin(workspace, temp, this.#numbering.variants(safe), { ...how, hash });
+    });
   }
 
-  makeFolder(name: string): string {
-    const safe = safeName(name);
-    try {
-      this.#folders.make(`${safe}/`);
-      return safe;
-    } catch (error) {
-      throw explain(error, `Cannot make the folder ${quoted(name)}`);
-    }
+  async findPartial(name: string, query: PartialQuery): Promise<DirectoryPartial | undefined> {
+    if (this.#keepPartialsMs === 0) return undefined;
+    const hash = await hashOf(query.fingerprint);
+    return this.#storing(`store ${quoted(name)}`, () => {
+      const safe = safeName(name);
+      const workspace = this.#workspaces.of(this.#folders.make(safe));
+      const uploads = [...this.#inFlight].filter((upload) => upload.hash === hash);
+      const all = workspace.candidates(hash).filter((candidate) => this.#isUsable(candidate));
+      const kept = all.filter((candidate) => this.#isFresh(candidate, workspace));
+      if (kept.length < all.length) {
+        this.#folders.warnOnce(`the partial file of ${quoted(name)} has expired`);
+      }
+      const warn = (message: string): void => this.#folders.warnOnce(message);
+      for (const { candidate, live } of inOrder(kept, uploads, query.ticket)) {
+        const resume = (temp: TempFile, how: Resumable): FileUpload =>
+          this.#begin(workspace, temp, this.#numbering.variants(safe), { ...how, hash });
+        const found = DirectoryPartial.open({ workspace, hash, candidate, live, resume, warn });
+        if (found) return found;
+      }
+      return undefined;
+    });
   }
 
   receiveNumbered(ending: string): FileUpload {
-    const { root } = this.#folders;
-    const nameOf = (number: number): string => `${number}${ending}`;
-    try {
+    return this.#storing("store the upload", () => {
+      const nameOf = (number: number): string => `${number}${ending}`;
       for (;;) {
-        const number = (this.#highest.get(ending) ?? highestNumber(root, ending)) + 1;
-        this.#highest.set(ending, number);
-        const upload = this.#claim(number, { nameOf, first: number });
-        if (!upload) continue;
+        const { root } = this.#workspaces;
+        const existing = (): string[] => [...namesIn(this.#folders.root), ...root.names()];
+        const number = this.#numbering.next(ending, existing);
+        const temp = root.createNumbered(nameOf(number));
+        if (!temp) continue;
+        const upload = this.#begin(root, temp, { nameOf, first: number });
         // Another server may have published this number since the directory was read.
         if (!lstatIfThere(this.#folders.path(nameOf(number)))) return upload;
         upload.discard();
       }
-    } catch (error) {
-      throw explain(error, "Cannot store the upload");
-    }
+    });
+  }
+
+  put(name: string, content: Uint8Array, facts: Facts = {}): Maybe<string> {
+    const { fsync, pace } = this.#context;
+    const careful = (): Promise<string> => this.#putCarefully(name, content, facts);
+    if (fsync) return careful();
+    return pace.call(() => this.#putAtOnce(name, content, facts) ?? careful(), careful);
+  }
+
+  makeFolder(name: string): Maybe<string> {
+    const { fsync } = this.#context;
+    const what = `make the folder ${quoted(name)}`;
+    return this.#storing(what, () => {
+      const safe = safeName(name);
+      this.#folders.make(`${safe}/`);
+      if (!fsync) return safe;
+      return syncFolders(this.#folders, `${safe}/`).then(() => safe, (error) => {
+        throw explain(error, `Cannot ${what}: it is there, but may be lost in a power failure`);
+      });
+    });
   }
 
   open(name: string): DirectoryFile {
@@ -194,119 +234,161 @@ export class DirectoryStore implements Store {
     for (const upload of this.#inFlight) upload.close();
   }
 
-  async #putAndSync(name: string, content: Uint8Array, facts: Facts): Promise<string> {
+  close(): void {
+    this.#workspaces.close();
+  }
+
+  async #putCarefully(name: string, content: Uint8Array, facts: Facts): Promise<string> {
     await using upload = this.receive(name);
-    upload.write(content);
+    await upload.write(content);
     return await upload.publish(facts);
   }
 
-  #putAtOnce(name: string, content: Uint8Array, { modified }: Facts): string {
-    const safe = safeName(name);
-    const { disk } = this.#folders;
-    try {
-      for (let attempt = 1;; attempt++) {
-        this.#folders.make(safe);
-        const folder = safe.slice(0, safe.lastIndexOf("/") + 1);
-        const temp = this.#folders.path(folder + this.#ownTemp);
-        try {
-          disk.writeFileSync(temp, content, { createNew: true });
-          if (modified) tryTo(() => disk.utimeSync(temp, new Date(), modified));
-          return linkUnder(this.#namesOf(safe), this.#folders, temp);
-        } catch (error) {
-          // Another server's sweep removed it, or an earlier `.temp` could not be removed.
-          const taken = error instanceof Deno.errors.NotFound ||
-            error instanceof Deno.errors.AlreadyExists;
-          if (!taken || attempt === MAX_ATTEMPTS) throw error;
-          this.#ownTemp = ownTemp();
-        } finally {
-          tryTo(() => disk.removeSync(temp));
-        }
+  /** Returns `undefined` if the folder of the name turns out to be on another file system. */
+  #putAtOnce(name: string, content: Uint8Array, { modified }: Facts): string | undefined {
+    return this.#storing(`store ${quoted(name)}`, () => {
+      const safe = safeName(name);
+      const { disk } = this.#folders;
+      const place = this.#folders.make(safe);
+      const temp = this.#workspaces.of(place).newPath();
+      try {
+        disk.writeFileSync(temp, content, { createNew: true });
+        if (isGroupGiven(place)) disk.chownSync(temp, null, place.info.gid);
+        if (modified) tryTo(() => disk.utimeSync(temp, new Date(), modified));
+        return linkUnder(this.#numbering.variants(safe), this.#folders, temp);
+      } catch (error) {
+        if (isOtherFileSystem(error)) return undefined;
+        throw error;
+      } finally {
+        tryTo(() => disk.removeSync(temp));
       }
+    });
+  }
+
+  /** Makes the temporary file of a name, and the folders of the name. */
+  #create(safe: string, hash?: string): { workspace: Workspace; temp: TempFile } {
+    const place = this.#folders.make(safe);
+    const workspace = this.#workspaces.of(place);
+    const temp = workspace.create(hash);
+    try {
+      if (isGroupGiven(place) && place.info.gid !== temp.info.gid) {
+        this.#folders.disk.chownSync(temp.path, null, place.info.gid);
+      }
+      return { workspace, temp };
     } catch (error) {
-      throw explain(error, `Cannot store ${quoted(name)}`);
+      temp.discard();
+      throw error;
     }
   }
 
-  /** Claims a file for an upload; returns `undefined` if another upload has the name. */
-  #claim(number: number, names: Names): FileUpload | undefined {
-    const temp = this.#folders.path(names.nameOf(number) + TEMP);
-    const file = claim(this.#folders.disk, temp);
-    return file && this.#begin(file, temp, names, false);
-  }
-
-  /** Opens the partial file of an earlier attempt, or a new one if none is free. */
-  #reopen(name: string): FileUpload {
-    const safe = safeName(name);
-    const names = this.#namesOf(safe);
-    const { disk } = this.#folders;
+  /**
+   * Runs an action that stores something. If another program removed the directory, or its
+   * workspace, it is made again, and the action gets a second chance.
+   */
+  #storing<T>(what: string, action: () => T): T {
     try {
-      this.#folders.make(safe);
-      for (let number = 1;; number++) {
-        const temp = this.#folders.path(keptName(safe, number));
-        const file = claimKept(disk, temp, (modified) => this.#isExpired(modified));
-        if (file) return this.#begin(file, temp, names, true);
+      try {
+        return action();
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+        this.#workspaces.forget();
+        this.#makeRoot();
+        return action();
       }
     } catch (error) {
-      throw explain(error, `Cannot store ${quoted(name)}`);
+      throw explain(error, `Cannot ${what}`);
     }
   }
 
-  /** A name and its numbered variants. Remembers where to continue, so that trying stays fast. */
-  #namesOf(name: string): Names {
-    return {
-      nameOf: (number) => numberedName(name, number),
-      first: 1,
-      next: this.#given.get(name),
-      onNumber: (number) => {
-        if (number === 1) return;
-        this.#given.delete(name);
-        this.#given.set(name, number + 1);
-        if (this.#given.size > MAX_GIVEN) this.#given.delete(this.#given.keys().next().value!);
-      },
-    };
+  #isUsable({ info }: Candidate): boolean {
+    const failures = this.#context.failures.get(failureKey({ info })) ?? 0;
+    return info.size > 0 && failures < MAX_FAILURES;
   }
 
-  #begin(file: Deno.FsFile, temp: string, names: Names, keeps: boolean): FileUpload {
-    const upload = new FileUpload({
-      folders: this.#folders,
-      file,
+  #isFresh({ kept, info }: Candidate, workspace: Workspace): boolean {
+    return !kept || workspace.quietMs(info) <= this.#keepPartialsMs;
+  }
+
+  #begin(
+    workspace: Workspace,
+    temp: TempFile,
+    names: Names,
+    resumable?: Resumable & { hash: string },
+  ): FileUpload {
+    const upload: FileUpload = new FileUpload({
+      context: this.#context,
+      workspace,
       temp,
       names,
-      fsync: this.#fsync,
-      keeps,
+      resumable,
       onEnd: () => this.#inFlight.delete(upload),
     });
     this.#inFlight.add(upload);
     return upload;
   }
 
-  #isExpired(modified: Date): boolean {
-    return Date.now() - modified.getTime() > this.#keepPartialsMs;
+  /** Makes the directory, if it is missing. */
+  #makeRoot(): void {
+    const { root, disk } = this.#folders;
+    this.#folders.forgetRoot();
+    disk.mkdirSync(root, { recursive: true });
   }
 
-  async #use(action: () => Promise<void>): Promise<void> {
+  /** Makes the directory, and flushes the folders that it was made in. */
+  async #makeRootToLast(): Promise<void> {
+    const { root, disk } = this.#folders;
+    const made: string[] = [];
+    for (let folder = root; !lstatIfThere(folder); folder = dirname(folder)) made.push(folder);
+    this.#makeRoot();
+    if (!this.#context.fsync) return;
+    for (const folder of made) {
+      try {
+        await syncFolder(disk, dirname(folder));
+      } catch (error) {
+        // The permission may be for the directory alone.
+        if (!(error instanceof Deno.errors.NotCapable)) throw error;
+        this.#folders.warnOnce(
+          `cannot flush ${quoted(dirname(folder))} to disk without permission to read it: ` +
+            `a power failure now could lose ${quoted(root)}`,
+        );
+      }
+    }
+  }
+
+  async #use(action: () => Maybe<void>): Promise<void> {
     try {
       await action();
     } catch (error) {
+      if (error instanceof InletError && error.code === "usage") throw error;
       // Without its own message, which would name the probe file.
       const cause = error instanceof InletError ? error.cause : error;
-      const { message } = explain(cause, `Cannot store into ${quoted(this.#folders.root)}`);
+      const { message } = explain(
+        cause,
+        `Cannot ${this.#readOnly ? "read" : "store into"} ${quoted(this.#folders.root)}`,
+      );
       throw new InletError("usage", message, { cause });
     }
   }
 }
 
-/** Makes a temporary name that no other process can guess. */
-function ownTemp(): string {
-  return `inlet-${crypto.randomUUID()}${TEMP}`;
+/** Whether files that are made in a folder get its group: they are made elsewhere, and moved. */
+function isGroupGiven({ info: { mode } }: Place): boolean {
+  return ((mode ?? 0) & SETGID) !== 0;
 }
 
-function highestNumber(directory: string, ending: string): number {
-  let highest = 0;
-  for (const { name } of Deno.readDirSync(directory)) {
-    const published = name.endsWith(TEMP) ? name.slice(0, -TEMP.length) : name;
-    const number = published.endsWith(ending) ? published.slice(0, -ending.length) : "";
-    if (/^\d{1,15}$/.test(number)) highest = Math.max(highest, Number(number));
-  }
-  return highest;
+const SETGID = 0o2000;
+
+/** Hashed again, so that who reads the names in the workspace does not learn a fingerprint. */
+async function hashOf(fingerprint: string): Promise<string> {
+  const bytes = new TextEncoder().encode(`inlet partial ${fingerprint}`);
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+/** @throws if a folder cannot be read */
+function readable(folder: string): void {
+  for (const _ of Deno.readDirSync(folder)) return;
+}
+
+function namesIn(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name);
 }

@@ -8,12 +8,14 @@
 /** The functions of Deno that change the disk, or on which such changes depend. */
 export type Disk = Pick<
   typeof Deno,
+  | "chownSync"
   | "linkSync"
   | "lstatSync"
   | "mkdirSync"
   | "open"
   | "openSync"
   | "removeSync"
+  | "renameSync"
   | "utimeSync"
   | "writeFileSync"
 >;

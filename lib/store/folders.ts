@@ -7,9 +7,19 @@
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import type { Disk } from "./disk.ts";
+import { type Identity, isSameFile } from "./temp_file.ts";
 
 /** Most messages to the operator, as a peer may be able to cause them. */
 const MAX_WARNINGS = 1000;
+
+/** A folder of a store. */
+export interface Place {
+  /** Its name; empty for the root. */
+  readonly folder: string;
+  /** Name of the outermost folder above it that is on the same file system, or its own. */
+  readonly mount: string;
+  readonly info: Deno.FileInfo;
+}
 
 /** The root of a store and the folders below it. */
 export class Folders {
@@ -17,6 +27,8 @@ export class Folders {
   readonly disk: Disk;
   readonly #warn: (message: string) => void;
   readonly #warned = new Set<string>();
+  readonly #refused = new Map<string, Identity>();
+  #root: Place | undefined;
 
   constructor(root: string, disk: Disk, warn: (message: string) => void) {
     this.root = root;
@@ -37,13 +49,46 @@ export class Folders {
     return name === "" ? this.root : `${this.root}/${name}`;
   }
 
-  /** Makes the folders of a name. Each is checked before the next is made, as it may be a link. */
-  make(name: string): void {
+  /** Forgets what is known of the root, which may have been replaced. */
+  forgetRoot(): void {
+    this.#root = undefined;
+  }
+
+  /**
+   * Makes the folders of a name. Each is checked before the next is made, as it may be a link.
+   *
+   * @returns The innermost folder.
+   */
+  make(name: string): Place {
+    this.#root ??= { folder: "", mount: "", info: Deno.statSync(this.root) };
+    let place = this.#root;
     for (const folder of foldersOf(name)) {
       const there = lstatIfThere(this.path(folder));
       if (!there) this.#makeOne(this.path(folder));
-      this.#checkOne(folder, there);
+      const info = there ?? Deno.lstatSync(this.path(folder));
+      this.#checkOne(folder, info);
+      const mount = info.dev === place.info.dev ? place.mount : folder;
+      place = { folder, mount, info };
     }
+    return place;
+  }
+
+  /**
+   * Refuses every name that leads into a folder, under whatever name: one of the store's own.
+   *
+   * @param path Where the folder is: another one can get its number once it is removed.
+   */
+  refuse(path: string, own: Identity): void {
+    this.#refused.set(path, own);
+  }
+
+  #isRefused(seen: Identity): boolean {
+    for (const [path, own] of this.#refused) {
+      if (!isSameFile(own, seen)) continue;
+      const there = lstatIfThere(path);
+      if (there && isSameFile(own, there)) return true;
+    }
+    return false;
   }
 
   /**
@@ -68,11 +113,14 @@ export class Folders {
     if (!seen.isDirectory) {
       throw new InletError("denied", `Cannot go through ${quoted(folder)}: it is not a folder`);
     }
+    if (this.#isRefused(seen)) {
+      throw new InletError("denied", `Cannot go through ${quoted(folder)}: it is reserved`);
+    }
   }
 }
 
 /** Returns the folders of a name, outermost first. */
-function foldersOf(name: string): string[] {
+export function foldersOf(name: string): string[] {
   const parts = name.split("/").slice(0, -1);
   return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
 }

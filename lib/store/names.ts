@@ -14,11 +14,8 @@ import { quoted } from "../text.ts";
 /** The ending of an upload. No published name has it. */
 export const TEMP = ".temp";
 
-/**
- * The ending of a partial file. No other upload has it, because names from the wire cannot end with
- * `.temp`.
- */
-export const KEPT: string = TEMP + TEMP;
+/** The folder in which a store keeps its own files. No name leads into it. */
+export const OWN_FOLDER = ".inlet";
 
 /** Most bytes of UTF-8 in one component of a name on disk: the limit of common file systems. */
 const MAX_FILE_NAME_BYTES = 255;
@@ -43,6 +40,9 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
   [/^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)/i, "Windows reserves it"],
 ];
 
+/** What a component has that could be {@linkcode OWN_FOLDER}: a tilde, or its letters, or any other form of them. */
+const MAY_BE_OWN = /inlet|[^\x20-\x7e]/i;
+
 /**
  * Converts a name from the peer to a name on disk, relative to the store and joined by `/`.
  *
@@ -54,12 +54,9 @@ export function safeName(name: string): string {
   if (name === "") throw new InletError("bad-name", "Cannot take an empty name");
   const safe = name.normalize("NFC").split("/").map((component) => {
     const short = shortened(component, "");
-    for (const [pattern, reason] of REFUSED) {
-      if (pattern.test(short)) {
-        throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: ${reason}`);
-      }
-    }
-    return short;
+    const reason = refusal(short);
+    if (reason === undefined) return short;
+    throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: ${reason}`);
   }).join("/");
   if (byteLength(safe) > MAX_NAME_BYTES) {
     throw new InletError(
@@ -68,6 +65,14 @@ export function safeName(name: string): string {
     );
   }
   return safe;
+}
+
+/** Why a component is refused. */
+function refusal(component: string): string | undefined {
+  for (const [pattern, reason] of REFUSED) if (pattern.test(component)) return reason;
+  // Only a name with these letters in some form can be that folder; most names have no such form.
+  if (!MAY_BE_OWN.test(component)) return undefined;
+  return isOwnFolder(component) ? `${OWN_FOLDER} is reserved for uploads` : undefined;
 }
 
 /**
@@ -94,14 +99,14 @@ export function numberedName(name: string, number: number): string {
 }
 
 /**
- * Returns the name of a partial file, or of a further one if that is in use. Two long names can
- * share a partial file, whose content is verified before it is resumed.
+ * Whether a file system could take a component for {@linkcode OWN_FOLDER}: some ignore case,
+ * invisible characters, the compatibility forms of letters, or what follows a colon, and Windows
+ * gives a long name a short one, such as `INLET~1`.
  */
-export function keptName(name: string, number: number): string {
-  const slash = name.lastIndexOf("/") + 1;
-  const suffix = number === 1 ? "" : ` (${number})`;
-  const room = MAX_FILE_NAME_BYTES - KEPT.length;
-  return name.slice(0, slash) + shortened(name.slice(slash), suffix, room) + KEPT;
+function isOwnFolder(component: string): boolean {
+  const folded = component.normalize("NFKC").replaceAll(/\p{Default_Ignorable_Code_Point}/gu, "")
+    .toLowerCase().normalize("NFKC").replace(/:.*$/s, "").replace(/[. ]+$/, "");
+  return folded === OWN_FOLDER || /^\.?inlet~\d+$/.test(folded);
 }
 
 /** Inserts a suffix before the extension, and shortens the stem to fit. */

@@ -34,12 +34,30 @@ export interface Fingerprint {
   modified: Date;
 }
 
+/** How an upload can be resumed. */
+export interface Resumable {
+  /** Identifies the file that is sent, whatever its name: a partial file is found by it. */
+  readonly fingerprint: string;
+  /** Called when another client takes the upload over. The upload has ended then. */
+  onTaken?(): void;
+}
+
+/** How to find a partial file. */
+export interface PartialQuery {
+  /** That of the interrupted upload. */
+  readonly fingerprint: string;
+  /** That of the interrupted upload, if the client knows it. */
+  readonly ticket?: string | undefined;
+  /** Ends the search. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** A store of published files, uploads and partial files. */
 export interface Store {
   /**
-   * Checks that the store is writable, and removes the remains of a crash.
+   * Checks that the store is usable, and removes the remains of a crash.
    *
-   * @throws {InletError} `usage` if the store cannot be used
+   * @throws {InletError} `usage` if it is not
    */
   prepare(): Promise<void>;
 
@@ -55,12 +73,20 @@ export interface Store {
   receive(name: string, size: number | null): Maybe<Upload>;
 
   /**
-   * Starts an upload that resumes the partial file of an earlier attempt, if there is one that no
-   * other upload writes. If it is disposed of unpublished, it becomes a partial file again.
+   * Starts an upload that becomes a partial file if it is disposed of unpublished.
    *
    * @throws {InletError} `bad-name`, `denied` or `no-space`
    */
-  resume(name: string, size: number | null): Promise<Upload>;
+  receiveResumable(name: string, size: number | null, how: Resumable): Promise<Upload>;
+
+  /**
+   * Finds the partial file of an interrupted upload. One that another client is uploading is found
+   * by its ticket, or if nothing of it has arrived for 5 seconds.
+   *
+   * @param name The name to publish under; it may differ from that of the interrupted upload.
+   * @throws {InletError} `bad-name`, `denied` or `no-space`
+   */
+  findPartial(name: string, query: PartialQuery): Promise<PartialFile | undefined>;
 
   /**
    * Starts an upload named after the next unused number, such as `7.file`.
@@ -117,14 +143,37 @@ export interface Store {
 
   /** Ends all uploads, as far as that takes no wait; `sweep` does the rest. */
   discardAll(): void;
+
+  /** Removes what the store needs for uploads, if there are none and no partial files. */
+  close(): void;
+}
+
+/** The partial file of an interrupted upload. Dispose of it to leave it as it is. */
+export interface PartialFile extends Disposable {
+  /** In bytes. */
+  readonly bytes: number;
+  /**
+   * Reads a range, to compare it with what the client has.
+   *
+   * @returns The number of bytes read.
+   */
+  read(offset: number, into: Uint8Array): Maybe<number>;
+  /**
+   * Takes the partial file over, and computes the checksum of what it holds.
+   *
+   * @returns `undefined` if another client was faster, or goes on uploading it.
+   */
+  take(how: Resumable, signal?: AbortSignal): Promise<Upload | undefined>;
 }
 
 /**
  * A body on its way into a store. If disposed of unpublished, it is discarded or kept to resume.
  */
 export interface Upload extends AsyncDisposable {
-  /** The partial file of an earlier attempt. The next write appends to it. */
+  /** The partial file that is resumed. The next write appends to it. */
   readonly kept: { readonly bytes: number; readonly crc: number };
+  /** A secret by which the client can resume the upload before its connection is known to be lost. */
+  readonly ticket?: string | undefined;
   /** Discards the partial file, and starts at the beginning. */
   startOver(): Maybe<void>;
   /** Appends a chunk. The caller may reuse the chunk once this has settled. */
@@ -135,7 +184,10 @@ export interface Upload extends AsyncDisposable {
    * @returns The published name.
    */
   publish(facts?: Facts): Promise<string>;
-  /** Discards the upload, including its partial file. */
+  /**
+   * Discards what this upload wrote. A partial file that it resumed stays as it was, for two more
+   * attempts: after that its content is taken for wrong.
+   */
   discard(): Maybe<void>;
 }
 

@@ -1,67 +1,101 @@
 /**
- * An upload to a directory store: a locked temporary file that is then published, kept as a partial
- * file, or discarded.
+ * An upload to a directory store: a temporary file that is then published, kept as a partial file,
+ * or discarded.
  *
  * @module
  */
 
-import { dirname } from "@std/path/dirname";
-import type { Disk } from "./disk.ts";
-import type { Folders } from "./folders.ts";
-import type { Facts, Upload } from "./store.ts";
-import { explain } from "../errors.ts";
 import { Tally, tallyOf, writeFully } from "../body/streams.ts";
+import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
+import { takeTurns } from "../turns.ts";
+import type { Disk } from "./disk.ts";
+import type { DiskPace } from "./disk_pace.ts";
+import { type Folders, foldersOf } from "./folders.ts";
+import { linkUnder, type Names } from "./numbering.ts";
+import type { Facts, Maybe, Resumable, Upload } from "./store.ts";
+import { type TempFile, tryTo } from "./temp_file.ts";
+import type { Workspace } from "./workspace.ts";
+import type { Workspaces } from "./workspaces.ts";
 
-/** The names that a file can be published under, in order of preference. */
-export interface Names {
-  nameOf(number: number): string;
-  /** Number of the first name to try. */
-  first: number;
-  /** Number of the next name to try, if the first is taken. */
-  next?: number | undefined;
-  /** Called with the number of the published name. */
-  onNumber?(number: number): void;
+/** What all uploads of one store share. */
+export interface UploadContext {
+  readonly folders: Folders;
+  readonly workspaces: Workspaces;
+  readonly pace: DiskPace;
+  /** Whether a file is flushed to disk before it is acknowledged. */
+  readonly fsync: boolean;
+  /** Failed attempts to resume each partial file, by its device and inode. */
+  readonly failures: Map<string, number>;
 }
 
 /** Options of a {@linkcode FileUpload}. */
 export interface FileUploadOptions {
-  folders: Folders;
-  /** The open and locked file. */
-  file: Deno.FsFile;
-  /** Its path until it is published. */
-  temp: string;
+  context: UploadContext;
+  workspace: Workspace;
+  temp: TempFile;
   names: Names;
-  /** Whether it is flushed to disk before it is published. */
-  fsync: boolean;
-  /** Whether it is kept as a partial file if it is not published. */
-  keeps: boolean;
+  /** How it is resumed if it is not published; without it, it is discarded. */
+  resumable?: (Resumable & { readonly hash: string }) | undefined;
   onEnd(): void;
 }
+
+/** Milliseconds for which an upload is still its writer's, as no one else takes it over sooner. */
+const LEASE_MS = 5000;
+
+/** Most failed attempts to resume a partial file. */
+export const MAX_FAILURES = 3;
 
 /** An upload to a directory store. */
 export class FileUpload implements Upload {
   kept: Tally = new Tally();
+  readonly ticket: string | undefined;
   readonly #options: FileUploadOptions;
+  #workspace: Workspace;
+  #temp: TempFile;
   #empty = true;
   #ended = false;
+  #writing: Promise<void> | undefined;
+  #checkedAt = Date.now();
+  #movedAt = performance.now();
 
-  /** For the store only: its `receive()` and `resume()` make uploads. */
+  /** For the store only: its methods make uploads. */
   constructor(options: FileUploadOptions) {
     this.#options = options;
+    this.#temp = options.temp;
+    this.#workspace = options.workspace;
+    this.ticket = options.resumable && crypto.randomUUID();
   }
 
-  /**
-   * Reads the partial file, so that the peer can verify that it belongs to the same file.
-   *
-   * @param most In bytes. A larger partial file belongs to another file, and is discarded.
-   */
-  async readKept(most: number): Promise<void> {
-    const { file } = this.#options;
+  /** What its partial file is found by; `undefined` if none is kept. */
+  get hash(): string | undefined {
+    return this.#options.resumable?.hash;
+  }
+
+  /** Milliseconds since the last write. */
+  get quietMs(): number {
+    return performance.now() - this.#movedAt;
+  }
+
+  get path(): string {
+    return this.#temp.path;
+  }
+
+  /** Computes the checksum of the partial file that it resumes. */
+  async readKept(signal?: AbortSignal): Promise<void> {
+    const { file } = this.#temp;
     try {
       this.#empty = false;
-      if (file.statSync().size > most) this.startOver();
-      else this.kept = await tallyOf((buffer) => file.readSync(buffer), most);
+      const { size } = file.statSync();
+      this.kept = await tallyOf(
+        (buffer) =>
+          this.#call(
+            () => file.readSync(buffer),
+            () => file.read(buffer),
+          ),
+        size,
+        signal,
+      );
       this.#empty = this.kept.bytes === 0;
     } catch (error) {
       throw explain(error, this.#what);
@@ -70,8 +104,7 @@ export class FileUpload implements Upload {
 
   startOver(): void {
     try {
-      this.#options.file.truncateSync(0);
-      this.#options.file.seekSync(0, Deno.SeekMode.Start);
+      this.#cutTo(0);
       this.kept = new Tally();
       this.#empty = true;
     } catch (error) {
@@ -79,46 +112,63 @@ export class FileUpload implements Upload {
     }
   }
 
-  write(chunk: Uint8Array): void {
+  write(chunk: Uint8Array): Maybe<void> {
     try {
+      this.#checkLease();
       this.#empty = false;
-      writeFully(this.#options.file, chunk);
+      this.#movedAt = performance.now();
+      const { file } = this.#temp;
+      const written = this.#call(() => writeFully(file, chunk), () => writeLater(file, chunk));
+      if (!written) return;
+      this.#writing = written.catch(() => {});
+      return written.catch((error) => {
+        throw explain(error, this.#what);
+      });
     } catch (error) {
       throw explain(error, this.#what);
     }
   }
 
   async publish({ modified }: Facts = {}): Promise<string> {
-    const { folders, file, fsync, names, temp } = this.#options;
+    const { folders, fsync } = this.#options.context;
+    let name: string | undefined;
     try {
-      if (modified) tryTo(() => file.utimeSync(new Date(), modified));
-      if (fsync) await file.sync();
-      folders.check(this.#name);
-      const name = linkUnder(names, folders, temp);
-      tryTo(() => folders.disk.removeSync(temp));
+      this.#checkEnded();
+      if (modified) tryTo(() => this.#temp.file.utimeSync(new Date(), modified));
+      if (fsync) await this.#temp.file.sync();
+      name = await this.#link(modified);
+      tryTo(() => this.#temp.remove());
       this.#end();
-      if (fsync) await this.#syncFolders();
+      if (fsync) await syncFolders(folders, name);
       return name;
     } catch (error) {
-      throw explain(error, this.#what);
+      const published =
+        `${this.#what}: it is stored as ${quoted(name ?? "")}, but may be lost in a ` +
+        "power failure";
+      throw explain(error, name === undefined ? this.#what : published);
     }
   }
 
   discard(): void {
     if (this.#ended) return;
-    const { folders, temp } = this.#options;
-    tryTo(() => {
-      // Otherwise a link could lead to another file.
-      folders.check(this.#name);
-      folders.disk.removeSync(temp);
-    });
+    const isResumed = this.hash !== undefined && this.kept.bytes > 0;
+    tryTo(() => isResumed ? this.#revert(this.hash!) : this.#temp.remove());
     this.#end();
   }
 
   /** Ends the upload: keeps it as a partial file if the client asked to, otherwise discards it. */
   close(): void {
-    if (this.#options.keeps && !this.#empty) this.#end();
-    else this.discard();
+    if (this.hash === undefined || this.#empty) return this.discard();
+    if (this.#ended) return;
+    tryTo(() => this.#keep(this.hash!));
+    this.#end();
+  }
+
+  /** Ends the upload for another client, which resumes it. No write of it is under way then. */
+  async handOver(): Promise<void> {
+    this.#options.resumable?.onTaken?.();
+    this.close();
+    await this.#writing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -126,21 +176,93 @@ export class FileUpload implements Upload {
     return Promise.resolve();
   }
 
+  /** Cuts the file back to the partial file that it resumed, and keeps that. */
+  #revert(hash: string): void {
+    const { failures } = this.#options.context;
+    const key = failureKey(this.#temp);
+    failures.set(key, (failures.get(key) ?? 0) + 1);
+    this.#cutTo(this.kept.bytes);
+    this.#keep(hash);
+  }
+
+  #keep(hash: string): void {
+    if (this.#temp.isAt(this.#temp.path)) this.#workspace.keep(this.#temp, hash);
+  }
+
+  #cutTo(bytes: number): void {
+    this.#temp.file.truncateSync(bytes);
+    this.#temp.file.seekSync(bytes, Deno.SeekMode.Start);
+  }
+
+  /**
+   * Checks that no other server has taken the file over, after a pause in which it could have. This
+   * process may have been stopped, or the lock may not reach the other server.
+   */
+  #checkLease(): void {
+    this.#checkEnded();
+    if (this.hash === undefined) return;
+    const now = Date.now();
+    if (Math.abs(now - this.#checkedAt) < LEASE_MS && this.quietMs < LEASE_MS) return;
+    this.#temp.check(this.#what);
+    this.#checkedAt = now;
+  }
+
+  #checkEnded(): void {
+    if (this.#ended) throw new InletError("aborted", `${this.#what}: the upload has ended`);
+  }
+
+  /** Gives the file its final name. On another file system it is copied first. */
+  async #link(modified: Date | undefined): Promise<string> {
+    try {
+      return this.#linkHere();
+    } catch (error) {
+      if (!isOtherFileSystem(error)) throw error;
+    }
+    await this.#copyBeside();
+    if (modified) tryTo(() => this.#temp.file.utimeSync(new Date(), modified));
+    if (this.#options.context.fsync) await this.#temp.file.sync();
+    return this.#linkHere();
+  }
+
+  /** The open file is what gets the name: both names are compared with it. */
+  #linkHere(): string {
+    const { context: { folders }, names } = this.#options;
+    folders.check(this.#name);
+    this.#temp.check(this.#what);
+    const name = linkUnder(names, folders, this.#temp.path);
+    if (this.#temp.isAt(folders.path(name))) return name;
+    throw new InletError("aborted", `${this.#what}: another program replaced it`);
+  }
+
+  async #copyBeside(): Promise<void> {
+    const { workspaces } = this.#options.context;
+    const workspace = workspaces.addTo(foldersOf(this.#name).at(-1) ?? "");
+    const temp = workspace.create();
+    try {
+      const buffer = new Uint8Array(COPIED_BYTES);
+      this.#temp.file.seekSync(0, Deno.SeekMode.Start);
+      for (let read; (read = this.#temp.file.readSync(buffer));) {
+        writeFully(temp.file, buffer.subarray(0, read));
+        await takeTurns();
+      }
+    } catch (error) {
+      temp.discard();
+      throw error;
+    }
+    tryTo(() => this.#temp.discard());
+    this.#temp = temp;
+    this.#workspace = workspace;
+  }
+
+  #call<T>(atOnce: () => T, later: () => Promise<T>): Maybe<T> {
+    return this.#options.context.pace.call(atOnce, later);
+  }
+
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#options.onEnd();
-    this.#options.file.close();
-  }
-
-  /** Flushes the file's folder and its parents up to the root: any of them may be new. */
-  async #syncFolders(): Promise<void> {
-    const { folders, temp } = this.#options;
-    let folder = temp;
-    for (const _ of this.#name.split("/")) {
-      folder = dirname(folder);
-      await syncFolder(folders.disk, folder);
-    }
+    this.#temp.close();
   }
 
   /** The preferred name. */
@@ -154,107 +276,33 @@ export class FileUpload implements Upload {
   }
 }
 
-/**
- * Publishes a complete file under the first free one of its names.
- *
- * @returns The published name.
- */
-export function linkUnder(names: Names, folders: Folders, temp: string): string {
-  for (let number = names.first;;) {
-    const name = names.nameOf(number);
-    try {
-      folders.disk.linkSync(temp, folders.path(name));
-      names.onNumber?.(number);
-      return name;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    }
-    number = Math.max(number + 1, names.next ?? 0);
+const COPIED_BYTES = 256 * 1024;
+
+/** The key of a file in {@linkcode UploadContext.failures}. */
+export function failureKey({ info: { dev, ino } }: Pick<TempFile, "info">): string {
+  return `${dev}:${ino}`;
+}
+
+async function writeLater(file: Deno.FsFile, chunk: Uint8Array): Promise<void> {
+  for (let written = 0; written < chunk.length;) {
+    written += await file.write(chunk.subarray(written));
   }
 }
 
-/** Makes and locks a file; returns `undefined` if it exists. */
-export function claim(disk: Disk, path: string): Deno.FsFile | undefined {
-  for (;;) {
-    let file: Deno.FsFile;
-    try {
-      file = disk.openSync(path, { read: true, write: true, createNew: true });
-    } catch (error) {
-      if (error instanceof Deno.errors.AlreadyExists) return undefined;
-      throw error;
-    }
-    try {
-      // Another server's sweep may have removed it before the lock: its link count is 0 then.
-      if (file.tryLockSync(true) && file.statSync().nlink !== 0) return file;
-    } catch (error) {
-      tryTo(() => disk.removeSync(path));
-      file.close();
-      throw error;
-    }
-    file.close();
+/** Whether a link failed because its two ends are on different file systems, or mounts. */
+export function isOtherFileSystem(error: unknown): boolean {
+  return (error as { code?: string }).code === "EXDEV";
+}
+
+/** Flushes the folders of a name up to the root: any of them may be new. */
+export async function syncFolders(folders: Folders, name: string): Promise<void> {
+  for (const folder of [...foldersOf(name).reverse(), ""]) {
+    await syncFolder(folders.disk, folders.path(folder));
   }
 }
 
-/**
- * Makes and locks a file, or takes over an existing partial file. Returns `undefined` if another
- * upload writes it.
- *
- * @param isExpired Whether a partial file that was last changed at this time has expired.
- */
-export function claimKept(
-  disk: Disk,
-  path: string,
-  isExpired: (modified: Date) => boolean,
-): Deno.FsFile | undefined {
-  for (;;) {
-    const made = claim(disk, path);
-    if (made) return made;
-    try {
-      const file = takeOver(disk, path, isExpired);
-      if (file !== "gone") return file;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-  }
-}
-
-function takeOver(
-  disk: Disk,
-  path: string,
-  isExpired: (modified: Date) => boolean,
-): Deno.FsFile | undefined | "gone" {
-  const seen = disk.lstatSync(path);
-  if (!seen.isFile) return undefined;
-  const file = disk.openSync(path, { read: true, write: true });
-  let taken = false;
-  try {
-    const locked = file.tryLockSync(true);
-    const { ino, dev, nlink, mtime } = file.statSync();
-    // A link made between the two calls leads to a different file.
-    if (!locked || ino !== seen.ino || dev !== seen.dev) return undefined;
-    taken = nlink === 1 && !isExpired(mtime ?? new Date(0));
-    if (taken) return file;
-    // A crash between link and removal left it linked: writing would change the published file.
-    if (nlink !== 0) disk.removeSync(path);
-    return "gone";
-  } finally {
-    if (!taken) file.close();
-  }
-}
-
-/**
- * Runs an optional action and ignores its failure: setting a time, which some file systems do not
- * support, or removing a file that the next sweep removes as well.
- */
-export function tryTo(action: () => void): void {
-  try {
-    action();
-  } catch {
-    // Optional.
-  }
-}
-
-async function syncFolder(disk: Disk, path: string): Promise<void> {
+/** Flushes the entries of a folder. */
+export async function syncFolder(disk: Disk, path: string): Promise<void> {
   // Windows cannot open a folder as a file, and has no such call.
   if (Deno.build.os === "windows") return;
   using folder = await disk.open(path);

@@ -31,6 +31,9 @@ import { Batch, type Compared, type OnResult } from "./batch.ts";
 import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
 import { Requester, unexpected } from "./requester.ts";
 
+/** Size of the smallest file whose upload is resumed, in bytes. */
+const MIN_RESUMED_BYTES = 1024 * 1024;
+
 /** Target of a download: an upload of a store, or any object that accepts bytes. */
 export type Saving = Pick<Upload, "write"> & Partial<Pick<Upload, "kept" | "startOver">>;
 
@@ -147,7 +150,12 @@ export class FilesClient {
    * @param signal Stops the transfer; the session stays usable. Rules out `resume`.
    */
   async put(source: Source, signal?: AbortSignal): Promise<Stored> {
-    if (this.#context.resume && source.size !== null && !signal) return await this.#reput(source);
+    const isLarge = source.size !== null && source.size >= MIN_RESUMED_BYTES;
+    if (this.#context.resume && isLarge && !signal) return await this.#reput(source);
+    return await this.#put(source, signal);
+  }
+
+  async #put(source: Source, signal?: AbortSignal): Promise<Stored> {
     using body = source.open((bytes) => this.#context.progress.add(bytes));
     // Only a chunked body can be aborted without closing the connection.
     const size = signal ? null : source.size;
@@ -282,23 +290,28 @@ export class FilesClient {
     }
   }
 
-  /** Continues the server's partial file, if the source begins with the same bytes. */
+  /** Continues the server's partial file of an earlier attempt, if it has one. */
   async #reput(source: FileSource): Promise<Stored> {
-    const { label, name, size } = source;
-    const { progress, onResume } = this.#context;
+    const { label, size } = source;
+    const { progress, onResume, tickets } = this.#context;
     using file = source.openBeginning();
-    await this.#requester.write(encodeRequest({ type: "reput", size, name }));
-    file.readAhead();
-    const go = await this.#go();
-    if (go.offset > size) throw this.#requester.giveUp(unexpected(go));
-    const { offset, crc = 0 } = go;
-    const isSame = await this.#connection.unwatched(file.matches(offset, crc));
-    const start = isSame ? { bytes: offset, crc } : { bytes: 0, crc: 0 };
-    await this.#requester.write(encodeRequest({ type: "from", offset: start.bytes }));
-    if (offset > 0) onResume?.(label, start.bytes, size);
-    progress.skip(start.bytes);
-    const body = file.rest(start, (bytes) => progress.add(bytes));
-    return await this.#sendRest(source, body, size);
+    const { askToResume } = await import("./resume.ts");
+    const before = tickets?.get(source);
+    const { offset, ticket } = await askToResume(this.#requester, source, file, before);
+    if (ticket !== undefined) tickets?.set(source, ticket);
+    // A file that has become shorter proves different when its rest is read.
+    const crc = await this.#connection.unwatched(file.crc(offset)) ?? 0;
+    if (offset > 0) onResume?.(label, offset, size);
+    progress.skip(offset);
+    const body = file.rest({ bytes: offset, crc }, (bytes) => progress.add(bytes));
+    try {
+      return await this.#sendRest(source, body, size);
+    } catch (error) {
+      // The partial file was not this file's after all, however much they looked alike.
+      if (offset === 0 || this.ended || explain(error).code !== "checksum") throw error;
+      onResume?.(label, 0, size);
+      return await this.#put(source);
+    }
   }
 
   /** Decodes the size of a file, and the tally of the partial file that it continues. */
@@ -322,21 +335,15 @@ export class FilesClient {
     return { size, tally };
   }
 
-  async #go(): Promise<Extract<Reply, { type: "go" }>> {
-    const go = await this.#requester.reply();
-    if (go.type === "error") throw unexpected(go);
-    if (go.type !== "go") throw this.#requester.giveUp(unexpected(go));
-    return go;
-  }
-
   async #sendBody(
     source: Source,
     body: OpenBody,
     size: number | null,
     signal?: AbortSignal,
   ): Promise<Stored> {
-    const go = await this.#go();
-    if (go.offset !== 0) throw this.#requester.giveUp(unexpected(go));
+    const go = await this.#requester.reply();
+    if (go.type === "error") throw unexpected(go);
+    if (go.type !== "go" || go.offset !== 0) throw this.#requester.giveUp(unexpected(go));
     return await this.#sendRest(source, body, size, signal);
   }
 

@@ -17,9 +17,10 @@
  *    S: `ok photos`. C: `whoami`. S: `ok ben-2`.
  * 6. C: `say 6`. S: `go 0`. C: a body. S: `ok 6 363a3020`, once it is on the server's stdout.
  * 7. C: any other line, `Hello`, or `chat Hello`. S: `Hello ACK`.
- * 8. C: `reput 6 a.txt`. S: `go 2 d1256687`: two bytes are kept from an earlier attempt, with that
- *    CRC-32. C: `from 2` if its own file begins so, else `from 0`; then the rest, as in 2. The
- *    other way round, C: `reget 2 d1256687 a.txt`. S: `ok 6 2`, and the rest, as in 4.
+ * 8. C: `reput ID 6 a.txt`. S: `prove NONCE 2 0`, if bytes are kept from an earlier attempt with that
+ *    ID. C: `proof DIGEST`, of the nonce and the two bytes at 0. S: `go 2`, or `go 0` if the digest
+ *    is not that of what is kept. C: the rest, as in 2. The other way round,
+ *    C: `reget 2 d1256687 a.txt`. S: `ok 6 2`, and the rest, as in 4.
  * 9. C: `compare 6 363a3020 2026-11-21T08:38:00Z a.txt`. S: `ok a.txt` if it has that file, else
  *    `ok`.
  * 10. C: `exit`. S: `ok bye` and the end.
@@ -45,7 +46,8 @@ import type { ServerContext } from "../../lib/server/context.ts";
 import { greet } from "./greet.ts";
 import { servePushes } from "./pushes.ts";
 import { serveGet } from "./serve_get.ts";
-import { servePut, serveReput } from "./serve_put.ts";
+import { servePut } from "./serve_put.ts";
+import { serveReput } from "./serve_reput.ts";
 import { serveSay } from "./serve_say.ts";
 import { serveChat, serveCompare, serveLines, serveMkdir } from "./serve_queries.ts";
 import { nextArrival, nextRequest, restOf } from "./wait.ts";
@@ -73,7 +75,7 @@ async function answer(
     case "hello":
       throw new InletError("bad-request", "Cannot accept a second hello");
     case "answer":
-    case "from":
+    case "proof":
       throw new InletError(
         "bad-request",
         `Cannot take "${request.type}": the server did not ask for it`,

@@ -7,6 +7,7 @@
 
 import { concat } from "@std/bytes/concat";
 import { encodeUploadHeader, formatCrc } from "../../protocol.ts";
+import { idOf } from "../resuming.ts";
 import { contentOf, crcOf, nameOf } from "./content.ts";
 import type { Peer } from "./peer.ts";
 
@@ -93,9 +94,9 @@ export function resumable(seed: number, number: number): Conversation {
   const file = fileOf(seed, number);
   return recorded([
     say("hello 1 fault\n", /^welcome .*\n/),
-    say(`reput ${SIZE} ${file.name}\n`, /go 0 00000000\n$/),
+    say(`reput ${idOf(file.content)} ${SIZE} ${file.name}\n`, /go;ticket=\S+ 0\n$/),
     {
-      ...say(["from 0\n", file.content, `end ${file.crc}\n`], file.acknowledgement),
+      ...say([file.content, `end ${file.crc}\n`], file.acknowledgement),
       stores: file.name,
     },
     say("exit\n", /ok bye\n$/),

@@ -5,6 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { names } from "../helpers.ts";
 import {
   type Conversation,
   CONVERSATIONS,
@@ -98,7 +99,7 @@ export async function cutRawEverywhere(
   if (way === "end") cuts.forEach((content) => stored.push(latin1.decode(content)));
   await sendWhole();
   await givesBack(server, before);
-  const files = [...Deno.readDirSync(server.dir)].map(({ name }) => name);
+  const files = names(server.dir);
   assertEquals(files.filter((name) => !/^\d+\.file$/.test(name)), []);
   const contents = files.map((name) => latin1.decode(Deno.readFileSync(`${server.dir}/${name}`)));
   assertEquals(contents.sort(), stored.sort());

@@ -16,6 +16,7 @@ export const OPERATIONS = [
   "write",
   "sync",
   "link",
+  "rename",
   "remove",
 ] as const;
 
@@ -51,6 +52,7 @@ export class FaultyDisk {
 
   /** What the store is handed. */
   readonly disk: Disk = {
+    chownSync: (path, uid, gid) => Deno.chownSync(path, uid, gid),
     linkSync: (from, to) => this.#do("link", () => Deno.linkSync(from, to)),
     lstatSync: (path) => this.#do("stat", () => Deno.lstatSync(path)),
     mkdirSync: (path, options) => this.#do("mkdir", () => Deno.mkdirSync(path, options)),
@@ -59,6 +61,7 @@ export class FaultyDisk {
     openSync: (path, options) =>
       this.#watched(this.#do("open", () => Deno.openSync(path, options))),
     removeSync: (path, options) => this.#do("remove", () => Deno.removeSync(path, options)),
+    renameSync: (from, to) => this.#do("rename", () => Deno.renameSync(from, to)),
     utimeSync: (path, atime, mtime) => Deno.utimeSync(path, atime, mtime),
     writeFileSync: (path, data, options) => {
       const bytes = data as Uint8Array;

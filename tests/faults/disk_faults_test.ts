@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { integration, startServer, tempDir } from "../helpers.ts";
+import { anHourPasses, integration, startServer, tempDir } from "../helpers.ts";
 import { Dice } from "./content.ts";
 import { failEverywhere, lookAt, WAYS_IN } from "./disk_faults.ts";
 
@@ -12,6 +12,7 @@ for (const way of Object.keys(WAYS_IN)) {
       const options = { dir, local: local.path, fsync, dice: new Dice(1) };
       const { faults, acknowledged } = await failEverywhere(way, options);
       assert(faults >= 10, `there were ${faults} faults`);
+      anHourPasses(dir);
       await using _next = await startServer({ dir });
       const { stored, temporary } = await lookAt(dir);
       assertEquals(temporary, []);

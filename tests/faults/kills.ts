@@ -5,7 +5,14 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { fileGrows, startClient, startServer, tempDir, type TestServer } from "../helpers.ts";
+import {
+  anHourPasses,
+  startClient,
+  startServer,
+  tempDir,
+  type TestServer,
+  uploadGrows,
+} from "../helpers.ts";
 import { relayTo } from "../relay.ts";
 import { contentOf, type Dice, inspect, nameOf } from "./content.ts";
 import { Crowd, isLost } from "./crowd.ts";
@@ -25,18 +32,20 @@ const ARGS = ["--max-clients", "1000", "--backlog", "1000"];
 
 /**
  * Kills servers on one directory, each at its own moment, and starts the next one there. What was
- * acknowledged has survived, nothing is partial, and what was in flight is gone once it listens.
+ * acknowledged has survived, nothing is partial, and what was in flight goes an hour later.
  */
 export async function killServers(
   dir: string,
   { kills, trial, dice }: { kills: number; trial: Trial; dice: Dice },
 ): Promise<void> {
   for (let kill = 0; kill < kills; kill++) {
+    anHourPasses(dir);
     await using server = await startServer({ dir, args: ARGS });
     await trial.look(dir);
     if (trial.acknowledged.size > MANY_FILES) trial.clear(server);
     await killUnderLoad(server, trial, dice);
   }
+  anHourPasses(dir);
   await using _last = await startServer({ dir, args: ARGS });
   await trial.look(dir);
 }
@@ -111,7 +120,7 @@ const sendStream: Killing = async (server, local, trial, dice) => {
   await using client = startClient(server, ["--as", name]);
   const content = Deno.readFileSync(`${local}/${name}`).subarray(0, 1 + dice.below(499_999));
   await client.process.stdin.getWriter().write(content);
-  await fileGrows(`${server.dir}/${name}.temp`, 1);
+  await uploadGrows(server.dir, 1);
   await client.stop("SIGKILL");
   // It never came to its end.
   trial.possible.delete(name);
@@ -126,7 +135,7 @@ const getFile: Killing = async (server, local, trial, dice) => {
   const bytes = 1000 + dice.below(size - 1000);
   using stalled = await relayTo(server, { direction: "down", bytes, way: "silence" });
   await using client = startClient(stalled, ["--get", name, "--output", `${local}/${name}`]);
-  await fileGrows(`${local}/${name}.temp`, 1);
+  await uploadGrows(local, 1);
   await client.stop("SIGKILL");
   return [name];
 };

@@ -6,7 +6,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { crc32 } from "node:zlib";
-import { formatCrc } from "../../protocol.ts";
+import { decodeReply, formatCrc } from "../../protocol.ts";
+import { proofOf, type Prove, reputLine } from "../resuming.ts";
 import { contentOf, nameOf } from "./content.ts";
 import { type Conversation, lengthOf, play, resumable, SIZE } from "./conversations.ts";
 import { Peer, type Way } from "./peer.ts";
@@ -53,13 +54,18 @@ async function goOn(server: ServerOnTrial, trial: Trial, put: BrokenPut): Promis
   const content = contentOf(trial.seed, put.number, SIZE);
   const peer = await Peer.dial(server);
   const say = (text: string): Promise<void> => peer.write(new TextEncoder().encode(text));
-  await say(`hello 1 fault\nreput ${SIZE} ${name}\n`);
-  assert(await peer.answered(/go \d+ [0-9a-f]{8}\n$/), peer.answers);
-  const [, offset, crc] = /go (\d+) ([0-9a-f]{8})\n$/.exec(peer.answers)!;
-  const kept = content.subarray(0, Number(offset));
-  assertEquals(formatCrc(crc32(kept)), crc, "what is kept is another file");
-  await say(`from ${offset}\n`);
-  await peer.write(content.subarray(kept.length));
+  await say(`hello 1 fault\n`);
+  await peer.write(reputLine(content, { size: SIZE, name }));
+  assert(await peer.answered(/(prove .*|go;\S* \d+)\n$/), peer.answers);
+  const [, question] = /^(prove .*)\n/m.exec(peer.answers) ?? [];
+  if (question !== undefined) {
+    await say(`proof ${proofOf(content, decodeReply(question) as Prove)}\n`);
+    assert(await peer.answered(/go;\S* \d+\n$/), peer.answers);
+  }
+  const [, offset] = /go;\S* (\d+)\n$/.exec(peer.answers)!;
+  // Something is kept where a byte of the body had come.
+  assertEquals(question !== undefined, Number(offset) > 0);
+  await peer.write(content.subarray(Number(offset)));
   await say(`end ${formatCrc(crc32(content))}\n`);
   assert(await peer.answered(new RegExp(`ok ${SIZE} [0-9a-f]{8} ${name}\n$`)), peer.answers);
   await peer.cut("end");

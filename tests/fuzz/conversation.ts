@@ -11,7 +11,6 @@ import { walk } from "@std/fs/walk";
 import { relative } from "@std/path/relative";
 import fc from "fast-check";
 import { crc32 } from "node:zlib";
-import { TEMP } from "../../lib/store/names.ts";
 import { nextTurn } from "../../lib/turns.ts";
 import {
   decodeRequest,
@@ -21,10 +20,11 @@ import {
   parseListEntry,
   type Request,
 } from "../../protocol.ts";
-import { tempDir } from "../helpers.ts";
+import { ownFiles, tempDir } from "../helpers.ts";
 import { type InProcessServer, serveHere } from "../in_process.ts";
+import { askToResume, idOf } from "../resuming.ts";
 import { Wire } from "../wire.ts";
-import { inWireOrder, Model } from "./model.ts";
+import { inWireOrder, Model, type Partial } from "./model.ts";
 import { anyTurns, type Content, type Fault, MAX_BYTES, type Step, type Turn } from "./steps.ts";
 
 /** Steps of a run, about: what a case is, is a step. */
@@ -99,14 +99,14 @@ class Run {
     await this.#list(this.#wire);
     await this.#gone(this.#wire);
     const found = new Map<string, Uint8Array>();
-    const partials: string[] = [];
+    const partials = ownFiles(this.#dir).map((path) => Deno.statSync(path).size);
     for await (const { path, isFile } of walk(this.#dir)) {
       const name = relative(this.#dir, path);
-      if (name.endsWith(TEMP)) partials.push(name);
-      else if (isFile) found.set(name, await Deno.readFile(path));
+      if (/^\.inlet(\/|$)/.test(name)) continue;
+      if (isFile) found.set(name, await Deno.readFile(path));
       else assert(name === "" || this.#model.folders.has(name), `a folder of its own: ${name}`);
     }
-    assertEquals(partials.sort(), this.#model.partials.sort());
+    assertEquals(partials.sort(), this.#model.partialSizes.sort());
     const sorted = (files: Map<string, Uint8Array>): unknown => [...files].sort();
     assertEquals(sorted(found), sorted(this.#model.files));
     for (const failure of this.#server.failures) {
@@ -207,17 +207,19 @@ class Run {
 
   async #reput(
     wire: Wire,
-    { name, fault, anew, ...step }: Extract<Step, { type: "reput" }>,
+    { name, fault, lies, ...step }: Extract<Step, { type: "reput" }>,
   ): Promise<void> {
     const content = bytesOf(step.content);
-    const start = await this.#offered(wire, name, content);
+    const start = await this.#offered(wire, name, content, lies);
     if (!start) return;
-    const { safe, kept } = start;
-    const goesOn = !anew && same(content.subarray(0, kept.length), kept);
-    const left = content.subarray(goesOn ? kept.length : 0);
-    await this.#says(`from ${goesOn ? kept.length : 0}\n`, left, trailerOf(content, fault));
-    // A conversation that ends within a body leaves what it has.
-    this.#model.keep(safe, fault === "no trailer" ? content : new Uint8Array(0));
+    const { id, resumed } = start;
+    const offset = resumed?.content.length ?? 0;
+    await this.#says(content.subarray(offset), trailerOf(content, fault));
+    // A conversation that ends within a body leaves what it has; a body that is wrong, what was kept.
+    if (fault === "no trailer") this.#model.keep(id, { content, failures: resumed?.failures ?? 0 });
+    else if (fault !== "none" && resumed) {
+      this.#model.keep(id, { ...resumed, failures: resumed.failures + 1 });
+    }
     await this.#concludes(wire, name, content, fault);
   }
 
@@ -239,31 +241,40 @@ class Run {
       await this.#says(whole.subarray(0, sent));
       return await this.#gone(wire);
     }
-    const start = await this.#offered(wire, name, content);
+    const start = await this.#offered(wire, name, content, false);
     if (!start) return;
-    const { safe, kept } = start;
-    const offset = same(content.subarray(0, kept.length), kept) ? kept.length : 0;
+    const { id, resumed } = start;
+    const offset = resumed?.content.length ?? 0;
     const left = content.subarray(offset);
     const sent = left.subarray(0, Math.floor(at * left.length));
-    await this.#says(`from ${offset}\n`, sent);
-    this.#model.keep(safe, content.slice(0, offset + sent.length));
+    await this.#says(sent);
+    const kept = content.slice(0, offset + sent.length);
+    this.#model.keep(id, { content: kept, failures: resumed?.failures ?? 0 });
     await this.#gone(wire);
   }
 
-  /** Asks to go on with a file, and gives what the server has of it, or nothing when it refuses. */
+  /** Asks to go on with a file, and gives what it goes on with, or nothing when it is refused. */
   async #offered(
     wire: Wire,
     name: string,
     content: Uint8Array,
-  ): Promise<{ safe: string; kept: Uint8Array } | undefined> {
+    lies: boolean,
+  ): Promise<{ id: string; resumed: Partial | undefined } | undefined> {
+    const id = idOf(content);
+    // Which of five partial files is the oldest, their times may not tell.
+    if (this.#model.partials(id).length >= 4) return;
     const refusal = this.#refusal(content.length, name);
-    await this.#says(`reput ${content.length} ${name}\n`);
-    if (refusal) return void await this.#isRefused(wire, refusal);
-    const entered = this.#model.enter(name);
-    assert("safe" in entered);
-    const kept = this.#model.kept(entered.safe, content.length);
-    assertEquals(await wire.line(), `go ${kept.length} ${formatCrc(crc32(kept))}`);
-    return { safe: entered.safe, kept };
+    const asked = { size: content.length, name, ...lies && { prove: () => "0".repeat(64) } };
+    const offer = await askToResume(wire, content, asked);
+    if (typeof offer === "string") return void assertMatch(offer, new RegExp(`^error ${refusal} `));
+    assertEquals(refusal, undefined);
+    assert("safe" in this.#model.enter(name));
+    const partial = this.#model.offered(id);
+    assertEquals(offer.asked !== undefined, partial !== undefined);
+    const resumed = lies ? undefined : partial;
+    assertEquals(offer.offset, resumed?.content.length ?? 0);
+    if (resumed) this.#model.take(id, resumed);
+    return { id, resumed };
   }
 
   async #get(wire: Wire, { name, stop }: Extract<Step, { type: "get" }>): Promise<void> {
@@ -340,7 +351,7 @@ class Run {
     const line = text.replace(/\r$/, "");
     const bytes = encoder.encode(`${text}\n`).length;
     const request = bytes > MAX_LINE_BYTES ? "wrong" : requestIn(line);
-    const ends = request === "wrong" || ["hello", "answer", "from"].includes(request.type);
+    const ends = request === "wrong" || ["hello", "answer", "proof"].includes(request.type);
     if (!ends && request.type !== "chat") return;
     await this.#says(`${text}\n`);
     if (request === "wrong" || request.type !== "chat") {

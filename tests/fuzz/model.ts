@@ -5,13 +5,22 @@
  */
 
 import { InletError } from "../../lib/errors.ts";
-import { keptName, numberedName, safeName } from "../../lib/store/names.ts";
+import { numberedName, safeName } from "../../lib/store/names.ts";
 
-/** Files, folders and kept partials, by their names on disk. */
+/** A partial file, and how often going on with it failed. */
+export interface Partial {
+  readonly content: Uint8Array;
+  readonly failures: number;
+}
+
+/** Most failures after which a partial file is still offered, plus one. */
+const MAX_FAILURES = 3;
+
+/** Files and folders by their names on disk, and partial files by their ids. */
 export class Model {
   readonly files = new Map<string, Uint8Array>();
   readonly folders = new Set<string>();
-  readonly #kept = new Map<string, Uint8Array>();
+  readonly #kept = new Map<string, Partial[]>();
 
   /**
    * Makes the folders of a name, as far as it comes.
@@ -81,22 +90,30 @@ export class Model {
     return { names: inWireOrder(names, this.folders) };
   }
 
-  /** What is kept of a file of that size. What is longer is another file, and dropped. */
-  kept(safe: string, size: number): Uint8Array {
-    const kept = this.#kept.get(keptName(safe, 1)) ?? new Uint8Array(0);
-    return kept.length > size ? new Uint8Array(0) : kept;
+  /** The partial file that is offered for an id: the longest one. */
+  offered(id: string): Partial | undefined {
+    return this.partials(id).filter(({ failures }) => failures < MAX_FAILURES)
+      .sort((one, other) => other.content.length - one.content.length)[0];
+  }
+
+  /** Takes a partial file away: it is gone on with. */
+  take(id: string, partial: Partial): void {
+    this.#kept.set(id, this.partials(id).filter((other) => other !== partial));
   }
 
   /** Keeps the beginning of a file for another attempt. */
-  keep(safe: string, content: Uint8Array): void {
-    const name = keptName(safe, 1);
-    if (content.length > 0) this.#kept.set(name, content);
-    else this.#kept.delete(name);
+  keep(id: string, partial: Partial): void {
+    if (partial.content.length > 0) this.#kept.set(id, [...this.partials(id), partial]);
   }
 
-  /** Names of the partials that are kept. */
-  get partials(): string[] {
-    return [...this.#kept.keys()];
+  /** The partial files of an id. */
+  partials(id: string): Partial[] {
+    return this.#kept.get(id) ?? [];
+  }
+
+  /** The sizes of all partial files. */
+  get partialSizes(): number[] {
+    return [...this.#kept.values()].flat().map(({ content }) => content.length);
   }
 }
 

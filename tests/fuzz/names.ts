@@ -7,11 +7,10 @@
 import { assert } from "@std/assert";
 import fc from "fast-check";
 import { InletError } from "../../lib/errors.ts";
-import { keptName, numberedName, safeName } from "../../lib/store/names.ts";
-import { byteLength, checkName, hostileName } from "../hostile_names.ts";
+import { numberedName, safeName } from "../../lib/store/names.ts";
+import { checkName, hostileName } from "../hostile_names.ts";
 
 /** Most bytes of one component that a file system takes. */
-const MAX_FILE_NAME_BYTES = 255;
 
 function attempt(make: () => string): string | undefined {
   try {
@@ -31,11 +30,6 @@ function checkNames(name: string, number: number): void {
   if (safe === undefined) return;
   checkName(safe);
   assert(safeName(safe) === safe, "another name the second time");
-  const kept = keptName(safe, number);
-  assert(
-    kept.split("/").every((part) => byteLength(part) <= MAX_FILE_NAME_BYTES),
-    "too long to keep",
-  );
   const numbered = attempt(() => numberedName(safe, number));
   if (numbered === undefined) return;
   checkName(numbered);

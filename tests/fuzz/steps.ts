@@ -18,7 +18,7 @@ export type Fault = "none" | "checksum" | "abort" | "no trailer";
 export type Step =
   | { type: "push" | "put"; name: string; content: Content; fault: Fault }
   | { type: "chunks" | "say"; name: string; content: Content; chunkBytes: number; fault: Fault }
-  | { type: "reput"; name: string; content: Content; fault: Fault; anew: boolean }
+  | { type: "reput"; name: string; content: Content; fault: Fault; lies: boolean }
   | { type: "break"; name: string; content: Content; request: "push" | "reput"; at: number }
   | { type: "get"; name: string; stop: boolean }
   | { type: "mkdir" | "tree"; name: string }
@@ -88,7 +88,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.record({ ...type("reput"), name, content, fault, anew: fc.boolean() }),
+    arbitrary: fc.record({ ...type("reput"), name, content, fault, lies: fc.boolean() }),
   },
   {
     weight: 2,

@@ -1,0 +1,139 @@
+/**
+ * The partial file of an interrupted upload, and how it is taken over.
+ *
+ * A fingerprint finds a partial file. It proves nothing: the caller has the client answer for
+ * ranges of the content before it takes the file over.
+ *
+ * @module
+ */
+
+import { lstatIfThere } from "./folders.ts";
+import { isSameFile, type TempFile } from "./temp_file.ts";
+import type { PartialFile, Resumable } from "./store.ts";
+import type { FileUpload } from "./upload.ts";
+import type { Candidate, Workspace } from "./workspace.ts";
+
+/** Milliseconds without a byte after which the upload of another client can be taken over. */
+const QUIET_MS = 5000;
+
+/**
+ * Milliseconds without a write after which the upload of another server counts as abandoned. It is
+ * longer than the lease of an upload, so that the other server stops first if it is alive.
+ */
+const ABANDONED_MS = 15_000;
+
+/** Milliseconds between two looks at the upload of another server. */
+const LOOK_MS = 500;
+
+/** What a {@linkcode DirectoryPartial} is made of. */
+export interface Found {
+  workspace: Workspace;
+  hash: string;
+  candidate: Candidate;
+  /** The upload of this process that still writes it. */
+  live?: FileUpload | undefined;
+  /** Tells the operator why it takes long. */
+  warn(message: string): void;
+  /** Makes an upload of a file that was taken over. */
+  resume(temp: TempFile, how: Resumable): FileUpload;
+}
+
+/**
+ * The files that an upload may resume, the best first: that of the client's own earlier connection,
+ * then what was kept, then uploads in which nothing moves, of this server and of others.
+ *
+ * @param uploads The uploads of this process that may be among them.
+ */
+export function inOrder(
+  candidates: readonly Candidate[],
+  uploads: readonly FileUpload[],
+  ticket: string | undefined,
+): { candidate: Candidate; live?: FileUpload | undefined }[] {
+  const all = candidates.map((candidate) => ({
+    candidate,
+    live: uploads.find(({ path }) => path === candidate.path),
+  }));
+  return [
+    ...all.filter(({ live }) => live && ticket !== undefined && live.ticket === ticket),
+    ...all.filter(({ candidate }) => candidate.kept),
+    ...all.filter(({ live }) => live && live.ticket !== ticket && live.quietMs >= QUIET_MS),
+    ...all.filter(({ candidate, live }) => !candidate.kept && !live),
+  ];
+}
+
+/** A partial file in a directory. */
+export class DirectoryPartial implements PartialFile {
+  readonly bytes: number;
+  readonly #found: Found;
+  readonly #file: Deno.FsFile;
+
+  private constructor(found: Found, file: Deno.FsFile) {
+    this.#found = found;
+    this.#file = file;
+    this.bytes = file.statSync().size;
+  }
+
+  /** Opens a file that was found; returns `undefined` if it has gone or changed meanwhile. */
+  static open(found: Found): DirectoryPartial | undefined {
+    const file = Deno.openSync(found.candidate.path);
+    if (isSameFile(file.statSync(), found.candidate.info)) return new DirectoryPartial(found, file);
+    file.close();
+    return undefined;
+  }
+
+  async read(offset: number, into: Uint8Array): Promise<number> {
+    await this.#file.seek(offset, Deno.SeekMode.Start);
+    let filled = 0;
+    while (filled < into.length) {
+      const read = await this.#file.read(into.subarray(filled));
+      if (read === null) break;
+      filled += read;
+    }
+    return filled;
+  }
+
+  async take(how: Resumable, signal?: AbortSignal): Promise<FileUpload | undefined> {
+    const { workspace, hash, candidate, live, resume, warn } = this.#found;
+    if (live) await live.handOver();
+    else if (!candidate.kept && !await isAbandoned(workspace, candidate, warn, signal)) {
+      return undefined;
+    }
+    // Its name may have changed; the file is the one whose content was proven.
+    const now = workspace.candidates(hash).find(({ info }) => isSameFile(info, candidate.info));
+    const temp = now && workspace.take(now, hash);
+    if (!temp) return undefined;
+    const upload = resume(temp, how);
+    try {
+      await upload.readKept(signal);
+      return upload;
+    } catch (error) {
+      upload.close();
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+}
+
+/** Waits until the upload of another server has not been written for long enough. */
+async function isAbandoned(
+  workspace: Workspace,
+  { path, info }: Candidate,
+  warn: (message: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const { delay } = await import("@std/async/delay");
+  for (;;) {
+    const now = lstatIfThere(path);
+    if (!now || !isSameFile(now, info) || now.size !== info.size) return false;
+    if (workspace.quietMs(now) >= ABANDONED_MS) return true;
+    warn(
+      `resumes an upload once nothing wrote it for ${
+        ABANDONED_MS / 1000
+      } s: its server may be alive`,
+    );
+    await delay(LOOK_MS, signal && { signal });
+  }
+}

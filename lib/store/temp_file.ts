@@ -1,0 +1,130 @@
+/**
+ * A file in flight: open, locked, and known by its device and inode.
+ *
+ * Its path is never trusted: another program can remove the file and put another one in its place.
+ * So the path is compared with the open file before it is linked, renamed or removed.
+ *
+ * @module
+ */
+
+import { InletError } from "../errors.ts";
+import type { Disk } from "./disk.ts";
+
+/** What identifies a file, whatever its path. */
+export type Identity = Pick<Deno.FileInfo, "dev" | "ino">;
+
+/** Whether two paths, or a path and an open file, lead to one file. */
+export function isSameFile(one: Identity, other: Identity): boolean {
+  return one.ino === other.ino && one.dev === other.dev;
+}
+
+/** An open temporary file. */
+export class TempFile {
+  readonly file: Deno.FsFile;
+  readonly info: Deno.FileInfo;
+  readonly #disk: Disk;
+  #path: string;
+
+  private constructor(disk: Disk, path: string, file: Deno.FsFile, info: Deno.FileInfo) {
+    this.#disk = disk;
+    this.#path = path;
+    this.file = file;
+    this.info = info;
+  }
+
+  /** Makes and locks a file. It follows no link, and replaces nothing. */
+  static create(disk: Disk, path: string): TempFile {
+    const file = disk.openSync(path, { read: true, write: true, createNew: true });
+    try {
+      // The lock tells the servers that share the directory that this one is alive.
+      file.tryLockSync(true);
+      return new TempFile(disk, path, file, file.statSync());
+    } catch (error) {
+      file.close();
+      tryTo(() => disk.removeSync(path));
+      throw error;
+    }
+  }
+
+  /**
+   * Opens and locks an existing file; returns `undefined` if a live server holds the lock, or if it
+   * has another name too: after a crash between link and removal, it is a published file.
+   */
+  static reopen(disk: Disk, path: string): TempFile | undefined {
+    const seen = disk.lstatSync(path);
+    if (!seen.isFile || (seen.nlink ?? 1) > 1) return undefined;
+    const file = disk.openSync(path, { read: true, write: true });
+    try {
+      const info = file.statSync();
+      const isFree = file.tryLockSync(true) && isSameFile(info, seen) && (info.nlink ?? 1) <= 1;
+      if (isFree) return new TempFile(disk, path, file, info);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+    return undefined;
+  }
+
+  get path(): string {
+    return this.#path;
+  }
+
+  /** Whether a path leads to this file. */
+  isAt(path: string): boolean {
+    try {
+      return isSameFile(this.#disk.lstatSync(path), this.info);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Checks that the path still leads to this file.
+   *
+   * @throws {InletError} `aborted` if another program removed or replaced it
+   */
+  check(what: string): void {
+    if (this.isAt(this.#path)) return;
+    const why = "another program removed or replaced its temporary file";
+    throw new InletError("aborted", `${what}: ${why}`);
+  }
+
+  /** Renames the file. */
+  moveTo(path: string): void {
+    this.#disk.renameSync(this.#path, path);
+    this.#path = path;
+  }
+
+  /** Removes the file, unless its path has come to lead to another one. */
+  remove(): void {
+    if (this.isAt(this.#path)) this.#disk.removeSync(this.#path);
+  }
+
+  /** Removes and closes the file. */
+  discard(): void {
+    try {
+      this.remove();
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Closes the file, which unlocks it. */
+  close(): void {
+    this.file.close();
+  }
+}
+
+/**
+ * Runs an optional action and ignores its failure: setting a time, which some file systems do not
+ * support, or removing a file that the next sweep removes as well.
+ */
+export function tryTo(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // Optional.
+  }
+}

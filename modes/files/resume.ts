@@ -1,0 +1,64 @@
+/**
+ * The client's part of a resumed upload: it finds the server's partial file by a fingerprint, and
+ * proves that it has the file.
+ *
+ * A module of its own, because most transfers resume nothing.
+ *
+ * @module
+ */
+
+import { fingerprintOf, MAX_RANGE_BYTES, rangesDigest } from "../../lib/body/fingerprint.ts";
+import type { Beginning, FileSource } from "../../lib/body/sources.ts";
+import { InletError } from "../../lib/errors.ts";
+import { encodeRequest, type Reply } from "../../protocol.ts";
+import { type Requester, unexpected } from "./requester.ts";
+
+/** What the server lets the client do. */
+export interface Offer {
+  /** Bytes that the server has already. */
+  readonly offset: number;
+  /** What the client shows to resume this upload in its turn. */
+  readonly ticket: string | undefined;
+}
+
+/**
+ * Asks the server for its partial file of a source.
+ *
+ * @param ticket That of an earlier attempt of this run.
+ * @throws {InletError} what the server refuses with; `bad-request` if it breaks the rules
+ */
+export async function askToResume(
+  requester: Requester,
+  source: FileSource,
+  file: Beginning,
+  ticket: string | undefined,
+): Promise<Offer> {
+  const { name, size } = source;
+  const id = await fingerprintOf(source, (offset, into) => file.readAt(offset, into));
+  const fields = ticket === undefined ? {} : { fields: { ticket } };
+  await requester.write(encodeRequest({ type: "reput", id, size, name, ...fields }));
+  let reply = await requester.reply();
+  if (reply.type === "prove") {
+    const digest = await prove(requester, size, file, reply);
+    await requester.write(encodeRequest({ type: "proof", digest }));
+    file.readAhead();
+    reply = await requester.reply();
+  }
+  if (reply.type === "error") throw unexpected(reply);
+  if (reply.type !== "go" || reply.offset > size) throw requester.giveUp(unexpected(reply));
+  return { offset: reply.offset, ticket: reply.fields?.ticket };
+}
+
+async function prove(
+  requester: Requester,
+  size: number,
+  file: Beginning,
+  { nonce, length, offsets }: Extract<Reply, { type: "prove" }>,
+): Promise<string> {
+  const isFair = length <= MAX_RANGE_BYTES && offsets.every((offset) => offset + length <= size);
+  if (isFair) {
+    return await rangesDigest(nonce, length, offsets, (offset, into) => file.readAt(offset, into));
+  }
+  const reason = "The server asked for ranges that the file does not have";
+  throw requester.giveUp(new InletError("bad-request", reason));
+}

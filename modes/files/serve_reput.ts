@@ -1,0 +1,111 @@
+/**
+ * Serves `reput`: resumes the partial file of an interrupted upload, for a client that proves that it
+ * has the file.
+ *
+ * @module
+ */
+
+import { decodeRequest, encodeReply, type Request } from "../../protocol.ts";
+import { makeNonce } from "../../lib/auth/key.ts";
+import { MAX_RANGE_BYTES, rangesDigest, type ReadAt } from "../../lib/body/fingerprint.ts";
+import { InletError } from "../../lib/errors.ts";
+import type { Connection } from "../../lib/net/connection.ts";
+import type { ServerContext } from "../../lib/server/context.ts";
+import type { PartialFile, Resumable, Upload } from "../../lib/store/store.ts";
+import { formatBytes, quoted } from "../../lib/text.ts";
+import { acknowledge, admit, attempt } from "./admission.ts";
+import { type Beginning, BodyReceiver } from "./receive.ts";
+import { patiently, restOf } from "./wait.ts";
+
+/** Ranges that a client answers for before it resumes. */
+const RANGES = 16;
+
+/**
+ * Serves `reput`: continues the partial file of an earlier attempt, and keeps it if the transfer is
+ * interrupted again.
+ */
+export async function serveReput(
+  connection: Connection,
+  context: ServerContext,
+  request: Extract<Request, { type: "reput" }>,
+): Promise<void> {
+  const { size, name } = request;
+  const what = `store ${quoted(name)}`;
+  const admitted = await attempt(connection, context, "reput", what, () => {
+    admit(context, "reput", what, size);
+    return findPartial(connection, context, request);
+  });
+  if (!admitted) return;
+  using partial = admitted.value;
+  const isProven = partial !== undefined && await isOwner(connection, partial);
+  const how: Resumable = {
+    fingerprint: request.id,
+    onTaken: () => connection.abort(new InletError("aborted", "Another connection goes on")),
+  };
+  await new BodyReceiver(connection, context, what).receive({
+    open: async () => {
+      // A drop-only server must not reveal the partial files of other clients.
+      if (context.access === "drop-only") return await context.store.receive(name, size);
+      const taken = isProven && await patiently(connection, what, partial.take(how));
+      return taken || await context.store.receiveResumable(name, size, how);
+    },
+    size,
+    negotiate: (upload) => agreeOnOffset(connection, context, name, upload),
+    acknowledge: (stored) => acknowledge(context, stored, name),
+  });
+}
+
+/** Finds a partial file that the client may resume. A larger one is of another file. */
+async function findPartial(
+  connection: Connection,
+  { access, store }: ServerContext,
+  { type, id: fingerprint, size, name, fields }: Extract<Request, { type: "reput" }>,
+): Promise<PartialFile | undefined> {
+  if (access === "drop-only") return undefined;
+  const query = { fingerprint, ticket: fields?.ticket };
+  const search = store.findPartial(name, query);
+  const partial = await patiently(connection, `${type} ${quoted(name)}`, search);
+  if (partial === undefined || partial.bytes <= size) return partial;
+  partial[Symbol.dispose]();
+  return undefined;
+}
+
+/** Whether the client has the content of a partial file: it answers for random ranges of it. */
+async function isOwner(connection: Connection, partial: PartialFile): Promise<boolean> {
+  const nonce = makeNonce();
+  const length = Math.min(partial.bytes, MAX_RANGE_BYTES);
+  const last = partial.bytes - length;
+  const offsets = Array.from({ length: RANGES }, () => randomUpTo(last));
+  const read: ReadAt = (offset, into) => partial.read(offset, into);
+  const expected = await connection.unwatched(rangesDigest(nonce, length, offsets, read));
+  await connection.write(encodeReply({ type: "prove", nonce, length, offsets }));
+  const line = await connection.readLine();
+  const answer = line === null ? null : decodeRequest(line);
+  if (answer?.type === "proof") return answer.digest === expected;
+  throw new InletError("bad-request", 'Cannot resume: send "proof DIGEST"');
+}
+
+/** A whole number from 0 to `most` that no client can foresee. */
+function randomUpTo(most: number): number {
+  const [bits = 0n] = crypto.getRandomValues(new BigUint64Array(1));
+  return Number(bits % BigInt(most + 1));
+}
+
+/** Tells where the body begins. */
+async function agreeOnOffset(
+  connection: Connection,
+  context: ServerContext,
+  name: string,
+  { kept, ticket }: Upload,
+): Promise<Beginning> {
+  const fields = ticket === undefined ? {} : { fields: { ticket } };
+  await connection.write(encodeReply({ type: "go", offset: kept.bytes, ...fields }));
+  if (kept.bytes === 0) return kept;
+  // The client may have to read as many bytes of its own file first.
+  await connection.rest(restOf(context.sessionTimeoutMs));
+  context.log.info("resumed", `resumes ${quoted(name)} at ${formatBytes(kept.bytes)}`, {
+    name,
+    offset: kept.bytes,
+  });
+  return kept;
+}

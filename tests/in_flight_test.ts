@@ -1,0 +1,338 @@
+/**
+ * What is in flight belongs to the server, and nothing else does: neither a name nor a path is taken
+ * for the identity of a file.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { DirectoryStore } from "../lib/store/directory.ts";
+import type { Disk } from "../lib/store/disk.ts";
+import { InletError } from "../lib/errors.ts";
+import { quoted } from "../lib/text.ts";
+import {
+  bytes,
+  fixture,
+  integration,
+  names,
+  OWN,
+  ownFiles,
+  ROOT,
+  run,
+  runClient,
+  runScript,
+  startServer,
+  tempDir,
+  uploadGrows,
+} from "./helpers.ts";
+import { askToResume, idOf, offered } from "./resuming.ts";
+import { makeTree } from "./trees.ts";
+import { Wire } from "./wire.ts";
+
+const encoder = new TextEncoder();
+const LONG_AGO = new Date("2020-02-29T12:00:00Z");
+
+/** Everything in a directory with its times, to see whether any of it changed. */
+async function stateOf(dir: string): Promise<string> {
+  return (await run("find", [dir, "-printf", "%p %i %T@ %C@ %s\n"])).stdout;
+}
+
+integration(
+  "server.ts removes no file that it did not make, at its start or while it runs",
+  async () => {
+    await using local = await tempDir();
+    const dir = `${local.path}/received`;
+    const theirs = ["thesis.temp", "work/notes/important.temp", "a.temp.temp", "photos.part"];
+    makeTree(dir, Object.fromEntries(theirs.map((name) => [name, "theirs"])));
+    for (const name of theirs) Deno.utimeSync(`${dir}/${name}`, LONG_AGO, LONG_AGO);
+    await using server = await startServer({ dir, args: ["--keep-partials", "1s"] });
+    assertEquals((await runClient(server, [fixture("hello.txt"), "--as", "work/a.txt"])).code, 0);
+    // A sweep is over when it has removed what is the server's own.
+    const own = `${dir}/${OWN}/kept-${"0".repeat(64)}-${"0".repeat(32)}.temp`;
+    for (let sweeps = 0; sweeps < 2; sweeps++) {
+      using watcher = Deno.watchFs(`${dir}/${OWN}`);
+      Deno.writeTextFileSync(own, "half");
+      Deno.utimeSync(own, LONG_AGO, LONG_AGO);
+      for await (const { kind, paths } of watcher) {
+        if (kind === "remove" && paths.some((path) => path.includes("kept-"))) break;
+      }
+    }
+    for (const name of theirs) assertEquals(Deno.readTextFileSync(`${dir}/${name}`), "theirs");
+  },
+);
+
+integration("server.ts --read-only writes and removes nothing at all", async () => {
+  await using local = await tempDir();
+  const dir = `${local.path}/received`;
+  const id = "0".repeat(32);
+  makeTree(dir, { "a.txt": "a", "b/thesis.temp": "b", [`${OWN}/${id}.temp`]: "old" });
+  const before = await stateOf(dir);
+  {
+    await using server = await startServer({ dir, args: ["--read-only", "--keep-partials", "1s"] });
+    const { stdout } = await runClient(server, ["--list"]);
+    assertMatch(stdout, /a\.txt/);
+    assertEquals((await runClient(server, [fixture("hello.txt")])).code, 3);
+  }
+  assertEquals(await stateOf(dir), before);
+  const missing = await runScript("server.ts", ["0", "--read-only", "--dir", `${local.path}/none`]);
+  assertEquals(missing.code, 2);
+  assertMatch(missing.stderr, /^inlet: Cannot read ".*none": it does not exist\n$/);
+  assertEquals(names(local.path), ["received"]);
+}, { programs: ["find"] });
+
+for (
+  const [what, make] of Object.entries({
+    "a link": (path: string, outside: string) => Deno.symlinkSync(outside, path),
+    "a file": (path: string) => Deno.writeTextFileSync(path, ""),
+  })
+) {
+  integration(`server.ts does not start where .inlet is ${what}`, async () => {
+    await using local = await tempDir();
+    Deno.mkdirSync(`${local.path}/received`);
+    Deno.mkdirSync(`${local.path}/outside`);
+    make(`${local.path}/received/${OWN}`, `${local.path}/outside`);
+    const { code, stderr } = await runScript("server.ts", ["0", "--dir", `${local.path}/received`]);
+    assertEquals(code, 2);
+    assertMatch(
+      stderr,
+      /^inlet: Cannot use ".*\.inlet" for uploads: it is not a folder; remove it\n$/,
+    );
+    assertEquals(names(`${local.path}/outside`), []);
+  });
+}
+
+integration("server.ts does not start where .inlet belongs to another user", async () => {
+  await using local = await tempDir();
+  const own = `${local.path}/received/${OWN}`;
+  Deno.mkdirSync(own, { recursive: true });
+  const { code: changed } = await run("chown", ["65534", own]);
+  // Who may not give files away cannot come across this here.
+  if (changed !== 0) return;
+  const { code, stderr } = await runScript("server.ts", ["0", "--dir", `${local.path}/received`]);
+  assertEquals(code, 2);
+  assertMatch(stderr, /belongs to another user; use another directory\n$/);
+});
+
+integration("no client reaches .inlet, whatever it calls it", async () => {
+  await using server = await startServer();
+  using upload = await Wire.greet(server);
+  await upload.says("put 6 a.txt\nhel");
+  await uploadGrows(server.dir, 3);
+  const [path] = ownFiles(server.dir);
+  const file = path!.slice(path!.lastIndexOf("/") + 1).replace(/\.temp$/, "");
+  using wire = await Wire.greet(server);
+  const spellings = [
+    ...[".inlet", ".INLET", ".Inlet", ".\uff49nlet", ".in\u200blet", "\ufeff.inlet"],
+    ...[".inlet.", ".inlet ", ".inlet. .", ".inlet::$INDEX_ALLOCATION", ".inlet:x", "inlet~1"],
+    ...["INLET~12", "\u2024inlet", ".inle\u00adt", "photos/.inlet", ".\ud835\udc22nlet"],
+  ];
+  for (const spelling of spellings) {
+    for (
+      const request of [
+        `get ${spelling}/${file}`,
+        `tree ${spelling}`,
+        `mkdir ${spelling}`,
+        `push 0 ${spelling}/x\nend 00000000`,
+        `compare 3 00000000 2026-11-21T08:38:00Z ${spelling}/${file}`,
+      ]
+    ) {
+      await wire.says(`${request}\n`);
+      assertMatch(await wire.line(), /^error bad-name /, `${quoted(spelling)}: ${request}`);
+    }
+  }
+  // Names that only look a little like it are names.
+  for (const name of [".inlets", "inlet", ".inlet.txt", "my.inlet", "inlet~", "x.inlet~1"]) {
+    await wire.says(`push 0 ${name}\nend 00000000\n`);
+    assertEquals(await wire.line(), `ok 0 00000000 ${name}`);
+  }
+  await wire.says("tree .\nlist\n");
+  assertMatch(await wire.line(), /^error bad-name /);
+  assertEquals(await wire.line(), "ok");
+  for (let line; (line = await wire.line()) !== "end 6";) assert(!line.includes(file), line);
+});
+
+integration("no client reaches .inlet through another folder that is it", async () => {
+  await using temp = await tempDir();
+  const script = `
+    import { DirectoryStore } from "${new URL("lib/store/directory.ts", ROOT).href}";
+    const dir = ${JSON.stringify(temp.path)};
+    const store = await DirectoryStore.open(dir);
+    await store.prepare();
+    Deno.mkdirSync(dir + "/alias");
+    Deno.writeTextFileSync(dir + "/.inlet/secret.txt", "secret");
+    const mounted = new Deno.Command("mount", { args: ["--bind", dir + "/.inlet", dir + "/alias"] });
+    if (!mounted.outputSync().success) throw new Error("cannot mount");
+    const codes = [];
+    for (const action of [
+      () => store.open("alias/secret.txt"),
+      () => store.receive("alias/a.txt", 1),
+      () => store.put("alias/a.txt", new Uint8Array(1)),
+      () => store.makeFolder("alias/a"),
+      () => Array.fromAsync(store.tree("alias/a")),
+    ]) {
+      try {
+        await action();
+        codes.push("ok");
+      } catch (error) {
+        codes.push(error.code);
+      }
+    }
+    codes.push((await Array.fromAsync(store.list())).flat().length);
+    console.log(JSON.stringify(codes));`;
+  const { code, stdout, stderr } = await run("unshare", ["-rm", Deno.execPath(), "eval", script]);
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(JSON.parse(stdout), [...Array.from({ length: 5 }, () => "denied"), 0]);
+}, { mounts: true });
+
+integration("an upload whose file was removed or replaced is not acknowledged", async () => {
+  await using server = await startServer();
+  for (const [index, replace] of [false, true].entries()) {
+    using slow = await Wire.greet(server);
+    await slow.says("put 6 r.bin\n");
+    assertEquals(await slow.line(), "go 0");
+    await slow.says("hel");
+    await uploadGrows(server.dir, 3);
+    const [path] = ownFiles(server.dir);
+    Deno.removeSync(path!);
+    if (replace) Deno.writeTextFileSync(path!, "another file");
+    // Somebody else sends a file of that name meanwhile.
+    using other = await Wire.greet(server);
+    await other.says("push 5 r.bin\nother" + "end " + "2b0c7b1f" + "\n");
+    await other.line();
+    await slow.says("lo\nend 363a3020\n");
+    assertMatch(
+      await slow.line(),
+      /^error aborted Cannot store "r\.bin": another program removed or replaced its temporary file$/,
+    );
+    await slow.says("Hello\n");
+    assertEquals(await slow.line(), "Hello ACK");
+    assertEquals(ownFiles(server.dir), replace ? [path] : []);
+    if (replace) assertEquals(Deno.readTextFileSync(path!), "another file");
+    assertEquals(index, Number(replace));
+  }
+  for (const name of names(server.dir).filter((name) => name.startsWith("r"))) {
+    assertEquals(Deno.readTextFileSync(`${server.dir}/${name}`), "other");
+  }
+});
+
+integration("Upload.publish() acknowledges no file that is not the one that is open", async () => {
+  // Between the two calls, another program takes the temporary file away and puts its own there.
+  for (const when of ["before", "after"] as const) {
+    await using temp = await tempDir();
+    const disk: Disk = {
+      ...Deno,
+      linkSync: (from, to) => {
+        const swap = (path: string): void => {
+          Deno.removeSync(path);
+          Deno.writeTextFileSync(path, "foreign");
+        };
+        if (when === "before") swap(from);
+        Deno.linkSync(from, to);
+        if (when === "after") swap(to);
+      },
+    };
+    const store = await DirectoryStore.open(temp.path, { disk });
+    await using upload = store.receive("a.txt");
+    await upload.write(encoder.encode("mine"));
+    const error = await assertRejects(() => upload.publish(), InletError, "replaced it");
+    assertEquals(error.code, "aborted");
+    // Whose file it is cannot be known: it stays.
+    assertEquals(Deno.readTextFileSync(`${temp.path}/a.txt`), "foreign");
+  }
+});
+
+integration("two servers whose locks do not reach each other lose and mix nothing", async () => {
+  await using temp = await tempDir();
+  const content = bytes(2_000_000);
+  // As on a network file system: every lock is given.
+  const open: Disk["openSync"] = (path, options) =>
+    Object.assign(Deno.openSync(path, options), { tryLockSync: () => true });
+  const disk: Disk = { ...Deno, openSync: open };
+  const [one, other] = await Promise.all(
+    [1, 2].map(() => DirectoryStore.open(temp.path, { disk })),
+  );
+  const how = { fingerprint: "f" };
+  await using mine = await one!.receiveResumable("a.bin", content.length, how);
+  await mine.write(content.subarray(0, 1_000_000));
+  // The second server sees an upload that nobody seems to write, and its client has the file.
+  const quiet = new Date(Date.now() - 20_000);
+  Deno.utimeSync(ownFiles(temp.path)[0]!, quiet, quiet);
+  using partial = await other!.findPartial("a.bin", how);
+  await using theirs = (await partial!.take(how))!;
+  assertEquals(theirs.kept.bytes, 1_000_000);
+  // The first one was stopped for longer than its lease, and wakes up.
+  const { Date: { now } } = globalThis;
+  try {
+    Date.now = () => now() + 20_000;
+    await assertRejects(async () => await mine.write(content.subarray(1_000_000)), InletError);
+  } finally {
+    Date.now = now;
+  }
+  await assertRejects(() => mine.publish(), InletError);
+  await theirs.write(content.subarray(1_000_000));
+  assertEquals(await theirs.publish(), "a.bin");
+  assertEquals(Deno.readFileSync(`${temp.path}/a.bin`), content);
+  assertEquals(names(temp.path), ["a.bin"]);
+});
+
+integration("a folder on another file system gets uploads as the rest does", async () => {
+  await using temp = await tempDir();
+  // A file system of its own, and a folder that only a mount separates.
+  const mounts = `
+    mkdir -p "$0/received/usb" "$0/received/bound/deep" "$0/elsewhere" &&
+    mount -t tmpfs tmpfs "$0/received/usb" &&
+    mount --bind "$0/elsewhere" "$0/received/bound" && mkdir "$0/elsewhere/deep" && exec "$@"`;
+  const dir = `${temp.path}/received`;
+  Deno.mkdirSync(dir);
+  const under = ["unshare", "-rm", "sh", "-c", mounts, temp.path];
+  await using server = await startServer({ dir, under });
+  const seen = `/proc/${server.pid}/root${dir}`;
+  const content = bytes(100_000);
+  const file = await temp.write("large.bin", content);
+  for (const folder of ["usb", "usb/new/folder", "bound", "bound/deep", "bound/new"]) {
+    for (const source of [file, fixture("hello.txt")]) {
+      const as = `${folder}/${source === file ? "large.bin" : "hello.txt"}`;
+      const { code, stderr } = await runClient(server, [source, "--as", as]);
+      assertEquals(code, 0, stderr);
+      assertEquals(Deno.readFileSync(`${seen}/${as}`), Deno.readFileSync(source));
+    }
+    using wire = await Wire.greet(server);
+    const asked = { id: idOf(folder), size: content.length, name: `${folder}/resumed.bin` };
+    await offered(wire, content, asked);
+    await wire.says(content.subarray(0, 50_000));
+    wire.close();
+  }
+  await server.running.says(/left, 0 connected/, 15);
+  using again = await Wire.greet(server);
+  const asked = { id: idOf("usb"), size: content.length, name: "usb/r.bin" };
+  const offer = await askToResume(again, content, asked);
+  assertEquals(typeof offer === "string" ? offer : offer.offset, 50_000);
+  again.close();
+  assertEquals(names(`${seen}/usb`).filter((name) => !name.startsWith("(")), [
+    "hello.txt",
+    "large.bin",
+    "new",
+  ]);
+  // Its workspaces are swept, too, at the next start.
+  const places = Deno.readTextFileSync(`${seen}/${OWN}/places`).trim().split("\n");
+  assertEquals(places.sort(), ["bound", "usb"]);
+}, { mounts: true });
+
+integration(
+  "files get the group of a folder that gives its own, however small they are",
+  async () => {
+    await using server = await startServer();
+    Deno.mkdirSync(`${server.dir}/team`);
+    const { code: changed } = await run("chown", [":12", `${server.dir}/team`]);
+    // Who may not give a folder to another group cannot come across this here.
+    if (changed !== 0) return;
+    Deno.chmodSync(`${server.dir}/team`, 0o2775);
+    await using local = await tempDir();
+    const large = await local.write("large.bin", bytes(100_000));
+    for (const file of [large, fixture("hello.txt")]) {
+      const name = `team/${file === large ? "large" : "small"}`;
+      assertEquals((await runClient(server, [file, "--as", name])).code, 0);
+      assertEquals(Deno.statSync(`${server.dir}/${name}`).gid, 12);
+    }
+  },
+);
