@@ -11,6 +11,7 @@ import type { Disk } from "../lib/store/disk.ts";
 import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
 import {
+  anHourPasses,
   bytes,
   fixture,
   integration,
@@ -21,10 +22,12 @@ import {
   run,
   runClient,
   runScript,
+  startClient,
   startServer,
   tempDir,
   uploadGrows,
 } from "./helpers.ts";
+import { relayTo } from "./relay.ts";
 import { askToResume, idOf, offered } from "./resuming.ts";
 import { makeTree } from "./trees.ts";
 import { Wire } from "./wire.ts";
@@ -334,5 +337,34 @@ integration(
       assertEquals((await runClient(server, [file, "--as", name])).code, 0);
       assertEquals(Deno.statSync(`${server.dir}/${name}`).gid, 12);
     }
+  },
+);
+
+integration(
+  "--get leaves no folder of its own behind, and tidies after one that was killed",
+  async () => {
+    await using server = await startServer();
+    await using local = await tempDir();
+    makeTree(server.dir, { "a.bin": bytes(3_000_000), "b.txt": "b" });
+    const get = async (name: string): Promise<void> => {
+      const { code, stderr } = await runClient(server, ["--get", name], { cwd: local.path });
+      assertEquals(code, 0, stderr);
+    };
+    await get("b.txt");
+    assertEquals([...Deno.readDirSync(local.path)].map(({ name }) => name), ["b.txt"]);
+    using relay = await relayTo(server, { direction: "down", bytes: 1_000_000, way: "silence" });
+    await using client = startClient(relay, ["--get", "a.bin"], { cwd: local.path });
+    await uploadGrows(local.path, 100_000);
+    await client.stop("SIGKILL");
+    // It may be at work on another machine, so it has an hour.
+    await get("b.txt");
+    assertEquals(names(local.path), ["(in flight)", "b (2).txt", "b.txt"]);
+    anHourPasses(local.path);
+    await get("b.txt");
+    assertEquals([...Deno.readDirSync(local.path)].map(({ name }) => name).sort(), [
+      "b (2).txt",
+      "b (3).txt",
+      "b.txt",
+    ]);
   },
 );

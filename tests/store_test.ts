@@ -347,36 +347,103 @@ integration(
   "Store syncs a file before it has its name, and every folder on the way after",
   async () => {
     await using temp = await tempDir();
-    const dir = await Deno.realPath(temp.path);
+    const dir = `${await Deno.realPath(temp.path)}/new/received`;
     const script = `
     import { DirectoryStore } from "${new URL("lib/store/directory.ts", ROOT).href}";
     const store = await DirectoryStore.open("${dir}", { fsync: true });
     await using upload = store.receive("photos/2024/a.jpg");
     upload.write(new Uint8Array(1000));
-    await upload.publish();`;
+    await upload.publish();
+    await store.put("small.txt", new Uint8Array(1));
+    await store.makeFolder("empty/folder");`;
     const { code, stderr } = await run("strace", [
-      ...["-f", "-y", "-e", "trace=fsync,fdatasync,link,linkat"],
+      ...["-f", "-y", "-e", "trace=fsync,fdatasync,link,linkat,mkdir,mkdirat"],
       ...[Deno.execPath(), "eval", script],
     ]);
     assertEquals(code, 0);
+    const parent = dir.slice(0, -"/new/received".length);
     // Deno syncs files of its own, of its cache.
-    const calls = stderr.split("\n").filter((line) => line.includes(dir)).map((line) =>
-      /\blink(at)?\(/.test(line)
-        ? "link"
-        : /sync\(\d+<([^>]+)>/.exec(line)?.[1]?.replace(dir, "received").replace(
-          /[0-9a-f]{32}/,
-          "ID",
-        )
-    );
+    const calls = stderr.split("\n").filter((line) => line.includes(parent)).map((line) => {
+      if (/\blink(at)?\(/.test(line)) return "link";
+      const [, made] = /mkdir(?:at)?\(.*"([^"]+)"/.exec(line) ?? [];
+      const [, synced] = /sync\(\d+<([^>]+)>/.exec(line) ?? [];
+      const path = (made ?? synced)?.replace(parent, "top").replace(/[0-9a-f]{32}/, "ID");
+      return made === undefined ? path : `mkdir ${path}`;
+    }).filter((call) => !/^mkdir top\/new(\/received)?$/.test(call!));
     assertEquals(calls, [
-      "received/.inlet/ID.temp",
-      "link",
-      "received/photos/2024",
-      "received/photos",
-      "received",
+      ...["top/new", "top"],
+      ...["mkdir top/new/received/photos", "mkdir top/new/received/photos/2024"],
+      ...["mkdir top/new/received/.inlet", "top/new/received/.inlet/ID.temp", "link"],
+      ...["top/new/received/photos/2024", "top/new/received/photos", "top/new/received"],
+      ...["top/new/received/.inlet/ID.temp", "link", "top/new/received"],
+      ...["mkdir top/new/received/empty", "mkdir top/new/received/empty/folder"],
+      ...["top/new/received/empty/folder", "top/new/received/empty", "top/new/received"],
     ]);
   },
   { programs: ["strace"] },
+);
+
+integration("Store says what it published where the folder cannot be synced then", async () => {
+  const faulty = new FaultyDisk();
+  await using test = await openStore({ disk: faulty.disk, fsync: true });
+  await put(test.store, "a.txt");
+  faulty.fault = { operation: "sync", nth: 2, forGood: false, code: "EIO" };
+  await assertRejects(
+    () => put(test.store, "a.txt"),
+    InletError,
+    'Cannot store "a.txt": it is stored as "a (2).txt", but may be lost in a power failure: the disk ' +
+      "reported an I/O error",
+  );
+  assertEquals(names(test.dir), ["a (2).txt", "a.txt"]);
+  faulty.fault = { operation: "sync", nth: 1, forGood: false, code: "EIO" };
+  await assertRejects(async () => await test.store.makeFolder("b"), InletError, "power failure");
+});
+
+integration(
+  "Store calls a slow disk so that others go on, and a fast one again later",
+  async () => {
+    // A disk that takes its time once, and whose next write takes as long as the test says.
+    let slow = true;
+    const gate = Promise.withResolvers<void>();
+    const later: string[] = [];
+    const disk: Disk = {
+      ...Deno,
+      openSync: (path, options) => {
+        const file = Deno.openSync(path, options);
+        const { writeSync, write } = file;
+        return Object.assign(file, {
+          writeSync: (bytes: Uint8Array) => {
+            if (slow) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 150);
+            slow = false;
+            return writeSync.call(file, bytes);
+          },
+          write: async (bytes: Uint8Array) => {
+            later.push(new TextDecoder().decode(bytes));
+            if (later.length === 1) await gate.promise;
+            return await write.call(file, bytes);
+          },
+        });
+      },
+    };
+    await using test = await openStore({ disk });
+    await using first = test.store.receive("a.txt");
+    assertEquals(first.write(encoder.encode("one ")), undefined);
+    const stalled = first.write(encoder.encode("two"));
+    // Meanwhile another file is stored, also one that is complete in memory.
+    assertEquals(await test.store.put("b.txt", encoder.encode("b")), "b.txt");
+    await using second = test.store.receive("c.txt");
+    await second.write(encoder.encode("c"));
+    assertEquals(await second.publish(), "c.txt");
+    gate.resolve();
+    await stalled;
+    assertEquals(await first.publish(), "a.txt");
+    assertEquals(["a.txt", "b.txt", "c.txt"].map((name) => get(test.store, name)), [
+      "one two",
+      "b",
+      "c",
+    ]);
+    assertEquals(later, ["two", "b", "c"]);
+  },
 );
 
 integration("Store says that the disk is full, and leaves nothing there", async () => {
