@@ -6,9 +6,10 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { optionsPage } from "../docs/make_options.ts";
+import { fingerprintOf, type ReadAt } from "../lib/body/fingerprint.ts";
 import { exitCode, InletError } from "../lib/errors.ts";
 import { MODES } from "../modes/table.ts";
-import { ERROR_CODES, type ErrorCode, MAX_LINE_BYTES } from "../protocol.ts";
+import { decodeReply, ERROR_CODES, type ErrorCode, MAX_LINE_BYTES } from "../protocol.ts";
 import {
   bytes,
   checkout,
@@ -20,6 +21,7 @@ import {
   tempDir,
   uploadGrows,
 } from "./helpers.ts";
+import { proofOf, type Prove } from "./resuming.ts";
 import { makeTree } from "./trees.ts";
 import { Wire } from "./wire.ts";
 
@@ -38,11 +40,12 @@ function firstCells(text: string, heading: string): string[] {
   return [...section.matchAll(/^\| `([^`]+)`/gm)].map(([, cell]) => cell!);
 }
 
-/** Times and ports differ from run to run. */
+/** Times, ports and tickets differ from run to run. */
 function withoutTimes(line: string): string {
   return line
     .replace(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\dZ?/g, "TIME")
-    .replace(/127\.0\.0\.1:\d+/, "ADDRESS");
+    .replace(/127\.0\.0\.1:\d+/, "ADDRESS")
+    .replace(/ticket=\S+/, "ticket=TICKET");
 }
 
 integration("PROTOCOL.md: its first conversation can be typed as it stands", async () => {
@@ -54,14 +57,38 @@ integration("PROTOCOL.md: its first conversation can be typed as it stands", asy
 });
 
 integration("PROTOCOL.md: its reput goes on as it stands", async () => {
+  const transcript = await transcriptOf("C: reput");
+  const [ask, prove, proof] = transcript.split("\n").map((line) => line.slice(3)) as [
+    string,
+    string,
+    string,
+  ];
+  // Its id and its proof are those of this file.
+  const hello = new TextEncoder().encode("hello\n");
+  const facts = { size: hello.length, modified: new Date("2020-02-29T12:00:00Z") };
+  const read: ReadAt = (offset, into) => {
+    into.set(hello.subarray(offset, offset + into.length));
+    return into.length;
+  };
+  assertEquals(ask, `reput ${await fingerprintOf(facts, read)} 6 greeting.txt`);
+  const question = decodeReply(prove) as Prove;
+  assertEquals(proof, `proof ${proofOf(hello, question)}`);
   await using server = await startServer();
   using broken = await Wire.greet(server);
-  await broken.says("reput 6 greeting.txt\nfrom 0\nhe");
+  await broken.says(`${ask}\nhe`);
   await uploadGrows(server.dir, 2);
   broken.close();
   await server.running.says(/left/);
   using wire = await Wire.greet(server);
-  await typeTranscript(wire, "C: reput");
+  // A server chooses its own nonce, and how many ranges it asks for.
+  await wire.says(`${ask}\n`);
+  const asked = decodeReply(await wire.line()) as Prove;
+  assertEquals([asked.length, new Set(asked.offsets)], [
+    question.length,
+    new Set(question.offsets),
+  ]);
+  await wire.says(`proof ${proofOf(hello, asked)}\n`);
+  await typeLines(wire, transcript.slice(transcript.indexOf("S: go")));
   assertEquals(await Deno.readTextFile(`${server.dir}/greeting.txt`), "hello\n");
 });
 
@@ -74,10 +101,17 @@ integration("PROTOCOL.md: its tree is answered as it stands", async () => {
 
 /** Types what PROTOCOL.md has a client say, and compares what comes back. */
 async function typeTranscript(wire: Wire, beginning: string): Promise<void> {
+  await typeLines(wire, await transcriptOf(beginning));
+}
+
+async function transcriptOf(beginning: string): Promise<string> {
   const text = await document("PROTOCOL.md");
   const start = text.indexOf(`\`\`\`\n${beginning}`) + 4;
-  const transcript = text.slice(start, text.indexOf("```", start));
-  for (const line of transcript.trim().split("\n")) {
+  return text.slice(start, text.indexOf("```", start)).trim();
+}
+
+async function typeLines(wire: Wire, transcript: string): Promise<void> {
+  for (const line of transcript.split("\n")) {
     const words = line.slice(3);
     if (line.startsWith("C: ")) await wire.says(`${words}\n`);
     else assertEquals(withoutTimes(await wire.line()), withoutTimes(words));
