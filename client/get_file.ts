@@ -69,8 +69,11 @@ export async function getInto(
 /** Goes on with a partial file, if there is one. The server checks that it is of the same file. */
 async function resumeInto(store: Store, as: string): Promise<Upload> {
   const how = { fingerprint: `get ${as}` };
-  using partial = await store.findPartial(as, how);
-  return await partial?.take(how) ?? await store.receiveResumable(as, null, how);
+  for await (const partial of store.findPartials(as, how)) {
+    const upload = await partial.take(how);
+    if (upload) return upload;
+  }
+  return await store.receiveResumable(as, null, how);
 }
 
 /** The path to save a file to. In a folder, the file keeps its own name. */

@@ -10,7 +10,7 @@ import {
   type TestServer,
   uploadGrows,
 } from "./helpers.ts";
-import { askToResume, idOf, offered, proofOf, reputLine } from "./resuming.ts";
+import { askToResume, idOf, offered, proofOf, type Prove, reputLine } from "./resuming.ts";
 import { Wire } from "./wire.ts";
 
 const SIZE = 300_000;
@@ -149,6 +149,25 @@ integration(
   },
 );
 
+integration("a stranger's wrong bytes under the same id keep nobody from going on", async () => {
+  await using server = await startServer();
+  await breakOff(server, 100_000);
+  using stranger = await Wire.greet(server);
+  await offered(stranger, CONTENT, { ...ASKED, prove: () => "0".repeat(64) });
+  await stranger.says(new Uint8Array(200_000));
+  await uploadGrows(server.dir, 200_000);
+  stranger.close();
+  await server.running.says(/client 2: left/);
+  using wire = await Wire.greet(server);
+  let asked = 0;
+  const prove = (question: Prove): string => (asked++, proofOf(CONTENT, question));
+  assertEquals((await offered(wire, CONTENT, { ...ASKED, prove })).offset, 100_000);
+  assertEquals(asked, 2);
+  await wire.says(CONTENT.subarray(100_000));
+  await wire.says(endOf(CONTENT));
+  assertEquals(await wire.line(), `ok ${SIZE} ${formatCrc(crc32(CONTENT))} a.bin`);
+});
+
 integration(
   "a partial file outlives two wrong ends, and is not offered after the third",
   async () => {
@@ -265,6 +284,8 @@ integration("of one file, four partial files are kept at most", async () => {
     await server.running.says(new RegExp(`client ${index + 1}: left`));
   }
   assertEquals(names(server.dir), Array.from({ length: 4 }, () => "(partial)"));
+  const sizes = ownFiles(server.dir).map((path) => Deno.statSync(path).size);
+  assertEquals(sizes.sort(), [3, 4, 5, 6]);
 });
 
 integration("what is kept counts against --max-size", async () => {

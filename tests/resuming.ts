@@ -27,7 +27,7 @@ export type Prove = Extract<Reply, { type: "prove" }>;
 export interface Offer {
   offset: number;
   ticket: string | undefined;
-  /** What the server asked before. */
+  /** What the server asked first. */
   asked: Prove | undefined;
 }
 
@@ -57,14 +57,18 @@ export async function askToResume(
   asked: Asked,
 ): Promise<Offer | string> {
   await wire.says(reputLine(content, asked));
-  const reply = await answer(wire);
-  const question = typeof reply !== "string" && reply.type === "prove" ? reply : undefined;
   const { prove = (question: Prove) => proofOf(content, question) } = asked;
-  if (question) await wire.says(`proof ${prove(question)}\n`);
-  const go = question ? await answer(wire) : reply;
-  if (typeof go === "string") return go;
-  if (go.type !== "go") throw new Error(`the server said ${JSON.stringify(go)}`);
-  return { offset: go.offset, ticket: go.fields?.ticket, asked: question };
+  let question: Prove | undefined;
+  for (;;) {
+    const reply = await answer(wire);
+    if (typeof reply === "string") return reply;
+    if (reply.type === "go") {
+      return { offset: reply.offset, ticket: reply.fields?.ticket, asked: question };
+    }
+    if (reply.type !== "prove") throw new Error(`the server said ${JSON.stringify(reply)}`);
+    question ??= reply;
+    await wire.says(`proof ${prove(reply)}\n`);
+  }
 }
 
 /** Like {@linkcode askToResume}, where no refusal is expected. */

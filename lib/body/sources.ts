@@ -85,7 +85,7 @@ export class FileSource {
 
   /** Opens the file to resume it, if the peer has its beginning. */
   openBeginning(): Beginning {
-    return new Beginning(openPath(this.label), this.size);
+    return new Beginning(openPath(this.label), openPath(this.label), this.size);
   }
 
   /**
@@ -138,11 +138,14 @@ export class EmptyFolder {
 /** An open file whose beginning the peer may have. Dispose of it to close the file. */
 export class Beginning implements Disposable {
   readonly #file: Deno.FsFile;
+  readonly #ranges: Deno.FsFile;
   readonly #size: number;
   readonly #prefix: Prefix;
 
-  constructor(file: Deno.FsFile, size: number) {
+  /** @param ranges The same file, opened once more: each has a position of its own. */
+  constructor(file: Deno.FsFile, ranges: Deno.FsFile, size: number) {
     this.#file = file;
+    this.#ranges = ranges;
     this.#size = size;
     this.#prefix = new Prefix(file);
   }
@@ -157,15 +160,12 @@ export class Beginning implements Disposable {
     return await this.#prefix.crc(bytes);
   }
 
-  /**
-   * Reads from an offset until the buffer is full or the file ends. Not while `readAhead` is at work:
-   * both move the position of the file.
-   */
+  /** Reads from an offset until the buffer is full or the file ends. */
   readAt(offset: number, into: Uint8Array): number {
-    this.#file.seekSync(offset, Deno.SeekMode.Start);
+    this.#ranges.seekSync(offset, Deno.SeekMode.Start);
     let filled = 0;
     while (filled < into.length) {
-      const read = this.#file.readSync(into.subarray(filled));
+      const read = this.#ranges.readSync(into.subarray(filled));
       if (read === null) break;
       filled += read;
     }
@@ -184,6 +184,7 @@ export class Beginning implements Disposable {
   [Symbol.dispose](): void {
     this.#prefix[Symbol.dispose]();
     this.#file.close();
+    this.#ranges.close();
   }
 }
 

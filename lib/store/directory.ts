@@ -45,7 +45,7 @@ import {
   syncFolders,
   type UploadContext,
 } from "./upload.ts";
-import type { Candidate, Workspace } from "./workspace.ts";
+import type { Workspace } from "./workspace.ts";
 import { Workspaces } from "./workspaces.ts";
 
 /** Options of a {@linkcode DirectoryStore}. */
@@ -154,27 +154,27 @@ export class DirectoryStore implements Store {
     });
   }
 
-  async findPartial(name: string, query: PartialQuery): Promise<DirectoryPartial | undefined> {
-    if (this.#keepPartialsMs === 0) return undefined;
+  async *findPartials(name: string, query: PartialQuery): AsyncGenerator<DirectoryPartial> {
+    if (this.#keepPartialsMs === 0) return;
     const hash = await hashOf(query.fingerprint);
-    return this.#storing(`store ${quoted(name)}`, () => {
+    const what = `store ${quoted(name)}`;
+    const [safe, workspace] = this.#storing(what, () => {
       const safe = safeName(name);
-      const workspace = this.#workspaces.of(this.#folders.make(safe));
-      const uploads = [...this.#inFlight].filter((upload) => upload.hash === hash);
-      const all = workspace.candidates(hash).filter((candidate) => this.#isUsable(candidate));
-      const kept = all.filter((candidate) => this.#isFresh(candidate, workspace));
-      if (kept.length < all.length) {
-        this.#folders.warnOnce(`the partial file of ${quoted(name)} has expired`);
-      }
-      const warn = (message: string): void => this.#folders.warnOnce(message);
-      for (const { candidate, live } of inOrder(kept, uploads, query.ticket)) {
-        const resume = (temp: TempFile, how: Resumable): FileUpload =>
-          this.#begin(workspace, temp, this.#numbering.variants(safe), { ...how, hash });
-        const found = DirectoryPartial.open({ workspace, hash, candidate, live, resume, warn });
-        if (found) return found;
-      }
-      return undefined;
+      return [safe, this.#workspaces.of(this.#folders.make(safe))] as const;
     });
+    for (const { candidate, live } of this.#candidates(name, workspace, hash, query.ticket)) {
+      using partial = this.#storing(what, () =>
+        DirectoryPartial.open({
+          workspace,
+          hash,
+          candidate,
+          live,
+          warn: (message) => this.#folders.warnOnce(message),
+          resume: (temp, how) =>
+            this.#begin(workspace, temp, this.#numbering.variants(safe), { ...how, hash }),
+        }));
+      if (partial) yield partial;
+    }
   }
 
   receiveNumbered(ending: string): FileUpload {
@@ -300,13 +300,24 @@ export class DirectoryStore implements Store {
     }
   }
 
-  #isUsable({ info }: Candidate): boolean {
-    const failures = this.#context.failures.get(failureKey({ info })) ?? 0;
-    return info.size > 0 && failures < MAX_FAILURES;
-  }
-
-  #isFresh({ kept, info }: Candidate, workspace: Workspace): boolean {
-    return !kept || workspace.quietMs(info) <= this.#keepPartialsMs;
+  /** The partial files that an upload may resume, the best first. */
+  #candidates(
+    name: string,
+    workspace: Workspace,
+    hash: string,
+    ticket: string | undefined,
+  ): ReturnType<typeof inOrder> {
+    const { failures } = this.#context;
+    const all = workspace.candidates(hash).filter(({ info }) =>
+      info.size > 0 && (failures.get(failureKey({ info })) ?? 0) < MAX_FAILURES
+    );
+    const fresh = all.filter(({ kept, info }) =>
+      !kept || workspace.quietMs(info) <= this.#keepPartialsMs
+    );
+    if (fresh.length < all.length) {
+      this.#folders.warnOnce(`the partial file of ${quoted(name)} has expired`);
+    }
+    return inOrder(fresh, [...this.#inFlight].filter((upload) => upload.hash === hash), ticket);
   }
 
   #begin(

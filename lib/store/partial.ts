@@ -7,6 +7,7 @@
  * @module
  */
 
+import { explain } from "../errors.ts";
 import { lstatIfThere } from "./folders.ts";
 import { isSameFile, type TempFile } from "./temp_file.ts";
 import type { PartialFile, Resumable } from "./store.ts";
@@ -62,7 +63,7 @@ export function inOrder(
 }
 
 /** A partial file in a directory. */
-export class DirectoryPartial implements PartialFile {
+export class DirectoryPartial implements PartialFile, Disposable {
   readonly bytes: number;
   readonly #found: Found;
   readonly #file: Deno.FsFile;
@@ -93,6 +94,14 @@ export class DirectoryPartial implements PartialFile {
   }
 
   async take(how: Resumable, signal?: AbortSignal): Promise<FileUpload | undefined> {
+    try {
+      return await this.#take(how, signal);
+    } catch (error) {
+      throw explain(error, "Cannot resume the upload");
+    }
+  }
+
+  async #take(how: Resumable, signal: AbortSignal | undefined): Promise<FileUpload | undefined> {
     const { workspace, hash, candidate, live, resume, warn } = this.#found;
     if (live) await live.handOver();
     else if (!candidate.kept && !await isAbandoned(workspace, candidate, warn, signal)) {

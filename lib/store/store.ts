@@ -48,8 +48,6 @@ export interface PartialQuery {
   readonly fingerprint: string;
   /** That of the interrupted upload, if the client knows it. */
   readonly ticket?: string | undefined;
-  /** Ends the search. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** A store of published files, uploads and partial files. */
@@ -80,13 +78,14 @@ export interface Store {
   receiveResumable(name: string, size: number | null, how: Resumable): Promise<Upload>;
 
   /**
-   * Finds the partial file of an interrupted upload. One that another client is uploading is found
-   * by its ticket, or if nothing of it has arrived for 5 seconds.
+   * Finds the partial files of interrupted uploads of one file, the most promising first: others can
+   * have sent wrong bytes under its fingerprint. One that another client is uploading is found by its
+   * ticket, or if nothing of it has arrived for 5 seconds. Each is valid until the next is requested.
    *
    * @param name The name to publish under; it may differ from that of the interrupted upload.
    * @throws {InletError} `bad-name`, `denied` or `no-space`
    */
-  findPartial(name: string, query: PartialQuery): Promise<PartialFile | undefined>;
+  findPartials(name: string, query: PartialQuery): AsyncIterable<PartialFile>;
 
   /**
    * Starts an upload named after the next unused number, such as `7.file`.
@@ -148,8 +147,8 @@ export interface Store {
   close(): void;
 }
 
-/** The partial file of an interrupted upload. Dispose of it to leave it as it is. */
-export interface PartialFile extends Disposable {
+/** The partial file of an interrupted upload. */
+export interface PartialFile {
   /** In bytes. */
   readonly bytes: number;
   /**

@@ -104,14 +104,14 @@ export class Workspace {
     return this.#pathOf(undefined);
   }
 
-  /** Makes a partial file of an upload that ended early. The oldest of too many is removed. */
+  /**
+   * Makes a partial file of an upload that ended early. The smallest of too many is removed: to have
+   * another client's removed, one has to send as much as that client did, several times.
+   */
   keep(temp: TempFile, hash: string): void {
     temp.moveTo(`${this.path}/${KEPT}${hash}-${newId()}${TEMP}`);
     const kept = this.candidates(hash).filter(({ kept }) => kept);
-    kept.sort((one, other) => timeOf(one.info) - timeOf(other.info));
-    for (const { path } of kept.slice(0, Math.max(kept.length - MAX_PARTIALS, 0))) {
-      tryTo(() => this.#disk.removeSync(path));
-    }
+    for (const { path } of kept.slice(MAX_PARTIALS)) tryTo(() => this.#disk.removeSync(path));
   }
 
   /** Finds the files of uploads with a hash, the largest first. */

@@ -106,9 +106,12 @@ export class BodyReceiver {
     try {
       await action();
     } catch (error) {
+      const failure = explain(error, `Cannot ${this.#what}`);
+      // A client that breaks the rules cannot be in step any more.
+      if (failure.code === "bad-request") throw failure;
       this.#refused = true;
       await this.#target?.discard();
-      await refuse(this.#connection, this.#context, explain(error, `Cannot ${this.#what}`));
+      await refuse(this.#connection, this.#context, failure);
     }
   }
 

@@ -21,6 +21,9 @@ export interface Offer {
   readonly ticket: string | undefined;
 }
 
+/** Most partial files that the server may ask about. */
+const MAX_ASKED = 16;
+
 /**
  * Asks the server for its partial file of a source.
  *
@@ -38,10 +41,10 @@ export async function askToResume(
   const fields = ticket === undefined ? {} : { fields: { ticket } };
   await requester.write(encodeRequest({ type: "reput", id, size, name, ...fields }));
   let reply = await requester.reply();
-  if (reply.type === "prove") {
+  for (let asked = 0; reply.type === "prove" && asked < MAX_ASKED; asked++) {
     const digest = await prove(requester, size, file, reply);
     await requester.write(encodeRequest({ type: "proof", digest }));
-    file.readAhead();
+    if (asked === 0) file.readAhead();
     reply = await requester.reply();
   }
   if (reply.type === "error") throw unexpected(reply);

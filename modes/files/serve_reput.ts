@@ -13,9 +13,11 @@ import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import type { PartialFile, Resumable, Upload } from "../../lib/store/store.ts";
 import { formatBytes, quoted } from "../../lib/text.ts";
-import { acknowledge, admit, attempt } from "./admission.ts";
+import { acknowledge, admit } from "./admission.ts";
 import { type Beginning, BodyReceiver } from "./receive.ts";
 import { patiently, restOf } from "./wait.ts";
+
+type Reput = Extract<Request, { type: "reput" }>;
 
 /** Ranges that a client answers for before it resumes. */
 const RANGES = 16;
@@ -27,27 +29,21 @@ const RANGES = 16;
 export async function serveReput(
   connection: Connection,
   context: ServerContext,
-  request: Extract<Request, { type: "reput" }>,
+  request: Reput,
 ): Promise<void> {
   const { size, name } = request;
   const what = `store ${quoted(name)}`;
-  const admitted = await attempt(connection, context, "reput", what, () => {
-    admit(context, "reput", what, size);
-    return findPartial(connection, context, request);
-  });
-  if (!admitted) return;
-  using partial = admitted.value;
-  const isProven = partial !== undefined && await isOwner(connection, partial);
   const how: Resumable = {
     fingerprint: request.id,
     onTaken: () => connection.abort(new InletError("aborted", "Another connection goes on")),
   };
   await new BodyReceiver(connection, context, what).receive({
     open: async () => {
+      admit(context, "reput", what, size);
       // A drop-only server must not reveal the partial files of other clients.
       if (context.access === "drop-only") return await context.store.receive(name, size);
-      const taken = isProven && await patiently(connection, what, partial.take(how));
-      return taken || await context.store.receiveResumable(name, size, how);
+      return await resume(connection, context, request, how) ??
+        await context.store.receiveResumable(name, size, how);
     },
     size,
     negotiate: (upload) => agreeOnOffset(connection, context, name, upload),
@@ -55,25 +51,28 @@ export async function serveReput(
   });
 }
 
-/** Finds a partial file that the client may resume. A larger one is of another file. */
-async function findPartial(
+/** Takes over the first partial file of which the client proves that it has the content. */
+async function resume(
   connection: Connection,
-  { access, store }: ServerContext,
-  { type, id: fingerprint, size, name, fields }: Extract<Request, { type: "reput" }>,
-): Promise<PartialFile | undefined> {
-  if (access === "drop-only") return undefined;
-  const query = { fingerprint, ticket: fields?.ticket };
-  const search = store.findPartial(name, query);
-  const partial = await patiently(connection, `${type} ${quoted(name)}`, search);
-  if (partial === undefined || partial.bytes <= size) return partial;
-  partial[Symbol.dispose]();
+  { store }: ServerContext,
+  { id: fingerprint, size, name, fields }: Reput,
+  how: Resumable,
+): Promise<Upload | undefined> {
+  for await (const partial of store.findPartials(name, { fingerprint, ticket: fields?.ticket })) {
+    // A larger one is of another file.
+    if (partial.bytes > size || !await isOwner(connection, partial)) continue;
+    const upload = await patiently(connection, `store ${quoted(name)}`, partial.take(how));
+    if (upload && upload.kept.bytes <= size) return upload;
+    await upload?.[Symbol.asyncDispose]();
+  }
   return undefined;
 }
 
 /** Whether the client has the content of a partial file: it answers for random ranges of it. */
 async function isOwner(connection: Connection, partial: PartialFile): Promise<boolean> {
   const nonce = makeNonce();
-  const length = Math.min(partial.bytes, MAX_RANGE_BYTES);
+  // A power of two, so that the length does not tell how much is kept.
+  const length = Math.min(2 ** Math.floor(Math.log2(partial.bytes)), MAX_RANGE_BYTES);
   const last = partial.bytes - length;
   const offsets = Array.from({ length: RANGES }, () => randomUpTo(last));
   const read: ReadAt = (offset, into) => partial.read(offset, into);
