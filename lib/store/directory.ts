@@ -22,7 +22,6 @@
  * @module
  */
 
-import { dirname } from "@std/path/dirname";
 import type { ListEntry } from "../../protocol.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
@@ -41,8 +40,6 @@ import {
   FileUpload,
   isOtherFileSystem,
   MAX_FAILURES,
-  syncFolder,
-  syncFolders,
   type UploadContext,
 } from "./upload.ts";
 import type { Workspace } from "./workspace.ts";
@@ -116,7 +113,9 @@ export class DirectoryStore implements Store {
    */
   static async open(directory: string, options: DirectoryOptions = {}): Promise<DirectoryStore> {
     const store = new DirectoryStore(directory, options);
-    await store.#use(() => store.#readOnly ? readable(directory) : store.#makeRootToLast());
+    await store.#use(() =>
+      store.#readOnly ? readable(directory) : store.#folders.makeRoot(store.#context.fsync)
+    );
     return store;
   }
 
@@ -162,7 +161,11 @@ export class DirectoryStore implements Store {
       const safe = safeName(name);
       return [safe, this.#workspaces.of(this.#folders.make(safe))] as const;
     });
-    for (const { candidate, live } of this.#candidates(name, workspace, hash, query.ticket)) {
+    const candidates = this.#storing(
+      what,
+      () => this.#candidates(name, workspace, hash, query.ticket),
+    );
+    for (const { candidate, live } of candidates) {
       using partial = this.#storing(what, () =>
         DirectoryPartial.open({
           workspace,
@@ -208,7 +211,7 @@ export class DirectoryStore implements Store {
       const safe = safeName(name);
       this.#folders.make(`${safe}/`);
       if (!fsync) return safe;
-      return syncFolders(this.#folders, `${safe}/`).then(() => safe, (error) => {
+      return this.#folders.sync(`${safe}/`).then(() => safe, (error) => {
         throw explain(error, `Cannot ${what}: it is there, but may be lost in a power failure`);
       });
     });
@@ -292,7 +295,7 @@ export class DirectoryStore implements Store {
       } catch (error) {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
         this.#workspaces.forget();
-        this.#makeRoot();
+        this.#folders.remakeRoot();
         return action();
       }
     } catch (error) {
@@ -336,34 +339,6 @@ export class DirectoryStore implements Store {
     });
     this.#inFlight.add(upload);
     return upload;
-  }
-
-  /** Makes the directory, if it is missing. */
-  #makeRoot(): void {
-    const { root, disk } = this.#folders;
-    this.#folders.forgetRoot();
-    disk.mkdirSync(root, { recursive: true });
-  }
-
-  /** Makes the directory, and flushes the folders that it was made in. */
-  async #makeRootToLast(): Promise<void> {
-    const { root, disk } = this.#folders;
-    const made: string[] = [];
-    for (let folder = root; !lstatIfThere(folder); folder = dirname(folder)) made.push(folder);
-    this.#makeRoot();
-    if (!this.#context.fsync) return;
-    for (const folder of made) {
-      try {
-        await syncFolder(disk, dirname(folder));
-      } catch (error) {
-        // The permission may be for the directory alone.
-        if (!(error instanceof Deno.errors.NotCapable)) throw error;
-        this.#folders.warnOnce(
-          `cannot flush ${quoted(dirname(folder))} to disk without permission to read it: ` +
-            `a power failure now could lose ${quoted(root)}`,
-        );
-      }
-    }
   }
 
   async #use(action: () => Maybe<void>): Promise<void> {

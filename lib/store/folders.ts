@@ -4,6 +4,7 @@
  * @module
  */
 
+import { dirname } from "@std/path/dirname";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import type { Disk } from "./disk.ts";
@@ -49,9 +50,41 @@ export class Folders {
     return name === "" ? this.root : `${this.root}/${name}`;
   }
 
-  /** Forgets what is known of the root, which may have been replaced. */
-  forgetRoot(): void {
+  /**
+   * Makes the root, and what is missing above it.
+   *
+   * @param fsync Whether the folders that it is made in are flushed to disk.
+   */
+  async makeRoot(fsync: boolean): Promise<void> {
+    const made: string[] = [];
+    for (let folder = this.root; !lstatIfThere(folder); folder = dirname(folder)) made.push(folder);
+    this.remakeRoot();
+    if (!fsync) return;
+    for (const folder of made.map(dirname)) {
+      try {
+        await syncFolder(this.disk, folder);
+      } catch (error) {
+        // The permission may be for the root alone.
+        if (!(error instanceof Deno.errors.NotCapable)) throw error;
+        this.warnOnce(
+          `cannot flush ${quoted(folder)} to disk without permission to read it: a power failure ` +
+            `now could lose ${quoted(this.root)}`,
+        );
+      }
+    }
+  }
+
+  /** Makes the root again, if another program has removed it. */
+  remakeRoot(): void {
     this.#root = undefined;
+    this.disk.mkdirSync(this.root, { recursive: true });
+  }
+
+  /** Flushes the folders of a name to disk, up to the root: any of them may be new. */
+  async sync(name: string): Promise<void> {
+    for (const folder of [...foldersOf(name).reverse(), ""]) {
+      await syncFolder(this.disk, this.path(folder));
+    }
   }
 
   /**
@@ -117,6 +150,14 @@ export class Folders {
       throw new InletError("denied", `Cannot go through ${quoted(folder)}: it is reserved`);
     }
   }
+}
+
+/** Flushes the entries of a folder to disk. */
+async function syncFolder(disk: Disk, path: string): Promise<void> {
+  // Windows cannot open a folder as a file, and has no such call.
+  if (Deno.build.os === "windows") return;
+  using folder = await disk.open(path);
+  await folder.sync();
 }
 
 /** Returns the folders of a name, outermost first. */

@@ -9,7 +9,6 @@ import { Tally, tallyOf, writeFully } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { takeTurns } from "../turns.ts";
-import type { Disk } from "./disk.ts";
 import type { DiskPace } from "./disk_pace.ts";
 import { type Folders, foldersOf } from "./folders.ts";
 import { linkUnder, type Names } from "./numbering.ts";
@@ -139,7 +138,7 @@ export class FileUpload implements Upload {
       name = await this.#link(modified);
       tryTo(() => this.#temp.remove());
       this.#end();
-      if (fsync) await syncFolders(folders, name);
+      if (fsync) await folders.sync(name);
       return name;
     } catch (error) {
       const published =
@@ -292,19 +291,4 @@ async function writeLater(file: Deno.FsFile, chunk: Uint8Array): Promise<void> {
 /** Whether a link failed because its two ends are on different file systems, or mounts. */
 export function isOtherFileSystem(error: unknown): boolean {
   return (error as { code?: string }).code === "EXDEV";
-}
-
-/** Flushes the folders of a name up to the root: any of them may be new. */
-export async function syncFolders(folders: Folders, name: string): Promise<void> {
-  for (const folder of [...foldersOf(name).reverse(), ""]) {
-    await syncFolder(folders.disk, folders.path(folder));
-  }
-}
-
-/** Flushes the entries of a folder. */
-export async function syncFolder(disk: Disk, path: string): Promise<void> {
-  // Windows cannot open a folder as a file, and has no such call.
-  if (Deno.build.os === "windows") return;
-  using folder = await disk.open(path);
-  await folder.sync();
 }
