@@ -378,3 +378,23 @@ integration(
     ]);
   },
 );
+
+integration("a server that is stopped while another one sweeps loses nothing", async () => {
+  await using first = await startServer();
+  using wire = await Wire.greet(first);
+  await wire.says("put 6 a.txt\nhel");
+  assertEquals(await wire.line(), "go 0");
+  await uploadGrows(first.dir, 3);
+  first.running.process.kill("SIGSTOP");
+  try {
+    anHourPasses(first.dir);
+    // It sweeps at its start.
+    await using second = await startServer({ dir: first.dir });
+    assertEquals((await runClient(second, [fixture("hello.txt"), "--as", "a.txt"])).code, 0);
+  } finally {
+    first.running.process.kill("SIGCONT");
+  }
+  await wire.says("lo\nend 363a3020\n");
+  assertEquals(await wire.line(), "ok 6 363a3020 a (2).txt");
+  assertEquals(Deno.readTextFileSync(`${first.dir}/a (2).txt`), "hello\n");
+});
