@@ -146,6 +146,7 @@ function joined(
 
 /** Runs a program's main function. An error becomes one line on stderr and an exit code. */
 export async function runMain(main: () => Promise<number>): Promise<never> {
+  surviveFileSizeLimit();
   try {
     Deno.exit(await main());
   } catch (error) {
@@ -155,6 +156,14 @@ export async function runMain(main: () => Promise<number>): Promise<never> {
     if (known.code === "internal" && known.cause) console.error(known.cause);
     Deno.exit(exitCode(known));
   }
+}
+
+/**
+ * Listens to the signal that would end a program that writes beyond `ulimit -f`. The write then
+ * fails like any other.
+ */
+function surviveFileSizeLimit(): void {
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
 }
 
 /** The signals that ask a program to stop, on this system. */
