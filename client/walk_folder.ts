@@ -13,6 +13,7 @@ import { join } from "@std/path/join";
 import { InletError } from "../lib/errors.ts";
 import { type Exclude, excludeOf } from "./exclude.ts";
 import { EmptyFolder, FileSource, type Item, unusable } from "../lib/body/sources.ts";
+import { MAX_COMPONENTS } from "../lib/store/names.ts";
 import { isTurnDue, takeTurns } from "../lib/turns.ts";
 import { quoted } from "../lib/text.ts";
 
@@ -71,11 +72,20 @@ class Walk {
     } catch (error) {
       return this.#options.onFailure(path, unusable(error, path));
     }
+    const name = below === "" ? this.#top : `${this.#top}/${below}`;
+    if (entries.length > 0 && name.split("/").length >= MAX_COMPONENTS) {
+      const what = `Cannot send what is in ${quoted(path)}`;
+      const error = new InletError(
+        "bad-name",
+        `${what}: names have at most ${MAX_COMPONENTS} parts`,
+      );
+      return this.#options.onFailure(path, error);
+    }
     let isEmpty = true;
-    for (const { name, isFile, isDirectory, isSymlink } of entries) {
-      const inner = below === "" ? name : `${below}/${name}`;
+    for (const { name: part, isFile, isDirectory, isSymlink } of entries) {
+      const inner = below === "" ? part : `${below}/${part}`;
       if (this.#exclude(inner, isDirectory)) continue;
-      const innerPath = join(path, name);
+      const innerPath = join(path, part);
       if (isSymlink) this.#skip(innerPath, "symbolic links are not followed");
       else if (!isFile && !isDirectory) this.#skip(innerPath, "it is neither a file nor a folder");
       else isEmpty = false;
@@ -86,7 +96,6 @@ class Walk {
       if (isDirectory) await this.visit(innerPath, inner);
       if (isTurnDue()) await this.#rest();
     }
-    const name = below === "" ? this.#top : `${this.#top}/${below}`;
     if (isEmpty) this.found.push(new EmptyFolder(path, name, this.#folder));
   }
 

@@ -400,7 +400,7 @@ for (const operation of ["lock", "stat"] as const) {
     const faulty = new FaultyDisk();
     await using test = await openStore({ disk: faulty.disk });
     faulty.fault = { operation, nth: 1, forGood: false, code: "EIO" };
-    refusedWith("internal", () => test.store.receive("a.txt"));
+    refusedWith("disk", () => test.store.receive("a.txt"));
     assertEquals(names(test.dir), []);
     assertEquals(await put(test.store, "a.txt"), "a.txt");
   });
@@ -419,7 +419,7 @@ integration(
     const open = (): number => holdingsOf({ dir: test.dir, pid: Deno.pid }).descriptors;
     const before = open();
     const error = await assertRejects(() => test.store.resume("a.txt", 10), InletError);
-    assertEquals([error.code, open()], ["internal", before]);
+    assertEquals([error.code, open()], ["disk", before]);
     faulty.fault = undefined;
     await using upload = await test.store.resume("a.txt", 10);
     assertEquals(upload.kept.bytes, 5);

@@ -10,6 +10,7 @@ import { explain, InletError } from "../errors.ts";
 import { printable, quoted } from "../text.ts";
 import { isTurnDue, takeTurns } from "../turns.ts";
 import { type Folders, lstatIfThere } from "./folders.ts";
+import { freeNumber } from "./free_number.ts";
 import { numberedName, safeName } from "./names.ts";
 import type { Fingerprint } from "./store.ts";
 import { DirectoryFile } from "./stored_file.ts";
@@ -42,7 +43,10 @@ export function openFile(folders: Folders, name: string): DirectoryFile {
   }
 }
 
-/** Finds the same file under its name or a numbered variant. */
+/**
+ * Finds the same file under its name or a numbered variant: first the name itself, then the newest
+ * variant, which is the one that a client asks for after it lost an answer.
+ */
 export async function findFile(
   folders: Folders,
   name: string,
@@ -50,28 +54,45 @@ export async function findFile(
 ): Promise<string | undefined> {
   const safe = safeName(name);
   try {
-    for (let number = 1;; number++) {
+    if (!isTaken(folders, safe, 1)) return undefined;
+    if (await isSame(folders, safe, same)) return safe;
+    const free = freeNumber(1, (number) => isTaken(folders, safe, number));
+    for (let number = free - 1; number > 1; number--) {
       const numbered = numberedName(safe, number);
-      const there = lstatIfThere(folders.path(numbered));
-      if (!there) return undefined;
-      if (there.isFile && await isSame(folders, numbered, same)) return numbered;
+      if (await isSame(folders, numbered, same)) return numbered;
+      // A name can have tens of thousands of copies.
+      if (isTurnDue()) await takeTurns();
     }
+    return undefined;
   } catch (error) {
     throw explain(error, `Cannot compare ${quoted(name)}`);
   }
 }
 
-async function isSame(
-  folders: Folders,
-  name: string,
-  { size, crc, modified }: Fingerprint,
-): Promise<boolean> {
-  using stored = openFile(folders, name);
-  // The wire has times to the second.
+/** Whether a numbered variant is there. One that the folders of the name leave no room for is not. */
+function isTaken(folders: Folders, name: string, number: number): boolean {
+  let numbered: string;
+  try {
+    numbered = numberedName(name, number);
+  } catch {
+    return false;
+  }
+  return lstatIfThere(folders.path(numbered)) !== undefined;
+}
+
+/** Whether a file has the same size and time. The wire has times to the second. */
+function haveSameFacts({ size, mtime }: Deno.FileInfo, same: Fingerprint): boolean {
   const seconds = (time: Date): number => Math.floor(time.getTime() / 1000);
-  if (stored.size !== size || seconds(stored.modified) !== seconds(modified)) return false;
-  const tally = await tallyOf((buffer) => stored.readNext(buffer), size);
-  return tally.bytes === size && tally.crc === crc;
+  return size === same.size && seconds(mtime ?? new Date(0)) === seconds(same.modified);
+}
+
+async function isSame(folders: Folders, name: string, same: Fingerprint): Promise<boolean> {
+  const there = lstatIfThere(folders.path(name));
+  // Only a file that may be the same is opened and read.
+  if (!there?.isFile || !haveSameFacts(there, same)) return false;
+  using stored = openFile(folders, name);
+  const { bytes, crc } = await tallyOf((buffer) => stored.readNext(buffer), same.size);
+  return bytes === same.size && crc === same.crc;
 }
 
 /** Lists a folder and everything published below it, or one file, in pages. */

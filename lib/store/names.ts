@@ -3,7 +3,7 @@
  *
  * A name is one or more components joined by `/`. It is normalized to Unicode NFC. A component that
  * is too long is shortened, but keeps its extension. A name is refused if it could leave the
- * directory, is invisible, or has another meaning on some system.
+ * directory, has too many components, or has another meaning on some system.
  *
  * @module
  */
@@ -29,6 +29,9 @@ export const MAX_COMPONENT_BYTES: number = MAX_FILE_NAME_BYTES - TEMP.length;
 /** Most bytes of UTF-8 in a whole name, folders included. */
 export const MAX_NAME_BYTES = 1024;
 
+/** Most components of a name: a file is at most 127 folders deep. */
+export const MAX_COMPONENTS = 128;
+
 /** Patterns that refuse a name, each with the reason. The first match is reported. */
 const REFUSED: readonly (readonly [RegExp, string])[] = [
   // deno-lint-ignore no-control-regex
@@ -52,7 +55,12 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
  */
 export function safeName(name: string): string {
   if (name === "") throw new InletError("bad-name", "Cannot take an empty name");
-  const safe = name.normalize("NFC").split("/").map((component) => {
+  const components = name.normalize("NFC").split("/");
+  if (components.length > MAX_COMPONENTS) {
+    const limit = `it has ${components.length} parts, the limit is ${MAX_COMPONENTS}`;
+    throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: ${limit}`);
+  }
+  const safe = components.map((component) => {
     const short = shortened(component, "");
     for (const [pattern, reason] of REFUSED) {
       if (pattern.test(short)) {

@@ -26,6 +26,7 @@ import { MAX_PUSHED_BYTES } from "./framing.ts";
 import { checkEnd } from "./receive.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import { quoted } from "../../lib/text.ts";
+import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 
 const VERB = new TextEncoder().encode("push ");
 const LF = 0x0a;
@@ -68,6 +69,7 @@ export async function servePushes(
     answers.push(await store(push, context));
     connection.skip(push.bytes);
     served = true;
+    if (connection.buffered.length > 0 && isTurnDue()) await takeTurns();
   }
   await flush();
   return served;

@@ -42,6 +42,7 @@ import { encodeReply, type Request } from "../../protocol.ts";
 import { InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
+import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { greet } from "./greet.ts";
 import { servePushes } from "./pushes.ts";
 import { serveGet } from "./serve_get.ts";
@@ -60,6 +61,8 @@ export async function serveFiles(connection: Connection, context: ServerContext)
     const request = await nextRequest(connection);
     if (request === null) return;
     if (await answer(connection, context, request) === "end") return;
+    // Requests that have arrived already are answered without a wait in between.
+    if (connection.buffered.length > 0 && isTurnDue()) await takeTurns();
   }
 }
 
