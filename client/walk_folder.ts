@@ -86,6 +86,12 @@ class Walk {
       const inner = below === "" ? part : `${below}/${part}`;
       if (this.#exclude(inner, isDirectory)) continue;
       const innerPath = join(path, part);
+      if (isNotUtf8(innerPath, part)) {
+        const why = `Cannot send ${quoted(innerPath)}: its name is not valid UTF-8`;
+        this.#options.onFailure(innerPath, new InletError("usage", why));
+        isEmpty = false;
+        continue;
+      }
       if (isSymlink) this.#skip(innerPath, "symbolic links are not followed");
       else if (!isFile && !isDirectory) this.#skip(innerPath, "it is neither a file nor a folder");
       else isEmpty = false;
@@ -106,5 +112,16 @@ class Walk {
   async #rest(): Promise<void> {
     await takeTurns();
     this.#options.signal?.throwIfAborted();
+  }
+}
+
+/** Whether Deno could not tell the name of an entry: no path leads to what it put in its place. */
+function isNotUtf8(path: string, name: string): boolean {
+  if (!name.includes("\ufffd")) return false;
+  try {
+    Deno.lstatSync(path);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
   }
 }

@@ -10,6 +10,7 @@ import { explain, InletError } from "../errors.ts";
 import { printable, quoted } from "../text.ts";
 import { isTurnDue, takeTurns } from "../turns.ts";
 import { type Folders, lstatIfThere } from "./folders.ts";
+import { FolderNames, unlessLeftOut } from "./folder_names.ts";
 import { freeNumber } from "./free_number.ts";
 import { numberedName, safeName } from "./names.ts";
 import type { Fingerprint } from "./store.ts";
@@ -122,7 +123,7 @@ export function listPages(folders: Folders): AsyncGenerator<readonly ListEntry[]
 
 /**
  * Lists entries from a folder downwards. It holds only the names in the folders that are open:
- * about a megabyte for a folder of 100,000 files.
+ * about a megabyte for a folder of 100,000 files. An entry that cannot be read is left out.
  *
  * @param top Empty for the root; otherwise it ends with `/`.
  */
@@ -141,11 +142,11 @@ async function* entryPages(
     }
     const isFolder = name.endsWith("/");
     const entry = entryOf(folders, isFolder ? name.slice(0, -1) : name, isFolder);
-    const entered = entry !== undefined && isFolder;
-    if (entered) open.push(await FolderNames.read(folders, name));
-    if (entry && (withFolders || !isFolder)) page.push(entry);
+    const inner = entry && isFolder ? await FolderNames.readBelow(folders, name) : undefined;
+    if (inner) open.push(inner);
+    if (entry && (isFolder ? withFolders && inner : true)) page.push(entry);
     const isFull = page.length >= PAGE_ENTRIES;
-    if (!isFull && !entered && !isTurnDue()) continue;
+    if (!isFull && !inner && !isTurnDue()) continue;
     if (isFull) {
       yield page;
       page = [];
@@ -160,117 +161,9 @@ async function* entryPages(
 /** Returns the entry of a name, unless it changed its kind or went since its folder was read. */
 function entryOf(folders: Folders, name: string, isFolder: boolean): ListEntry | undefined {
   if (!isPublishedName(name)) return undefined;
-  const info = unlessGone(() => Deno.lstatSync(folders.path(name)));
+  const info = unlessLeftOut(folders, name, () => Deno.lstatSync(folders.path(name)));
   if (!info || (isFolder ? !info.isDirectory : !info.isFile)) return undefined;
   return { name, size: isFolder ? null : info.size, modified: info.mtime ?? new Date(0) };
-}
-
-/** Does something with a path, or returns `undefined` when it is gone or leads elsewhere. */
-function unlessGone<T>(action: () => T): T | undefined {
-  try {
-    return action();
-  } catch (error) {
-    if (isGone(error)) return undefined;
-    throw error;
-  }
-}
-
-/** Whether an error says that a folder was removed, or replaced by a file or a link. */
-function isGone(error: unknown): boolean {
-  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory ||
-    (error instanceof InletError && error.code === "denied");
-}
-
-/** A folder of fewer bytes than this holds few thousand entries, and is read beside others. */
-const SMALL_FOLDER_BYTES = 64 * 1024;
-
-function isSmall(path: string): boolean {
-  const size = unlessGone(() => Deno.lstatSync(path).size);
-  return size !== undefined && size < SMALL_FOLDER_BYTES;
-}
-
-/** The last large read that was begun. Large folders are read one at a time, to bound the memory, */
-let reading: Promise<unknown> = Promise.resolve();
-
-/** unless one takes longer than this, in milliseconds: a disk that hangs must not stop all lists. */
-const LONGEST_READ_MS = 10_000;
-
-/** Waits for the read before, but not for long. */
-async function takePlace(before: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise((resolve) => timer = setTimeout(resolve, LONGEST_READ_MS));
-  await Promise.race([before, late]).finally(() => clearTimeout(timer));
-}
-
-/**
- * The files and folders in a folder, sorted by the UTF-8 bytes of their names; folders end with
- * `/`. They are held as one string: a string for each would take four times the memory.
- */
-class FolderNames {
-  readonly #folders: Folders;
-  readonly #prefix: string;
-  readonly #names: string;
-  #at = 0;
-
-  private constructor(folders: Folders, prefix: string, names: string) {
-    this.#folders = folders;
-    this.#prefix = prefix;
-    this.#names = names;
-  }
-
-  /**
-   * Reads a folder.
-   *
-   * @param prefix The path in front of its names; empty for the root, otherwise it ends with `/`.
-   */
-  static async read(folders: Folders, prefix: string): Promise<FolderNames> {
-    if (isSmall(folders.path(prefix))) return await this.#read(folders, prefix);
-    const names = takePlace(reading).then(() => this.#read(folders, prefix));
-    reading = names.catch(() => {});
-    return await names;
-  }
-
-  static async #read(folders: Folders, prefix: string): Promise<FolderNames> {
-    const names: string[] = [];
-    try {
-      folders.check(prefix);
-      for await (const { name, isFile, isDirectory } of Deno.readDir(folders.path(prefix))) {
-        // Opening anything else, such as a pipe, could block.
-        if (isFile || isDirectory) names.push(isDirectory ? `${name}/` : name);
-      }
-    } catch (error) {
-      // A folder that is gone counts as empty, except the root.
-      if (prefix === "" || !isGone(error)) throw error;
-    }
-    // The order of UTF-16 differs from that of UTF-8 only if there are surrogates.
-    if (names.some((name) => SURROGATE.test(name))) names.sort(byCodePoints);
-    else names.sort();
-    names.push("");
-    return new FolderNames(folders, prefix, names.join("\0"));
-  }
-
-  /** Whether the folder is still where it was, and is reached through no link. */
-  get isThere(): boolean {
-    return unlessGone(() => (this.#folders.check(this.#prefix), true)) ?? false;
-  }
-
-  /** Returns the next name, with its folders. */
-  next(): string | undefined {
-    const end = this.#names.indexOf("\0", this.#at);
-    if (end < 0) return undefined;
-    const name = this.#names.slice(this.#at, end);
-    this.#at = end + 1;
-    return this.#prefix + name;
-  }
-}
-
-const SURROGATE = /[\ud800-\udfff]/;
-
-function byCodePoints(one: string, other: string): number {
-  for (let index = 0; index < one.length && index < other.length; index++) {
-    if (one[index] !== other[index]) return one.codePointAt(index)! - other.codePointAt(index)!;
-  }
-  return one.length - other.length;
 }
 
 function isPublishedName(name: string): boolean {
