@@ -5,6 +5,7 @@
  * @module
  */
 
+import { AcknowledgedUploads } from "../lib/server/acknowledged.ts";
 import { Clients } from "../lib/server/clients.ts";
 import type { InletError } from "../lib/errors.ts";
 import { Listener } from "../lib/server/listener.ts";
@@ -84,10 +85,13 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
     serve: serveAnyWire,
     limits: { idleTimeoutMs },
     context: {
-      store: await DirectoryStore.open(dir, { disk, fsync }),
+      store: await DirectoryStore.open(dir, {
+        ...{ disk, fsync, numbersFolders: access === "drop-only" },
+      }),
       log,
       stdout: new StdoutQueue(() => Promise.resolve()),
       clients: new Clients(100),
+      acknowledged: new AcknowledgedUploads(),
       maxBytes,
       access,
       keyVerifier: undefined,

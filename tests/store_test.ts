@@ -153,8 +153,9 @@ integration("Store keeps the whole of names at the limits", async () => {
 
 integration("Store lists and gives back what it numbered at the limit of a name", async () => {
   await using test = await openStore();
-  const name = `${"x".repeat(250)}/`.repeat(4) + "y".repeat(20);
+  const name = `${"x".repeat(250)}/`.repeat(3) + `${"x".repeat(222)}/${"y".repeat(48)}`;
   const got = [await put(test.store, name, "1"), await put(test.store, name, "2")];
+  refusedWith("bad-name", () => test.store.receive(`${name.slice(0, 975)}xx/y`));
   assertEquals(got.map((name) => get(test.store, name)), ["1", "2"]);
   assertEquals((await allOf(test.store.list())).map(({ name }) => name).sort(), got.sort());
 });

@@ -18,6 +18,11 @@ export interface ClientContext {
   /** Whether both peers keep the partial file of a lost connection, to resume it later. */
   readonly resume?: boolean;
   /**
+   * Gives an item an id of its own, the same in each attempt, so that the server stores it once.
+   * Missing if no item is sent again.
+   */
+  readonly uploadId?: ((item: object) => string) | undefined;
+  /**
    * Called when a transfer resumes a partial file, with the number of bytes that are kept; 0 if the
    * partial file belongs to another version of the file.
    */

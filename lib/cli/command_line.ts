@@ -132,7 +132,8 @@ function joined(
       if (value !== undefined) {
         throw new InletError("usage", `Cannot use ${quoted(word)}: --${name} takes no value`);
       }
-      words.push(`${word}=true`);
+      // The parser drops one `no-` in front of a name with a value.
+      words.push(name.startsWith("no-") ? `--no-${name}=true` : `${word}=true`);
     } else if (values.includes(name)) {
       const given = value ?? args[++index];
       if (!given) throw new InletError("usage", `Cannot use --${name} without a value`);

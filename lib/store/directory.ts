@@ -28,15 +28,15 @@ import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { findFile, listPages, openFile, treePages } from "./directory_reader.ts";
 import type { Disk } from "./disk.ts";
-import { Folders, lstatIfThere } from "./folders.ts";
-import { keptName, numberedName, safeName, TEMP } from "./names.ts";
+import { Folders, lstatIfThere, type NamingOptions } from "./folders.ts";
+import { keptName, numberedName, TEMP } from "./names.ts";
 import type { Facts, Fingerprint, Maybe, Store } from "./store.ts";
 import type { DirectoryFile } from "./stored_file.ts";
 import { sweep } from "./sweep.ts";
 import { claim, claimKept, FileUpload, linkUnder, type Names, tryTo } from "./upload.ts";
 
 /** Options of a {@linkcode DirectoryStore}. */
-export interface DirectoryOptions {
+export interface DirectoryOptions extends NamingOptions {
   /**
    * Whether a file and its folders are flushed to disk before the file is acknowledged.
    *
@@ -84,7 +84,8 @@ export class DirectoryStore implements Store {
 
   /** Makes no directory: `root` need not exist yet. */
   constructor(root: string, options: DirectoryOptions = {}) {
-    this.#folders = new Folders(root, options.disk ?? Deno, options.warn ?? (() => {}));
+    const { disk = Deno, warn = () => {} } = options;
+    this.#folders = new Folders(root, disk, warn, options);
     this.#fsync = options.fsync ?? false;
     this.#keepPartialsMs = options.keepPartialsMs ?? 24 * 3_600_000;
   }
@@ -114,14 +115,15 @@ export class DirectoryStore implements Store {
   }
 
   receive(name: string): FileUpload {
-    const safe = safeName(name);
+    const safe = this.#folders.safe(name);
     try {
-      this.#folders.make(safe);
-      const names = this.#namesOf(safe);
-      for (let number = 1;; number++) {
-        const upload = this.#claim(number, names);
-        if (upload) return upload;
-      }
+      return this.#folders.withRoot(() => {
+        const names = this.#namesOf(this.#folders.make(safe));
+        for (let number = 1;; number++) {
+          const upload = this.#claim(number, names);
+          if (upload) return upload;
+        }
+      });
     } catch (error) {
       throw explain(error, `Cannot store ${quoted(name)}`);
     }
@@ -147,10 +149,9 @@ export class DirectoryStore implements Store {
   }
 
   makeFolder(name: string): string {
-    const safe = safeName(name);
+    const safe = this.#folders.safe(name);
     try {
-      this.#folders.make(`${safe}/`);
-      return safe;
+      return this.#folders.withRoot(() => this.#folders.make(`${safe}/`)).slice(0, -1);
     } catch (error) {
       throw explain(error, `Cannot make the folder ${quoted(name)}`);
     }
@@ -160,15 +161,17 @@ export class DirectoryStore implements Store {
     const { root } = this.#folders;
     const nameOf = (number: number): string => `${number}${ending}`;
     try {
-      for (;;) {
-        const number = (this.#highest.get(ending) ?? highestNumber(root, ending)) + 1;
-        this.#highest.set(ending, number);
-        const upload = this.#claim(number, { nameOf, first: number });
-        if (!upload) continue;
-        // Another server may have published this number since the directory was read.
-        if (!lstatIfThere(this.#folders.path(nameOf(number)))) return upload;
-        upload.discard();
-      }
+      return this.#folders.withRoot(() => {
+        for (;;) {
+          const number = (this.#highest.get(ending) ?? highestNumber(root, ending)) + 1;
+          this.#highest.set(ending, number);
+          const upload = this.#claim(number, { nameOf, first: number });
+          if (!upload) continue;
+          // Another server may have published this number since the directory was read.
+          if (!lstatIfThere(this.#folders.path(nameOf(number)))) return upload;
+          upload.discard();
+        }
+      });
     } catch (error) {
       throw explain(error, "Cannot store the upload");
     }
@@ -201,11 +204,11 @@ export class DirectoryStore implements Store {
   }
 
   #putAtOnce(name: string, content: Uint8Array, { modified }: Facts): string {
-    const safe = safeName(name);
+    const wanted = this.#folders.safe(name);
     const { disk } = this.#folders;
-    try {
+    const store = (): string => {
       for (let attempt = 1;; attempt++) {
-        this.#folders.make(safe);
+        const safe = this.#folders.make(wanted);
         const folder = safe.slice(0, safe.lastIndexOf("/") + 1);
         const temp = this.#folders.path(folder + this.#ownTemp);
         try {
@@ -222,6 +225,9 @@ export class DirectoryStore implements Store {
           tryTo(() => disk.removeSync(temp));
         }
       }
+    };
+    try {
+      return this.#folders.withRoot(store);
     } catch (error) {
       throw explain(error, `Cannot store ${quoted(name)}`);
     }
@@ -236,16 +242,18 @@ export class DirectoryStore implements Store {
 
   /** Opens the partial file of an earlier attempt, or a new one if none is free. */
   #reopen(name: string): FileUpload {
-    const safe = safeName(name);
-    const names = this.#namesOf(safe);
+    const wanted = this.#folders.safe(name);
     const { disk } = this.#folders;
     try {
-      this.#folders.make(safe);
-      for (let number = 1;; number++) {
-        const temp = this.#folders.path(keptName(safe, number));
-        const file = claimKept(disk, temp, (modified) => this.#isExpired(modified));
-        if (file) return this.#begin(file, temp, names, true);
-      }
+      return this.#folders.withRoot(() => {
+        const safe = this.#folders.make(wanted);
+        const names = this.#namesOf(safe);
+        for (let number = 1;; number++) {
+          const temp = this.#folders.path(keptName(safe, number));
+          const file = claimKept(disk, temp, (modified) => this.#isExpired(modified));
+          if (file) return this.#begin(file, temp, names, true);
+        }
+      });
     } catch (error) {
       throw explain(error, `Cannot store ${quoted(name)}`);
     }

@@ -12,7 +12,7 @@ import { isTurnDue, takeTurns } from "../turns.ts";
 import { type Folders, lstatIfThere } from "./folders.ts";
 import { FolderNames, unlessLeftOut } from "./folder_names.ts";
 import { freeNumber } from "./free_number.ts";
-import { numberedName, safeName } from "./names.ts";
+import { numberedName } from "./names.ts";
 import type { Fingerprint } from "./store.ts";
 import { DirectoryFile } from "./stored_file.ts";
 
@@ -21,7 +21,7 @@ const PAGE_ENTRIES = 500;
 
 /** Opens a published file without following a link. */
 export function openFile(folders: Folders, name: string): DirectoryFile {
-  const safe = safeName(name);
+  const safe = folders.safe(name);
   const what = `Cannot get ${quoted(name)}`;
   try {
     folders.check(safe);
@@ -53,7 +53,7 @@ export async function findFile(
   name: string,
   same: Fingerprint,
 ): Promise<string | undefined> {
-  const safe = safeName(name);
+  const safe = folders.safe(name);
   try {
     if (!isTaken(folders, safe, 1)) return undefined;
     if (await isSame(folders, safe, same)) return safe;
@@ -101,7 +101,7 @@ export async function* treePages(
   folders: Folders,
   name: string,
 ): AsyncGenerator<readonly ListEntry[]> {
-  const safe = safeName(name);
+  const safe = folders.safe(name);
   const what = `Cannot get ${quoted(name)}`;
   try {
     folders.check(safe);
@@ -117,8 +117,14 @@ export async function* treePages(
 }
 
 /** Lists every published file, in pages. */
-export function listPages(folders: Folders): AsyncGenerator<readonly ListEntry[]> {
-  return entryPages(folders, "", { withFolders: false });
+export async function* listPages(folders: Folders): AsyncGenerator<readonly ListEntry[]> {
+  const what = "Cannot list the files";
+  try {
+    yield* entryPages(folders, "", { withFolders: false });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw explain(error, what);
+    throw new InletError("not-found", `${what}: the directory was removed`, { cause: error });
+  }
 }
 
 /**
@@ -160,15 +166,15 @@ async function* entryPages(
 
 /** Returns the entry of a name, unless it changed its kind or went since its folder was read. */
 function entryOf(folders: Folders, name: string, isFolder: boolean): ListEntry | undefined {
-  if (!isPublishedName(name)) return undefined;
+  if (!isPublishedName(folders, name)) return undefined;
   const info = unlessLeftOut(folders, name, () => Deno.lstatSync(folders.path(name)));
   if (!info || (isFolder ? !info.isDirectory : !info.isFile)) return undefined;
   return { name, size: isFolder ? null : info.size, modified: info.mtime ?? new Date(0) };
 }
 
-function isPublishedName(name: string): boolean {
+function isPublishedName(folders: Folders, name: string): boolean {
   try {
-    return safeName(name) === name;
+    return folders.safe(name) === name;
   } catch {
     return false;
   }

@@ -7,21 +7,75 @@
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import type { Disk } from "./disk.ts";
+import { freeNumber } from "./free_number.ts";
+import { numberedName, safeName } from "./names.ts";
 
 /** Most messages to the operator, as a peer may be able to cause them. */
 const MAX_WARNINGS = 1000;
+
+/** What clients may name, and what they may learn by it. */
+export interface NamingOptions {
+  /**
+   * Whether a part of a name may begin with a dot.
+   *
+   * @default {true}
+   */
+  dotfiles?: boolean | undefined;
+  /**
+   * Whether a folder gets a number where a file or a link has its name, as a file does. Otherwise
+   * that is refused, which tells that something is there.
+   *
+   * @default {false}
+   */
+  numbersFolders?: boolean | undefined;
+}
 
 /** The root of a store and the folders below it. */
 export class Folders {
   readonly root: string;
   readonly disk: Disk;
   readonly #warn: (message: string) => void;
+  readonly #naming: NamingOptions;
   readonly #warned = new Set<string>();
 
-  constructor(root: string, disk: Disk, warn: (message: string) => void) {
+  constructor(
+    root: string,
+    disk: Disk,
+    warn: (message: string) => void,
+    naming: NamingOptions = {},
+  ) {
     this.root = root;
     this.disk = disk;
     this.#warn = warn;
+    this.#naming = naming;
+  }
+
+  /**
+   * Converts a name from the peer to a name on disk, as {@linkcode safeName} does.
+   *
+   * @throws {InletError} `bad-name`, also for a part that begins with a dot, where that is refused
+   */
+  safe(name: string): string {
+    const safe = safeName(name);
+    if (this.#naming.dotfiles === false && /(^|\/)\./.test(safe)) {
+      const what = `Cannot take the name ${quoted(name)}`;
+      throw new InletError("bad-name", `${what}: a part of it begins with a dot`);
+    }
+    return safe;
+  }
+
+  /** Does something that needs the root. If that was removed, makes it again, and says so. */
+  withRoot<T>(action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      const isGone = error instanceof Deno.errors.NotFound && !lstatIfThere(this.root);
+      if (!isGone) throw error;
+      // Without its parents: a whole disk can be missing.
+      this.disk.mkdirSync(this.root);
+      this.#warn(`Made the directory ${quoted(this.root)} again: it had been removed`);
+      return action();
+    }
   }
 
   /** Reports what the operator should know, each message once. */
@@ -37,13 +91,35 @@ export class Folders {
     return name === "" ? this.root : `${this.root}/${name}`;
   }
 
-  /** Makes the folders of a name. Each is checked before the next is made, as it may be a link. */
-  make(name: string): void {
-    for (const folder of foldersOf(name)) {
+  /**
+   * Makes the folders of a name. Each is checked before the next is made, as it may be a link.
+   *
+   * @returns The name, with the numbers that its folders got.
+   * @throws {InletError} `denied` if a file or a link has the name of a folder, and no folder gets a
+   * number
+   */
+  make(name: string): string {
+    const parts = name.split("/");
+    const last = parts.pop()!;
+    let inside = "";
+    for (const part of parts) {
+      const folder = inside + this.#nameFor(inside, part);
       const there = lstatIfThere(this.path(folder));
       if (!there) this.#makeOne(this.path(folder));
       this.#checkOne(folder, there);
+      inside = `${folder}/`;
     }
+    return inside + last;
+  }
+
+  /** The name for a folder inside another one: with a number, if that is to be given. */
+  #nameFor(inside: string, part: string): string {
+    if (!this.#naming.numbersFolders) return part;
+    const isTaken = (number: number): boolean => {
+      const there = lstatIfThere(this.path(inside + numberedName(part, number)));
+      return there !== undefined && !there.isDirectory;
+    };
+    return isTaken(1) ? numberedName(part, freeNumber(1, isTaken)) : part;
   }
 
   /**

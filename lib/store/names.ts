@@ -32,6 +32,12 @@ export const MAX_NAME_BYTES = 1024;
 /** Most components of a name: a file is at most 127 folders deep. */
 export const MAX_COMPONENTS = 128;
 
+/**
+ * Most bytes of UTF-8 in the folders of a name, the last slash included. The rest is room for a
+ * letter, a number and an extension: whether a name is refused must not depend on which are taken.
+ */
+const MAX_FOLDERS_BYTES = MAX_NAME_BYTES - 48;
+
 /** Patterns that refuse a name, each with the reason. The first match is reported. */
 const REFUSED: readonly (readonly [RegExp, string])[] = [
   // deno-lint-ignore no-control-regex
@@ -74,6 +80,12 @@ export function safeName(name: string): string {
       "bad-name",
       `Cannot take the name ${quoted(name)}: the limit is ${MAX_NAME_BYTES} bytes`,
     );
+  }
+  const slash = safe.lastIndexOf("/") + 1;
+  // A character of UTF-16 has at most three bytes of UTF-8.
+  if (3 * slash > MAX_FOLDERS_BYTES && byteLength(safe.slice(0, slash)) > MAX_FOLDERS_BYTES) {
+    const limit = `the limit for its folders is ${MAX_FOLDERS_BYTES} bytes`;
+    throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: ${limit}`);
   }
   return safe;
 }

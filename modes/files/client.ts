@@ -27,7 +27,7 @@ import { exitCode, explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Upload } from "../../lib/store/store.ts";
 import { decodeOk, decodeStored, type Received } from "./answers.ts";
-import { Batch, type Compared, type OnResult } from "./batch.ts";
+import { Batch, type Compared, idField, type OnResult } from "./batch.ts";
 import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
 import { Requester, unexpected } from "./requester.ts";
 
@@ -287,7 +287,9 @@ export class FilesClient {
     const { label, name, size } = source;
     const { progress, onResume } = this.#context;
     using file = source.openBeginning();
-    await this.#requester.write(encodeRequest({ type: "reput", size, name }));
+    await this.#requester.write(
+      encodeRequest({ type: "reput", size, name, ...idField(this.#context, source) }),
+    );
     file.readAhead();
     const go = await this.#go();
     if (go.offset > size) throw this.#requester.giveUp(unexpected(go));

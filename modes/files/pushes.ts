@@ -109,7 +109,7 @@ function lineIn(buffer: Uint8Array): { text: string; bytes: number } | undefined
 
 /** Stores one file, and returns the answer. */
 async function store(
-  { request: { size, name }, content, trailer }: Push,
+  { request: { size, name, fields }, content, trailer }: Push,
   context: ServerContext,
 ): Promise<Uint8Array> {
   const what = `store ${quoted(name)}`;
@@ -119,7 +119,10 @@ async function store(
     tally.add(content);
     const modified = checkEnd(what, tally, trailer);
     // Most stores return at once. Awaiting a promise for each of thousands of files is measurable.
-    const put = context.store.put(name, content, { modified });
+    const store = (): string | Promise<string> => context.store.put(name, content, { modified });
+    const put = fields?.id === undefined
+      ? store()
+      : context.acknowledged.publishOnce({ id: fields.id, size, crc: tally.crc }, store);
     const stored = { size, crc: tally.crc, name: typeof put === "string" ? put : await put };
     return acknowledge(context, stored, name);
   } catch (error) {

@@ -18,7 +18,7 @@ import { patiently, restOf } from "./wait.ts";
 export async function servePut(
   connection: Connection,
   context: ServerContext,
-  { type, size, name }: Extract<Request, { type: "put" | "push" }>,
+  { type, size, name, fields }: Extract<Request, { type: "put" | "push" }>,
 ): Promise<void> {
   const what = `store ${quoted(name)}`;
   await new BodyReceiver(connection, context, what).receive({
@@ -27,6 +27,7 @@ export async function servePut(
       return context.store.receive(name, size);
     },
     size,
+    id: fields?.id,
     ...(type === "put" && { negotiate: () => agreeOnStart(connection) }),
     acknowledge: (stored) => acknowledge(context, stored, name),
   });
@@ -36,7 +37,7 @@ export async function servePut(
 export async function serveReput(
   connection: Connection,
   context: ServerContext,
-  { size, name }: Extract<Request, { type: "reput" }>,
+  { size, name, fields }: Extract<Request, { type: "reput" }>,
 ): Promise<void> {
   const what = `store ${quoted(name)}`;
   await new BodyReceiver(connection, context, what).receive({
@@ -47,6 +48,7 @@ export async function serveReput(
       return patiently(connection, what, context.store.resume(name, size));
     },
     size,
+    id: fields?.id,
     negotiate: (upload) => agreeOnOffset(connection, context, name, upload),
     acknowledge: (stored) => acknowledge(context, stored, name),
   });
