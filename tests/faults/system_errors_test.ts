@@ -10,7 +10,7 @@ import { crc32 } from "node:zlib";
 import { DISK_ERRORS } from "../../lib/system_errors.ts";
 import type { Disk } from "../../lib/store/disk.ts";
 import { encodeBodyLine, encodeLine } from "../../protocol.ts";
-import { bytes, integration, runClient, startServer, tempDir } from "../helpers.ts";
+import { bytes, integration, names, run, runClient, startServer, tempDir } from "../helpers.ts";
 import { serveHere } from "../in_process.ts";
 import { Wire } from "../wire.ts";
 import { FaultyDisk } from "./disk.ts";
@@ -164,4 +164,17 @@ integration("a file beyond ulimit -f is refused, and the server goes on", async 
   const small = await local.write("small.bin", CONTENT);
   assertEquals((await runClient(server, [small])).code, 0);
   assertNotMatch(server.running.log, /internal error|\bat .*\.ts:/);
+});
+
+integration("--get of a file beyond ulimit -f keeps nothing, and says why", async () => {
+  await using local = await tempDir();
+  await using server = await startServer();
+  await Deno.writeFile(`${server.dir}/large.bin`, new Uint8Array(0));
+  await Deno.truncate(`${server.dir}/large.bin`, LARGE_BYTES);
+  const get = ["client.ts", "127.0.0.1", String(server.port), "--get", "large.bin"];
+  const program = [Deno.execPath(), "run", "-A", ...get, "--output", `${local.path}/here.bin`];
+  const { code, stderr } = await run("sh", ["-c", `${LIMIT}; exec "$@"`, "sh", ...program]);
+  assertMatch(stderr, /: the disk or a limit of the system does not permit a file of that/);
+  assert(code < 128, `it ended with ${code}`);
+  assertEquals(names(local.path), []);
 });
