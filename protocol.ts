@@ -81,9 +81,11 @@ export const ERROR_CODES = {
   "changed": 5,
   "checksum": 5,
   "denied": 3,
+  "disk": 3,
   "internal": 3,
   "no-space": 3,
   "not-found": 3,
+  "overloaded": 3,
   "shutdown": 4,
   "timeout": 4,
   "too-large": 3,
@@ -95,8 +97,8 @@ export const ERROR_CODES = {
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /**
- * A request of a client. A `size` of `null` means a body of unknown length, sent in chunks. The `id`
- * of a `reput` finds the partial file of an earlier attempt, and `proof` answers a `prove`.
+ * A request of a client. A `size` of `null` means a body of unknown length, sent in chunks. The
+ * `fingerprint` of a `reput` finds the partial file of an earlier attempt, and `proof` answers a `prove`.
  */
 export type Request =
   & { fields?: Fields }
@@ -105,7 +107,7 @@ export type Request =
     | { type: "answer"; digest: string }
     | { type: "put"; size: number | null; name: string }
     | { type: "push"; size: number; name: string }
-    | { type: "reput"; id: string; size: number; name: string }
+    | { type: "reput"; fingerprint: string; size: number; name: string }
     | { type: "proof"; digest: string }
     | { type: "mkdir"; name: string }
     | { type: "say"; size: number | null }
@@ -153,7 +155,7 @@ export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
     case "push":
       return encodeLine(`${verb} ${request.size ?? "-"} ${request.name}`);
     case "reput":
-      return encodeLine(`${verb} ${request.id} ${request.size} ${request.name}`);
+      return encodeLine(`${verb} ${request.fingerprint} ${request.size} ${request.name}`);
     case "say":
       return encodeLine(`${verb} ${request.size ?? "-"}`);
     case "get":
@@ -224,8 +226,9 @@ function decodeVerb(verb: string, rest: string, line: string): Request | undefin
       return { type: verb, size: decodeNumber(word, "size"), name: decodeName(more) };
     case "reput": {
       const [size, name] = cut(more);
-      if (!isDigest(word)) throw new ProtocolError("the id is not 64 hexadecimal digits");
-      return { type: verb, id: word, size: decodeNumber(size, "size"), name: decodeName(name) };
+      if (!isDigest(word)) throw new ProtocolError("the fingerprint is not 64 hexadecimal digits");
+      const sized = { size: decodeNumber(size, "size"), name: decodeName(name) };
+      return { type: verb, fingerprint: word, ...sized };
     }
     case "say":
       return { type: verb, size: decodeSize(rest) };

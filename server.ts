@@ -30,6 +30,7 @@ import {
 import { parseListenPort } from "./lib/cli/option_values.ts";
 import { ensurePermissions, type Need, shellQuoted } from "./lib/cli/permissions.ts";
 import { explain, InletError } from "./lib/errors.ts";
+import { AcknowledgedUploads } from "./lib/server/acknowledged.ts";
 import { Clients } from "./lib/server/clients.ts";
 import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
 import { Log } from "./lib/server/log.ts";
@@ -42,6 +43,7 @@ import {
 } from "./lib/server/options.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { DirectoryStore } from "./lib/store/directory.ts";
+import { homeWarning, looksLikeHome } from "./lib/store/home_directory.ts";
 import type { Store } from "./lib/store/store.ts";
 import { quoted } from "./lib/text.ts";
 import type { Mode } from "./modes/mode.ts";
@@ -94,22 +96,28 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
 
 async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   const settings = withDefaults(given);
-  const { hostname, directory, fsync, keepPartialsMs, disk = Deno } = settings;
+  const { hostname, directory, fsync, keepPartialsMs, disk = Deno, dotfiles } = settings;
   const log = new Log(settings.log);
   checkReach({ ...settings, mode: mode.name });
   const warn = (message: string): void => log.notice("store", message);
+  // A drop-only server must not tell by a refusal which names are taken.
+  const numbersFolders = settings.access === "drop-only";
   const readOnly = settings.access === "read-only";
-  const storeOptions = { fsync, keepPartialsMs, readOnly, disk, warn };
-  const store: Store = mode.stores
-    ? await DirectoryStore.open(directory, storeOptions)
-    : new DirectoryStore(directory, storeOptions);
+  const naming = { dotfiles, numbersFolders };
+  const storeOptions = { ...naming, fsync, keepPartialsMs, readOnly, disk, warn };
+  // First, so that a start that fails for the port leaves the disk alone.
   const socket = listen({ port: settings.port ?? 0, hostname, tcpBacklog: settings.backlog });
+  let store: Store;
   try {
+    store = mode.stores
+      ? await DirectoryStore.open(directory, storeOptions)
+      : new DirectoryStore(directory, storeOptions);
     if (mode.stores) await store.prepare();
   } catch (error) {
     socket.close();
     throw error;
   }
+  if (mode.stores && dotfiles && looksLikeHome(directory)) warn(homeWarning(directory));
   const listener = new Listener(socket, {
     serve: mode.serve ?? serveAnyWire,
     limits: limitsOf(mode, settings),
@@ -142,6 +150,7 @@ function contextOf(settings: Settings, store: Store, log: Log): ListenerOptions[
     log,
     stdout: new StdoutQueue(),
     clients: new Clients(maxClients, maxPerAddress),
+    acknowledged: new AcknowledgedUploads(),
     maxBytes,
     access,
     keyVerifier: key === undefined ? undefined : new KeyVerifier(key),
@@ -222,7 +231,11 @@ async function main(args: readonly string[]): Promise<number> {
   }
   // Only the native wire can carry a key, so the other modes ignore the environment.
   const key = tokenFile === undefined && mode.name !== "files" ? undefined : readKey(tokenFile);
-  const server = await start(mode, { ...settings, key });
+  const server = await start(mode, { ...settings, key }).catch((error) => {
+    // A key that no server has used is not left behind.
+    if (generate) Deno.removeSync(tokenFile!);
+    throw error;
+  });
   if (generate) console.error(keyHint(tokenFile!, String(server.address.port)));
   stopOnSignals(server);
   await server.finished;

@@ -73,6 +73,16 @@ export interface DialerOptions {
   onNotice?: (text: string) => void;
 }
 
+/** Gives each item a random id, and the same one again. */
+function uploadIds(): (item: object) => string {
+  const ids = new WeakMap<object, string>();
+  return (item) => {
+    const id = ids.get(item) ?? crypto.randomUUID().replaceAll("-", "");
+    ids.set(item, id);
+    return id;
+  };
+}
+
 /** Opens connections and sessions to one server. */
 export class Dialer {
   readonly context: ClientContext;
@@ -95,6 +105,7 @@ export class Dialer {
       output: options.output ?? (() => Promise.resolve()),
       resume: resume || retries > 0,
       tickets: new WeakMap(),
+      uploadId: retries > 0 ? uploadIds() : undefined,
       onResume: (label, offset, size) => {
         this.retries.reached(label, offset);
         onNotice?.(resumption(label, offset, size));

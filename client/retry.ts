@@ -1,5 +1,5 @@
 /**
- * Retries after temporary failures: a lost connection, a server that restarts or is full.
+ * Retries after temporary failures: a lost connection, a server that restarts, is full or overloaded.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { formatSeconds } from "../lib/text.ts";
 const LONGEST_MS = 60_000;
 
 /** Error codes of temporary failures. */
-const PASSING: readonly Code[] = ["lost", "timeout", "shutdown", "busy"];
+const PASSING: readonly Code[] = ["lost", "timeout", "shutdown", "busy", "overloaded"];
 
 /** Options of {@linkcode Retries}. */
 export interface RetriesOptions {

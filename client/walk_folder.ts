@@ -13,8 +13,8 @@ import { join } from "@std/path/join";
 import { InletError } from "../lib/errors.ts";
 import { type Exclude, excludeOf } from "./exclude.ts";
 import { EmptyFolder, FileSource, type Item, unusable } from "../lib/body/sources.ts";
+import { MAX_COMPONENTS, OWN_FOLDER } from "../lib/store/names.ts";
 import { isTurnDue, takeTurns } from "../lib/turns.ts";
-import { OWN_FOLDER } from "../lib/store/names.ts";
 import { quoted } from "../lib/text.ts";
 
 /** Options of {@linkcode folderItems}. */
@@ -72,12 +72,27 @@ class Walk {
     } catch (error) {
       return this.#options.onFailure(path, unusable(error, path));
     }
+    const name = below === "" ? this.#top : `${this.#top}/${below}`;
+    if (entries.length > 0 && name.split("/").length >= MAX_COMPONENTS) {
+      const what = `Cannot send what is in ${quoted(path)}`;
+      const error = new InletError(
+        "bad-name",
+        `${what}: names have at most ${MAX_COMPONENTS} parts`,
+      );
+      return this.#options.onFailure(path, error);
+    }
     let isEmpty = true;
-    for (const { name, isFile, isDirectory, isSymlink } of entries) {
-      const inner = below === "" ? name : `${below}/${name}`;
+    for (const { name: part, isFile, isDirectory, isSymlink } of entries) {
+      const inner = below === "" ? part : `${below}/${part}`;
       // A folder that was received into has it, and a server would refuse it.
-      if (name === OWN_FOLDER || this.#exclude(inner, isDirectory)) continue;
-      const innerPath = join(path, name);
+      if (part === OWN_FOLDER || this.#exclude(inner, isDirectory)) continue;
+      const innerPath = join(path, part);
+      if (isNotUtf8(innerPath, part)) {
+        const why = `Cannot send ${quoted(innerPath)}: its name is not valid UTF-8`;
+        this.#options.onFailure(innerPath, new InletError("usage", why));
+        isEmpty = false;
+        continue;
+      }
       if (isSymlink) this.#skip(innerPath, "symbolic links are not followed");
       else if (!isFile && !isDirectory) this.#skip(innerPath, "it is neither a file nor a folder");
       else isEmpty = false;
@@ -88,7 +103,6 @@ class Walk {
       if (isDirectory) await this.visit(innerPath, inner);
       if (isTurnDue()) await this.#rest();
     }
-    const name = below === "" ? this.#top : `${this.#top}/${below}`;
     if (isEmpty) this.found.push(new EmptyFolder(path, name, this.#folder));
   }
 
@@ -99,5 +113,16 @@ class Walk {
   async #rest(): Promise<void> {
     await takeTurns();
     this.#options.signal?.throwIfAborted();
+  }
+}
+
+/** Whether Deno could not tell the name of an entry: no path leads to what it put in its place. */
+function isNotUtf8(path: string, name: string): boolean {
+  if (!name.includes("\ufffd")) return false;
+  try {
+    Deno.lstatSync(path);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
   }
 }

@@ -12,6 +12,7 @@ import {
   ProtocolError,
   type Reply,
 } from "../protocol.ts";
+import { DISK_ERRORS, type Explanation, NETWORK_ERRORS, systemCode } from "./system_errors.ts";
 
 /** Codes of local errors, which never cross the wire, each with the exit code of the client. */
 const LOCAL_CODES = {
@@ -65,9 +66,10 @@ export function exitCode(error: unknown): number {
  * Converts errors of the system and the codec to an {@linkcode InletError}. An unexpected error
  * becomes `internal`, with a text that reveals nothing to the peer.
  *
- * @param what The first half of the message: the action that failed.
+ * @param what The first half of the message: the action on a file that failed. Without it, an error
+ * of the system is one of the connection.
  */
-export function explain(error: unknown, what = "Cannot go on"): InletError {
+export function explain(error: unknown, what?: string): InletError {
   if (error instanceof InletError) return error;
   if (error instanceof ProtocolError) {
     return new InletError("bad-request", `Cannot parse the input: ${error.message}`, {
@@ -76,37 +78,24 @@ export function explain(error: unknown, what = "Cannot go on"): InletError {
   }
   if (error instanceof Deno.errors.NotCapable) {
     const flag = /--allow-\w+/.exec(error.message)?.[0] ?? "a permission";
-    const message = `${what}: Deno does not permit it without ${flag}`;
+    const message = `${what ?? GO_ON}: Deno does not permit it without ${flag}`;
     return new InletError("denied", message, { cause: error });
   }
-  const [code, why] = SYSTEM[(error as { code?: string } | undefined)?.code ?? ""] ?? UNFORESEEN;
-  return new InletError(code, `${what}: ${why}`, { cause: error });
+  const [code, why] = explanationOf(error, what !== undefined) ?? UNFORESEEN;
+  return new InletError(code, `${what ?? GO_ON}: ${why}`, { cause: error });
 }
 
 /** Whether an error is a known one of the system, fully explained by its message. */
 export function isForeseen(error: unknown): boolean {
-  return Object.hasOwn(SYSTEM, (error as { code?: string } | undefined)?.code ?? "");
+  return explanationOf(error, true) !== undefined;
+}
+
+function explanationOf(error: unknown, isOfDisk: boolean): Explanation | undefined {
+  const code = systemCode(error);
+  if (code === undefined) return undefined;
+  return isOfDisk ? DISK_ERRORS.get(code) : NETWORK_ERRORS.get(code) ?? DISK_ERRORS.get(code);
 }
 
 const UNFORESEEN = ["internal", "an internal error occurred"] as const;
 
-/** The error codes of the operating system, each with our code and the reason. */
-const SYSTEM: Record<string, readonly [Code, string]> = {
-  ENOSPC: ["no-space", "the disk is full"],
-  EDQUOT: ["no-space", "the disk quota is used up"],
-  EIO: ["internal", "the disk reported an I/O error"],
-  EFBIG: ["no-space", "the disk does not support a file of that size"],
-  EACCES: ["denied", "the system does not permit it"],
-  EPERM: ["denied", "the system does not permit it"],
-  EROFS: ["denied", "the disk is read-only"],
-  ENOENT: ["not-found", "it does not exist"],
-  EEXIST: ["bad-name", "a file of that name exists"],
-  ENOTDIR: ["not-found", "a part of the path is not a folder"],
-  EISDIR: ["bad-name", "it is a folder"],
-  EMFILE: ["internal", "too many files are open"],
-  ENFILE: ["internal", "too many files are open"],
-  ECONNRESET: ["lost", "the peer reset the connection"],
-  EPIPE: ["lost", "the peer closed the connection"],
-  ECONNABORTED: ["lost", "the connection was aborted"],
-  ENOTCONN: ["lost", "the connection is closed"],
-};
+const GO_ON = "Cannot go on";

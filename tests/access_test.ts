@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   dial,
   fixture,
@@ -10,7 +10,10 @@ import {
   runPeer,
   sendTo,
   startServer,
+  tempDir,
 } from "./helpers.ts";
+import { serveHere } from "./in_process.ts";
+import { Wire } from "./wire.ts";
 
 integration("--read-only lists and gives files, and takes none", async () => {
   await using server = await startServer({ args: ["--read-only"] });
@@ -61,6 +64,89 @@ integration("--drop-only acknowledges a name that was too long to be said again"
   const stored = `ok 0 00000000 ${"x".repeat(250)}\n`;
   assertEquals(await readAll(conn), `welcome client 1 of 100\n${stored}go 0\n${stored}ok bye\n`);
 });
+
+/** A number of folders that leave no room for more, and one more part. */
+const LONG = `${"x".repeat(250)}/`.repeat(4);
+
+/** What a client can try, to learn whether a name is taken. */
+const PROBES: readonly ((name: string) => string)[] = [
+  (name) => `mkdir ${name}\n`,
+  (name) => `mkdir ${name}/x\n`,
+  (name) => `mkdir ${name}/x/y/z\n`,
+  ...[
+    (name: string) => name,
+    (name: string) => `${name}/x`,
+    (name: string) => `${name}/x/y.txt`,
+    (name: string) => `${name} (2)/x`,
+    (name: string) => `${LONG}${name}`,
+    (name: string) => `${LONG.slice(0, 960 - name.length)}/${name}/x`,
+  ].flatMap((below) => [
+    (name: string) => `push 6 ${below(name)}\nhello\nend 363a3020\n`,
+    (name: string) => `put 6 ${below(name)}\nhello\nend 363a3020\n`,
+    (name: string) => `reput ${"0".repeat(64)} 6 ${below(name)}\nhello\nend 363a3020\n`,
+  ]),
+  ...["get", "tree", "reget 0 00000000", "compare 6 363a3020 2020-02-29T12:00:00Z"].map(
+    (request) => (name: string) => `${request} ${name}\n`,
+  ),
+];
+
+/** What may be there. */
+const STATES: Readonly<Record<string, (path: string) => void>> = {
+  nothing: () => {},
+  "a file": (path) => Deno.writeTextFileSync(path, "of somebody else\n"),
+  "a folder": (path) => Deno.mkdirSync(`${path}/x`, { recursive: true }),
+  "a folder with the file": (path) => {
+    Deno.mkdirSync(`${path}/x`, { recursive: true });
+    Deno.writeTextFileSync(`${path}/x/y.txt`, "of somebody else\n");
+  },
+  "a file in a folder": (path) => {
+    Deno.mkdirSync(path);
+    Deno.writeTextFileSync(`${path}/x`, "of somebody else\n");
+  },
+  "a link to a folder": (path) => Deno.symlinkSync("/tmp", path),
+  "a link to nothing": (path) => Deno.symlinkSync("/nowhere", path),
+};
+
+integration(
+  "--drop-only gives one answer, whatever is there, and stores all it takes",
+  async () => {
+    const told: string[][] = [];
+    for (const prepare of Object.values(STATES)) {
+      const answers: string[] = [];
+      for (const probe of PROBES) {
+        await using local = await tempDir();
+        await using server = await serveHere({
+          dir: `${local.path}/received`,
+          access: "drop-only",
+        });
+        prepare(`${local.path}/received/salaries.pdf`);
+        using wire = await Wire.greet(server);
+        const request = probe("salaries.pdf");
+        // Twice, as the first makes the name taken where it was not.
+        await wire.says(`${request.repeat(2)}exit\n`);
+        const answer = await wire.rest();
+        answers.push(answer);
+        // All that was acknowledged is there.
+        const stored = answer.match(/^ok 6 /gm)?.length ?? 0;
+        const contents = filesIn(`${local.path}/received`).map((path) =>
+          Deno.readTextFileSync(path)
+        );
+        assertEquals(contents.filter((text) => text === "hello\n").length, stored, request);
+      }
+      told.push(answers);
+    }
+    for (const answers of told) assertEquals(answers, told[0]);
+    assert(told[0]!.filter((answer) => answer.includes("\nok 6 ")).length > 10);
+  },
+);
+
+/** The files below a directory, not through links. */
+function filesIn(directory: string): string[] {
+  return [...Deno.readDirSync(directory)].flatMap(({ name, isFile, isDirectory }) => {
+    const path = `${directory}/${name}`;
+    return isDirectory ? filesIn(path) : isFile ? [path] : [];
+  });
+}
 
 integration("denied leaves the conversation in step", async () => {
   await using server = await startServer({ args: ["--read-only"] });

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertInstanceOf, assertNotMatch } from "@std/assert";
+import { constants } from "node:os";
 import { decodeReply, ERROR_CODES, type ErrorCode, ProtocolError } from "../protocol.ts";
 import { type Code, encodeError, exitCode, explain, InletError } from "../lib/errors.ts";
+import { DISK_ERRORS, NETWORK_ERRORS, systemCode } from "../lib/system_errors.ts";
 import { pure } from "./helpers.ts";
 
 /** The answer that the other side reads. */
@@ -29,7 +31,7 @@ pure("exitCode() is 3 for a no, 4 for a loss, 5 for other bytes, 2 for wrong use
   const table: [number, Code[]][] = [
     [2, ["usage"]],
     [3, ["busy", "denied", "not-found", "too-large", "no-space", "bad-name", "bad-request"]],
-    [3, ["aborted", "internal", "version"]],
+    [3, ["aborted", "internal", "version", "disk", "overloaded"]],
     [4, ["lost", "listen", "timeout", "shutdown"]],
     [5, ["checksum", "changed"]],
     [130, ["interrupted"]],
@@ -39,6 +41,12 @@ pure("exitCode() is 3 for a no, 4 for a loss, 5 for other bytes, 2 for wrong use
   }
   assertEquals(exitCode(new Error("a defect")), 3);
 });
+
+/** Errors for which Deno has no code, only the number of the system at the end of the message. */
+const UNCODED = [
+  ...["EDEADLK", "EDQUOT", "EFBIG", "EILSEQ", "EINTR", "EMLINK", "ENFILE", "ENODEV", "ENOLCK"],
+  ...["ENOSYS", "ENOTTY", "ENXIO", "EOVERFLOW", "EPROTO", "ESTALE", "ETXTBSY", "EBADMSG"],
+];
 
 /** An error as Deno throws it for a system call that failed. */
 function systemError(code: string): Error {
@@ -53,8 +61,7 @@ pure("explain() says in words what the system means by its codes", () => {
     ["EROFS", "denied", "the disk is read-only"],
     ["ENOENT", "not-found", "it does not exist"],
     ["EISDIR", "bad-name", "it is a folder"],
-    ["ECONNRESET", "lost", "the peer reset the connection"],
-    ["EPIPE", "lost", "the peer closed the connection"],
+    ["ECONNRESET", "disk", "its file server closed the connection"],
   ];
   for (const [code, expected, why] of table) {
     const cause = systemError(code);
@@ -63,6 +70,47 @@ pure("explain() says in words what the system means by its codes", () => {
     assertEquals(error.message, `Cannot store "a.txt": ${why}`);
     assertEquals(error.cause, cause);
   }
+});
+
+pure("explain() takes an error without an action for one of the connection", () => {
+  const table: [string, Code, string][] = [
+    ["ECONNRESET", "lost", "the peer reset the connection"],
+    ["EPIPE", "lost", "the peer closed the connection"],
+    ["ENOTCONN", "lost", "the connection is closed"],
+    ["EMFILE", "overloaded", "too many files are open"],
+  ];
+  for (const [code, expected, why] of table) {
+    const error = explain(systemError(code));
+    assertEquals([error.code, error.message], [expected, `Cannot go on: ${why}`]);
+  }
+});
+
+pure("every error of the system has a code of the wire and words of its own side", () => {
+  for (const [code, [ours, why]] of DISK_ERRORS) {
+    const error = explain(systemError(code), 'Cannot store "a.txt"');
+    assertEquals([error.code, error.message], [ours, `Cannot store "a.txt": ${why}`]);
+    assert(Object.hasOwn(ERROR_CODES, error.code) && error.code !== "internal", code);
+    assertNotMatch(why, /peer|connection is/);
+  }
+  for (const [code, [ours, why]] of NETWORK_ERRORS) {
+    assertEquals(ours, "lost", code);
+    assertNotMatch(why, /disk|file/);
+    assert(DISK_ERRORS.has(code), `a file server can report ${code} too`);
+  }
+});
+
+pure("explain() knows an error by its number where Deno gives no code", () => {
+  const numbers = constants.errno as Readonly<Record<string, number>>;
+  for (const code of UNCODED) {
+    const number = numbers[code];
+    if (number === undefined) continue;
+    const error = new Error(`Whatever it says (os error ${number}): open '/srv/secret'`);
+    assertEquals(systemCode(error), code);
+    assertEquals(explain(error, "Cannot store").code, DISK_ERRORS.get(code)![0], code);
+  }
+  const full = new Error("Disk quota exceeded");
+  assertEquals(systemCode(full), undefined);
+  assertEquals(systemCode(new Error("It (os error 9999) is not known")), undefined);
 });
 
 pure("explain() tells a stranger nothing of an error that nobody foresaw", () => {

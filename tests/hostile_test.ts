@@ -486,9 +486,9 @@ integration(
     await server.running.says(NO_ACCEPT);
     const why = "too many files are open";
     await wire.says("put 6 b.txt\nget a.txt\nlist\nstill here\n");
-    assertEquals(await wire.line(), `error internal Cannot store "b.txt": ${why}`);
-    assertEquals(await wire.line(), `error internal Cannot get "a.txt": ${why}`);
-    assertEquals(await wire.line(), `error internal Cannot list the files: ${why}`);
+    assertEquals(await wire.line(), `error overloaded Cannot store "b.txt": ${why}`);
+    assertEquals(await wire.line(), `error overloaded Cannot get "a.txt": ${why}`);
+    assertEquals(await wire.line(), `error overloaded Cannot list the files: ${why}`);
     assertEquals(await wire.line(), "still here ACK");
     wires.forEach((wire) => wire.close());
     await server.running.says(/left, /, wires.length);

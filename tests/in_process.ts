@@ -5,6 +5,7 @@
  * @module
  */
 
+import { AcknowledgedUploads } from "../lib/server/acknowledged.ts";
 import { Clients } from "../lib/server/clients.ts";
 import type { InletError } from "../lib/errors.ts";
 import { Listener } from "../lib/server/listener.ts";
@@ -12,6 +13,7 @@ import { Log } from "../lib/server/log.ts";
 import { StdoutQueue } from "../lib/server/stdout_queue.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
+import type { Disk } from "../lib/store/disk.ts";
 import { serveAnyWire } from "../modes/wires.ts";
 
 /** A log that says nothing, and remembers what failed and who left. */
@@ -56,6 +58,10 @@ export interface InProcessOptions extends Partial<Pick<ServerContext, "access" |
   dir: string;
   /** Milliseconds of silence after which a connection is cut. */
   idleTimeoutMs?: number;
+  /** The functions that write to the disk, where they are not Deno's. */
+  disk?: Disk;
+  /** Whether files are flushed to the disk. */
+  fsync?: boolean;
 }
 
 /** A server in this process. */
@@ -72,16 +78,20 @@ export interface InProcessServer extends AsyncDisposable {
 /** Serves the native conversation. */
 export async function serveHere(options: InProcessOptions): Promise<InProcessServer> {
   const { dir, idleTimeoutMs = 30_000, access = "all", maxBytes = Infinity } = options;
+  const { disk = Deno, fsync = false } = options;
   const log = new KeptLog();
   const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const listener = new Listener(socket, {
     serve: serveAnyWire,
     limits: { idleTimeoutMs },
     context: {
-      store: await DirectoryStore.open(dir),
+      store: await DirectoryStore.open(dir, {
+        ...{ disk, fsync, numbersFolders: access === "drop-only" },
+      }),
       log,
       stdout: new StdoutQueue(() => Promise.resolve()),
       clients: new Clients(100),
+      acknowledged: new AcknowledgedUploads(),
       maxBytes,
       access,
       keyVerifier: undefined,

@@ -142,7 +142,7 @@ const REFUSED: readonly [string, string][] = [
   ["photos/CONOUT$", "Windows"],
   ["con/a.txt", "Windows"],
   ["con" + " ".repeat(300) + ".txt", "Windows"],
-  ["a/".repeat(512) + "ab", "1024 bytes"],
+  ["abcdefgh/".repeat(114) + "x", "1024 bytes"],
 ];
 
 for (const [name, reason] of REFUSED) {

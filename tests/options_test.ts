@@ -150,6 +150,7 @@ pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
     keepPartialsMs: 86_400_000,
     open: false,
     access: "all",
+    dotfiles: true,
     fsync: false,
     log: { format: "text", quiet: false },
   });

@@ -262,7 +262,7 @@ pure("every request comes back as it was after encoding and decoding", () => {
     fc.record({ type: fc.constant("push" as const), size, name }),
     fc.record({ type: fc.constant("say" as const), size: fc.option(size) }),
     fc.record({ type: fc.constantFrom("get" as const, "tree" as const, "mkdir" as const), name }),
-    fc.record({ type: fc.constant("reput" as const), id: digest, size, name }),
+    fc.record({ type: fc.constant("reput" as const), fingerprint: digest, size, name }),
     fc.record({ type: fc.constant("proof" as const), digest }),
     fc.record({ type: fc.constant("reget" as const), offset: size, crc, name }),
     fc.record({ type: fc.constant("compare" as const), size, crc, modified: time, name }),

@@ -159,8 +159,9 @@ integration("Store keeps the whole of names at the limits", async () => {
 
 integration("Store lists and gives back what it numbered at the limit of a name", async () => {
   await using test = await openStore();
-  const name = `${"x".repeat(250)}/`.repeat(4) + "y".repeat(20);
+  const name = `${"x".repeat(250)}/`.repeat(3) + `${"x".repeat(222)}/${"y".repeat(48)}`;
   const got = [await put(test.store, name, "1"), await put(test.store, name, "2")];
+  refusedWith("bad-name", () => test.store.receive(`${name.slice(0, 975)}xx/y`));
   assertEquals(got.map((name) => get(test.store, name)), ["1", "2"]);
   assertEquals((await allOf(test.store.list())).map(({ name }) => name).sort(), got.sort());
 });
@@ -489,7 +490,7 @@ for (const operation of ["lock", "stat"] as const) {
     const faulty = new FaultyDisk();
     await using test = await openStore({ disk: faulty.disk });
     faulty.fault = { operation, nth: 1, forGood: false, code: "EIO" };
-    refusedWith("internal", () => test.store.receive("a.txt"));
+    refusedWith("disk", () => test.store.receive("a.txt"));
     assertEquals(names(test.dir), []);
     assertEquals(await put(test.store, "a.txt"), "a.txt");
   });
@@ -513,7 +514,7 @@ integration(
     const open = (): number => holdingsOf({ dir: test.dir, pid: Deno.pid }).descriptors;
     const before = open();
     const error = await assertRejects(() => resumed(test.store), InletError);
-    assertEquals([error.code, open()], ["internal", before]);
+    assertEquals([error.code, open()], ["disk", before]);
     faulty.fault = undefined;
     await using upload = (await resumed(test.store))!;
     assertEquals(upload.kept.bytes, 5);

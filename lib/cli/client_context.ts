@@ -20,6 +20,11 @@ export interface ClientContext {
   /** The tickets of interrupted uploads, by the source: they outlive a connection. */
   readonly tickets?: WeakMap<object, string>;
   /**
+   * Gives an item an id of its own, the same in each attempt, so that the server stores it once.
+   * Missing if no item is sent again.
+   */
+  readonly uploadId?: ((item: object) => string) | undefined;
+  /**
    * Called when a transfer resumes a partial file, with the number of bytes that are kept; 0 if the
    * partial file belongs to another version of the file.
    */

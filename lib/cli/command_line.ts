@@ -132,7 +132,8 @@ function joined(
       if (value !== undefined) {
         throw new InletError("usage", `Cannot use ${quoted(word)}: --${name} takes no value`);
       }
-      words.push(`${word}=true`);
+      // The parser drops one `no-` in front of a name with a value.
+      words.push(name.startsWith("no-") ? `--no-${name}=true` : `${word}=true`);
     } else if (values.includes(name)) {
       const given = value ?? args[++index];
       if (!given) throw new InletError("usage", `Cannot use --${name} without a value`);
@@ -146,6 +147,7 @@ function joined(
 
 /** Runs a program's main function. An error becomes one line on stderr and an exit code. */
 export async function runMain(main: () => Promise<number>): Promise<never> {
+  surviveFileSizeLimit();
   try {
     Deno.exit(await main());
   } catch (error) {
@@ -155,6 +157,14 @@ export async function runMain(main: () => Promise<number>): Promise<never> {
     if (known.code === "internal" && known.cause) console.error(known.cause);
     Deno.exit(exitCode(known));
   }
+}
+
+/**
+ * Listens to the signal that would end a program that writes beyond `ulimit -f`. The write then
+ * fails like any other.
+ */
+function surviveFileSizeLimit(): void {
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
 }
 
 /** The signals that ask a program to stop, on this system. */

@@ -6,6 +6,7 @@
 
 import type { Access } from "../auth/access.ts";
 import type { KeyVerifier } from "../auth/brute_force.ts";
+import type { AcknowledgedUploads } from "./acknowledged.ts";
 import type { InletError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
 import type { Client, Clients } from "./clients.ts";
@@ -18,6 +19,8 @@ export interface ServerContext {
   readonly stdout: StdoutQueue;
   readonly log: Log;
   readonly clients: Clients;
+  /** The uploads that need not be stored again. */
+  readonly acknowledged: AcknowledgedUploads;
   /** The client of this connection. */
   readonly client: Client;
   /** Size limit of a file or message, in bytes. */

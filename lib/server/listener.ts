@@ -103,7 +103,7 @@ export class Listener {
         if (this.#stop.signal.aborted) break;
         const failure = explain(error, "Cannot accept a client");
         // A client that gave up in the backlog is no reason to pause.
-        if (failure.code === "lost") continue;
+        if (explain(error).code === "lost") continue;
         if (!pausing) log.failure(failure);
         pausing = true;
         await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));

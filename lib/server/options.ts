@@ -140,6 +140,13 @@ export interface ServeOptions {
    * @default {"all"}
    */
   access?: Access;
+  /**
+   * Whether a part of a name may begin with a dot, such as `.ssh/authorized_keys`. Otherwise such
+   * names are refused, and not listed.
+   *
+   * @default {true}
+   */
+  dotfiles?: boolean;
   /** Format and verbosity of the log on stderr. */
   log?: LogOptions;
   /**
@@ -250,6 +257,7 @@ const RIGHTS = {
     conflictsWith: ["drop-only"],
   }),
   "drop-only": flag({ help: "clients may upload, but not list or download" }),
+  "no-dotfiles": flag({ help: "refuse and hide names that begin with a dot, like .ssh" }),
 };
 
 const WAYS = {
@@ -319,6 +327,7 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
     keepPartialsMs: values["keep-partials"],
     open: values.open,
     access,
+    dotfiles: !values["no-dotfiles"],
     fsync: values.fsync,
     log: { format: values.log, quiet: values.quiet },
   } satisfies ServeOptions;

@@ -28,8 +28,7 @@ import { quoted } from "../text.ts";
 import { findFile, listPages, openFile, treePages } from "./directory_reader.ts";
 import type { Disk } from "./disk.ts";
 import { DiskPace } from "./disk_pace.ts";
-import { Folders, lstatIfThere, type Place } from "./folders.ts";
-import { safeName } from "./names.ts";
+import { Folders, lstatIfThere, type NamingOptions, type Place } from "./folders.ts";
 import { linkUnder, type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, inOrder } from "./partial.ts";
 import type { Facts, Fingerprint, Maybe, PartialQuery, Resumable, Store } from "./store.ts";
@@ -46,7 +45,7 @@ import type { Workspace } from "./workspace.ts";
 import { Workspaces } from "./workspaces.ts";
 
 /** Options of a {@linkcode DirectoryStore}. */
-export interface DirectoryOptions {
+export interface DirectoryOptions extends NamingOptions {
   /**
    * Whether a file and its folders are flushed to disk before the file is acknowledged.
    *
@@ -92,7 +91,7 @@ export class DirectoryStore implements Store {
   /** Makes no directory: `root` need not exist yet. */
   constructor(root: string, options: DirectoryOptions = {}) {
     const { fsync = false, disk = Deno, warn = () => {} } = options;
-    const folders = new Folders(root, disk, warn);
+    const folders = new Folders(root, disk, warn, options);
     this.#folders = folders;
     this.#workspaces = new Workspaces(folders);
     this.#context = {
@@ -130,15 +129,21 @@ export class DirectoryStore implements Store {
 
   sweep(): Promise<void> {
     if (this.#readOnly) return Promise.resolve();
-    for (const workspace of this.#workspaces.all()) workspace.sweep(this.#keepPartialsMs);
+    for (const workspace of this.#workspaces.all()) {
+      try {
+        workspace.sweep(this.#keepPartialsMs);
+      } catch (error) {
+        // Another program removed it: there is nothing to sweep.
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    }
     return Promise.resolve();
   }
 
   receive(name: string): FileUpload {
     return this.#storing(`store ${quoted(name)}`, () => {
-      const safe = safeName(name);
-      const { workspace, temp } = this.#create(safe);
-      return this.#begin(workspace, temp, this.#numbering.variants(safe));
+      const { place, workspace, temp } = this.#create(name);
+      return this.#begin(workspace, temp, this.#numbering.variants(place.name));
     });
   }
 
@@ -146,10 +151,10 @@ export class DirectoryStore implements Store {
     if (this.#keepPartialsMs === 0) return this.receive(name);
     const hash = await hashOf(how.fingerprint);
     return this.#storing(`store ${quoted(name)}`, () => {
-      const safe = safeName(name);
-      const { workspace, temp } = this.#create(safe, hash);
+      const { place, workspace, temp } = this.#create(name, hash);
       this.#context.failures.delete(failureKey(temp));
-      return this.#begin(workspace, temp, this.#numbering.variants(safe), { ...how, hash });
+      const names = this.#numbering.variants(place.name);
+      return this.#begin(workspace, temp, names, { ...how, hash });
     });
   }
 
@@ -157,14 +162,13 @@ export class DirectoryStore implements Store {
     if (this.#keepPartialsMs === 0) return;
     const hash = await hashOf(query.fingerprint);
     const what = `store ${quoted(name)}`;
-    const [safe, workspace] = this.#storing(what, () => {
-      const safe = safeName(name);
-      return [safe, this.#workspaces.of(this.#folders.make(safe))] as const;
+    const { place, workspace, candidates } = this.#storing(what, () => {
+      const place = this.#folders.make(this.#folders.safe(name));
+      const workspace = this.#workspaces.of(place);
+      const candidates = this.#candidates(name, workspace, hash, query.ticket);
+      return { place, workspace, candidates };
     });
-    const candidates = this.#storing(
-      what,
-      () => this.#candidates(name, workspace, hash, query.ticket),
-    );
+    const names = this.#numbering.variants(place.name);
     for (const { candidate, live } of candidates) {
       using partial = this.#storing(what, () =>
         DirectoryPartial.open({
@@ -173,8 +177,7 @@ export class DirectoryStore implements Store {
           candidate,
           live,
           warn: (message) => this.#folders.warnOnce(message),
-          resume: (temp, how) =>
-            this.#begin(workspace, temp, this.#numbering.variants(safe), { ...how, hash }),
+          resume: (temp, how) => this.#begin(workspace, temp, names, { ...how, hash }),
         }));
       if (partial) yield partial;
     }
@@ -208,10 +211,9 @@ export class DirectoryStore implements Store {
     const { fsync } = this.#context;
     const what = `make the folder ${quoted(name)}`;
     return this.#storing(what, () => {
-      const safe = safeName(name);
-      this.#folders.make(`${safe}/`);
-      if (!fsync) return safe;
-      return this.#folders.sync(`${safe}/`).then(() => safe, (error) => {
+      const { folder } = this.#folders.make(`${this.#folders.safe(name)}/`);
+      if (!fsync) return folder;
+      return this.#folders.sync(`${folder}/`).then(() => folder, (error) => {
         throw explain(error, `Cannot ${what}: it is there, but may be lost in a power failure`);
       });
     });
@@ -250,15 +252,14 @@ export class DirectoryStore implements Store {
   /** Returns `undefined` if the folder of the name turns out to be on another file system. */
   #putAtOnce(name: string, content: Uint8Array, { modified }: Facts): string | undefined {
     return this.#storing(`store ${quoted(name)}`, () => {
-      const safe = safeName(name);
       const { disk } = this.#folders;
-      const place = this.#folders.make(safe);
+      const place = this.#folders.make(this.#folders.safe(name));
       const temp = this.#workspaces.of(place).newPath();
       try {
         disk.writeFileSync(temp, content, { createNew: true });
         if (isGroupGiven(place)) disk.chownSync(temp, null, place.info.gid);
         if (modified) tryTo(() => disk.utimeSync(temp, new Date(), modified));
-        return linkUnder(this.#numbering.variants(safe), this.#folders, temp);
+        return linkUnder(this.#numbering.variants(place.name), this.#folders, temp);
       } catch (error) {
         if (isOtherFileSystem(error)) return undefined;
         throw error;
@@ -269,15 +270,15 @@ export class DirectoryStore implements Store {
   }
 
   /** Makes the temporary file of a name, and the folders of the name. */
-  #create(safe: string, hash?: string): { workspace: Workspace; temp: TempFile } {
-    const place = this.#folders.make(safe);
+  #create(name: string, hash?: string): { place: Place; workspace: Workspace; temp: TempFile } {
+    const place = this.#folders.make(this.#folders.safe(name));
     const workspace = this.#workspaces.of(place);
     const temp = workspace.create(hash);
     try {
       if (isGroupGiven(place) && place.info.gid !== temp.info.gid) {
         this.#folders.disk.chownSync(temp.path, null, place.info.gid);
       }
-      return { workspace, temp };
+      return { place, workspace, temp };
     } catch (error) {
       temp.discard();
       throw error;

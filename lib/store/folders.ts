@@ -8,14 +8,35 @@ import { dirname } from "@std/path/dirname";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import type { Disk } from "./disk.ts";
+import { freeNumber } from "./free_number.ts";
+import { numberedName, safeName } from "./names.ts";
 import { type Identity, isSameFile } from "./temp_file.ts";
 
 /** Most messages to the operator, as a peer may be able to cause them. */
 const MAX_WARNINGS = 1000;
 
-/** A folder of a store. */
+/** What clients may name, and what they may learn by it. */
+export interface NamingOptions {
+  /**
+   * Whether a part of a name may begin with a dot.
+   *
+   * @default {true}
+   */
+  dotfiles?: boolean | undefined;
+  /**
+   * Whether a folder gets a number where a file or a link has its name, as a file does. Otherwise
+   * that is refused, which tells that something is there.
+   *
+   * @default {false}
+   */
+  numbersFolders?: boolean | undefined;
+}
+
+/** Where a name leads to. */
 export interface Place {
-  /** Its name; empty for the root. */
+  /** The name, with the numbers that its folders got. */
+  readonly name: string;
+  /** Name of the innermost folder; empty for the root. */
   readonly folder: string;
   /** Name of the outermost folder above it that is on the same file system, or its own. */
   readonly mount: string;
@@ -27,14 +48,35 @@ export class Folders {
   readonly root: string;
   readonly disk: Disk;
   readonly #warn: (message: string) => void;
+  readonly #naming: NamingOptions;
   readonly #warned = new Set<string>();
   readonly #refused = new Map<string, Identity>();
-  #root: Place | undefined;
+  #root: Deno.FileInfo | undefined;
 
-  constructor(root: string, disk: Disk, warn: (message: string) => void) {
+  constructor(
+    root: string,
+    disk: Disk,
+    warn: (message: string) => void,
+    naming: NamingOptions = {},
+  ) {
     this.root = root;
     this.disk = disk;
     this.#warn = warn;
+    this.#naming = naming;
+  }
+
+  /**
+   * Converts a name from the peer to a name on disk, as {@linkcode safeName} does.
+   *
+   * @throws {InletError} `bad-name`, also for a part that begins with a dot, where that is refused
+   */
+  safe(name: string): string {
+    const safe = safeName(name);
+    if (this.#naming.dotfiles === false && /(^|\/)\./.test(safe)) {
+      const what = `Cannot take the name ${quoted(name)}`;
+      throw new InletError("bad-name", `${what}: a part of it begins with a dot`);
+    }
+    return safe;
   }
 
   /** Reports what the operator should know, each message once. */
@@ -58,7 +100,7 @@ export class Folders {
   async makeRoot(fsync: boolean): Promise<void> {
     const made: string[] = [];
     for (let folder = this.root; !lstatIfThere(folder); folder = dirname(folder)) made.push(folder);
-    this.remakeRoot();
+    this.disk.mkdirSync(this.root, { recursive: true });
     if (!fsync) return;
     for (const folder of made.map(dirname)) {
       try {
@@ -74,10 +116,13 @@ export class Folders {
     }
   }
 
-  /** Makes the root again, if another program has removed it. */
+  /** Makes the root again, if another program has removed it, and says so. */
   remakeRoot(): void {
     this.#root = undefined;
-    this.disk.mkdirSync(this.root, { recursive: true });
+    if (lstatIfThere(this.root)) return;
+    // Without its parents: a whole disk can be missing.
+    this.disk.mkdirSync(this.root);
+    this.#warn(`Made the directory ${quoted(this.root)} again: it had been removed`);
   }
 
   /** Flushes the folders of a name to disk, up to the root: any of them may be new. */
@@ -90,20 +135,36 @@ export class Folders {
   /**
    * Makes the folders of a name. Each is checked before the next is made, as it may be a link.
    *
-   * @returns The innermost folder.
+   * @throws {InletError} `denied` if a file or a link has the name of a folder, and no folder gets a
+   * number
    */
   make(name: string): Place {
-    this.#root ??= { folder: "", mount: "", info: Deno.statSync(this.root) };
-    let place = this.#root;
-    for (const folder of foldersOf(name)) {
+    const parts = name.split("/");
+    const last = parts.pop()!;
+    let inside = "";
+    let info = this.#root ??= Deno.statSync(this.root);
+    let mount = "";
+    for (const part of parts) {
+      const folder = inside + this.#nameFor(inside, part);
       const there = lstatIfThere(this.path(folder));
       if (!there) this.#makeOne(this.path(folder));
-      const info = there ?? Deno.lstatSync(this.path(folder));
+      const { dev } = info;
+      info = there ?? Deno.lstatSync(this.path(folder));
       this.#checkOne(folder, info);
-      const mount = info.dev === place.info.dev ? place.mount : folder;
-      place = { folder, mount, info };
+      if (info.dev !== dev) mount = folder;
+      inside = `${folder}/`;
     }
-    return place;
+    return { name: inside + last, folder: inside.slice(0, -1), mount, info };
+  }
+
+  /** The name for a folder inside another one: with a number, if that is to be given. */
+  #nameFor(inside: string, part: string): string {
+    if (!this.#naming.numbersFolders) return part;
+    const isTaken = (number: number): boolean => {
+      const there = lstatIfThere(this.path(inside + numberedName(part, number)));
+      return there !== undefined && !there.isDirectory;
+    };
+    return isTaken(1) ? numberedName(part, freeNumber(1, isTaken)) : part;
   }
 
   /**

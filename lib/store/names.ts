@@ -3,7 +3,7 @@
  *
  * A name is one or more components joined by `/`. It is normalized to Unicode NFC. A component that
  * is too long is shortened, but keeps its extension. A name is refused if it could leave the
- * directory, is invisible, or has another meaning on some system.
+ * directory, has too many components, or has another meaning on some system.
  *
  * @module
  */
@@ -25,6 +25,15 @@ export const MAX_COMPONENT_BYTES: number = MAX_FILE_NAME_BYTES - TEMP.length;
 
 /** Most bytes of UTF-8 in a whole name, folders included. */
 export const MAX_NAME_BYTES = 1024;
+
+/** Most components of a name: a file is at most 127 folders deep. */
+export const MAX_COMPONENTS = 128;
+
+/**
+ * Most bytes of UTF-8 in the folders of a name, the last slash included. The rest is room for a
+ * letter, a number and an extension: whether a name is refused must not depend on which are taken.
+ */
+const MAX_FOLDERS_BYTES = MAX_NAME_BYTES - 48;
 
 /** Patterns that refuse a name, each with the reason. The first match is reported. */
 const REFUSED: readonly (readonly [RegExp, string])[] = [
@@ -52,7 +61,12 @@ const MAY_BE_OWN = /inlet|[^\x20-\x7e]/i;
  */
 export function safeName(name: string): string {
   if (name === "") throw new InletError("bad-name", "Cannot take an empty name");
-  const safe = name.normalize("NFC").split("/").map((component) => {
+  const components = name.normalize("NFC").split("/");
+  if (components.length > MAX_COMPONENTS) {
+    const limit = `it has ${components.length} parts, the limit is ${MAX_COMPONENTS}`;
+    throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: ${limit}`);
+  }
+  const safe = components.map((component) => {
     const short = shortened(component, "");
     const reason = refusal(short);
     if (reason === undefined) return short;
@@ -63,6 +77,12 @@ export function safeName(name: string): string {
       "bad-name",
       `Cannot take the name ${quoted(name)}: the limit is ${MAX_NAME_BYTES} bytes`,
     );
+  }
+  const slash = safe.lastIndexOf("/") + 1;
+  // A character of UTF-16 has at most three bytes of UTF-8.
+  if (3 * slash > MAX_FOLDERS_BYTES && byteLength(safe.slice(0, slash)) > MAX_FOLDERS_BYTES) {
+    const limit = `the limit for its folders is ${MAX_FOLDERS_BYTES} bytes`;
+    throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: ${limit}`);
   }
   return safe;
 }

@@ -5,7 +5,9 @@
  * @module
  */
 
-import type { Folders } from "./folders.ts";
+import { InletError } from "../errors.ts";
+import { type Folders, lstatIfThere } from "./folders.ts";
+import { freeNumber } from "./free_number.ts";
 import { numberedName, TEMP } from "./names.ts";
 
 /** The names that a file can be published under, in order of preference. */
@@ -71,7 +73,18 @@ export function linkUnder(names: Names, folders: Folders, temp: string): string 
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
-    number = Math.max(number + 1, names.next ?? 0);
+    const next = names.next ?? 0;
+    number = next > number ? next : freeNumber(number, (other) => isTaken(names, folders, other));
+  }
+}
+
+/** Whether a file has the name of a number. A number that makes no valid name is not taken. */
+function isTaken({ nameOf }: Names, folders: Folders, number: number): boolean {
+  try {
+    return lstatIfThere(folders.path(nameOf(number))) !== undefined;
+  } catch (error) {
+    if (error instanceof InletError) return false;
+    throw error;
   }
 }
 

@@ -4,7 +4,13 @@
  * @module
  */
 
-import { encodeRequest, MAX_LINE_BYTES, type Reply, type Stored } from "../../protocol.ts";
+import {
+  encodeRequest,
+  type Fields,
+  MAX_LINE_BYTES,
+  type Reply,
+  type Stored,
+} from "../../protocol.ts";
 import {
   changed,
   EmptyFolder,
@@ -146,7 +152,8 @@ export class Batch {
   /** Adds a small file to the batch as one piece: request, content and checksum. */
   async #push(source: FileSource, onResult: OnResult): Promise<void> {
     const { name, size } = source;
-    const request = encodeRequest({ type: "push", size, name });
+    const fields = idField(this.#context, source);
+    const request = encodeRequest({ type: "push", size, name, ...fields });
     const room = await this.#pipeline.room(request.length + size + MAX_LINE_BYTES);
     const end = request.length + size;
     const failure = source.read(room.subarray(request.length)) ? undefined : changed(source);
@@ -175,6 +182,11 @@ export class Batch {
       onResult(item, result);
     });
   }
+}
+
+/** The field with the id of an item that may be sent again. */
+export function idField({ uploadId }: ClientContext, item: Item): { fields?: Fields } {
+  return uploadId ? { fields: { id: uploadId(item) } } : {};
 }
 
 /** Refuses a name that cannot be sent in a request line. */

@@ -27,7 +27,7 @@ import { exitCode, explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Upload } from "../../lib/store/store.ts";
 import { decodeOk, decodeStored, type Received } from "./answers.ts";
-import { Batch, type Compared, type OnResult } from "./batch.ts";
+import { Batch, type Compared, idField, type OnResult } from "./batch.ts";
 import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
 import { Requester, unexpected } from "./requester.ts";
 
@@ -159,7 +159,9 @@ export class FilesClient {
     using body = source.open((bytes) => this.#context.progress.add(bytes));
     // Only a chunked body can be aborted without closing the connection.
     const size = signal ? null : source.size;
-    await this.#requester.write(encodeRequest({ type: "put", size, name: source.name }));
+    const { name } = source;
+    const fields = idField(this.#context, source);
+    await this.#requester.write(encodeRequest({ type: "put", size, name, ...fields }));
     return await this.#sendBody(source, body, size, signal);
   }
 
@@ -297,7 +299,8 @@ export class FilesClient {
     using file = source.openBeginning();
     const { askToResume } = await import("./resume.ts");
     const before = tickets?.get(source);
-    const { offset, ticket } = await askToResume(this.#requester, source, file, before);
+    const fields = { ...idField(this.#context, source).fields, ...before && { ticket: before } };
+    const { offset, ticket } = await askToResume(this.#requester, source, file, fields);
     if (ticket !== undefined) tickets?.set(source, ticket);
     // A file that has become shorter proves different when its rest is read.
     const crc = await this.#connection.unwatched(file.crc(offset)) ?? 0;

@@ -26,6 +26,7 @@ import { MAX_PUSHED_BYTES } from "./framing.ts";
 import { checkEnd } from "./receive.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import { quoted } from "../../lib/text.ts";
+import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 
 const VERB = new TextEncoder().encode("push ");
 const LF = 0x0a;
@@ -68,6 +69,7 @@ export async function servePushes(
     answers.push(await store(push, context));
     connection.skip(push.bytes);
     served = true;
+    if (connection.buffered.length > 0 && isTurnDue()) await takeTurns();
   }
   await flush();
   return served;
@@ -107,7 +109,7 @@ function lineIn(buffer: Uint8Array): { text: string; bytes: number } | undefined
 
 /** Stores one file, and returns the answer. */
 async function store(
-  { request: { size, name }, content, trailer }: Push,
+  { request: { size, name, fields }, content, trailer }: Push,
   context: ServerContext,
 ): Promise<Uint8Array> {
   const what = `store ${quoted(name)}`;
@@ -117,7 +119,10 @@ async function store(
     tally.add(content);
     const modified = checkEnd(what, tally, trailer);
     // Most stores return at once. Awaiting a promise for each of thousands of files is measurable.
-    const put = context.store.put(name, content, { modified });
+    const store = (): string | Promise<string> => context.store.put(name, content, { modified });
+    const put = fields?.id === undefined
+      ? store()
+      : context.acknowledged.publishOnce({ id: fields.id, size, crc: tally.crc }, store);
     const stored = { size, crc: tally.crc, name: typeof put === "string" ? put : await put };
     return acknowledge(context, stored, name);
   } catch (error) {

@@ -30,6 +30,8 @@ export interface ReceiveOptions<T extends Target> {
    * @returns The part of the body that is stored already.
    */
   negotiate?(target: T): Promise<Beginning>;
+  /** The upload's own id, if its client may send it again. */
+  id?: string | undefined;
   /** Whether the minimum rate does not apply. */
   exemptFromMinRate?: boolean;
   /** Encodes the line that acknowledges the upload. */
@@ -64,7 +66,7 @@ export class BodyReceiver {
 
   /** Stores the body and acknowledges it, or refuses it. */
   async receive<T extends Target>(options: ReceiveOptions<T>): Promise<void> {
-    const { open, size, negotiate, acknowledge, exemptFromMinRate } = options;
+    const { open, size, negotiate, exemptFromMinRate } = options;
     try {
       await this.#attempt(async () => void (this.#target = await open()));
       if (negotiate && this.#refused) return;
@@ -72,7 +74,7 @@ export class BodyReceiver {
       using _ = exemptFromMinRate ? undefined : this.#connection.enforceMinRate();
       const left = size === null ? null : size - this.#tally.bytes;
       const trailer = await receiveBody(this.#connection, left, (chunk) => this.#write(chunk));
-      await this.#conclude(trailer, acknowledge);
+      await this.#conclude(trailer, options);
     } finally {
       await this.#target?.[Symbol.asyncDispose]();
     }
@@ -89,13 +91,17 @@ export class BodyReceiver {
 
   async #conclude(
     trailer: BodyLine,
-    acknowledge: (stored: Stored) => Uint8Array,
+    { id, acknowledge }: Pick<ReceiveOptions<Target>, "id" | "acknowledge">,
   ): Promise<void> {
     if (this.#refused) return;
+    const target = this.#target!;
     let name = "";
     await this.#attempt(async () => {
       const modified = checkEnd(this.#what, this.#tally, trailer);
-      name = await this.#target!.publish({ modified });
+      const { bytes: size, crc } = this.#tally;
+      const publish = (): Promise<string> => target.publish({ modified });
+      const discard = (): void | Promise<void> => target.discard();
+      name = await this.#context.acknowledged.publishOnce({ id, size, crc }, publish, discard);
     });
     if (this.#refused) return;
     const { bytes: size, crc } = this.#tally;

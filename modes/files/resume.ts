@@ -10,7 +10,7 @@
 import { fingerprintOf, MAX_RANGE_BYTES, rangesDigest } from "../../lib/body/fingerprint.ts";
 import type { Beginning, FileSource } from "../../lib/body/sources.ts";
 import { InletError } from "../../lib/errors.ts";
-import { encodeRequest, type Reply } from "../../protocol.ts";
+import { encodeRequest, type Fields, type Reply } from "../../protocol.ts";
 import { type Requester, unexpected } from "./requester.ts";
 
 /** What the server lets the client do. */
@@ -27,19 +27,18 @@ const MAX_ASKED = 16;
 /**
  * Asks the server for its partial file of a source.
  *
- * @param ticket That of an earlier attempt of this run.
+ * @param fields Those of the request: the ticket of an earlier attempt, and the id of the upload.
  * @throws {InletError} what the server refuses with; `bad-request` if it breaks the rules
  */
 export async function askToResume(
   requester: Requester,
   source: FileSource,
   file: Beginning,
-  ticket: string | undefined,
+  fields: Fields,
 ): Promise<Offer> {
   const { name, size } = source;
-  const id = await fingerprintOf(source, (offset, into) => file.readAt(offset, into));
-  const fields = ticket === undefined ? {} : { fields: { ticket } };
-  await requester.write(encodeRequest({ type: "reput", id, size, name, ...fields }));
+  const fingerprint = await fingerprintOf(source, (offset, into) => file.readAt(offset, into));
+  await requester.write(encodeRequest({ type: "reput", fingerprint, size, name, fields }));
   let reply = await requester.reply();
   for (let asked = 0; reply.type === "prove" && asked < MAX_ASKED; asked++) {
     const digest = await prove(requester, size, file, reply);

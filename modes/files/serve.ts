@@ -17,8 +17,8 @@
  *    S: `ok photos`. C: `whoami`. S: `ok ben-2`.
  * 6. C: `say 6`. S: `go 0`. C: a body. S: `ok 6 363a3020`, once it is on the server's stdout.
  * 7. C: any other line, `Hello`, or `chat Hello`. S: `Hello ACK`.
- * 8. C: `reput ID 6 a.txt`. S: `prove NONCE 2 0`, if bytes are kept from an earlier attempt with that
- *    ID. C: `proof DIGEST`, of the nonce and the two bytes at 0. S: `go 2`, or `go 0` if the digest
+ * 8. C: `reput FINGERPRINT 6 a.txt`. S: `prove NONCE 2 0`, if bytes are kept from an earlier attempt with
+ *    that fingerprint. C: `proof DIGEST`, of the nonce and the two bytes at 0. S: `go 2`, or `go 0` if the digest
  *    is not that of what is kept. C: the rest, as in 2. The other way round,
  *    C: `reget 2 d1256687 a.txt`. S: `ok 6 2`, and the rest, as in 4.
  * 9. C: `compare 6 363a3020 2026-11-21T08:38:00Z a.txt`. S: `ok a.txt` if it has that file, else
@@ -43,6 +43,7 @@ import { encodeReply, type Request } from "../../protocol.ts";
 import { InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
+import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { greet } from "./greet.ts";
 import { servePushes } from "./pushes.ts";
 import { serveGet } from "./serve_get.ts";
@@ -62,6 +63,8 @@ export async function serveFiles(connection: Connection, context: ServerContext)
     const request = await nextRequest(connection);
     if (request === null) return;
     if (await answer(connection, context, request) === "end") return;
+    // Requests that have arrived already are answered without a wait in between.
+    if (connection.buffered.length > 0 && isTurnDue()) await takeTurns();
   }
 }
 

@@ -15,7 +15,7 @@ import { type Beginning, BodyReceiver } from "./receive.ts";
 export async function servePut(
   connection: Connection,
   context: ServerContext,
-  { type, size, name }: Extract<Request, { type: "put" | "push" }>,
+  { type, size, name, fields }: Extract<Request, { type: "put" | "push" }>,
 ): Promise<void> {
   const what = `store ${quoted(name)}`;
   await new BodyReceiver(connection, context, what).receive({
@@ -24,6 +24,7 @@ export async function servePut(
       return context.store.receive(name, size);
     },
     size,
+    id: fields?.id,
     ...(type === "put" && { negotiate: () => agreeOnStart(connection) }),
     acknowledge: (stored) => acknowledge(context, stored, name),
   });

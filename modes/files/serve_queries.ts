@@ -20,6 +20,7 @@ import {
 import { encodeError, explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
+import { safeName } from "../../lib/store/names.ts";
 import { quoted } from "../../lib/text.ts";
 import { attempt, refuse } from "./admission.ts";
 import { patiently } from "./wait.ts";
@@ -38,7 +39,9 @@ export async function serveMkdir(
   const made = await attempt(connection, context, "mkdir", what, action);
   if (!made) return;
   context.log.info("folder", `made the folder ${quoted(made.value)}`, { name: made.value });
-  await connection.write(encodeReply({ type: "ok", detail: made.value }));
+  // With a number it would tell that a file has the name.
+  const detail = context.access === "drop-only" ? safeName(name) : made.value;
+  await connection.write(encodeReply({ type: "ok", detail }));
 }
 
 /** Serves `compare`: whether the store has the client's file. */

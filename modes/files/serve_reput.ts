@@ -34,7 +34,7 @@ export async function serveReput(
   const { size, name } = request;
   const what = `store ${quoted(name)}`;
   const how: Resumable = {
-    fingerprint: request.id,
+    fingerprint: request.fingerprint,
     onTaken: () => connection.abort(new InletError("aborted", "Another connection goes on")),
   };
   await new BodyReceiver(connection, context, what).receive({
@@ -46,6 +46,7 @@ export async function serveReput(
         await context.store.receiveResumable(name, size, how);
     },
     size,
+    id: request.fields?.id,
     negotiate: (upload) => agreeOnOffset(connection, context, name, upload),
     acknowledge: (stored) => acknowledge(context, stored, name),
   });
@@ -55,7 +56,7 @@ export async function serveReput(
 async function resume(
   connection: Connection,
   { store }: ServerContext,
-  { id: fingerprint, size, name, fields }: Reput,
+  { fingerprint, size, name, fields }: Reput,
   how: Resumable,
 ): Promise<Upload | undefined> {
   for await (const partial of store.findPartials(name, { fingerprint, ticket: fields?.ticket })) {

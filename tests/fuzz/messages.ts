@@ -63,7 +63,7 @@ export const anyRequest: fc.Arbitrary<Request> = withFields(fc.oneof(
   fc.record({ ...type("answer"), digest }),
   fc.record({ ...type("put"), size, name }),
   fc.record({ ...type("push"), size: number, name }),
-  fc.record({ ...type("reput"), id: digest, size: number, name }),
+  fc.record({ ...type("reput"), fingerprint: digest, size: number, name }),
   fc.record({ ...type("proof"), digest }),
   fc.record({ ...type("mkdir"), name }),
   fc.record({ ...type("say"), size }),

@@ -1,0 +1,151 @@
+/**
+ * The names in a folder of a directory store, for lists. What cannot be read is left out of a list,
+ * and the operator is told once.
+ *
+ * @module
+ */
+
+import { explain, InletError } from "../errors.ts";
+import { quoted } from "../text.ts";
+import type { Folders } from "./folders.ts";
+
+/** What Deno puts for bytes that are not UTF-8. No path leads to an entry whose name has some. */
+const REPLACED = "\ufffd";
+
+/** Looks at a path, or returns `undefined` if it has to be left out of a list. */
+export function unlessLeftOut<T>(folders: Folders, name: string, action: () => T): T | undefined {
+  try {
+    return action();
+  } catch (error) {
+    leaveOut(folders, name, error);
+    return undefined;
+  }
+}
+
+/**
+ * Notes that an entry is left out of a list. One that was removed meanwhile needs no note.
+ *
+ * @throws {unknown} the error, if the whole list has to fail: the server is short of open files
+ */
+function leaveOut(folders: Folders, name: string, error: unknown): void {
+  const why = explain(error, `Left ${quoted(name)} out of lists`);
+  if (why.code === "overloaded") throw error;
+  if (name.includes(REPLACED) && isGone(error)) {
+    folders.warnOnce(`Left ${quoted(name)} out of lists: its name is not valid UTF-8`);
+  } else if (!isGone(error)) folders.warnOnce(why.message);
+}
+
+/** Whether an error says that a folder was removed, or replaced by a file or a link. */
+function isGone(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory ||
+    (error instanceof InletError && error.code === "denied");
+}
+
+/** A folder of fewer bytes than this holds few thousand entries, and is read beside others. */
+const SMALL_FOLDER_BYTES = 64 * 1024;
+
+function isSmall(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).size < SMALL_FOLDER_BYTES;
+  } catch {
+    // Reading it reports the error.
+    return true;
+  }
+}
+
+/** The last large read that was begun. Large folders are read one at a time, to bound the memory, */
+let reading: Promise<unknown> = Promise.resolve();
+
+/** unless one takes longer than this, in milliseconds: a disk that hangs must not stop all lists. */
+const LONGEST_READ_MS = 10_000;
+
+/** Waits for the read before, but not for long. */
+async function takePlace(before: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise((resolve) => timer = setTimeout(resolve, LONGEST_READ_MS));
+  await Promise.race([before, late]).finally(() => clearTimeout(timer));
+}
+
+/**
+ * The files and folders in a folder, sorted by the UTF-8 bytes of their names; folders end with
+ * `/`. They are held as one string: a string for each would take four times the memory.
+ */
+export class FolderNames {
+  readonly #folders: Folders;
+  readonly #prefix: string;
+  readonly #names: string;
+  #at = 0;
+
+  private constructor(folders: Folders, prefix: string, names: string) {
+    this.#folders = folders;
+    this.#prefix = prefix;
+    this.#names = names;
+  }
+
+  /**
+   * Reads a folder.
+   *
+   * @param prefix The path in front of its names; empty for the root, otherwise it ends with `/`.
+   */
+  static async read(folders: Folders, prefix: string): Promise<FolderNames> {
+    if (isSmall(folders.path(prefix))) return await this.#read(folders, prefix);
+    const names = takePlace(reading).then(() => this.#read(folders, prefix));
+    reading = names.catch(() => {});
+    return await names;
+  }
+
+  /** Reads a folder inside a list, or returns `undefined` if it has to be left out. */
+  static async readBelow(folders: Folders, prefix: string): Promise<FolderNames | undefined> {
+    try {
+      return await FolderNames.read(folders, prefix);
+    } catch (error) {
+      leaveOut(folders, prefix, error);
+      return undefined;
+    }
+  }
+
+  static async #read(folders: Folders, prefix: string): Promise<FolderNames> {
+    const names: string[] = [];
+    try {
+      folders.check(prefix);
+      for await (const { name, isFile, isDirectory } of Deno.readDir(folders.path(prefix))) {
+        // Opening anything else, such as a pipe, could block.
+        if (isFile || isDirectory) names.push(isDirectory ? `${name}/` : name);
+      }
+    } catch (error) {
+      // A folder that is gone counts as empty, except the root.
+      if (prefix === "" || !isGone(error)) throw error;
+    }
+    // Two names that are not UTF-8 can become the same one.
+    const distinct = names.some((name) => name.includes(REPLACED)) ? [...new Set(names)] : names;
+    // The order of UTF-16 differs from that of UTF-8 only if there are surrogates.
+    if (distinct.some((name) => SURROGATE.test(name))) distinct.sort(byCodePoints);
+    else distinct.sort();
+    distinct.push("");
+    return new FolderNames(folders, prefix, distinct.join("\0"));
+  }
+
+  /** Whether the folder is still where it was, and is reached through no link. */
+  get isThere(): boolean {
+    const check = (): true => (this.#folders.check(this.#prefix), true);
+    return unlessLeftOut(this.#folders, this.#prefix, check) ?? false;
+  }
+
+  /** Returns the next name, with its folders. */
+  next(): string | undefined {
+    const end = this.#names.indexOf("\0", this.#at);
+    if (end < 0) return undefined;
+    const name = this.#names.slice(this.#at, end);
+    this.#at = end + 1;
+    return this.#prefix + name;
+  }
+}
+
+const SURROGATE = /[\ud800-\udfff]/;
+
+function byCodePoints(one: string, other: string): number {
+  for (let index = 0; index < one.length && index < other.length; index++) {
+    if (one[index] !== other[index]) return one.codePointAt(index)! - other.codePointAt(index)!;
+  }
+  return one.length - other.length;
+}

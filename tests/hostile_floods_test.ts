@@ -1,0 +1,114 @@
+/**
+ * One client sends thousands of requests at once, or the largest of a kind. Others are answered
+ * meanwhile.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { dial, integration, PROC, sendTo, startServer, type TestServer } from "./helpers.ts";
+import { Wire } from "./wire.ts";
+
+/** The deepest folder of a name: 128 parts are allowed. */
+function deep(number: number): string {
+  return `${number}/` + "a/".repeat(126);
+}
+
+/** A request so many times, each with its number. */
+function times(count: number, request: (number: number) => string): string {
+  return Array.from({ length: count }, (_, number) => request(number)).join("");
+}
+
+/** What one client sends in one write, with a single answer to each line or body. */
+interface Flood {
+  requests: string;
+  /** How many answers there are. */
+  answers: number;
+  /** What is in the directory of the server before. */
+  prepare?(server: TestServer): void;
+}
+
+/** Each keeps a server busy for about a second of its processor. */
+const FLOODS: Readonly<Record<string, Flood>> = {
+  "empty pushes": {
+    requests: times(5000, (number) => `push 0 ${number}\nend 00000000\n`),
+    answers: 5000,
+  },
+  "pushes of one name": {
+    requests: times(2000, () => "push 0 same\nend 00000000\n"),
+    answers: 2000,
+  },
+  "pushes into deep folders": {
+    requests: times(500, (number) => `push 0 ${deep(number % 2)}x\nend 00000000\n`),
+    answers: 500,
+  },
+  "mkdir of deep folders": {
+    requests: times(100, (number) => `mkdir ${deep(number)}x\n`),
+    answers: 100,
+  },
+  "refused names": {
+    requests: times(20_000, () => "mkdir ../x\n"),
+    answers: 20_000,
+  },
+  "files that are not there": {
+    requests: times(20_000, () => "get nothing\n"),
+    answers: 20_000,
+  },
+  "talk": {
+    requests: times(50_000, () => "Hello\n"),
+    answers: 50_000,
+  },
+  "one compare with many numbered copies": {
+    requests: "compare 1 00000000 2020-02-29T12:00:00Z a\n",
+    answers: 1,
+    prepare(server) {
+      for (let number = 1; number <= 40_000; number++) {
+        Deno.writeTextFileSync(`${server.dir}/a${number === 1 ? "" : ` (${number})`}`, "");
+      }
+    },
+  },
+};
+
+/**
+ * Milliseconds of processor time that the thread of a server's event loop has used: what others wait
+ * for, however busy the machine is.
+ */
+function busyMs({ pid }: TestServer): number {
+  const [nanoseconds] = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/schedstat`).split(" ");
+  return Number(nanoseconds) / 1e6;
+}
+
+/** Sends it all, and waits for as many answers. */
+async function flood(server: TestServer, requests: string, answers: number): Promise<void> {
+  using conn = await dial(server);
+  const sending = sendTo(conn, `hello 1 flood\n${requests}`);
+  const buffer = new Uint8Array(256 * 1024);
+  const decoder = new TextDecoder();
+  // The welcome is one more; a note only says that it takes a while.
+  for (let left = answers + 1; left > 0;) {
+    const text = decoder.decode(buffer.subarray(0, await conn.read(buffer) ?? 0));
+    left -= text.split("\n").length - 1 - text.split("note ").length + 1;
+  }
+  await sending;
+}
+
+for (const [what, { requests, answers, prepare }] of Object.entries(FLOODS)) {
+  integration(`server.ts answers others during ${what}`, async () => {
+    await using server = await startServer();
+    prepare?.(server);
+    using honest = await Wire.greet(server);
+    let isOver = false;
+    const over = flood(server, requests, answers).then(() => isOver = true);
+    const begun = busyMs(server);
+    let longestMs = 0;
+    while (!isOver) {
+      const start = busyMs(server);
+      await honest.says("whoami\n");
+      assertEquals(await honest.line(), "ok test");
+      longestMs = Math.max(longestMs, busyMs(server) - start);
+    }
+    await over;
+    const totalMs = busyMs(server) - begun;
+    assert(longestMs < totalMs / 4, `one waited for ${longestMs} ms of ${totalMs} ms of work`);
+  }, PROC);
+}
