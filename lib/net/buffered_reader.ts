@@ -11,6 +11,8 @@
 
 import { decodeUtf8, MAX_LINE_BYTES, ProtocolError } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
+import { nextTurn } from "../turns.ts";
+import type { ReadAhead } from "./departure.ts";
 import { ReadBuffer, SMALL_BUFFER_BYTES } from "./read_buffer.ts";
 
 /** Most bytes that {@linkcode BufferedReader.gather} reads ahead. */
@@ -86,7 +88,8 @@ export class BufferedReader {
   async moreWithin(milliseconds: number): Promise<boolean> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), milliseconds);
+      // After a stall of this process, what has arrived is read before the time is judged.
+      timer = setTimeout(() => nextTurn().then(() => resolve(false)), milliseconds);
     });
     try {
       return await Promise.race([this.#more(), timeout]);
@@ -189,6 +192,12 @@ export class BufferedReader {
     const chunk = await this.#chunk(left, true);
     if (chunk) return chunk;
     throw new InletError("lost", `The connection ended ${left} bytes before the end of the body`);
+  }
+
+  /** Reads into the buffer beside other work, as far as a connection without a loan has room. */
+  protected async readAhead(): Promise<ReadAhead> {
+    if (this.#buffer.length >= SMALL_BUFFER_BYTES) return "full";
+    return await this.#more() ? "bytes" : "end";
   }
 
   /** Releases memory while the connection is idle. */

@@ -10,8 +10,10 @@
 
 import { explain, type InletError } from "../errors.ts";
 import { takeTurns } from "../turns.ts";
+import { awakeNow } from "./awake.ts";
 import { BufferedReader } from "./buffered_reader.ts";
 import type { ByteStream } from "./byte_stream.ts";
+import { Departure } from "./departure.ts";
 import { type MinRate, MinRateMeter } from "./min_rate.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -48,6 +50,18 @@ export interface Rest {
   /** Milliseconds of silence after which the warning is sent. */
   warnAfterMs: number;
   warning: Uint8Array;
+}
+
+/** How {@linkcode Connection.whilePresent} finds out whether a peer that sends no more still reads. */
+export interface Presence {
+  /** A line that the peer ignores. It is sent once a second, and more often to such a peer. */
+  probe?: Uint8Array;
+  /**
+   * Whether a peer that sends no more, and cannot be probed, counts as gone after half a second.
+   *
+   * @default {false}
+   */
+  endIsLeaving?: boolean;
 }
 
 /** A stream detached from its connection, and the bytes that were read ahead. */
@@ -95,6 +109,11 @@ export class Connection extends BufferedReader implements Disposable {
     });
     this.#signal = options.signal;
     this.#signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  /** The error that ended the connection, if one did. */
+  get failure(): InletError | undefined {
+    return this.#failure;
   }
 
   /** Bytes passed to `write` that the system has not accepted yet. */
@@ -145,7 +164,7 @@ export class Connection extends BufferedReader implements Disposable {
       this.#unsent += bytes.length;
       for (let written = 0; written < bytes.length;) {
         const end = this.#rate ? written + this.#rate.pieceBytes : undefined;
-        const asked = performance.now();
+        const asked = awakeNow();
         const wrote = await this.#stream.write(bytes.subarray(written, end));
         written += wrote;
         this.#unsent -= wrote;
@@ -197,6 +216,39 @@ export class Connection extends BufferedReader implements Disposable {
     } finally {
       this.#waits.delete(reject);
       this.#watchdog.received();
+    }
+  }
+
+  /**
+   * Does work that the peer waits for, as {@linkcode Connection.unwatched} waits. If the peer leaves
+   * meanwhile, the connection ends at once, and the work is told by its signal. A result that comes
+   * after that is disposed of.
+   *
+   * @throws {InletError} `lost` if the peer left, or what ended the connection, or what the work threw
+   */
+  async whilePresent<T>(
+    work: (gone: AbortSignal) => T | Promise<T>,
+    { probe, endIsLeaving = false }: Presence = {},
+  ): Promise<T> {
+    const gone = new AbortController();
+    using _ = new Departure({
+      readAhead: () => this.readAhead(),
+      touch: () => this.#stream.touch(),
+      probe: probe && (() => this.write(probe)),
+      endIsLeaving,
+      onGone: (error) => {
+        this.farewell = undefined;
+        this.abort(error);
+      },
+    });
+    const working = (async () => await work(gone.signal))();
+    try {
+      return await this.unwatched(working);
+    } finally {
+      if (this.#failure) {
+        gone.abort(this.#failure);
+        working.then(discard).catch(() => {});
+      }
     }
   }
 
@@ -291,7 +343,7 @@ export class Connection extends BufferedReader implements Disposable {
    */
   #checkRate(pace: MinRateMeter | undefined, bytes: number, asked: number): void {
     try {
-      pace?.count(bytes, performance.now() - asked);
+      pace?.count(bytes, awakeNow() - asked);
     } catch (error) {
       this.abort(explain(error));
       throw error;
@@ -310,7 +362,7 @@ export class Connection extends BufferedReader implements Disposable {
   }
 
   async #read(into: Uint8Array): Promise<number | null> {
-    const asked = performance.now();
+    const asked = awakeNow();
     try {
       const read = await this.#stream.read(into.subarray(0, this.#rate?.pieceBytes));
       // While a farewell is under way, the end of the stream is not an orderly end.
@@ -323,4 +375,10 @@ export class Connection extends BufferedReader implements Disposable {
       throw this.#failure ?? explain(error);
     }
   }
+}
+
+/** Disposes of a result that nobody waits for any more, such as an upload with its lock. */
+async function discard(late: unknown): Promise<void> {
+  if (typeof late !== "object" || late === null) return;
+  if (Symbol.asyncDispose in late) await (late as AsyncDisposable)[Symbol.asyncDispose]();
 }

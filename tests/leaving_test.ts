@@ -1,0 +1,137 @@
+/**
+ * Clients that leave while the server works for them. Their work ends, and their place is free for
+ * the next one.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { integration, PROC, startServer, tempDir, type TestServer } from "./helpers.ts";
+import { Wire } from "./wire.ts";
+
+const HUGE_BYTES = 64 * 1024 ** 3;
+const TIME = "2026-01-01T00:00:00Z";
+
+/** A directory with a file that takes longer to read than a test lasts; it takes no space. */
+async function hugeFile(directory: string): Promise<void> {
+  await Deno.mkdir(directory, { recursive: true });
+  const path = `${directory}/huge`;
+  using file = await Deno.open(path, { write: true, createNew: true });
+  await file.truncate(HUGE_BYTES);
+  await file.utime(new Date(TIME), new Date(TIME));
+}
+
+/** Requests for which the server has to read the whole file. */
+const HEAVY: Record<string, string> = {
+  compare: `compare ${HUGE_BYTES} 00000001 ${TIME} huge\n`,
+  reget: `reget ${HUGE_BYTES} 00000001 huge\n`,
+};
+
+/** Processor time that a process has used, in clock ticks of a hundredth of a second. */
+function processorTicks({ pid }: { pid: number }): number {
+  const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+/** Waits until a server that has one place serves again, and gives the milliseconds that took. */
+async function msUntilFree(server: TestServer): Promise<number> {
+  const started = performance.now();
+  for (;;) {
+    using wire = await Wire.dial(server);
+    await wire.says("hello 1 next\n");
+    if (/^welcome/.test(await wire.line())) return performance.now() - started;
+  }
+}
+
+/** Ways to leave, each with what the server can see of it. */
+const LEAVE: Record<string, (wire: Wire) => Promise<void> | void> = {
+  "closes": (wire) => wire.close(),
+  "closes its direction, and then leaves": async (wire) => {
+    await wire.closeWrite();
+    // It was not taken for gone: the server still tells it that it works.
+    assertMatch(await wire.line(), /^note Please wait/);
+    assertMatch(await wire.line(), /^note Please wait/);
+    wire.close();
+  },
+  "sends more than the server reads ahead, and leaves": async (wire) => {
+    await wire.says("Hello\n".repeat(10_000));
+    wire.close();
+  },
+};
+
+for (const [name, request] of Object.entries(HEAVY)) {
+  for (const [way, leave] of Object.entries(LEAVE)) {
+    integration(`${name}: a client that ${way} frees its place within a second`, async () => {
+      await using local = await tempDir();
+      await hugeFile(local.path);
+      await using server = await startServer({ dir: local.path, args: ["--max-clients", "1"] });
+      const wire = await Wire.greet(server);
+      await wire.says(request);
+      assertMatch(await wire.line(), /^note Please wait/);
+      await leave(wire);
+      const ms = await msUntilFree(server);
+      await server.running.says(/client 1: The peer left before its answer was ready/);
+      // A second is promised, and one more is for a test machine that has other work.
+      assert(ms < 2000, `it took ${ms} ms`);
+    });
+  }
+}
+
+integration("twenty clients that ask for one checksum and leave end the reading", async () => {
+  await using local = await tempDir();
+  await hugeFile(local.path);
+  await using server = await startServer({ dir: local.path });
+  const wires = await Promise.all(Array.from({ length: 20 }, () => Wire.greet(server)));
+  await Promise.all(wires.map((wire) => wire.says(HEAVY.compare!)));
+  await Promise.all(wires.map((wire) => wire.line()));
+  wires.forEach((wire) => wire.close());
+  await server.running.says(/left, 0 connected/);
+  const before = processorTicks(server.running.process);
+  // Half a second of an idle server, measured by the server's own answers.
+  using wire = await Wire.greet(server);
+  for (let count = 0; count < 100; count++) {
+    await wire.says("Hello\n");
+    await wire.line();
+  }
+  const used = processorTicks(server.running.process) - before;
+  assert(used < 30, `it used ${used} hundredths of a second for nobody`);
+}, PROC);
+
+integration("a hundred clients that ask for the same checksum cost as much as one", async () => {
+  await using local = await tempDir();
+  const size = 256 * 1024 ** 2;
+  await Deno.writeFile(`${local.path}/large`, new Uint8Array(0));
+  await Deno.truncate(`${local.path}/large`, size);
+  await Deno.utime(`${local.path}/large`, new Date(TIME), new Date(TIME));
+  await using server = await startServer({ dir: local.path });
+  const request = `compare ${size} 00000000 ${TIME} large\n`;
+  using first = await Wire.greet(server);
+  let before = processorTicks(server.running.process);
+  await first.says(request);
+  assertEquals(await first.line(), "ok");
+  const one = processorTicks(server.running.process) - before;
+  const wires = await Promise.all(Array.from({ length: 99 }, () => Wire.greet(server)));
+  before = processorTicks(server.running.process);
+  await Promise.all(wires.map((wire) => wire.says(request)));
+  for (const wire of wires) {
+    let line: string;
+    while (/^note /.test(line = await wire.line()));
+    assertEquals(line, "ok");
+    wire.close();
+  }
+  const all = processorTicks(server.running.process) - before;
+  assert(all < 10 * one + 50, `one took ${one} ticks, a hundred took ${all}`);
+}, PROC);
+
+integration("who half-closes behind a heavy request still gets the answer", async () => {
+  await using local = await tempDir();
+  const size = 1024 ** 3;
+  await Deno.writeFile(`${local.path}/large`, new Uint8Array(0));
+  await Deno.truncate(`${local.path}/large`, size);
+  await Deno.utime(`${local.path}/large`, new Date(TIME), new Date(TIME));
+  await using server = await startServer({ dir: local.path });
+  using wire = await Wire.greet(server);
+  await wire.says(`compare ${size} 00000000 ${TIME} large\n`);
+  await wire.closeWrite();
+  assertMatch(await wire.rest(), /^(note .*\n)*ok\n$/);
+});
