@@ -11,12 +11,14 @@
 
 import { decodeUtf8, MAX_LINE_BYTES, ProtocolError } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
-import { nextTurn } from "../turns.ts";
 import type { ReadAhead } from "./departure.ts";
 import { ReadBuffer, SMALL_BUFFER_BYTES } from "./read_buffer.ts";
 
 /** Most bytes that {@linkcode BufferedReader.gather} reads ahead. */
 const GATHERED_BYTES = 256 * 1024;
+
+/** Milliseconds by which a late timer shows that this process did not run. */
+const LATE_MS = 20;
 
 /** Keeps a byte order mark: a line that begins with one is a different line. */
 const verbatim = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -88,8 +90,13 @@ export class BufferedReader {
   async moreWithin(milliseconds: number): Promise<boolean> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<false>((resolve) => {
-      // After a stall of this process, what has arrived is read before the time is judged.
-      timer = setTimeout(() => nextTurn().then(() => resolve(false)), milliseconds);
+      const wait = (delayMs: number): void => {
+        const due = performance.now() + delayMs;
+        // After a stall of this process, a timer can fire before what has arrived is read.
+        const judge = () => performance.now() - due > LATE_MS ? wait(LATE_MS) : resolve(false);
+        timer = setTimeout(judge, delayMs);
+      };
+      wait(milliseconds);
     });
     try {
       return await Promise.race([this.#more(), timeout]);

@@ -10,7 +10,7 @@
 
 import { explain, type InletError } from "../errors.ts";
 import { takeTurns } from "../turns.ts";
-import { awakeNow } from "./awake.ts";
+import { awakeNow, AwakeTimer } from "./awake.ts";
 import { BufferedReader } from "./buffered_reader.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import { Departure } from "./departure.ts";
@@ -146,11 +146,10 @@ export class Connection extends BufferedReader implements Disposable {
     const usualMs = this.#watchdog.allowSilence(limitMs);
     // Written past the watchdog: the warning is no sign of life of the peer.
     const warn = (): void => void this.#stream.write(warning).catch(() => {});
-    const timer = setTimeout(warn, warnAfterMs);
+    using _ = new AwakeTimer(warnAfterMs, warn);
     try {
       await this.arrival();
     } finally {
-      clearTimeout(timer);
       this.#watchdog.allowSilence(usualMs);
     }
   }
