@@ -78,6 +78,8 @@ export class Connection extends BufferedReader implements Disposable {
   farewell: ((error: InletError) => Uint8Array) | undefined;
   /** Whether no transfer is under way, so that closing loses nothing. */
   resting = false;
+  /** When the peer was asked to prove its key, by {@linkcode awakeNow}. */
+  challengedAt: number | undefined;
   readonly #stream: ByteStream;
   readonly #signal: AbortSignal | undefined;
   readonly #rate: RateLimit | undefined;
