@@ -31,6 +31,7 @@ import { resume } from "./workloads/resume.ts";
 import { reverse, reverseMany } from "./workloads/reverse.ts";
 import { sessions } from "./workloads/sessions.ts";
 import { start } from "./workloads/start.ts";
+import { waits } from "./workloads/waits.ts";
 import type { Workload } from "./workloads/workload.ts";
 
 /** In the order in which they run. */
@@ -50,6 +51,7 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   reverse,
   "reverse-many": reverseMany,
   sessions,
+  waits,
 };
 
 const RESULTS = new URL("results.json", import.meta.url);
