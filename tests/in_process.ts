@@ -12,6 +12,7 @@ import { Log } from "../lib/server/log.ts";
 import { StdoutQueue } from "../lib/server/stdout_queue.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
+import type { Store } from "../lib/store/store.ts";
 import { serveAnyWire } from "../modes/wires.ts";
 
 /** A log that says nothing, and remembers what failed and who left. */
@@ -54,6 +55,8 @@ class KeptLog extends Log {
 export interface InProcessOptions extends Partial<Pick<ServerContext, "access" | "maxBytes">> {
   /** A directory that is there. */
   dir: string;
+  /** Instead of a store in that directory. */
+  store?: Store;
   /** Milliseconds of silence after which a connection is cut. */
   idleTimeoutMs?: number;
 }
@@ -78,7 +81,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
     serve: serveAnyWire,
     limits: { idleTimeoutMs },
     context: {
-      store: await DirectoryStore.open(dir),
+      store: options.store ?? await DirectoryStore.open(dir),
       log,
       stdout: new StdoutQueue(() => Promise.resolve()),
       clients: new Clients(100),

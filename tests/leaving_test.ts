@@ -7,6 +7,9 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { integration, PROC, startServer, tempDir, type TestServer } from "./helpers.ts";
+import { DirectoryStore } from "../lib/store/directory.ts";
+import type { ListEntry } from "../protocol.ts";
+import { serveHere } from "./in_process.ts";
 import { Wire } from "./wire.ts";
 
 const HUGE_BYTES = 64 * 1024 ** 3;
@@ -134,4 +137,51 @@ integration("who half-closes behind a heavy request still gets the answer", asyn
   await wire.says(`compare ${size} 00000000 ${TIME} large\n`);
   await wire.closeWrite();
   assertMatch(await wire.rest(), /^(note .*\n)*ok\n$/);
+});
+
+/** A store on a disk that hangs: after so many pages of a list, the next one never comes. */
+class HangingStore extends DirectoryStore {
+  readonly #pages: number;
+
+  constructor(root: string, pages: number) {
+    super(root);
+    this.#pages = pages;
+  }
+
+  override async *list(): AsyncGenerator<readonly ListEntry[]> {
+    for (let page = 0; page < this.#pages; page++) {
+      yield [{ name: `${page}.txt`, size: 1, modified: new Date(TIME) }];
+    }
+    await new Promise(() => {});
+  }
+}
+
+for (const pages of [0, 1]) {
+  integration(
+    `a client that leaves a list whose page ${pages + 1} never comes is gone`,
+    async () => {
+      await using local = await tempDir();
+      const store = new HangingStore(local.path, pages);
+      await using server = await serveHere({ dir: local.path, store });
+      const wire = await Wire.greet(server);
+      await wire.says("list\n");
+      assertMatch(await wire.line(), pages === 0 ? /^note / : /^ok$/);
+      if (pages > 0) assertEquals(await wire.line(), `1 ${TIME} 0.txt`);
+      wire.close();
+      await server.left(1);
+      assertMatch(server.failures[0]!.message, /^The peer left before its answer was ready$/);
+    },
+  );
+}
+
+integration("a client that leaves while it is sent a file frees its place", async () => {
+  await using local = await tempDir();
+  await hugeFile(local.path);
+  await using server = await startServer({ dir: local.path, args: ["--max-clients", "1"] });
+  const wire = await Wire.greet(server);
+  await wire.says("get huge\n");
+  assertEquals(await wire.line(), `ok ${HUGE_BYTES}`);
+  wire.close();
+  const ms = await msUntilFree(server);
+  assert(ms < 2000, `it took ${ms} ms`);
 });
