@@ -25,6 +25,7 @@ import { get } from "./workloads/get.ts";
 import { growthClients, growthFiles } from "./workloads/growth.ts";
 import { memory } from "./workloads/memory.ts";
 import { message } from "./workloads/message.ts";
+import { places } from "./workloads/places.ts";
 import { put } from "./workloads/put.ts";
 import { raw } from "./workloads/raw.ts";
 import { resume } from "./workloads/resume.ts";
@@ -51,6 +52,7 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   reverse,
   "reverse-many": reverseMany,
   sessions,
+  places,
   waits,
 };
 
