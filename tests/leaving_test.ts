@@ -5,8 +5,11 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
-import { integration, PROC, startServer, tempDir, type TestServer } from "./helpers.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { integration, PROC, sendTo, startServer, tempDir, type TestServer } from "./helpers.ts";
+import { InletError } from "../lib/errors.ts";
+import { TcpStream } from "../lib/net/byte_stream.ts";
+import { Connection } from "../lib/net/connection.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import type { ListEntry } from "../protocol.ts";
 import { serveHere } from "./in_process.ts";
@@ -185,3 +188,24 @@ integration("a client that leaves while it is sent a file frees its place", asyn
   const ms = await msUntilFree(server);
   assert(ms < 2000, `it took ${ms} ms`);
 });
+
+integration(
+  "a message that waits for its turn is not overwritten by what comes behind it",
+  async () => {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const peer = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+    using connection = new Connection(new TcpStream(await listener.accept()), {
+      idleTimeoutMs: 60_000,
+    });
+    await sendTo(peer, "first");
+    const chunk = await connection.piece(100);
+    const reset = connection.whilePresent(() => new Promise<void>(() => {}), { usesChunk: true });
+    await sendTo(peer, "second");
+    await connection.write(new Uint8Array(1));
+    // Closing with a byte unread sends a reset.
+    peer.close();
+    const error = await assertRejects(() => reset, InletError);
+    assertEquals(error.code, "lost");
+    assertEquals(new TextDecoder().decode(chunk), "first");
+  },
+);

@@ -13,7 +13,7 @@ import { takeTurns } from "../turns.ts";
 import { awakeNow, AwakeTimer } from "./awake.ts";
 import { BufferedReader } from "./buffered_reader.ts";
 import type { ByteStream } from "./byte_stream.ts";
-import { Departure } from "./departure.ts";
+import { Departure, discard, type Presence } from "./departure.ts";
 import { type MinRate, MinRateMeter } from "./min_rate.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -50,18 +50,6 @@ export interface Rest {
   /** Milliseconds of silence after which the warning is sent. */
   warnAfterMs: number;
   warning: Uint8Array;
-}
-
-/** How {@linkcode Connection.whilePresent} finds out whether a peer that sends no more still reads. */
-export interface Presence {
-  /** A line that the peer ignores. It is sent once a second, and more often to such a peer. */
-  probe?: Uint8Array;
-  /**
-   * Whether a peer that sends no more, and cannot be probed, counts as gone after half a second.
-   *
-   * @default {false}
-   */
-  endIsLeaving?: boolean;
 }
 
 /** A stream detached from its connection, and the bytes that were read ahead. */
@@ -229,11 +217,11 @@ export class Connection extends BufferedReader implements Disposable {
    */
   async whilePresent<T>(
     work: (gone: AbortSignal) => T | Promise<T>,
-    { probe, endIsLeaving = false }: Presence = {},
+    { probe, endIsLeaving = false, usesChunk = false }: Presence = {},
   ): Promise<T> {
     const gone = new AbortController();
     using _ = new Departure({
-      readAhead: () => this.readAhead(),
+      readAhead: () => usesChunk ? Promise.resolve("full") : this.readAhead(),
       touch: () => this.#stream.touch(),
       probe: probe && (() => this.write(probe)),
       endIsLeaving,
@@ -376,10 +364,4 @@ export class Connection extends BufferedReader implements Disposable {
       throw this.#failure ?? explain(error);
     }
   }
-}
-
-/** Disposes of a result that nobody waits for any more, such as an upload with its lock. */
-async function discard(late: unknown): Promise<void> {
-  if (typeof late !== "object" || late === null) return;
-  if (Symbol.asyncDispose in late) await (late as AsyncDisposable)[Symbol.asyncDispose]();
 }

@@ -23,6 +23,25 @@ const BLIND_PROBE_LOOKS = 2;
 /** Looks after the end of the peer's bytes until a peer that cannot be probed counts as gone. */
 const END_LOOKS = 5;
 
+/** How a connection finds out whether a peer that sends no more still reads. */
+export interface Presence {
+  /** A line that the peer ignores. It is sent once a second, and more often to such a peer. */
+  probe?: Uint8Array;
+  /**
+   * Whether a peer that sends no more, and cannot be probed, counts as gone after half a second.
+   *
+   * @default {false}
+   */
+  endIsLeaving?: boolean;
+  /**
+   * Whether the work uses a chunk of a body, which reading ahead would overwrite. Then only a reset
+   * shows that the peer has left.
+   *
+   * @default {false}
+   */
+  usesChunk?: boolean;
+}
+
 /** What {@linkcode DepartureOptions.readAhead} found. */
 export type ReadAhead = "bytes" | "full" | "end";
 
@@ -104,4 +123,10 @@ export class Departure implements Disposable {
       cause !== undefined && explain(cause).code !== "lost" ? explain(cause) : error,
     );
   }
+}
+
+/** Disposes of a result that nobody waits for any more, such as an upload with its lock. */
+export async function discard(late: unknown): Promise<void> {
+  if (typeof late !== "object" || late === null) return;
+  if (Symbol.asyncDispose in late) await (late as AsyncDisposable)[Symbol.asyncDispose]();
 }
