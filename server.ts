@@ -19,7 +19,7 @@ import denoJson from "./deno.json" with { type: "json" };
 import type { Access } from "./lib/auth/access.ts";
 import { KeyVerifier } from "./lib/auth/brute_force.ts";
 import { makeKeyFile, readKey } from "./lib/auth/key.ts";
-import { formatAddress } from "./lib/address.ts";
+import { formatAddress, isLoopback } from "./lib/address.ts";
 import {
   type CommandLine,
   parseCommandLine,
@@ -36,7 +36,6 @@ import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
 import { Log } from "./lib/server/log.ts";
 import {
   checkReach,
-  isLoopback,
   type ServeOptions,
   serveOptionsOf,
   serverProgram,
@@ -48,7 +47,7 @@ import type { Store } from "./lib/store/store.ts";
 import { quoted } from "./lib/text.ts";
 import type { Mode } from "./modes/mode.ts";
 import { findMode, MODE_OPTION } from "./modes/table.ts";
-import { serveAnyWire } from "./modes/wires.ts";
+import { peekCaller, serveAnyWire } from "./modes/wires.ts";
 
 export type { ServeOptions };
 
@@ -120,6 +119,7 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   if (mode.stores && dotfiles && looksLikeHome(directory)) warn(homeWarning(directory));
   const listener = new Listener(socket, {
     serve: mode.serve ?? serveAnyWire,
+    peekCaller: mode.serve ? undefined : peekCaller,
     limits: limitsOf(mode, settings),
     context: contextOf(settings, store, log),
   });

@@ -14,6 +14,7 @@ import { StdoutQueue } from "../lib/server/stdout_queue.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import type { Disk } from "../lib/store/disk.ts";
+import type { Store } from "../lib/store/store.ts";
 import { serveAnyWire } from "../modes/wires.ts";
 
 /** A log that says nothing, and remembers what failed and who left. */
@@ -56,6 +57,8 @@ class KeptLog extends Log {
 export interface InProcessOptions extends Partial<Pick<ServerContext, "access" | "maxBytes">> {
   /** A directory that is there. */
   dir: string;
+  /** Instead of a store in that directory. */
+  store?: Store;
   /** Milliseconds of silence after which a connection is cut. */
   idleTimeoutMs?: number;
   /** The functions that write to the disk, where they are not Deno's. */
@@ -85,7 +88,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
     serve: serveAnyWire,
     limits: { idleTimeoutMs },
     context: {
-      store: await DirectoryStore.open(dir, {
+      store: options.store ?? await DirectoryStore.open(dir, {
         ...{ disk, fsync, numbersFolders: access === "drop-only" },
       }),
       log,

@@ -5,7 +5,6 @@
  */
 
 import type { ListEntry } from "../../protocol.ts";
-import { tallyOf } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { printable, quoted } from "../text.ts";
 import { isTurnDue, takeTurns } from "../turns.ts";
@@ -38,7 +37,7 @@ export function openFile(folders: Folders, name: string): DirectoryFile {
       file.close();
       throw new InletError("denied", `${what}: it changed while it was opened`);
     }
-    return new DirectoryFile(file, name, opened);
+    return new DirectoryFile(file, name, opened, () => openFile(folders, name));
   } catch (error) {
     throw explain(error, what);
   }
@@ -52,17 +51,19 @@ export async function findFile(
   folders: Folders,
   name: string,
   same: Fingerprint,
+  signal?: AbortSignal,
 ): Promise<string | undefined> {
   const safe = folders.safe(name);
   try {
     if (!isTaken(folders, safe, 1)) return undefined;
-    if (await isSame(folders, safe, same)) return safe;
+    if (await isSame(folders, safe, same, signal)) return safe;
     const free = freeNumber(1, (number) => isTaken(folders, safe, number));
     for (let number = free - 1; number > 1; number--) {
       const numbered = numberedName(safe, number);
-      if (await isSame(folders, numbered, same)) return numbered;
+      if (await isSame(folders, numbered, same, signal)) return numbered;
       // A name can have tens of thousands of copies.
       if (isTurnDue()) await takeTurns();
+      signal?.throwIfAborted();
     }
     return undefined;
   } catch (error) {
@@ -87,12 +88,17 @@ function haveSameFacts({ size, mtime }: Deno.FileInfo, same: Fingerprint): boole
   return size === same.size && seconds(mtime ?? new Date(0)) === seconds(same.modified);
 }
 
-async function isSame(folders: Folders, name: string, same: Fingerprint): Promise<boolean> {
+async function isSame(
+  folders: Folders,
+  name: string,
+  same: Fingerprint,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   const there = lstatIfThere(folders.path(name));
   // Only a file that may be the same is opened and read.
   if (!there?.isFile || !haveSameFacts(there, same)) return false;
   using stored = openFile(folders, name);
-  const { bytes, crc } = await tallyOf((buffer) => stored.readNext(buffer), same.size);
+  const { bytes, crc } = await stored.beginning(same.size, signal);
   return bytes === same.size && crc === same.crc;
 }
 
@@ -100,6 +106,7 @@ async function isSame(folders: Folders, name: string, same: Fingerprint): Promis
 export async function* treePages(
   folders: Folders,
   name: string,
+  signal?: AbortSignal,
 ): AsyncGenerator<readonly ListEntry[]> {
   const safe = folders.safe(name);
   const what = `Cannot get ${quoted(name)}`;
@@ -110,17 +117,20 @@ export async function* treePages(
     if (isFile) return yield [{ name: safe, size, modified }];
     if (!isDirectory) throw new InletError("not-found", `${what}: it is not a folder`);
     const first: ListEntry = { name: safe, size: null, modified };
-    yield* entryPages(folders, `${safe}/`, { first, withFolders: true });
+    yield* entryPages(folders, `${safe}/`, { first, withFolders: true, signal });
   } catch (error) {
     throw explain(error, what);
   }
 }
 
 /** Lists every published file, in pages. */
-export async function* listPages(folders: Folders): AsyncGenerator<readonly ListEntry[]> {
+export async function* listPages(
+  folders: Folders,
+  signal?: AbortSignal,
+): AsyncGenerator<readonly ListEntry[]> {
   const what = "Cannot list the files";
   try {
-    yield* entryPages(folders, "", { withFolders: false });
+    yield* entryPages(folders, "", { withFolders: false, signal });
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw explain(error, what);
     throw new InletError("not-found", `${what}: the directory was removed`, { cause: error });
@@ -136,7 +146,11 @@ export async function* listPages(folders: Folders): AsyncGenerator<readonly List
 async function* entryPages(
   folders: Folders,
   top: string,
-  { first, withFolders }: { first?: ListEntry; withFolders: boolean },
+  { first, withFolders, signal }: {
+    first?: ListEntry;
+    withFolders: boolean;
+    signal: AbortSignal | undefined;
+  },
 ): AsyncGenerator<readonly ListEntry[]> {
   let page: ListEntry[] = first ? [first] : [];
   const open = [await FolderNames.read(folders, top)];
@@ -158,6 +172,7 @@ async function* entryPages(
       page = [];
     }
     await takeTurns();
+    signal?.throwIfAborted();
     // Others may have had their turn: a folder can have become a link to another one.
     while (open.length > 0 && !open.at(-1)!.isThere) open.pop();
   }

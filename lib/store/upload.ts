@@ -9,6 +9,7 @@ import { Tally, tallyOf, writeFully } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { takeTurns } from "../turns.ts";
+import { readInTurn } from "./checksums.ts";
 import type { DiskPace } from "./disk_pace.ts";
 import { type Folders, foldersOf } from "./folders.ts";
 import { linkUnder, type Names } from "./numbering.ts";
@@ -86,15 +87,9 @@ export class FileUpload implements Upload {
     try {
       this.#empty = false;
       const { size } = file.statSync();
-      this.kept = await tallyOf(
-        (buffer) =>
-          this.#call(
-            () => file.readSync(buffer),
-            () => file.read(buffer),
-          ),
-        size,
-        signal,
-      );
+      const read = (buffer: Uint8Array): Maybe<number | null> =>
+        this.#call(() => file.readSync(buffer), () => file.read(buffer));
+      this.kept = await readInTurn(size, () => tallyOf(read, size, signal), signal);
       this.#empty = this.kept.bytes === 0;
     } catch (error) {
       throw explain(error, this.#what);

@@ -62,7 +62,11 @@ async function resume(
   for await (const partial of store.findPartials(name, { fingerprint, ticket: fields?.ticket })) {
     // A larger one is of another file.
     if (partial.bytes > size || !await isOwner(connection, partial)) continue;
-    const upload = await patiently(connection, `store ${quoted(name)}`, partial.take(how));
+    const upload = await patiently(
+      connection,
+      `store ${quoted(name)}`,
+      (gone) => partial.take(how, gone),
+    );
     if (upload && upload.kept.bytes <= size) return upload;
     await upload?.[Symbol.asyncDispose]();
   }
