@@ -206,4 +206,4 @@ function stopOnSignals(): AbortController {
   return controller;
 }
 
-if (import.meta.main) await runMain(() => main(Deno.args));
+if (import.meta.main) await runMain(() => main(Deno.args), { patient: true });

@@ -19,6 +19,7 @@ import denoJson from "./deno.json" with { type: "json" };
 import { KeyVerifier } from "./lib/auth/brute_force.ts";
 import { makeKeyFile, readKey } from "./lib/auth/key.ts";
 import { formatAddress } from "./lib/address.ts";
+import { stderr } from "./lib/body/stderr.ts";
 import {
   type CommandLine,
   parseCommandLine,
@@ -67,6 +68,9 @@ export interface Server extends AsyncDisposable {
 }
 
 const HOUR_MS = 3_600_000;
+
+/** Milliseconds that the last lines of the log may take after a second signal. */
+const HURRIED_MS = 100;
 
 /** Default of {@linkcode Server.shutdown}, in milliseconds. */
 const GRACE_MS = 5000;
@@ -221,7 +225,7 @@ async function main(args: readonly string[]): Promise<number> {
   // Only the native wire can carry a key, so the other modes ignore the environment.
   const key = tokenFile === undefined && mode.name !== "files" ? undefined : readKey(tokenFile);
   const server = await start(mode, { ...settings, key });
-  if (generate) console.error(keyHint(tokenFile!, String(server.address.port)));
+  if (generate) stderr.add(keyHint(tokenFile!, String(server.address.port)));
   stopOnSignals(server);
   await server.finished;
   return 0;
@@ -230,7 +234,7 @@ async function main(args: readonly string[]): Promise<number> {
 async function generateOnly(tokenFile: string): Promise<number> {
   await ensurePermissions([{ name: "write", path: tokenFile }]);
   makeKeyFile(tokenFile);
-  console.error(keyHint(tokenFile, "PORT"));
+  stderr.add(keyHint(tokenFile, "PORT"));
   return 0;
 }
 
@@ -261,7 +265,7 @@ function stopOnSignals(server: Server): void {
   const stop = (): void => {
     if (stopping) {
       server.discardPartials();
-      Deno.exit(0);
+      stderr.flush(HURRIED_MS).then(() => Deno.exit(0));
     }
     stopping = true;
     server.shutdown();

@@ -18,6 +18,14 @@ export function printable(text: string): string {
   );
 }
 
+/** The same for text of several lines: line feeds and tabs stay. */
+export function printableLines(text: string): string {
+  return text.replaceAll(
+    UNPRINTABLE,
+    (character) => /[\n\t]/.test(character) ? character : printable(character),
+  );
+}
+
 /** Formats JSON with the same characters escaped: ESC becomes `\u001b`. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value).replaceAll(

@@ -5,6 +5,7 @@
  */
 
 import { formatBytes, formatCount, formatSpeed, printable } from "../text.ts";
+import { tell } from "../body/stderr.ts";
 import { cutToWidth } from "./width.ts";
 
 /** Milliseconds between two redraws. */
@@ -93,7 +94,7 @@ export class Progress implements Disposable {
   /** Prints a permanent line above the progress line. */
   say(line: string): void {
     this.#erase();
-    console.error(line);
+    tell(line);
   }
 
   [Symbol.dispose](): void {
