@@ -142,7 +142,7 @@ function contextOf(settings: Settings, store: Store, log: Log): ListenerOptions[
   return {
     store,
     log,
-    stdout: new StdoutQueue(),
+    stdout: new StdoutQueue({ escapes: Deno.stdout.isTerminal() && !settings.raw }),
     clients: new Clients(maxClients, maxPerAddress),
     maxBytes,
     access,

@@ -151,6 +151,7 @@ pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
     open: false,
     access: "all",
     fsync: false,
+    raw: false,
     log: { format: "text", quiet: false },
   });
 });
