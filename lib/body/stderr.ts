@@ -10,7 +10,7 @@
  */
 
 import { formatCount } from "../text.ts";
-import { writeAll } from "./streams.ts";
+import { writeAll, writeFully } from "./streams.ts";
 
 /** Most characters that wait for the reader. */
 const MOST_HELD = 1024 * 1024;
@@ -95,6 +95,18 @@ export class LineWriter {
 
 /** The stderr of this process. */
 export const stderr: LineWriter = new LineWriter((bytes) => writeAll(Deno.stderr, bytes));
+
+/**
+ * Draws on the terminal that stderr is, at once. One that has gone is no reason to end: whoever closes
+ * a terminal may have asked for the program to go on.
+ */
+export function draw(text: string): void {
+  try {
+    writeFully(Deno.stderr, new TextEncoder().encode(text));
+  } catch {
+    // There is nobody to tell.
+  }
+}
 
 /**
  * Prints a line for the user of the client. On a terminal it is written at once: progress and prompts

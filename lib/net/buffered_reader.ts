@@ -11,6 +11,7 @@
 
 import { decodeUtf8, MAX_LINE_BYTES, ProtocolError } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
+import { formatCount } from "../text.ts";
 import { ReadBuffer, SMALL_BUFFER_BYTES } from "./read_buffer.ts";
 
 /** Most bytes that {@linkcode BufferedReader.gather} reads ahead. */
@@ -188,7 +189,10 @@ export class BufferedReader {
   async piece(left: number): Promise<Uint8Array> {
     const chunk = await this.#chunk(left, true);
     if (chunk) return chunk;
-    throw new InletError("lost", `The connection ended ${left} bytes before the end of the body`);
+    throw new InletError(
+      "lost",
+      `The connection ended ${formatCount(left)} bytes before the end of the body`,
+    );
   }
 
   /** Releases memory while the connection is idle. */
