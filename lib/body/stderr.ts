@@ -75,8 +75,9 @@ export class LineWriter {
 
   async #run(): Promise<void> {
     do {
-      // The lines of one turn are written at once: a server can store thousands of files a second.
-      await new Promise((resolve) => setImmediate(resolve));
+      // Lines that come together are written at once, and so are those that come meanwhile: a server
+      // can store thousands of files a second.
+      await Promise.resolve();
       const batch = this.#take();
       this.#moving = batch.length;
       await this.#write(new TextEncoder().encode(batch)).catch(() => {});
