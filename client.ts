@@ -18,6 +18,7 @@ import denoJson from "./deno.json" with { type: "json" };
 import { readKey } from "./lib/auth/key.ts";
 import { stdinSource } from "./lib/body/sources.ts";
 import { writeStdout } from "./lib/body/stdio.ts";
+import type { TerminalOutput } from "./lib/body/terminal_output.ts";
 import { parseCommandLine, printAbout, runMain, STOP_SIGNALS } from "./lib/cli/command_line.ts";
 import { ensurePermissions } from "./lib/cli/permissions.ts";
 import { Progress } from "./lib/cli/progress.ts";
@@ -47,14 +48,16 @@ async function main(args: readonly string[]): Promise<number> {
   const plan = makePlan(commandLine);
   await ensurePermissions(needsOf(plan));
   const { address, action, mode, quiet } = plan;
-  using progress = new Progress(Deno.stderr.isTerminal() && !quiet && !writesToScreen(plan));
+  const toScreen = writesToScreen(plan);
+  using progress = new Progress(Deno.stderr.isTerminal() && !quiet && !toScreen);
+  const screen = toScreen && !plan.raw ? await openScreen() : undefined;
   const stopping = stopOnSignals();
   const options: SendFilesOptions = {
     ...plan.options,
     mode,
     progress,
     key: mode.name === "files" ? readKey(plan.tokenFile) : undefined,
-    output: writeStdout,
+    output: screen ? (chunk) => screen.write(chunk) : writeStdout,
     signal: stopping.signal,
     onNotice: (text) => !quiet && progress.say(printable(text)),
   };
@@ -64,8 +67,11 @@ async function main(args: readonly string[]): Promise<number> {
       return await startSession(dialer, options.name, stopping);
     case "send":
     case "get":
-    case "get folder":
-      return await runTransfer(dialer, action, quiet, options);
+    case "get folder": {
+      const code = await runTransfer(dialer, action, quiet, options);
+      await screen?.end();
+      return code;
+    }
     default:
       return await runRequest(dialer, action);
   }
@@ -75,6 +81,12 @@ async function main(args: readonly string[]): Promise<number> {
 function writesToScreen({ action, mode }: Plan): boolean {
   const toStdout = action.type === "get" ? action.output === "-" : mode.answers;
   return toStdout && Deno.stdout.isTerminal();
+}
+
+/** Opens the terminal for a server's bytes. Loaded on demand, because few commands show any. */
+async function openScreen(): Promise<TerminalOutput> {
+  const { TerminalOutput } = await import("./lib/body/terminal_output.ts");
+  return new TerminalOutput(writeStdout);
 }
 
 /** Runs an action that is one request and transfers no files. */
@@ -165,10 +177,10 @@ async function get(
   { name, output }: Extract<Transfer, { type: "get" }>,
   report: Report,
 ): Promise<void> {
-  const { progress, resume } = dialer.context;
+  const { progress, resume, output: write } = dialer.context;
   await dialer.withSession(async (client) => {
     progress.begin(null);
-    if (output === "-") return void await client.get(name, { write: writeStdout });
+    if (output === "-") return void await client.get(name, { write });
     const { getFile, savePath } = await import("./client/get_file.ts");
     const stored = await getFile(client, name, savePath(name, output), { resume });
     report.add({ label: name, stored });
@@ -206,4 +218,4 @@ function stopOnSignals(): AbortController {
   return controller;
 }
 
-if (import.meta.main) await runMain(() => main(Deno.args));
+if (import.meta.main) await runMain(() => main(Deno.args), { patient: true });

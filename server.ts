@@ -20,6 +20,7 @@ import type { Access } from "./lib/auth/access.ts";
 import { KeyVerifier } from "./lib/auth/brute_force.ts";
 import { makeKeyFile, readKey } from "./lib/auth/key.ts";
 import { formatAddress, isLoopback } from "./lib/address.ts";
+import { stderr } from "./lib/body/stderr.ts";
 import {
   type CommandLine,
   parseCommandLine,
@@ -69,6 +70,9 @@ export interface Server extends AsyncDisposable {
 }
 
 const HOUR_MS = 3_600_000;
+
+/** Milliseconds that the last lines of the log may take after a second signal. */
+const HURRIED_MS = 100;
 
 /** Default of {@linkcode Server.shutdown}, in milliseconds. */
 const GRACE_MS = 5000;
@@ -148,7 +152,7 @@ function contextOf(settings: Settings, store: Store, log: Log): ListenerOptions[
   return {
     store,
     log,
-    stdout: new StdoutQueue(),
+    stdout: new StdoutQueue({ escapes: Deno.stdout.isTerminal() && !settings.raw }),
     clients: new Clients(maxClients, maxPerAddress),
     acknowledged: new AcknowledgedUploads(),
     maxBytes,
@@ -236,7 +240,7 @@ async function main(args: readonly string[]): Promise<number> {
     if (generate) Deno.removeSync(tokenFile!);
     throw error;
   });
-  if (generate) console.error(keyHint(tokenFile!, String(server.address.port)));
+  if (generate) stderr.add(keyHint(tokenFile!, String(server.address.port)));
   stopOnSignals(server);
   await server.finished;
   return 0;
@@ -245,7 +249,7 @@ async function main(args: readonly string[]): Promise<number> {
 async function generateOnly(tokenFile: string): Promise<number> {
   await ensurePermissions([{ name: "write", path: tokenFile }]);
   makeKeyFile(tokenFile);
-  console.error(keyHint(tokenFile, "PORT"));
+  stderr.add(keyHint(tokenFile, "PORT"));
   return 0;
 }
 
@@ -277,7 +281,7 @@ function stopOnSignals(server: Server): void {
   const stop = (): void => {
     if (stopping) {
       server.discardPartials();
-      Deno.exit(0);
+      stderr.flush(HURRIED_MS).then(() => Deno.exit(0));
     }
     stopping = true;
     server.shutdown();

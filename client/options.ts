@@ -88,6 +88,9 @@ const OPTIONS = {
     help: "move at most RATE bytes per second, like 500kB or 10MB",
     note: "default: no limit",
   }),
+  "raw": flag({
+    help: "write what the server sends to a terminal unchanged, control characters and all",
+  }),
   "quiet": flag({ help: "print errors only" }),
   ...ABOUT_OPTIONS,
 };

@@ -24,6 +24,8 @@ export interface Plan {
   action: Action;
   options: TransferOptions & { name?: string; timeoutMs: number; rate?: RateLimit };
   tokenFile: string | undefined;
+  /** Whether a terminal gets the exact bytes, too. */
+  raw: boolean;
   quiet: boolean;
 }
 
@@ -79,6 +81,7 @@ export function makePlan(
       ...(limit !== undefined && { rate: new RateLimit(limit) }),
     },
     tokenFile: values["token-file"],
+    raw: values.raw,
     quiet: values.quiet,
   };
 }

@@ -18,7 +18,7 @@ import type { FilesClient } from "../modes/files/client.ts";
  */
 export async function printPages(
   client: Pick<FilesClient, "rest">,
-  pages: AsyncIterable<readonly string[]>,
+  pages: AsyncIterable<readonly string[]> | Iterable<readonly string[]>,
 ): Promise<void> {
   const printer = new Printer();
   try {

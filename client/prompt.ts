@@ -17,6 +17,7 @@ import {
   moveCursor,
 } from "node:readline";
 import { Writable } from "node:stream";
+import { tell } from "../lib/body/stderr.ts";
 import { writeFully } from "../lib/body/streams.ts";
 
 /** A source of lines. */
@@ -40,7 +41,7 @@ export class ScriptLines implements Lines {
   }
 
   say(line: string): void {
-    console.error(line);
+    tell(line);
   }
 
   [Symbol.dispose](): void {

@@ -127,13 +127,13 @@ class Session {
       case "list":
         if (rest === "") return await this.#tell(client, verb);
     }
-    if (verb !== "") console.log(printable(await client.chat(line)));
+    if (verb !== "") await printPages(client, [[printable(await client.chat(line))]]);
   }
 
   async #tell(client: FilesClient, verb: "help" | "status" | "list"): Promise<void> {
     switch (verb) {
       case "help":
-        return console.log(HELP);
+        return await printPages(client, [[HELP]]);
       case "status":
         return await printPages(client, statusLines(client));
       case "list":

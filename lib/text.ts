@@ -18,6 +18,14 @@ export function printable(text: string): string {
   );
 }
 
+/** The same for text of several lines: line feeds and tabs stay. */
+export function printableLines(text: string): string {
+  return text.replaceAll(
+    UNPRINTABLE,
+    (character) => /[\n\t]/.test(character) ? character : printable(character),
+  );
+}
+
 /** Formats JSON with the same characters escaped: ESC becomes `\u001b`. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value).replaceAll(
@@ -46,7 +54,9 @@ export function formatSeconds(milliseconds: number): string {
 /** Formats a speed in powers of 1,000, as line speeds are given: `812 MB/s`. */
 export function formatSpeed(bytes: number, elapsedMs: number): string {
   // No options: any would load the locale data, which takes longer than sending a small file.
-  return `${format(bytes / Math.max(elapsedMs / 1000, 0.001))}/s`;
+  const speed = bytes / Math.max(elapsedMs / 1000, 0.001);
+  // @std formats all but fractions of a byte.
+  return `${format(speed < 1 ? Math.round(speed * 10) / 10 : speed)}/s`;
 }
 
 /** Formats a whole number: `10,000`. */

@@ -5,9 +5,9 @@
  * 2. C: closes its side.
  * 3. S: closes, once all of them are written.
  *
- * The server adds and drops no byte. It writes messages one at a time, in the order of their first
- * bytes. Later messages wait in the TCP buffers. A message whose connection is lost, or that times
- * out, is written up to its last received byte.
+ * The server adds and drops no byte. It reads messages beside each other, and writes them one at a
+ * time, as lib/server/stdout_queue.ts tells. A message whose connection is lost, or that times out,
+ * is not written, or, if it has its turn, up to its last received byte.
  *
  * A server that refuses sends `busy …` or `error CODE …`, and closes. Otherwise it sends nothing.
  * The server exits when the reader of its stdout is gone.
@@ -18,7 +18,7 @@
 import { checkSize } from "../lib/server/size_limit.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
-import type { StdoutLock } from "../lib/server/stdout_queue.ts";
+import type { StdoutMessage } from "../lib/server/stdout_queue.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 
 export { sendToEnd as sendMessage } from "./send_only.ts";
@@ -26,30 +26,29 @@ export { sendToEnd as sendMessage } from "./send_only.ts";
 /** Server half: writes one message. */
 export async function serveMessage(connection: Connection, context: ServerContext): Promise<void> {
   connection.farewell = encodeError;
-  // Lock only after the first byte, so that an idle client does not block the others.
-  await connection.arrival();
-  using lock = context.stdout.lock();
-  if (lock.mustWait) context.log.info("queued", "waits until the messages before are written");
-  await connection.unwatched(lock.ready);
+  using message = context.stdout.begin({ connection, log: context.log });
   try {
-    const size = await write(connection, lock, context.maxBytes);
-    context.log.info("message", `sent a message of ${size} bytes`, { size });
+    await write(connection, message, context.maxBytes);
   } catch (error) {
     if (error instanceof InletError && error.code === "closed") context.giveUp(error);
     throw error;
   }
 }
 
-async function write(connection: Connection, lock: StdoutLock, maxBytes: number): Promise<number> {
+async function write(
+  connection: Connection,
+  message: StdoutMessage,
+  maxBytes: number,
+): Promise<void> {
   let size = 0;
   await connection.body().pipeTo(
     new WritableStream({
       async write(chunk): Promise<void> {
         size += chunk.length;
         checkSize("take the message", size, maxBytes);
-        await connection.unwatched(lock.write(chunk));
+        await connection.whilePresent(() => message.write(chunk), { usesChunk: true });
       },
     }),
   );
-  return size;
+  await connection.whilePresent(() => message.end());
 }

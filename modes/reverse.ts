@@ -22,7 +22,7 @@ import { explain, InletError } from "../lib/errors.ts";
 import { refusal } from "./send_only.ts";
 import { LineReverser, reverseLines } from "./reverse_lines.ts";
 import { checkUnchanged, type Source } from "../lib/body/sources.ts";
-import { formatBytes, quoted } from "../lib/text.ts";
+import { formatBytes, formatCount, quoted } from "../lib/text.ts";
 import type { ClientContext } from "../lib/cli/client_context.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 
@@ -146,7 +146,10 @@ class Ledger {
     }
     const missing = this.#sent - this.#received;
     if (missing > 0) {
-      throw new InletError("lost", `The server closed with ${missing} bytes unanswered`);
+      throw new InletError(
+        "lost",
+        `The server closed with ${formatCount(missing)} bytes unanswered`,
+      );
     }
   }
 

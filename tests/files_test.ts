@@ -471,14 +471,12 @@ integration("server.ts never interleaves messages", async () => {
   await slow.says("data 4\nslow");
   using quick = await Wire.greet(server);
   await quick.says("say 5\nquickend 8dc71ed7\n");
-  // By the time of another client's answer the server has read that.
-  assertEquals((await runClient(server, ["--list"])).code, 0);
-  await slow.says("data 4\nslowend adf8401a\n");
-  assertEquals(await slow.line(), "ok 8 adf8401a");
   assertEquals(await quick.line(), "go 0");
   assertEquals(await quick.line(), "ok 5 8dc71ed7");
+  await slow.says("data 4\nslowend adf8401a\n");
+  assertEquals(await slow.line(), "ok 8 adf8401a");
   await server.running.stop();
-  assertEquals(await server.stdout, "slowslowquick");
+  assertEquals(await server.stdout, "quickslowslow");
 });
 
 integration("server.ts tells one client too many that it is busy, and has room again", async () => {
@@ -519,7 +517,7 @@ integration(
         assertEquals(code, 5, stderr);
         assertMatch(
           stderr,
-          /^inlet: Cannot verify ".*": the server has .* the client sent \d+ with \w{8}\n$/,
+          /^inlet: Cannot verify ".*": the server has .* the client sent [\d,]+ with \w{8}\n$/,
         );
       }
     }

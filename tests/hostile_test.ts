@@ -329,7 +329,7 @@ integration("--min-rate is not for what people type: messages, and lines to reve
         await conn.write(new TextEncoder().encode(piece));
         await pause();
       }
-      if (mode === "files") await conn.write(new TextEncoder().encode("end 00000000\\nexit\\n"));
+      if (mode === "files") await conn.write(new TextEncoder().encode("end e7fe2f69\\nexit\\n"));
       else await conn.closeWrite();
       const answer = new Uint8Array(1000);
       let text = "";
@@ -345,7 +345,7 @@ integration("--min-rate is not for what people type: messages, and lines to reve
     Deno.exit(0);`);
   assertEquals(code, 0, stderr);
   assertEquals(stdout, "files typed by hand\nmessage typed by hand\n");
-  assertMatch(stderr, /go 0\nerror checksum .*\nok bye\n/);
+  assertMatch(stderr, /go 0\nok 20 e7fe2f69\nok bye\n/);
   assertMatch(stderr, /\ndnah yb depyt esrever\n/);
 });
 

@@ -8,7 +8,8 @@
 import { AcknowledgedUploads } from "../lib/server/acknowledged.ts";
 import { Clients } from "../lib/server/clients.ts";
 import type { InletError } from "../lib/errors.ts";
-import { Listener } from "../lib/server/listener.ts";
+import { Listener, type ListenerOptions } from "../lib/server/listener.ts";
+import type { MinRate } from "../lib/net/min_rate.ts";
 import { Log } from "../lib/server/log.ts";
 import { StdoutQueue } from "../lib/server/stdout_queue.ts";
 import type { ServerContext } from "../lib/server/context.ts";
@@ -54,7 +55,8 @@ class KeptLog extends Log {
 }
 
 /** Options of {@linkcode serveHere}. */
-export interface InProcessOptions extends Partial<Pick<ServerContext, "access" | "maxBytes">> {
+export interface InProcessOptions
+  extends Partial<Pick<ServerContext, "access" | "maxBytes" | "stdout">> {
   /** A directory that is there. */
   dir: string;
   /** Instead of a store in that directory. */
@@ -65,6 +67,10 @@ export interface InProcessOptions extends Partial<Pick<ServerContext, "access" |
   disk?: Disk;
   /** Whether files are flushed to the disk. */
   fsync?: boolean;
+  /** Minimum rate of bodies. */
+  minRate?: MinRate;
+  /** The conversation, if it is not the native one. */
+  serve?: ListenerOptions["serve"];
 }
 
 /** A server in this process. */
@@ -78,21 +84,22 @@ export interface InProcessServer extends AsyncDisposable {
   idle(): Promise<void>;
 }
 
-/** Serves the native conversation. */
+/** Serves the native conversation, or another one. */
 export async function serveHere(options: InProcessOptions): Promise<InProcessServer> {
-  const { dir, idleTimeoutMs = 30_000, access = "all", maxBytes = Infinity } = options;
+  const { dir, idleTimeoutMs = 30_000, access = "all", maxBytes = Infinity, minRate } = options;
   const { disk = Deno, fsync = false } = options;
+  const stdout = options.stdout ?? new StdoutQueue({ write: () => Promise.resolve() });
   const log = new KeptLog();
   const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const listener = new Listener(socket, {
-    serve: serveAnyWire,
-    limits: { idleTimeoutMs },
+    serve: options.serve ?? serveAnyWire,
+    limits: { idleTimeoutMs, minRate },
     context: {
       store: options.store ?? await DirectoryStore.open(dir, {
         ...{ disk, fsync, numbersFolders: access === "drop-only" },
       }),
       log,
-      stdout: new StdoutQueue(() => Promise.resolve()),
+      stdout,
       clients: new Clients(100),
       acknowledged: new AcknowledgedUploads(),
       maxBytes,

@@ -91,3 +91,11 @@ pure("formatLocalTime() pads every part", () => {
   assertEquals(formatLocalTime(new Date(2024, 4, 6, 7, 8, 9)), "2024-05-06 07:08:09");
   assertEquals(formatLocalTime(new Date(2024, 11, 31, 23, 59, 59)), "2024-12-31 23:59:59");
 });
+
+integration("Log escapes a stack trace, too", async () => {
+  const text = await logged(
+    {},
+    `log.failure(new InletError("internal", "Cannot go on", { cause: new Error("\\x1b]0;evil") }));`,
+  );
+  assertMatch(text, /Cannot go on\nError: \\u\{1b\}\]0;evil\n +at /);
+});

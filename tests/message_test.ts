@@ -2,6 +2,9 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { TcpStream } from "../lib/net/byte_stream.ts";
 import { Connection } from "../lib/net/connection.ts";
 import { InletError } from "../lib/errors.ts";
+import { MAX_HELD_BYTES, StdoutQueue } from "../lib/server/stdout_queue.ts";
+import { serveMessage } from "../modes/message.ts";
+import { serveHere } from "./in_process.ts";
 import {
   bytes,
   dial,
@@ -18,11 +21,13 @@ import {
   Running,
   runPeer,
   sendTo,
+  startClient,
   startServer,
   tempDir,
   type TestServer,
   withStdoutTo,
 } from "./helpers.ts";
+import { Wire } from "./wire.ts";
 
 function startMessages(args: readonly string[] = [], stdoutTo?: string): Promise<TestServer> {
   return startServer({
@@ -30,6 +35,9 @@ function startMessages(args: readonly string[] = [], stdoutTo?: string): Promise
     ...(stdoutTo !== undefined && { under: withStdoutTo(stdoutTo) }),
   });
 }
+
+/** More bytes than the server holds of a message that is not whole. */
+const LARGE = MAX_HELD_BYTES + 1;
 
 /** What a server has written to stdout in all. Stops it. */
 async function output(server: TestServer): Promise<Uint8Array> {
@@ -66,27 +74,18 @@ integration("message server has written the message when it closes", async () =>
   assertEquals(await Deno.readFile(file), message);
 });
 
-integration(
-  "message server writes simultaneous messages in the order in which they began",
-  async () => {
-    await using dir = await tempDir();
-    await using server = await startMessages(["--timeout", "600"], `${dir.path}/out`);
-    using silent = await dial(server);
-    using first = await dial(server);
-    await sendTo(first, "fir");
-    await fileGrows(`${dir.path}/out`, 3);
-    const second = exchange(server, "second");
-    await server.running.says(/client 3: waits until/);
-    const third = exchange(server, "third");
-    await server.running.says(/client 4: waits until/);
-    await sendTo(first, "st");
-    await first.closeWrite();
-    await Promise.all([readAll(first), second, third]);
-    silent.close();
-    await server.running.stop();
-    assertEquals(await Deno.readTextFile(`${dir.path}/out`), "firstsecondthird");
-  },
-);
+integration("message server writes messages in the order in which they are whole", async () => {
+  await using server = await startMessages();
+  using slow = await dial(server);
+  await sendTo(slow, "fir");
+  assertEquals(await exchange(server, "second"), "");
+  await sendTo(slow, "s");
+  assertEquals(await exchange(server, "third"), "");
+  await sendTo(slow, "t");
+  await slow.closeWrite();
+  assertEquals(await readAll(slow), "");
+  assertEquals(await output(server), new TextEncoder().encode("secondthirdfirst"));
+});
 
 integration("message server writes eight large messages at once, each of them whole", async () => {
   await using server = await startMessages();
@@ -99,19 +98,50 @@ integration("message server writes eight large messages at once, each of them wh
   assert(runs.every((run) => run.length === 1_000_000));
 });
 
-integration("message server passes over a client that leaves while it waits", async () => {
-  await using server = await startMessages();
-  using first = await dial(server);
-  await sendTo(first, "first");
-  await server.running.says(/client 1: connected/);
-  (await dial(server)).close();
-  await server.running.says(/client 2: connected/);
-  const third = exchange(server, "third");
-  await server.running.says(/client 3: connected/);
-  await first.closeWrite();
-  await Promise.all([readAll(first), third]);
-  await server.running.stop();
-  assertEquals(await server.stdout, "firstthird");
+integration("message server lets others wait while a large message moves", async () => {
+  await using dir = await tempDir();
+  await using server = await startMessages([], `${dir.path}/out`);
+  using large = await dial(server);
+  await sendTo(large, "1".repeat(LARGE));
+  await fileGrows(`${dir.path}/out`, LARGE);
+  const second = exchange(server, "second");
+  await server.running.says(/client 2: waits until/);
+  await sendTo(large, "!");
+  await large.closeWrite();
+  await Promise.all([readAll(large), second]);
+  assertEquals(await Deno.readTextFile(`${dir.path}/out`), `${"1".repeat(LARGE)}!second`);
+});
+
+integration("message server takes the turn from a message that is too slow", async () => {
+  await using dir = await tempDir();
+  const begun = Promise.withResolvers<void>();
+  let text = "";
+  const stdout = new StdoutQueue({
+    write(chunk): Promise<void> {
+      text += new TextDecoder().decode(chunk);
+      if (text.length >= LARGE) begun.resolve();
+      return Promise.resolve();
+    },
+  });
+  await using server = await serveHere({
+    dir: dir.path,
+    serve: serveMessage,
+    stdout,
+    minRate: { bytesPerSecond: 1e9, windowMs: 200 },
+  });
+  using slow = await dial(server);
+  await sendTo(slow, "1".repeat(LARGE));
+  await begun.promise;
+  const second = exchange(server, "second");
+  const answer = readAll(slow);
+  const dripping = setInterval(() => sendTo(slow, "1").catch(() => {}), 20);
+  try {
+    assertEquals(await second, "");
+    assertMatch(await answer, /^error timeout Cannot continue at .*: the minimum is 954 MiB\/s\n$/);
+  } finally {
+    clearInterval(dripping);
+  }
+  assertMatch(text.slice(LARGE), /^1*second$/);
 });
 
 integration("message server goes on after a message that is reset half-way", async () => {
@@ -130,13 +160,78 @@ integration("message server cuts a client that stalls, and lets the next one spe
   const out = `${dir.path}/out`;
   await using server = await startMessages(["--timeout", "0.5"], out);
   using stalling = await dial(server);
-  await sendTo(stalling, "half");
-  await fileGrows(out, 4);
+  await sendTo(stalling, "1".repeat(LARGE));
+  await fileGrows(out, LARGE);
   assertEquals(await exchange(server, " whole"), "");
   assertMatch(await readAll(stalling), /^error timeout /);
   await server.running.stop();
-  assertEquals(Deno.readTextFileSync(out), "half whole");
+  assertEquals(Deno.readTextFileSync(out), `${"1".repeat(LARGE)} whole`);
 });
+
+integration("message server writes nothing of a small message that is not whole", async () => {
+  await using server = await startMessages(["--timeout", "0.5"]);
+  using stalling = await dial(server);
+  await sendTo(stalling, "half");
+  assertMatch(await readAll(stalling), /^error timeout /);
+  assertEquals(await exchange(server, "whole"), "");
+  assertEquals(await output(server), new TextEncoder().encode("whole"));
+});
+
+integration("say is answered while another client's message is under way", async () => {
+  await using server = await startServer();
+  using slow = await Wire.greet(server);
+  await slow.says("say -\n");
+  assertEquals(await slow.line(), "go 0");
+  await slow.says("data 5\nslow,");
+  for (const trailer of ["end 363a3020", "end 00000000", "abort no"]) {
+    using wire = await Wire.greet(server);
+    await wire.says(`say 6\nhello\n${trailer}\n`);
+    assertEquals(await wire.line(), "go 0");
+    const answer = trailer === "end 363a3020" ? /^ok 6 363a3020$/ : /^error (checksum|aborted) /;
+    assertMatch(await wire.line(), answer);
+  }
+  await slow.says("data 1\n!end 2715a6f0\n");
+  assertMatch(await slow.line(), /^ok 6 /);
+  // Only what was verified is there.
+  assertEquals(await output(server), new TextEncoder().encode("hello\nslow,!"));
+});
+
+integration("say sends notes while it waits for its turn", async () => {
+  await using server = await startServer();
+  using large = await Wire.greet(server);
+  await large.says(`say -\ndata ${LARGE}\n${"1".repeat(LARGE)}`);
+  assertEquals(await large.line(), "go 0");
+  using second = await Wire.greet(server);
+  await second.says("say 6\nhello\nend 363a3020\n");
+  assertEquals(await second.line(), "go 0");
+  assertMatch(await second.line(), /^note Please wait: /);
+  large.close();
+  let line: string;
+  do line = await second.line(); while (line.startsWith("note "));
+  assertEquals(line, "ok 6 363a3020");
+});
+
+for (const mode of ["message", "files"]) {
+  integration(`a server in mode ${mode} whose stdout nobody reads ends on SIGTERM`, async () => {
+    const process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "server.ts", "0", "--mode", mode],
+      cwd: ROOT,
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    await using running = new Running(process);
+    const [, port] = await running.says(/listening on \S+:(\d+)/);
+    const waiting = startClient({ port: Number(port) }, ["--mode", mode]);
+    await using _ = waiting;
+    const writer = waiting.process.stdin.getWriter();
+    writer.write(bytes(20_000_000)).catch(() => {});
+    const stdout = process.stdout.getReader();
+    await stdout.read();
+    process.kill("SIGTERM");
+    assertEquals((await process.status).code, 0);
+    await stdout.cancel();
+  });
+}
 
 integration("message server ends with exit code 4 when nobody reads its stdout", async () => {
   const process = new Deno.Command(Deno.execPath(), {

@@ -152,6 +152,7 @@ pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
     access: "all",
     dotfiles: true,
     fsync: false,
+    raw: false,
     log: { format: "text", quiet: false },
   });
 });

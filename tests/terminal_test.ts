@@ -137,3 +137,15 @@ integration("client.ts exits 130 on Ctrl-C in a terminal, and clears its line", 
   assertEquals(await client.ended(), 130);
   assertStringIncludes(client.screen, "\r\x1b[Kinlet: Interrupted\r\n");
 }, TERMINAL);
+
+integration("client.ts goes on when its terminal is gone, if no signal ends it", async () => {
+  await using project = await tempDir();
+  await project.write("a.bin", bytes(600_000));
+  await using server = await startServer();
+  // In a session of its own the client gets no SIGHUP. What it draws next fails.
+  const client = `setsid -w deno run -A ${CLIENT} 127.0.0.1 ${server.port} a.bin --limit 300kB`;
+  await using terminal = Terminal.run(client, { cwd: project.path });
+  await terminal.shows(/ \d+ %/);
+  await terminal[Symbol.asyncDispose]();
+  await server.running.says(/stored "a\.bin"/);
+}, { programs: [...TERMINAL_PROGRAMS, "setsid"] });

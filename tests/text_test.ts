@@ -49,5 +49,8 @@ pure("formatSpeed() counts in powers of 1,000, and survives no time at all", () 
   assertEquals(formatSpeed(812_000_000, 1000), "812 MB/s");
   assertEquals(formatSpeed(1000, 2000), "500 B/s");
   assertEquals(formatSpeed(0, 0), "0 B/s");
+  assertEquals(formatSpeed(6, 36_764), "0.2 B/s");
+  assertEquals(formatSpeed(1, 3000), "0.3 B/s");
+  assertEquals(formatSpeed(100, 3000), "33.3 B/s");
   assertStringIncludes(formatSpeed(1000, 0), "MB/s");
 });

@@ -9,7 +9,7 @@
  */
 
 import { explain, InletError } from "../errors.ts";
-import { writeFully } from "./streams.ts";
+import { writeAll, writeFully } from "./streams.ts";
 
 /** Bytes after which it pays to find out whether a stream is a file. */
 const MUCH_BYTES = 1024 * 1024;
@@ -55,9 +55,7 @@ export async function readStdin(buffer: Uint8Array): Promise<number | null> {
 export async function writeStdout(chunk: Uint8Array): Promise<void> {
   try {
     if (stdout.isFile) return writeFully(Deno.stdout, chunk);
-    for (let written = 0; written < chunk.length;) {
-      written += await Deno.stdout.write(written === 0 ? chunk : chunk.subarray(written));
-    }
+    await writeAll(Deno.stdout, chunk);
     await stdout.moved(chunk.length);
   } catch (cause) {
     const what = "Cannot write to the standard output";

@@ -37,6 +37,25 @@ export function writeFully(
   }
 }
 
+/** Milliseconds between two attempts to write to a pipe that is full and does not block. */
+const RETRY_MS = 20;
+
+/** Writes a chunk completely, without holding up the event loop while the consumer is slow. */
+export async function writeAll(
+  stream: { write(bytes: Uint8Array): Promise<number> },
+  chunk: Uint8Array,
+): Promise<void> {
+  for (let written = 0; written < chunk.length;) {
+    try {
+      written += await stream.write(written === 0 ? chunk : chunk.subarray(written));
+    } catch (error) {
+      // Another program that shares the pipe can have made it one that does not block.
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
 /**
  * Computes the size and CRC-32 of at most `most` bytes. It yields to the event loop meanwhile.
  *

@@ -7,7 +7,8 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { closestString } from "@std/text/closest-string";
 import { exitCode, explain, InletError } from "../errors.ts";
-import { printable, quoted } from "../text.ts";
+import { stderr } from "../body/stderr.ts";
+import { printable, printableLines, quoted } from "../text.ts";
 import type { ABOUT_OPTIONS, OptionTable, Program, Values } from "./options.ts";
 
 /** A parsed command line. */
@@ -145,18 +146,41 @@ function joined(
   return words;
 }
 
-/** Runs a program's main function. An error becomes one line on stderr and an exit code. */
-export async function runMain(main: () => Promise<number>): Promise<never> {
+/** The exit code of a program that Ctrl-C stopped. */
+const INTERRUPTED = 130;
+
+/** Milliseconds that the last lines on stderr may take where nobody reads them. */
+const LAST_LINES_MS = 1000;
+
+/**
+ * Runs a program's main function, then ends the process. An error becomes one line on stderr and an
+ * exit code.
+ *
+ * @param options.patient Whether to wait for the reader of the last lines as long as it takes. A
+ * signal ends the wait, and a program that was interrupted does not wait.
+ */
+export async function runMain(
+  main: () => Promise<number>,
+  { patient = false }: { patient?: boolean } = {},
+): Promise<never> {
   surviveFileSizeLimit();
+  let code: number;
   try {
-    Deno.exit(await main());
+    code = await main();
   } catch (error) {
     const known = explain(error);
-    console.error(`inlet: ${printable(known.message)}`);
+    stderr.add(`inlet: ${printable(known.message)}`);
     // Only an unexpected error, which is a bug, gets a stack trace. One from the server has none.
-    if (known.code === "internal" && known.cause) console.error(known.cause);
-    Deno.exit(exitCode(known));
+    if (known.code === "internal" && known.cause) {
+      stderr.add(printableLines(Deno.inspect(known.cause)));
+    }
+    code = exitCode(known);
   }
+  if (!await stderr.flush(LAST_LINES_MS) && patient && code !== INTERRUPTED) {
+    for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, () => Deno.exit(code));
+    while (!await stderr.flush(LAST_LINES_MS));
+  }
+  Deno.exit(code);
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 
 import { formatBytes, formatCount, formatSpeed, printable } from "../text.ts";
+import { draw, tell } from "../body/stderr.ts";
 import { cutToWidth } from "./width.ts";
 
 /** Milliseconds between two redraws. */
@@ -93,7 +94,7 @@ export class Progress implements Disposable {
   /** Prints a permanent line above the progress line. */
   say(line: string): void {
     this.#erase();
-    console.error(line);
+    tell(line);
   }
 
   [Symbol.dispose](): void {
@@ -103,7 +104,8 @@ export class Progress implements Disposable {
 
   #draw(): void {
     if (!this.#moving) return;
-    const { columns } = Deno.consoleSize();
+    const columns = terminalColumns();
+    if (columns === undefined) return;
     if (typeof this.#total === "function") this.#total = this.#total();
     const elapsedMs = performance.now() - this.#started;
     const done = Math.max(0, this.#done - (this.#connection?.unsent ?? 0));
@@ -112,13 +114,20 @@ export class Progress implements Disposable {
       ? figures
       : `${fileFigures(this.#filesDone, this.#files)}  ${figures}`;
     const line = fitted(printable(this.#name), counted, columns - 1);
-    Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line}`));
+    draw(`\r\x1b[K${line}`);
   }
 
   #erase(): void {
-    if (this.#timer !== undefined && this.#moving) {
-      Deno.stderr.writeSync(new TextEncoder().encode("\r\x1b[K"));
-    }
+    if (this.#timer !== undefined && this.#moving) draw("\r\x1b[K");
+  }
+}
+
+/** Width of the terminal; `undefined` once it is gone. */
+function terminalColumns(): number | undefined {
+  try {
+    return Deno.consoleSize().columns;
+  } catch {
+    return undefined;
   }
 }
 

@@ -12,6 +12,7 @@
 import { decodeUtf8, MAX_LINE_BYTES, ProtocolError } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
 import type { ReadAhead } from "./departure.ts";
+import { formatCount } from "../text.ts";
 import { ReadBuffer, SMALL_BUFFER_BYTES } from "./read_buffer.ts";
 
 /** Most bytes that {@linkcode BufferedReader.gather} reads ahead. */
@@ -198,7 +199,10 @@ export class BufferedReader {
   async piece(left: number): Promise<Uint8Array> {
     const chunk = await this.#chunk(left, true);
     if (chunk) return chunk;
-    throw new InletError("lost", `The connection ended ${left} bytes before the end of the body`);
+    throw new InletError(
+      "lost",
+      `The connection ended ${formatCount(left)} bytes before the end of the body`,
+    );
   }
 
   /** Reads into the buffer beside other work, as far as a connection without a loan has room. */

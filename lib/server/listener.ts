@@ -91,7 +91,7 @@ export class Listener {
       }
       if (moving > 0 && graceMs > 0) {
         const whose = moving === 1 ? "1 transfer has" : `${moving} transfers have`;
-        log.info("stopping", `stopping: ${whose} ${graceMs / 1000} s to finish`, {
+        log.info("stopping", `stopping: ${whose} ${formatSeconds(graceMs)} s to finish`, {
           moving,
           graceMs,
         });

@@ -8,8 +8,15 @@ import { formatCrc, type Stored } from "../../protocol.ts";
 import { hostOf } from "../address.ts";
 import { type InletError, isForeseen } from "../errors.ts";
 import { LogLimit } from "./log_limit.ts";
-import { writeFully } from "../body/streams.ts";
-import { formatBytes, formatLocalTime, printable, printableJson, quoted } from "../text.ts";
+import { leftOutMessage, stderr, type TellLeftOut } from "../body/stderr.ts";
+import {
+  formatBytes,
+  formatLocalTime,
+  printable,
+  printableJson,
+  printableLines,
+  quoted,
+} from "../text.ts";
 
 /** Details of an event. The JSON log has a field for each. */
 export type LogFields = Record<string, string | number | boolean>;
@@ -83,7 +90,8 @@ export class Log {
   failure(error: InletError): void {
     if (!this.#admits()) return;
     this.#write("error", error.code, error.message);
-    if (error.code === "internal" && !isForeseen(error.cause)) console.error(error.cause);
+    if (error.code !== "internal" || isForeseen(error.cause)) return;
+    stderr.add(printableLines(Deno.inspect(error.cause)), this.#tellLeftOut);
   }
 
   /** Logs a published file. These lines are exempt from the limit. */
@@ -92,7 +100,7 @@ export class Log {
     const { size, name } = stored;
     const crc = formatCrc(stored.crc);
     const message = `stored ${quoted(name)}, ${formatBytes(size)}, CRC-32 ${crc}`;
-    writeSoon(this.#format("info", "stored", message, { name, size, crc }));
+    this.#write("info", "stored", message, { name, size, crc });
   }
 
   #admits(): boolean {
@@ -106,39 +114,30 @@ export class Log {
   }
 
   #write(level: string, event: string, message: string, fields: LogFields = {}): void {
-    writeSoon(this.#format(level, event, message, fields));
-    flush();
+    const { format } = this.#options;
+    stderr.add(
+      formatLine(format, level, event, message, { ...this.#about, ...fields }),
+      this.#tellLeftOut,
+    );
   }
 
-  #format(level: string, event: string, message: string, fields: LogFields): string {
-    const time = new Date();
-    if (this.#options.format === "json") {
-      const entry = { time: time.toISOString(), level, event, message, ...this.#about, ...fields };
-      return printableJson(entry);
-    }
-    const { client } = this.#about;
-    const about = client === undefined ? "" : `client ${client}: `;
-    return `${formatLocalTime(time)} ${about}${printable(message)}`;
-  }
+  /** Tells that nobody has read the log. */
+  readonly #tellLeftOut: TellLeftOut = (lines) =>
+    formatLine(this.#options.format, "error", "left-out", leftOutMessage(lines), { lines });
 }
 
-const encoder = new TextEncoder();
-
-/** Lines of this turn of the event loop: a server can store thousands of small files a second. */
-let pending = "";
-
-/** Queues a line. `console.error` would format it again, and write each line separately. */
-function writeSoon(line: string): void {
-  if (pending === "") setImmediate(flush);
-  pending += `${line}\n`;
-}
-
-function flush(): void {
-  const lines = encoder.encode(pending);
-  pending = "";
-  try {
-    writeFully(Deno.stderr, lines);
-  } catch {
-    // stderr is closed. The server continues without a log, as after a failed `console.error`.
+function formatLine(
+  format: LogOptions["format"],
+  level: string,
+  event: string,
+  message: string,
+  fields: LogFields,
+): string {
+  const time = new Date();
+  if (format === "json") {
+    return printableJson({ time: time.toISOString(), level, event, message, ...fields });
   }
+  const { client } = fields;
+  const about = client === undefined ? "" : `client ${client}: `;
+  return `${formatLocalTime(time)} ${about}${printable(message)}`;
 }

@@ -149,6 +149,13 @@ export interface ServeOptions {
    * @default {true}
    */
   dotfiles?: boolean;
+  /**
+   * Whether messages are written to a terminal unchanged. By default, what a terminal would obey is
+   * escaped there; files and pipes always get the exact bytes.
+   *
+   * @default {false}
+   */
+  raw?: boolean;
   /** Format and verbosity of the log on stderr. */
   log?: LogOptions;
   /**
@@ -271,6 +278,9 @@ const WAYS = {
     help: "write events to stderr in this format",
     completes: FORMATS,
   }),
+  "raw": flag({
+    help: "write messages to a terminal unchanged, control characters and all",
+  }),
   "quiet": flag({ help: "print only the first line and errors" }),
 };
 
@@ -331,6 +341,7 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
     access,
     dotfiles: !values["no-dotfiles"],
     fsync: values.fsync,
+    raw: values.raw,
     log: { format: values.log, quiet: values.quiet },
   } satisfies ServeOptions;
 }

@@ -1,37 +1,188 @@
 /**
- * The queue for this process's stdout: messages from clients are written whole, one after another.
+ * The queue for this process's stdout: messages of clients are written whole, one after another.
+ *
+ * A message is read beside the others. It takes its turn once it is whole, or larger than
+ * {@linkcode MAX_HELD_BYTES}: a client that sends little, slowly, delays nobody. Whole messages go
+ * before those of which only the beginning has arrived, so they wait for one other client at most.
  *
  * @module
  */
 
 import { writeStdout } from "../body/stdio.ts";
+import { TerminalOutput } from "../body/terminal_output.ts";
+import { InletError } from "../errors.ts";
+import type { Connection } from "../net/connection.ts";
+import { formatBytes } from "../text.ts";
+import { HeldBytes } from "./held_bytes.ts";
+import type { Log } from "./log.ts";
 
-/** Serializes writes to stdout, in the order of the calls of `lock`. */
+/** Most bytes of a message that are held until it is whole. */
+export const MAX_HELD_BYTES = 64 * 1024;
+
+/** Writes a chunk completely. */
+type Write = (chunk: Uint8Array) => Promise<void>;
+
+/** Options of a {@linkcode StdoutQueue}. */
+export interface StdoutOptions {
+  /**
+   * Writes a chunk completely.
+   *
+   * @default {writeStdout}
+   */
+  write?: Write;
+  /**
+   * Whether to escape what a terminal would obey.
+   *
+   * @default {false}
+   */
+  escapes?: boolean;
+}
+
+/** The client that sends a message. */
+export interface Sender {
+  readonly connection: Pick<Connection, "enforceMinRate">;
+  readonly log: Pick<Log, "info">;
+}
+
+/** Writes messages one at a time. */
 export class StdoutQueue {
-  readonly #write: (chunk: Uint8Array) => Promise<void>;
-  #last: Promise<void> = Promise.resolve();
-  #places = 0;
+  readonly #turns: Turns;
+  readonly #escapes: boolean;
 
-  constructor(write: (chunk: Uint8Array) => Promise<void> = writeStdout) {
-    this.#write = write;
+  constructor({ write = writeStdout, escapes = false }: StdoutOptions = {}) {
+    this.#turns = new Turns(write);
+    this.#escapes = escapes;
   }
 
-  /** Queues behind the earlier locks. */
-  lock(): StdoutLock {
-    const ready = this.#last;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#last = ready.then(() => promise).then(() => void this.#places--);
-    const mustWait = this.#places++ > 0;
-    return { ready, mustWait, write: this.#write, [Symbol.dispose]: resolve };
+  /** Begins a message. Dispose of it to leave the queue, and to pass the turn on. */
+  begin(sender: Sender): StdoutMessage {
+    return new StdoutMessage(this.#turns, this.#escapes, sender);
   }
 }
 
-/** Exclusive use of stdout for one message. Dispose of it to pass it on. */
-export interface StdoutLock extends Disposable {
-  /** Settles when the earlier locks are released. */
-  readonly ready: Promise<void>;
-  /** Whether earlier locks are not released yet. */
-  readonly mustWait: boolean;
-  /** Writes a chunk completely. */
-  readonly write: (chunk: Uint8Array) => Promise<void>;
+/** One message on its way to stdout. */
+export class StdoutMessage implements Disposable {
+  readonly #turns: Turns;
+  readonly #sender: Sender;
+  readonly #output: Output;
+  readonly #held = new HeldBytes(MAX_HELD_BYTES);
+  #size = 0;
+  #rate: Disposable | undefined;
+
+  constructor(turns: Turns, escapes: boolean, sender: Sender) {
+    this.#turns = turns;
+    this.#sender = sender;
+    const write: Write = (chunk) => turns.write(this, chunk);
+    this.#output = escapes ? new TerminalOutput(write) : { write, end: () => Promise.resolve() };
+  }
+
+  /** Adds bytes, which are held or written. The chunk may be reused once this settles. */
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#size += chunk.length;
+    if (!this.#hasTurn && this.#held.add(chunk)) return;
+    await this.#takeTurn(false);
+    await this.#output.write(chunk);
+    this.#watch();
+  }
+
+  /** Ends the message: settles once all of it is written. */
+  async end(): Promise<void> {
+    await this.#takeTurn(true);
+    await this.#output.end();
+    const size = this.#size;
+    this.#sender.log.info("message", `sent a message of ${formatBytes(size)}`, { size });
+  }
+
+  [Symbol.dispose](): void {
+    this.#rate?.[Symbol.dispose]();
+    this.#turns.pass(this);
+  }
+
+  get #hasTurn(): boolean {
+    return this.#turns.holder === this;
+  }
+
+  /** Takes the turn, if this has it not yet, and writes what is held. */
+  async #takeTurn(isWhole: boolean): Promise<void> {
+    if (this.#hasTurn) return;
+    if (this.#turns.holder) {
+      this.#sender.log.info("queued", "waits until the messages before are written");
+    }
+    await this.#turns.take(this, isWhole);
+    await this.#output.write(this.#held.take());
+  }
+
+  /** Enforces the minimum rate while another message waits, and only then: people type slowly. */
+  #watch(): void {
+    if (this.#turns.areAwaited) {
+      this.#rate ??= this.#sender.connection.enforceMinRate();
+    } else {
+      this.#rate?.[Symbol.dispose]();
+      this.#rate = undefined;
+    }
+  }
+}
+
+/** Where the bytes of one message go. */
+type Output = Pick<TerminalOutput, "write" | "end">;
+
+/** A message that waits for its turn. */
+interface Waiting {
+  readonly message: StdoutMessage;
+  readonly begin: () => void;
+}
+
+/** Whose turn it is. */
+class Turns {
+  readonly #write: Write;
+  readonly #whole: Waiting[] = [];
+  readonly #long: Waiting[] = [];
+  #holder: StdoutMessage | undefined;
+  /** Settles when the last write is done: its message may be gone before that. It never fails. */
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(write: Write) {
+    this.#write = write;
+  }
+
+  get holder(): StdoutMessage | undefined {
+    return this.#holder;
+  }
+
+  get areAwaited(): boolean {
+    return this.#whole.length + this.#long.length > 0;
+  }
+
+  /** Waits for the turn. It never settles for a message that passes it on before. */
+  async take(message: StdoutMessage, isWhole: boolean): Promise<void> {
+    if (!this.#holder) {
+      this.#holder = message;
+      return;
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    (isWhole ? this.#whole : this.#long).push({ message, begin: resolve });
+    await promise;
+  }
+
+  /** Writes a chunk once the writes before it are done, unless the turn was passed on by then. */
+  write(message: StdoutMessage, chunk: Uint8Array): Promise<void> {
+    const written = this.#writing.then(() => {
+      if (this.#holder === message) return this.#write(chunk);
+      throw new InletError("aborted", "Cannot write the message: it was given up");
+    });
+    this.#writing = written.catch(() => {});
+    return written;
+  }
+
+  /** Passes the turn on, or leaves the queue. */
+  pass(message: StdoutMessage): void {
+    for (const waiting of [this.#whole, this.#long]) {
+      const place = waiting.findIndex((one) => one.message === message);
+      if (place >= 0) waiting.splice(place, 1);
+    }
+    if (this.#holder !== message) return;
+    const next = this.#whole.shift() ?? this.#long.shift();
+    this.#holder = next?.message;
+    next?.begin();
+  }
 }

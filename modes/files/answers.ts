@@ -7,7 +7,7 @@
 import { formatCrc, parseStored, type Reply, type Stored } from "../../protocol.ts";
 import type { Tally } from "../../lib/body/streams.ts";
 import { InletError } from "../../lib/errors.ts";
-import { quoted } from "../../lib/text.ts";
+import { formatCount, quoted } from "../../lib/text.ts";
 import { unexpected } from "./requester.ts";
 
 /** The result of one file or folder. `same` is set if it existed already. */
@@ -36,7 +36,11 @@ export function decodeStored(label: string, reply: Reply, sent: Tally): Stored {
   if (stored.size === sent.bytes && stored.crc === sent.crc) return stored;
   throw new InletError(
     "checksum",
-    `Cannot verify ${quoted(label)}: the server has ${stored.size} bytes with CRC-32 ` +
-      `${formatCrc(stored.crc)}, the client sent ${sent.bytes} with ${formatCrc(sent.crc)}`,
+    `Cannot verify ${quoted(label)}: the server has ${
+      formatCount(stored.size)
+    } bytes with CRC-32 ` +
+      `${formatCrc(stored.crc)}, the client sent ${formatCount(sent.bytes)} with ${
+        formatCrc(sent.crc)
+      }`,
   );
 }

@@ -217,7 +217,11 @@ export class FilesClient {
       if (stop.reason) return;
       tally.add(chunk);
       progress.add(chunk.length);
-      await stop.guard(() => target.write(chunk));
+      await stop.guard(() => {
+        const writing = target.write(chunk);
+        // A pipe that nobody reads must not outlast the connection.
+        return writing && this.#connection.unwatched(writing);
+      });
     }).catch((error) => {
       throw this.#requester.giveUp(error);
     }).finally(() => stop.release());

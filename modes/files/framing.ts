@@ -17,7 +17,7 @@ import type { Connection } from "../../lib/net/connection.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import { changed, type OpenBody, type Source } from "../../lib/body/sources.ts";
 import { Tally } from "../../lib/body/streams.ts";
-import { quoted } from "../../lib/text.ts";
+import { formatCount, quoted } from "../../lib/text.ts";
 
 /** Maximum size of a push, in bytes. Sending it in vain costs less than asking first. */
 export const MAX_PUSHED_BYTES = 64 * 1024;
@@ -152,7 +152,10 @@ export function checkTrailer(name: string, size: number, tally: Tally, trailer: 
   const what = `Cannot get ${quoted(name)}`;
   if (trailer.type === "abort") throw new InletError("changed", `${what}: ${trailer.text}`);
   if (tally.bytes !== size) {
-    throw new InletError("checksum", `${what}: ${tally.bytes} bytes arrived instead of ${size}`);
+    throw new InletError(
+      "checksum",
+      `${what}: ${formatCount(tally.bytes)} bytes arrived instead of ${formatCount(size)}`,
+    );
   }
   checkCrc(what, tally, trailer);
 }

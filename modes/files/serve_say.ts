@@ -11,20 +11,26 @@ import type { ServerContext } from "../../lib/server/context.ts";
 import type { Target } from "../../lib/server/store_body.ts";
 import { BodyReceiver } from "./receive.ts";
 import { agreeOnStart } from "./serve_put.ts";
+import { patiently } from "./wait.ts";
 
-/** Writes a message to the stdout of the server. */
+/**
+ * Writes a message to the stdout of the server, in its turn. One that is held until it is whole is
+ * also verified before it is written.
+ */
 export async function serveSay(
   connection: Connection,
   context: ServerContext,
   { size }: Extract<Request, { type: "say" }>,
 ): Promise<void> {
-  using lock = context.stdout.lock();
-  await connection.unwatched(lock.ready);
+  using message = context.stdout.begin({ connection, log: context.log });
   const what = "take the message";
   const target: Target = {
-    write: (chunk) => connection.unwatched(lock.write(chunk)),
-    publish: () => Promise.resolve(""),
-    discard: () => {},
+    write: (chunk) => connection.whilePresent(() => message.write(chunk), { usesChunk: true }),
+    publish: async () => {
+      await patiently(connection, what, () => message.end());
+      return "";
+    },
+    discard: () => message[Symbol.dispose](),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   await new BodyReceiver(connection, context, what).receive({
@@ -35,9 +41,6 @@ export async function serveSay(
     size,
     negotiate: () => agreeOnStart(connection),
     exemptFromMinRate: true,
-    acknowledge: (said) => {
-      context.log.info("message", `sent a message of ${said.size} bytes`, { size: said.size });
-      return encodeReply({ type: "ok", detail: formatStored(said) });
-    },
+    acknowledge: (said) => encodeReply({ type: "ok", detail: formatStored(said) }),
   });
 }
