@@ -17,7 +17,7 @@ export function isTurnDue(): boolean {
 }
 
 /** Most milliseconds of work between two turns in which sockets are certainly polled. */
-const POLL_MS = 50;
+const POLL_MS = 75;
 
 /** Fewest turns between them: work in short pieces, with rests in between, needs none. */
 const POLL_TURNS = 2;

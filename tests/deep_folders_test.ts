@@ -3,7 +3,7 @@ import { InletError } from "../lib/errors.ts";
 import { MAX_COMPONENTS, safeName } from "../lib/store/names.ts";
 import { integration, pure, runClient, startServer, tempDir } from "./helpers.ts";
 import { makeTree, treeOf } from "./trees.ts";
-import { Wire } from "./wire.ts";
+import { impostor, Wire } from "./wire.ts";
 
 /** A name of so many parts, the last of which is given. */
 function deep(parts: number, last: string): string {
@@ -64,3 +64,24 @@ integration(
     assertEquals(lines.filter((line) => /^(end|error) /.test(line)), ["end 1", "end 129"]);
   },
 );
+
+integration("--get of a tree that is deeper says which names, and gets the rest", async () => {
+  using server = impostor();
+  await using local = await tempDir();
+  const getting = runClient(server, ["--get", "top/", "--output", local.path]);
+  using wire = await server.accept();
+  await wire.line();
+  await wire.says("welcome client 1 of 1\n");
+  await wire.line();
+  const time = "2020-02-29T12:00:00Z";
+  const tree = [`- ${time} top`, `6 ${time} top/a.txt`, `6 ${time} ${deep(129, "b.txt")}`];
+  await wire.says(`ok\n${tree.join("\n")}\nend 3\n`);
+  assertEquals(await wire.line(), "get top/a.txt");
+  await wire.says(`ok 6\ndata 6\nhello\nend 363a3020 ${time}\n`);
+  await wire.line();
+  await wire.says("ok bye\n");
+  const { code, stderr } = await getting;
+  assertEquals(code, 3);
+  assertMatch(stderr, /Cannot take the name ".*: it has 129 parts, the limit is 128$/m);
+  assertEquals(treeOf(local.path).map((line) => line.split(" ")[0]), ["top/", "top/a.txt"]);
+});

@@ -43,8 +43,8 @@ const FLOODS: Readonly<Record<string, Flood>> = {
     answers: 500,
   },
   "mkdir of deep folders": {
-    requests: times(100, (number) => `mkdir ${deep(number)}x\n`),
-    answers: 100,
+    requests: times(50, (number) => `mkdir ${deep(number)}x\n`),
+    answers: 50,
   },
   "refused names": {
     requests: times(20_000, () => "mkdir ../x\n"),

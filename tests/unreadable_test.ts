@@ -18,10 +18,10 @@ import {
 import { makeTree, treeOf } from "./trees.ts";
 import { Wire } from "./wire.ts";
 
-/** Runs a command without the right of root to read everything. */
-const UNDER = Deno.uid() === 0
-  ? ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
-  : [];
+/** A command that runs another one without the right of root to read everything. */
+function withoutRights(): string[] {
+  return Deno.uid() === 0 ? ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] : [];
+}
 
 /** File systems of Linux take any bytes for a name. */
 const LINUX: Requirements = { proc: true, programs: ["setpriv"] };
@@ -43,7 +43,7 @@ async function answerTo(wire: Wire, request: string): Promise<string[]> {
 }
 
 integration("a list leaves out a folder that it cannot read, and says so once", async () => {
-  await using server = await startServer({ under: UNDER });
+  await using server = await startServer({ under: withoutRights() });
   makeTree(server.dir, { "a.txt": "a", "lost+found/b.txt": "b", "p/in/c.txt": "c", "z.txt": "z" });
   for (const folder of ["lost+found", "p/in"]) Deno.chmodSync(`${server.dir}/${folder}`, 0);
   using wire = await Wire.greet(server);
@@ -84,7 +84,7 @@ integration("a folder is sent without what cannot be read, each of which is said
   await makeGarbled(top);
   Deno.chmodSync(`${top}/lost+found`, 0);
   const args = ["run", "-A", "client.ts", "127.0.0.1", `${server.port}`, top];
-  const [command, ...rest] = [...UNDER, Deno.execPath(), ...args];
+  const [command, ...rest] = [...withoutRights(), Deno.execPath(), ...args];
   const { code, stderr } = await run(command!, rest);
   Deno.chmodSync(`${top}/lost+found`, 0o700);
   assertEquals(code, 2, stderr);

@@ -9,6 +9,7 @@ import { AwakeTimer } from "./awake.ts";
 import { TcpStream } from "./byte_stream.ts";
 import { Connection } from "./connection.ts";
 import { InletError } from "../errors.ts";
+import { NETWORK_ERRORS, systemCode } from "../system_errors.ts";
 import type { RateLimit } from "./rate_limit.ts";
 
 /** The address of a server. */
@@ -58,7 +59,8 @@ export async function connect(
 }
 
 function reason(error: unknown): string {
-  const { code, message } = error as Error & { code?: string };
+  const { message } = error as Error;
+  const code = systemCode(error);
   switch (code) {
     case "ECONNREFUSED":
       return "connection refused; is the server running?";
@@ -67,7 +69,11 @@ function reason(error: unknown): string {
       return "no route to that host";
     case "ETIMEDOUT":
       return "the host does not answer";
-    default:
+    case "EADDRNOTAVAIL":
+      return "this machine has no address or no port left for it";
+    case undefined:
       return /lookup address/.test(message) ? "no such host" : message;
+    default:
+      return NETWORK_ERRORS.get(code)?.[1] ?? message;
   }
 }
