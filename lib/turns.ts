@@ -32,7 +32,9 @@ export async function takeTurns(): Promise<void> {
  * nothing is polled; a timer always waits, but takes a millisecond. So it is used now and then.
  */
 export async function nextTurn(): Promise<void> {
-  if (performance.now() - lastWait < WAIT_MS) {
+  const now = performance.now();
+  if (now - lastTurn >= RESTED_MS) lastWait = now;
+  if (now - lastWait < WAIT_MS) {
     await crypto.subtle.digest("SHA-1", NOTHING);
   } else {
     await new Promise((resolve) => setTimeout(resolve, 0));
@@ -43,7 +45,10 @@ export async function nextTurn(): Promise<void> {
 /** Most milliseconds between two waits for which the sockets are surely polled. */
 const WAIT_MS = 30;
 
-/** Time of the last one in this process. */
+/** A process without a yield for this long was idle, most likely, and so it has polled. */
+const RESTED_MS = 200;
+
+/** Time of the last such wait in this process. */
 let lastWait = 0;
 
 const NOTHING = new Uint8Array(0);
