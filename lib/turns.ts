@@ -16,10 +16,16 @@ export function isTurnDue(): boolean {
   return performance.now() - lastTurn >= TURN_MS;
 }
 
-/** Yields if it is due. */
-export async function takeTurns(): Promise<void> {
+/**
+ * Yields if it is due.
+ *
+ * @param waits Whether the caller waits for its peer from time to time, as a transfer does. Work that
+ * waits for nobody has to make sure itself that the sockets are polled.
+ */
+export async function takeTurns({ waits = false }: { waits?: boolean } = {}): Promise<void> {
   if (!isTurnDue()) return;
-  await nextTurn();
+  if (waits || !isPollDue()) await nextTurn();
+  else await surelyPolledTurn();
   lastTurn = performance.now();
 }
 
@@ -29,26 +35,31 @@ export async function takeTurns(): Promise<void> {
  * The runtime polls its sockets when it is idle. Between immediates it does so only once in dozens
  * of turns, but at once while it waits for another thread. The cheapest such wait that needs no
  * permission is a digest. On a busy machine the other thread can be done before this one waits, and
- * nothing is polled; a timer always waits, but takes a millisecond. So it is used now and then.
+ * then nothing is polled.
  */
 export async function nextTurn(): Promise<void> {
-  const now = performance.now();
-  if (now - lastTurn >= RESTED_MS) lastWait = now;
-  if (now - lastWait < WAIT_MS) {
-    await crypto.subtle.digest("SHA-1", NOTHING);
-  } else {
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    lastWait = performance.now();
-  }
+  await crypto.subtle.digest("SHA-1", NOTHING);
 }
 
-/** Most milliseconds between two waits for which the sockets are surely polled. */
-const WAIT_MS = 30;
+const NOTHING = new Uint8Array(0);
 
-/** A process without a yield for this long was idle, most likely, and so it has polled. */
+/** Most milliseconds of work between two turns in which the sockets are surely polled. */
+const POLL_MS = 30;
+
+/** A process without a turn for this long was idle, most likely, and so it has polled. */
 const RESTED_MS = 200;
 
-/** Time of the last such wait in this process. */
-let lastWait = 0;
+/** Time of the last turn in which the sockets were surely polled. */
+let lastPoll = 0;
 
-const NOTHING = new Uint8Array(0);
+function isPollDue(): boolean {
+  const now = performance.now();
+  if (now - lastTurn >= RESTED_MS) lastPoll = now;
+  return now - lastPoll >= POLL_MS;
+}
+
+/** A timer always waits for the runtime to poll, but takes a millisecond. */
+async function surelyPolledTurn(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  lastPoll = performance.now();
+}
