@@ -11,47 +11,55 @@ const TURN_MS = 5;
 /** Time of the last yield in this process. */
 let lastTurn = 0;
 
-/** Whether the process has worked for {@linkcode TURN_MS} without yielding. */
+/** Whether the process has worked for too long without yielding, or without polling its sockets. */
 export function isTurnDue(): boolean {
-  return performance.now() - lastTurn >= TURN_MS;
+  return performance.now() - lastTurn >= TURN_MS || isPollDue();
 }
 
-/** Most milliseconds of work between two turns in which sockets are certainly polled. */
-const POLL_MS = 75;
-
-/** Fewest turns between them: work in short pieces, with rests in between, needs none. */
-const POLL_TURNS = 2;
-
-/** Tasks after which the runtime polls its sockets, even if more are ready. */
-const POLL_TASKS = 64;
-
-let lastPoll = 0;
-let turnsSincePoll = 0;
-
-/** Yields if it is due. */
-export async function takeTurns(): Promise<void> {
-  if (!isTurnDue()) return;
-  await nextTurn();
-  if (++turnsSincePoll >= POLL_TURNS && performance.now() - lastPoll >= POLL_MS) await poll();
+/**
+ * Yields if it is due.
+ *
+ * @param waits Whether the caller waits for its peer from time to time, as a transfer does. Work that
+ * waits for nobody has to make sure itself that the sockets are polled.
+ */
+export async function takeTurns({ waits = false }: { waits?: boolean } = {}): Promise<void> {
+  if (!waits && isPollDue()) await surelyPolledTurn();
+  else if (performance.now() - lastTurn >= TURN_MS) await nextTurn();
+  else return;
   lastTurn = performance.now();
 }
 
 /**
- * Yields to other connections, timers and signals, in most cases.
+ * Yields to other connections, timers and signals.
  *
  * The runtime polls its sockets when it is idle. Between immediates it does so only once in dozens
  * of turns, but at once while it waits for another thread. The cheapest such wait that needs no
- * permission is a digest. If that is ready before the runtime is idle, nothing is polled.
+ * permission is a digest. On a busy machine the other thread can be done before this one waits, and
+ * then nothing is polled.
  */
 export async function nextTurn(): Promise<void> {
   await crypto.subtle.digest("SHA-1", NOTHING);
 }
 
-/** Yields for long enough that all sockets are polled: 0.4 ms. */
-async function poll(): Promise<void> {
-  lastPoll = performance.now();
-  turnsSincePoll = 0;
-  for (let task = 0; task < POLL_TASKS; task++) await new Promise(setImmediate);
+const NOTHING = new Uint8Array(0);
+
+/** Most milliseconds of work between two turns in which the sockets are surely polled. */
+const POLL_MS = 30;
+
+/** A process without a turn for this long was idle, most likely, and so it has polled. */
+const RESTED_MS = 200;
+
+/** Time of the last turn in which the sockets were surely polled. */
+let lastPoll = 0;
+
+function isPollDue(): boolean {
+  const now = performance.now();
+  if (now - lastTurn >= RESTED_MS) lastPoll = now;
+  return now - lastPoll >= POLL_MS;
 }
 
-const NOTHING = new Uint8Array(0);
+/** A timer always waits for the runtime to poll, but takes a millisecond. */
+async function surelyPolledTurn(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  lastPoll = performance.now();
+}

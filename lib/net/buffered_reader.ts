@@ -91,13 +91,12 @@ export class BufferedReader {
   async moreWithin(milliseconds: number): Promise<boolean> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<false>((resolve) => {
-      const wait = (delayMs: number): void => {
-        const due = performance.now() + delayMs;
+      const due = performance.now() + milliseconds;
+      timer = setTimeout(() => {
         // After a stall of this process, a timer can fire before what has arrived is read.
-        const judge = () => performance.now() - due > LATE_MS ? wait(LATE_MS) : resolve(false);
-        timer = setTimeout(judge, delayMs);
-      };
-      wait(milliseconds);
+        if (performance.now() - due <= LATE_MS) resolve(false);
+        else timer = setTimeout(() => resolve(false), LATE_MS);
+      }, milliseconds);
     });
     try {
       return await Promise.race([this.#more(), timeout]);

@@ -347,7 +347,7 @@ export class Connection extends BufferedReader implements Disposable {
 
   async #pause(bytes: number): Promise<void> {
     await this.#rate?.take(bytes);
-    await takeTurns();
+    await takeTurns({ waits: true });
   }
 
   async #read(into: Uint8Array): Promise<number | null> {
