@@ -18,7 +18,7 @@
 import denoJson from "./deno.json" with { type: "json" };
 import { KeyVerifier } from "./lib/auth/brute_force.ts";
 import { makeKeyFile, readKey } from "./lib/auth/key.ts";
-import { formatAddress } from "./lib/address.ts";
+import { formatAddress, isLoopback } from "./lib/address.ts";
 import { stderr } from "./lib/body/stderr.ts";
 import {
   type CommandLine,
@@ -35,7 +35,6 @@ import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
 import { Log } from "./lib/server/log.ts";
 import {
   checkReach,
-  isLoopback,
   type ServeOptions,
   serveOptionsOf,
   serverProgram,
@@ -46,7 +45,7 @@ import type { Store } from "./lib/store/store.ts";
 import { quoted } from "./lib/text.ts";
 import type { Mode } from "./modes/mode.ts";
 import { findMode, MODE_OPTION } from "./modes/table.ts";
-import { serveAnyWire } from "./modes/wires.ts";
+import { peekCaller, serveAnyWire } from "./modes/wires.ts";
 
 export type { ServeOptions };
 
@@ -114,6 +113,7 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   }
   const listener = new Listener(socket, {
     serve: mode.serve ?? serveAnyWire,
+    peekCaller: mode.serve ? undefined : peekCaller,
     limits: limitsOf(mode, settings),
     context: contextOf(settings, store, log),
   });

@@ -25,12 +25,14 @@ import { get } from "./workloads/get.ts";
 import { growthClients, growthFiles } from "./workloads/growth.ts";
 import { memory } from "./workloads/memory.ts";
 import { message } from "./workloads/message.ts";
+import { places } from "./workloads/places.ts";
 import { put } from "./workloads/put.ts";
 import { raw } from "./workloads/raw.ts";
 import { resume } from "./workloads/resume.ts";
 import { reverse, reverseMany } from "./workloads/reverse.ts";
 import { sessions } from "./workloads/sessions.ts";
 import { start } from "./workloads/start.ts";
+import { waits } from "./workloads/waits.ts";
 import type { Workload } from "./workloads/workload.ts";
 
 /** In the order in which they run. */
@@ -50,6 +52,8 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   reverse,
   "reverse-many": reverseMany,
   sessions,
+  places,
+  waits,
 };
 
 const RESULTS = new URL("results.json", import.meta.url);

@@ -116,7 +116,7 @@ class LocalCopy {
 
   async crc(): Promise<number> {
     using stored = await this.#store.open(this.file.local);
-    return await stored.crc();
+    return (await stored.beginning(stored.size)).crc;
   }
 }
 

@@ -50,7 +50,12 @@ export function encodeError(error: InletError): Uint8Array<ArrayBuffer> {
 export function refusalIn(reply: Reply): InletError | undefined {
   if (reply.type === "error") return new InletError(reply.code, reply.text);
   if (reply.type !== "busy") return undefined;
-  return new InletError("busy", `The server is full: ${reply.clients} of ${reply.limit} clients`);
+  const { clients, limit, fields } = reply;
+  const why = fields?.limit === "address"
+    ? `The server serves no more clients from this address: it has ${clients} of ${limit}; ` +
+      "end one of them, or raise --max-per-address there if many share the address"
+    : `The server is full: ${clients} of ${limit} clients`;
+  return new InletError("busy", why);
 }
 
 /** Returns the exit code of the client for an error. */

@@ -46,9 +46,9 @@ async function write(
       async write(chunk): Promise<void> {
         size += chunk.length;
         checkSize("take the message", size, maxBytes);
-        await connection.unwatched(message.write(chunk));
+        await connection.whilePresent(() => message.write(chunk), { usesChunk: true });
       },
     }),
   );
-  await connection.unwatched(message.end());
+  await connection.whilePresent(() => message.end());
 }

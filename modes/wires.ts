@@ -4,9 +4,17 @@
  * @module
  */
 
+import {
+  decodeRequest,
+  MAX_CLIENT_NAME_BYTES,
+  MAX_LINE_BYTES,
+  ProtocolError,
+  VERSION,
+} from "../protocol.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import type { ServerContext } from "../lib/server/context.ts";
+import type { Caller } from "../lib/server/waiting_room.ts";
 import { serveFiles } from "./files/serve.ts";
 import { serveUpload } from "./upload.ts";
 
@@ -34,6 +42,30 @@ export async function serveAnyWire(connection: Connection, context: ServerContex
   connection.farewell = encodeError;
   const first = await connection.peek();
   await WIRES.find((wire) => wire.opensWith(first))!.serve(connection, context);
+}
+
+/** Finds out who is calling a full server. It consumes nothing. */
+export async function peekCaller(connection: Connection): Promise<Caller> {
+  const first = await connection.peek();
+  const native = first !== null &&
+    WIRES.find((wire) => wire.opensWith(first))!.serve === serveFiles;
+  if (!native) return { greeted: first !== null, name: "", native };
+  const line = await connection.peekLine(MAX_LINE_BYTES);
+  const name = line.endsWith("\n") ? nameIn(line.trimEnd()) : undefined;
+  return { greeted: name !== undefined, name: name ?? "", native };
+}
+
+/** The name in a `hello`; `undefined` if a line is none, or the server would refuse it. */
+function nameIn(line: string): string | undefined {
+  try {
+    const request = decodeRequest(line);
+    if (request.type !== "hello" || request.version !== VERSION) return undefined;
+    const name = request.name.trim();
+    return new TextEncoder().encode(name).length > MAX_CLIENT_NAME_BYTES ? undefined : name;
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined;
+    throw error;
+  }
 }
 
 async function serveUploadWithoutKey(

@@ -39,6 +39,27 @@ pure("Clients holds each address to a number, IPv4 within IPv6 to that of IPv4",
   assertEquals(clients.admit("127.0.0.1:40004")!.number, 4);
 });
 
+pure("Clients gives one address half of the places, and this machine all of them", () => {
+  const clients = new Clients(20);
+  for (let port = 1; port <= 10; port++) clients.admit(`192.0.2.1:${port}`);
+  assertEquals([clients.connected, clients.limitFor("192.0.2.1:99")], [10, 10]);
+  assertEquals(clients.admit("192.0.2.1:99"), undefined);
+  assertEquals(clients.admit("[::ffff:192.0.2.1]:99"), undefined);
+  for (const host of ["127.0.0.1", "127.0.0.9", "[::1]", "[::ffff:127.0.0.1]"]) {
+    assertEquals(clients.limitFor(`${host}:1`), Infinity);
+  }
+  for (let port = 1; port <= 9; port++) clients.admit(`127.0.0.1:${port}`);
+  assertEquals(clients.admit("192.0.2.2:1")!.number, 20);
+});
+
+pure(
+  "Clients with few places gives them to whoever comes, and keeps to a limit that is given",
+  () => {
+    assertEquals(new Clients(19).limitFor("192.0.2.1:1"), Infinity);
+    assertEquals(new Clients(100, 2).limitFor("127.0.0.1:1"), 2);
+  },
+);
+
 pure("Clients.status() tells who is connected, and who left when", () => {
   const clients = new Clients(10);
   clients.admit("127.0.0.1:40001")!.name = "ben";

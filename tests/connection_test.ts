@@ -603,6 +603,7 @@ function pipes(): [ByteStream, ByteStream] {
         writer.write(bytes.slice()).catch(() => {});
         return Promise.resolve(bytes.length);
       },
+      touch: () => Promise.resolve(),
       closeWrite(): Promise<void> {
         writer.close().catch(() => {});
         return Promise.resolve();

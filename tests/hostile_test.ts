@@ -104,43 +104,53 @@ integration("--greeting-timeout is over for who has greeted, and where none is d
   assertEquals(Deno.statSync(`${raw.dir}/1.file`).size, 13);
 });
 
-integration("a full house makes way for the next, at the cost of who has not begun", async () => {
-  await using server = await startServer({ args: ["--max-clients", "2"] });
-  using greeted = await Wire.greet(server);
-  using dripping = await Wire.dial(server);
-  assertEquals(await Wire.dial(server).then(restOf), "busy 2 of 2\n");
-  await drip(dripping, "hello 1 but slow", 80);
-  using next = await Wire.greet(server);
-  assertMatch(
-    await dripping.rest(),
-    /^error timeout Dropped to admit another client: no greeting within 1\.\d s\n$/,
-  );
-  await server.running.says(/client 2: Dropped to admit another client/);
-  assertEquals(await Wire.dial(server).then(restOf), "busy 2 of 2\n");
-  for (const wire of [greeted, next]) {
-    await wire.says("still here\n");
-    assertEquals(await wire.line(), "still here ACK");
-  }
-});
+integration(
+  "a full server makes way for a client that greets, not for one that is silent",
+  async () => {
+    await using server = await startServer({ args: ["--max-clients", "2"] });
+    using greeted = await Wire.greet(server);
+    using dripping = await Wire.dial(server);
+    await dripping.says("hello 1 but slo");
+    assertEquals(await Wire.dial(server).then(restOf), "busy 2 of 2\n");
+    using next = await Wire.greet(server);
+    assertMatch(
+      await dripping.rest(),
+      /^error timeout Dropped to admit another client: no greeting within \d(\.\d)? s\n$/,
+    );
+    await server.running.says(/client 2: Dropped to admit another client/);
+    assertEquals(await turnedAway(server), "busy 2 of 2\n");
+    for (const wire of [greeted, next]) {
+      await wire.says("still here\n");
+      assertEquals(await wire.line(), "still here ACK");
+    }
+  },
+);
 
 async function restOf(wire: Wire): Promise<string> {
   using _ = wire;
   return await wire.rest();
 }
 
+/** What a client is told that greets and finds no place. */
+async function turnedAway(server: { port: number }): Promise<string> {
+  using wire = await Wire.dial(server);
+  await wire.says(HELLO);
+  return await wire.rest();
+}
+
 integration(
-  "a full house without greetings makes way at the cost of who sent nothing",
+  "a full server without greetings makes way at the cost of who sent nothing",
   async () => {
     await using server = await startServer({ args: ["--mode", "reverse", "--max-clients", "2"] });
     using begun = await Wire.dial(server);
     using silent = await Wire.dial(server);
-    await drip(begun, "a slow sentence", 80);
+    await begun.says("a slow sentence");
     using next = await Wire.dial(server);
+    await next.says("\n");
     assertEquals(await silent.rest(), "");
-    for (const wire of [begun, next]) {
-      await wire.says("\n");
-      assertEquals(await wire.line(), wire === begun ? "ecnetnes wols a" : "");
-    }
+    assertEquals(await next.line(), "");
+    await begun.says("\n");
+    assertEquals(await begun.line(), "ecnetnes wols a");
   },
 );
 
@@ -345,9 +355,9 @@ integration(
     await using server = await startServer({ args: ["--max-per-address", "2"] });
     using _first = await Wire.greet(server);
     const second = await Wire.greet(server);
-    assertEquals(await Wire.dial(server).then(restOf), "busy 2 of 2\n");
+    assertEquals(await turnedAway(server), "busy;limit=address 2 of 2\n");
     await server.running.says(
-      /rejected 127\.0\.0\.1:\d+: 2 of 2 clients from its address connected/,
+      /rejected "test" at 127\.0\.0\.1:\d+: 2 of 2 clients from its address connected/,
     );
     const args = ["-s", "127.0.0.2", "-N", "127.0.0.1", String(server.port)];
     const { stdout } = await run("nc", args, { stdin: `${HELLO}exit\n` });
@@ -538,7 +548,7 @@ const FLOODS: Record<
     async (server) => {
       using first = await Wire.greet(server);
       for (let count = 0; count < 300; count++) {
-        assertEquals(await Wire.dial(server).then(restOf), "busy 1 of 1\n");
+        assertEquals(await turnedAway(server), "busy 1 of 1\n");
       }
       await first.says("exit\n");
       await first.rest();

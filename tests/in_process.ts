@@ -13,6 +13,7 @@ import { Log } from "../lib/server/log.ts";
 import { StdoutQueue } from "../lib/server/stdout_queue.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
+import type { Store } from "../lib/store/store.ts";
 import { serveAnyWire } from "../modes/wires.ts";
 
 /** A log that says nothing, and remembers what failed and who left. */
@@ -56,6 +57,8 @@ export interface InProcessOptions
   extends Partial<Pick<ServerContext, "access" | "maxBytes" | "stdout">> {
   /** A directory that is there. */
   dir: string;
+  /** Instead of a store in that directory. */
+  store?: Store;
   /** Milliseconds of silence after which a connection is cut. */
   idleTimeoutMs?: number;
   /** Minimum rate of bodies. */
@@ -85,7 +88,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
     serve: options.serve ?? serveAnyWire,
     limits: { idleTimeoutMs, minRate },
     context: {
-      store: await DirectoryStore.open(dir),
+      store: options.store ?? await DirectoryStore.open(dir),
       log,
       stdout,
       clients: new Clients(100),

@@ -7,14 +7,25 @@ import {
   names,
   run,
   runClient,
+  sendTo,
   startServer,
 } from "./helpers.ts";
 
-for (const mode of ["raw", "message", "reverse", "upload"]) {
+/** Bytes of a client that has begun, by the mode. */
+const BEGINNINGS = {
+  raw: "a",
+  message: "a",
+  reverse: "a",
+  upload: "\0\0\0\0\0\0\0\x06a.txt",
+};
+
+for (const [mode, beginning] of Object.entries(BEGINNINGS)) {
   integration(`${mode} server that is full says busy, in one line, and keeps nothing`, async () => {
     await using server = await startServer({ args: ["--mode", mode, "--max-clients", "1"] });
     using first = await dial(server);
     await server.running.says(/client 1: connected/);
+    await sendTo(first, beginning);
+    if (mode === "upload") await first.read(new Uint8Array(8));
     assertEquals(await exchange(server, ""), "busy 1 of 1\n");
     const { code, stdout, stderr } = await runClient(server, [
       fixture("1MiB.txt"),
@@ -30,7 +41,8 @@ for (const mode of ["raw", "message", "reverse", "upload"]) {
     await server.running.stop();
     const stored = { raw: ["1.file", "2.file"], upload: ["hello.txt"] }[mode];
     if (stored) assertEquals(names(server.dir), stored);
-    const text = mode === "message" ? await Deno.readTextFile(fixture("hello.txt")) : "";
+    const both = beginning + await Deno.readTextFile(fixture("hello.txt"));
+    const text = mode === "message" ? both : "";
     assertEquals(await server.stdout, text);
   });
 

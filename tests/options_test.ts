@@ -140,7 +140,7 @@ pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
     hostname: "127.0.0.1",
     directory: "received",
     maxClients: 100,
-    maxPerAddress: Infinity,
+    maxPerAddress: undefined,
     backlog: 10,
     timeoutMs: 30_000,
     greetingTimeoutMs: 10_000,

@@ -120,8 +120,9 @@ integration("server.ts --mode upload gives a taken name a number", async () => {
 
 integration("server.ts --mode upload tells one client too many that it is busy", async () => {
   await using server = await startServer({ args: ["--mode", "upload", "--max-clients", "1"] });
-  using _first = await Wire.dial(server);
-  await server.running.says(/client 1: connected/);
+  using first = await Wire.dial(server);
+  await first.says(encodeUploadHeader(6, "a.txt"));
+  assertEquals(await first.bytes(8), new TextEncoder().encode("go ahead"));
   const { code, stderr } = await runClient(server, ["--mode", "upload", fixture("hello.txt")]);
   assertEquals(code, 3);
   assertMatch(stderr, /^inlet: The server is full: 1 of 1 clients\n$/);

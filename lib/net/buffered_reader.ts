@@ -11,11 +11,15 @@
 
 import { decodeUtf8, MAX_LINE_BYTES, ProtocolError } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
+import type { ReadAhead } from "./departure.ts";
 import { formatCount } from "../text.ts";
 import { ReadBuffer, SMALL_BUFFER_BYTES } from "./read_buffer.ts";
 
 /** Most bytes that {@linkcode BufferedReader.gather} reads ahead. */
 const GATHERED_BYTES = 256 * 1024;
+
+/** Milliseconds by which a late timer shows that this process did not run. */
+const LATE_MS = 20;
 
 /** Keeps a byte order mark: a line that begins with one is a different line. */
 const verbatim = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -87,7 +91,13 @@ export class BufferedReader {
   async moreWithin(milliseconds: number): Promise<boolean> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), milliseconds);
+      const wait = (delayMs: number): void => {
+        const due = performance.now() + delayMs;
+        // After a stall of this process, a timer can fire before what has arrived is read.
+        const judge = () => performance.now() - due > LATE_MS ? wait(LATE_MS) : resolve(false);
+        timer = setTimeout(judge, delayMs);
+      };
+      wait(milliseconds);
     });
     try {
       return await Promise.race([this.#more(), timeout]);
@@ -193,6 +203,12 @@ export class BufferedReader {
       "lost",
       `The connection ended ${formatCount(left)} bytes before the end of the body`,
     );
+  }
+
+  /** Reads into the buffer beside other work, as far as a connection without a loan has room. */
+  protected async readAhead(): Promise<ReadAhead> {
+    if (this.#buffer.length >= SMALL_BUFFER_BYTES) return "full";
+    return await this.#more() ? "bytes" : "end";
   }
 
   /** Releases memory while the connection is idle. */

@@ -23,6 +23,8 @@ export interface ByteStream {
    * @returns The number of bytes.
    */
   write(bytes: Uint8Array): Promise<number>;
+  /** Writes nothing. It fails if the peer has reset the stream. */
+  touch(): Promise<void>;
   /**
    * Closes this side's direction after the written bytes. It fails if the peer has disconnected.
    */
@@ -30,6 +32,8 @@ export interface ByteStream {
   /** Closes both directions. Calls under way fail; a second call has no effect. */
   close(): void;
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** A TCP connection as a stream of bytes. */
 export class TcpStream implements ByteStream {
@@ -56,9 +60,13 @@ export class TcpStream implements ByteStream {
     return this.#conn.write(bytes);
   }
 
+  async touch(): Promise<void> {
+    await this.#conn.write(NOTHING);
+  }
+
   async closeWrite(): Promise<void> {
-    // `closeWrite` succeeds on a connection that was reset; even an empty write fails.
-    await this.#conn.write(new Uint8Array(0));
+    // `closeWrite` succeeds on a connection that was reset.
+    await this.touch();
     await this.#conn.closeWrite();
   }
 

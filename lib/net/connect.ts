@@ -5,6 +5,7 @@
  */
 
 import { formatAddress } from "../address.ts";
+import { AwakeTimer } from "./awake.ts";
 import { TcpStream } from "./byte_stream.ts";
 import { Connection } from "./connection.ts";
 import { InletError } from "../errors.ts";
@@ -37,8 +38,9 @@ export async function connect(
   address: ServerAddress,
   options: ConnectOptions,
 ): Promise<Connection> {
-  const timeout = AbortSignal.timeout(options.timeoutMs);
-  const signal = AbortSignal.any([timeout, options.signal]);
+  const timeout = new AbortController();
+  using _ = new AwakeTimer(options.timeoutMs, () => timeout.abort());
+  const signal = AbortSignal.any([timeout.signal, options.signal]);
   try {
     const conn = await Deno.connect({ ...address, signal });
     return new Connection(new TcpStream(conn), {
@@ -48,7 +50,9 @@ export async function connect(
     });
   } catch (cause) {
     if (options.signal.aborted) throw options.signal.reason;
-    const why = timeout.aborted ? `no answer within ${options.timeoutMs / 1000} s` : reason(cause);
+    const why = timeout.signal.aborted
+      ? `no answer within ${options.timeoutMs / 1000} s`
+      : reason(cause);
     throw new InletError("lost", `Cannot connect to ${formatAddress(address)}: ${why}`, { cause });
   }
 }

@@ -10,8 +10,10 @@
 
 import { explain, type InletError } from "../errors.ts";
 import { takeTurns } from "../turns.ts";
+import { awakeNow, AwakeTimer } from "./awake.ts";
 import { BufferedReader } from "./buffered_reader.ts";
 import type { ByteStream } from "./byte_stream.ts";
+import { Departure, discard, type Presence } from "./departure.ts";
 import { type MinRate, MinRateMeter } from "./min_rate.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -64,6 +66,8 @@ export class Connection extends BufferedReader implements Disposable {
   farewell: ((error: InletError) => Uint8Array) | undefined;
   /** Whether no transfer is under way, so that closing loses nothing. */
   resting = false;
+  /** When the peer was asked to prove its key, by {@linkcode awakeNow}. */
+  challengedAt: number | undefined;
   readonly #stream: ByteStream;
   readonly #signal: AbortSignal | undefined;
   readonly #rate: RateLimit | undefined;
@@ -97,6 +101,11 @@ export class Connection extends BufferedReader implements Disposable {
     this.#signal?.addEventListener("abort", this.#onAbort);
   }
 
+  /** The error that ended the connection, if one did. */
+  get failure(): InletError | undefined {
+    return this.#failure;
+  }
+
   /** Bytes passed to `write` that the system has not accepted yet. */
   get unsent(): number {
     return this.#unsent;
@@ -127,11 +136,10 @@ export class Connection extends BufferedReader implements Disposable {
     const usualMs = this.#watchdog.allowSilence(limitMs);
     // Written past the watchdog: the warning is no sign of life of the peer.
     const warn = (): void => void this.#stream.write(warning).catch(() => {});
-    const timer = setTimeout(warn, warnAfterMs);
+    using _ = new AwakeTimer(warnAfterMs, warn);
     try {
       await this.arrival();
     } finally {
-      clearTimeout(timer);
       this.#watchdog.allowSilence(usualMs);
     }
   }
@@ -145,7 +153,7 @@ export class Connection extends BufferedReader implements Disposable {
       this.#unsent += bytes.length;
       for (let written = 0; written < bytes.length;) {
         const end = this.#rate ? written + this.#rate.pieceBytes : undefined;
-        const asked = performance.now();
+        const asked = awakeNow();
         const wrote = await this.#stream.write(bytes.subarray(written, end));
         written += wrote;
         this.#unsent -= wrote;
@@ -197,6 +205,39 @@ export class Connection extends BufferedReader implements Disposable {
     } finally {
       this.#waits.delete(reject);
       this.#watchdog.received();
+    }
+  }
+
+  /**
+   * Does work that the peer waits for, as {@linkcode Connection.unwatched} waits. If the peer leaves
+   * meanwhile, the connection ends at once, and the work is told by its signal. A result that comes
+   * after that is disposed of.
+   *
+   * @throws {InletError} `lost` if the peer left, or what ended the connection, or what the work threw
+   */
+  async whilePresent<T>(
+    work: (gone: AbortSignal) => T | Promise<T>,
+    { probe, endIsLeaving = false, usesChunk = false }: Presence = {},
+  ): Promise<T> {
+    const gone = new AbortController();
+    using _ = new Departure({
+      readAhead: () => usesChunk ? Promise.resolve("full") : this.readAhead(),
+      touch: () => this.#stream.touch(),
+      probe: probe && (() => this.write(probe)),
+      endIsLeaving,
+      onGone: (error) => {
+        this.farewell = undefined;
+        this.abort(error);
+      },
+    });
+    const working = (async () => await work(gone.signal))();
+    try {
+      return await this.unwatched(working);
+    } finally {
+      if (this.#failure) {
+        gone.abort(this.#failure);
+        working.then(discard).catch(() => {});
+      }
     }
   }
 
@@ -291,7 +332,7 @@ export class Connection extends BufferedReader implements Disposable {
    */
   #checkRate(pace: MinRateMeter | undefined, bytes: number, asked: number): void {
     try {
-      pace?.count(bytes, performance.now() - asked);
+      pace?.count(bytes, awakeNow() - asked);
     } catch (error) {
       this.abort(explain(error));
       throw error;
@@ -310,7 +351,7 @@ export class Connection extends BufferedReader implements Disposable {
   }
 
   async #read(into: Uint8Array): Promise<number | null> {
-    const asked = performance.now();
+    const asked = awakeNow();
     try {
       const read = await this.#stream.read(into.subarray(0, this.#rate?.pieceBytes));
       // While a farewell is under way, the end of the stream is not an orderly end.

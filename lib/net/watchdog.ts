@@ -7,6 +7,7 @@
 
 import { InletError } from "../errors.ts";
 import { formatSeconds } from "../text.ts";
+import { awakeNow, AwakeTimer } from "./awake.ts";
 
 /** Options of a {@linkcode Watchdog}. */
 export interface WatchdogOptions {
@@ -23,12 +24,12 @@ export interface WatchdogOptions {
 /** Watches one connection until it is stopped. */
 export class Watchdog {
   readonly #options: WatchdogOptions;
-  readonly #opened = performance.now();
+  readonly #opened = awakeNow();
   #idleTimeoutMs: number;
   #greetingTimeoutMs: number;
   #lastMove = this.#opened;
   #awaitingReply = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: AwakeTimer | undefined;
   #stopped = false;
 
   constructor(options: WatchdogOptions) {
@@ -60,7 +61,7 @@ export class Watchdog {
 
   /** Records that data arrived, which restarts the idle timeout. */
   received(): void {
-    this.#lastMove = performance.now();
+    this.#lastMove = awakeNow();
   }
 
   /** Records that the peer accepted data. While a reply is due, this does not count as activity. */
@@ -75,7 +76,7 @@ export class Watchdog {
    */
   allowSilence(limitMs: number): number {
     const before = this.#idleTimeoutMs;
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     this.#idleTimeoutMs = limitMs;
     this.received();
     if (!this.#stopped) this.#watch();
@@ -85,17 +86,17 @@ export class Watchdog {
   /** Stops the timer for good. */
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
   }
 
   /** Sets the timer for the nearest limit. Reads do not reset it; it checks when it fires. */
   #watch(): void {
-    const now = performance.now();
-    if (this.#options.isOwnSilence()) this.#lastMove = now;
+    if (this.#options.isOwnSilence()) this.received();
+    const now = awakeNow();
     const silentBy = this.#lastMove + this.#idleTimeoutMs;
     const greetBy = this.#opened + this.#greetingTimeoutMs;
     if (now < silentBy && now < greetBy) {
-      this.#timer = setTimeout(() => this.#watch(), Math.min(silentBy, greetBy) - now + 1);
+      this.#timer = new AwakeTimer(Math.min(silentBy, greetBy) - now, () => this.#watch());
     } else if (now < silentBy) {
       this.#giveUp(`No complete greeting within ${formatSeconds(this.#greetingTimeoutMs)} s`);
     } else {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { hostOf } from "../address.ts";
+import { hostOf, isLoopback } from "../address.ts";
 import { formatLocalTime, printable } from "../text.ts";
 
 /** Most clients that `status` remembers. */
@@ -30,21 +30,27 @@ export interface Client {
   end?: Date;
 }
 
+/** From this `limit` on, one address gets half of the places, unless the operator says otherwise. */
+const SHARED_LIMIT = 20;
+
 /** The clients of a server. */
 export class Clients {
   /** Most clients that are connected at once. */
   readonly limit: number;
-  /** Most clients that are connected at once from one address. */
-  readonly limitPerHost: number;
+  readonly #limitPerHost: number | undefined;
   readonly #hosts = new Map<string, number>();
   readonly #remembered: Client[] = [];
   readonly #names = new Set<string>();
   #arrived = 0;
   #connected = 0;
 
-  constructor(limit: number, limitPerHost = Infinity) {
+  /**
+   * @param limitPerHost Most clients that are connected at once from one address. By default half
+   * of `limit` if that is 20 or more, and no limit for clients on this machine.
+   */
+  constructor(limit: number, limitPerHost?: number) {
     this.limit = limit;
-    this.limitPerHost = limitPerHost;
+    this.#limitPerHost = limitPerHost;
   }
 
   /** Number of connected clients. */
@@ -57,14 +63,26 @@ export class Clients {
     return this.#hosts.get(hostOf(address)) ?? 0;
   }
 
+  /** Most clients that are connected at once from the host of an address. */
+  limitFor(address: string): number {
+    if (this.#limitPerHost !== undefined) return this.#limitPerHost;
+    const isShared = this.limit >= SHARED_LIMIT && !isLoopback(hostOf(address));
+    return isShared ? Math.floor(this.limit / 2) : Infinity;
+  }
+
   /** Whether the limit for the host of an address is reached. */
   isCrowded(address: string): boolean {
-    return this.connectedFrom(address) >= this.limitPerHost;
+    return this.connectedFrom(address) >= this.limitFor(address);
+  }
+
+  /** Whether a client from an address would be admitted. */
+  hasPlaceFor(address: string): boolean {
+    return this.#connected < this.limit && !this.isCrowded(address);
   }
 
   /** Admits a client; returns `undefined` if the limit of the server or of the host is reached. */
   admit(address: string): Client | undefined {
-    if (this.#connected >= this.limit || this.isCrowded(address)) return undefined;
+    if (!this.hasPlaceFor(address)) return undefined;
     this.#count(address, 1);
     const client: Client = { number: ++this.#arrived, address, start: new Date(), name: "" };
     this.#remembered.push(client);

@@ -5,17 +5,22 @@
  */
 
 import { encodeReply } from "../../protocol.ts";
+import { hostOf } from "../address.ts";
 import type { ServerContext } from "./context.ts";
 import type { Client } from "./clients.ts";
+import { awakeNow } from "../net/awake.ts";
 import { TcpStream } from "../net/byte_stream.ts";
 import { Connection, type ConnectionOptions } from "../net/connection.ts";
 import { explain, InletError } from "../errors.ts";
-import { formatSeconds } from "../text.ts";
+import { formatSeconds, quoted } from "../text.ts";
+import { type Caller, UNKNOWN, WaitingRoom } from "./waiting_room.ts";
 
 /** What a listener needs to serve. */
 export interface ListenerOptions {
   /** Serves one connection. */
   serve(connection: Connection, context: ServerContext): Promise<void>;
+  /** Finds out who is calling a full server; missing on wires without names. */
+  peekCaller?: ((connection: Connection) => Promise<Caller>) | undefined;
   /** The part of the context that all connections share. */
   context: Omit<ServerContext, "client" | "signal" | "giveUp">;
   /** Timeouts and minimum rate of every connection. */
@@ -25,8 +30,11 @@ export interface ListenerOptions {
 /** Milliseconds to wait after a failed accept, such as one that lacks a file descriptor. */
 const ACCEPT_PAUSE_MS = 100;
 
-/** Milliseconds that a connection has for its greeting before a full server may drop it. */
-const BEGIN_MS = 1000;
+/** Milliseconds that a client has to prove its key before a full server may drop it. */
+const ANSWER_MS = 250;
+
+/** Milliseconds in which a full server reads the greetings that have arrived before it drops one. */
+const LOOK_MS = 10;
 
 /** Most connections that wait at their end for the peer to close. */
 const MAX_LEAVING = 256;
@@ -34,13 +42,22 @@ const MAX_LEAVING = 256;
 /** Milliseconds that a failed server has to notify its clients. */
 const GIVE_UP_MS = 1000;
 
+/** A connection that has a place and has not greeted. */
+interface Ungreeted {
+  readonly connection: Connection;
+  readonly client: Client;
+  /** When it came, by {@linkcode awakeNow}. */
+  readonly since: number;
+}
+
 /** Accepts connections until it is shut down. */
 export class Listener {
   readonly #socket: Deno.TcpListener;
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
   /** Connections without a complete greeting, the oldest first. */
-  readonly #ungreeted = new Map<Connection, { client: Client; since: number }>();
+  readonly #ungreeted = new Map<Connection, Ungreeted>();
+  readonly #waiting = new WaitingRoom();
   readonly #leaving = new Set<Connection>();
   readonly #serving = new Set<Promise<void>>();
   readonly #stop = new AbortController();
@@ -120,17 +137,13 @@ export class Listener {
   }
 
   #begin(conn: Deno.TcpConn): void {
-    const { limits, context: { clients } } = this.#options;
+    const { limits } = this.#options;
     const connection = new Connection(new TcpStream(conn), {
       ...limits,
       onBegun: () => this.#ungreeted.delete(connection),
     });
-    const address = connection.remote;
-    if (clients.connected >= clients.limit && !clients.isCrowded(address)) this.#evictUngreeted();
-    const client = clients.admit(address);
     this.#connections.add(connection);
-    if (client) this.#ungreeted.set(connection, { client, since: performance.now() });
-    const serving = client ? this.#serve(connection, client) : this.#rejectBusy(connection);
+    const serving = this.#serveOrReject(connection);
     this.#serving.add(serving);
     serving.finally(() => {
       this.#serving.delete(serving);
@@ -139,23 +152,69 @@ export class Listener {
     });
   }
 
+  async #serveOrReject(connection: Connection): Promise<void> {
+    const { clients } = this.#options.context;
+    const client = clients.admit(connection.remote);
+    if (client) return await this.#serve(connection, client);
+    const caller = await this.#greetingOf(connection);
+    if (caller.greeted) await this.#makeRoomFor(connection.remote);
+    const next = caller.greeted ? clients.admit(connection.remote) : undefined;
+    if (next) await this.#serve(connection, next);
+    else await this.#rejectBusy(connection, caller);
+  }
+
+  /** Reads the greeting of a connection without a place, if it can make a difference. */
+  async #greetingOf(connection: Connection): Promise<Caller> {
+    const { peekCaller } = this.#options;
+    if (!peekCaller && !this.#silentOne(connection.remote)) return UNKNOWN;
+    connection.resting = true;
+    try {
+      return await this.#waiting.greeting(connection, peekCaller ?? peekByte);
+    } finally {
+      connection.resting = false;
+    }
+  }
+
   /** Drops the oldest connection without a greeting, so that silent ones cannot fill the server. */
-  #evictUngreeted(): void {
-    const [oldest] = this.#ungreeted;
-    if (oldest === undefined) return;
-    const [connection, { client, since }] = oldest;
-    const waitedMs = performance.now() - since;
-    if (waitedMs < BEGIN_MS) return;
+  async #makeRoomFor(address: string): Promise<void> {
+    const { clients } = this.#options.context;
+    if (clients.hasPlaceFor(address)) return;
+    // The oldest may have greeted, and the server not have read it yet.
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    const silent = clients.hasPlaceFor(address) ? undefined : this.#silentOne(address);
+    if (!silent) return;
+    const { connection, client, since } = silent;
     this.#ungreeted.delete(connection);
-    this.#options.context.clients.leave(client);
-    const waited = formatSeconds(waitedMs);
+    clients.leave(client);
+    const waited = formatSeconds(awakeNow() - since);
     const reason = `Dropped to admit another client: no greeting within ${waited} s`;
     connection.abort(new InletError("timeout", reason));
   }
 
+  /**
+   * The oldest connection without a greeting whose place would serve a client from an address. One
+   * that has been asked for its key goes after those that have said nothing, and not at once.
+   */
+  #silentOne(address: string): Ungreeted | undefined {
+    const { clients } = this.#options.context;
+    const host = clients.isCrowded(address) ? hostOf(address) : undefined;
+    let late: Ungreeted | undefined;
+    for (const ungreeted of this.#ungreeted.values()) {
+      const { remote, challengedAt } = ungreeted.connection;
+      if (host !== undefined && hostOf(remote) !== host) continue;
+      if (challengedAt === undefined) return ungreeted;
+      if (awakeNow() - challengedAt >= ANSWER_MS) late ??= ungreeted;
+    }
+    return late;
+  }
+
   async #serve(connection: Connection, client: Client): Promise<void> {
     using _ = connection;
-    const { serve, context } = this.#options;
+    const { serve, context, limits } = this.#options;
+    // On wires without a greeting, the first byte counts as one. It may have been read already.
+    if (connection.buffered.length === 0 || limits.greetingTimeoutMs !== undefined) {
+      this.#ungreeted.set(connection, { connection, client, since: awakeNow() });
+    }
     const { clients } = context;
     const log = context.log.forClient(client.number, client.address);
     log.info("connected", `connected from ${client.address}, ${clients.connected} connected`);
@@ -178,16 +237,22 @@ export class Listener {
     await this.#closeGracefully(connection, failure);
   }
 
-  async #rejectBusy(connection: Connection): Promise<void> {
+  async #rejectBusy(connection: Connection, { name, native }: Caller): Promise<void> {
     const { clients, log } = this.#options.context;
-    const crowded = clients.isCrowded(connection.remote);
+    const { remote } = connection;
+    const crowded = clients.isCrowded(remote);
     const [connected, limit] = crowded
-      ? [clients.connectedFrom(connection.remote), clients.limitPerHost]
+      ? [clients.connectedFrom(remote), clients.limitFor(remote)]
       : [clients.connected, clients.limit];
+    const who = name === "" ? remote : `${quoted(name)} at ${remote}`;
     const whose = crowded ? "clients from its address" : "clients";
-    log.forAddress(connection.remote)
-      .info("busy", `rejected ${connection.remote}: ${connected} of ${limit} ${whose} connected`);
-    connection.farewell = () => encodeReply({ type: "busy", clients: connected, limit });
+    log.forAddress(remote).info(
+      "busy",
+      `rejected ${who}: ${connected} of ${limit} ${whose} connected`,
+      { ...name !== "" && { name } },
+    );
+    const fields = crowded && native ? { fields: { limit: "address" } } : {};
+    connection.farewell = () => encodeReply({ type: "busy", clients: connected, limit, ...fields });
     await this.#closeGracefully(connection, new InletError("busy", "The server is full"));
   }
 
@@ -202,4 +267,9 @@ export class Listener {
     await connection.finish(failure);
     this.#leaving.delete(connection);
   }
+}
+
+/** The greeting of a wire that has none: its first byte. */
+async function peekByte(connection: Connection): Promise<Caller> {
+  return { ...UNKNOWN, greeted: await connection.peek() !== null };
 }

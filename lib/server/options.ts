@@ -23,6 +23,7 @@ import {
   type Program,
   type Values,
 } from "../cli/options.ts";
+import { isLoopback } from "../address.ts";
 import { InletError } from "../errors.ts";
 import type { Disk } from "../store/disk.ts";
 import type { LogOptions } from "./log.ts";
@@ -60,11 +61,12 @@ export interface ServeOptions {
    */
   maxClients?: number;
   /**
-   * Most clients served at once from one address. A further one is told that the server is busy.
+   * Most clients served at once from one address. A further one is told that the server is busy. By
+   * default half of `maxClients` if that is 20 or more, and no limit for clients on this machine.
    *
-   * @default {Infinity}
+   * @default {undefined}
    */
-  maxPerAddress?: number;
+  maxPerAddress?: number | undefined;
   /**
    * Most connections that wait in the system's queue to be accepted.
    *
@@ -189,8 +191,8 @@ const LIMITS = {
   "max-per-address": option({
     value: "N",
     parse: parseClients,
-    note: "default: no limit",
-    help: "serve at most N clients at once from one address",
+    note: "default: half of --max-clients from 20 on, this machine exempt",
+    help: "serve at most N clients at once from one address; raise it for many behind one NAT",
   }),
   "backlog": option({
     value: "N",
@@ -319,7 +321,7 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
     hostname: values.host,
     directory: values.dir,
     maxClients: values["max-clients"],
-    maxPerAddress: values["max-per-address"] ?? Infinity,
+    maxPerAddress: values["max-per-address"],
     backlog: values.backlog,
     timeoutMs: values.timeout,
     greetingTimeoutMs: values["greeting-timeout"],
@@ -371,9 +373,4 @@ export function checkReach({ mode, hostname, key, open, access }: Reach): void {
     ? "give --token-file FILE to require a key, or --open to admit every client"
     : `mode ${mode} cannot require a key, give --open to admit every client`;
   throw new InletError("usage", `Cannot listen on ${hostname} without a key: ${ways}`);
-}
-
-/** Whether only this machine can reach an address. Of host names, only `localhost` counts. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "::1" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

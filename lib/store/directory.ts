@@ -178,16 +178,16 @@ export class DirectoryStore implements Store {
     return openFile(this.#folders, name);
   }
 
-  async find(name: string, same: Fingerprint): Promise<string | undefined> {
-    return await findFile(this.#folders, name, same);
+  async find(name: string, same: Fingerprint, signal?: AbortSignal): Promise<string | undefined> {
+    return await findFile(this.#folders, name, same, signal);
   }
 
-  list(): AsyncIterable<readonly ListEntry[]> {
-    return listPages(this.#folders);
+  list(signal?: AbortSignal): AsyncIterable<readonly ListEntry[]> {
+    return listPages(this.#folders, signal);
   }
 
-  tree(name: string): AsyncIterable<readonly ListEntry[]> {
-    return treePages(this.#folders, name);
+  tree(name: string, signal?: AbortSignal): AsyncIterable<readonly ListEntry[]> {
+    return treePages(this.#folders, name, signal);
   }
 
   discardAll(): void {

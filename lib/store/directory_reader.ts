@@ -5,7 +5,6 @@
  */
 
 import type { ListEntry } from "../../protocol.ts";
-import { tallyOf } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { printable, quoted } from "../text.ts";
 import { isTurnDue, takeTurns } from "../turns.ts";
@@ -36,7 +35,7 @@ export function openFile(folders: Folders, name: string): DirectoryFile {
       file.close();
       throw new InletError("denied", `${what}: it changed while it was opened`);
     }
-    return new DirectoryFile(file, name, opened);
+    return new DirectoryFile(file, name, opened, () => openFile(folders, name));
   } catch (error) {
     throw explain(error, what);
   }
@@ -47,6 +46,7 @@ export async function findFile(
   folders: Folders,
   name: string,
   same: Fingerprint,
+  signal?: AbortSignal,
 ): Promise<string | undefined> {
   const safe = safeName(name);
   try {
@@ -54,7 +54,9 @@ export async function findFile(
       const numbered = numberedName(safe, number);
       const there = lstatIfThere(folders.path(numbered));
       if (!there) return undefined;
-      if (there.isFile && await isSame(folders, numbered, same)) return numbered;
+      if (there.isFile && await isSame(folders, numbered, same, signal)) return numbered;
+      await takeTurns();
+      signal?.throwIfAborted();
     }
   } catch (error) {
     throw explain(error, `Cannot compare ${quoted(name)}`);
@@ -65,12 +67,13 @@ async function isSame(
   folders: Folders,
   name: string,
   { size, crc, modified }: Fingerprint,
+  signal?: AbortSignal,
 ): Promise<boolean> {
   using stored = openFile(folders, name);
   // The wire has times to the second.
   const seconds = (time: Date): number => Math.floor(time.getTime() / 1000);
   if (stored.size !== size || seconds(stored.modified) !== seconds(modified)) return false;
-  const tally = await tallyOf((buffer) => stored.readNext(buffer), size);
+  const tally = await stored.beginning(size, signal);
   return tally.bytes === size && tally.crc === crc;
 }
 
@@ -78,6 +81,7 @@ async function isSame(
 export async function* treePages(
   folders: Folders,
   name: string,
+  signal?: AbortSignal,
 ): AsyncGenerator<readonly ListEntry[]> {
   const safe = safeName(name);
   const what = `Cannot get ${quoted(name)}`;
@@ -88,15 +92,18 @@ export async function* treePages(
     if (isFile) return yield [{ name: safe, size, modified }];
     if (!isDirectory) throw new InletError("not-found", `${what}: it is not a folder`);
     const first: ListEntry = { name: safe, size: null, modified };
-    yield* entryPages(folders, `${safe}/`, { first, withFolders: true });
+    yield* entryPages(folders, `${safe}/`, { first, withFolders: true, signal });
   } catch (error) {
     throw explain(error, what);
   }
 }
 
 /** Lists every published file, in pages. */
-export function listPages(folders: Folders): AsyncGenerator<readonly ListEntry[]> {
-  return entryPages(folders, "", { withFolders: false });
+export function listPages(
+  folders: Folders,
+  signal?: AbortSignal,
+): AsyncGenerator<readonly ListEntry[]> {
+  return entryPages(folders, "", { withFolders: false, signal });
 }
 
 /**
@@ -108,7 +115,11 @@ export function listPages(folders: Folders): AsyncGenerator<readonly ListEntry[]
 async function* entryPages(
   folders: Folders,
   top: string,
-  { first, withFolders }: { first?: ListEntry; withFolders: boolean },
+  { first, withFolders, signal }: {
+    first?: ListEntry;
+    withFolders: boolean;
+    signal: AbortSignal | undefined;
+  },
 ): AsyncGenerator<readonly ListEntry[]> {
   let page: ListEntry[] = first ? [first] : [];
   const open = [await FolderNames.read(folders, top)];
@@ -130,6 +141,7 @@ async function* entryPages(
       page = [];
     }
     await takeTurns();
+    signal?.throwIfAborted();
     // Others may have had their turn: a folder can have become a link to another one.
     while (open.length > 0 && !open.at(-1)!.isThere) open.pop();
   }

@@ -96,16 +96,19 @@ export interface Store {
   /**
    * Finds the same file under its name or a numbered variant.
    *
+   * @param signal Gives up, with its reason.
    * @returns The stored name, or `undefined` if there is no such file.
    * @throws {InletError} `bad-name` or `denied`
    */
-  find(name: string, same: Fingerprint): Promise<string | undefined>;
+  find(name: string, same: Fingerprint, signal?: AbortSignal): Promise<string | undefined>;
 
   /**
    * Lists the published files, in pages: exactly those that `open` accepts. They are sorted by the
    * UTF-8 bytes of the whole name, and so by folder. It may fail at any page.
+   *
+   * @param signal Ends the list, with its reason, also between two pages.
    */
-  list(): AsyncIterable<readonly ListEntry[]>;
+  list(signal?: AbortSignal): AsyncIterable<readonly ListEntry[]>;
 
   /**
    * Lists a folder and everything published below it, or one file. The order is that of `list`,
@@ -113,7 +116,7 @@ export interface Store {
    *
    * @throws {InletError} `bad-name`, `denied` or `not-found`, when the first page is requested
    */
-  tree(name: string): AsyncIterable<readonly ListEntry[]>;
+  tree(name: string, signal?: AbortSignal): AsyncIterable<readonly ListEntry[]>;
 
   /** Ends all uploads, as far as that takes no wait; `sweep` does the rest. */
   discardAll(): void;
@@ -139,6 +142,13 @@ export interface Upload extends AsyncDisposable {
   discard(): Maybe<void>;
 }
 
+/** The first bytes of a file. */
+export interface Extent {
+  readonly bytes: number;
+  /** Their CRC-32. */
+  readonly crc: number;
+}
+
 /** One version of a published file: reads return that version, or fail with `changed`. */
 export interface StoredFile extends Disposable {
   /** In bytes. */
@@ -154,6 +164,11 @@ export interface StoredFile extends Disposable {
   read(offset: number, into: Uint8Array): Maybe<number>;
   /** Streams from an offset to the end. A chunk is valid until the next one is requested. */
   stream(offset: number): ReadableStream<Uint8Array>;
-  /** Computes the CRC-32 of the whole file. */
-  crc(): Promise<number>;
+  /**
+   * Computes the CRC-32 of the first bytes, or of the whole file if it is shorter.
+   *
+   * @param signal Gives up, with its reason.
+   * @returns How many bytes that were, and their CRC-32.
+   */
+  beginning(bytes: number, signal?: AbortSignal): Promise<Extent>;
 }

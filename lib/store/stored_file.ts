@@ -5,9 +5,10 @@
  */
 
 import { LARGE_BUFFER_BYTES } from "../body/buffer_pool.ts";
-import { bufferedStream, tallyOf } from "../body/streams.ts";
+import { bufferedStream, type Tally } from "../body/streams.ts";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
+import { checksumOf } from "./checksums.ts";
 import type { StoredFile } from "./store.ts";
 
 /** One version of a file. Reads fail if its size has changed since it was opened. */
@@ -16,15 +17,21 @@ export class DirectoryFile implements StoredFile {
   readonly modified: Date;
   readonly #file: Deno.FsFile;
   readonly #name: string;
+  readonly #version: string;
+  readonly #reopen: () => DirectoryFile;
   #position = 0;
 
+  /** @param reopen Opens the same name again, at its beginning. */
   constructor(
     file: Deno.FsFile,
     name: string,
-    { size, mtime }: Pick<Deno.FileInfo, "size" | "mtime">,
+    { dev, ino, size, mtime, ctime }: Deno.FileInfo,
+    reopen: () => DirectoryFile,
   ) {
     this.#file = file;
     this.#name = name;
+    this.#version = [dev, ino, size, mtime?.getTime(), ctime?.getTime()].join(" ");
+    this.#reopen = reopen;
     this.size = size;
     this.modified = mtime ?? new Date(0);
   }
@@ -61,15 +68,20 @@ export class DirectoryFile implements StoredFile {
     });
   }
 
-  async crc(): Promise<number> {
-    this.#seek(0);
-    const { bytes, crc } = await tallyOf((buffer) => this.readNext(buffer), this.size);
-    if (bytes !== this.size) throw this.#changed();
-    return crc;
+  async beginning(bytes: number, signal?: AbortSignal): Promise<Tally> {
+    return await checksumOf(this.#version, bytes, () => this.#again(), signal);
   }
 
   [Symbol.dispose](): void {
     this.#file.close();
+  }
+
+  /** The same version, open once more: others may wait for what is read from it when this is closed. */
+  #again(): DirectoryFile {
+    const again = this.#reopen();
+    if (again.#version === this.#version) return again;
+    again[Symbol.dispose]();
+    throw this.#changed();
   }
 
   #seek(offset: number): void {

@@ -63,6 +63,8 @@ export async function attempt<T>(
     checkAccess(context.access, type, what);
     return { value: await action() };
   } catch (error) {
+    // A client that has left is not refused anything.
+    if (connection.failure) throw connection.failure;
     await refuse(connection, context, explain(error, `Cannot ${what}`));
     return undefined;
   }

@@ -15,6 +15,7 @@ import { hostOf } from "../../lib/address.ts";
 import type { KeyVerifier } from "../../lib/auth/brute_force.ts";
 import { makeNonce } from "../../lib/auth/key.ts";
 import { InletError } from "../../lib/errors.ts";
+import { awakeNow } from "../../lib/net/awake.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { quoted } from "../../lib/text.ts";
@@ -68,6 +69,7 @@ async function passes(connection: Connection, keyVerifier: KeyVerifier): Promise
   keyVerifier.checkWait(host);
   const nonce = makeNonce();
   await connection.write(encodeReply({ type: "challenge", nonce }));
+  connection.challengedAt = awakeNow();
   const line = await connection.readLine();
   if (line === null) return false;
   const request = decodeRequest(line);

@@ -6,7 +6,7 @@
 
 import { concat } from "@std/bytes/concat";
 import { encodeBodyLine, encodeReply, STOP, STOPPED } from "../../protocol.ts";
-import { Tally, tallyOf } from "../../lib/body/streams.ts";
+import { Tally } from "../../lib/body/streams.ts";
 import { explain } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
@@ -41,7 +41,8 @@ export async function serveGet(
   if (!kept && stored.size <= MAX_PUSHED_BYTES) {
     await giveWhole(connection, context, name, stored);
   } else {
-    const begun = kept && await patiently(connection, what, beginningOf(stored, kept));
+    const begun = kept &&
+      await patiently(connection, what, (gone) => beginningOf(stored, kept, gone));
     await giveChunks(connection, context, name, stored, begun);
   }
 }
@@ -93,13 +94,15 @@ async function giveWhole(
 }
 
 /** The tally of the client's partial file if the file begins with it; an empty tally otherwise. */
-async function beginningOf(stored: StoredFile, { offset, crc }: Kept): Promise<Tally> {
-  if (offset > stored.size) return new Tally();
-  let position = 0;
-  const tally = await tallyOf(async (buffer) => {
-    const read = await stored.read(position, buffer);
-    position += read;
-    return read;
-  }, offset);
-  return tally.bytes === offset && tally.crc === crc ? tally : new Tally();
+async function beginningOf(
+  stored: StoredFile,
+  { offset, crc }: Kept,
+  gone: AbortSignal,
+): Promise<Tally> {
+  const tally = new Tally();
+  if (offset > stored.size) return tally;
+  const begun = await stored.beginning(offset, gone);
+  return begun.bytes === offset && begun.crc === crc
+    ? Object.assign(tally, { bytes: offset, crc })
+    : tally;
 }

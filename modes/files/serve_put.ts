@@ -44,7 +44,7 @@ export async function serveReput(
       admit(context, "reput", what, size);
       // A drop-only server must not reveal the partial files of other clients.
       if (context.access === "drop-only") return context.store.receive(name, size);
-      return patiently(connection, what, context.store.resume(name, size));
+      return patiently(connection, what, () => context.store.resume(name, size));
     },
     size,
     negotiate: (upload) => agreeOnOffset(connection, context, name, upload),

@@ -48,7 +48,8 @@ export async function serveCompare(
   { name, ...fingerprint }: Extract<Request, { type: "compare" }>,
 ): Promise<void> {
   const what = `compare ${quoted(name)}`;
-  const action = () => patiently(connection, what, context.store.find(name, fingerprint));
+  const find = (gone: AbortSignal) => context.store.find(name, fingerprint, gone);
+  const action = () => patiently(connection, what, find);
   const found = await attempt(connection, context, "compare", what, action);
   if (found) await connection.write(encodeReply({ type: "ok", detail: found.value ?? "" }));
 }
@@ -60,16 +61,18 @@ export async function serveLines(
   request: Extract<Request, { type: "list" | "tree" | "status" }>,
 ): Promise<void> {
   const what = whatOf(request);
-  const pages = linePages(context, request);
+  const over = new AbortController();
+  const pages = linePages(context, request, over.signal);
   try {
     // The first page shows whether the list can be read, before `ok` is sent.
-    const action = () => patiently(connection, what, pages.next());
+    const action = () => patiently(connection, what, () => pages.next());
     const first = await attempt(connection, context, request.type, what, action);
     if (!first) return;
     context.log.info(request.type, `asked to ${what}`);
     const ending = await writePages(connection, context, what, first.value, pages);
     await connection.write(ending);
   } finally {
+    over.abort();
     // Not waited for: a folder that cannot be read to its end would hold up a server that shuts down.
     pages.return(undefined).catch(() => {});
   }
@@ -93,8 +96,9 @@ async function writePages(
     if (head.length === 0) room ??= new Uint8Array(ROOM_BYTES);
     head = [];
     try {
-      page = await connection.unwatched(pages.next());
+      page = await connection.whilePresent(() => pages.next(), { endIsLeaving: true });
     } catch (error) {
+      if (connection.failure) throw connection.failure;
       const failure = explain(error, `Cannot ${what}`);
       log.failure(failure);
       return encodeError(failure);
@@ -117,11 +121,12 @@ function whatOf(request: Extract<Request, { type: "list" | "tree" | "status" }>)
 async function* linePages(
   { store, clients }: ServerContext,
   request: Extract<Request, { type: "list" | "tree" | "status" }>,
+  signal: AbortSignal,
 ): AsyncGenerator<readonly string[], void> {
   if (request.type === "status") return yield* clients.status();
   const entries: AsyncIterable<readonly ListEntry[]> = request.type === "list"
-    ? store.list()
-    : store.tree(request.name);
+    ? store.list(signal)
+    : store.tree(request.name, signal);
   for await (const page of entries) yield page.map(formatListEntry);
 }
 

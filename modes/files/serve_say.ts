@@ -25,9 +25,9 @@ export async function serveSay(
   using message = context.stdout.begin({ connection, log: context.log });
   const what = "take the message";
   const target: Target = {
-    write: (chunk) => connection.unwatched(message.write(chunk)),
+    write: (chunk) => connection.whilePresent(() => message.write(chunk), { usesChunk: true }),
     publish: async () => {
-      await patiently(connection, what, message.end());
+      await patiently(connection, what, () => message.end());
       return "";
     },
     discard: () => message[Symbol.dispose](),

@@ -12,9 +12,6 @@ import { formatSeconds } from "../../lib/text.ts";
 /** Time between the warning and the end of an idle session, in milliseconds; at most half of it. */
 const WARNING_MS = 60_000;
 
-/** Interval of the notes to a client that waits for a slow answer, in milliseconds. */
-const NOTE_MS = 1000;
-
 /** Waits until a client sends something or closes. */
 export async function nextArrival(
   connection: Connection,
@@ -53,17 +50,15 @@ export function restOf(limitMs: number): Rest {
   };
 }
 
-/** Waits for slow work, and sends notes meanwhile, so that the client does not time out. */
+/**
+ * Does slow work for a client. Notes tell it meanwhile that the server works. A client that leaves
+ * ends the work, which is told by its signal.
+ */
 export async function patiently<T>(
   connection: Connection,
   what: string,
-  work: Promise<T>,
+  work: (gone: AbortSignal) => T | Promise<T>,
 ): Promise<T> {
-  const note = encodeReply({ type: "note", text: `Please wait: it takes a while to ${what}` });
-  const timer = setInterval(() => connection.write(note).catch(() => {}), NOTE_MS);
-  try {
-    return await connection.unwatched(work);
-  } finally {
-    clearInterval(timer);
-  }
+  const text = `Please wait: it takes a while to ${what}`;
+  return await connection.whilePresent(work, { probe: encodeReply({ type: "note", text }) });
 }

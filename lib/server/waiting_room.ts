@@ -1,0 +1,63 @@
+/**
+ * Connections that came while the server was full. Each is read for up to a second: a client that
+ * greets takes the place of a connection that has not, and the log can name the client that finds
+ * no place. The room is small, so that silent connections cannot fill it: the oldest gives way.
+ *
+ * @module
+ */
+
+import { AwakeTimer } from "../net/awake.ts";
+import type { Connection } from "../net/connection.ts";
+
+/** Milliseconds that a connection is read. */
+const WAIT_MS = 1000;
+
+/** Most connections that are read at once. */
+const MAX_WAITING = 128;
+
+/** What a connection has said about its client. */
+export interface Caller {
+  /** Whether it has sent what its wire begins with. */
+  readonly greeted: boolean;
+  /** The client's name; empty if it has none, or has not said it. */
+  readonly name: string;
+  /** Whether it speaks the native wire, whose lines can have fields. */
+  readonly native: boolean;
+}
+
+/** A connection that has said nothing. */
+export const UNKNOWN: Caller = { greeted: false, name: "", native: false };
+
+/** Waits for the greetings of connections without a place. */
+export class WaitingRoom {
+  /** Ends the waits, the oldest first. */
+  readonly #waiting = new Set<() => void>();
+
+  /**
+   * Waits for a greeting.
+   *
+   * @param peek Reads it without consuming it.
+   * @returns What is known by then, at the latest after {@linkcode WAIT_MS}.
+   */
+  async greeting(
+    connection: Connection,
+    peek: (connection: Connection) => Promise<Caller>,
+  ): Promise<Caller> {
+    const { promise: late, resolve: giveUp } = Promise.withResolvers<void>();
+    if (this.#waiting.size >= MAX_WAITING) {
+      const [oldest] = this.#waiting;
+      this.#waiting.delete(oldest!);
+      oldest!();
+    }
+    this.#waiting.add(giveUp);
+    using _ = new AwakeTimer(WAIT_MS, giveUp);
+    try {
+      return await Promise.race([peek(connection), late]) ?? UNKNOWN;
+    } catch {
+      // It has left, or sent what no greeting is.
+      return UNKNOWN;
+    } finally {
+      this.#waiting.delete(giveUp);
+    }
+  }
+}

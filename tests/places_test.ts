@@ -1,0 +1,147 @@
+/**
+ * Who gets a place on a server that is full: a client that greets goes before connections that say
+ * nothing, and nobody goes before a client that has greeted.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  fixture,
+  integration,
+  run,
+  runClient,
+  startServer,
+  tempDir,
+  type TestServer,
+} from "./helpers.ts";
+import { Wire } from "./wire.ts";
+
+/** What a client is told first that greets with a name. */
+async function greets(server: TestServer, name: string): Promise<{ wire: Wire; told: string }> {
+  const wire = await Wire.dial(server);
+  await wire.says(`hello 1 ${name}\n`);
+  return { wire, told: await wire.line() };
+}
+
+integration(
+  "three sessions of one machine keep their places, and the log names a fourth",
+  async () => {
+    await using server = await startServer({ args: ["--max-clients", "3"] });
+    const three = await Promise.all(["ann", "ben", "cid"].map((name) => greets(server, name)));
+    for (const { told } of three) assertMatch(told, /^welcome client [123] of 3$/);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const fourth = await greets(server, "dan");
+      assertEquals(fourth.told, "busy 3 of 3");
+      fourth.wire.close();
+    }
+    await server.running.says(/rejected "dan" at 127\.0\.0\.1:\d+: 3 of 3 clients connected/, 3);
+    for (const { wire } of three) {
+      await wire.says("Hello\n");
+      assertEquals(await wire.line(), "Hello ACK");
+      wire.close();
+    }
+  },
+);
+
+integration("a client without a name, or with a bad one, is told busy all the same", async () => {
+  await using server = await startServer({ args: ["--max-clients", "1"] });
+  using _first = await Wire.greet(server);
+  for (
+    const greeting of [
+      "hello 1\n",
+      `hello 1 ${"x".repeat(65)}\n`,
+      "hello 9 ben\n",
+      "GET / HTTP/1.1\n",
+    ]
+  ) {
+    using wire = await Wire.dial(server);
+    await wire.says(greeting);
+    assertEquals(await wire.rest(), "busy 1 of 1\n");
+  }
+  await server.running.says(/rejected 127\.0\.0\.1:\d+: 1 of 1 clients connected/, 4);
+});
+
+integration("a full server makes way for an upload by the wire of other programs", async () => {
+  await using server = await startServer({ args: ["--max-clients", "1"] });
+  using silent = await Wire.dial(server);
+  await server.running.says(/client 1: connected/);
+  const { code, stderr } = await runClient(server, ["--mode", "upload", fixture("hello.txt")]);
+  assertEquals(code, 0, stderr);
+  assertMatch(await silent.rest(), /^error timeout Dropped to admit another client/);
+});
+
+integration("a client that is asked for its key goes after one that has said nothing", async () => {
+  await using local = await tempDir();
+  const key = await local.write("key", "correct horse battery staple");
+  await using server = await startServer({ args: ["--max-clients", "2", "--token-file", key] });
+  const { wire: asked, told } = await greets(server, "asked");
+  assertMatch(told, /^challenge /);
+  using silent = await Wire.dial(server);
+  await server.running.says(/client 2: connected/);
+  const next = await runClient(server, ["--token-file", key, fixture("hello.txt")]);
+  assertEquals(next.code, 0, next.stderr);
+  assertMatch(await silent.rest(), /^error timeout Dropped to admit another client/);
+  await asked.says(`answer ${"0".repeat(64)}\n`);
+  assertMatch(await asked.line(), /^error denied /);
+  asked.close();
+});
+
+integration(
+  "silent connections on a server that is full of them do not keep the next one out",
+  async () => {
+    await using server = await startServer({ args: ["--backlog", "1024", "--timeout", "600"] });
+    const silent: Wire[] = [];
+    /** A flood of 150 connections a second that say nothing and stay. */
+    const flood = setInterval(async () => {
+      silent.push(await Wire.dial(server));
+    }, 1000 / 150);
+    try {
+      await server.running.says(/rejected /);
+      let served = 0;
+      for (let client = 0; client < 100; client++) {
+        const { wire, told } = await greets(server, `honest-${client}`);
+        if (/^welcome /.test(told)) served++;
+        wire.close();
+      }
+      assert(served >= 95, `${served} of 100 honest clients were served`);
+    } finally {
+      clearInterval(flood);
+      silent.forEach((wire) => wire.close());
+    }
+  },
+);
+
+integration("one address cannot take all places with sessions that do nothing", async () => {
+  const args = ["--max-clients", "20", "--max-per-address", "10"];
+  await using server = await startServer({ args });
+  const idle = await Promise.all(Array.from({ length: 10 }, () => Wire.greet(server)));
+  const { code, stderr } = await runClient(server, [fixture("hello.txt")]);
+  assertEquals(code, 3);
+  assertEquals(
+    stderr,
+    "inlet: The server serves no more clients from this address: it has 10 of 10; " +
+      "end one of them, or raise --max-per-address there if many share the address\n",
+  );
+  const elsewhere = ["-s", "127.0.0.2", "-N", "127.0.0.1", String(server.port)];
+  const { stdout } = await run("nc", elsewhere, { stdin: "hello 1 other\nexit\n" });
+  assertEquals(stdout, "welcome client 11 of 20\nok bye\n");
+  idle.forEach((wire) => wire.close());
+}, { programs: ["nc -s"] });
+
+integration(
+  "a crowded address makes way for its own client that greets, at its own cost",
+  async () => {
+    const args = ["--max-clients", "20", "--max-per-address", "2"];
+    await using server = await startServer({ args });
+    using greeted = await Wire.greet(server);
+    using silent = await Wire.dial(server);
+    await server.running.says(/client 2: connected/);
+    const { wire: next, told } = await greets(server, "next");
+    assertMatch(told, /^welcome /);
+    assertMatch(await silent.rest(), /^error timeout Dropped to admit another client/);
+    await greeted.says("Hello\n");
+    assertEquals(await greeted.line(), "Hello ACK");
+    next.close();
+  },
+);
