@@ -294,8 +294,9 @@ integration("reverse client says busy to a person, and to nobody else", async ()
   const text = "1 fo 1 ysub\n";
   const taken = await runClient(server, ["--mode", "reverse"], { stdin: text });
   assertEquals([taken.code, taken.stdout], [0, "busy 1 of 1\n"]);
-  using _ = await dial(server);
-  await server.running.says(/client 2: connected/);
+  using holder = await dial(server);
+  await sendTo(holder, "x\n");
+  await holder.read(new Uint8Array(2));
   const refused = await runClient(server, ["--mode", "reverse"], { stdin: "hello world\n" });
   assertEquals([refused.code, refused.stdout], [3, ""]);
   assertEquals(refused.stderr, "inlet: The server is full: 1 of 1 clients\n");
