@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { TcpStream } from "../lib/net/byte_stream.ts";
 import { Connection } from "../lib/net/connection.ts";
@@ -210,6 +211,58 @@ integration("say sends notes while it waits for its turn", async () => {
   do line = await second.line(); while (line.startsWith("note "));
   assertEquals(line, "ok 6 363a3020");
 });
+
+/** Sends a message, and resets the connection when its stdin ends. */
+const RESETTER = `import socket, struct, sys
+conn = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+conn.sendall(sys.argv[2].encode() * int(sys.argv[3]))
+if sys.argv[3] == "1": conn.shutdown(socket.SHUT_WR)
+sys.stdin.read()
+conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+conn.close()`;
+
+for (const [what, times] of [["whole", 1], ["large", 2 * LARGE]] as const) {
+  integration(`a ${what} message whose client resets while it waits is gone`, async () => {
+    await using dir = await tempDir();
+    await using server = await startMessages([], `${dir.path}/out`);
+    using large = await dial(server);
+    await sendTo(large, "1".repeat(LARGE));
+    await fileGrows(`${dir.path}/out`, LARGE);
+    const leaving = new Deno.Command("python3", {
+      args: ["-c", RESETTER, String(server.port), "x", String(times)],
+      stdin: "piped",
+    }).spawn();
+    await server.running.says(/client 2: waits until/);
+    await leaving.stdin.close();
+    await server.running.says(/client 2: left/);
+    await leaving.status;
+    await large.closeWrite();
+    await readAll(large);
+    assertEquals(await exchange(server, "next"), "");
+    assertEquals(await Deno.readTextFile(`${dir.path}/out`), `${"1".repeat(LARGE)}next`);
+  }, PYTHON);
+}
+
+for (const unread of [true, false]) {
+  const how = unread ? "with" : "without";
+  integration(`a say whose client closes ${how} something unread is gone`, async () => {
+    await using server = await startServer();
+    using large = await Wire.greet(server);
+    await large.says(`say -\ndata ${LARGE}\n${"1".repeat(LARGE)}`);
+    assertEquals(await large.line(), "go 0");
+    using leaving = await Wire.greet(server);
+    await leaving.says("say 6\n");
+    if (!unread) assertEquals(await leaving.line(), "go 0");
+    await leaving.says("hello\nend 363a3020\n");
+    await server.running.says(/client 2: waits until/);
+    leaving.close();
+    await server.running.says(/client 2: left/);
+    const sum = crc32("1".repeat(LARGE)).toString(16).padStart(8, "0");
+    await large.says(`end ${sum}\n`);
+    assertEquals(await large.line(), `ok ${LARGE} ${sum}`);
+    assertEquals(await output(server), new TextEncoder().encode("1".repeat(LARGE)));
+  });
+}
 
 for (const mode of ["message", "files"]) {
   integration(`a server in mode ${mode} whose stdout nobody reads ends on SIGTERM`, async () => {
