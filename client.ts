@@ -17,10 +17,10 @@
 import denoJson from "./deno.json" with { type: "json" };
 import { readKey } from "./lib/auth/key.ts";
 import { stdinSource } from "./lib/body/sources.ts";
-import { writeStdout } from "./lib/body/stdio.ts";
-import { parseCommandLine, printAbout, runMain, STOP_SIGNALS } from "./lib/cli/command_line.ts";
+import { parseCommandLine, printAbout, runMain } from "./lib/cli/command_line.ts";
 import { ensurePermissions } from "./lib/cli/permissions.ts";
 import { Progress } from "./lib/cli/progress.ts";
+import { onStopSignals } from "./lib/cli/signals.ts";
 import { exitCode, explain, InletError } from "./lib/errors.ts";
 import type { ServerAddress } from "./lib/net/connect.ts";
 import { RateLimit } from "./lib/net/rate_limit.ts";
@@ -28,8 +28,10 @@ import { printable } from "./lib/text.ts";
 import type { Mode } from "./modes/mode.ts";
 import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
 import type { ItemResult } from "./modes/files/answers.ts";
+import type { LocalStoreOptions } from "./client/local_store.ts";
 import { PROGRAM } from "./client/options.ts";
 import { type Action, makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
+import { writeOutput } from "./client/output.ts";
 import { listLines, Report, statusLines } from "./client/report.ts";
 import {
   send,
@@ -38,6 +40,7 @@ import {
   type SendOptions,
   type SendResult,
 } from "./client/send.ts";
+import { unfinished } from "./client/unfinished.ts";
 
 export { RateLimit, send, type SendOptions, type SendResult, type ServerAddress };
 
@@ -48,13 +51,13 @@ async function main(args: readonly string[]): Promise<number> {
   await ensurePermissions(needsOf(plan));
   const { address, action, mode, quiet } = plan;
   using progress = new Progress(Deno.stderr.isTerminal() && !quiet && !writesToScreen(plan));
-  const stopping = stopOnSignals();
+  const stopping = stopOnSignals(progress);
   const options: SendFilesOptions = {
     ...plan.options,
     mode,
     progress,
     key: mode.name === "files" ? readKey(plan.tokenFile) : undefined,
-    output: writeStdout,
+    output: writeOutput,
     signal: stopping.signal,
     onNotice: (text) => !quiet && progress.say(printable(text)),
   };
@@ -65,7 +68,7 @@ async function main(args: readonly string[]): Promise<number> {
     case "send":
     case "get":
     case "get folder":
-      return await runTransfer(dialer, action, quiet, options);
+      return await runTransfer(dialer, action, plan, options);
     default:
       return await runRequest(dialer, action);
   }
@@ -120,7 +123,7 @@ async function startSession(
 async function runTransfer(
   dialer: Dialer,
   action: Transfer,
-  quiet: boolean,
+  { quiet, keepPartialsMs }: Plan,
   options: SendFilesOptions,
 ): Promise<number> {
   const { progress, resume } = dialer.context;
@@ -134,18 +137,19 @@ async function runTransfer(
         break;
       }
       case "get":
-        await get(dialer, action, report);
+        await get(dialer, action, keepPartialsMs, report);
         break;
       case "get folder":
-        await runGetFolder(dialer, action, options, report);
+        await runGetFolder(dialer, action, { ...options, keepPartialsMs }, report);
     }
   } catch (error) {
     report.fail(explain(error));
   }
   const failure = report.end();
   if (!failure) return 0;
-  const wasLost = exitCode(failure) === 4 && progress.moved > 0;
-  if (wasLost && !quiet && isRepeatable(action, options.mode)) {
+  const wasStopped = resume && failure.code === "interrupted";
+  const wasCut = progress.moved > 0 && (wasStopped || exitCode(failure) === 4);
+  if (wasCut && !quiet && isRepeatable(action, options.mode)) {
     const how = resume
       ? "Run the same command again to continue"
       : "With --retry N the client reconnects and continues";
@@ -163,14 +167,18 @@ function isRepeatable(action: Transfer, mode: Mode): boolean {
 async function get(
   dialer: Dialer,
   { name, output }: Extract<Transfer, { type: "get" }>,
+  keepPartialsMs: number,
   report: Report,
 ): Promise<void> {
   const { progress, resume } = dialer.context;
   await dialer.withSession(async (client) => {
     progress.begin(null);
-    if (output === "-") return void await client.get(name, { write: writeStdout });
+    if (output === "-") return void await client.get(name, { write: writeOutput });
     const { getFile, savePath } = await import("./client/get_file.ts");
-    const stored = await getFile(client, name, savePath(name, output), { resume });
+    const stored = await getFile(client, name, savePath(name, output), {
+      resume,
+      keepPartialsMs,
+    });
     report.add({ label: name, stored });
   });
 }
@@ -178,7 +186,7 @@ async function get(
 async function runGetFolder(
   dialer: Dialer,
   { name, directory }: Extract<Transfer, { type: "get folder" }>,
-  { exclude = [], skipSame = false }: SendFilesOptions,
+  { exclude = [], skipSame = false, keepPartialsMs }: SendFilesOptions & LocalStoreOptions,
   report: Report,
 ): Promise<void> {
   const { progress, resume } = dialer.context;
@@ -188,21 +196,28 @@ async function runGetFolder(
     if (!("error" in result)) dialer.retries.progressed();
     report.add({ label, folder: `${name}/`, ...result });
   };
-  const options = { directory, exclude, skipSame, resume, progress, done, onResult };
+  const options = {
+    ...{ directory, exclude, skipSame, resume, keepPartialsMs },
+    ...{ progress, done, onResult },
+  };
   await dialer.withSession((client) => getFolder(client, name, options));
 }
 
 /**
- * Returns a controller that the first signal aborts, so that partial files are removed. A second
- * signal exits immediately.
+ * Returns a controller that the first signal aborts, so that transfers end and tidy up. A later
+ * signal tidies what is in flight, and ends the program at once.
  */
-function stopOnSignals(): AbortController {
+function stopOnSignals(progress: Progress): AbortController {
   const controller = new AbortController();
-  const stop = (): void => {
-    if (controller.signal.aborted) Deno.exit(130);
-    controller.abort(new InletError("interrupted", "Interrupted"));
-  };
-  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
+  const reason = new InletError("interrupted", "Interrupted");
+  onStopSignals({
+    stop: () => controller.abort(reason),
+    force: () => {
+      unfinished.forEach((store) => store.discardAll());
+      progress.say(`inlet: ${reason.message}`);
+      return exitCode(reason);
+    },
+  });
   return controller;
 }
 

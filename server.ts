@@ -19,15 +19,10 @@ import denoJson from "./deno.json" with { type: "json" };
 import { KeyVerifier } from "./lib/auth/brute_force.ts";
 import { makeKeyFile, readKey } from "./lib/auth/key.ts";
 import { formatAddress } from "./lib/address.ts";
-import {
-  type CommandLine,
-  parseCommandLine,
-  printAbout,
-  runMain,
-  STOP_SIGNALS,
-} from "./lib/cli/command_line.ts";
+import { type CommandLine, parseCommandLine, printAbout, runMain } from "./lib/cli/command_line.ts";
 import { parseListenPort } from "./lib/cli/option_values.ts";
 import { ensurePermissions, type Need, shellQuoted } from "./lib/cli/permissions.ts";
+import { onStopSignals } from "./lib/cli/signals.ts";
 import { explain, InletError } from "./lib/errors.ts";
 import { Clients } from "./lib/server/clients.ts";
 import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
@@ -222,7 +217,13 @@ async function main(args: readonly string[]): Promise<number> {
   const key = tokenFile === undefined && mode.name !== "files" ? undefined : readKey(tokenFile);
   const server = await start(mode, { ...settings, key });
   if (generate) console.error(keyHint(tokenFile!, String(server.address.port)));
-  stopOnSignals(server);
+  onStopSignals({
+    stop: () => void server.shutdown(),
+    force: () => {
+      server.discardPartials();
+      return 0;
+    },
+  });
   await server.finished;
   return 0;
 }
@@ -253,20 +254,6 @@ function keyHint(tokenFile: string, port: string): string {
   const file = shellQuoted(tokenFile);
   return `The key is in ${quoted(tokenFile)}, and each client needs a copy of it:\n` +
     `  deno run client.ts HOST ${port} --token-file ${file} FILE`;
-}
-
-/** The first signal lets transfers finish; the second exits at once. */
-function stopOnSignals(server: Server): void {
-  let stopping = false;
-  const stop = (): void => {
-    if (stopping) {
-      server.discardPartials();
-      Deno.exit(0);
-    }
-    stopping = true;
-    server.shutdown();
-  };
-  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
 }
 
 if (import.meta.main) await runMain(() => main(Deno.args));

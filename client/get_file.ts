@@ -10,13 +10,12 @@ import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import { join } from "@std/path/join";
 import { explain } from "../lib/errors.ts";
-import { DirectoryStore } from "../lib/store/directory.ts";
-import type { Store } from "../lib/store/store.ts";
 import type { Stored } from "../protocol.ts";
 import type { FilesClient } from "../modes/files/client.ts";
+import { LocalStore, type LocalStoreOptions } from "./local_store.ts";
 
 /** Options of {@linkcode getFile}. */
-export interface GetFileOptions {
+export interface GetFileOptions extends LocalStoreOptions {
   /** Stops the transfer; the session stays usable. */
   signal?: AbortSignal | undefined;
   /** Keeps the partial file when the transfer fails, and continues that of an earlier attempt. */
@@ -34,7 +33,7 @@ export async function getFile(
   path: string,
   options: GetFileOptions = {},
 ): Promise<Stored> {
-  const store = await DirectoryStore.open(dirname(path));
+  using store = await LocalStore.open(dirname(path), options);
   return await getInto(client, name, store, basename(path), options);
 }
 
@@ -42,13 +41,15 @@ export async function getFile(
 export async function getInto(
   client: FilesClient,
   name: string,
-  store: Store,
+  store: LocalStore,
   as: string,
-  { signal, resume }: GetFileOptions,
+  { signal, resume = false }: GetFileOptions,
 ): Promise<Stored> {
-  await using file = resume
-    ? await client.rest(store.resume(as, null))
-    : await store.receive(as, null);
+  const opening = store.receive(as, resume);
+  await using file = await client.rest(opening).catch(async (error) => {
+    await (await opening)[Symbol.asyncDispose]();
+    throw error;
+  });
   try {
     const { size, crc, modified } = await client.get(name, file, signal);
     return { size, crc, name: await file.publish({ modified }) };

@@ -14,13 +14,12 @@ import { explain, InletError } from "../lib/errors.ts";
 import { excludeOf, isExcluded } from "./exclude.ts";
 import { safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
-import { DirectoryStore } from "../lib/store/directory.ts";
-import type { Store } from "../lib/store/store.ts";
 import { quoted } from "../lib/text.ts";
 import { encodeLine, formatTime, type ListEntry, type Stored } from "../protocol.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import { type GetFileOptions, getInto } from "./get_file.ts";
+import { LocalStore } from "./local_store.ts";
 
 /** Largest file that is requested in a batch, in bytes. */
 const MAX_SMALL_BYTES = 64 * 1024;
@@ -61,7 +60,7 @@ export async function getFolder(
   options: GetFolderOptions,
 ): Promise<void> {
   const top = name.replace(/\/+$/, "");
-  const store = await DirectoryStore.open(options.directory);
+  using store = await LocalStore.open(options.directory, options);
   await new FolderGetter(client, store, options).getAll(await wantedOf(top, client, options));
 }
 
@@ -103,9 +102,9 @@ class LocalCopy {
   readonly name: string;
   readonly size: number;
   readonly modified: Date;
-  readonly #store: Store;
+  readonly #store: LocalStore;
 
-  constructor(store: Store, file: Wanted) {
+  constructor(store: LocalStore, file: Wanted) {
     this.#store = store;
     this.file = file;
     this.label = file.local;
@@ -122,11 +121,11 @@ class LocalCopy {
 
 class FolderGetter {
   readonly #client: FilesClient;
-  readonly #store: Store;
+  readonly #store: LocalStore;
   readonly #options: GetFolderOptions;
   readonly #room = new Uint8Array(MAX_SMALL_BYTES);
 
-  constructor(client: FilesClient, store: Store, options: GetFolderOptions) {
+  constructor(client: FilesClient, store: LocalStore, options: GetFolderOptions) {
     this.#client = client;
     this.#store = store;
     this.#options = options;

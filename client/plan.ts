@@ -23,6 +23,8 @@ export interface Plan {
   mode: Mode;
   action: Action;
   options: TransferOptions & { name?: string; timeoutMs: number; rate?: RateLimit };
+  /** Milliseconds that a download's partial file is kept. */
+  keepPartialsMs: number;
   tokenFile: string | undefined;
   quiet: boolean;
 }
@@ -78,6 +80,7 @@ export function makePlan(
       timeoutMs: values.timeout,
       ...(limit !== undefined && { rate: new RateLimit(limit) }),
     },
+    keepPartialsMs: values["keep-partials"],
     tokenFile: values["token-file"],
     quiet: values.quiet,
   };

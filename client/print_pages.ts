@@ -7,6 +7,7 @@
 import { writeStdout } from "../lib/body/stdio.ts";
 import { explain } from "../lib/errors.ts";
 import type { FilesClient } from "../modes/files/client.ts";
+import { outputError } from "./output.ts";
 
 /**
  * Prints pages of lines as they arrive. Reading goes on while the reader of stdout is slow: the server
@@ -26,7 +27,7 @@ export async function printPages(
   } finally {
     await client.rest(printer.printed);
   }
-  if (printer.failure) throw printer.failure;
+  if (printer.failure) throw outputError(printer.failure);
 }
 
 class Printer {

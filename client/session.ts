@@ -10,6 +10,7 @@ import { bold, dim, green, red } from "@std/fmt/colors";
 import { basename } from "@std/path/basename";
 import { FilesClient } from "../modes/files/client.ts";
 import type { ClientContext } from "../lib/cli/client_context.ts";
+import { print } from "../lib/cli/command_line.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
@@ -127,13 +128,13 @@ class Session {
       case "list":
         if (rest === "") return await this.#tell(client, verb);
     }
-    if (verb !== "") console.log(printable(await client.chat(line)));
+    if (verb !== "") print(printable(await client.chat(line)));
   }
 
   async #tell(client: FilesClient, verb: "help" | "status" | "list"): Promise<void> {
     switch (verb) {
       case "help":
-        return console.log(HELP);
+        return print(HELP);
       case "status":
         return await printPages(client, statusLines(client));
       case "list":

@@ -20,6 +20,7 @@ const LOCAL_CODES = {
   "lost": 4,
   "listen": 4,
   "closed": 4,
+  "disk": 6,
   "interrupted": 130,
 } as const;
 

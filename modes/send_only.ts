@@ -7,7 +7,8 @@
 import { decodeReply, ProtocolError, type Stored } from "../protocol.ts";
 import type { ClientContext } from "../lib/cli/client_context.ts";
 import type { Connection } from "../lib/net/connection.ts";
-import { explain, InletError, refusalIn } from "../lib/errors.ts";
+import { InletError, refusalIn } from "../lib/errors.ts";
+import { localError } from "../lib/local_errors.ts";
 import { checkUnchanged, type OpenBody, type Source } from "../lib/body/sources.ts";
 import { quoted } from "../lib/text.ts";
 
@@ -60,7 +61,7 @@ export async function sendListening(
     if (endedFirst) await new Promise((resolve) => setTimeout(resolve, RESET_MS));
     if (halfClose || endedFirst) await connection.closeWrite();
   } catch (error) {
-    const failure = explain(error, `Cannot send ${quoted(source.label)}`);
+    const failure = localError(error, `Cannot send ${quoted(source.label)}`);
     // The server's refusal explains the failure better. After a local failure there is none.
     if (stop.signal.aborted || failure.code === "lost") await answer.then(refuse);
     throw failure;

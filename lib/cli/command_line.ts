@@ -7,6 +7,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { closestString } from "@std/text/closest-string";
 import { exitCode, explain, InletError } from "../errors.ts";
+import { localError } from "../local_errors.ts";
 import { printable, quoted } from "../text.ts";
 import type { ABOUT_OPTIONS, OptionTable, Program, Values } from "./options.ts";
 
@@ -103,14 +104,27 @@ export async function printAbout(
   // Loaded on demand, because a transfer needs neither.
   if (help) {
     const { helpText } = await import("./help.ts");
-    console.log(helpText(program));
+    print(helpText(program));
   } else if (version) {
-    console.log(`inlet ${versionNumber}`);
+    print(`inlet ${versionNumber}`);
   } else if (completions !== undefined) {
     const { completionScript } = await import("./completions.ts");
-    console.log(completionScript(program, completions));
+    print(completionScript(program, completions));
   } else return false;
   return true;
+}
+
+/**
+ * Prints a line on the standard output.
+ *
+ * @throws {InletError} `disk`
+ */
+export function print(line: string): void {
+  try {
+    console.log(line);
+  } catch (error) {
+    throw localError(error, "Cannot write to the standard output");
+  }
 }
 
 /**
@@ -150,14 +164,18 @@ export async function runMain(main: () => Promise<number>): Promise<never> {
     Deno.exit(await main());
   } catch (error) {
     const known = explain(error);
-    console.error(`inlet: ${printable(known.message)}`);
-    // Only an unexpected error, which is a bug, gets a stack trace. One from the server has none.
-    if (known.code === "internal" && known.cause) console.error(known.cause);
+    complain(known);
     Deno.exit(exitCode(known));
   }
 }
 
-/** The signals that ask a program to stop, on this system. */
-export const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
-  ? ["SIGINT", "SIGBREAK"]
-  : ["SIGINT", "SIGTERM"];
+/** Prints an error on stderr. If that fails too, the exit code has to do. */
+function complain({ code, message, cause }: InletError): void {
+  try {
+    console.error(`inlet: ${printable(message)}`);
+    // Only an unexpected error, which is a bug, gets a stack trace. One from the server has none.
+    if (code === "internal" && cause) console.error(cause);
+  } catch {
+    // Nobody can be told.
+  }
+}

@@ -42,7 +42,7 @@ export class Progress implements Disposable {
     this.#started = performance.now();
     this.#moving = true;
     if (this.#visible && this.#timer === undefined) {
-      const timer = setInterval(() => this.#draw(), REDRAW_MS);
+      const timer = setInterval(() => onStderr(() => this.#draw()), REDRAW_MS);
       Deno.unrefTimer(timer);
       this.#timer = timer;
     }
@@ -93,7 +93,7 @@ export class Progress implements Disposable {
   /** Prints a permanent line above the progress line. */
   say(line: string): void {
     this.#erase();
-    console.error(line);
+    onStderr(() => console.error(line));
   }
 
   [Symbol.dispose](): void {
@@ -116,9 +116,17 @@ export class Progress implements Disposable {
   }
 
   #erase(): void {
-    if (this.#timer !== undefined && this.#moving) {
-      Deno.stderr.writeSync(new TextEncoder().encode("\r\x1b[K"));
-    }
+    if (this.#timer === undefined || !this.#moving) return;
+    onStderr(() => Deno.stderr.writeSync(new TextEncoder().encode("\r\x1b[K")));
+  }
+}
+
+/** Draws or prints. A stderr that fails, as when its terminal is closed, must not stop a transfer. */
+function onStderr(show: () => void): void {
+  try {
+    show();
+  } catch {
+    // There is nowhere to say so.
   }
 }
 

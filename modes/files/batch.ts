@@ -15,6 +15,7 @@ import {
 import { Tally } from "../../lib/body/streams.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
 import { explain, InletError } from "../../lib/errors.ts";
+import { localError } from "../../lib/local_errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { quoted } from "../../lib/text.ts";
 import { decodeOk, decodeStored, type ItemResult } from "./answers.ts";
@@ -101,7 +102,7 @@ export class Batch {
         }
       } catch (error) {
         await this.#pipeline.settle();
-        onResult(item, { error: explain(error, `Cannot send ${quoted(item.label)}`) });
+        onResult(item, { error: localError(error, `Cannot send ${quoted(item.label)}`) });
       }
       if (this.#requester.end) return items.slice(index + 1);
     }
@@ -129,7 +130,7 @@ export class Batch {
         const crc = await this.#connection.unwatched(file.crc());
         request = encodeRequest({ type: "compare", size, crc, modified, name });
       } catch (error) {
-        onAnswer(file, explain(error, `Cannot send ${quoted(file.label)}`));
+        onAnswer(file, localError(error, `Cannot send ${quoted(file.label)}`));
         continue;
       }
       (await this.#pipeline.room(request.length)).set(request);

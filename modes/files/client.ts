@@ -23,9 +23,11 @@ import { answerChallenge } from "../../lib/auth/key.ts";
 import type { FileSource, Item, OpenBody, Source } from "../../lib/body/sources.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
-import { exitCode, explain, InletError } from "../../lib/errors.ts";
+import { exitCode, InletError } from "../../lib/errors.ts";
+import { localError } from "../../lib/local_errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Upload } from "../../lib/store/store.ts";
+import { quoted } from "../../lib/text.ts";
 import { decodeOk, decodeStored, type Received } from "./answers.ts";
 import { Batch, type Compared, type OnResult } from "./batch.ts";
 import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
@@ -354,11 +356,12 @@ export class FilesClient {
     try {
       result = await sendBody(this.#connection, source, body, size, stop.signal, signal);
     } catch (error) {
+      const failure = localError(error, `Cannot send ${quoted(source.label)}`);
       // A refusal of the server explains the failure better than the failed write.
-      if (!stop.signal.aborted) {
-        this.#connection.abort(explain(error, `Cannot send ${source.label}`));
-      }
-      this.#requester.end ??= new InletError("lost", "The connection ended inside a body");
+      if (!stop.signal.aborted) this.#connection.abort(failure);
+      this.#requester.end ??= failure.code === "disk"
+        ? failure
+        : new InletError("lost", "The connection ended inside a body");
     }
     if (!result) throw unexpected(await answer);
     const reply = await this.#batch.unanswered.note(source, answer);
