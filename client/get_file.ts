@@ -46,8 +46,9 @@ export async function getInto(
   { signal, resume = false }: GetFileOptions,
 ): Promise<Stored> {
   const opening = store.receive(as, resume);
-  await using file = await client.rest(opening).catch(async (error) => {
-    await (await opening)[Symbol.asyncDispose]();
+  await using file = await client.rest(opening).catch((error) => {
+    // Without a wait: it may be reading a large partial file, which stays.
+    opening.then((opened) => opened[Symbol.asyncDispose]()).catch(() => {});
     throw error;
   });
   try {

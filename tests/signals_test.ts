@@ -147,6 +147,41 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   });
 }
 
+integration(
+  "a later signal ends a client that hangs, and deletes what is in flight first",
+  async () => {
+    await using local = await tempDir();
+    const script = await local.write(
+      "hangs.ts",
+      `import { onStopSignals } from "file://${scriptPath("lib/cli/signals.ts")}";
+    import { LocalStore } from "file://${scriptPath("client/local_store.ts")}";
+    import { unfinished } from "file://${scriptPath("client/unfinished.ts")}";
+    const store = await LocalStore.open("${local.path}/got");
+    await (await store.receive("a.txt", false)).write(new Uint8Array(10));
+    const force = () => {
+      unfinished.forEach((store) => store.discardAll());
+      return 130;
+    };
+    onStopSignals({ stop: () => console.error("stopping"), force });
+    setInterval(() => {}, 1000);
+    console.error("hangs");`,
+    );
+    await using hanging = new Running(
+      new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--config", scriptPath("deno.json"), script],
+        stdin: "null",
+        stdout: "null",
+        stderr: "piped",
+      }).spawn(),
+    );
+    await hanging.says(/hangs/);
+    assert(names(`${local.path}/got`).length > 0);
+    assertEquals((await hanging.stopInsistently("SIGINT")).code, 130);
+    assertEquals(hanging.log, "hangs\nstopping");
+    assertEquals(names(`${local.path}/got`), []);
+  },
+);
+
 integration("client.ts under nohup outlives its terminal", async () => {
   await using directory = await tempDir();
   using server = impostor();
