@@ -92,6 +92,7 @@ export class Dialer {
     this.context = {
       progress,
       key,
+      timeoutMs: options.timeoutMs,
       output: options.output ?? (() => Promise.resolve()),
       resume: resume || retries > 0,
       onResume: (label, offset, size) => {

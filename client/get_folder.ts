@@ -14,7 +14,7 @@ import { explain, InletError } from "../lib/errors.ts";
 import { excludeOf, isExcluded } from "./exclude.ts";
 import { safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
-import { quoted } from "../lib/text.ts";
+import { formatBytes, formatCount, quoted } from "../lib/text.ts";
 import { encodeLine, formatTime, type ListEntry, type Stored } from "../protocol.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
@@ -26,6 +26,10 @@ const MAX_SMALL_BYTES = 64 * 1024;
 
 /** Size of the requests in one batch, in bytes. Two batches fit into any socket buffer. */
 const BATCH_BYTES = 8 * 1024;
+
+/** Most entries of a folder, and most characters of their names: they are collected in memory. */
+const MOST_ENTRIES = 1_000_000;
+const MOST_NAME_CHARACTERS = 128 * 1024 * 1024;
 
 /** Options of {@linkcode getFolder}. */
 export interface GetFolderOptions extends GetFileOptions {
@@ -73,6 +77,8 @@ async function wantedOf(
   const wanted: Wanted[] = [];
   const isLeftOut = excludeOf(exclude);
   const safeTop = safeName(top);
+  let entries = 0;
+  let characters = 0;
   const take = (entry: ListEntry): void => {
     try {
       const below = safeBelow(entry.name, safeTop);
@@ -83,8 +89,21 @@ async function wantedOf(
       done.add(entry.name);
     }
   };
-  for await (const page of client.tree(top)) page.forEach(take);
+  for await (const page of client.tree(top)) {
+    entries += page.length;
+    for (const { name } of page) characters += name.length;
+    if (entries > MOST_ENTRIES || characters > MOST_NAME_CHARACTERS) throw tooMany(top);
+    page.forEach(take);
+  }
   return wanted;
+}
+
+function tooMany(folder: string): InletError {
+  const limits = `${formatCount(MOST_ENTRIES)} entries and ${
+    formatBytes(MOST_NAME_CHARACTERS)
+  } of names`;
+  const what = `Cannot get ${quoted(`${folder}/`)} in one piece`;
+  return new InletError("too-large", `${what}: the limit is ${limits}; get its folders one by one`);
 }
 
 /** The part of a server's name after the folder: empty, or beginning with `/`. */

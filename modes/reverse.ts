@@ -123,9 +123,16 @@ class Ledger {
     this.#update();
   }
 
-  /** Counts received bytes. */
+  /**
+   * Counts received bytes.
+   *
+   * @throws {InletError} `checksum` if there are more of them than were sent
+   */
   received(bytes: number): void {
     this.#received += bytes;
+    if (this.#received > this.#sent) {
+      throw new InletError("checksum", "The server answered with more bytes than it was sent");
+    }
     this.#update();
   }
 

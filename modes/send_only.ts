@@ -7,6 +7,7 @@
 import { decodeReply, ProtocolError, type Stored } from "../protocol.ts";
 import type { ClientContext } from "../lib/cli/client_context.ts";
 import type { Connection } from "../lib/net/connection.ts";
+import { readWholeLine } from "../lib/net/whole_line.ts";
 import { InletError, refusalIn } from "../lib/errors.ts";
 import { localError } from "../lib/local_errors.ts";
 import { checkUnchanged, type OpenBody, type Source } from "../lib/body/sources.ts";
@@ -25,14 +26,14 @@ const RESET_MS = 100;
 export async function sendToEnd(
   connection: Connection,
   source: Source,
-  { progress }: ClientContext,
+  { progress, timeoutMs }: ClientContext,
 ): Promise<Partial<Stored>> {
   let size = 0;
   using body = source.open((bytes) => {
     size += bytes;
     progress.add(bytes);
   });
-  await sendListening(connection, source, body, { halfClose: true });
+  await sendListening(connection, source, body, { halfClose: true, timeoutMs });
   return summaryOf(body, size);
 }
 
@@ -40,16 +41,17 @@ export async function sendToEnd(
  * Sends a body while listening for a refusal, and waits for the server to close.
  *
  * @param options.halfClose Whether to close the sending direction after the body.
+ * @param options.timeoutMs Milliseconds in which the line of a refusal has to be complete.
  * @throws {InletError} as {@linkcode sendToEnd}
  */
 export async function sendListening(
   connection: Connection,
   source: Source,
   body: OpenBody,
-  { halfClose }: { halfClose: boolean },
+  { halfClose, timeoutMs }: { halfClose: boolean; timeoutMs?: number | undefined },
 ): Promise<void> {
   const stop = new AbortController();
-  const answer = connection.readLine();
+  const answer = readWholeLine(connection, timeoutMs);
   let endedFirst = false;
   // A server may close its sending direction first, as netcat does, and still receive.
   answer.then((line) => line === null ? endedFirst = true : stop.abort(), () => stop.abort());

@@ -136,7 +136,7 @@ export class Batch {
       (await this.#pipeline.room(request.length)).set(request);
       this.#pipeline.add(request.length, async (answer) => {
         onAnswer(file, await answer.then(decodeOk).catch(explain));
-      });
+      }, file.size);
       // The server reads a large file while the client reads the next one.
       if (file.size > MAX_PUSHED_BYTES) await this.#pipeline.send();
     }

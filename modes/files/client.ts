@@ -7,7 +7,6 @@
 
 import { concat } from "@std/bytes/concat";
 import {
-  decodeNumber,
   encodeRequest,
   featuresOf,
   type ListEntry,
@@ -28,9 +27,9 @@ import { localError } from "../../lib/local_errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Upload } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
-import { decodeOk, decodeStored, type Received } from "./answers.ts";
+import { decodeBeginning, decodeOk, decodeStored, type Received } from "./answers.ts";
 import { Batch, type Compared, type OnResult } from "./batch.ts";
-import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
+import { Announced, checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
 import { Requester, unexpected } from "./requester.ts";
 
 /** Target of a download: an upload of a store, or any object that accepts bytes. */
@@ -52,7 +51,7 @@ export class FilesClient {
   private constructor(connection: Connection, context: ClientContext) {
     this.#connection = connection;
     this.#context = context;
-    this.#requester = new Requester(connection, context.onNote);
+    this.#requester = new Requester(connection, context);
     const put = (source: Source, signal?: AbortSignal): Promise<Stored> => this.put(source, signal);
     this.#batch = new Batch(connection, context, this.#requester, put);
   }
@@ -197,19 +196,18 @@ export class FilesClient {
     { signal, stoppable }: { signal?: AbortSignal | undefined; stoppable: boolean },
   ): Promise<Received> {
     const { progress } = this.#context;
-    const { size, tally } = await this.#begin(
-      name,
-      target,
-      decodeOk(await this.#requester.reply()),
-    );
+    const reply = await this.#requester.reply(target.kept?.bytes);
+    const { size, tally } = await this.#begin(name, target, decodeOk(reply));
     progress.expect(size);
     progress.name(name);
     const stop = new Stop(stoppable ? this.#connection : undefined, signal);
+    const announced = new Announced(name, size - tally.bytes);
     const trailer = await receiveBody(this.#connection, null, async (chunk) => {
+      announced.check(chunk, stop.reason);
       if (stop.reason) return;
       tally.add(chunk);
       progress.add(chunk.length);
-      await stop.guard(() => target.write(chunk));
+      await stop.guard(() => this.#writeTo(target, chunk));
     }).catch((error) => {
       throw this.#requester.giveUp(error);
     }).finally(() => stop.release());
@@ -247,6 +245,11 @@ export class FilesClient {
       if (await this.#connection.unwatched(Promise.race([over, arrival]))) return await until;
       await this.#requester.note();
     }
+  }
+
+  /** Waits for this side in the middle of an answer. That is no silence of the server. */
+  async pause<T>(until: Promise<T>): Promise<T> {
+    return await this.#connection.unwatched(until);
   }
 
   /** Lists the files on the server, in pages as they arrive. Read all pages. */
@@ -291,7 +294,7 @@ export class FilesClient {
     using file = source.openBeginning();
     await this.#requester.write(encodeRequest({ type: "reput", size, name }));
     file.readAhead();
-    const go = await this.#go();
+    const go = await this.#go(size);
     if (go.offset > size) throw this.#requester.giveUp(unexpected(go));
     const { offset, crc = 0 } = go;
     const isSame = await this.#connection.unwatched(file.matches(offset, crc));
@@ -311,12 +314,14 @@ export class FilesClient {
   ): Promise<{ size: number; tally: Tally }> {
     const tally = new Tally();
     const { kept } = target;
-    if (!kept || kept.bytes === 0) return { size: decodeNumber(detail, "size"), tally };
-    const [size, offset] = detail.split(" ").map((number) => decodeNumber(number, "size"));
-    if (size === undefined || (offset !== 0 && offset !== kept.bytes)) {
-      const reason = `The server resumed at an offset that was not requested: ${detail}`;
-      throw this.#requester.giveUp(new InletError("bad-request", reason));
+    let beginning: ReturnType<typeof decodeBeginning>;
+    try {
+      beginning = decodeBeginning(detail, kept?.bytes ?? 0);
+    } catch (error) {
+      throw this.#requester.giveUp(error);
     }
+    const { size, offset } = beginning;
+    if (!kept || kept.bytes === 0) return { size, tally };
     this.#context.onResume?.(name, offset, size);
     this.#context.progress.skip(offset);
     if (offset === 0) await target.startOver?.();
@@ -324,8 +329,15 @@ export class FilesClient {
     return { size, tally };
   }
 
-  async #go(): Promise<Extract<Reply, { type: "go" }>> {
-    const go = await this.#requester.reply();
+  /** Writes a chunk. A target that takes long, such as a pipe, is no silence of the server. */
+  async #writeTo(target: Saving, chunk: Uint8Array): Promise<void> {
+    const writing = target.write(chunk);
+    if (writing) await this.#connection.unwatched(writing);
+  }
+
+  /** @param readBytes Bytes that the server may have to read before it can reply. */
+  async #go(readBytes = 0): Promise<Extract<Reply, { type: "go" }>> {
+    const go = await this.#requester.reply(readBytes);
     if (go.type === "error") throw unexpected(go);
     if (go.type !== "go") throw this.#requester.giveUp(unexpected(go));
     return go;
