@@ -31,7 +31,7 @@ import type { ItemResult } from "./modes/files/answers.ts";
 import type { LocalStoreOptions } from "./client/local_store.ts";
 import { PROGRAM } from "./client/options.ts";
 import { type Action, makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
-import { writeOutput } from "./client/output.ts";
+import { OutputTarget, writeOutput } from "./client/output.ts";
 import { listLines, Report, statusLines } from "./client/report.ts";
 import {
   send,
@@ -126,7 +126,7 @@ async function runTransfer(
   { quiet, keepPartialsMs }: Plan,
   options: SendFilesOptions,
 ): Promise<number> {
-  const { progress, resume } = dialer.context;
+  const { progress, resume = false } = dialer.context;
   const several = action.type === "send" && action.files.length > 1;
   const report = new Report(progress, { quiet, several });
   try {
@@ -149,7 +149,7 @@ async function runTransfer(
   if (!failure) return 0;
   const wasStopped = resume && failure.code === "interrupted";
   const wasCut = progress.moved > 0 && (wasStopped || exitCode(failure) === 4);
-  if (wasCut && !quiet && isRepeatable(action, options.mode)) {
+  if (wasCut && !quiet && isRepeatable(action, options.mode, resume)) {
     const how = resume
       ? "Run the same command again to continue"
       : "With --retry N the client reconnects and continues";
@@ -158,10 +158,10 @@ async function runTransfer(
   return exitCode(failure);
 }
 
-/** Whether a repeated command continues this transfer. */
-function isRepeatable(action: Transfer, mode: Mode): boolean {
+/** Whether a repeated command, or one with `--retry` if there was none, continues this transfer. */
+function isRepeatable(action: Transfer, mode: Mode, hadRetry: boolean): boolean {
   if (action.type === "send") return mode.name === "files" && !action.files.includes("-");
-  return action.type === "get folder" || action.output !== "-";
+  return action.type === "get folder" || action.output !== "-" || !hadRetry;
 }
 
 async function get(
@@ -171,9 +171,13 @@ async function get(
   report: Report,
 ): Promise<void> {
   const { progress, resume } = dialer.context;
+  const stdout = output === "-" ? new OutputTarget(name) : undefined;
   await dialer.withSession(async (client) => {
     progress.begin(null);
-    if (output === "-") return void await client.get(name, { write: writeOutput });
+    if (stdout) {
+      await client.pause(stdout.settled());
+      return void await client.get(name, stdout);
+    }
     const { getFile, savePath } = await import("./client/get_file.ts");
     const stored = await getFile(client, name, savePath(name, output), {
       resume,

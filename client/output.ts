@@ -7,6 +7,9 @@
 import { writeStdout } from "../lib/body/stdio.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { toLocal } from "../lib/local_errors.ts";
+import { Tally } from "../lib/body/streams.ts";
+import { quoted } from "../lib/text.ts";
+import type { Saving } from "../modes/files/client.ts";
 
 /**
  * Writes all bytes.
@@ -18,6 +21,38 @@ export async function writeOutput(chunk: Uint8Array): Promise<void> {
     await writeStdout(chunk);
   } catch (error) {
     throw outputError(error);
+  }
+}
+
+/** A download to the standard output. What was written can be continued, but not taken back. */
+export class OutputTarget implements Saving {
+  readonly kept: Tally = new Tally();
+  readonly #name: string;
+  #writing: Promise<void> = Promise.resolve();
+
+  /** @param name For messages. */
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** Settles when nothing is being written: a lost connection does not wait for that. */
+  async settled(): Promise<void> {
+    await this.#writing;
+  }
+
+  write(chunk: Uint8Array): Promise<void> {
+    return this.#writing = this.#write(chunk);
+  }
+
+  /** @throws {InletError} `changed`, always */
+  startOver(): void {
+    const reason = "the file on the server is no longer the one whose beginning was written";
+    throw new InletError("changed", `Cannot continue ${quoted(this.#name)}: ${reason}`);
+  }
+
+  async #write(chunk: Uint8Array): Promise<void> {
+    await writeOutput(chunk);
+    this.kept.add(chunk);
   }
 }
 

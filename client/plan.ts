@@ -119,7 +119,7 @@ function checkTransferOptions(
   if (where !== undefined) refuse(all, where);
   if (action.type === "get") {
     refuse(ofFolders, "with --get of a file; for a folder, use --get NAME/");
-    if (action.output === "-") refuse(ofFiles, "with --output -");
+    if (action.output === "-") refuse([resume && "--resume"], "with --output -");
   } else if (action.type === "send") {
     if (action.files.includes("-")) refuse(ofFiles, "with the standard input");
   } else if (action.type !== "get folder") {

@@ -322,10 +322,10 @@ export class FilesClient {
     }
     const { size, offset } = beginning;
     if (!kept || kept.bytes === 0) return { size, tally };
-    this.#context.onResume?.(name, offset, size);
-    this.#context.progress.skip(offset);
     if (offset === 0) await target.startOver?.();
     else Object.assign(tally, kept);
+    this.#context.onResume?.(name, offset, size);
+    this.#context.progress.skip(offset);
     return { size, tally };
   }
 
