@@ -26,6 +26,13 @@ const PERMISSIONS = "--allow-net --allow-read --allow-write --allow-env=INLET_TO
 
 /** The ways to start the client: what a shell runs in front of its arguments. */
 const WAYS: Record<string, (temp: TempDir) => Promise<string>> = {
+  async "a compiled program"({ path }) {
+    const program = `${path}/inlet-client`;
+    const args = ["compile", ...PERMISSIONS.split(" "), "--output", program, "client.ts"];
+    const { code, stderr } = await run(Deno.execPath(), args);
+    assertEquals(code, 0, stderr);
+    return program;
+  },
   "deno run": () => Promise.resolve(`deno run ${PERMISSIONS} client.ts`),
   "deno task": () => Promise.resolve("deno task client"),
   async "an installed command"({ path }) {
@@ -82,6 +89,8 @@ async function halfSent(server: Impostor): Promise<Wire> {
 const ERASED = "\r\x1b[Kinlet: Interrupted\r\n";
 
 for (const way of Object.keys(WAYS)) {
+  const needs = { ...TERMINAL, compiles: way === "a compiled program" };
+
   integration(`client.ts by ${way}: one Ctrl-C leaves no partial, and says so`, async () => {
     await using get = await halfGet(way);
     await get.terminal.types("\x03");
@@ -89,7 +98,7 @@ for (const way of Object.keys(WAYS)) {
     assertStringIncludes(get.terminal.screen, ERASED);
     assertEquals(get.terminal.screen.split("Interrupted").length, 2);
     assertEquals(names(get.directory.path), []);
-  }, TERMINAL);
+  }, needs);
 
   for (const signal of ["INT", "TERM", "HUP"]) {
     integration(`client.ts by ${way}: SIG${signal} to all of its processes is one`, async () => {
@@ -98,7 +107,7 @@ for (const way of Object.keys(WAYS)) {
       assertEquals(await get.terminal.ended(), 130);
       assertStringIncludes(get.terminal.screen, ERASED);
       assertEquals(names(get.directory.path), []);
-    }, TERMINAL);
+    }, needs);
   }
 }
 
