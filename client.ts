@@ -17,11 +17,12 @@
 import denoJson from "./deno.json" with { type: "json" };
 import { readKey } from "./lib/auth/key.ts";
 import { stdinSource } from "./lib/body/sources.ts";
-import { writeStdout } from "./lib/body/stdio.ts";
+import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
 import type { TerminalOutput } from "./lib/body/terminal_output.ts";
-import { parseCommandLine, printAbout, runMain, STOP_SIGNALS } from "./lib/cli/command_line.ts";
+import { parseCommandLine, printAbout, runMain } from "./lib/cli/command_line.ts";
 import { ensurePermissions } from "./lib/cli/permissions.ts";
 import { Progress } from "./lib/cli/progress.ts";
+import { onStopSignals } from "./lib/cli/signals.ts";
 import { exitCode, explain, InletError } from "./lib/errors.ts";
 import type { ServerAddress } from "./lib/net/connect.ts";
 import { RateLimit } from "./lib/net/rate_limit.ts";
@@ -29,8 +30,10 @@ import { printable } from "./lib/text.ts";
 import type { Mode } from "./modes/mode.ts";
 import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
 import type { ItemResult } from "./modes/files/answers.ts";
+import type { LocalStoreOptions } from "./client/local_store.ts";
 import { PROGRAM } from "./client/options.ts";
 import { type Action, makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
+import { OutputTarget, writeOutput } from "./client/output.ts";
 import { listLines, Report, statusLines } from "./client/report.ts";
 import {
   send,
@@ -39,6 +42,7 @@ import {
   type SendOptions,
   type SendResult,
 } from "./client/send.ts";
+import { unfinished } from "./client/unfinished.ts";
 
 export { RateLimit, send, type SendOptions, type SendResult, type ServerAddress };
 
@@ -51,13 +55,13 @@ async function main(args: readonly string[]): Promise<number> {
   const toScreen = writesToScreen(plan);
   using progress = new Progress(Deno.stderr.isTerminal() && !quiet && !toScreen);
   const screen = toScreen && !plan.raw ? await openScreen() : undefined;
-  const stopping = stopOnSignals();
+  const stopping = stopOnSignals(progress);
   const options: SendFilesOptions = {
     ...plan.options,
     mode,
     progress,
     key: mode.name === "files" ? readKey(plan.tokenFile) : undefined,
-    output: screen ? (chunk) => screen.write(chunk) : writeStdout,
+    output: screen ? (chunk) => screen.write(chunk) : writeOutput,
     signal: stopping.signal,
     onNotice: (text) => !quiet && progress.say(printable(text)),
   };
@@ -68,7 +72,7 @@ async function main(args: readonly string[]): Promise<number> {
     case "send":
     case "get":
     case "get folder": {
-      const code = await runTransfer(dialer, action, quiet, options);
+      const code = await runTransfer(dialer, action, plan, options);
       await screen?.end();
       return code;
     }
@@ -86,7 +90,7 @@ function writesToScreen({ action, mode }: Plan): boolean {
 /** Opens the terminal for a server's bytes. Loaded on demand, because few commands show any. */
 async function openScreen(): Promise<TerminalOutput> {
   const { TerminalOutput } = await import("./lib/body/terminal_output.ts");
-  return new TerminalOutput(writeStdout);
+  return new TerminalOutput(writeOutput);
 }
 
 /** Runs an action that is one request and transfers no files. */
@@ -132,10 +136,10 @@ async function startSession(
 async function runTransfer(
   dialer: Dialer,
   action: Transfer,
-  quiet: boolean,
+  { quiet, keepPartialsMs }: Plan,
   options: SendFilesOptions,
 ): Promise<number> {
-  const { progress, resume } = dialer.context;
+  const { progress, resume = false } = dialer.context;
   const several = action.type === "send" && action.files.length > 1;
   const report = new Report(progress, { quiet, several });
   try {
@@ -146,18 +150,19 @@ async function runTransfer(
         break;
       }
       case "get":
-        await get(dialer, action, report);
+        await get(dialer, action, keepPartialsMs, report);
         break;
       case "get folder":
-        await runGetFolder(dialer, action, options, report);
+        await runGetFolder(dialer, action, { ...options, keepPartialsMs }, report);
     }
   } catch (error) {
     report.fail(explain(error));
   }
   const failure = report.end();
   if (!failure) return 0;
-  const wasLost = exitCode(failure) === 4 && progress.moved > 0;
-  if (wasLost && !quiet && isRepeatable(action, options.mode)) {
+  const wasStopped = resume && failure.code === "interrupted";
+  const wasCut = progress.moved > 0 && (wasStopped || exitCode(failure) === 4);
+  if (wasCut && !quiet && isRepeatable(action, options.mode, resume)) {
     const how = resume
       ? "Run the same command again to continue"
       : "With --retry N the client reconnects and continues";
@@ -166,23 +171,31 @@ async function runTransfer(
   return exitCode(failure);
 }
 
-/** Whether a repeated command continues this transfer. */
-function isRepeatable(action: Transfer, mode: Mode): boolean {
+/** Whether a repeated command, or one with `--retry` if there was none, continues this transfer. */
+function isRepeatable(action: Transfer, mode: Mode, hadRetry: boolean): boolean {
   if (action.type === "send") return mode.name === "files" && !action.files.includes("-");
-  return action.type === "get folder" || action.output !== "-";
+  return action.type === "get folder" || action.output !== "-" || !hadRetry;
 }
 
 async function get(
   dialer: Dialer,
   { name, output }: Extract<Transfer, { type: "get" }>,
+  keepPartialsMs: number,
   report: Report,
 ): Promise<void> {
   const { progress, resume, output: write } = dialer.context;
+  const stdout = output === "-" ? new OutputTarget(name, write) : undefined;
   await dialer.withSession(async (client) => {
     progress.begin(null);
-    if (output === "-") return void await client.get(name, { write });
+    if (stdout) {
+      await client.pause(stdout.settled());
+      return void await client.get(name, stdout);
+    }
     const { getFile, savePath } = await import("./client/get_file.ts");
-    const stored = await getFile(client, name, savePath(name, output), { resume });
+    const stored = await getFile(client, name, savePath(name, output), {
+      resume,
+      keepPartialsMs,
+    });
     report.add({ label: name, stored });
   });
 }
@@ -190,7 +203,7 @@ async function get(
 async function runGetFolder(
   dialer: Dialer,
   { name, directory }: Extract<Transfer, { type: "get folder" }>,
-  { exclude = [], skipSame = false }: SendFilesOptions,
+  { exclude = [], skipSame = false, keepPartialsMs }: SendFilesOptions & LocalStoreOptions,
   report: Report,
 ): Promise<void> {
   const { progress, resume } = dialer.context;
@@ -200,21 +213,29 @@ async function runGetFolder(
     if (!("error" in result)) dialer.retries.progressed();
     report.add({ label, folder: `${name}/`, ...result });
   };
-  const options = { directory, exclude, skipSame, resume, progress, done, onResult };
+  const options = {
+    ...{ directory, exclude, skipSame, resume, keepPartialsMs },
+    ...{ progress, done, onResult },
+  };
   await dialer.withSession((client) => getFolder(client, name, options));
 }
 
 /**
- * Returns a controller that the first signal aborts, so that partial files are removed. A second
- * signal exits immediately.
+ * Returns a controller that the first signal aborts, so that transfers end and tidy up. A later
+ * signal tidies what is in flight, and ends the program at once.
  */
-function stopOnSignals(): AbortController {
+function stopOnSignals(progress: Progress): AbortController {
   const controller = new AbortController();
-  const stop = (): void => {
-    if (controller.signal.aborted) Deno.exit(130);
-    controller.abort(new InletError("interrupted", "Interrupted"));
-  };
-  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
+  const reason = new InletError("interrupted", "Interrupted");
+  onStopSignals({
+    stop: () => controller.abort(reason),
+    force: async () => {
+      unfinished.forEach((store) => store.discardAll());
+      progress.say(`inlet: ${reason.message}`);
+      await stderr.flush(HURRIED_MS);
+      return exitCode(reason);
+    },
+  });
   return controller;
 }
 

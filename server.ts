@@ -20,16 +20,11 @@ import type { Access } from "./lib/auth/access.ts";
 import { KeyVerifier } from "./lib/auth/brute_force.ts";
 import { makeKeyFile, readKey } from "./lib/auth/key.ts";
 import { formatAddress, isLoopback } from "./lib/address.ts";
-import { stderr } from "./lib/body/stderr.ts";
-import {
-  type CommandLine,
-  parseCommandLine,
-  printAbout,
-  runMain,
-  STOP_SIGNALS,
-} from "./lib/cli/command_line.ts";
+import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
+import { type CommandLine, parseCommandLine, printAbout, runMain } from "./lib/cli/command_line.ts";
 import { parseListenPort } from "./lib/cli/option_values.ts";
 import { ensurePermissions, type Need, shellQuoted } from "./lib/cli/permissions.ts";
+import { onStopSignals } from "./lib/cli/signals.ts";
 import { explain, InletError } from "./lib/errors.ts";
 import { AcknowledgedUploads } from "./lib/server/acknowledged.ts";
 import { Clients } from "./lib/server/clients.ts";
@@ -70,9 +65,6 @@ export interface Server extends AsyncDisposable {
 }
 
 const HOUR_MS = 3_600_000;
-
-/** Milliseconds that the last lines of the log may take after a second signal. */
-const HURRIED_MS = 100;
 
 /** Default of {@linkcode Server.shutdown}, in milliseconds. */
 const GRACE_MS = 5000;
@@ -241,7 +233,14 @@ async function main(args: readonly string[]): Promise<number> {
     throw error;
   });
   if (generate) stderr.add(keyHint(tokenFile!, String(server.address.port)));
-  stopOnSignals(server);
+  onStopSignals({
+    stop: () => void server.shutdown(),
+    force: async () => {
+      server.discardPartials();
+      await stderr.flush(HURRIED_MS);
+      return 0;
+    },
+  });
   await server.finished;
   return 0;
 }
@@ -273,20 +272,6 @@ function keyHint(tokenFile: string, port: string): string {
   const file = shellQuoted(tokenFile);
   return `The key is in ${quoted(tokenFile)}, and each client needs a copy of it:\n` +
     `  deno run client.ts HOST ${port} --token-file ${file} FILE`;
-}
-
-/** The first signal lets transfers finish; the second exits at once. */
-function stopOnSignals(server: Server): void {
-  let stopping = false;
-  const stop = (): void => {
-    if (stopping) {
-      server.discardPartials();
-      stderr.flush(HURRIED_MS).then(() => Deno.exit(0));
-    }
-    stopping = true;
-    server.shutdown();
-  };
-  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
 }
 
 if (import.meta.main) await runMain(() => main(Deno.args));

@@ -8,7 +8,8 @@
  * @module
  */
 
-import { parseCommandLine, runMain, STOP_SIGNALS } from "../lib/cli/command_line.ts";
+import { parseCommandLine, runMain } from "../lib/cli/command_line.ts";
+import { onStopSignals } from "../lib/cli/signals.ts";
 import { helpText } from "../lib/cli/help.ts";
 import { InletError } from "../lib/errors.ts";
 import { parseCount, parseSize } from "../lib/cli/option_values.ts";
@@ -162,12 +163,12 @@ function machine(workspace: Workspace): Record<string, string> {
 
 /** What was started and stored goes, also when a person has seen enough. */
 function tidyOnSignals(workspace: Workspace): void {
-  const stop = (): void => {
+  const tidy = (): number => {
     killAll();
     workspace[Symbol.dispose]();
-    Deno.exit(130);
+    return 130;
   };
-  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, stop);
+  onStopSignals({ stop: () => Deno.exit(tidy()), force: () => Promise.resolve(tidy()) });
 }
 
 if (import.meta.main) await runMain(() => main(Deno.args));

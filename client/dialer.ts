@@ -102,6 +102,7 @@ export class Dialer {
     this.context = {
       progress,
       key,
+      timeoutMs: options.timeoutMs,
       output: options.output ?? (() => Promise.resolve()),
       resume: resume || retries > 0,
       tickets: new WeakMap(),

@@ -10,13 +10,12 @@ import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import { join } from "@std/path/join";
 import { explain } from "../lib/errors.ts";
-import { DirectoryStore } from "../lib/store/directory.ts";
-import type { Store, Upload } from "../lib/store/store.ts";
 import type { Stored } from "../protocol.ts";
 import type { FilesClient } from "../modes/files/client.ts";
+import { LocalStore, type LocalStoreOptions } from "./local_store.ts";
 
 /** Options of {@linkcode getFile}. */
-export interface GetFileOptions {
+export interface GetFileOptions extends LocalStoreOptions {
   /** Stops the transfer; the session stays usable. */
   signal?: AbortSignal | undefined;
   /** Keeps the partial file when the transfer fails, and continues that of an earlier attempt. */
@@ -34,27 +33,24 @@ export async function getFile(
   path: string,
   options: GetFileOptions = {},
 ): Promise<Stored> {
-  const store = await DirectoryStore.open(dirname(path));
-  try {
-    return await getInto(client, name, store, basename(path), options);
-  } finally {
-    // Tidies after earlier transfers, too.
-    await store.sweep();
-    store.close();
-  }
+  using store = await LocalStore.open(dirname(path), options);
+  return await getInto(client, name, store, basename(path), options);
 }
 
 /** Like {@linkcode getFile}, into a store and under a name that may contain folders. */
 export async function getInto(
   client: FilesClient,
   name: string,
-  store: Store,
+  store: LocalStore,
   as: string,
-  { signal, resume }: GetFileOptions,
+  { signal, resume = false }: GetFileOptions,
 ): Promise<Stored> {
-  await using file = resume
-    ? await client.rest(resumeInto(store, as))
-    : await store.receive(as, null);
+  const opening = store.receive(as, resume);
+  await using file = await client.rest(opening).catch((error) => {
+    // Without a wait: it may be reading a large partial file, which stays.
+    opening.then((opened) => opened[Symbol.asyncDispose]()).catch(() => {});
+    throw error;
+  });
   try {
     const { size, crc, modified } = await client.get(name, file, signal);
     return { size, crc, name: await file.publish({ modified }) };
@@ -64,16 +60,6 @@ export async function getInto(
     if (code === "checksum" || code === "changed") await file.discard();
     throw error;
   }
-}
-
-/** Goes on with a partial file, if there is one. The server checks that it is of the same file. */
-async function resumeInto(store: Store, as: string): Promise<Upload> {
-  const how = { fingerprint: `get ${as}` };
-  for await (const partial of store.findPartials(as, how)) {
-    const upload = await partial.take(how);
-    if (upload) return upload;
-  }
-  return await store.receiveResumable(as, null, how);
 }
 
 /** The path to save a file to. In a folder, the file keeps its own name. */

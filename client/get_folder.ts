@@ -14,19 +14,22 @@ import { explain, InletError } from "../lib/errors.ts";
 import { excludeOf, isExcluded } from "./exclude.ts";
 import { safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
-import { DirectoryStore } from "../lib/store/directory.ts";
-import type { Store } from "../lib/store/store.ts";
-import { quoted } from "../lib/text.ts";
+import { formatBytes, formatCount, quoted } from "../lib/text.ts";
 import { encodeLine, formatTime, type ListEntry, type Stored } from "../protocol.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import { type GetFileOptions, getInto } from "./get_file.ts";
+import { LocalStore } from "./local_store.ts";
 
 /** Largest file that is requested in a batch, in bytes. */
 const MAX_SMALL_BYTES = 64 * 1024;
 
 /** Size of the requests in one batch, in bytes. Two batches fit into any socket buffer. */
 const BATCH_BYTES = 8 * 1024;
+
+/** Most entries of a folder, and most characters of their names: they are collected in memory. */
+const MOST_ENTRIES = 1_000_000;
+const MOST_NAME_CHARACTERS = 128 * 1024 * 1024;
 
 /** Options of {@linkcode getFolder}. */
 export interface GetFolderOptions extends GetFileOptions {
@@ -61,13 +64,8 @@ export async function getFolder(
   options: GetFolderOptions,
 ): Promise<void> {
   const top = name.replace(/\/+$/, "");
-  const store = await DirectoryStore.open(options.directory);
-  try {
-    await new FolderGetter(client, store, options).getAll(await wantedOf(top, client, options));
-  } finally {
-    await store.sweep();
-    store.close();
-  }
+  using store = await LocalStore.open(options.directory, options);
+  await new FolderGetter(client, store, options).getAll(await wantedOf(top, client, options));
 }
 
 /** The entries to download, with their local names. Excluded and unsafe entries are dropped. */
@@ -79,6 +77,8 @@ async function wantedOf(
   const wanted: Wanted[] = [];
   const isLeftOut = excludeOf(exclude);
   const safeTop = safeName(top);
+  let entries = 0;
+  let characters = 0;
   const take = (entry: ListEntry): void => {
     try {
       const below = safeBelow(entry.name, safeTop);
@@ -89,8 +89,21 @@ async function wantedOf(
       done.add(entry.name);
     }
   };
-  for await (const page of client.tree(top)) page.forEach(take);
+  for await (const page of client.tree(top)) {
+    entries += page.length;
+    for (const { name } of page) characters += name.length;
+    if (entries > MOST_ENTRIES || characters > MOST_NAME_CHARACTERS) throw tooMany(top);
+    page.forEach(take);
+  }
   return wanted;
+}
+
+function tooMany(folder: string): InletError {
+  const limits = `${formatCount(MOST_ENTRIES)} entries and ${
+    formatBytes(MOST_NAME_CHARACTERS)
+  } of names`;
+  const what = `Cannot get ${quoted(`${folder}/`)} in one piece`;
+  return new InletError("too-large", `${what}: the limit is ${limits}; get its folders one by one`);
 }
 
 /** The part of a server's name after the folder: empty, or beginning with `/`. */
@@ -108,9 +121,9 @@ class LocalCopy {
   readonly name: string;
   readonly size: number;
   readonly modified: Date;
-  readonly #store: Store;
+  readonly #store: LocalStore;
 
-  constructor(store: Store, file: Wanted) {
+  constructor(store: LocalStore, file: Wanted) {
     this.#store = store;
     this.file = file;
     this.label = file.local;
@@ -127,11 +140,11 @@ class LocalCopy {
 
 class FolderGetter {
   readonly #client: FilesClient;
-  readonly #store: Store;
+  readonly #store: LocalStore;
   readonly #options: GetFolderOptions;
   readonly #room = new Uint8Array(MAX_SMALL_BYTES);
 
-  constructor(client: FilesClient, store: Store, options: GetFolderOptions) {
+  constructor(client: FilesClient, store: LocalStore, options: GetFolderOptions) {
     this.#client = client;
     this.#store = store;
     this.#options = options;

@@ -4,7 +4,13 @@
  * @module
  */
 
-import { parseCount, parseSeconds, parseSize, parseText } from "../lib/cli/option_values.ts";
+import {
+  parseCount,
+  parseDuration,
+  parseSeconds,
+  parseSize,
+  parseText,
+} from "../lib/cli/option_values.ts";
 import {
   ABOUT_OPTIONS,
   flag,
@@ -54,6 +60,14 @@ const OPTIONS = {
     value: "N",
     parse: (text, what) => parseCount(text, what, { min: 1, max: 1_000_000 }),
     help: "try again up to N times after a lost connection; implies --resume",
+  }),
+  "keep-partials": option({
+    value: "TIME",
+    parse: parseDuration,
+    default: "24h",
+    note: "0 keeps none",
+    help: "keep the partial file of a --get with --resume for this long, like 90s, 30m, 24h or 7d",
+    needs: "get",
   }),
   "status": flag({
     help: "list the clients of the server",
@@ -123,6 +137,7 @@ export const PROGRAM: Program<typeof OPTIONS> = {
     3: "refused by the server: full, denied, not found",
     4: "the connection failed, was lost, or was too slow",
     5: "verification failed: the bytes differ from those that were sent",
-    130: "stopped by Ctrl-C; partial files are removed, except with --resume",
+    6: "this machine's disk or standard output failed: full, read-only, closed, an I/O error",
+    130: "stopped by Ctrl-C, SIGTERM or SIGHUP; partial files are removed, except with --resume",
   },
 };

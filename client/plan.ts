@@ -23,6 +23,8 @@ export interface Plan {
   mode: Mode;
   action: Action;
   options: TransferOptions & { name?: string; timeoutMs: number; rate?: RateLimit };
+  /** Milliseconds that a download's partial file is kept. */
+  keepPartialsMs: number;
   tokenFile: string | undefined;
   /** Whether a terminal gets the exact bytes, too. */
   raw: boolean;
@@ -80,6 +82,7 @@ export function makePlan(
       timeoutMs: values.timeout,
       ...(limit !== undefined && { rate: new RateLimit(limit) }),
     },
+    keepPartialsMs: values["keep-partials"],
     tokenFile: values["token-file"],
     raw: values.raw,
     quiet: values.quiet,
@@ -119,7 +122,7 @@ function checkTransferOptions(
   if (where !== undefined) refuse(all, where);
   if (action.type === "get") {
     refuse(ofFolders, "with --get of a file; for a folder, use --get NAME/");
-    if (action.output === "-") refuse(ofFiles, "with --output -");
+    if (action.output === "-") refuse([resume && "--resume"], "with --output -");
   } else if (action.type === "send") {
     if (action.files.includes("-")) refuse(ofFiles, "with the standard input");
   } else if (action.type !== "get folder") {

@@ -140,7 +140,8 @@ export class Report {
 
 /** The message without the file's name, for errors that may concern every file of a folder. */
 function reasonOf({ code, message }: InletError): string {
-  return code === "denied" || code === "no-space" ? message.replace(/ ".*": /s, ": ") : message;
+  const mayConcernAll = code === "denied" || code === "no-space" || code === "local-disk";
+  return mayConcernAll ? message.replace(/ ".*": /s, ": ") : message;
 }
 
 class FolderReport {

@@ -44,6 +44,9 @@ exit          end the session; so does Ctrl-D
 
 Any other line is sent to the server as chat. Ctrl-C stops a transfer.`;
 
+/** Most names of the server that are offered as completions. */
+const MOST_COMPLETIONS = 100_000;
+
 /** Completions of an empty line. */
 const COMMANDS = ["status", "list", "get ", "put ", "help", "exit"] as const;
 
@@ -141,11 +144,12 @@ class Session {
     }
   }
 
-  /** The lines of a list. Its names become completions. */
+  /** The lines of a list. Its first names become completions. */
   async *#list(client: FilesClient): AsyncGenerator<string[]> {
     const names = new Set<string>();
     for await (const page of client.list()) {
       for (const { name } of page) {
+        if (names.size >= MOST_COMPLETIONS) break;
         for (const folder of foldersOf(name)) names.add(folder);
         names.add(name);
       }

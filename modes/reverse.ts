@@ -18,7 +18,8 @@
 
 import type { Stored } from "../protocol.ts";
 import type { Connection } from "../lib/net/connection.ts";
-import { explain, InletError } from "../lib/errors.ts";
+import { InletError } from "../lib/errors.ts";
+import { localError } from "../lib/local_errors.ts";
 import { refusal } from "./send_only.ts";
 import { LineReverser, reverseLines } from "./reverse_lines.ts";
 import { checkUnchanged, type Source } from "../lib/body/sources.ts";
@@ -58,7 +59,7 @@ export async function sendReverse(
       return connection.closeWrite();
     })
     .catch((error) => {
-      const failure = explain(error, `Cannot send ${quoted(source.label)}`);
+      const failure = localError(error, `Cannot send ${quoted(source.label)}`);
       // After a lost connection, the server's last words can still be read.
       if (failure.code !== "lost") connection.abort(failure);
     });
@@ -122,9 +123,16 @@ class Ledger {
     this.#update();
   }
 
-  /** Counts received bytes. */
+  /**
+   * Counts received bytes.
+   *
+   * @throws {InletError} `checksum` if there are more of them than were sent
+   */
   received(bytes: number): void {
     this.#received += bytes;
+    if (this.#received > this.#sent) {
+      throw new InletError("checksum", "The server answered with more bytes than it was sent");
+    }
     this.#update();
   }
 

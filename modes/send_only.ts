@@ -7,7 +7,9 @@
 import { decodeReply, ProtocolError, type Stored } from "../protocol.ts";
 import type { ClientContext } from "../lib/cli/client_context.ts";
 import type { Connection } from "../lib/net/connection.ts";
-import { explain, InletError, refusalIn } from "../lib/errors.ts";
+import { readWholeLine } from "../lib/net/whole_line.ts";
+import { InletError, refusalIn } from "../lib/errors.ts";
+import { localError } from "../lib/local_errors.ts";
 import { checkUnchanged, type OpenBody, type Source } from "../lib/body/sources.ts";
 import { quoted } from "../lib/text.ts";
 
@@ -24,14 +26,14 @@ const RESET_MS = 100;
 export async function sendToEnd(
   connection: Connection,
   source: Source,
-  { progress }: ClientContext,
+  { progress, timeoutMs }: ClientContext,
 ): Promise<Partial<Stored>> {
   let size = 0;
   using body = source.open((bytes) => {
     size += bytes;
     progress.add(bytes);
   });
-  await sendListening(connection, source, body, { halfClose: true });
+  await sendListening(connection, source, body, { halfClose: true, timeoutMs });
   return summaryOf(body, size);
 }
 
@@ -39,16 +41,17 @@ export async function sendToEnd(
  * Sends a body while listening for a refusal, and waits for the server to close.
  *
  * @param options.halfClose Whether to close the sending direction after the body.
+ * @param options.timeoutMs Milliseconds in which the line of a refusal has to be complete.
  * @throws {InletError} as {@linkcode sendToEnd}
  */
 export async function sendListening(
   connection: Connection,
   source: Source,
   body: OpenBody,
-  { halfClose }: { halfClose: boolean },
+  { halfClose, timeoutMs }: { halfClose: boolean; timeoutMs?: number | undefined },
 ): Promise<void> {
   const stop = new AbortController();
-  const answer = connection.readLine();
+  const answer = readWholeLine(connection, timeoutMs);
   let endedFirst = false;
   // A server may close its sending direction first, as netcat does, and still receive.
   answer.then((line) => line === null ? endedFirst = true : stop.abort(), () => stop.abort());
@@ -60,7 +63,7 @@ export async function sendListening(
     if (endedFirst) await new Promise((resolve) => setTimeout(resolve, RESET_MS));
     if (halfClose || endedFirst) await connection.closeWrite();
   } catch (error) {
-    const failure = explain(error, `Cannot send ${quoted(source.label)}`);
+    const failure = localError(error, `Cannot send ${quoted(source.label)}`);
     // The server's refusal explains the failure better. After a local failure there is none.
     if (stop.signal.aborted || failure.code === "lost") await answer.then(refuse);
     throw failure;

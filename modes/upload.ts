@@ -24,6 +24,7 @@ import {
 import { checkAccess } from "../lib/auth/access.ts";
 import { checkSize } from "../lib/server/size_limit.ts";
 import type { Connection } from "../lib/net/connection.ts";
+import { readWholeLine } from "../lib/net/whole_line.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import { MAX_NAME_BYTES } from "../lib/store/names.ts";
 import { refusal, sendListening } from "./send_only.ts";
@@ -63,7 +64,7 @@ export async function serveUpload(connection: Connection, context: ServerContext
 export async function sendUpload(
   connection: Connection,
   source: Source,
-  { progress }: ClientContext,
+  { progress, timeoutMs }: ClientContext,
 ): Promise<Partial<Stored>> {
   if (source.size === null) {
     throw new InletError(
@@ -73,9 +74,9 @@ export async function sendUpload(
   }
   using body = source.open((bytes) => progress.add(bytes));
   await connection.write(encodeUploadHeader(source.size, source.name));
-  await expectGoAhead(connection);
+  await expectGoAhead(connection, timeoutMs);
   // Do not close the sending direction: a server may take that for a lost client.
-  await sendListening(connection, source, body, { halfClose: false });
+  await sendListening(connection, source, body, { halfClose: false, timeoutMs });
   return { size: source.size, crc: body.tally.crc };
 }
 
@@ -99,10 +100,13 @@ async function readName(connection: Connection): Promise<string> {
   }
 }
 
-async function expectGoAhead(connection: Connection): Promise<void> {
+async function expectGoAhead(
+  connection: Connection,
+  timeoutMs: number | undefined,
+): Promise<void> {
   for (const expected of goAhead) {
     if (await connection.peek() !== expected) {
-      const line = await connection.readLine();
+      const line = await readWholeLine(connection, timeoutMs);
       throw line === null
         ? new InletError("lost", "The server closed without an answer")
         : refusal(line);

@@ -27,20 +27,24 @@ pure("encodeError() sends a code of the wire for those that are this side's own"
   }
 });
 
-pure("exitCode() is 3 for a no, 4 for a loss, 5 for other bytes, 2 for wrong use", () => {
-  const table: [number, Code[]][] = [
-    [2, ["usage"]],
-    [3, ["busy", "denied", "not-found", "too-large", "no-space", "bad-name", "bad-request"]],
-    [3, ["aborted", "internal", "version", "disk", "overloaded"]],
-    [4, ["lost", "listen", "timeout", "shutdown"]],
-    [5, ["checksum", "changed"]],
-    [130, ["interrupted"]],
-  ];
-  for (const [exit, codes] of table) {
-    for (const code of codes) assertEquals(exitCode(new InletError(code, "…")), exit, code);
-  }
-  assertEquals(exitCode(new Error("a defect")), 3);
-});
+pure(
+  "exitCode() is 3 for a no, 4 for a loss, 5 for other bytes, 6 for its own disk, 2 for wrong use",
+  () => {
+    const table: [number, Code[]][] = [
+      [2, ["usage"]],
+      [3, ["busy", "denied", "not-found", "too-large", "no-space", "bad-name", "bad-request"]],
+      [3, ["aborted", "internal", "version", "disk", "overloaded"]],
+      [4, ["lost", "listen", "timeout", "shutdown"]],
+      [5, ["checksum", "changed"]],
+      [6, ["local-disk"]],
+      [130, ["interrupted"]],
+    ];
+    for (const [exit, codes] of table) {
+      for (const code of codes) assertEquals(exitCode(new InletError(code, "…")), exit, code);
+    }
+    assertEquals(exitCode(new Error("a defect")), 3);
+  },
+);
 
 /** Errors for which Deno has no code, only the number of the system at the end of the message. */
 const UNCODED = [

@@ -73,8 +73,11 @@ integration("--get of a folder overwrites nothing, and goes through no link", as
   makeTree(local.path, { "p/a.txt": "mine", "elsewhere/": "" });
   Deno.symlinkSync(`${local.path}/elsewhere`, `${local.path}/p/out`);
   const { code, stderr } = await runClient(server, ["--get", "p/"], { cwd: local.path });
-  assertEquals(code, 3);
-  assertEquals(stderr.split("\n")[0], 'inlet: Cannot go through "p/out": it is not a folder');
+  assertEquals(code, 6);
+  assertEquals(
+    stderr.split("\n")[0],
+    'inlet: Cannot go through "p/out": it is not a folder (this machine\'s disk)',
+  );
   assertMatch(stderr, /p\/: 2 files, .*; 2 failed: "p\/out", and 1 more for the same reason\n$/);
   assertEquals(stderr.trim().split("\n").length, 2, stderr);
   assertEquals(names(`${local.path}/elsewhere`), []);
@@ -183,8 +186,8 @@ integration("--get of a folder onto a full disk keeps nothing partial, and says 
     ...[args.at(-1)!, Deno.execPath(), "run", "-A", scriptPath("client.ts"), "127.0.0.1"],
     ...[`${server.port}`, "--get", "p/", "--output", local.path],
   ]);
-  assertEquals(code, 3, stderr);
-  assertMatch(stderr, /Cannot store "p\/[^"]+": the disk is full\n/);
+  assertEquals(code, 6, stderr);
+  assertMatch(stderr, /Cannot store "p\/[^"]+": the disk is full \(this machine's disk\)\n/);
   assertEquals(stdout.includes("temp"), false);
 }, { mounts: true });
 

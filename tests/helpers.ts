@@ -366,12 +366,17 @@ export class Running implements AsyncDisposable {
     return status;
   }
 
-  /** Two signals end both programs at once and in order, so that coverage is written. */
+  /** Ends it in order, so that coverage is written. */
   async [Symbol.asyncDispose](): Promise<void> {
     const timer = setTimeout(() => this.stop("SIGKILL"), 10_000);
-    this.#signal("SIGTERM");
-    await this.stop("SIGINT");
+    await this.stopInsistently("SIGTERM");
     clearTimeout(timer);
+  }
+
+  /** Sends a signal, and again until it ends: both programs take two that come together for one. */
+  async stopInsistently(signal: Deno.Signal): Promise<Deno.CommandStatus> {
+    const again = setInterval(() => this.#signal(signal), 600);
+    return await this.stop(signal).finally(() => clearInterval(again));
   }
 
   #signal(signal: Deno.Signal): void {

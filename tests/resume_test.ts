@@ -216,7 +216,7 @@ integration(
       [["a.bin", "--quiet"], undefined],
       [["a.bin", "--mode", "raw"], undefined],
       [["--get", "b.bin"], again],
-      [["--get", "b.bin", "--output", "-"], undefined],
+      [["--get", "b.bin", "--output", "-"], again],
     ];
     for (const [args, expected] of advice) {
       const direction = args[0] === "--get" ? "down" : "up";

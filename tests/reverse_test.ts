@@ -314,7 +314,7 @@ integration("reverse client ends when nobody reads its stdout", async () => {
   await client.stdout.cancel();
   await client.stdin.getWriter().write(new TextEncoder().encode("Hello\n"));
   const stderr = await new Response(client.stderr).text();
-  assertEquals((await client.status).code, 4);
+  assertEquals((await client.status).code, 6);
   assertMatch(stderr, /^inlet: Cannot write to the standard output: its reader has closed it\n$/);
 });
 

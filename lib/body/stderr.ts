@@ -94,6 +94,9 @@ export class LineWriter {
   }
 }
 
+/** Milliseconds that the last lines may take when a program is told to end at once. */
+export const HURRIED_MS = 100;
+
 /** The stderr of this process. */
 export const stderr: LineWriter = new LineWriter((bytes) => writeAll(Deno.stderr, bytes));
 
@@ -114,6 +117,6 @@ export function draw(text: string): void {
  * are drawn around it, and Ctrl-C continues a stopped terminal.
  */
 export function tell(line: string): void {
-  if (Deno.stderr.isTerminal()) console.error(line);
+  if (Deno.stderr.isTerminal()) draw(`${line}\n`);
   else stderr.add(line);
 }

@@ -11,6 +11,12 @@ export interface ClientContext {
   readonly progress: Progress;
   /** Writes data that the server returns, on wires that return data. */
   output(chunk: Uint8Array): Promise<void>;
+  /**
+   * Milliseconds of silence after which a server is given up.
+   *
+   * @default {30_000}
+   */
+  readonly timeoutMs?: number | undefined;
   /** The key, for servers that require one. */
   readonly key?: string | undefined;
   /** Called with each note that the server sends. */

@@ -8,7 +8,9 @@ import { parseArgs } from "@std/cli/parse-args";
 import { closestString } from "@std/text/closest-string";
 import { exitCode, explain, InletError } from "../errors.ts";
 import { stderr } from "../body/stderr.ts";
+import { localError } from "../local_errors.ts";
 import { printable, printableLines, quoted } from "../text.ts";
+import { STOP_SIGNALS } from "./signals.ts";
 import type { ABOUT_OPTIONS, OptionTable, Program, Values } from "./options.ts";
 
 /** A parsed command line. */
@@ -104,14 +106,27 @@ export async function printAbout(
   // Loaded on demand, because a transfer needs neither.
   if (help) {
     const { helpText } = await import("./help.ts");
-    console.log(helpText(program));
+    print(helpText(program));
   } else if (version) {
-    console.log(`inlet ${versionNumber}`);
+    print(`inlet ${versionNumber}`);
   } else if (completions !== undefined) {
     const { completionScript } = await import("./completions.ts");
-    console.log(completionScript(program, completions));
+    print(completionScript(program, completions));
   } else return false;
   return true;
+}
+
+/**
+ * Prints a line on the standard output.
+ *
+ * @throws {InletError} `disk`
+ */
+export function print(line: string): void {
+  try {
+    console.log(line);
+  } catch (error) {
+    throw localError(error, "Cannot write to the standard output");
+  }
 }
 
 /**
@@ -190,8 +205,3 @@ export async function runMain(
 function surviveFileSizeLimit(): void {
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
 }
-
-/** The signals that ask a program to stop, on this system. */
-export const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
-  ? ["SIGINT", "SIGBREAK"]
-  : ["SIGINT", "SIGTERM"];

@@ -311,7 +311,7 @@ export function serverProgram<Mode>(mode: Option<Mode>): Program<ServerOptions<M
     ],
     options: serverOptions(mode),
     exitCodes: {
-      0: "stopped by SIGINT or SIGTERM",
+      0: "stopped by SIGINT, SIGTERM or SIGHUP",
       2: "usage error, or a missing permission",
       4: "could not listen, or the reader of its stdout has closed it",
     },

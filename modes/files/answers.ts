@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatCrc, parseStored, type Reply, type Stored } from "../../protocol.ts";
+import { decodeNumber, formatCrc, parseStored, type Reply, type Stored } from "../../protocol.ts";
 import type { Tally } from "../../lib/body/streams.ts";
 import { InletError } from "../../lib/errors.ts";
 import { formatCount, quoted } from "../../lib/text.ts";
@@ -28,6 +28,22 @@ export interface Received {
 export function decodeOk(reply: Reply): string {
   if (reply.type !== "ok") throw unexpected(reply);
   return reply.detail;
+}
+
+/**
+ * Decodes the detail behind the `ok` of a get, `SIZE`, or of a reget, `SIZE OFFSET`.
+ *
+ * @param kept Bytes of the file that the client has, if it asked for the rest.
+ * @throws {InletError} `bad-request` for anything else, or an offset that was not requested
+ */
+export function decodeBeginning(detail: string, kept: number): { size: number; offset: number } {
+  const numbers = detail.split(" ").map((number) => decodeNumber(number, "size"));
+  const [size = 0, offset = 0] = numbers;
+  const isExpected = numbers.length === (kept > 0 ? 2 : 1) && size >= offset;
+  if (isExpected && (offset === 0 || offset === kept)) return { size, offset };
+  const request = kept > 0 ? `a file from byte ${kept} on` : "a whole file";
+  const reason = `The server answered a request for ${request} with ${quoted(`ok ${detail}`)}`;
+  throw new InletError("bad-request", reason);
 }
 
 /** Decodes an acknowledgement, and compares it with what was sent. */

@@ -21,6 +21,7 @@ import {
 import { Tally } from "../../lib/body/streams.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
 import { explain, InletError } from "../../lib/errors.ts";
+import { localError } from "../../lib/local_errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { quoted } from "../../lib/text.ts";
 import { decodeOk, decodeStored, type ItemResult } from "./answers.ts";
@@ -107,7 +108,7 @@ export class Batch {
         }
       } catch (error) {
         await this.#pipeline.settle();
-        onResult(item, { error: explain(error, `Cannot send ${quoted(item.label)}`) });
+        onResult(item, { error: localError(error, `Cannot send ${quoted(item.label)}`) });
       }
       if (this.#requester.end) return items.slice(index + 1);
     }
@@ -135,13 +136,13 @@ export class Batch {
         const crc = await this.#connection.unwatched(file.crc());
         request = encodeRequest({ type: "compare", size, crc, modified, name });
       } catch (error) {
-        onAnswer(file, explain(error, `Cannot send ${quoted(file.label)}`));
+        onAnswer(file, localError(error, `Cannot send ${quoted(file.label)}`));
         continue;
       }
       (await this.#pipeline.room(request.length)).set(request);
       this.#pipeline.add(request.length, async (answer) => {
         onAnswer(file, await answer.then(decodeOk).catch(explain));
-      });
+      }, file.size);
       // The server reads a large file while the client reads the next one.
       if (file.size > MAX_PUSHED_BYTES) await this.#pipeline.send();
     }

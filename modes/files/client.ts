@@ -7,7 +7,6 @@
 
 import { concat } from "@std/bytes/concat";
 import {
-  decodeNumber,
   encodeRequest,
   featuresOf,
   type ListEntry,
@@ -24,11 +23,13 @@ import type { FileSource, Item, OpenBody, Source } from "../../lib/body/sources.
 import { Tally } from "../../lib/body/streams.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
 import { exitCode, explain, InletError } from "../../lib/errors.ts";
+import { localError } from "../../lib/local_errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Upload } from "../../lib/store/store.ts";
-import { decodeOk, decodeStored, type Received } from "./answers.ts";
+import { quoted } from "../../lib/text.ts";
+import { decodeBeginning, decodeOk, decodeStored, type Received } from "./answers.ts";
 import { Batch, type Compared, idField, type OnResult } from "./batch.ts";
-import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
+import { Announced, checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
 import { Requester, unexpected } from "./requester.ts";
 
 /** Size of the smallest file whose upload is resumed, in bytes. */
@@ -53,7 +54,7 @@ export class FilesClient {
   private constructor(connection: Connection, context: ClientContext) {
     this.#connection = connection;
     this.#context = context;
-    this.#requester = new Requester(connection, context.onNote);
+    this.#requester = new Requester(connection, context);
     const put = (source: Source, signal?: AbortSignal): Promise<Stored> => this.put(source, signal);
     this.#batch = new Batch(connection, context, this.#requester, put);
   }
@@ -205,23 +206,18 @@ export class FilesClient {
     { signal, stoppable }: { signal?: AbortSignal | undefined; stoppable: boolean },
   ): Promise<Received> {
     const { progress } = this.#context;
-    const { size, tally } = await this.#begin(
-      name,
-      target,
-      decodeOk(await this.#requester.reply()),
-    );
+    const reply = await this.#requester.reply(target.kept?.bytes);
+    const { size, tally } = await this.#begin(name, target, decodeOk(reply));
     progress.expect(size);
     progress.name(name);
     const stop = new Stop(stoppable ? this.#connection : undefined, signal);
+    const announced = new Announced(name, size - tally.bytes);
     const trailer = await receiveBody(this.#connection, null, async (chunk) => {
+      announced.check(chunk, stop.reason);
       if (stop.reason) return;
       tally.add(chunk);
       progress.add(chunk.length);
-      await stop.guard(() => {
-        const writing = target.write(chunk);
-        // A pipe that nobody reads must not outlast the connection.
-        return writing && this.#connection.unwatched(writing);
-      });
+      await stop.guard(() => this.#writeTo(target, chunk));
     }).catch((error) => {
       throw this.#requester.giveUp(error);
     }).finally(() => stop.release());
@@ -259,6 +255,11 @@ export class FilesClient {
       if (await this.#connection.unwatched(Promise.race([over, arrival]))) return await until;
       await this.#requester.note();
     }
+  }
+
+  /** Waits for this side in the middle of an answer. That is no silence of the server. */
+  async pause<T>(until: Promise<T>): Promise<T> {
+    return await this.#connection.unwatched(until);
   }
 
   /** Lists the files on the server, in pages as they arrive. Read all pages. */
@@ -329,17 +330,25 @@ export class FilesClient {
   ): Promise<{ size: number; tally: Tally }> {
     const tally = new Tally();
     const { kept } = target;
-    if (!kept || kept.bytes === 0) return { size: decodeNumber(detail, "size"), tally };
-    const [size, offset] = detail.split(" ").map((number) => decodeNumber(number, "size"));
-    if (size === undefined || (offset !== 0 && offset !== kept.bytes)) {
-      const reason = `The server resumed at an offset that was not requested: ${detail}`;
-      throw this.#requester.giveUp(new InletError("bad-request", reason));
+    let beginning: ReturnType<typeof decodeBeginning>;
+    try {
+      beginning = decodeBeginning(detail, kept?.bytes ?? 0);
+    } catch (error) {
+      throw this.#requester.giveUp(error);
     }
-    this.#context.onResume?.(name, offset, size);
-    this.#context.progress.skip(offset);
+    const { size, offset } = beginning;
+    if (!kept || kept.bytes === 0) return { size, tally };
     if (offset === 0) await target.startOver?.();
     else Object.assign(tally, kept);
+    this.#context.onResume?.(name, offset, size);
+    this.#context.progress.skip(offset);
     return { size, tally };
+  }
+
+  /** Writes a chunk. A target that takes long, such as a pipe, is no silence of the server. */
+  async #writeTo(target: Saving, chunk: Uint8Array): Promise<void> {
+    const writing = target.write(chunk);
+    if (writing) await this.#connection.unwatched(writing);
   }
 
   async #sendBody(
@@ -368,11 +377,12 @@ export class FilesClient {
     try {
       result = await sendBody(this.#connection, source, body, size, stop.signal, signal);
     } catch (error) {
+      const failure = localError(error, `Cannot send ${quoted(source.label)}`);
       // A refusal of the server explains the failure better than the failed write.
-      if (!stop.signal.aborted) {
-        this.#connection.abort(explain(error, `Cannot send ${source.label}`));
-      }
-      this.#requester.end ??= new InletError("lost", "The connection ended inside a body");
+      if (!stop.signal.aborted) this.#connection.abort(failure);
+      this.#requester.end ??= failure.code === "local-disk"
+        ? failure
+        : new InletError("lost", "The connection ended inside a body");
     }
     if (!result) throw unexpected(await answer);
     const reply = await this.#batch.unanswered.note(source, answer);

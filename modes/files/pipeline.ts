@@ -14,13 +14,20 @@ export const BATCH_BYTES: number = 256 * 1024;
 /** Handles the answer to one request, or its failure. It must not reject. */
 export type Taker = (reply: Promise<Reply>) => Promise<void>;
 
+/** A request in a batch or in flight. */
+interface Pending {
+  take: Taker;
+  /** Bytes that the server may have to read before it can reply. */
+  readBytes: number;
+}
+
 /** Requests in flight. Call `settle()` before any request outside the pipeline. */
 export class Pipeline {
   readonly #requester: Requester;
   #batch: Uint8Array<ArrayBuffer> | undefined;
   #filled = 0;
-  #batched: Taker[] = [];
-  readonly #unanswered: Taker[] = [];
+  #batched: Pending[] = [];
+  readonly #unanswered: Pending[] = [];
   #listening: Promise<void> | undefined;
 
   constructor(requester: Requester) {
@@ -38,10 +45,14 @@ export class Pipeline {
     return this.#batch.subarray(this.#filled, this.#filled + bytes);
   }
 
-  /** Adds the request that the caller wrote into the reserved room. */
-  add(bytes: number, take: Taker): void {
+  /**
+   * Adds the request that the caller wrote into the reserved room.
+   *
+   * @param readBytes Bytes that the server may have to read before it can reply.
+   */
+  add(bytes: number, take: Taker, readBytes = 0): void {
     this.#filled += bytes;
-    this.#batched.push(take);
+    this.#batched.push({ take, readBytes });
   }
 
   /** Sends the batch, and waits for all answers. */
@@ -63,6 +74,8 @@ export class Pipeline {
   }
 
   async #listen(): Promise<void> {
-    for (let take; (take = this.#unanswered.shift());) await take(this.#requester.reply());
+    for (let next; (next = this.#unanswered.shift());) {
+      await next.take(this.#requester.reply(next.readBytes));
+    }
   }
 }

@@ -13,10 +13,7 @@ import type { ServerContext } from "../../lib/server/context.ts";
 import { checkSize } from "../../lib/server/size_limit.ts";
 import type { Target } from "../../lib/server/store_body.ts";
 import { refuse } from "./admission.ts";
-import { checkCrc, receiveBody } from "./framing.ts";
-
-/** Maximum bytes of a refused body to skip, before the server closes the connection. */
-const MAX_SKIPPED_BYTES = 64 * 1024 * 1024;
+import { checkCrc, MAX_SKIPPED_BYTES, receiveBody } from "./framing.ts";
 
 /** Options of {@linkcode BodyReceiver.receive}. */
 export interface ReceiveOptions<T extends Target> {

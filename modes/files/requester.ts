@@ -5,10 +5,13 @@
  * @module
  */
 
+import type { ClientContext } from "../../lib/cli/client_context.ts";
 import { ACK, decodeReply, encodeRequest, type Reply, type Request } from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { explain, InletError, refusalIn } from "../../lib/errors.ts";
+import { readWholeLine } from "../../lib/net/whole_line.ts";
 import { quoted } from "../../lib/text.ts";
+import { Patience } from "./patience.ts";
 
 /** Maximum number of lines in one page. */
 const MAX_PAGE_LINES = 500;
@@ -18,11 +21,11 @@ export class Requester {
   /** Why the session has ended: the connection was lost, or a body was incomplete. */
   end: InletError | undefined;
   readonly #connection: Connection;
-  readonly #onNote: ((text: string) => void) | undefined;
+  readonly #context: Pick<ClientContext, "onNote" | "timeoutMs">;
 
-  constructor(connection: Connection, onNote: ((text: string) => void) | undefined) {
+  constructor(connection: Connection, context: Pick<ClientContext, "onNote" | "timeoutMs">) {
     this.#connection = connection;
-    this.#onNote = onNote;
+    this.#context = context;
   }
 
   /**
@@ -84,23 +87,29 @@ export class Requester {
     });
   }
 
-  /** Reads the next reply. Passes on the notes before it. */
-  async reply(): Promise<Reply> {
+  /**
+   * Reads the next reply. Passes on the notes before it.
+   *
+   * @param readBytes Bytes that the server may have to read before it can reply.
+   */
+  async reply(readBytes = 0): Promise<Reply> {
+    const patience = new Patience(this.#context.timeoutMs, readBytes);
     for (;;) {
       const reply = this.#decode(await this.#line());
       if (reply.type !== "note") return reply;
-      this.#onNote?.(reply.text);
+      this.#noted(reply.text, patience);
     }
   }
 
   /** Reads the answer to chat, which looks like any other reply except for its end. */
   async acknowledgement(text: string): Promise<string> {
+    const patience = new Patience(this.#context.timeoutMs);
     for (;;) {
       const line = await this.#line();
       if (line === text + ACK) return line;
       const reply = this.#decode(line);
       if (reply.type !== "note") throw unexpected(reply);
-      this.#onNote?.(reply.text);
+      this.#noted(reply.text, patience);
     }
   }
 
@@ -108,7 +117,16 @@ export class Requester {
   async note(): Promise<void> {
     const reply = this.#decode(await this.#line());
     if (reply.type !== "note") throw this.giveUp(unexpected(reply));
-    this.#onNote?.(reply.text);
+    this.#context.onNote?.(reply.text);
+  }
+
+  #noted(text: string, patience: Patience): void {
+    this.#context.onNote?.(text);
+    try {
+      patience.noted();
+    } catch (error) {
+      throw this.giveUp(error);
+    }
   }
 
   /** Records what ended the session. The first reason counts. */
@@ -127,7 +145,7 @@ export class Requester {
   async #line(): Promise<string> {
     if (this.end) throw this.end;
     try {
-      const line = await this.#connection.readLine();
+      const line = await readWholeLine(this.#connection, this.#context.timeoutMs);
       if (line === null) throw new InletError("lost", "The server closed the connection");
       return line;
     } catch (error) {

@@ -39,12 +39,13 @@ export async function askToResume(
   const { name, size } = source;
   const fingerprint = await fingerprintOf(source, (offset, into) => file.readAt(offset, into));
   await requester.write(encodeRequest({ type: "reput", fingerprint, size, name, fields }));
-  let reply = await requester.reply();
+  // The server may have to read all of a partial file before it answers.
+  let reply = await requester.reply(size);
   for (let asked = 0; reply.type === "prove" && asked < MAX_ASKED; asked++) {
     const digest = await prove(requester, size, file, reply);
     await requester.write(encodeRequest({ type: "proof", digest }));
     if (asked === 0) file.readAhead();
-    reply = await requester.reply();
+    reply = await requester.reply(size);
   }
   if (reply.type === "error") throw unexpected(reply);
   if (reply.type !== "go" || reply.offset > size) throw requester.giveUp(unexpected(reply));

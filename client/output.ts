@@ -1,0 +1,68 @@
+/**
+ * The client's standard output. Its failures are told as those of this machine.
+ *
+ * @module
+ */
+
+import { writeStdout } from "../lib/body/stdio.ts";
+import { explain, InletError } from "../lib/errors.ts";
+import { toLocal } from "../lib/local_errors.ts";
+import { Tally } from "../lib/body/streams.ts";
+import { quoted } from "../lib/text.ts";
+import type { Saving } from "../modes/files/client.ts";
+
+/**
+ * Writes all bytes.
+ *
+ * @throws {InletError} `local-disk`
+ */
+export async function writeOutput(chunk: Uint8Array): Promise<void> {
+  try {
+    await writeStdout(chunk);
+  } catch (error) {
+    throw outputError(error);
+  }
+}
+
+/** A download to the standard output. What was written can be continued, but not taken back. */
+export class OutputTarget implements Saving {
+  readonly kept: Tally = new Tally();
+  readonly #name: string;
+  readonly #output: (chunk: Uint8Array) => Promise<void>;
+  #writing: Promise<void> = Promise.resolve();
+
+  /**
+   * @param name For messages.
+   * @param output Writes to the standard output.
+   */
+  constructor(name: string, output: (chunk: Uint8Array) => Promise<void>) {
+    this.#name = name;
+    this.#output = output;
+  }
+
+  /** Settles when nothing is being written: a lost connection does not wait for that. */
+  async settled(): Promise<void> {
+    await this.#writing;
+  }
+
+  write(chunk: Uint8Array): Promise<void> {
+    return this.#writing = this.#write(chunk);
+  }
+
+  /** @throws {InletError} `changed`, always */
+  startOver(): void {
+    const reason = "the file on the server is no longer the one whose beginning was written";
+    throw new InletError("changed", `Cannot continue ${quoted(this.#name)}: ${reason}`);
+  }
+
+  async #write(chunk: Uint8Array): Promise<void> {
+    await this.#output(chunk);
+    this.kept.add(chunk);
+  }
+}
+
+/** Converts a failure of the standard output to `local-disk`. */
+export function outputError(error: unknown): InletError {
+  const { code, message, cause } = explain(error);
+  return code === "closed" ? new InletError("local-disk", message, { cause }) : toLocal(error);
+}
