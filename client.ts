@@ -29,11 +29,9 @@ import { RateLimit } from "./lib/net/rate_limit.ts";
 import { printable } from "./lib/text.ts";
 import type { Mode } from "./modes/mode.ts";
 import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
-import type { ItemResult } from "./modes/files/answers.ts";
-import type { LocalStoreOptions } from "./client/local_store.ts";
 import { PROGRAM } from "./client/options.ts";
 import { type Action, makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
-import { OutputTarget, writeOutput } from "./client/output.ts";
+import { writeOutput } from "./client/output.ts";
 import { listLines, Report, statusLines } from "./client/report.ts";
 import {
   send,
@@ -143,17 +141,13 @@ async function runTransfer(
   const several = action.type === "send" && action.files.length > 1;
   const report = new Report(progress, { quiet, several });
   try {
-    switch (action.type) {
-      case "send": {
-        const onResult = (result: SendResult): void => report.add(result);
-        await sendFiles(dialer, action.files, { ...options, onResult }, { as: action.as });
-        break;
-      }
-      case "get":
-        await get(dialer, action, keepPartialsMs, report);
-        break;
-      case "get folder":
-        await runGetFolder(dialer, action, { ...options, keepPartialsMs }, report);
+    if (action.type === "send") {
+      const onResult = (result: SendResult): void => report.add(result);
+      await sendFiles(dialer, action.files, { ...options, onResult }, { as: action.as });
+    } else {
+      const { download } = await import("./client/download.ts");
+      const all = { ...options, keepPartialsMs, warn: options.onNotice };
+      await download(dialer, action, all, report);
     }
   } catch (error) {
     report.fail(explain(error));
@@ -175,49 +169,6 @@ async function runTransfer(
 function isRepeatable(action: Transfer, mode: Mode, hadRetry: boolean): boolean {
   if (action.type === "send") return mode.name === "files" && !action.files.includes("-");
   return action.type === "get folder" || action.output !== "-" || !hadRetry;
-}
-
-async function get(
-  dialer: Dialer,
-  { name, output }: Extract<Transfer, { type: "get" }>,
-  keepPartialsMs: number,
-  report: Report,
-): Promise<void> {
-  const { progress, resume, output: write } = dialer.context;
-  const stdout = output === "-" ? new OutputTarget(name, write) : undefined;
-  await dialer.withSession(async (client) => {
-    progress.begin(null);
-    if (stdout) {
-      await client.pause(stdout.settled());
-      return void await client.get(name, stdout);
-    }
-    const { getFile, savePath } = await import("./client/get_file.ts");
-    const stored = await getFile(client, name, savePath(name, output), {
-      resume,
-      keepPartialsMs,
-    });
-    report.add({ label: name, stored });
-  });
-}
-
-async function runGetFolder(
-  dialer: Dialer,
-  { name, directory }: Extract<Transfer, { type: "get folder" }>,
-  { exclude = [], skipSame = false, keepPartialsMs }: SendFilesOptions & LocalStoreOptions,
-  report: Report,
-): Promise<void> {
-  const { progress, resume } = dialer.context;
-  const done = new Set<string>();
-  const { getFolder } = await import("./client/get_folder.ts");
-  const onResult = (label: string, result: ItemResult): void => {
-    if (!("error" in result)) dialer.retries.progressed();
-    report.add({ label, folder: `${name}/`, ...result });
-  };
-  const options = {
-    ...{ directory, exclude, skipSame, resume, keepPartialsMs },
-    ...{ progress, done, onResult },
-  };
-  await dialer.withSession((client) => getFolder(client, name, options));
 }
 
 /**

@@ -8,6 +8,7 @@ import { holdingsOf } from "./faults/trial.ts";
 import {
   allOf,
   bytes,
+  collect,
   integration,
   names,
   OWN,
@@ -56,7 +57,7 @@ function get(store: DirectoryStore, name: string): string {
   const buffer = new Uint8Array(stored.size + 1);
   const read = stored.read(0, buffer);
   assertEquals(read, stored.size);
-  return new TextDecoder().decode(buffer.subarray(0, read));
+  return new TextDecoder().decode(buffer.subarray(0, stored.size));
 }
 
 function refusedWith(code: string, action: () => unknown): void {
@@ -439,11 +440,14 @@ integration(
     gate.resolve();
     await stalled;
     assertEquals(await first.publish(), "a.txt");
-    assertEquals(["a.txt", "b.txt", "c.txt"].map((name) => get(test.store, name)), [
-      "one two",
-      "b",
-      "c",
-    ]);
+    const contents = { "a.txt": "one two", "b.txt": "b", "c.txt": "c" };
+    for (const [name, content] of Object.entries(contents)) {
+      using stored = test.store.open(name);
+      const reading = stored.read(0, new Uint8Array(stored.size));
+      assert(reading instanceof Promise, "a read could hold up the others");
+      assertEquals(await reading, content.length);
+      assertEquals(new TextDecoder().decode(await collect(stored.stream(0))), content);
+    }
     assertEquals(later, ["two", "b", "c"]);
   },
 );

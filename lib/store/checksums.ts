@@ -21,7 +21,7 @@ const sums = new SharedWork<Tally>();
 /** A file that is open for reading. */
 export interface OpenFile extends Disposable {
   /** Reads from the current position. `null` at the end. */
-  readNext(into: Uint8Array): number | null;
+  readNext(into: Uint8Array): number | null | Promise<number | null>;
 }
 
 /**

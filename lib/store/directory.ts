@@ -27,20 +27,14 @@ import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { findFile, listPages, openFile, treePages } from "./directory_reader.ts";
 import type { Disk } from "./disk.ts";
-import { DiskPace } from "./disk_pace.ts";
 import { Folders, lstatIfThere, type NamingOptions, type Place } from "./folders.ts";
 import { linkUnder, type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, inOrder } from "./partial.ts";
+import { ResumeFailures } from "./resume_failures.ts";
 import type { Facts, Fingerprint, Maybe, PartialQuery, Resumable, Store } from "./store.ts";
 import type { DirectoryFile } from "./stored_file.ts";
 import { type TempFile, tryTo } from "./temp_file.ts";
-import {
-  failureKey,
-  FileUpload,
-  isOtherFileSystem,
-  MAX_FAILURES,
-  type UploadContext,
-} from "./upload.ts";
+import { FileUpload, isOtherFileSystem, type UploadContext } from "./upload.ts";
 import type { Workspace } from "./workspace.ts";
 import { Workspaces } from "./workspaces.ts";
 
@@ -97,9 +91,8 @@ export class DirectoryStore implements Store {
     this.#context = {
       folders,
       workspaces: this.#workspaces,
-      pace: new DiskPace(),
       fsync,
-      failures: new Map(),
+      failures: new ResumeFailures(),
     };
     this.#keepPartialsMs = options.keepPartialsMs ?? 24 * 3_600_000;
     this.#readOnly = options.readOnly ?? false;
@@ -152,7 +145,7 @@ export class DirectoryStore implements Store {
     const hash = await hashOf(how.fingerprint);
     return this.#storing(`store ${quoted(name)}`, () => {
       const { place, workspace, temp } = this.#create(name, hash);
-      this.#context.failures.delete(failureKey(temp));
+      this.#context.failures.forget(temp.info);
       const names = this.#numbering.variants(place.name);
       return this.#begin(workspace, temp, names, { ...how, hash });
     });
@@ -201,7 +194,7 @@ export class DirectoryStore implements Store {
   }
 
   put(name: string, content: Uint8Array, facts: Facts = {}): Maybe<string> {
-    const { fsync, pace } = this.#context;
+    const { fsync, folders: { pace } } = this.#context;
     const careful = (): Promise<string> => this.#putCarefully(name, content, facts);
     if (fsync) return careful();
     return pace.call(() => this.#putAtOnce(name, content, facts) ?? careful(), careful);
@@ -312,9 +305,8 @@ export class DirectoryStore implements Store {
     ticket: string | undefined,
   ): ReturnType<typeof inOrder> {
     const { failures } = this.#context;
-    const all = workspace.candidates(hash).filter(({ info }) =>
-      info.size > 0 && (failures.get(failureKey({ info })) ?? 0) < MAX_FAILURES
-    );
+    const all = workspace.candidates(hash)
+      .filter(({ info }) => info.size > 0 && !failures.areTooMany(info));
     const fresh = all.filter(({ kept, info }) =>
       !kept || workspace.quietMs(info) <= this.#keepPartialsMs
     );

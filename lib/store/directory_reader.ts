@@ -37,7 +37,7 @@ export function openFile(folders: Folders, name: string): DirectoryFile {
       file.close();
       throw new InletError("denied", `${what}: it changed while it was opened`);
     }
-    return new DirectoryFile(file, name, opened, () => openFile(folders, name));
+    return new DirectoryFile(file, name, opened, folders.pace, () => openFile(folders, name));
   } catch (error) {
     throw explain(error, what);
   }

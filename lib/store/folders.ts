@@ -8,6 +8,7 @@ import { dirname } from "@std/path/dirname";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import type { Disk } from "./disk.ts";
+import { DiskPace } from "./disk_pace.ts";
 import { freeNumber } from "./free_number.ts";
 import { numberedName, safeName } from "./names.ts";
 import { type Identity, isSameFile } from "./temp_file.ts";
@@ -47,6 +48,8 @@ export interface Place {
 export class Folders {
   readonly root: string;
   readonly disk: Disk;
+  /** How fast that disk answers. */
+  readonly pace: DiskPace = new DiskPace();
   readonly #warn: (message: string) => void;
   readonly #naming: NamingOptions;
   readonly #warned = new Set<string>();

@@ -44,7 +44,6 @@ export interface Resumable {
 
 /** How to find a partial file. */
 export interface PartialQuery {
-  /** That of the interrupted upload. */
   readonly fingerprint: string;
   /** That of the interrupted upload, if the client knows it. */
   readonly ticket?: string | undefined;

@@ -9,7 +9,8 @@ import { bufferedStream, type Tally } from "../body/streams.ts";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { checksumOf } from "./checksums.ts";
-import type { StoredFile } from "./store.ts";
+import type { DiskPace } from "./disk_pace.ts";
+import type { Maybe, StoredFile } from "./store.ts";
 
 /** One version of a file. Reads fail if its size has changed since it was opened. */
 export class DirectoryFile implements StoredFile {
@@ -18,41 +19,48 @@ export class DirectoryFile implements StoredFile {
   readonly #file: Deno.FsFile;
   readonly #name: string;
   readonly #version: string;
+  readonly #pace: DiskPace;
   readonly #reopen: () => DirectoryFile;
   #position = 0;
 
-  /** @param reopen Opens the same name again, at its beginning. */
+  /**
+   * @param pace That of its disk.
+   * @param reopen Opens the same name again, at its beginning.
+   */
   constructor(
     file: Deno.FsFile,
     name: string,
     { dev, ino, size, mtime, ctime }: Deno.FileInfo,
+    pace: DiskPace,
     reopen: () => DirectoryFile,
   ) {
     this.#file = file;
     this.#name = name;
     this.#version = [dev, ino, size, mtime?.getTime(), ctime?.getTime()].join(" ");
+    this.#pace = pace;
     this.#reopen = reopen;
     this.size = size;
     this.modified = mtime ?? new Date(0);
   }
 
-  read(offset: number, into: Uint8Array): number {
+  read(offset: number, into: Uint8Array): Maybe<number> {
     this.#seek(offset);
-    let filled = 0;
-    do {
-      const read = this.readNext(into.subarray(filled));
-      if (read === null) break;
-      filled += read;
+    const go = (filled: number, read: number | null): Maybe<number> => {
+      const now = filled + (read ?? 0);
       // A short read at the expected size is the end.
-    } while (filled < into.length && offset + filled < this.size);
-    return filled;
+      if (read === null || now === into.length || offset + now >= this.size) return now;
+      return then(this.readNext(into.subarray(now)), (next) => go(now, next));
+    };
+    return then(this.readNext(into), (read) => go(0, read));
   }
 
   /** Reads from the current position. `null` at the end. */
-  readNext(into: Uint8Array): number | null {
-    const read = this.#file.readSync(into);
-    this.#position += read ?? 0;
-    return read;
+  readNext(into: Uint8Array): Maybe<number | null> {
+    const read = this.#pace.call(() => this.#file.readSync(into), () => this.#file.read(into));
+    return then(read, (bytes) => {
+      this.#position += bytes ?? 0;
+      return bytes;
+    });
   }
 
   stream(offset: number): ReadableStream<Uint8Array> {
@@ -60,11 +68,12 @@ export class DirectoryFile implements StoredFile {
     this.#seek(offset);
     return bufferedStream(Math.min(Math.max(left, 1), LARGE_BUFFER_BYTES), (buffer) => {
       const wanted = buffer.subarray(0, Math.min(Math.max(left, 1), buffer.length));
-      const read = this.readNext(wanted);
-      if (read === null && left === 0) return null;
-      if (read === null || left === 0) throw this.#changed();
-      left -= read;
-      return buffer.subarray(0, read);
+      return then(this.readNext(wanted), (read) => {
+        if (read === null && left === 0) return null;
+        if (read === null || left === 0) throw this.#changed();
+        left -= read;
+        return buffer.subarray(0, read);
+      });
     });
   }
 
@@ -92,4 +101,9 @@ export class DirectoryFile implements StoredFile {
   #changed(): InletError {
     return new InletError("changed", `${quoted(this.#name)} changed while it was sent`);
   }
+}
+
+/** Goes on with a value, or with that of a promise. */
+function then<T, R>(value: Maybe<T>, next: (value: T) => Maybe<R>): Maybe<R> {
+  return value instanceof Promise ? value.then(next) : next(value);
 }

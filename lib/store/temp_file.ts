@@ -7,8 +7,13 @@
  * @module
  */
 
+import { writeFully } from "../body/streams.ts";
 import { InletError } from "../errors.ts";
+import { takeTurns } from "../turns.ts";
 import type { Disk } from "./disk.ts";
+
+/** Size of the buffer for a copy, in bytes. */
+const COPIED_BYTES = 256 * 1024;
 
 /** What identifies a file, whatever its path. */
 export type Identity = Pick<Deno.FileInfo, "dev" | "ino">;
@@ -95,6 +100,18 @@ export class TempFile {
   moveTo(path: string): void {
     this.#disk.renameSync(this.#path, path);
     this.#path = path;
+  }
+
+  /** Copies all of the file into an empty one, which gets its group as well. */
+  async copyTo(copy: TempFile): Promise<void> {
+    const buffer = new Uint8Array(COPIED_BYTES);
+    this.file.seekSync(0, Deno.SeekMode.Start);
+    for (let read; (read = this.file.readSync(buffer));) {
+      writeFully(copy.file, buffer.subarray(0, read));
+      await takeTurns();
+    }
+    const { gid } = this.file.statSync();
+    if (gid !== copy.info.gid) this.#disk.chownSync(copy.path, null, gid);
   }
 
   /** Removes the file, unless its path has come to lead to another one. */

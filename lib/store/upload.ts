@@ -5,14 +5,13 @@
  * @module
  */
 
-import { Tally, tallyOf, writeFully } from "../body/streams.ts";
+import { Tally, tallyOf, writeAll, writeFully } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
-import { takeTurns } from "../turns.ts";
 import { readInTurn } from "./checksums.ts";
-import type { DiskPace } from "./disk_pace.ts";
 import { type Folders, foldersOf } from "./folders.ts";
 import { linkUnder, type Names } from "./numbering.ts";
+import type { ResumeFailures } from "./resume_failures.ts";
 import type { Facts, Maybe, Resumable, Upload } from "./store.ts";
 import { type TempFile, tryTo } from "./temp_file.ts";
 import type { Workspace } from "./workspace.ts";
@@ -22,11 +21,9 @@ import type { Workspaces } from "./workspaces.ts";
 export interface UploadContext {
   readonly folders: Folders;
   readonly workspaces: Workspaces;
-  readonly pace: DiskPace;
   /** Whether a file is flushed to disk before it is acknowledged. */
   readonly fsync: boolean;
-  /** Failed attempts to resume each partial file, by its device and inode. */
-  readonly failures: Map<string, number>;
+  readonly failures: ResumeFailures;
 }
 
 /** Options of a {@linkcode FileUpload}. */
@@ -42,9 +39,6 @@ export interface FileUploadOptions {
 
 /** Milliseconds for which an upload is still its writer's, as no one else takes it over sooner. */
 const LEASE_MS = 5000;
-
-/** Most failed attempts to resume a partial file. */
-export const MAX_FAILURES = 3;
 
 /** An upload to a directory store. */
 export class FileUpload implements Upload {
@@ -112,7 +106,7 @@ export class FileUpload implements Upload {
       this.#empty = false;
       this.#movedAt = performance.now();
       const { file } = this.#temp;
-      const written = this.#call(() => writeFully(file, chunk), () => writeLater(file, chunk));
+      const written = this.#call(() => writeFully(file, chunk), () => writeAll(file, chunk));
       if (!written) return;
       this.#writing = written.catch(() => {});
       return written.catch((error) => {
@@ -136,10 +130,9 @@ export class FileUpload implements Upload {
       if (fsync) await folders.sync(name);
       return name;
     } catch (error) {
-      const published =
-        `${this.#what}: it is stored as ${quoted(name ?? "")}, but may be lost in a ` +
-        "power failure";
-      throw explain(error, name === undefined ? this.#what : published);
+      if (name === undefined) throw explain(error, this.#what);
+      const but = `it is stored as ${quoted(name)}, but may be lost in a power failure`;
+      throw explain(error, `${this.#what}: ${but}`);
     }
   }
 
@@ -172,9 +165,7 @@ export class FileUpload implements Upload {
 
   /** Cuts the file back to the partial file that it resumed, and keeps that. */
   #revert(hash: string): void {
-    const { failures } = this.#options.context;
-    const key = failureKey(this.#temp);
-    failures.set(key, (failures.get(key) ?? 0) + 1);
+    this.#options.context.failures.add(this.#temp.info);
     this.#cutTo(this.kept.bytes);
     this.#keep(hash);
   }
@@ -233,12 +224,7 @@ export class FileUpload implements Upload {
     const workspace = workspaces.addTo(foldersOf(this.#name).at(-1) ?? "");
     const temp = workspace.create();
     try {
-      const buffer = new Uint8Array(COPIED_BYTES);
-      this.#temp.file.seekSync(0, Deno.SeekMode.Start);
-      for (let read; (read = this.#temp.file.readSync(buffer));) {
-        writeFully(temp.file, buffer.subarray(0, read));
-        await takeTurns();
-      }
+      await this.#temp.copyTo(temp);
     } catch (error) {
       temp.discard();
       throw error;
@@ -249,7 +235,7 @@ export class FileUpload implements Upload {
   }
 
   #call<T>(atOnce: () => T, later: () => Promise<T>): Maybe<T> {
-    return this.#options.context.pace.call(atOnce, later);
+    return this.#options.context.folders.pace.call(atOnce, later);
   }
 
   #end(): void {
@@ -267,19 +253,6 @@ export class FileUpload implements Upload {
 
   get #what(): string {
     return `Cannot store ${quoted(this.#name)}`;
-  }
-}
-
-const COPIED_BYTES = 256 * 1024;
-
-/** The key of a file in {@linkcode UploadContext.failures}. */
-export function failureKey({ info: { dev, ino } }: Pick<TempFile, "info">): string {
-  return `${dev}:${ino}`;
-}
-
-async function writeLater(file: Deno.FsFile, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.length;) {
-    written += await file.write(chunk.subarray(written));
   }
 }
 
