@@ -56,7 +56,7 @@ export class LineWriter {
       return;
     }
     this.#pending += `${line}\n`;
-    this.#running ??= this.#run().finally(() => this.#running = undefined);
+    this.#running ??= this.#run();
   }
 
   /**
@@ -83,6 +83,8 @@ export class LineWriter {
       await this.#write(new TextEncoder().encode(batch)).catch(() => {});
       this.#moving = 0;
     } while (this.#pending !== "" || this.#leftOut > 0);
+    // At once: a line that came after the look above, and before this, would wait for the next one.
+    this.#running = undefined;
   }
 
   #take(): string {

@@ -102,9 +102,11 @@ export class Folders {
    */
   async makeRoot(fsync: boolean): Promise<void> {
     const made: string[] = [];
-    for (let folder = this.root; !lstatIfThere(folder); folder = dirname(folder)) made.push(folder);
+    // Only then, as looking above the root takes a permission of its own.
+    for (let folder = this.root; fsync && !lstatIfThere(folder); folder = dirname(folder)) {
+      made.push(folder);
+    }
     this.disk.mkdirSync(this.root, { recursive: true });
-    if (!fsync) return;
     for (const folder of made.map(dirname)) {
       try {
         await syncFolder(this.disk, folder);
