@@ -68,7 +68,7 @@ export class Pipeline {
     this.#batched = [];
     const batch = this.#batch!.subarray(0, this.#filled);
     this.#filled = 0;
-    this.#listening ??= this.#listen().finally(() => this.#listening = undefined);
+    this.#listening ??= this.#listen();
     // Each request receives this error when its reply is read.
     await this.#requester.write(batch).catch(() => {});
   }
@@ -77,5 +77,7 @@ export class Pipeline {
     for (let next; (next = this.#unanswered.shift());) {
       await next.take(this.#requester.reply(next.readBytes));
     }
+    // At once: a request that is sent after the look above would not be listened for.
+    this.#listening = undefined;
   }
 }
