@@ -192,7 +192,10 @@ const TRICKS: Record<string, Trick> = {
   "a message that is acknowledged with more": {
     ...{ args: [], stdin: "hello\n" },
     answers: [WELCOME, "go 0\n", "", "", "ok 9007199254740991 363a3020\n"],
-    ...{ code: 5, says: /^inlet: Cannot verify "standard input": the server has 9,007,199,254,740,991 / },
+    ...{
+      code: 5,
+      says: /^inlet: Cannot verify "standard input": the server has 9,007,199,254,740,991 /,
+    },
   },
   "talk that is answered with something else": {
     ...{ args: SCRIPT, stdin: "Hello\n", answers: [WELCOME, "ok ben\n", "Hallo ACK\n"], code: 3 },

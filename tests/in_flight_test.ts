@@ -398,3 +398,18 @@ integration("a server that is stopped while another one sweeps loses nothing", a
   assertEquals(await wire.line(), "ok 6 363a3020 a (2).txt");
   assertEquals(Deno.readTextFileSync(`${first.dir}/a (2).txt`), "hello\n");
 });
+
+integration("--keep-partials of --get says that a partial file was lost with its age", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(server.dir, { "a.bin": bytes(3_000_000) });
+  const args = ["--get", "a.bin", "--resume", "--keep-partials", "1h"];
+  using relay = await relayTo(server, { direction: "down", bytes: 1_000_000, way: "end" });
+  assertEquals((await runClient(relay, args, { cwd: local.path })).code, 4);
+  assertEquals(names(local.path), ["(partial)"]);
+  anHourPasses(local.path);
+  const { code, stderr } = await runClient(server, args, { cwd: local.path });
+  assertEquals(code, 0, stderr);
+  assertMatch(stderr, /^the partial file of "a\.bin" has expired\n/);
+  assertEquals(names(local.path), ["a.bin"]);
+});
