@@ -17,11 +17,11 @@ export const TEMP = ".temp";
 /** The folder in which a store keeps its own files. No name leads into it. */
 export const OWN_FOLDER = ".inlet";
 
-/** Most bytes of UTF-8 in one component of a name on disk: the limit of common file systems. */
-const MAX_FILE_NAME_BYTES = 255;
-
-/** Most bytes of UTF-8 in one component of a published name, which leaves room for `.temp`. */
-export const MAX_COMPONENT_BYTES: number = MAX_FILE_NAME_BYTES - TEMP.length;
+/**
+ * Most bytes of UTF-8 in one component: a few less than the limit of common file systems, 255, as
+ * people and programs add endings of their own.
+ */
+export const MAX_COMPONENT_BYTES = 250;
 
 /** Most bytes of UTF-8 in a whole name, folders included. */
 export const MAX_NAME_BYTES = 1024;
