@@ -413,3 +413,47 @@ integration("--keep-partials of --get says that a partial file was lost with its
   assertMatch(stderr, /^the partial file of "a\.bin" has expired\n/);
   assertEquals(names(local.path), ["a.bin"]);
 });
+
+integration(
+  "an upload whose partial file is still being read is taken over by nobody",
+  async () => {
+    await using temp = await tempDir();
+    const { performance: { now } } = globalThis;
+    let elapsed = 0;
+    let found = 0;
+    let reads = 0;
+    const how = { fingerprint: "f" };
+    // A disk on which each read takes three seconds, of a clock of its own.
+    const disk: Disk = {
+      ...Deno,
+      openSync: (path, options) => {
+        const file = Deno.openSync(path, options);
+        const { readSync, read } = file;
+        return Object.assign(file, {
+          readSync: (buffer: Uint8Array) => {
+            elapsed += 3000;
+            return readSync.call(file, buffer.subarray(0, 1000));
+          },
+          read: async (buffer: Uint8Array) => {
+            elapsed += 3000;
+            if (++reads === 5) { for await (const _ of store.findPartials("b.bin", how)) found++; }
+            return await read.call(file, buffer.subarray(0, 1000));
+          },
+        });
+      },
+    };
+    const store = await DirectoryStore.open(temp.path, { disk });
+    {
+      await using broken = await store.receiveResumable("a.bin", 10_000, how);
+      await broken.write(bytes(8000));
+    }
+    try {
+      performance.now = () => now.call(performance) + elapsed;
+      await using resumed = (await take(store, "a.bin", how))!;
+      assertEquals([resumed.kept.bytes, found], [8000, 0]);
+    } finally {
+      performance.now = now;
+    }
+    assert(reads >= 5);
+  },
+);

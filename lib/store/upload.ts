@@ -66,7 +66,7 @@ export class FileUpload implements Upload {
     return this.#options.resumable?.hash;
   }
 
-  /** Milliseconds since the last write. */
+  /** Milliseconds since anything of it moved. */
   get quietMs(): number {
     return performance.now() - this.#movedAt;
   }
@@ -81,8 +81,10 @@ export class FileUpload implements Upload {
     try {
       this.#empty = false;
       const { size } = file.statSync();
-      const read = (buffer: Uint8Array): Maybe<number | null> =>
-        this.#call(() => file.readSync(buffer), () => file.read(buffer));
+      const read = (buffer: Uint8Array): Maybe<number | null> => {
+        this.#movedAt = performance.now();
+        return this.#call(() => file.readSync(buffer), () => file.read(buffer));
+      };
       this.kept = await readInTurn(size, () => tallyOf(read, size, signal), signal);
       this.#empty = this.kept.bytes === 0;
     } catch (error) {

@@ -52,6 +52,7 @@ export class BodyReceiver {
   readonly #what: string;
   readonly #tally = new Tally();
   #target: Target | undefined;
+  #isResumed = false;
   #refused = false;
   #skipped = 0;
 
@@ -68,6 +69,7 @@ export class BodyReceiver {
       await this.#attempt(async () => void (this.#target = await open()));
       if (negotiate && this.#refused) return;
       if (negotiate) Object.assign(this.#tally, await negotiate(this.#target as T));
+      this.#isResumed = this.#tally.bytes > 0;
       using _ = exemptFromMinRate ? undefined : this.#connection.enforceMinRate();
       const left = size === null ? null : size - this.#tally.bytes;
       const trailer = await receiveBody(this.#connection, left, (chunk) => this.#write(chunk));
@@ -94,7 +96,7 @@ export class BodyReceiver {
     const target = this.#target!;
     let name = "";
     await this.#attempt(async () => {
-      const modified = checkEnd(this.#what, this.#tally, trailer);
+      const modified = checkEnd(this.#what, this.#tally, trailer, this.#isResumed);
       const { bytes: size, crc } = this.#tally;
       const publish = (): Promise<string> => target.publish({ modified });
       const discard = (): void | Promise<void> => target.discard();
@@ -131,11 +133,21 @@ export class BodyReceiver {
  * Checks that the sender completed a body, and that its bytes are correct.
  *
  * @param what The action, for the message: `store "a.txt"`.
+ * @param isResumed Whether a partial file was resumed. Its checksum is nobody's business: whoever
+ * lacks a few of its bytes could find them by it.
  * @returns The modification time, if the sender gave one.
  * @throws {InletError} `aborted` or `checksum`
  */
-export function checkEnd(what: string, tally: Tally, trailer: BodyLine): Date | undefined {
+export function checkEnd(
+  what: string,
+  tally: Tally,
+  trailer: BodyLine,
+  isResumed = false,
+): Date | undefined {
   if (trailer.type === "abort") throw new InletError("aborted", `Did not ${what}: ${trailer.text}`);
+  if (isResumed && trailer.type === "end" && trailer.crc !== tally.crc) {
+    throw new InletError("checksum", `Cannot ${what}: its bytes are not those that were sent`);
+  }
   checkCrc(`Cannot ${what}`, tally, trailer);
   return trailer.type === "end" ? trailer.modified : undefined;
 }
