@@ -70,6 +70,9 @@ export const MAX_TALK_BYTES: number = MAX_LINE_BYTES - `${ACK}\n`.length;
 /** Longest client name in bytes of UTF-8. */
 export const MAX_CLIENT_NAME_BYTES = 64;
 
+/** Most ranges that a `prove` may ask for. */
+export const MAX_RANGES = 16;
+
 /**
  * The codes of an `error` reply, each with the exit code of the client: 3 the server refused,
  * 4 timeout or lost connection, 5 the data differs from what was sent.
@@ -335,7 +338,7 @@ function decodeReplyVerb(verb: string, rest: string): Reply | undefined {
       return isDigest(rest) ? { type: verb, nonce: rest } : undefined;
     case "prove": {
       const [nonce = "", length = "", ...offsets] = rest.split(" ");
-      if (!isDigest(nonce) || offsets.length === 0) return undefined;
+      if (!isDigest(nonce) || offsets.length < 1 || offsets.length > MAX_RANGES) return undefined;
       return {
         type: verb,
         nonce,

@@ -119,7 +119,7 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
     limits: limitsOf(mode, settings),
     context: contextOf(settings, store, log),
   });
-  if (mode.stores && keepPartialsMs > 0) {
+  if (mode.stores) {
     const stop = sweepRegularly(store, log, keepPartialsMs);
     listener.finished.catch(() => {}).finally(stop);
   }
@@ -167,13 +167,14 @@ function announce(log: Log, address: Deno.NetAddr, mode: Mode, settings: Setting
   });
 }
 
-/** Removes expired partial files, each at most a twenty-fourth of the time limit late. */
+/** Removes the remains of crashes, and partial files at most a twenty-fourth of their limit late. */
 function sweepRegularly(store: Store, log: Log, keepPartialsMs: number): () => void {
+  const everyMs = keepPartialsMs === 0 ? HOUR_MS : keepPartialsMs / 24;
   const timer = setInterval(() => {
     store.sweep().catch((error) =>
       log.failure(explain(error, "Cannot remove expired partial files"))
     );
-  }, Math.min(Math.max(keepPartialsMs / 24, 1000), HOUR_MS));
+  }, Math.min(Math.max(everyMs, 1000), HOUR_MS));
   return () => clearInterval(timer);
 }
 

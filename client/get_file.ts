@@ -33,7 +33,7 @@ export async function getFile(
   path: string,
   options: GetFileOptions = {},
 ): Promise<Stored> {
-  using store = await LocalStore.open(dirname(path), options);
+  await using store = await LocalStore.open(dirname(path), options);
   return await getInto(client, name, store, basename(path), options);
 }
 

@@ -64,7 +64,7 @@ export async function getFolder(
   options: GetFolderOptions,
 ): Promise<void> {
   const top = name.replace(/\/+$/, "");
-  using store = await LocalStore.open(options.directory, options);
+  await using store = await LocalStore.open(options.directory, options);
   await new FolderGetter(client, store, options).getAll(await wantedOf(top, client, options));
 }
 

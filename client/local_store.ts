@@ -22,7 +22,7 @@ export interface LocalStoreOptions {
 }
 
 /** A directory of downloads. Its failures are told as those of this machine's disk. */
-export class LocalStore implements Disposable {
+export class LocalStore implements AsyncDisposable {
   readonly #store: DirectoryStore;
 
   private constructor(store: DirectoryStore) {
@@ -40,6 +40,7 @@ export class LocalStore implements Disposable {
     { keepPartialsMs, warn }: LocalStoreOptions = {},
   ): Promise<LocalStore> {
     const options = {
+      downloads: true,
       ...keepPartialsMs !== undefined && { keepPartialsMs },
       ...warn && { warn },
     };
@@ -88,13 +89,10 @@ export class LocalStore implements Disposable {
   }
 
   /** Tidies up: also what an earlier download left that was killed. */
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     unfinished.delete(this.#store);
-    try {
-      this.#store.sweep();
-    } catch {
-      // The next download tries again.
-    }
+    // What cannot be swept now is left to the next download.
+    await this.#store.sweep().catch(() => {});
     this.#store.close();
   }
 

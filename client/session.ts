@@ -116,7 +116,7 @@ class Session {
     if (name !== asked) this.lines.say(`Another client is already called ${printable(asked)}`);
     this.lines.say("Type help for the commands; Tab completes");
     // A drop-only server refuses the list, but accepts files.
-    await Array.fromAsync(this.#list(client)).catch(() => {});
+    await this.#learnNames(client).catch(() => {});
   }
 
   async #obey(client: FilesClient, line: string): Promise<void> {
@@ -142,6 +142,10 @@ class Session {
       case "list":
         return await printPages(client, this.#list(client));
     }
+  }
+
+  async #learnNames(client: FilesClient): Promise<void> {
+    for await (const _ of this.#list(client));
   }
 
   /** The lines of a list. Its first names become completions. */

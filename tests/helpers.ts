@@ -262,8 +262,8 @@ export function names(directory: string): string[] {
 
 function ownNames(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => {
-    if (/^kept-[0-9a-f]{64}-[0-9a-f]{32}\.temp$/.test(name)) return "(partial)";
-    const isUpload = /^((?:[0-9a-f]{64}-)?[0-9a-f]{32}|\d+\.file)\.temp$/.test(name);
+    if (/^(get-)?kept-[0-9a-f]{64}-[0-9a-f]{32}\.temp$/.test(name)) return "(partial)";
+    const isUpload = /^(get-)?((?:[0-9a-f]{64}-)?[0-9a-f]{32}|\d+\.file)\.temp$/.test(name);
     return isUpload ? "(in flight)" : `${OWN}/${name}`;
   });
 }

@@ -10,6 +10,8 @@ import { DirectoryStore } from "../lib/store/directory.ts";
 import type { Disk } from "../lib/store/disk.ts";
 import type { Upload } from "../lib/store/store.ts";
 import { InletError } from "../lib/errors.ts";
+import { formatCrc } from "../protocol.ts";
+import { crc32 } from "node:zlib";
 import { quoted } from "../lib/text.ts";
 import {
   anHourPasses,
@@ -28,6 +30,7 @@ import {
   tempDir,
   uploadGrows,
 } from "./helpers.ts";
+import { serveHere } from "./in_process.ts";
 import { relayTo } from "./relay.ts";
 import { askToResume, idOf, offered } from "./resuming.ts";
 import { makeTree } from "./trees.ts";
@@ -455,5 +458,129 @@ integration(
       performance.now = now;
     }
     assert(reads >= 5);
+  },
+);
+
+integration("--get into the directory of a server leaves alone what is the server's", async () => {
+  await using server = await startServer({ args: ["--keep-partials", "7d"] });
+  makeTree(server.dir, { "a.txt": "a" });
+  using wire = await Wire.greet(server);
+  await offered(wire, bytes(1000), { size: 1000, name: "b.bin" });
+  await wire.says(bytes(500));
+  await uploadGrows(server.dir, 500);
+  wire.close();
+  await server.running.says(/client 1: left/);
+  const daysAgo = new Date(Date.now() - 3 * 86_400_000);
+  Deno.utimeSync(ownFiles(server.dir)[0]!, daysAgo, daysAgo);
+  assertEquals((await runClient(server, ["--get", "a.txt"], { cwd: server.dir })).code, 0);
+  assertEquals(names(server.dir), ["(partial)", "a (2).txt", "a.txt"]);
+});
+
+integration(
+  "a server with --read-only serves nothing of an .inlet under another name",
+  async () => {
+    await using temp = await tempDir();
+    const script = `
+    import { DirectoryStore } from "${new URL("lib/store/directory.ts", ROOT).href}";
+    const dir = ${JSON.stringify(temp.path)};
+    for (const folder of ["/.inlet", "/alias"]) Deno.mkdirSync(dir + folder);
+    Deno.writeTextFileSync(dir + "/.inlet/secret.txt", "secret");
+    const mounted = new Deno.Command("mount", { args: ["--bind", dir + "/.inlet", dir + "/alias"] });
+    if (!mounted.outputSync().success) throw new Error("cannot mount");
+    const store = await DirectoryStore.open(dir, { readOnly: true });
+    await store.prepare();
+    let code = "ok";
+    try {
+      store.open("alias/secret.txt");
+    } catch (error) {
+      code = error.code;
+    }
+    console.log(code, (await Array.fromAsync(store.list())).flat().length);`;
+    const { code, stdout, stderr } = await run("unshare", ["-rm", Deno.execPath(), "eval", script]);
+    assertEquals([code, stdout.trim(), stderr], [0, "denied 0", ""]);
+  },
+  { mounts: true },
+);
+
+integration("a bind mount has one workspace, whatever folder of it is first", async () => {
+  await using temp = await tempDir();
+  const mounts = `
+    mkdir -p "$0/received/in/bound" "$0/elsewhere/a/b" "$0/elsewhere/c" &&
+    mount --bind "$0/elsewhere" "$0/received/in/bound" && exec "$@"`;
+  const dir = `${temp.path}/received`;
+  Deno.mkdirSync(dir);
+  const under = ["unshare", "-rm", "sh", "-c", mounts, temp.path];
+  await using server = await startServer({ dir, under });
+  for (const folder of ["in/bound/a/b", "in/bound/c", "in/bound", "in/bound/new"]) {
+    const { code, stderr } = await runClient(server, [fixture("hello.txt"), "--as", `${folder}/x`]);
+    assertEquals(code, 0, stderr);
+  }
+  const seen = `/proc/${server.pid}/root${dir}`;
+  assertEquals(Deno.readTextFileSync(`${seen}/${OWN}/places`), "in/bound\n");
+  const all = await run("find", [seen, "-name", OWN, "-printf", "%P\n"]);
+  assertEquals(all.stdout.trim().split("\n").sort(), [OWN, `in/bound/${OWN}`]);
+}, { mounts: true, programs: ["find"] });
+
+integration("one file that cannot be removed keeps no server from starting", async () => {
+  await using server = await startServer();
+  const id = "0".repeat(32);
+  for (const number of [1, 2]) {
+    const path = `${server.dir}/${OWN}/${id.slice(1)}${number}.temp`;
+    Deno.writeTextFileSync(path, "");
+    Deno.utimeSync(path, LONG_AGO, LONG_AGO);
+  }
+  const stuck = `${server.dir}/${OWN}/${id.slice(1)}1.temp`;
+  const disk: Disk = {
+    ...Deno,
+    removeSync: (path, options) => {
+      if (path === stuck) throw Object.assign(new Error("stuck"), { code: "EIO" });
+      Deno.removeSync(path, options);
+    },
+  };
+  const told: string[] = [];
+  const store = await DirectoryStore.open(server.dir, { disk, warn: (text) => told.push(text) });
+  await store.prepare();
+  assertEquals(told, [
+    `Cannot remove ${quoted(stuck)}, which is abandoned: the disk reported an I/O error`,
+  ]);
+  assertEquals(ownFiles(server.dir), [stuck]);
+});
+
+integration(
+  "an upload that is being published is taken over by nobody, and its client hears of it",
+  async () => {
+    await using temp = await tempDir();
+    const gate = Promise.withResolvers<void>();
+    const { promise: syncing, resolve: begins } = Promise.withResolvers<void>();
+    const disk: Disk = {
+      ...Deno,
+      openSync: (path, options) => {
+        const file = Deno.openSync(path, options);
+        const { sync } = file;
+        return Object.assign(file, {
+          sync: async () => {
+            begins();
+            await gate.promise;
+            await sync.call(file);
+          },
+        });
+      },
+    };
+    await using server = await serveHere({ dir: temp.path, disk, fsync: true });
+    using wire = await Wire.greet(server);
+    const content = bytes(1000);
+    const asked = { size: content.length, name: "a.bin" };
+    const { ticket } = await offered(wire, content, asked);
+    await wire.says(content);
+    await wire.says(`end ${formatCrc(crc32(content))}\n`);
+    await syncing;
+    // It shows the ticket, and would get all of it.
+    using other = await Wire.greet(server);
+    assertEquals((await offered(other, content, { ...asked, ticket })).offset, 0);
+    assertMatch(await wire.line(), /^note Please wait: /);
+    gate.resolve();
+    let line = await wire.line();
+    while (line.startsWith("note ")) line = await wire.line();
+    assertEquals(line, `ok 1000 ${formatCrc(crc32(content))} a.bin`);
   },
 );

@@ -344,6 +344,8 @@ pure("a prove asks for ranges, and a proof answers", () => {
   ) {
     assertThrows(() => decodeReply(`prove ${wrong}`), ProtocolError);
   }
+  const many = Array.from({ length: 17 }, (_, index) => index).join(" ");
+  assertThrows(() => decodeReply(`prove ${nonce} 1 ${many}`), ProtocolError);
   assertEquals(decodeRequest(`proof ${digest}`), { type: "proof", digest });
   // Anything else is talk, as with the answer to a challenge.
   assertEquals(decodeRequest("proof of life").type, "chat");

@@ -168,6 +168,28 @@ integration("a stranger's wrong bytes under the same id keep nobody from going o
   assertEquals(await wire.line(), `ok ${SIZE} ${formatCrc(crc32(CONTENT))} a.bin`);
 });
 
+integration("not even many questions tell how much is kept to more than a MiB", async () => {
+  const MIB = 2 ** 20;
+  await using server = await startServer();
+  const content = bytes(3 * MIB);
+  const asked = { size: content.length, name: "a.bin", prove: () => "0".repeat(64) };
+  {
+    using wire = await Wire.greet(server);
+    await offered(wire, content, asked);
+    await wire.says(content.subarray(0, 2.6 * MIB));
+    await uploadGrows(server.dir, Math.floor(2.6 * MIB));
+  }
+  await server.running.says(/client 1: left/);
+  using stranger = await Wire.greet(server);
+  for (let times = 0; times < 50; times++) {
+    const { asked: question } = await offered(stranger, content, asked);
+    for (const offset of question!.offsets) assert(offset + question!.length <= 2 * MIB);
+    // Not to begin an upload: it says at once that it has none.
+    await stranger.says("x".repeat(content.length) + "abort no\n");
+    assertMatch(await stranger.line(), /^error aborted /);
+  }
+});
+
 integration(
   "a partial file outlives two wrong ends, and is not offered after the third",
   async () => {
@@ -231,7 +253,7 @@ integration(
     const offer = await offered(wire, CONTENT, { ...ASKED, ticket });
     assertEquals(offer.offset, 100_000);
     assertNotEquals(offer.ticket, ticket);
-    assertMatch(await lost.rest(), /^error aborted Another connection goes on\n$/);
+    assertMatch(await lost.rest(), /^error aborted Another connection resumed this upload\n$/);
     await wire.says(CONTENT.subarray(100_000));
     await wire.says(endOf(CONTENT));
     assertEquals(await wire.line(), `ok ${SIZE} ${formatCrc(crc32(CONTENT))} a.bin`);
@@ -286,9 +308,13 @@ integration("of one file, four partial files are kept at most", async () => {
     wire.close();
     await server.running.says(new RegExp(`client ${index + 1}: left`));
   }
-  assertEquals(names(server.dir), Array.from({ length: 4 }, () => "(partial)"));
+  // The others go when the file is sent again.
+  using again = await Wire.greet(server);
+  await offered(again, CONTENT, { ...ASKED, prove: () => "0".repeat(64) });
+  const left = Array.from({ length: 4 }, () => "(partial)");
+  assertEquals(names(server.dir), ["(in flight)", ...left]);
   const sizes = ownFiles(server.dir).map((path) => Deno.statSync(path).size);
-  assertEquals(sizes.sort(), [3, 4, 5, 6]);
+  assertEquals(sizes.sort(), [0, 3, 4, 5, 6]);
 });
 
 integration("what is kept counts against --max-size", async () => {

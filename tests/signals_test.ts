@@ -169,7 +169,7 @@ integration(
     await (await store.receive("a.txt", false)).write(new Uint8Array(10));
     const force = () => {
       unfinished.forEach((store) => store.discardAll());
-      return 130;
+      return Promise.resolve(130);
     };
     onStopSignals({ stop: () => console.error("stopping"), force });
     setInterval(() => {}, 1000);

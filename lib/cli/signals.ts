@@ -29,12 +29,13 @@ export function onStopSignals({ stop, force }: StopActions): void {
     }
     if (now - first >= SAME_MS) force().then(Deno.exit);
   };
-  const ignoresHangUp = isHangUpIgnored();
   for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, handle);
   if (Deno.build.os === "windows") return;
-  // With any listener, Deno lets SIGHUP end a program that ignored it until then.
   Deno.addSignalListener("SIGHUP", ignoresHangUp ? () => {} : handle);
 }
+
+/** Found out at once: with any listener, Deno lets SIGHUP end a program that ignored it until then. */
+const ignoresHangUp = isHangUpIgnored();
 
 /** The signals that ask a program to stop, on this system. */
 export const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"

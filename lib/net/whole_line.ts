@@ -6,6 +6,7 @@
 
 import { InletError } from "../errors.ts";
 import { formatSeconds } from "../text.ts";
+import { AwakeTimer } from "./awake.ts";
 import type { Connection } from "./connection.ts";
 
 /** Limit on silence of a client that was given none, in milliseconds. */
@@ -27,10 +28,6 @@ export async function readWholeLine(
     return await connection.readLine();
   }
   const late = `No complete line within ${formatSeconds(limitMs)} s`;
-  const timer = setTimeout(() => connection.abort(new InletError("timeout", late)), limitMs);
-  try {
-    return await connection.readLine();
-  } finally {
-    clearTimeout(timer);
-  }
+  using _ = new AwakeTimer(limitMs, () => connection.abort(new InletError("timeout", late)));
+  return await connection.readLine();
 }

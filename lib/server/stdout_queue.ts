@@ -2,8 +2,9 @@
  * The queue for this process's stdout: messages of clients are written whole, one after another.
  *
  * A message is read beside the others. It takes its turn once it is whole, or larger than
- * {@linkcode MAX_HELD_BYTES}: a client that sends little, slowly, delays nobody. Whole messages go
- * before those of which only the beginning has arrived, so they wait for one other client at most.
+ * {@linkcode MAX_HELD_BYTES}: a client that sends little, slowly, delays nobody. Whole messages and
+ * those of which only the beginning has arrived go by turns, so that a whole one waits for one other
+ * client at most, and a long one is not passed over for ever.
  *
  * @module
  */
@@ -129,6 +130,7 @@ type Output = Pick<TerminalOutput, "write" | "end">;
 /** A message that waits for its turn. */
 interface Waiting {
   readonly message: StdoutMessage;
+  readonly isWhole: boolean;
   readonly begin: () => void;
 }
 
@@ -138,6 +140,8 @@ class Turns {
   readonly #whole: Waiting[] = [];
   readonly #long: Waiting[] = [];
   #holder: StdoutMessage | undefined;
+  /** Whether the holder was whole when it got its turn. */
+  #wasWhole = false;
   /** Settles when the last write is done: its message may be gone before that. It never fails. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -160,7 +164,7 @@ class Turns {
       return;
     }
     const { promise, resolve } = Promise.withResolvers<void>();
-    (isWhole ? this.#whole : this.#long).push({ message, begin: resolve });
+    (isWhole ? this.#whole : this.#long).push({ message, isWhole, begin: resolve });
     await promise;
   }
 
@@ -181,7 +185,9 @@ class Turns {
       if (place >= 0) waiting.splice(place, 1);
     }
     if (this.#holder !== message) return;
-    const next = this.#whole.shift() ?? this.#long.shift();
+    const [first, second] = this.#wasWhole ? [this.#long, this.#whole] : [this.#whole, this.#long];
+    const next = first.shift() ?? second.shift();
+    this.#wasWhole = next?.isWhole ?? false;
     this.#holder = next?.message;
     next?.begin();
   }

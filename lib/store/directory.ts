@@ -33,8 +33,8 @@ import { DirectoryPartial, inOrder } from "./partial.ts";
 import { ResumeFailures } from "./resume_failures.ts";
 import type { Facts, Fingerprint, Maybe, PartialQuery, Resumable, Store } from "./store.ts";
 import type { DirectoryFile } from "./stored_file.ts";
-import { type TempFile, tryTo } from "./temp_file.ts";
-import { FileUpload, isOtherFileSystem, type UploadContext } from "./upload.ts";
+import { isOtherFileSystem, type TempFile, tryTo } from "./temp_file.ts";
+import { FileUpload, type UploadContext } from "./upload.ts";
 import type { Workspace } from "./workspace.ts";
 import { Workspaces } from "./workspaces.ts";
 
@@ -52,6 +52,13 @@ export interface DirectoryOptions extends NamingOptions {
    * @default {86_400_000}
    */
   keepPartialsMs?: number;
+  /**
+   * Whether it receives downloads: then the names of its own files begin with `get-`, so that it is
+   * not taken for a server that has the same directory.
+   *
+   * @default {false}
+   */
+  downloads?: boolean;
   /**
    * Whether nothing is written or removed.
    *
@@ -87,7 +94,7 @@ export class DirectoryStore implements Store {
     const { fsync = false, disk = Deno, warn = () => {} } = options;
     const folders = new Folders(root, disk, warn, options);
     this.#folders = folders;
-    this.#workspaces = new Workspaces(folders);
+    this.#workspaces = new Workspaces(folders, options.downloads ? "get-" : "");
     this.#context = {
       folders,
       workspaces: this.#workspaces,
@@ -112,7 +119,7 @@ export class DirectoryStore implements Store {
   }
 
   async prepare(): Promise<void> {
-    if (this.#readOnly) return;
+    if (this.#readOnly) return this.#workspaces.refuse();
     await this.#use(async () => {
       // Reports a directory without write access at the start, not to the first client.
       this.#workspaces.root.create().discard();
@@ -120,17 +127,16 @@ export class DirectoryStore implements Store {
     });
   }
 
-  sweep(): Promise<void> {
-    if (this.#readOnly) return Promise.resolve();
+  async sweep(): Promise<void> {
+    if (this.#readOnly) return;
     for (const workspace of this.#workspaces.all()) {
       try {
-        workspace.sweep(this.#keepPartialsMs);
+        await workspace.sweep(this.#keepPartialsMs, (message) => this.#folders.warnOnce(message));
       } catch (error) {
         // Another program removed it: there is nothing to sweep.
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
     }
-    return Promise.resolve();
   }
 
   receive(name: string): FileUpload {
@@ -155,12 +161,11 @@ export class DirectoryStore implements Store {
     if (this.#keepPartialsMs === 0) return;
     const hash = await hashOf(query.fingerprint);
     const what = `store ${quoted(name)}`;
-    const { place, workspace, candidates } = this.#storing(what, () => {
+    const { place, workspace } = this.#storing(what, () => {
       const place = this.#folders.make(this.#folders.safe(name));
-      const workspace = this.#workspaces.of(place);
-      const candidates = this.#candidates(name, workspace, hash, query.ticket);
-      return { place, workspace, candidates };
+      return { place, workspace: this.#workspaces.of(place) };
     });
+    const candidates = await this.#candidates(name, workspace, hash, query.ticket);
     const names = this.#numbering.variants(place.name);
     for (const { candidate, live } of candidates) {
       using partial = this.#storing(what, () =>
@@ -298,22 +303,29 @@ export class DirectoryStore implements Store {
   }
 
   /** The partial files that an upload may resume, the best first. */
-  #candidates(
+  async #candidates(
     name: string,
     workspace: Workspace,
     hash: string,
     ticket: string | undefined,
-  ): ReturnType<typeof inOrder> {
+  ): Promise<ReturnType<typeof inOrder>> {
     const { failures } = this.#context;
-    const all = workspace.candidates(hash)
-      .filter(({ info }) => info.size > 0 && !failures.areTooMany(info));
-    const fresh = all.filter(({ kept, info }) =>
-      !kept || workspace.quietMs(info) <= this.#keepPartialsMs
-    );
-    if (fresh.length < all.length) {
-      this.#folders.warnOnce(`the partial file of ${quoted(name)} has expired`);
+    try {
+      const found = await workspace.candidates(hash);
+      workspace.prune(found);
+      const all = found.filter(({ info }) => info.size > 0 && !failures.areTooMany(info));
+      const fresh = all.filter(({ kept, info }) =>
+        !kept || workspace.quietMs(info) <= this.#keepPartialsMs
+      );
+      if (fresh.length < all.length) {
+        this.#folders.warnOnce(`the partial file of ${quoted(name)} has expired`);
+      }
+      return inOrder(fresh, [...this.#inFlight].filter((upload) => upload.hash === hash), ticket);
+    } catch (error) {
+      // Another program removed the workspace. The upload makes it again.
+      if (error instanceof Deno.errors.NotFound) return [];
+      throw explain(error, `Cannot store ${quoted(name)}`);
     }
-    return inOrder(fresh, [...this.#inFlight].filter((upload) => upload.hash === hash), ticket);
   }
 
   #begin(

@@ -21,11 +21,6 @@ const FORGIVEN_MS = 60_000;
 export class DiskPace {
   #slowUntil = -Infinity;
 
-  /** Whether the next calls should be asynchronous. */
-  get isSlow(): boolean {
-    return performance.now() < this.#slowUntil;
-  }
-
   /** Runs and times one of two forms of a call: the synchronous one, unless the disk is slow. */
   call<T>(atOnce: () => Maybe<T>, later: () => Promise<T>): Maybe<T> {
     const began = performance.now();

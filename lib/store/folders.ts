@@ -13,7 +13,7 @@ import { freeNumber } from "./free_number.ts";
 import { numberedName, safeName } from "./names.ts";
 import { type Identity, isSameFile } from "./temp_file.ts";
 
-/** Most messages to the operator, as a peer may be able to cause them. */
+/** Most messages that are remembered as told. The oldest is forgotten first. */
 const MAX_WARNINGS = 1000;
 
 /** What clients may name, and what they may learn by it. */
@@ -84,8 +84,9 @@ export class Folders {
 
   /** Reports what the operator should know, each message once. */
   warnOnce(message: string): void {
-    if (this.#warned.has(message) || this.#warned.size >= MAX_WARNINGS) return;
+    if (this.#warned.has(message)) return;
     this.#warned.add(message);
+    if (this.#warned.size > MAX_WARNINGS) this.#warned.delete(this.#warned.keys().next().value!);
     this.#warn(message);
   }
 

@@ -23,6 +23,9 @@ const QUIET_MS = 5000;
  */
 const ABANDONED_MS = 15_000;
 
+/** Most partial files of one fingerprint that a client is asked about. */
+const MAX_TRIED = 8;
+
 /** Milliseconds between two looks at the upload of another server. */
 const LOOK_MS = 500;
 
@@ -54,12 +57,15 @@ export function inOrder(
     candidate,
     live: uploads.find(({ path }) => path === candidate.path),
   }));
-  return [
-    ...all.filter(({ live }) => live && ticket !== undefined && live.ticket === ticket),
+  const ordered = [
+    ...all.filter(({ live }) =>
+      ticket !== undefined && live?.ticket === ticket && live.quietMs > 0
+    ),
     ...all.filter(({ candidate }) => candidate.kept),
     ...all.filter(({ live }) => live && live.ticket !== ticket && live.quietMs >= QUIET_MS),
     ...all.filter(({ candidate, live }) => !candidate.kept && !live),
   ];
+  return ordered.slice(0, MAX_TRIED);
 }
 
 /** A partial file in a directory. */
@@ -76,7 +82,13 @@ export class DirectoryPartial implements PartialFile, Disposable {
 
   /** Opens a file that was found; returns `undefined` if it has gone or changed meanwhile. */
   static open(found: Found): DirectoryPartial | undefined {
-    const file = Deno.openSync(found.candidate.path);
+    let file: Deno.FsFile;
+    try {
+      file = Deno.openSync(found.candidate.path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
     if (isSameFile(file.statSync(), found.candidate.info)) return new DirectoryPartial(found, file);
     file.close();
     return undefined;
@@ -108,7 +120,8 @@ export class DirectoryPartial implements PartialFile, Disposable {
       return undefined;
     }
     // Its name may have changed; the file is the one whose content was proven.
-    const now = workspace.candidates(hash).find(({ info }) => isSameFile(info, candidate.info));
+    const all = await workspace.candidates(hash);
+    const now = all.find(({ info }) => isSameFile(info, candidate.info));
     const temp = now && workspace.take(now, hash);
     if (!temp) return undefined;
     const upload = resume(temp, how);

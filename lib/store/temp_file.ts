@@ -134,6 +134,11 @@ export class TempFile {
   }
 }
 
+/** Whether a link failed because its two ends are on different file systems, or mounts. */
+export function isOtherFileSystem(error: unknown): boolean {
+  return (error as { code?: string }).code === "EXDEV";
+}
+
 /**
  * Runs an optional action and ignores its failure: setting a time, which some file systems do not
  * support, or removing a file that the next sweep removes as well.

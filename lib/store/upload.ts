@@ -13,7 +13,7 @@ import { type Folders, foldersOf } from "./folders.ts";
 import { linkUnder, type Names } from "./numbering.ts";
 import type { ResumeFailures } from "./resume_failures.ts";
 import type { Facts, Maybe, Resumable, Upload } from "./store.ts";
-import { type TempFile, tryTo } from "./temp_file.ts";
+import { isOtherFileSystem, type TempFile, tryTo } from "./temp_file.ts";
 import type { Workspace } from "./workspace.ts";
 import type { Workspaces } from "./workspaces.ts";
 
@@ -48,6 +48,7 @@ export class FileUpload implements Upload {
   #workspace: Workspace;
   #temp: TempFile;
   #empty = true;
+  #publishing = false;
   #ended = false;
   #writing: Promise<void> | undefined;
   #checkedAt = Date.now();
@@ -66,9 +67,9 @@ export class FileUpload implements Upload {
     return this.#options.resumable?.hash;
   }
 
-  /** Milliseconds since anything of it moved. */
+  /** Milliseconds since anything of it moved. While it is being published, it is not quiet. */
   get quietMs(): number {
-    return performance.now() - this.#movedAt;
+    return this.#publishing ? 0 : performance.now() - this.#movedAt;
   }
 
   get path(): string {
@@ -124,14 +125,14 @@ export class FileUpload implements Upload {
     let name: string | undefined;
     try {
       this.#checkEnded();
-      if (modified) tryTo(() => this.#temp.file.utimeSync(new Date(), modified));
-      if (fsync) await this.#temp.file.sync();
+      this.#publishing = true;
       name = await this.#link(modified);
       tryTo(() => this.#temp.remove());
       this.#end();
       if (fsync) await folders.sync(name);
       return name;
     } catch (error) {
+      this.#publishing = false;
       if (name === undefined) throw explain(error, this.#what);
       const but = `it is stored as ${quoted(name)}, but may be lost in a power failure`;
       throw explain(error, `${this.#what}: ${but}`);
@@ -201,19 +202,21 @@ export class FileUpload implements Upload {
   /** Gives the file its final name. On another file system it is copied first. */
   async #link(modified: Date | undefined): Promise<string> {
     try {
-      return this.#linkHere();
+      return await this.#linkHere(modified);
     } catch (error) {
       if (!isOtherFileSystem(error)) throw error;
     }
     await this.#copyBeside();
-    if (modified) tryTo(() => this.#temp.file.utimeSync(new Date(), modified));
-    if (this.#options.context.fsync) await this.#temp.file.sync();
-    return this.#linkHere();
+    return await this.#linkHere(modified);
   }
 
   /** The open file is what gets the name: both names are compared with it. */
-  #linkHere(): string {
-    const { context: { folders }, names } = this.#options;
+  async #linkHere(modified: Date | undefined): Promise<string> {
+    const { context: { folders, fsync }, names } = this.#options;
+    if (fsync) await this.#temp.file.sync();
+    this.#checkEnded();
+    // Not sooner: a file that seems old could be taken for abandoned.
+    if (modified) tryTo(() => this.#temp.file.utimeSync(new Date(), modified));
     folders.check(this.#name);
     this.#temp.check(this.#what);
     const name = linkUnder(names, folders, this.#temp.path);
@@ -223,7 +226,7 @@ export class FileUpload implements Upload {
 
   async #copyBeside(): Promise<void> {
     const { workspaces } = this.#options.context;
-    const workspace = workspaces.addTo(foldersOf(this.#name).at(-1) ?? "");
+    const workspace = workspaces.addBeyond(foldersOf(this.#name).at(-1) ?? "");
     const temp = workspace.create();
     try {
       await this.#temp.copyTo(temp);
@@ -256,9 +259,4 @@ export class FileUpload implements Upload {
   get #what(): string {
     return `Cannot store ${quoted(this.#name)}`;
   }
-}
-
-/** Whether a link failed because its two ends are on different file systems, or mounts. */
-export function isOtherFileSystem(error: unknown): boolean {
-  return (error as { code?: string }).code === "EXDEV";
 }

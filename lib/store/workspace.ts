@@ -7,6 +7,7 @@
  * - `HASH-ID.temp` is an upload that can be resumed.
  * - `kept-HASH-ID.temp` is a partial file: what has arrived of such an upload. No one writes it.
  * - `7.file.temp` is an upload that is to be published as `7.file`.
+ * - `get-` before any of these names says that it is a download of a client.
  * - `places` lists the folders below the store that have a `.inlet` of their own.
  *
  * A lock may not reach other machines (NFS, SMB), so no file is taken for abandoned on the word of
@@ -15,12 +16,13 @@
  * @module
  */
 
-import { InletError } from "../errors.ts";
+import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
+import { isTurnDue, takeTurns } from "../turns.ts";
 import type { Disk } from "./disk.ts";
 import { lstatIfThere } from "./folders.ts";
 import { OWN_FOLDER, TEMP } from "./names.ts";
-import { type Identity, isSameFile, TempFile, tryTo } from "./temp_file.ts";
+import { type Identity, isOtherFileSystem, isSameFile, TempFile, tryTo } from "./temp_file.ts";
 
 /** Milliseconds without a write after which a sweep removes the upload of a dead server. */
 const ABANDONED_MS = 3_600_000;
@@ -32,8 +34,8 @@ const KEPT = "kept-";
 const PLACES = "places";
 const HASH = /[0-9a-f]{64}/.source;
 const ID = /[0-9a-f]{32}/.source;
-const IN_FLIGHT = new RegExp(`^(?:(?:${HASH}-)?${ID}|\\d{1,15}\\.[a-z]{1,16})\\.temp$`);
-const RESUMABLE = new RegExp(`^${HASH}-`);
+const UPLOAD = new RegExp(`^(?:${ID}|\\d{1,15}\\.[a-z]{1,16})\\.temp$`);
+const RESUMABLE = new RegExp(`^${HASH}-${ID}\\.temp$`);
 const PARTIAL = new RegExp(`^${KEPT}${HASH}-${ID}\\.temp$`);
 
 /** A file that may be resumed. */
@@ -44,15 +46,26 @@ export interface Candidate {
   readonly info: Deno.FileInfo;
 }
 
+/** Options of {@linkcode Workspace.open}. */
+export interface WorkspaceOptions {
+  disk: Disk;
+  /** What the names of the store's own files begin with. */
+  prefix: string;
+  /** Called if other users can read the folder. */
+  warn(message: string): void;
+}
+
 /** The folder `.inlet` in one folder. */
 export class Workspace {
   readonly path: string;
   readonly info: Deno.FileInfo;
   readonly #disk: Disk;
+  readonly #prefix: string;
 
-  private constructor(path: string, disk: Disk, info: Deno.FileInfo) {
+  private constructor(path: string, disk: Disk, prefix: string, info: Deno.FileInfo) {
     this.path = path;
     this.#disk = disk;
+    this.#prefix = prefix;
     this.info = info;
   }
 
@@ -60,10 +73,9 @@ export class Workspace {
    * Opens the folder, and makes it if it is missing.
    *
    * @param parent Path of the folder that it is in.
-   * @param warn Called if other users can read it.
    * @throws {InletError} `usage` if it is not a folder of this user's own
    */
-  static open(parent: string, disk: Disk, warn: (message: string) => void): Workspace {
+  static open(parent: string, { disk, prefix, warn }: WorkspaceOptions): Workspace {
     const path = `${parent}/${OWN_FOLDER}`;
     try {
       disk.mkdirSync(path, { mode: 0o700 });
@@ -73,7 +85,7 @@ export class Workspace {
     const info = disk.lstatSync(path);
     const what = `Cannot use ${quoted(path)} for uploads`;
     if (!info.isDirectory) throw new InletError("usage", `${what}: it is not a folder; remove it`);
-    const workspace = new Workspace(path, disk, info);
+    const workspace = new Workspace(path, disk, prefix, info);
     const ours = workspace.#probe(what);
     if (ours.uid !== info.uid) {
       throw new InletError("usage", `${what}: it belongs to another user; use another directory`);
@@ -92,7 +104,7 @@ export class Workspace {
   /** Makes the file for an upload with a number; returns `undefined` if the number is taken. */
   createNumbered(name: string): TempFile | undefined {
     try {
-      return TempFile.create(this.#disk, `${this.path}/${name}${TEMP}`);
+      return TempFile.create(this.#disk, `${this.path}/${this.#prefix}${name}${TEMP}`);
     } catch (error) {
       if (error instanceof Deno.errors.AlreadyExists) return undefined;
       throw error;
@@ -104,28 +116,37 @@ export class Workspace {
     return this.#pathOf(undefined);
   }
 
-  /**
-   * Makes a partial file of an upload that ended early. The smallest of too many is removed: to have
-   * another client's removed, one has to send as much as that client did, several times.
-   */
+  /** Makes a partial file of an upload that ended early. */
   keep(temp: TempFile, hash: string): void {
-    temp.moveTo(`${this.path}/${KEPT}${hash}-${newId()}${TEMP}`);
-    const kept = this.candidates(hash).filter(({ kept }) => kept);
-    for (const { path } of kept.slice(MAX_PARTIALS)) tryTo(() => this.#disk.removeSync(path));
+    temp.moveTo(`${this.path}/${this.#prefix}${KEPT}${hash}-${newId()}${TEMP}`);
   }
 
   /** Finds the files of uploads with a hash, the largest first. */
-  candidates(hash: string): Candidate[] {
+  async candidates(hash: string): Promise<Candidate[]> {
     const found: Candidate[] = [];
-    for (const name of this.names()) {
-      const kept = name.startsWith(`${KEPT}${hash}-`) && PARTIAL.test(name);
-      if (!kept && !(name.startsWith(`${hash}-`) && IN_FLIGHT.test(name))) continue;
+    // Asynchronously: strangers can make the folder large.
+    for await (const { name } of Deno.readDir(this.path)) {
+      const own = this.#ownPart(name);
+      const kept = own.startsWith(`${KEPT}${hash}-`) && PARTIAL.test(own);
+      if (!kept && !(own.startsWith(`${hash}-`) && RESUMABLE.test(own))) continue;
       const path = `${this.path}/${name}`;
       tryTo(() => found.push({ path, kept, info: this.#disk.lstatSync(path) }));
     }
     // After a crash between link and removal, a published file has such a name too.
     return found.filter(({ info }) => info.isFile && (info.nlink ?? 1) === 1)
       .sort((one, other) => other.info.size - one.info.size);
+  }
+
+  /**
+   * Removes the smallest of too many partial files. So to have another client's removed, one has to
+   * send as much as that client did, several times.
+   *
+   * @param candidates As {@linkcode candidates} found them.
+   */
+  prune(candidates: readonly Candidate[]): void {
+    for (const { path } of candidates.filter(({ kept }) => kept).slice(MAX_PARTIALS)) {
+      tryTo(() => this.#disk.removeSync(path));
+    }
   }
 
   /**
@@ -156,20 +177,42 @@ export class Workspace {
    * Removes uploads of dead servers, and partial files that have expired.
    *
    * @param keepMs Milliseconds that a partial file is kept.
+   * @param warn Called if one cannot be removed.
    */
-  sweep(keepMs: number): void {
+  async sweep(keepMs: number, warn: (message: string) => void): Promise<void> {
     let now: number | undefined;
-    for (const name of this.names()) {
-      const isPartial = PARTIAL.test(name);
-      if (!isPartial && !IN_FLIGHT.test(name)) continue;
+    for await (const { name } of Deno.readDir(this.path)) {
+      if (isTurnDue()) await takeTurns();
+      const own = this.#ownPart(name);
+      const [isPartial, isResumable] = [PARTIAL.test(own), RESUMABLE.test(own)];
+      if (!isPartial && !isResumable && !UPLOAD.test(own)) continue;
       const path = `${this.path}/${name}`;
       const info = lstatIfThere(path);
       if (!info?.isFile) continue;
       now ??= timeOf(this.#probe("Cannot tell the time of the disk"));
-      const limitMs = isPartial
-        ? keepMs
-        : Math.max(RESUMABLE.test(name) ? keepMs : 0, ABANDONED_MS);
-      if (now - timeOf(info) > limitMs) this.#removeUnlessLive(path, info);
+      const limitMs = isPartial ? keepMs : Math.max(isResumable ? keepMs : 0, ABANDONED_MS);
+      if (now - timeOf(info) <= limitMs) continue;
+      try {
+        this.#removeUnlessLive(path, info);
+      } catch (error) {
+        warn(explain(error, `Cannot remove ${quoted(path)}, which is abandoned`).message);
+      }
+    }
+  }
+
+  /** Whether its files can be linked into another workspace, and so into the folders around that. */
+  reaches(other: Workspace): boolean {
+    const temp = this.create();
+    const there = other.newPath();
+    try {
+      this.#disk.linkSync(temp.path, there);
+      this.#disk.removeSync(there);
+      return true;
+    } catch (error) {
+      if (isOtherFileSystem(error)) return false;
+      throw error;
+    } finally {
+      temp.discard();
     }
   }
 
@@ -180,18 +223,8 @@ export class Workspace {
 
   /** Remembers a folder that has a `.inlet` of its own. */
   addPlace(folder: string): void {
-    if (this.places().includes(folder)) return;
+    if (placesIn(this.path).includes(folder)) return;
     Deno.writeTextFileSync(`${this.path}/${PLACES}`, `${folder}\n`, { append: true });
-  }
-
-  /** The folders that have a `.inlet` of their own. */
-  places(): string[] {
-    try {
-      return Deno.readTextFileSync(`${this.path}/${PLACES}`).split("\n").filter(Boolean);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return [];
-      throw error;
-    }
   }
 
   /** The names in the folder. */
@@ -219,8 +252,13 @@ export class Workspace {
     }
   }
 
+  /** What follows the prefix of a name; empty if it is not one of this store. */
+  #ownPart(name: string): string {
+    return name.startsWith(this.#prefix) ? name.slice(this.#prefix.length) : "";
+  }
+
   #pathOf(hash: string | undefined): string {
-    return `${this.path}/${hash === undefined ? "" : `${hash}-`}${newId()}${TEMP}`;
+    return `${this.path}/${this.#prefix}${hash === undefined ? "" : `${hash}-`}${newId()}${TEMP}`;
   }
 }
 
@@ -230,4 +268,14 @@ function newId(): string {
 
 function timeOf({ mtime }: Deno.FileInfo): number {
   return mtime?.getTime() ?? 0;
+}
+
+/** The folders that have a `.inlet` of their own, as the one in the root lists them. */
+export function placesIn(workspace: string): string[] {
+  try {
+    return Deno.readTextFileSync(`${workspace}/${PLACES}`).split("\n").filter(Boolean);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
 }

@@ -5,17 +5,20 @@
  * @module
  */
 
-import { type Folders, lstatIfThere, type Place } from "./folders.ts";
+import { type Folders, foldersOf, lstatIfThere, type Place } from "./folders.ts";
 import { OWN_FOLDER } from "./names.ts";
-import { Workspace } from "./workspace.ts";
+import { placesIn, Workspace } from "./workspace.ts";
 
 /** Opens workspaces as they are needed. */
 export class Workspaces {
   readonly #folders: Folders;
+  readonly #prefix: string;
   readonly #open = new Map<string, Workspace>();
 
-  constructor(folders: Folders) {
+  /** @param prefix What the names of the store's own files begin with. */
+  constructor(folders: Folders, prefix: string) {
     this.#folders = folders;
+    this.#prefix = prefix;
   }
 
   /** The workspace of the root. */
@@ -38,11 +41,31 @@ export class Workspaces {
     return this.#openIn(folder);
   }
 
+  /**
+   * Makes a workspace for a folder that no link leads into although it seems to be on the same file
+   * system, such as one inside of a bind mount: in the outermost folder from which links do.
+   */
+  addBeyond(folder: string): Workspace {
+    const inner = this.#openIn(folder);
+    for (const outer of foldersOf(folder)) {
+      const workspace = this.#openIn(outer);
+      const reaches = workspace.reaches(inner);
+      this.#leave(reaches ? folder : outer);
+      if (reaches) return this.addTo(outer);
+    }
+    return this.addTo(folder);
+  }
+
+  #leave(folder: string): void {
+    this.#open.get(folder)?.tidy();
+    this.#open.delete(folder);
+  }
+
   /** All workspaces that there are, also those of earlier runs. */
   all(): Workspace[] {
     if (!lstatIfThere(this.#folders.path(OWN_FOLDER))) return [];
     const { root } = this;
-    for (const folder of root.places()) {
+    for (const folder of placesIn(root.path)) {
       try {
         this.#folders.check(`${folder}/`);
         if (!this.#open.has(folder)) this.#openIn(folder);
@@ -51,6 +74,15 @@ export class Workspaces {
       }
     }
     return [...this.#open.values()];
+  }
+
+  /** Refuses the names that lead into workspaces, without making or opening any. */
+  refuse(): void {
+    for (const folder of ["", ...placesIn(this.#folders.path(OWN_FOLDER))]) {
+      const path = `${this.#folders.path(folder)}/${OWN_FOLDER}`;
+      const info = lstatIfThere(path);
+      if (info) this.#folders.refuse(path, info);
+    }
   }
 
   /** Closes all, and removes those that are empty. */
@@ -66,8 +98,10 @@ export class Workspaces {
 
   #openIn(folder: string): Workspace {
     const { disk } = this.#folders;
-    const path = this.#folders.path(folder);
-    const workspace = Workspace.open(path, disk, (message) => this.#folders.warnOnce(message));
+    const workspace = Workspace.open(this.#folders.path(folder), {
+      ...{ disk, prefix: this.#prefix },
+      warn: (message) => this.#folders.warnOnce(message),
+    });
     this.#open.set(folder, workspace);
     this.#folders.refuse(workspace.path, workspace.info);
     return workspace;

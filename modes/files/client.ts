@@ -29,7 +29,8 @@ import type { Upload } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
 import { decodeBeginning, decodeOk, decodeStored, type Received } from "./answers.ts";
 import { Batch, type Compared, idField, type OnResult } from "./batch.ts";
-import { Announced, checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
+import { Announced } from "./announced.ts";
+import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
 import { Requester, unexpected } from "./requester.ts";
 
 /** Size of the smallest file whose upload is resumed, in bytes. */

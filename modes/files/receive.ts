@@ -13,7 +13,9 @@ import type { ServerContext } from "../../lib/server/context.ts";
 import { checkSize } from "../../lib/server/size_limit.ts";
 import type { Target } from "../../lib/server/store_body.ts";
 import { refuse } from "./admission.ts";
-import { checkCrc, MAX_SKIPPED_BYTES, receiveBody } from "./framing.ts";
+import { patiently } from "./wait.ts";
+import { MAX_SKIPPED_BYTES } from "./announced.ts";
+import { checkCrc, receiveBody } from "./framing.ts";
 
 /** Options of {@linkcode BodyReceiver.receive}. */
 export interface ReceiveOptions<T extends Target> {
@@ -100,7 +102,13 @@ export class BodyReceiver {
       const { bytes: size, crc } = this.#tally;
       const publish = (): Promise<string> => target.publish({ modified });
       const discard = (): void | Promise<void> => target.discard();
-      name = await this.#context.acknowledged.publishOnce({ id, size, crc }, publish, discard);
+      const { acknowledged } = this.#context;
+      // A disk that is slow to flush is no silence of this side.
+      name = await patiently(
+        this.#connection,
+        this.#what,
+        () => acknowledged.publishOnce({ id, size, crc }, publish, discard),
+      );
     });
     if (this.#refused) return;
     const { bytes: size, crc } = this.#tally;

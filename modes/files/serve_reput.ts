@@ -5,7 +5,7 @@
  * @module
  */
 
-import { decodeRequest, encodeReply, type Request } from "../../protocol.ts";
+import { decodeRequest, encodeReply, MAX_RANGES, type Request } from "../../protocol.ts";
 import { makeNonce } from "../../lib/auth/key.ts";
 import { MAX_RANGE_BYTES, rangesDigest, type ReadAt } from "../../lib/body/fingerprint.ts";
 import { InletError } from "../../lib/errors.ts";
@@ -19,8 +19,8 @@ import { patiently, restOf } from "./wait.ts";
 
 type Reput = Extract<Request, { type: "reput" }>;
 
-/** Ranges that a client answers for before it resumes. */
-const RANGES = 16;
+/** The ranges that a client answers for lie within so many whole MiB of a partial file. */
+const STEP_BYTES = 1024 * 1024;
 
 /**
  * Serves `reput`: continues the partial file of an earlier attempt, and keeps it if the transfer is
@@ -35,7 +35,8 @@ export async function serveReput(
   const what = `store ${quoted(name)}`;
   const how: Resumable = {
     fingerprint: request.fingerprint,
-    onTaken: () => connection.abort(new InletError("aborted", "Another connection goes on")),
+    onTaken: () =>
+      connection.abort(new InletError("aborted", "Another connection resumed this upload")),
   };
   await new BodyReceiver(connection, context, what).receive({
     open: async () => {
@@ -76,10 +77,12 @@ async function resume(
 /** Whether the client has the content of a partial file: it answers for random ranges of it. */
 async function isOwner(connection: Connection, partial: PartialFile): Promise<boolean> {
   const nonce = makeNonce();
-  // A power of two, so that the length does not tell how much is kept.
-  const length = Math.min(2 ** Math.floor(Math.log2(partial.bytes)), MAX_RANGE_BYTES);
-  const last = partial.bytes - length;
-  const offsets = Array.from({ length: RANGES }, () => randomUpTo(last));
+  // Rounded, so that not even many answers tell how much is kept to the byte.
+  const covered = partial.bytes < STEP_BYTES
+    ? 2 ** Math.floor(Math.log2(partial.bytes))
+    : partial.bytes - partial.bytes % STEP_BYTES;
+  const length = Math.min(covered, MAX_RANGE_BYTES);
+  const offsets = Array.from({ length: MAX_RANGES }, () => randomUpTo(covered - length));
   const read: ReadAt = (offset, into) => partial.read(offset, into);
   const expected = await connection.unwatched(rangesDigest(nonce, length, offsets, read));
   await connection.write(encodeReply({ type: "prove", nonce, length, offsets }));

@@ -11,7 +11,6 @@ import type { ServerContext } from "../../lib/server/context.ts";
 import type { Target } from "../../lib/server/store_body.ts";
 import { BodyReceiver } from "./receive.ts";
 import { agreeOnStart } from "./serve_put.ts";
-import { patiently } from "./wait.ts";
 
 /**
  * Writes a message to the stdout of the server, in its turn. One that is held until it is whole is
@@ -27,7 +26,7 @@ export async function serveSay(
   const target: Target = {
     write: (chunk) => connection.whilePresent(() => message.write(chunk), { usesChunk: true }),
     publish: async () => {
-      await patiently(connection, what, () => message.end());
+      await message.end();
       return "";
     },
     discard: () => message[Symbol.dispose](),
