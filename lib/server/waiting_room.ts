@@ -1,7 +1,7 @@
 /**
  * Connections that came while the server was full. Each is read for up to a second: a client that
  * greets takes the place of a connection that has not, and the log can name the client that finds
- * no place. The room is small, so that silent connections cannot fill it: the oldest gives way.
+ * no place. The room is small, so that silent connections cannot fill it: the oldest is dropped.
  *
  * @module
  */

@@ -369,7 +369,7 @@ function isGroupGiven({ info: { mode } }: Place): boolean {
 
 const SETGID = 0o2000;
 
-/** Hashed again, so that who reads the names in the workspace does not learn a fingerprint. */
+/** Hashed again, so that the names in the workspace do not tell a fingerprint. */
 async function hashOf(fingerprint: string): Promise<string> {
   const bytes = new TextEncoder().encode(`inlet partial ${fingerprint}`);
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();

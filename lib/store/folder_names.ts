@@ -53,10 +53,10 @@ function isSmall(path: string): boolean {
   }
 }
 
-/** The last large read that was begun. Large folders are read one at a time, to bound the memory, */
+/** The last large read that was begun. Large folders are read one at a time, to bound the memory. */
 let reading: Promise<unknown> = Promise.resolve();
 
-/** unless one takes longer than this, in milliseconds: a disk that hangs must not stop all lists. */
+/** Milliseconds after which the next read does not wait: a disk that hangs must not stop all lists. */
 const LONGEST_READ_MS = 10_000;
 
 /** Waits for the read before, but not for long. */

@@ -49,7 +49,7 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
   [/^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)/i, "Windows reserves it"],
 ];
 
-/** What a component has that could be {@linkcode OWN_FOLDER}: a tilde, or its letters, or any other form of them. */
+/** What a component has that could be {@linkcode OWN_FOLDER}: its letters, or other forms of them. */
 const MAY_BE_OWN = /inlet|[^\x20-\x7e]/i;
 
 /**
