@@ -6,6 +6,7 @@
  */
 
 import { connect, type ServerAddress } from "../lib/net/connect.ts";
+import { DEFAULT_TIMEOUT_MS } from "../lib/net/whole_line.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import type { ClientContext } from "../lib/cli/client_context.ts";
 import { Progress } from "../lib/cli/progress.ts";
@@ -116,7 +117,8 @@ export class Dialer {
 
   /** Connects to the server. */
   async open(): Promise<Connection> {
-    const { timeoutMs = 30_000, signal = new AbortController().signal, rate } = this.#options;
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, signal = new AbortController().signal, rate } =
+      this.#options;
     const connection = await connect(this.#address, { timeoutMs, signal, rate });
     this.context.progress.follow(connection);
     return connection;

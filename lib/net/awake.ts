@@ -16,7 +16,7 @@ const TICK_MS = 250;
 const STALL_MS = 2 * TICK_MS;
 
 /** Milliseconds in which everything that has arrived is read. */
-export const SECOND_LOOK_MS = 100;
+const SECOND_LOOK_MS = 100;
 
 let users = 0;
 let ticking: ReturnType<typeof setInterval> | undefined;
@@ -33,13 +33,13 @@ export function awakeNow(): number {
 }
 
 /** Milliseconds that this process has been found not to run while the clock was used. */
-export function stalledMs(): number {
+function stalledMs(): number {
   awakeNow();
   return stalled;
 }
 
 /** Makes the clock tick until the result is disposed of. */
-export function useAwakeClock(): Disposable {
+function useAwakeClock(): Disposable {
   awakeNow();
   users++;
   ticking ??= setInterval(awakeNow, TICK_MS);
