@@ -53,6 +53,21 @@ async function take(
   return undefined;
 }
 
+integration("DirectoryStore.sweep() rejects where a disk fails, and throws nothing", async () => {
+  await using temp = await tempDir();
+  let isFailing = false;
+  const openSync: Disk["openSync"] = (path, options) => {
+    if (isFailing) throw Object.assign(new Error("I/O error"), { code: "EIO" });
+    return Deno.openSync(path, options);
+  };
+  const store = await DirectoryStore.open(temp.path, { disk: { ...Deno, openSync } });
+  await store.prepare();
+  Deno.writeTextFileSync(`${temp.path}/${OWN}/${"0".repeat(32)}.temp`, "half");
+  isFailing = true;
+  // A timer of the server sweeps: what is thrown there ends the whole program.
+  await assertRejects(() => store.sweep(), Error, "I/O error");
+});
+
 /** Everything in a directory with its times, to see whether any of it changed. */
 async function stateOf(dir: string): Promise<string> {
   return (await run("find", [dir, "-printf", "%p %i %T@ %C@ %s\n"])).stdout;

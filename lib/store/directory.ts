@@ -9,8 +9,9 @@
  *   random, so no client can aim at one, and nothing outside this folder is ever removed.
  * - If the name is taken, the new file is published as `report (2).pdf`. Folders are created one by
  *   one. No folder or file is reached through a symbolic link, even one made during a transfer.
- * - What is published is the file that is open: it is compared by device and inode with its
- *   temporary name before the link, and with its final name after it. A file that is complete in
+ * - What is published is the file that is open: it is compared by device, inode and size with its
+ *   temporary name before the link, and by device and inode with its final name after it. What
+ *   another program writes into it cannot be seen, as long as its size is right. A file that is complete in
  *   memory is written and published without yielding to the event loop, under a name that no other
  *   program can know: it needs neither a lock nor a comparison.
  * - A folder on another file system gets a `.inlet` of its own, as no link leads there.
@@ -34,6 +35,7 @@ import { DirectoryPartial, inOrder } from "./partial.ts";
 import type { Facts, Fingerprint, Maybe, PartialQuery, Resumable, Store } from "./store.ts";
 import type { DirectoryFile } from "./stored_file.ts";
 import { type TempFile, tryTo } from "./temp_file.ts";
+import { takeTurns } from "../turns.ts";
 import {
   failureKey,
   FileUpload,
@@ -127,8 +129,8 @@ export class DirectoryStore implements Store {
     });
   }
 
-  sweep(): Promise<void> {
-    if (this.#readOnly) return Promise.resolve();
+  async sweep(): Promise<void> {
+    if (this.#readOnly) return;
     for (const workspace of this.#workspaces.all()) {
       try {
         workspace.sweep(this.#keepPartialsMs);
@@ -136,8 +138,8 @@ export class DirectoryStore implements Store {
         // Another program removed it: there is nothing to sweep.
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
+      await takeTurns();
     }
-    return Promise.resolve();
   }
 
   receive(name: string): FileUpload {

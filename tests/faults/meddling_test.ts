@@ -10,7 +10,7 @@ for (const servers of [1, 2]) {
     await using local = await tempDir();
     const dir = `${local.path}/received`;
     const around = { dir, servers, trial: new Trial(1), dice: new Dice(1) };
-    const { files, deeds } = await meddle(2500, around);
+    const { files, deeds } = await meddle(1500, around);
     assert(files > 5, `${files} files were acknowledged`);
     for (const deed of ["removed", "linked", "replaced", "renamed", "swapped"]) {
       assert(deeds[deed]! > 0, Deno.inspect(deeds));

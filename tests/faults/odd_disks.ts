@@ -8,7 +8,7 @@ import type { Disk } from "../../lib/store/disk.ts";
 import type { Dice } from "./content.ts";
 
 /** Of so many calls, one stalls. */
-const CALLS_A_STALL = 60;
+const CALLS_A_STALL = 200;
 
 /** Milliseconds of a stall. */
 const LEAST_STALL_MS = 200;
