@@ -90,15 +90,13 @@ async function uploadOne(around: Uploading, uploaded: Uploaded): Promise<void> {
   await Promise.all(attempt.late.map((goOn) => goOn()));
 }
 
-/** Sends a small file at once. Nothing that happens to its temporary file may be in its way. */
-async function push({ dice, servers, name, content }: Attempt): Promise<boolean> {
+/** Sends a small file at once. Gives whether it was acknowledged. */
+async function push(attempt: Attempt): Promise<boolean> {
+  const { dice, servers, name, content } = attempt;
   using wire = await Wire.greet(dice.of(servers));
-  const crc = formatCrc(crc32(content));
   await wire.says(`push ${content.length} ${name}\n`);
   await wire.says(content);
-  await wire.says(`end ${crc}\n`);
-  assertEquals(await wire.line(), `ok ${content.length} ${crc} ${name}`);
-  return true;
+  return await finish(wire, attempt);
 }
 
 /** Sends all of a file, under a request that keeps nothing. Gives whether it was acknowledged. */
