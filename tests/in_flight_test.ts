@@ -39,6 +39,13 @@ import { Wire } from "./wire.ts";
 const encoder = new TextEncoder();
 const LONG_AGO = new Date("2020-02-29T12:00:00Z");
 
+/** As on a network file system: every lock is given. */
+const UNLOCKED: Disk = {
+  ...Deno,
+  openSync: (path, options) =>
+    Object.assign(Deno.openSync(path, options), { tryLockSync: () => true }),
+};
+
 /** Takes over the first partial file that is found. */
 async function take(
   store: DirectoryStore,
@@ -48,6 +55,21 @@ async function take(
   for await (const partial of store.findPartials(name, how)) return await partial.take(how);
   return undefined;
 }
+
+integration("DirectoryStore.sweep() rejects where a disk fails, and throws nothing", async () => {
+  await using temp = await tempDir();
+  let isFailing = false;
+  const openSync: Disk["openSync"] = (path, options) => {
+    if (isFailing) throw Object.assign(new Error("I/O error"), { code: "EIO" });
+    return Deno.openSync(path, options);
+  };
+  const store = await DirectoryStore.open(temp.path, { disk: { ...Deno, openSync } });
+  await store.prepare();
+  Deno.writeTextFileSync(`${temp.path}/${OWN}/${"0".repeat(32)}.temp`, "half");
+  isFailing = true;
+  // A timer of the server sweeps: what is thrown there ends the whole program.
+  await assertRejects(() => store.sweep(), Error, "I/O error");
+});
 
 /** Everything in a directory with its times, to see whether any of it changed. */
 async function stateOf(dir: string): Promise<string> {
@@ -253,20 +275,19 @@ integration("Upload.publish() acknowledges no file that is not the one that is o
     await upload.write(encoder.encode("mine"));
     const error = await assertRejects(() => upload.publish(), InletError, "replaced it");
     assertEquals(error.code, "aborted");
-    // Whose file it is cannot be known: it stays.
-    assertEquals(Deno.readTextFileSync(`${temp.path}/a.txt`), "foreign");
+    // What was linked by mistake is taken back, as it has another name. Else, whose it is cannot be
+    // known: it stays.
+    const stays = when === "before" ? ownFiles(temp.path)[0]! : `${temp.path}/a.txt`;
+    assertEquals(Deno.readTextFileSync(stays), "foreign");
+    assertEquals(names(temp.path).includes("a.txt"), when === "after");
   }
 });
 
 integration("two servers whose locks do not reach each other lose and mix nothing", async () => {
   await using temp = await tempDir();
   const content = bytes(2_000_000);
-  // As on a network file system: every lock is given.
-  const open: Disk["openSync"] = (path, options) =>
-    Object.assign(Deno.openSync(path, options), { tryLockSync: () => true });
-  const disk: Disk = { ...Deno, openSync: open };
   const [one, other] = await Promise.all(
-    [1, 2].map(() => DirectoryStore.open(temp.path, { disk })),
+    [1, 2].map(() => DirectoryStore.open(temp.path, { disk: UNLOCKED })),
   );
   const how = { fingerprint: "f" };
   await using mine = await one!.receiveResumable("a.bin", content.length, how);
@@ -289,6 +310,46 @@ integration("two servers whose locks do not reach each other lose and mix nothin
   assertEquals(await theirs.publish(), "a.bin");
   assertEquals(Deno.readFileSync(`${temp.path}/a.bin`), content);
   assertEquals(names(temp.path), ["a.bin"]);
+});
+
+for (const act of ["discard", "startOver"] as const) {
+  integration(`Upload.${act}() cuts no file back that another server has published`, async () => {
+    await using temp = await tempDir();
+    const content = bytes(3000);
+    const how = { fingerprint: "f" };
+    const [one, other] = await Promise.all(
+      [1, 2].map(() => DirectoryStore.open(temp.path, { disk: UNLOCKED })),
+    );
+    {
+      await using begun = await one!.receiveResumable("a.bin", content.length, how);
+      await begun.write(content.subarray(0, 1000));
+    }
+    await using mine = (await take(one!, "a.bin", how))!;
+    await mine.write(content.subarray(1000, 2000));
+    const quiet = new Date(Date.now() - 20_000);
+    Deno.utimeSync(ownFiles(temp.path)[0]!, quiet, quiet);
+    await using theirs = (await take(other!, "a.bin", how))!;
+    await theirs.write(content.subarray(2000));
+    assertEquals(await theirs.publish(), "a.bin");
+    // The client of the first one turns out to have sent something else.
+    try {
+      mine[act]();
+    } catch (error) {
+      assertEquals((error as InletError).code, "aborted");
+    }
+    assertEquals(Deno.readFileSync(`${temp.path}/a.bin`), content);
+  });
+}
+
+integration("Upload.publish() gives no name to a file that was truncated meanwhile", async () => {
+  await using temp = await tempDir();
+  const store = await DirectoryStore.open(temp.path);
+  await using upload = store.receive("a.txt");
+  await upload.write(encoder.encode("mine"));
+  Deno.truncateSync(ownFiles(temp.path)[0]!, 2);
+  const error = await assertRejects(() => upload.publish(), InletError, "changed");
+  assertEquals(error.code, "aborted");
+  assertEquals(names(temp.path).filter((name) => name !== "(in flight)"), []);
 });
 
 integration("a folder on another file system gets uploads as the rest does", async () => {

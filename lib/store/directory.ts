@@ -9,10 +9,11 @@
  *   random, so no client can aim at one, and nothing outside this folder is ever removed.
  * - If the name is taken, the new file is published as `report (2).pdf`. Folders are created one by
  *   one. No folder or file is reached through a symbolic link, even one made during a transfer.
- * - What is published is the file that is open: it is compared by device and inode with its
- *   temporary name before the link, and with its final name after it. A file that is complete in
- *   memory is written and published without yielding to the event loop, under a name that no other
- *   program can know: it needs neither a lock nor a comparison.
+ * - What is published is the file that is open: it is compared by device, inode and size with its
+ *   temporary name before the link, and by device and inode with its final name after it. What
+ *   another program writes into it cannot be seen, as long as its size is right.
+ * - A file that is complete in memory is written and published without yielding to the event loop,
+ *   under a name that no other program can know: it needs neither a lock nor a comparison.
  * - A folder on another file system gets a `.inlet` of its own, as no link leads there.
  * - Uploads without a name are numbered `1.file`, `2.file`, on from the highest existing number,
  *   published or not. Only the holder of `.inlet/7.file.temp` may publish `7.file`.

@@ -77,23 +77,30 @@ export class TempFile {
 
   /** Whether a path leads to this file. */
   isAt(path: string): boolean {
-    try {
-      return isSameFile(this.#disk.lstatSync(path), this.info);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
-    }
+    return this.#infoAt(path) !== undefined;
   }
 
   /**
    * Checks that the path still leads to this file.
    *
-   * @throws {InletError} `aborted` if another program removed or replaced it
+   * @param size Bytes that the file has to have, if that is known.
+   * @throws {InletError} `aborted` if another program removed, replaced or changed it
    */
-  check(what: string): void {
-    if (this.isAt(this.#path)) return;
-    const why = "another program removed or replaced its temporary file";
-    throw new InletError("aborted", `${what}: ${why}`);
+  check(what: string, size?: number): void {
+    const info = this.#infoAt(this.#path);
+    if (info && (size === undefined || info.size === size)) return;
+    const deed = info ? "changed" : "removed or replaced";
+    throw new InletError("aborted", `${what}: another program ${deed} its temporary file`);
+  }
+
+  #infoAt(path: string): Deno.FileInfo | undefined {
+    try {
+      const info = this.#disk.lstatSync(path);
+      return isSameFile(info, this.info) ? info : undefined;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
   }
 
   /** Renames the file. */

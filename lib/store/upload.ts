@@ -13,7 +13,7 @@ import { type Folders, foldersOf } from "./folders.ts";
 import { linkUnder, type Names } from "./numbering.ts";
 import type { ResumeFailures } from "./resume_failures.ts";
 import type { Facts, Maybe, Resumable, Upload } from "./store.ts";
-import { isOtherFileSystem, type TempFile, tryTo } from "./temp_file.ts";
+import { isOtherFileSystem, isSameFile, type TempFile, tryTo } from "./temp_file.ts";
 import type { Workspace } from "./workspace.ts";
 import type { Workspaces } from "./workspaces.ts";
 
@@ -47,7 +47,8 @@ export class FileUpload implements Upload {
   readonly #options: FileUploadOptions;
   #workspace: Workspace;
   #temp: TempFile;
-  #empty = true;
+  /** Bytes that the file has to have. */
+  #bytes = 0;
   #publishing = false;
   #ended = false;
   #writing: Promise<void> | undefined;
@@ -80,14 +81,14 @@ export class FileUpload implements Upload {
   async readKept(signal?: AbortSignal): Promise<void> {
     const { file } = this.#temp;
     try {
-      this.#empty = false;
       const { size } = file.statSync();
+      this.#bytes = size;
       const read = (buffer: Uint8Array): Maybe<number | null> => {
         this.#movedAt = performance.now();
         return this.#call(() => file.readSync(buffer), () => file.read(buffer));
       };
       this.kept = await readInTurn(size, () => tallyOf(read, size, signal), signal);
-      this.#empty = this.kept.bytes === 0;
+      this.#bytes = this.kept.bytes;
     } catch (error) {
       throw explain(error, this.#what);
     }
@@ -97,7 +98,7 @@ export class FileUpload implements Upload {
     try {
       this.#cutTo(0);
       this.kept = new Tally();
-      this.#empty = true;
+      this.#bytes = 0;
     } catch (error) {
       throw explain(error, this.#what);
     }
@@ -106,7 +107,7 @@ export class FileUpload implements Upload {
   write(chunk: Uint8Array): Maybe<void> {
     try {
       this.#checkLease();
-      this.#empty = false;
+      this.#bytes += chunk.length;
       this.#movedAt = performance.now();
       const { file } = this.#temp;
       const written = this.#call(() => writeFully(file, chunk), () => writeAll(file, chunk));
@@ -148,7 +149,7 @@ export class FileUpload implements Upload {
 
   /** Ends the upload: keeps it as a partial file if the client asked to, otherwise discards it. */
   close(): void {
-    if (this.hash === undefined || this.#empty) return this.discard();
+    if (this.hash === undefined || this.#bytes === 0) return this.discard();
     if (this.#ended) return;
     tryTo(() => this.#keep(this.hash!));
     this.#end();
@@ -177,7 +178,9 @@ export class FileUpload implements Upload {
     if (this.#temp.isAt(this.#temp.path)) this.#workspace.keep(this.#temp, hash);
   }
 
+  /** Cuts the file back, unless another server has taken it over: then it may be published. */
   #cutTo(bytes: number): void {
+    this.#temp.check(this.#what);
     this.#temp.file.truncateSync(bytes);
     this.#temp.file.seekSync(bytes, Deno.SeekMode.Start);
   }
@@ -218,10 +221,18 @@ export class FileUpload implements Upload {
     // Not sooner: a file that seems old could be taken for abandoned.
     if (modified) tryTo(() => this.#temp.file.utimeSync(new Date(), modified));
     folders.check(this.#name);
-    this.#temp.check(this.#what);
+    this.#temp.check(this.#what, this.#bytes);
     const name = linkUnder(names, folders, this.#temp.path);
-    if (this.#temp.isAt(folders.path(name))) return name;
+    const path = folders.path(name);
+    if (this.#temp.isAt(path)) return name;
+    tryTo(() => this.#takeBack(path));
     throw new InletError("aborted", `${this.#what}: another program replaced it`);
+  }
+
+  /** Removes a name that was given to another file by mistake, if that has its own name still. */
+  #takeBack(path: string): void {
+    const { disk } = this.#options.context.folders;
+    if (isSameFile(disk.lstatSync(path), disk.lstatSync(this.#temp.path))) disk.removeSync(path);
   }
 
   async #copyBeside(): Promise<void> {

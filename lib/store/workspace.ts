@@ -86,7 +86,8 @@ export class Workspace {
     const what = `Cannot use ${quoted(path)} for uploads`;
     if (!info.isDirectory) throw new InletError("usage", `${what}: it is not a folder; remove it`);
     const workspace = new Workspace(path, disk, prefix, info);
-    const ours = workspace.#probe(what);
+    // A client may be told this one, and not where the directory is.
+    const ours = workspace.#probe(`Cannot use ${quoted(OWN_FOLDER)} for uploads`);
     if (ours.uid !== info.uid) {
       throw new InletError("usage", `${what}: it belongs to another user; use another directory`);
     }

@@ -20,10 +20,16 @@ import { cutAnswersEverywhere } from "./broken_answers.ts";
 import { Dice } from "./content.ts";
 import { cutEverywhere, cutRawEverywhere } from "./cuts.ts";
 import { failEverywhere, lookAt, WAYS_IN } from "./disk_faults.ts";
+import { leave } from "./leavers.ts";
+import { lie } from "./liars.ts";
 import { killClients, killServers } from "./kills.ts";
 import { load, type LoadFigures } from "./load.ts";
+import { meddle } from "./meddling.ts";
+import { overtake } from "./overtaking.ts";
 import { WAYS } from "./peer.ts";
 import { cutAndResumeEverywhere } from "./resumes.ts";
+import { blockLog } from "./slow_logs.ts";
+import { stallDisk } from "./stalls.ts";
 import { Trial } from "./trial.ts";
 
 const PROGRAM = {
@@ -36,7 +42,7 @@ const PROGRAM = {
       value: "N",
       parse: (text, what) => parseCount(text, what, { min: 1, max: 10_000 }),
       default: "10",
-      help: "run for N minutes at least: three tenths faults and fuzzing, the rest load",
+      help: "run for N minutes at least: half of it faults and fuzzing, the rest load",
     }),
     "seed": option({
       value: "S",
@@ -50,7 +56,7 @@ const PROGRAM = {
 };
 
 /** The share of the time that is for faults. */
-const FAULTS_SHARE = 0.3;
+const FAULTS_SHARE = 0.5;
 
 /** Cases of the fuzzers for each minute: a million in ten. */
 const CASES_A_MINUTE = 100_000;
@@ -60,6 +66,12 @@ const MOST_GROWTH_BYTES = 20 * 2 ** 20;
 
 /** How long the answer to a list may take, but for one in a hundred. */
 const MOST_LIST_MS = 250;
+
+/** Milliseconds of one round of a fault that goes on, beside a load. */
+const ROUND_MS = 5000;
+
+/** Hostile servers that each request of the client meets in one round. */
+const LIARS = 3;
 
 /** Kills of one round. */
 const SERVER_KILLS = 30;
@@ -78,6 +90,19 @@ interface Figures {
   kills: number;
   /** Operations of the disk that failed. */
   diskFaults: number;
+  /** Files in flight that another program removed, replaced, truncated, linked or renamed. */
+  meddled: number;
+  /** Times that a server without locks was stopped, and uploads that another connection resumed. */
+  stops: number;
+  resumed: number;
+  /** Files that were stored while hardly anybody read the log. */
+  filesUnread: number;
+  /** Times that a disk stalled. */
+  stalls: number;
+  /** Clients that left within heavy work. */
+  left: number;
+  /** Hostile servers that the client met. */
+  liars: number;
   /** Lines, names and steps of conversations that the fuzzers made up. */
   fuzzCases: number;
   /** Acknowledged, and not there. */
@@ -140,7 +165,49 @@ async function killAll({ trial, dice, figures, received }: Round): Promise<void>
   figures.kills += CLIENT_KILLS;
 }
 
-const ROUNDS = [cutConversations, cutAnswers, failDisks, killAll] as const;
+async function meddleWithAll({ trial, dice, figures, received: dir }: Round): Promise<void> {
+  for (const servers of [1, 2]) {
+    const { deeds, resumed } = await meddle(ROUND_MS, { dir, servers, trial, dice });
+    figures.meddled += sum(deeds);
+    figures.resumed += resumed;
+  }
+}
+
+async function stopServers({ trial, dice, figures, received: dir }: Round): Promise<void> {
+  const { stops, resumed } = await overtake(ROUND_MS, { dir, trial, dice });
+  figures.stops += stops;
+  figures.resumed += resumed;
+}
+
+async function holdUp({ trial, dice, figures, received: dir }: Round): Promise<void> {
+  figures.filesUnread += (await blockLog(ROUND_MS, { dir, trial, dice })).files;
+  figures.stalls += (await stallDisk(ROUND_MS, { dir, trial, dice })).stalls;
+}
+
+async function leaveAll({ trial, dice, figures, received: dir }: Round): Promise<void> {
+  figures.left += sum(await leave(ROUND_MS, { dir, trial, dice }));
+}
+
+async function lieToClients({ dice, figures }: Round): Promise<void> {
+  figures.liars += await lie(LIARS, dice);
+}
+
+function sum(counts: Record<string, number>): number {
+  return Object.values(counts).reduce((one, other) => one + other, 0);
+}
+
+/** The short ones come first. */
+const ROUNDS = [
+  meddleWithAll,
+  stopServers,
+  holdUp,
+  leaveAll,
+  lieToClients,
+  cutConversations,
+  cutAnswers,
+  failDisks,
+  killAll,
+] as const;
 
 /** One run, with what it has counted and which promises broke. */
 class Run {
@@ -148,6 +215,13 @@ class Run {
     cuts: 0,
     kills: 0,
     diskFaults: 0,
+    meddled: 0,
+    stops: 0,
+    resumed: 0,
+    filesUnread: 0,
+    stalls: 0,
+    left: 0,
+    liars: 0,
     fuzzCases: 0,
     lost: 0,
     partial: 0,
