@@ -64,7 +64,7 @@ for (const mode of ["upload", "files"]) {
       ...["127.0.0.1", port, file, "--cut", "1000000"],
     ]);
     assertEquals(code, 0);
-    await server.running.says(/client 1: .*ended 48576 bytes before the end/);
+    await server.running.says(/client 1: .*ended 48,576 bytes before the end/);
     await server.running.says(/client 1: left/);
     assertEquals(names(server.dir), []);
   }, PYTHON);
