@@ -137,7 +137,8 @@ integration(
     assertEquals(Deno.readFileSync(`${server.dir}/a.bin`), guess);
     // Neither that, nor another size, nor an answer of the wrong kind drops what is kept.
     using other = await Wire.greet(server);
-    assertEquals((await offered(other, CONTENT, { id, size: 6, name: "b" })).offset, 0);
+    const small = { id, size: 6, name: "b", prove: () => "0".repeat(64) };
+    assertEquals((await offered(other, CONTENT, small)).offset, 0);
     await other.says("hello\nend 363a3020\n");
     assertEquals(await other.line(), "ok 6 363a3020 b");
     await other.says(reputLine(CONTENT, ASKED));
@@ -300,21 +301,42 @@ integration("--keep-partials 0 keeps none", async () => {
   assertEquals(names(server.dir), []);
 });
 
-integration("of one file, four partial files are kept at most", async () => {
+integration(
+  "a stranger who sends much under a fingerprint has nobody's partial file removed",
+  async () => {
+    await using server = await startServer();
+    await breakOff(server, 100_000);
+    using stranger = await Wire.greet(server);
+    const lie = { ...ASKED, prove: () => "0".repeat(64) };
+    for (let times = 2; times <= 12; times++) {
+      using wire = await Wire.greet(server);
+      const { offset, ticket } = await offered(wire, CONTENT, lie);
+      assertEquals(offset, 0);
+      // Eight are kept. A further one is no partial file at all.
+      assertEquals(ticket !== undefined, times <= 8, `${times} uploads`);
+      await wire.says(new Uint8Array(200_000));
+      await uploadGrows(server.dir, 200_000);
+      wire.close();
+      await server.running.says(new RegExp(`client ${times + 1}: left`));
+    }
+    assertEquals(names(server.dir), Array.from({ length: 8 }, () => "(partial)"));
+    assertEquals((await offered(stranger, CONTENT, ASKED)).offset, 100_000);
+  },
+);
+
+integration("no answer tells whether more is kept than a client says that it has", async () => {
   await using server = await startServer();
-  const wires: Wire[] = [];
-  for (let size = 1; size <= 6; size++) wires.push(await begin(server, size));
-  for (const [index, wire] of wires.entries()) {
-    wire.close();
-    await server.running.says(new RegExp(`client ${index + 1}: left`));
+  await breakOff(server, 100_000);
+  using stranger = await Wire.greet(server);
+  for (const size of [1, 99_999, 100_000, 100_001, SIZE]) {
+    await stranger.says(reputLine(CONTENT, { size, name: "x" }));
+    assertMatch(await stranger.line(), /^prove /);
+    await stranger.says(`proof ${"0".repeat(64)}\n`);
+    assertMatch(await stranger.line(), /^go(;ticket=\S+)? 0$/);
+    await stranger.says(new Uint8Array(size));
+    await stranger.says("abort no\n");
+    assertMatch(await stranger.line(), /^error aborted /);
   }
-  // The others go when the file is sent again.
-  using again = await Wire.greet(server);
-  await offered(again, CONTENT, { ...ASKED, prove: () => "0".repeat(64) });
-  const left = Array.from({ length: 4 }, () => "(partial)");
-  assertEquals(names(server.dir), ["(in flight)", ...left]);
-  const sizes = ownFiles(server.dir).map((path) => Deno.statSync(path).size);
-  assertEquals(sizes.sort(), [0, 3, 4, 5, 6]);
 });
 
 integration("what is kept counts against --max-size", async () => {

@@ -589,3 +589,25 @@ integration(
     }
   },
 );
+
+integration(
+  "Store syncs the folder that its directory is made in again, before it is done",
+  async () => {
+    const opened: string[] = [];
+    const disk: Disk = {
+      ...Deno,
+      open: (path, options) => {
+        opened.push(String(path));
+        return Deno.open(path, options);
+      },
+    };
+    await using test = await openStore({ disk, fsync: true });
+    const above = test.dir.slice(0, test.dir.lastIndexOf("/"));
+    await put(test.store, "a.txt");
+    assertEquals(opened, [above, test.dir]);
+    Deno.removeSync(test.dir, { recursive: true });
+    opened.length = 0;
+    await put(test.store, "b.txt");
+    assertEquals(opened, [test.dir, above]);
+  },
+);

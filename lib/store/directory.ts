@@ -30,7 +30,7 @@ import { findFile, listPages, openFile, treePages } from "./directory_reader.ts"
 import type { Disk } from "./disk.ts";
 import { Folders, lstatIfThere, type NamingOptions, type Place } from "./folders.ts";
 import { linkUnder, type Names, Numbering } from "./numbering.ts";
-import { DirectoryPartial, inOrder } from "./partial.ts";
+import { DirectoryPartial, inOrder, MAX_PARTIALS } from "./partial.ts";
 import { ResumeFailures } from "./resume_failures.ts";
 import type { Facts, Fingerprint, Maybe, PartialQuery, Resumable, Store } from "./store.ts";
 import type { DirectoryFile } from "./stored_file.ts";
@@ -150,6 +150,7 @@ export class DirectoryStore implements Store {
   async receiveResumable(name: string, _size: number | null, how: Resumable): Promise<FileUpload> {
     if (this.#keepPartialsMs === 0) return this.receive(name);
     const hash = await hashOf(how.fingerprint);
+    if (await this.#hasMany(name, hash)) return this.receive(name);
     return this.#storing(`store ${quoted(name)}`, () => {
       const { place, workspace, temp } = this.#create(name, hash);
       this.#context.failures.forget(temp.info);
@@ -303,6 +304,20 @@ export class DirectoryStore implements Store {
     }
   }
 
+  /** Whether there are so many partial files of a fingerprint that a further one is not kept. */
+  async #hasMany(name: string, hash: string): Promise<boolean> {
+    const workspace = this.#storing(
+      `store ${quoted(name)}`,
+      () => this.#workspaces.of(this.#folders.make(this.#folders.safe(name))),
+    );
+    try {
+      return (await workspace.candidates(hash)).length >= MAX_PARTIALS;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw explain(error, `Cannot store ${quoted(name)}`);
+    }
+  }
+
   /** The partial files that an upload may resume, the best first. */
   async #candidates(
     name: string,
@@ -313,7 +328,6 @@ export class DirectoryStore implements Store {
     const { failures } = this.#context;
     try {
       const found = await workspace.candidates(hash);
-      workspace.prune(found);
       const all = found.filter(({ info }) => info.size > 0 && !failures.areTooMany(info));
       const fresh = all.filter(({ kept, info }) =>
         !kept || workspace.quietMs(info) <= this.#keepPartialsMs

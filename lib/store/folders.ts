@@ -55,6 +55,8 @@ export class Folders {
   readonly #warned = new Set<string>();
   readonly #refused = new Map<string, Identity>();
   #root: Deno.FileInfo | undefined;
+  /** Folders in which the root was made, and that are not flushed yet. */
+  #unsynced: string[] = [];
 
   constructor(
     root: string,
@@ -66,6 +68,11 @@ export class Folders {
     this.disk = disk;
     this.#warn = warn;
     this.#naming = naming;
+  }
+
+  /** Whether no message may tell that a name is taken. */
+  get hidesNames(): boolean {
+    return this.#naming.numbersFolders ?? false;
   }
 
   /**
@@ -108,7 +115,31 @@ export class Folders {
       made.push(folder);
     }
     this.disk.mkdirSync(this.root, { recursive: true });
-    for (const folder of made.map(dirname)) {
+    this.#unsynced = made.map(dirname);
+    await this.#syncAbove();
+  }
+
+  /** Makes the root again, if another program has removed it, and says so. */
+  remakeRoot(): void {
+    this.#root = undefined;
+    if (lstatIfThere(this.root)) return;
+    // Without its parents: a whole disk can be missing.
+    this.disk.mkdirSync(this.root);
+    this.#unsynced = [dirname(this.root)];
+    this.#warn(`Made the directory ${quoted(this.root)} again: it had been removed`);
+  }
+
+  /** Flushes the folders of a name to disk, up to the root: any of them may be new. */
+  async sync(name: string): Promise<void> {
+    for (const folder of [...foldersOf(name).reverse(), ""]) {
+      await syncFolder(this.disk, this.path(folder));
+    }
+    await this.#syncAbove();
+  }
+
+  /** Flushes the folders in which the root was made. */
+  async #syncAbove(): Promise<void> {
+    for (let folder; (folder = this.#unsynced.at(0)); this.#unsynced.shift()) {
       try {
         await syncFolder(this.disk, folder);
       } catch (error) {
@@ -119,22 +150,6 @@ export class Folders {
             `now could lose ${quoted(this.root)}`,
         );
       }
-    }
-  }
-
-  /** Makes the root again, if another program has removed it, and says so. */
-  remakeRoot(): void {
-    this.#root = undefined;
-    if (lstatIfThere(this.root)) return;
-    // Without its parents: a whole disk can be missing.
-    this.disk.mkdirSync(this.root);
-    this.#warn(`Made the directory ${quoted(this.root)} again: it had been removed`);
-  }
-
-  /** Flushes the folders of a name to disk, up to the root: any of them may be new. */
-  async sync(name: string): Promise<void> {
-    for (const folder of [...foldersOf(name).reverse(), ""]) {
-      await syncFolder(this.disk, this.path(folder));
     }
   }
 

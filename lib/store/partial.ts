@@ -23,8 +23,11 @@ const QUIET_MS = 5000;
  */
 const ABANDONED_MS = 15_000;
 
-/** Most partial files of one fingerprint that a client is asked about. */
-const MAX_TRIED = 8;
+/**
+ * Most partial files of one fingerprint, those that are being sent included. None is removed for a
+ * further one: a stranger who knows the fingerprint could have an owner's removed.
+ */
+export const MAX_PARTIALS = 8;
 
 /** Milliseconds between two looks at the upload of another server. */
 const LOOK_MS = 500;
@@ -65,7 +68,7 @@ export function inOrder(
     ...all.filter(({ live }) => live && live.ticket !== ticket && live.quietMs >= QUIET_MS),
     ...all.filter(({ candidate, live }) => !candidate.kept && !live),
   ];
-  return ordered.slice(0, MAX_TRIED);
+  return ordered.slice(0, MAX_PARTIALS);
 }
 
 /** A partial file in a directory. */
@@ -151,11 +154,7 @@ async function isAbandoned(
     const now = lstatIfThere(path);
     if (!now || !isSameFile(now, info) || now.size !== info.size) return false;
     if (workspace.quietMs(now) >= ABANDONED_MS) return true;
-    warn(
-      `resumes an upload once nothing wrote it for ${
-        ABANDONED_MS / 1000
-      } s: its server may be alive`,
-    );
+    warn(`waits up to ${ABANDONED_MS / 1000} s: another program may be writing the partial file`);
     await delay(LOOK_MS, signal && { signal });
   }
 }

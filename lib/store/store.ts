@@ -70,7 +70,8 @@ export interface Store {
   receive(name: string, size: number | null): Maybe<Upload>;
 
   /**
-   * Starts an upload that becomes a partial file if it is disposed of unpublished.
+   * Starts an upload that becomes a partial file if it is disposed of unpublished. It has a ticket
+   * then: where there are too many of one fingerprint, a further one is not kept.
    *
    * @throws {InletError} `bad-name`, `denied` or `no-space`
    */

@@ -135,7 +135,8 @@ export class FileUpload implements Upload {
     } catch (error) {
       this.#publishing = false;
       if (name === undefined) throw explain(error, this.#what);
-      const but = `it is stored as ${quoted(name)}, but may be lost in a power failure`;
+      const shown = folders.hidesNames ? this.#name : name;
+      const but = `it is stored as ${quoted(shown)}, but may be lost in a power failure`;
       throw explain(error, `${this.#what}: ${but}`);
     }
   }

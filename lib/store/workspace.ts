@@ -27,9 +27,6 @@ import { type Identity, isOtherFileSystem, isSameFile, TempFile, tryTo } from ".
 /** Milliseconds without a write after which a sweep removes the upload of a dead server. */
 const ABANDONED_MS = 3_600_000;
 
-/** Most partial files of one fingerprint. */
-const MAX_PARTIALS = 4;
-
 const KEPT = "kept-";
 const PLACES = "places";
 const HASH = /[0-9a-f]{64}/.source;
@@ -136,18 +133,6 @@ export class Workspace {
     // After a crash between link and removal, a published file has such a name too.
     return found.filter(({ info }) => info.isFile && (info.nlink ?? 1) === 1)
       .sort((one, other) => other.info.size - one.info.size);
-  }
-
-  /**
-   * Removes the smallest of too many partial files. So to have another client's removed, one has to
-   * send as much as that client did, several times.
-   *
-   * @param candidates As {@linkcode candidates} found them.
-   */
-  prune(candidates: readonly Candidate[]): void {
-    for (const { path } of candidates.filter(({ kept }) => kept).slice(MAX_PARTIALS)) {
-      tryTo(() => this.#disk.removeSync(path));
-    }
   }
 
   /**

@@ -61,8 +61,8 @@ async function resume(
   how: Resumable,
 ): Promise<Upload | undefined> {
   for await (const partial of store.findPartials(name, { fingerprint, ticket: fields?.ticket })) {
-    // A larger one is of another file.
-    if (partial.bytes > size || !await isOwner(connection, partial)) continue;
+    // Also one that is larger than the file: the question must not tell whether it is.
+    if (!await isOwner(connection, partial)) continue;
     const upload = await patiently(
       connection,
       `store ${quoted(name)}`,
