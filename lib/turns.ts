@@ -44,7 +44,7 @@ export async function nextTurn(): Promise<void> {
 const NOTHING = new Uint8Array(0);
 
 /** Most milliseconds of work between two turns in which the sockets are surely polled. */
-const POLL_MS = 30;
+const POLL_MS = 50;
 
 /** A process without a turn for this long was idle, most likely, and so it has polled. */
 const RESTED_MS = 200;

@@ -254,7 +254,8 @@ export class DirectoryStore implements Store {
     return this.#storing(`store ${quoted(name)}`, () => {
       const { disk } = this.#folders;
       const place = this.#folders.make(this.#folders.safe(name));
-      const temp = this.#workspaces.of(place).newPath();
+      const workspace = this.#workspaces.of(place);
+      const temp = workspace.reusedPath();
       try {
         disk.writeFileSync(temp, content, { createNew: true });
         if (isGroupGiven(place)) disk.chownSync(temp, null, place.info.gid);
@@ -264,7 +265,7 @@ export class DirectoryStore implements Store {
         if (isOtherFileSystem(error)) return undefined;
         throw error;
       } finally {
-        tryTo(() => disk.removeSync(temp));
+        workspace.freeReused();
       }
     });
   }

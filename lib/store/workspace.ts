@@ -58,6 +58,7 @@ export class Workspace {
   readonly info: Deno.FileInfo;
   readonly #disk: Disk;
   readonly #prefix: string;
+  #reused: string | undefined;
 
   private constructor(path: string, disk: Disk, prefix: string, info: Deno.FileInfo) {
     this.path = path;
@@ -106,6 +107,23 @@ export class Workspace {
     } catch (error) {
       if (error instanceof Deno.errors.AlreadyExists) return undefined;
       throw error;
+    }
+  }
+
+  /**
+   * A path for a file that is made, linked and removed without yielding to the event loop: the same
+   * one each time, as making one takes time.
+   */
+  reusedPath(): string {
+    return this.#reused ??= this.#pathOf(undefined);
+  }
+
+  /** Removes the file at that path. If that fails, the next one gets another path. */
+  freeReused(): void {
+    try {
+      this.#disk.removeSync(this.#reused!);
+    } catch {
+      this.#reused = undefined;
     }
   }
 
