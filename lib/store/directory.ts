@@ -30,7 +30,7 @@ import { findFile, listPages, openFile, treePages } from "./directory_reader.ts"
 import type { Disk } from "./disk.ts";
 import { Folders, lstatIfThere, type NamingOptions, type Place } from "./folders.ts";
 import { linkUnder, type Names, Numbering } from "./numbering.ts";
-import { DirectoryPartial, inOrder, MAX_PARTIALS } from "./partial.ts";
+import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
 import { ResumeFailures } from "./resume_failures.ts";
 import type { Facts, Fingerprint, Maybe, PartialQuery, Resumable, Store } from "./store.ts";
 import type { DirectoryFile } from "./stored_file.ts";
@@ -384,12 +384,6 @@ function isGroupGiven({ info: { mode } }: Place): boolean {
 }
 
 const SETGID = 0o2000;
-
-/** Hashed again, so that the names in the workspace do not tell a fingerprint. */
-async function hashOf(fingerprint: string): Promise<string> {
-  const bytes = new TextEncoder().encode(`inlet partial ${fingerprint}`);
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-}
 
 /** @throws if a folder cannot be read */
 function readable(folder: string): void {

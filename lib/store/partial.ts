@@ -158,3 +158,9 @@ async function isAbandoned(
     await delay(LOOK_MS, signal && { signal });
   }
 }
+
+/** Hashes a fingerprint, so that the names in the workspace do not tell a fingerprint. */
+export async function hashOf(fingerprint: string): Promise<string> {
+  const bytes = new TextEncoder().encode(`inlet partial ${fingerprint}`);
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
