@@ -175,6 +175,26 @@ integration("--resume sends all of a file that only looked like the partial file
   assertSame(`${server.dir}/a.bin`, content);
 });
 
+integration("--resume goes on past what a stranger left under the same fingerprint", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const content = bytes(SIZE);
+  const file = await local.write("a.bin", content);
+  using relay = await relayTo(server, { direction: "up", bytes: UP + SIZE / 2, way: "end" });
+  assertEquals((await runClient(relay, [file, "--resume"])).code, 4);
+  await server.running.says(/client 1: left/);
+  const [own] = ownFiles(server.dir);
+  const [, hash] = /kept-([0-9a-f]{64})-/.exec(own!)!;
+  // More than the whole file has, and other bytes.
+  const theirs = own!.replace(/-[0-9a-f]{32}\.temp$/, `-${"0".repeat(32)}.temp`);
+  Deno.writeFileSync(theirs, new Uint8Array(2 * SIZE));
+  assert(theirs.includes(hash!));
+  const { code, stderr } = await runClient(server, [file, "--resume"]);
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, "a.bin: resuming at 1.43 MiB of 2.86 MiB\n");
+  assertSame(`${server.dir}/a.bin`, content);
+});
+
 integration("--get --resume starts over when the server's file is another one now", async () => {
   await using server = await startServer();
   await using local = await tempDir();

@@ -162,8 +162,9 @@ export class Beginning implements Disposable {
 
   /** Reads from an offset until the buffer is full or the file ends. */
   readAt(offset: number, into: Uint8Array): number {
-    this.#ranges.seekSync(offset, Deno.SeekMode.Start);
     let filled = 0;
+    if (offset >= this.#size) return filled;
+    this.#ranges.seekSync(offset, Deno.SeekMode.Start);
     while (filled < into.length) {
       const read = this.#ranges.readSync(into.subarray(filled));
       if (read === null) break;

@@ -10,6 +10,7 @@
 import { fingerprintOf, MAX_RANGE_BYTES, rangesDigest } from "../../lib/body/fingerprint.ts";
 import type { Beginning, FileSource } from "../../lib/body/sources.ts";
 import { InletError } from "../../lib/errors.ts";
+import { formatCount } from "../../lib/text.ts";
 import { encodeRequest, type Fields, type Reply } from "../../protocol.ts";
 import { type Requester, unexpected } from "./requester.ts";
 
@@ -42,7 +43,7 @@ export async function askToResume(
   // The server may have to read all of a partial file before it answers.
   let reply = await requester.reply(size);
   for (let asked = 0; reply.type === "prove" && asked < MAX_ASKED; asked++) {
-    const digest = await prove(requester, size, file, reply);
+    const digest = await prove(requester, file, reply);
     await requester.write(encodeRequest({ type: "proof", digest }));
     if (asked === 0) file.readAhead();
     reply = await requester.reply(size);
@@ -54,14 +55,13 @@ export async function askToResume(
 
 async function prove(
   requester: Requester,
-  size: number,
   file: Beginning,
   { nonce, length, offsets }: Extract<Reply, { type: "prove" }>,
 ): Promise<string> {
-  const isFair = length <= MAX_RANGE_BYTES && offsets.every((offset) => offset + length <= size);
-  if (isFair) {
-    return await rangesDigest(nonce, length, offsets, (offset, into) => file.readAt(offset, into));
+  if (length > MAX_RANGE_BYTES) {
+    const reason = `The server asked for ranges of ${formatCount(length)} bytes`;
+    throw requester.giveUp(new InletError("bad-request", reason));
   }
-  const reason = "The server asked for ranges that the file does not have";
-  throw requester.giveUp(new InletError("bad-request", reason));
+  // A range behind the end reads as zeros: what is kept there is of another file, and that shows.
+  return await rangesDigest(nonce, length, offsets, (offset, into) => file.readAt(offset, into));
 }
