@@ -330,8 +330,9 @@ export class DirectoryStore implements Store {
     try {
       const found = await workspace.candidates(hash);
       const all = found.filter(({ info }) => info.size > 0 && !failures.areTooMany(info));
+      let now: number | undefined;
       const fresh = all.filter(({ kept, info }) =>
-        !kept || workspace.quietMs(info) <= this.#keepPartialsMs
+        !kept || workspace.quietMs(info, now ??= workspace.now()) <= this.#keepPartialsMs
       );
       if (fresh.length < all.length) {
         this.#folders.warnOnce(`the partial file of ${quoted(name)} has expired`);

@@ -12,8 +12,10 @@ import { type Folders, lstatIfThere } from "./folders.ts";
 import { FolderNames, unlessLeftOut } from "./folder_names.ts";
 import { freeNumber } from "./free_number.ts";
 import { numberedName } from "./names.ts";
+import { isTaken } from "./numbering.ts";
 import type { Fingerprint } from "./store.ts";
 import { DirectoryFile } from "./stored_file.ts";
+import { isSameFile } from "./temp_file.ts";
 
 /** Entries of one page. */
 const PAGE_ENTRIES = 500;
@@ -33,7 +35,7 @@ export function openFile(folders: Folders, name: string): DirectoryFile {
     const file = Deno.openSync(path);
     const opened = file.statSync();
     // A link made between the two calls leads to a different file.
-    if (opened.ino !== seen.ino || opened.dev !== seen.dev) {
+    if (!isSameFile(opened, seen)) {
       file.close();
       throw new InletError("denied", `${what}: it changed while it was opened`);
     }
@@ -54,10 +56,11 @@ export async function findFile(
   signal?: AbortSignal,
 ): Promise<string | undefined> {
   const safe = folders.safe(name);
+  const names = { nameOf: (number: number) => numberedName(safe, number) };
   try {
-    if (!isTaken(folders, safe, 1)) return undefined;
+    if (!isTaken(names, folders, 1)) return undefined;
     if (await isSame(folders, safe, same, signal)) return safe;
-    const free = freeNumber(1, (number) => isTaken(folders, safe, number));
+    const free = freeNumber(1, (number) => isTaken(names, folders, number));
     for (let number = free - 1; number > 1; number--) {
       const numbered = numberedName(safe, number);
       if (await isSame(folders, numbered, same, signal)) return numbered;
@@ -69,17 +72,6 @@ export async function findFile(
   } catch (error) {
     throw explain(error, `Cannot compare ${quoted(name)}`);
   }
-}
-
-/** Whether a numbered variant is there. One that the folders of the name leave no room for is not. */
-function isTaken(folders: Folders, name: string, number: number): boolean {
-  let numbered: string;
-  try {
-    numbered = numberedName(name, number);
-  } catch {
-    return false;
-  }
-  return lstatIfThere(folders.path(numbered)) !== undefined;
 }
 
 /** Whether a file has the same size and time. The wire has times to the second. */

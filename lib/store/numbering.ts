@@ -79,7 +79,11 @@ export function linkUnder(names: Names, folders: Folders, temp: string): string 
 }
 
 /** Whether a file has the name of a number. A number that makes no valid name is not taken. */
-function isTaken({ nameOf }: Names, folders: Folders, number: number): boolean {
+export function isTaken(
+  { nameOf }: Pick<Names, "nameOf">,
+  folders: Folders,
+  number: number,
+): boolean {
   try {
     return lstatIfThere(folders.path(nameOf(number))) !== undefined;
   } catch (error) {

@@ -172,9 +172,14 @@ export class Workspace {
     }
   }
 
+  /** The time by the clock of the disk, in milliseconds. Each call makes and removes a file. */
+  now(): number {
+    return timeOf(this.#probe("Cannot tell the time of the disk"));
+  }
+
   /** Milliseconds since a file was written, by the clock of its disk. */
-  quietMs(info: Deno.FileInfo): number {
-    return timeOf(this.#probe("Cannot tell the time of the disk")) - timeOf(info);
+  quietMs(info: Deno.FileInfo, now: number = this.now()): number {
+    return now - timeOf(info);
   }
 
   /**
@@ -193,9 +198,9 @@ export class Workspace {
       const path = `${this.path}/${name}`;
       const info = lstatIfThere(path);
       if (!info?.isFile) continue;
-      now ??= timeOf(this.#probe("Cannot tell the time of the disk"));
+      now ??= this.now();
       const limitMs = isPartial ? keepMs : Math.max(isResumable ? keepMs : 0, ABANDONED_MS);
-      if (now - timeOf(info) <= limitMs) continue;
+      if (this.quietMs(info, now) <= limitMs) continue;
       try {
         this.#removeUnlessLive(path, info);
       } catch (error) {
