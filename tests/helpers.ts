@@ -47,6 +47,8 @@ export interface Requirements {
   compiles?: boolean;
   /** Whether it fetches packages from the npm registry. */
   registry?: boolean;
+  /** Milliseconds after which it hangs, where the usual time is too short. */
+  deadlineMs?: number;
 }
 
 /**
@@ -62,7 +64,7 @@ export function integration(
   Deno.test({
     name: missing === undefined ? name : `${name} [${missing}]`,
     ignore: missing !== undefined,
-    fn: () => withinDeadline(action()),
+    fn: () => withinDeadline(action(), requirements.deadlineMs),
   });
 }
 
@@ -73,9 +75,12 @@ export const PYTHON: Requirements = { programs: ["python3"] };
 export const PROC: Requirements = { proc: true };
 
 /** A test that hangs says so, and does not keep the others from running. */
-async function withinDeadline(action: Promise<void>): Promise<void> {
+async function withinDeadline(
+  action: Promise<void>,
+  deadlineMs = 2 * DEADLINE_MS,
+): Promise<void> {
   const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error("the test hangs")), 2 * DEADLINE_MS);
+  const timer = setTimeout(() => reject(new Error("the test hangs")), deadlineMs);
   await Promise.race([action, promise]).finally(() => clearTimeout(timer));
 }
 
@@ -506,6 +511,8 @@ export interface RunOptions {
   stdin?: string | Uint8Array;
   cwd?: string | URL;
   env?: Record<string, string>;
+  /** Milliseconds after which it is killed, where the usual time is too short. */
+  deadlineMs?: number;
 }
 
 /** Runs a program to its end. */
@@ -523,7 +530,7 @@ export async function run(
     stderr: "piped",
   }).spawn();
   const feeding = options.stdin === undefined ? undefined : feed(process.stdin, options.stdin);
-  const timer = setTimeout(() => process.kill("SIGKILL"), DEADLINE_MS);
+  const timer = setTimeout(() => process.kill("SIGKILL"), options.deadlineMs ?? DEADLINE_MS);
   const { code, stdout, stderr } = await process.output();
   clearTimeout(timer);
   await feeding;

@@ -133,11 +133,15 @@ integration("deno run client.ts with permission to read one file asks for no mor
   assertEquals((await typed(other, project.path)).code, 0);
 });
 
+/** Milliseconds for a run of all tests that need no permission: a minute on a quiet machine. */
+const ALL_TESTS_MS = 600_000;
+
 integration("deno test without a permission passes, and says what it left out", async () => {
-  const { code, stdout, stderr } = await run(Deno.execPath(), ["test"], { cwd: ROOT });
+  const options = { cwd: ROOT, deadlineMs: ALL_TESTS_MS };
+  const { code, stdout, stderr } = await run(Deno.execPath(), ["test"], options);
   assertEquals(code, 0, stdout.replaceAll(/.* ignored .*\n/g, "") + stderr);
   assertMatch(stdout, /\[needs --allow-net .*: deno task test\] \.\.\. ignored/);
-});
+}, { deadlineMs: 2 * ALL_TESTS_MS });
 
 integration("deno run server.ts ends with one line as a job in a shell's background", async () => {
   await using project = await tempDir();
