@@ -21,7 +21,13 @@ import { KeyVerifier } from "./lib/auth/brute_force.ts";
 import { makeKeyFile, readKey } from "./lib/auth/key.ts";
 import { formatAddress, isLoopback } from "./lib/address.ts";
 import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
-import { type CommandLine, parseCommandLine, printAbout, runMain } from "./lib/cli/command_line.ts";
+import {
+  checkModes,
+  type CommandLine,
+  parseCommandLine,
+  printAbout,
+  runMain,
+} from "./lib/cli/command_line.ts";
 import { parseListenPort } from "./lib/cli/option_values.ts";
 import { ensurePermissions, type Need, shellQuoted } from "./lib/cli/permissions.ts";
 import { onStopSignals } from "./lib/cli/signals.ts";
@@ -30,12 +36,9 @@ import { AcknowledgedUploads } from "./lib/server/acknowledged.ts";
 import { Clients } from "./lib/server/clients.ts";
 import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
 import { Log } from "./lib/server/log.ts";
-import {
-  checkReach,
-  type ServeOptions,
-  serveOptionsOf,
-  serverProgram,
-} from "./lib/server/options.ts";
+import { checkReach, serveOptionsOf, serverProgram } from "./lib/server/options.ts";
+import type { ServeOptions } from "./lib/server/serve_options.ts";
+import { wireSettings } from "./lib/server/wire_options.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { DirectoryStore } from "./lib/store/directory.ts";
 import { homeWarning, looksLikeHome } from "./lib/store/home_directory.ts";
@@ -117,7 +120,7 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
     serve: mode.serve ?? serveAnyWire,
     peekCaller: mode.serve ? undefined : peekCaller,
     limits: limitsOf(mode, settings),
-    context: contextOf(settings, store, log),
+    context: contextOf(mode, settings, store, log),
   });
   if (mode.stores) {
     const stop = sweepRegularly(store, log, keepPartialsMs);
@@ -139,7 +142,12 @@ function withDefaults(given: ServeOptions): Settings {
   return { ...DEFAULT_OPTIONS, ...Object.fromEntries(entries) };
 }
 
-function contextOf(settings: Settings, store: Store, log: Log): ListenerOptions["context"] {
+function contextOf(
+  mode: Mode,
+  settings: Settings,
+  store: Store,
+  log: Log,
+): ListenerOptions["context"] {
   const { maxClients, maxPerAddress, maxBytes, access, key, sessionTimeoutMs } = settings;
   return {
     store,
@@ -151,6 +159,7 @@ function contextOf(settings: Settings, store: Store, log: Log): ListenerOptions[
     access,
     keyVerifier: key === undefined ? undefined : new KeyVerifier(key),
     sessionTimeoutMs,
+    wire: wireSettings(settings, settings.fallback ?? mode.name),
   };
 }
 
@@ -209,8 +218,10 @@ function reasonNotToListen(error: Error): string {
 type ServerCommandLine = CommandLine<typeof PROGRAM.options>;
 
 async function main(args: readonly string[]): Promise<number> {
-  const { positional, options }: ServerCommandLine = parseCommandLine(args, PROGRAM.options);
+  const { positional, options, given }: ServerCommandLine = parseCommandLine(args, PROGRAM.options);
   if (await printAbout(PROGRAM, options, denoJson.version)) return 0;
+  const { fallback } = options;
+  checkModes(given, PROGRAM.options, [options.mode.name, ...fallback ? [fallback] : []]);
   const { mode, "generate-token": generate } = options;
   const [port, ...more] = positional;
   const tokenFile = options["token-file"] ?? (generate ? "inlet.token" : undefined);

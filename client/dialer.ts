@@ -8,18 +8,19 @@
 import { connect, type ServerAddress } from "../lib/net/connect.ts";
 import { DEFAULT_TIMEOUT_MS } from "../lib/net/whole_line.ts";
 import type { Connection } from "../lib/net/connection.ts";
-import type { ClientContext } from "../lib/cli/client_context.ts";
+import type { WireContext } from "../lib/cli/client_context.ts";
 import { Progress } from "../lib/cli/progress.ts";
 import type { RateLimit } from "../lib/net/rate_limit.ts";
 import { resumption } from "./report.ts";
 import { Retries } from "./retry.ts";
+import { clientWire, type WireOptions } from "./wire_options.ts";
 import { FilesClient } from "../modes/files/client.ts";
 
 /** Client name where none is given. */
 export const DEFAULT_NAME = "inlet";
 
 /** Options of a {@linkcode Dialer}. */
-export interface DialerOptions {
+export interface DialerOptions extends WireOptions {
   /**
    * Name of this client in the server's log and status.
    *
@@ -86,7 +87,7 @@ function uploadIds(): (item: object) => string {
 
 /** Opens connections and sessions to one server. */
 export class Dialer {
-  readonly context: ClientContext;
+  readonly context: WireContext;
   readonly retries: Retries;
   readonly #address: ServerAddress;
   readonly #options: DialerOptions;
@@ -107,6 +108,8 @@ export class Dialer {
       output: options.output ?? (() => Promise.resolve()),
       resume: resume || retries > 0,
       tickets: new WeakMap(),
+      wire: clientWire(options),
+      onNotice: (text) => onNotice?.(text),
       uploadId: retries > 0 ? uploadIds() : undefined,
       onResume: (label, offset, size) => {
         this.retries.reached(label, offset);

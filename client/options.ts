@@ -20,6 +20,7 @@ import {
   type Values,
 } from "../lib/cli/options.ts";
 import { MODE_OPTION } from "../modes/table.ts";
+import { WIRES } from "./wire_options.ts";
 
 const OPTIONS = {
   "as": option({
@@ -84,6 +85,7 @@ const OPTIONS = {
     completes: "file",
   }),
   "mode": MODE_OPTION,
+  ...WIRES,
   "name": option({
     value: "NAME",
     parse: parseText,

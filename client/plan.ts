@@ -6,7 +6,7 @@
 
 import { dirname } from "@std/path/dirname";
 import { formatAddress } from "../lib/address.ts";
-import { type CommandLine, contradiction } from "../lib/cli/command_line.ts";
+import { checkModes, type CommandLine, contradiction } from "../lib/cli/command_line.ts";
 import { parsePort } from "../lib/cli/option_values.ts";
 import type { Need } from "../lib/cli/permissions.ts";
 import { explain, InletError } from "../lib/errors.ts";
@@ -14,15 +14,16 @@ import type { ServerAddress } from "../lib/net/connect.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
 import { safeName } from "../lib/store/names.ts";
 import type { Mode } from "../modes/mode.ts";
-import type { ClientValues, PROGRAM } from "./options.ts";
+import { type ClientValues, PROGRAM } from "./options.ts";
 import type { SendOptions } from "./send.ts";
+import { type WireOptions, wireOptionsOf } from "./wire_options.ts";
 
 /** A checked command line. */
 export interface Plan {
   address: ServerAddress;
   mode: Mode;
   action: Action;
-  options: TransferOptions & { name?: string; timeoutMs: number; rate?: RateLimit };
+  options: TransferOptions & WireOptions & { name?: string; timeoutMs: number; rate?: RateLimit };
   /** Milliseconds that a download's partial file is kept. */
   keepPartialsMs: number;
   tokenFile: string | undefined;
@@ -53,13 +54,14 @@ type TransferOptions = Required<Pick<SendOptions, "exclude" | "skipSame" | "resu
  * @throws {InletError} `usage` if arguments contradict each other or the mode
  */
 export function makePlan(
-  { positional, options: values }: CommandLine<typeof PROGRAM.options>,
+  { positional, options: values, given }: CommandLine<typeof PROGRAM.options>,
 ): Plan {
   const [host, port, ...files] = positional;
   if (host === undefined || port === undefined) {
     throw new InletError("usage", "Cannot connect without a host and a port; try --help");
   }
   const { mode, name, limit } = values;
+  checkModes(given, PROGRAM.options, [mode.name]);
   checkArguments(files, values);
   const action = actionOf(files, values);
   const options: TransferOptions = {
@@ -80,6 +82,7 @@ export function makePlan(
       ...options,
       ...(name !== undefined && { name }),
       timeoutMs: values.timeout,
+      ...wireOptionsOf(values),
       ...(limit !== undefined && { rate: new RateLimit(limit) }),
     },
     keepPartialsMs: values["keep-partials"],

@@ -5,7 +5,7 @@
  */
 
 import type { Source } from "../lib/body/sources.ts";
-import type { ClientContext } from "../lib/cli/client_context.ts";
+import type { WireContext } from "../lib/cli/client_context.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import type { Stored } from "../protocol.ts";
@@ -37,5 +37,5 @@ export interface Mode {
    *
    * @returns The stored file. A mode may not report every field.
    */
-  send?(connection: Connection, source: Source, context: ClientContext): Promise<Partial<Stored>>;
+  send?(connection: Connection, source: Source, context: WireContext): Promise<Partial<Stored>>;
 }

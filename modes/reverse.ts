@@ -24,7 +24,7 @@ import { refusal } from "./send_only.ts";
 import { LineReverser, reverseLines } from "./reverse_lines.ts";
 import { checkUnchanged, type Source } from "../lib/body/sources.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
-import type { ClientContext } from "../lib/cli/client_context.ts";
+import type { WireContext } from "../lib/cli/client_context.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 
 /** Upper limit for the length of a `busy` line, in bytes. */
@@ -48,7 +48,7 @@ export async function serveReverse(connection: Connection, context: ServerContex
 export async function sendReverse(
   connection: Connection,
   source: Source,
-  context: ClientContext,
+  context: WireContext,
 ): Promise<Partial<Stored>> {
   const ledger = new Ledger(connection);
   using body = source.open((bytes) => context.progress.add(bytes));
@@ -71,7 +71,7 @@ export async function sendReverse(
 async function receive(
   connection: Connection,
   ledger: Ledger,
-  { output }: ClientContext,
+  { output }: WireContext,
 ): Promise<void> {
   const opening = await connection.peekLine(BUSY_LINE_BYTES);
   if (isBusy(opening) && !ledger.awaits(opening)) throw refusal(opening.trimEnd());

@@ -5,7 +5,7 @@
  */
 
 import { decodeReply, ProtocolError, type Stored } from "../protocol.ts";
-import type { ClientContext } from "../lib/cli/client_context.ts";
+import type { WireContext } from "../lib/cli/client_context.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { readWholeLine } from "../lib/net/whole_line.ts";
 import { InletError, refusalIn } from "../lib/errors.ts";
@@ -26,7 +26,7 @@ const RESET_MS = 100;
 export async function sendToEnd(
   connection: Connection,
   source: Source,
-  { progress, timeoutMs }: ClientContext,
+  { progress, timeoutMs }: WireContext,
 ): Promise<Partial<Stored>> {
   let size = 0;
   using body = source.open((bytes) => {

@@ -31,7 +31,7 @@ import { refusal, sendListening } from "./send_only.ts";
 import { storeBody } from "../lib/server/store_body.ts";
 import type { Source } from "../lib/body/sources.ts";
 import { quoted } from "../lib/text.ts";
-import type { ClientContext } from "../lib/cli/client_context.ts";
+import type { WireContext } from "../lib/cli/client_context.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 
 /** Wait for more of a name that arrived together with its size, in milliseconds. */
@@ -64,7 +64,7 @@ export async function serveUpload(connection: Connection, context: ServerContext
 export async function sendUpload(
   connection: Connection,
   source: Source,
-  { progress, timeoutMs }: ClientContext,
+  { progress, timeoutMs }: WireContext,
 ): Promise<Partial<Stored>> {
   if (source.size === null) {
     throw new InletError(

@@ -16,6 +16,8 @@ import type { ServerContext } from "../lib/server/context.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import type { Disk } from "../lib/store/disk.ts";
 import type { Store } from "../lib/store/store.ts";
+import { parseCommandLine } from "../lib/cli/command_line.ts";
+import { wireOptionsOf, WIRES, wireSettings } from "../lib/server/wire_options.ts";
 import { serveAnyWire } from "../modes/wires.ts";
 
 /** A log that says nothing, and remembers what failed and who left. */
@@ -106,6 +108,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
       access,
       keyVerifier: undefined,
       sessionTimeoutMs: idleTimeoutMs,
+      wire: wireSettings(wireOptionsOf(parseCommandLine([], WIRES).options), "files"),
     },
   });
   return {

@@ -154,6 +154,13 @@ pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
     fsync: false,
     raw: false,
     log: { format: "text", quiet: false },
+    fallback: undefined,
+    dialogue: [],
+    banner: undefined,
+    lineGapMs: undefined,
+    keepEmpty: false,
+    getMarker: "EOF",
+    bareNames: false,
   });
 });
 

@@ -4,7 +4,26 @@
  * @module
  */
 
+import type { Step } from "../net/dialogue.ts";
 import type { Progress } from "./progress.ts";
+
+/** Settings of the wires of other programs. */
+export interface ClientWire {
+  /** Steps in front of the body. */
+  readonly dialogue: readonly Step[];
+  /** Milliseconds to wait for the server to close; the limit on silence if it is missing. */
+  readonly lingerMs: number | undefined;
+  /** Whether each line is sent without its ending, and its answer awaited, in mode `reverse`. */
+  readonly lockStep: boolean;
+  /** What is sent after the last line in lock-step. */
+  readonly end: Uint8Array<ArrayBuffer> | undefined;
+  /** Milliseconds after which an answer or a file without a known end is complete. */
+  readonly lineGapMs: number;
+  /** What follows a file in mode `talk`; empty for nothing. */
+  readonly getMarker: Uint8Array<ArrayBuffer>;
+  /** Whether a file is kept whose end the wire cannot prove. */
+  readonly acceptUnproved: boolean;
+}
 
 /** The services of one conversation of the client. */
 export interface ClientContext {
@@ -35,4 +54,11 @@ export interface ClientContext {
    * partial file belongs to another version of the file.
    */
   readonly onResume?: (label: string, offset: number, size: number) => void;
+}
+
+/** The services of one conversation on a wire of other programs. */
+export interface WireContext extends ClientContext {
+  readonly wire: ClientWire;
+  /** Called with notices for the user. */
+  onNotice(text: string): void;
 }

@@ -19,6 +19,8 @@ export interface CommandLine<Table extends OptionTable> {
   positional: string[];
   /** The value of each option, or its default. */
   options: Values<Table>;
+  /** The names of the options that were given. */
+  given: ReadonlySet<string>;
 }
 
 /**
@@ -38,7 +40,8 @@ export function parseCommandLine<Table extends OptionTable>(
     const texts = alone === undefined || alone === name ? given.get(name) : undefined;
     return [name, option.read(texts ?? [], `--${name}`)] as const;
   });
-  return { positional, options: Object.fromEntries(read) as Values<Table> };
+  const options = Object.fromEntries(read) as Values<Table>;
+  return { positional, options, given: new Set(given.keys()) };
 }
 
 /** The values of each option on a command line, in order; an empty one for a flag. */
@@ -85,6 +88,24 @@ function checkTogether(table: OptionTable, given: ReadonlyMap<string, unknown>):
     if (needs !== undefined && !given.has(needs)) {
       throw contradiction(`--${name} without --${needs}`);
     }
+  }
+}
+
+/**
+ * Refuses options that none of these modes has.
+ *
+ * @param names The names of the modes that were chosen.
+ * @throws {InletError} `usage`
+ */
+export function checkModes(
+  given: ReadonlySet<string>,
+  table: OptionTable,
+  names: readonly string[],
+): void {
+  for (const option of given) {
+    const { modes } = table[option]!;
+    if (!modes || modes.some((mode) => names.includes(mode))) continue;
+    throw contradiction(`--${option} in mode ${names[0]}, it is for ${modes.join(", ")}`);
   }
 }
 

@@ -79,12 +79,33 @@ export function parseCount(
 /**
  * Parses seconds, from 0.1 to a day, and returns milliseconds.
  *
+ * @param orElse Another accepted form, for the message.
  * @throws {InletError} `usage`
  */
-export function parseSeconds(text: string, what: string): number {
+export function parseSeconds(text: string, what: string, orElse = ""): number {
   const seconds = /^\d{1,5}(\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
   if (seconds >= 0.1 && seconds <= 86_400) return seconds * 1000;
-  throw usage(what, text, "seconds from 0.1 to 86400");
+  throw usage(what, text, `seconds from 0.1 to 86400${orElse}`);
+}
+
+/**
+ * Parses milliseconds, from 1 to a minute.
+ *
+ * @throws {InletError} `usage`
+ */
+export function parseMilliseconds(text: string, what: string): number {
+  const milliseconds = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
+  if (milliseconds >= 1 && milliseconds <= 60_000) return milliseconds;
+  throw usage(what, text, "milliseconds from 1 to 60000");
+}
+
+/**
+ * Parses seconds, from 0.1 to a day or 0, and returns milliseconds.
+ *
+ * @throws {InletError} `usage`
+ */
+export function parseSecondsOrNone(text: string, what: string): number {
+  return text === "0" ? 0 : parseSeconds(text, what, ", or 0");
 }
 
 const DURATIONS: Record<string, number> = {

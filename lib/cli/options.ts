@@ -34,6 +34,12 @@ export interface Described {
   readonly conflictsWith?: readonly string[];
   /** The option that this one requires. */
   readonly needs?: string;
+  /**
+   * The names of the modes in which it can be used.
+   *
+   * @default all of them
+   */
+  readonly modes?: readonly string[];
   /** Whether the program handles it and exits, and ignores the other options. */
   readonly standsAlone?: boolean;
 }

@@ -12,6 +12,7 @@ import type { Store } from "../store/store.ts";
 import type { Client, Clients } from "./clients.ts";
 import type { Log } from "./log.ts";
 import type { StdoutQueue } from "./stdout_queue.ts";
+import type { WireSettings } from "./wire_options.ts";
 
 /** The services of one conversation on the server. */
 export interface ServerContext {
@@ -31,6 +32,8 @@ export interface ServerContext {
   readonly keyVerifier: KeyVerifier | undefined;
   /** Milliseconds that a session may be idle between two requests. */
   readonly sessionTimeoutMs: number;
+  /** Settings of the wires of other programs. */
+  readonly wire: WireSettings;
   /** Aborted when the server shuts down. A conversation starts no request after that. */
   readonly signal: AbortSignal;
   /** Stops the server after an unrecoverable failure. */

@@ -1,0 +1,162 @@
+/**
+ * The options for the wires of other programs, which differ from each other in their greetings, line
+ * endings and markers.
+ *
+ * @module
+ */
+
+import type { ClientWire } from "../lib/cli/client_context.ts";
+import { parseMilliseconds, parseSecondsOrNone } from "../lib/cli/option_values.ts";
+import { flag, list, option, type Values } from "../lib/cli/options.ts";
+import { parseEscapes, parseSteps } from "../lib/net/dialogue.ts";
+
+/** Default of {@linkcode WireOptions.lineGapMs}. */
+const LINE_GAP_MS = 200;
+
+/** Options for the wires of other programs. */
+export interface WireOptions {
+  /**
+   * Steps that precede the body: `send:TEXT`, `expect:TEXT`, `expect-any`, `skip-to:TEXT`, with
+   * escapes such as `\\r\\n`; or `accio`.
+   *
+   * @default {[]}
+   */
+  dialogue?: readonly string[];
+  /**
+   * Milliseconds to wait for the server to close once everything is sent. After 0 nothing is waited
+   * for, and the transfer counts as done.
+   *
+   * @default the limit on silence
+   */
+  lingerMs?: number | undefined;
+  /**
+   * Whether each line is sent without its ending, and its answer awaited, in mode `reverse`.
+   *
+   * @default {false}
+   */
+  lockStep?: boolean;
+  /**
+   * What is sent after the last line in lock-step, with escapes.
+   *
+   * @default {undefined}
+   */
+  end?: string | undefined;
+  /**
+   * Milliseconds after which an answer or a file without a known end is complete, in mode `talk`.
+   *
+   * @default {200}
+   */
+  lineGapMs?: number;
+  /**
+   * What follows a file in mode `talk`; empty for nothing.
+   *
+   * @default {"EOF"}
+   */
+  getMarker?: string;
+  /**
+   * Whether a file is kept whose end the wire cannot prove, in mode `talk`.
+   *
+   * @default {false}
+   */
+  acceptUnproved?: boolean;
+}
+
+const FOREIGN = ["upload", "raw", "message", "reverse", "talk"];
+
+/** The declared options. */
+export const WIRES = {
+  "dialogue": list({
+    value: "STEP",
+    parse: (text, what) => {
+      parseSteps(text, what, "client");
+      return text;
+    },
+    help: "before the body, take the step send:TEXT, expect:TEXT, expect-any or skip-to:TEXT, " +
+      "or all steps of accio",
+    completes: ["accio", "send:", "expect:", "expect-any", "skip-to:"],
+    modes: FOREIGN,
+  }),
+  "linger": option({
+    value: "SECONDS",
+    parse: parseSecondsOrNone,
+    note: "default: --timeout; 0 ends at once",
+    help: "wait this long for the server to close once everything is sent",
+    modes: ["upload", "raw", "message"],
+  }),
+  "lock-step": flag({
+    help: "send each line without its ending, and wait for its answer before the next",
+    modes: ["reverse"],
+  }),
+  "end": option({
+    value: "TEXT",
+    parse: (text, what) => {
+      parseEscapes(text, what);
+      return text;
+    },
+    help: "send this after the last line, for servers that wait for it",
+    needs: "lock-step",
+    modes: ["reverse"],
+  }),
+  "line-gap": option({
+    value: "MS",
+    parse: parseMilliseconds,
+    default: String(LINE_GAP_MS),
+    help: "take an answer or a file without a known end for complete after this pause",
+    modes: ["talk"],
+  }),
+  "get-marker": option({
+    value: "TEXT",
+    parse: (text, what) => {
+      if (text !== "none") parseEscapes(text, what);
+      return text;
+    },
+    default: "EOF",
+    note: "none for nothing",
+    help: "take this for the end of a file",
+    modes: ["talk"],
+  }),
+  "accept-unproved": flag({
+    help: "keep a file whose end the wire cannot prove",
+    modes: ["talk"],
+  }),
+};
+
+/** Converts the command line to options of the library. */
+export function wireOptionsOf(values: Values<typeof WIRES>) {
+  return {
+    dialogue: values.dialogue,
+    lingerMs: values.linger,
+    lockStep: values["lock-step"],
+    end: values.end,
+    lineGapMs: values["line-gap"],
+    getMarker: values["get-marker"] === "none" ? "" : values["get-marker"],
+    acceptUnproved: values["accept-unproved"],
+  } satisfies WireOptions;
+}
+
+/**
+ * Parses the options of the library, and fills in the defaults.
+ *
+ * @throws {InletError} `usage`
+ */
+export function clientWire(
+  {
+    dialogue = [],
+    lingerMs,
+    lockStep = false,
+    end,
+    lineGapMs = LINE_GAP_MS,
+    getMarker = "EOF",
+    acceptUnproved = false,
+  }: WireOptions,
+): ClientWire {
+  return {
+    dialogue: dialogue.flatMap((step) => parseSteps(step, "dialogue", "client")),
+    lingerMs,
+    lockStep,
+    end: end === undefined ? undefined : parseEscapes(end, "end"),
+    lineGapMs,
+    getMarker: getMarker === "" ? new Uint8Array() : parseEscapes(getMarker, "get marker"),
+    acceptUnproved,
+  };
+}

@@ -1,0 +1,193 @@
+/**
+ * The options of the server as a library.
+ *
+ * @module
+ */
+
+import type { Access } from "../auth/access.ts";
+import type { Disk } from "../store/disk.ts";
+import type { LogOptions } from "./log.ts";
+
+/** Options of {@linkcode serve}. */
+export interface ServeOptions {
+  /**
+   * Port to listen on; 0 for any free port.
+   *
+   * @default {0}
+   */
+  port?: number;
+  /**
+   * Host name or address to listen on.
+   *
+   * @default {"127.0.0.1"}
+   */
+  hostname?: string;
+  /**
+   * Directory of received files, made if it is missing. Modes that store nothing do not touch it.
+   *
+   * @default {"received"}
+   */
+  directory?: string;
+  /**
+   * Name of the mode, as in the table of modes.
+   *
+   * @default {"files"}
+   */
+  mode?: string;
+  /**
+   * Most clients served at once. A further one is told that the server is busy.
+   *
+   * @default {100}
+   */
+  maxClients?: number;
+  /**
+   * Most clients served at once from one address. A further one is told that the server is busy. By
+   * default half of `maxClients` if that is 20 or more, and no limit for clients on this machine.
+   *
+   * @default {undefined}
+   */
+  maxPerAddress?: number | undefined;
+  /**
+   * Most connections that wait in the system's queue to be accepted.
+   *
+   * @default {10}
+   */
+  backlog?: number;
+  /**
+   * Milliseconds of silence after which a connection is dropped.
+   *
+   * @default {30_000}
+   */
+  timeoutMs?: number;
+  /**
+   * Milliseconds within which a connection must send its greeting, on wires that have one.
+   *
+   * @default {10_000}
+   */
+  greetingTimeoutMs?: number;
+  /**
+   * Bytes per second below which a transfer is dropped; 0 disables the limit. Messages and lines to
+   * reverse are exempt, because people type them.
+   *
+   * @default {1024}
+   */
+  minRate?: number;
+  /**
+   * Milliseconds over which `minRate` is averaged.
+   *
+   * @default {60_000}
+   */
+  minRateWindowMs?: number;
+  /**
+   * Size limit of one file, in bytes.
+   *
+   * @default {Number.MAX_SAFE_INTEGER}
+   */
+  maxBytes?: number;
+  /**
+   * Whether each file is flushed to disk before it is acknowledged.
+   *
+   * @default {false}
+   */
+  fsync?: boolean;
+  /**
+   * Milliseconds that the partial file of a lost connection is kept, if the client asked to resume
+   * it. 0 keeps none.
+   *
+   * @default {86_400_000}
+   */
+  keepPartialsMs?: number;
+  /**
+   * Milliseconds that a session may be idle between two requests. The client is warned a minute
+   * before.
+   *
+   * @default {600_000}
+   */
+  sessionTimeoutMs?: number;
+  /**
+   * The key that clients must prove they hold. Without one, every client is admitted.
+   *
+   * @default {undefined}
+   */
+  key?: string | undefined;
+  /**
+   * Whether a server that listens on the network admits every client, without a key.
+   *
+   * @default {false}
+   */
+  open?: boolean;
+  /**
+   * What clients may do.
+   *
+   * @default {"all"}
+   */
+  access?: Access;
+  /**
+   * Whether a part of a name may begin with a dot, such as `.ssh/authorized_keys`. Otherwise such
+   * names are refused, and not listed.
+   *
+   * @default {true}
+   */
+  dotfiles?: boolean;
+  /**
+   * Whether messages are written to a terminal unchanged. By default, what a terminal would obey is
+   * escaped there; files and pipes always get the exact bytes.
+   *
+   * @default {false}
+   */
+  raw?: boolean;
+  /**
+   * Steps that precede the body on the wires of other programs: `send:TEXT`, `expect:TEXT`,
+   * `expect-any`, `skip-to:TEXT`, with escapes such as `\\r\\n`; or `accio`.
+   *
+   * @default {[]}
+   */
+  dialogue?: readonly string[];
+  /**
+   * What the server says first on the wires of other programs. In mode `talk`, `{n}` and `{nn}` are
+   * the number of the client, and the server names its clients.
+   *
+   * @default {undefined}
+   */
+  banner?: string | undefined;
+  /**
+   * Milliseconds after which bytes without a line ending count as a line, in the modes `reverse` and
+   * `talk`. Without it, `reverse` waits for the ending, and `talk` for 200 ms.
+   *
+   * @default {undefined}
+   */
+  lineGapMs?: number | undefined;
+  /**
+   * Whether mode `raw` stores an empty file for a connection that sends nothing.
+   *
+   * @default {false}
+   */
+  keepEmpty?: boolean;
+  /**
+   * What follows a file in mode `talk`; empty for nothing.
+   *
+   * @default {"EOF"}
+   */
+  getMarker?: string;
+  /**
+   * Whether a bare name of a file counts as `get` in mode `talk`.
+   *
+   * @default {false}
+   */
+  bareNames?: boolean;
+  /**
+   * Name of the mode that serves what is not in a protocol of the default mode: `raw`, `message`,
+   * `reverse` or `talk`.
+   *
+   * @default {undefined}
+   */
+  fallback?: string | undefined;
+  /** Format and verbosity of the log on stderr. */
+  log?: LogOptions;
+  /**
+   * The functions that write to the disk. Tests substitute ones that fail.
+   *
+   * @default {Deno}
+   */
+  disk?: Disk;
+}

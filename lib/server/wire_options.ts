@@ -1,0 +1,127 @@
+/**
+ * The options for the wires of other programs, which differ from each other in their greetings, line
+ * endings and markers.
+ *
+ * @module
+ */
+
+import { parseMilliseconds, parseWord } from "../cli/option_values.ts";
+import { flag, list, option, type Values } from "../cli/options.ts";
+import { parseEscapes, parseSteps, type Step } from "../net/dialogue.ts";
+import type { ServeOptions } from "./serve_options.ts";
+
+/** Settings of the wires of other programs. */
+export interface WireSettings {
+  /** Steps in front of the body. A banner of a mode other than `talk` is the first of them. */
+  readonly dialogue: readonly Step[];
+  /** What the server says first in mode `talk`, before `{n}` and `{nn}` are replaced. */
+  readonly banner: string | undefined;
+  /** Milliseconds after which bytes without a line ending count as a line. */
+  readonly lineGapMs: number | undefined;
+  /** Whether mode `raw` stores an empty file for a connection that sends nothing. */
+  readonly keepEmpty: boolean;
+  /** What follows a file in mode `talk`; may be empty. */
+  readonly getMarker: Uint8Array<ArrayBuffer>;
+  /** Whether a bare name of a file counts as `get` in mode `talk`. */
+  readonly bareNames: boolean;
+}
+
+/** Modes whose body a dialogue can precede. */
+const FOREIGN = ["upload", "raw", "message", "reverse", "talk"] as const;
+
+/** The modes that a fallback can be. */
+const FALLBACKS = ["raw", "message", "reverse", "talk"] as const;
+
+/** The declared options. */
+export const WIRES = {
+  "fallback": option({
+    value: "MODE",
+    parse: (text, what) => parseWord(text, what, FALLBACKS),
+    help: "serve in this mode what is in none of the default mode's protocols",
+    completes: FALLBACKS,
+    modes: ["files"],
+  }),
+  "dialogue": list({
+    value: "STEP",
+    parse: (text, what) => {
+      parseSteps(text, what, "server");
+      return text;
+    },
+    help: "before the body, take the step send:TEXT, expect:TEXT, expect-any or skip-to:TEXT, " +
+      "or all steps of accio",
+    completes: ["accio", "send:", "expect:", "expect-any", "skip-to:"],
+    modes: FOREIGN,
+  }),
+  "banner": option({
+    value: "TEXT",
+    parse: (text, what) => {
+      parseEscapes(text, what);
+      return text;
+    },
+    help: "say this first; in mode talk, {n} and {nn} are the client's number, which names it",
+    modes: FOREIGN,
+  }),
+  "line-gap": option({
+    value: "MS",
+    parse: parseMilliseconds,
+    help: "take bytes without a line ending for a line after this pause",
+    note: "talk: 200; reverse: off",
+    modes: ["reverse", "talk"],
+  }),
+  "keep-empty": flag({
+    help: "store an empty file for a connection that sends nothing",
+    modes: ["raw"],
+  }),
+  "get-marker": option({
+    value: "TEXT",
+    parse: (text, what) => {
+      if (text !== "none") parseEscapes(text, what);
+      return text;
+    },
+    default: "EOF",
+    note: "none for nothing",
+    help: "send this behind a file",
+    modes: ["talk"],
+  }),
+  "bare-names": flag({
+    help: "take the bare name of a file for a get",
+    modes: ["talk"],
+  }),
+};
+
+/** Converts the command line to options of the library. */
+export function wireOptionsOf(values: Values<typeof WIRES>) {
+  return {
+    fallback: values.fallback,
+    dialogue: values.dialogue,
+    banner: values.banner,
+    lineGapMs: values["line-gap"],
+    keepEmpty: values["keep-empty"],
+    getMarker: values["get-marker"] === "none" ? "" : values["get-marker"],
+    bareNames: values["bare-names"],
+  } satisfies ServeOptions;
+}
+
+/**
+ * Parses the options of the library.
+ *
+ * @param mode The name of the mode that the wires are served in.
+ * @throws {InletError} `usage`
+ */
+export function wireSettings(
+  options: ReturnType<typeof wireOptionsOf>,
+  mode: string,
+): WireSettings {
+  const { dialogue, banner, lineGapMs, keepEmpty, getMarker, bareNames } = options;
+  const first: Step[] = banner === undefined || mode === "talk"
+    ? []
+    : [{ type: "send", text: parseEscapes(banner, "banner") }];
+  return {
+    dialogue: [...first, ...dialogue.flatMap((step) => parseSteps(step, "dialogue", "server"))],
+    banner,
+    lineGapMs,
+    keepEmpty,
+    getMarker: getMarker === "" ? new Uint8Array() : parseEscapes(getMarker, "get marker"),
+    bareNames,
+  };
+}
