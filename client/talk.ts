@@ -13,6 +13,7 @@ import { dirname } from "@std/path/dirname";
 import { concat } from "@std/bytes/concat";
 import type { TerminalOutput } from "../lib/body/terminal_output.ts";
 import { explain, InletError } from "../lib/errors.ts";
+import type { Connection } from "../lib/net/connection.ts";
 import { formatBytes, printable, quoted } from "../lib/text.ts";
 import { TalkClient } from "../modes/talk/client.ts";
 import type { Received } from "../modes/talk/receive_file.ts";
@@ -64,12 +65,32 @@ export async function talk(
   return 0;
 }
 
+/** A session that a server has taken. */
+interface Joined {
+  readonly connection: Connection;
+  readonly client: TalkClient;
+}
+
+/** Connects and begins a session. Nothing is asked before that, so it may be tried again. */
+async function join(dialer: Dialer, name: string): Promise<Joined> {
+  let joined: Joined | undefined;
+  await dialer.retries.run(async () => {
+    using guard = new DisposableStack();
+    const connection = guard.use(await dialer.open());
+    joined = { connection, client: await TalkClient.greet(connection, name, dialer.context) };
+    guard.move();
+  });
+  return joined!;
+}
+
 /** Makes one request in a session of its own. */
 async function request(dialer: Dialer, name: string, action: Plan["action"]): Promise<void> {
-  using connection = await dialer.open();
-  const client = await TalkClient.greet(connection, name, dialer.context);
+  const { connection, client } = await join(dialer, name);
+  using _ = connection;
   switch (action.type) {
     case "get":
+      // Some servers take a name for that of a file only behind a list.
+      if (dialer.context.wire.bareNames) await client.ask("list");
       dialer.context.onNotice(await get(dialer, client, action.name, action.output));
       break;
     case "list":
@@ -152,8 +173,8 @@ class TalkSession {
 
   async run(): Promise<void> {
     const { name, interactive } = this.#options;
-    using connection = await this.#dialer.open();
-    const client = await TalkClient.greet(connection, name, this.#dialer.context);
+    const { connection, client } = await join(this.#dialer, name);
+    using _ = connection;
     this.#isOpen = true;
     this.#say(client.welcome);
     if (interactive) this.lines.say(dim(HELP));

@@ -359,7 +359,7 @@ integration(
 integration("talk client skips an ACK in front of a file, and takes none for a file", async () => {
   const [sent, split, alone] = await Promise.all([
     getFrom(["get a.txt ACK", "hello\n", "EOF"]),
-    getFrom(["get a.t", "xt ACK\nhello\nEOF"]),
+    getFrom(["get a.t", "xt ACKhello\nEOF"]),
     getFrom(["get a.txt ACK"], "--accept-unproved"),
   ]);
   for (const { code, stored } of [sent, split]) {

@@ -43,6 +43,8 @@ const WELCOME_MS = 2000;
 /** Milliseconds to wait for the end after `exit`. */
 const GOODBYE_MS = 1000;
 
+const LF = 0x0a;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -53,6 +55,8 @@ export class TalkClient {
   readonly #timeoutMs: number;
   #name: string;
   #welcome = "";
+  /** Whether the server has ended what it said last with a line ending. */
+  #endsLines = false;
   #unaskedBytes = 0;
   #ended = false;
 
@@ -114,14 +118,16 @@ export class TalkClient {
    * `--accept-unproved` is not given; what the target throws
    */
   async get(name: string, target: Target): Promise<Received> {
-    const request = `get ${name}`;
+    const context = this.#context;
+    const request = context.wire.bareNames ? name : `get ${name}`;
     await this.#send(request);
     await this.#first();
+    const endsLines = this.#endsLines;
     try {
-      return await receiveFile(this.#connection, { name, request, target, context: this.#context });
+      return await receiveFile(this.#connection, { name, request, target, context, endsLines });
     } catch (error) {
       // What still comes of the file would be taken for the next answer.
-      const { lineGapMs } = this.#context.wire;
+      const { lineGapMs } = context.wire;
       const quiet = nextWithin(this.#connection, lineGapMs).then((next) => next === "pause");
       if (!await quiet.catch(() => false)) this.#ended = true;
       throw error;
@@ -204,6 +210,7 @@ export class TalkClient {
       throw new InletError("denied", `The server said ${quoted(words.trim())} and closed`);
     }
     this.#welcome += words;
+    this.#endsLines = words.endsWith("\n");
     return words;
   }
 
@@ -232,6 +239,7 @@ export class TalkClient {
       endless: () => this.#endless("answer"),
     });
     this.#connection.awaitingReply = false;
+    this.#endsLines = answer.at(-1) === LF;
     return answer;
   }
 

@@ -1,8 +1,9 @@
 /**
  * Receives a file in mode talk. Servers differ in how they tell its end; the client takes what comes:
  *
- * 1. `get a.txt ACK` in front is skipped, with its line ending. If nothing follows, the server has taken
- *    the request for talk, and there is no file.
+ * 1. `get a.txt ACK` in front is skipped, and its line ending too if the server has ended what it said
+ *    before with one: otherwise that would be the first byte of the file. If nothing follows, the server
+ *    has taken the request for talk, and there is no file.
  * 2. `FILE a.txt 6` LF, with the name that was asked for: the size, and then so many bytes.
  * 3. `FILESIZE 6`: the size. If nothing follows it, the client sends `READY`. Then so many bytes.
  * 4. Anything else is the file itself. It ends with the marker (`EOF`, `--get-marker`) in front of a
@@ -51,6 +52,8 @@ export interface Requested {
   readonly request: string;
   readonly target: Target;
   readonly context: WireContext;
+  /** Whether the server ends what it says with line endings. */
+  readonly endsLines: boolean;
 }
 
 /** Pauses to wait for the end of a file that would be refused without one. */
@@ -82,7 +85,7 @@ export async function receiveFile(connection: Connection, asked: Requested): Pro
 
 async function skipAcknowledgement(
   connection: Connection,
-  { name, request, context }: Requested,
+  { name, request, context, endsLines }: Requested,
 ): Promise<void> {
   const { lineGapMs } = context.wire;
   const expected = new TextEncoder().encode(request + ACK);
@@ -91,8 +94,8 @@ async function skipAcknowledgement(
     if (!await more(connection, lineGapMs)) return;
   }
   const rest = connection.buffered.subarray(expected.length);
-  const ending = ENDINGS.find((ending) => startsWith(rest, ending))!;
-  connection.skip(expected.length + ending.length);
+  const ending = endsLines ? ENDINGS.find((ending) => startsWith(rest, ending)) : undefined;
+  connection.skip(expected.length + (ending?.length ?? 0));
   if (await nextWithin(connection, PATIENT_GAPS * lineGapMs) === "bytes") return;
   const reason = `the server answered ${quoted(request + ACK)} and sent no file`;
   throw new InletError("denied", `Cannot get ${quoted(name)}: ${reason}`);
