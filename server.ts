@@ -192,6 +192,7 @@ function limitsOf(mode: Mode, options: Settings): ListenerOptions["limits"] {
   return {
     idleTimeoutMs: options.timeoutMs,
     greetingTimeoutMs: mode.greets ? options.greetingTimeoutMs : undefined,
+    patienceMs: options.sessionTimeoutMs,
     minRate: bytesPerSecond > 0 ? { bytesPerSecond, windowMs } : undefined,
   };
 }

@@ -118,11 +118,15 @@ export class Dialer {
     };
   }
 
-  /** Connects to the server. */
-  async open(): Promise<Connection> {
+  /**
+   * Connects to the server.
+   *
+   * @param resettable Whether the connection must be one that can be reset.
+   */
+  async open({ resettable = false } = {}): Promise<Connection> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal = new AbortController().signal, rate } =
       this.#options;
-    const connection = await connect(this.#address, { timeoutMs, signal, rate });
+    const connection = await connect(this.#address, { timeoutMs, signal, rate, resettable });
     this.context.progress.follow(connection);
     return connection;
   }

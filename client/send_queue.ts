@@ -67,7 +67,7 @@ class SendQueue {
 
   async #attempt(items: Item[]): Promise<void> {
     const { mode: { send }, skipSame } = this.#options;
-    using connection = await this.#dialer.open();
+    using connection = await this.#dialer.open({ resettable: send !== undefined });
     if (send) {
       const source = items[0] as Source;
       this.#dialer.context.progress.name(source.label);

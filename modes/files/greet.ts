@@ -29,6 +29,7 @@ import { quoted } from "../../lib/text.ts";
 export async function greet(connection: Connection, context: ServerContext): Promise<boolean> {
   const line = await connection.readLine();
   if (line === null) return false;
+  connection.patient = false;
   if (/^[A-Z]+ \S+ HTTP\//.test(line)) {
     throw new InletError("bad-request", "Cannot speak HTTP: this is an inlet server");
   }
