@@ -134,6 +134,24 @@ export class Dialer {
   }
 
   /**
+   * Connects and greets the server, and again where retries are allowed: nothing is done before that.
+   *
+   * @returns The connection, to be disposed of, and what `greet` returns.
+   */
+  async join<Client>(
+    greet: (connection: Connection) => Promise<Client>,
+  ): Promise<{ connection: Connection; client: Client }> {
+    let joined: { connection: Connection; client: Client } | undefined;
+    await this.retries.run(async () => {
+      using guard = new DisposableStack();
+      const connection = guard.use(await this.open());
+      joined = { connection, client: await greet(connection) };
+      guard.move();
+    });
+    return joined!;
+  }
+
+  /**
    * Runs an action in a native session, and again in a new one where retries are allowed.
    *
    * @param isRepeatable Whether the action may be repeated after what has happened so far.

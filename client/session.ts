@@ -9,7 +9,6 @@
 import { bold, dim, green, red } from "@std/fmt/colors";
 import { basename } from "@std/path/basename";
 import { FilesClient } from "../modes/files/client.ts";
-import type { Connection } from "../lib/net/connection.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import type { Dialer } from "./dialer.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
@@ -23,7 +22,7 @@ import { printable, quoted } from "../lib/text.ts";
 /** Options of {@linkcode runSession}. */
 export interface SessionOptions {
   /** Connects to the server. */
-  dialer: Pick<Dialer, "context" | "open" | "retries">;
+  dialer: Pick<Dialer, "context" | "join">;
   /** Name of this client. If it is missing, an interactive session asks for one. */
   name: string | undefined;
   /** Name where none is given. */
@@ -60,12 +59,6 @@ export async function runSession(options: SessionOptions): Promise<void> {
   await session.run();
 }
 
-/** A session that the server has welcomed. */
-interface Joined {
-  readonly connection: Connection;
-  readonly client: FilesClient;
-}
-
 class Session {
   readonly lines: Lines;
   readonly #options: SessionOptions;
@@ -90,7 +83,11 @@ class Session {
   async run(): Promise<void> {
     const asked = await this.#askName();
     if (asked === null) return;
-    const { connection, client } = await this.#join(asked);
+    const { context } = this.#options.dialer;
+    const onNote = (text: string): void => this.lines.say(dim(printable(text)));
+    const { connection, client } = await this.#options.dialer.join((connection) =>
+      FilesClient.greet(connection, asked, { ...context, onNote })
+    );
     using _ = connection;
     this.#isOpen = true;
     const name = await client.whoami();
@@ -109,21 +106,6 @@ class Session {
     const typed = await this.lines.next(`Your name [${defaultName}]: `);
     stopping.signal.throwIfAborted();
     return typed === null ? null : typed.trim() || defaultName;
-  }
-
-  /** Connects and greets. Nothing is done before that, so it is tried again where that is allowed. */
-  async #join(name: string): Promise<Joined> {
-    const { context, retries } = this.#options.dialer;
-    const onNote = (text: string): void => this.lines.say(dim(printable(text)));
-    let joined: Joined | undefined;
-    await retries.run(async () => {
-      using guard = new DisposableStack();
-      const connection = guard.use(await this.#options.dialer.open());
-      const client = await FilesClient.greet(connection, name, { ...context, onNote });
-      joined = { connection, client };
-      guard.move();
-    });
-    return joined!;
   }
 
   async #welcome(client: FilesClient, asked: string, name: string): Promise<void> {

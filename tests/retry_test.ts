@@ -14,7 +14,7 @@ import {
   startServer,
   tempDir,
 } from "./helpers.ts";
-import { impostor, Wire } from "./wire.ts";
+import { type Impostor, impostor, Wire } from "./wire.ts";
 
 const LOST = new InletError("lost", "The server closed the connection");
 
@@ -216,3 +216,25 @@ integration("--retry in mode reverse tries again where nothing was sent yet", as
   wire.close();
   assertEquals((await client.process.status).code, 0, client.log);
 });
+
+integration("--retry prints no list twice that broke off", async () => {
+  using server = impostor();
+  await using client = startClient(server, ["--list", "--retry", "100"]);
+  // Before the answer nothing is printed yet.
+  (await acceptHello(server)).close();
+  await client.says(/; trying again in /);
+  using wire = await acceptHello(server);
+  await wire.says("ok\n6 2026-11-21T08:38:00Z a.txt\n");
+  wire.close();
+  assertEquals((await client.process.status).code, 4);
+  assertEquals(client.log.match(/trying again/g)?.length, 1);
+});
+
+/** Welcomes a client, and reads its request. */
+async function acceptHello(server: Impostor): Promise<Wire> {
+  const wire = await server.accept();
+  await wire.line();
+  await wire.says("welcome client 1 of 1\n");
+  await wire.line();
+  return wire;
+}
