@@ -420,7 +420,12 @@ const HOSTILE: [string, string | Uint8Array, RegExp][] = [
   ["the largest size", `${HELLO}put 9007199254740991 a\n`, /\ngo 0\n/],
   ["a name of 4,000 bytes", `${HELLO}get ${"x/".repeat(2000)}x\n`, /error bad-name/],
   ["a client's name of 4,000 bytes", `hello 1 ${"x".repeat(4000)}\n`, /^error bad-name/],
-  ["a line of 4,097 bytes without end", "x".repeat(4097), /^error bad-request .*4096 bytes\n$/],
+  ["4,097 bytes without a line end", "x".repeat(4097), /^error bad-request .*first bytes: .*\n$/],
+  [
+    "a hello of 4,097 bytes without end",
+    `hello 1 ${"x".repeat(4089)}`,
+    /^error bad-request .*4096 bytes\n$/,
+  ],
   ["a line of 4,097 bytes", `${HELLO}${"x".repeat(4096)}\n`, /error bad-request .*4096 bytes\n$/],
   ["an empty chunk", `${HELLO}put - a\ndata 0\n`, /go 0\nerror bad-request .*16777216/],
   ["a chunk too large", `${HELLO}put - a\ndata 16777217\n`, /go 0\nerror bad-request .*16777216/],

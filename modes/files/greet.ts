@@ -30,9 +30,6 @@ export async function greet(connection: Connection, context: ServerContext): Pro
   const line = await connection.readLine();
   if (line === null) return false;
   connection.patient = false;
-  if (/^[A-Z]+ \S+ HTTP\//.test(line)) {
-    throw new InletError("bad-request", "Cannot speak HTTP: this is an inlet server");
-  }
   const request = decodeRequest(line);
   if (request.type !== "hello") {
     throw new InletError("bad-request", `Cannot begin: send "hello ${VERSION} NAME" first`);
