@@ -16,7 +16,6 @@
 
 import denoJson from "./deno.json" with { type: "json" };
 import { readKey } from "./lib/auth/key.ts";
-import { stdinSource } from "./lib/body/sources.ts";
 import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
 import { parseCommandLine, printAbout, runMain } from "./lib/cli/command_line.ts";
 import { ensurePermissions } from "./lib/cli/permissions.ts";
@@ -29,9 +28,9 @@ import { printable } from "./lib/text.ts";
 import type { Mode } from "./modes/mode.ts";
 import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
 import { PROGRAM } from "./client/options.ts";
-import { type Action, makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
+import { makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
 import { openScreen, writeOutput } from "./client/output.ts";
-import { listLines, Report, statusLines } from "./client/report.ts";
+import { Report } from "./client/report.ts";
 import {
   send,
   sendFiles,
@@ -78,7 +77,7 @@ async function main(args: readonly string[]): Promise<number> {
       return code;
     }
     default:
-      return await runRequest(dialer, action);
+      return await (await import("./client/request.ts")).runRequest(dialer, action);
   }
 }
 
@@ -86,29 +85,6 @@ async function main(args: readonly string[]): Promise<number> {
 function writesToScreen({ action, mode }: Plan): boolean {
   const toStdout = action.type === "get" ? action.output === "-" : mode.answers;
   return toStdout && Deno.stdout.isTerminal();
-}
-
-/** Runs an action that is one request and transfers no files. */
-async function runRequest(
-  dialer: Dialer,
-  action: Exclude<Action, Transfer | { type: "session" }>,
-): Promise<number> {
-  using connection = await dialer.open();
-  const client = await dialer.greet(connection);
-  switch (action.type) {
-    case "say":
-      dialer.context.progress.begin(null);
-      await client.say(stdinSource(""));
-      break;
-    case "list":
-    case "status": {
-      const { printPages } = await import("./client/print_pages.ts");
-      const lines = action.type === "list" ? listLines(client) : statusLines(client);
-      await printPages(client, lines);
-    }
-  }
-  await client.exit();
-  return 0;
 }
 
 async function startSession(
@@ -121,8 +97,7 @@ async function startSession(
     name,
     defaultName: DEFAULT_NAME,
     interactive: Deno.stdin.isTerminal() && Deno.stderr.isTerminal(),
-    context: dialer.context,
-    open: () => dialer.open(),
+    dialer,
     stopping,
   });
   return 0;

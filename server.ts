@@ -100,6 +100,7 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   const { hostname, directory, fsync, keepPartialsMs, disk = Deno, dotfiles } = settings;
   const log = new Log(settings.log);
   checkReach({ ...settings, mode: mode.name });
+  const fallback = settings.fallback === undefined ? undefined : findMode(settings.fallback);
   const warn = (message: string): void => log.notice("store", message);
   // A drop-only server must not tell by a refusal which names are taken.
   const numbersFolders = settings.access === "drop-only";
@@ -121,8 +122,8 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   if (mode.stores && dotfiles && looksLikeHome(directory)) warn(homeWarning(directory));
   const context = contextOf(mode, settings, store, log);
   const listener = new Listener(socket, {
-    serve: mode.serve ?? serveAnyWire,
-    peekCaller: callerOf(mode, context.wire),
+    serve: mode.serve ?? ((...given) => serveAnyWire(...given, fallback)),
+    peekCaller: callerOf(mode, context.wire, fallback),
     limits: limitsOf(mode, settings),
     context,
   });
@@ -168,20 +169,26 @@ function contextOf(
 }
 
 /** How a full server finds out who is calling. */
-function callerOf(mode: Mode, wire: WireSettings): ListenerOptions["peekCaller"] {
-  if (!mode.serve) return peekCaller;
-  // A server with a banner names its clients itself, and their first message is no name.
-  if (!mode.peekCaller || wire.banner !== undefined) return undefined;
+function callerOf(
+  mode: Mode,
+  wire: WireSettings,
+  fallback: Mode | undefined,
+): ListenerOptions["peekCaller"] {
+  if (!mode.serve) return (connection) => peekCaller(connection, fallback);
+  // A server with a banner names its clients, and with a dialogue their first message is no name.
+  const isNamed = wire.banner === undefined && wire.dialogue.length === 0;
+  if (!mode.peekCaller || !isNamed) return undefined;
   return (connection) => mode.peekCaller!(connection, wire);
 }
 
 /** Logs the first line: the address, whether the network can reach it, and the directory. */
 function announce(log: Log, address: Deno.NetAddr, mode: Mode, settings: Settings): void {
-  const { key, directory } = settings;
+  const { key, directory, fallback } = settings;
   const network = `open to the network${key === undefined ? "" : ", key required"}`;
   const reach = isLoopback(address.hostname) ? "this machine only" : network;
   const storing = mode.stores ? `, storing into ${quoted(directory)}` : "";
-  log.notice("listening", `listening on ${formatAddress(address)} (${reach})${storing}`, {
+  const others = fallback === undefined ? "" : `, other clients in mode ${fallback}`;
+  log.notice("listening", `listening on ${formatAddress(address)} (${reach})${storing}${others}`, {
     hostname: address.hostname,
     port: address.port,
     ...(mode.stores && { directory }),
@@ -204,6 +211,7 @@ function limitsOf(mode: Mode, options: Settings): ListenerOptions["limits"] {
   return {
     idleTimeoutMs: options.timeoutMs,
     greetingTimeoutMs: mode.greets ? options.greetingTimeoutMs : undefined,
+    patienceMs: options.sessionTimeoutMs,
     minRate: bytesPerSecond > 0 ? { bytesPerSecond, windowMs } : undefined,
   };
 }

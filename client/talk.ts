@@ -15,7 +15,8 @@ import type { TerminalOutput } from "../lib/body/terminal_output.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { formatBytes, printable, quoted } from "../lib/text.ts";
-import { TalkClient } from "../modes/talk/client.ts";
+import { greetTalk } from "../modes/talk.ts";
+import type { TalkClient } from "../modes/talk/client.ts";
 import type { Received } from "../modes/talk/receive_file.ts";
 import { DEFAULT_NAME, type Dialer } from "./dialer.ts";
 import { savePath } from "./get_file.ts";
@@ -65,22 +66,12 @@ export async function talk(
   return 0;
 }
 
-/** A session that a server has taken. */
-interface Joined {
-  readonly connection: Connection;
-  readonly client: TalkClient;
-}
-
-/** Connects and begins a session. Nothing is asked before that, so it may be tried again. */
-async function join(dialer: Dialer, name: string): Promise<Joined> {
-  let joined: Joined | undefined;
-  await dialer.retries.run(async () => {
-    using guard = new DisposableStack();
-    const connection = guard.use(await dialer.open());
-    joined = { connection, client: await TalkClient.greet(connection, name, dialer.context) };
-    guard.move();
-  });
-  return joined!;
+/** Connects and begins a session, under the name if the server wants one. */
+async function join(
+  dialer: Dialer,
+  name: string,
+): Promise<{ connection: Connection; client: TalkClient }> {
+  return await dialer.join((connection) => greetTalk(connection, name, dialer.context));
 }
 
 /** Makes one request in a session of its own. */

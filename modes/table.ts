@@ -77,8 +77,8 @@ export const MODES: Readonly<Record<string, Mode>> = {
     answers: true,
     asks: true,
     maxClients: 3,
-    serve: async (...given) => (await import("./talk/serve.ts")).serveTalk(...given),
-    peekCaller: async (...given) => await (await import("./talk/serve.ts")).peekTalker(...given),
+    serve: async (...given) => (await import("./talk.ts")).serveTalk(...given),
+    peekCaller: async (...given) => await (await import("./talk.ts")).peekTalker(...given),
     send: (_connection, { label }) => Promise.reject(hasNoPut(label)),
   },
 };

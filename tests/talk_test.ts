@@ -13,7 +13,7 @@ import { Log } from "../lib/server/log.ts";
 import { wireOptionsOf, WIRES, wireSettings } from "../lib/server/wire_options.ts";
 import { parseCommandLine } from "../lib/cli/command_line.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
-import { serveTalk } from "../modes/talk/serve.ts";
+import { serveTalk } from "../modes/talk.ts";
 import {
   bytes,
   integration,
@@ -223,6 +223,7 @@ integration(
       touch: () => Promise.resolve(),
       closeWrite: () => Promise.resolve(),
       close() {},
+      reset() {},
     };
     using connection = new Connection(stream, { idleTimeoutMs: 1000 });
     await serveTalk(connection, context);

@@ -49,9 +49,8 @@ const LF = Uint8Array.of(0x0a);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** Server half. */
-export async function serveTalk(connection: Connection, context: ServerContext): Promise<void> {
-  connection.farewell = encodeError;
+/** Server half: serves one session, from the client's name or the banner on. */
+export async function serveMessages(connection: Connection, context: ServerContext): Promise<void> {
   if (!await introduce(connection, context)) return;
   for (;;) {
     const message = await nextMessage(connection, context);
@@ -101,17 +100,14 @@ async function introduce(connection: Connection, context: ServerContext): Promis
   return true;
 }
 
-/** Waits for the next message, up to the limit of an idle session. `null` if the client has closed. */
+/** Waits for the next message. `null` if the client has closed. */
 async function nextMessage(
   connection: Connection,
-  { sessionTimeoutMs, signal, wire }: ServerContext,
+  { signal, wire }: ServerContext,
 ): Promise<Message | null> {
   signal.throwIfAborted();
   connection.resting = true;
   try {
-    // Without a warning: a client would take it for an answer.
-    const warning = new Uint8Array();
-    await connection.rest({ limitMs: sessionTimeoutMs, warnAfterMs: sessionTimeoutMs, warning });
     return await readMessage(connection, gapOf(wire));
   } finally {
     connection.resting = false;

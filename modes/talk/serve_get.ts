@@ -87,7 +87,10 @@ async function give(
   ending: Uint8Array,
 ): Promise<void> {
   const { size } = file;
+  // A client may be silent between messages, but not take a file and stop reading.
+  connection.patient = false;
   await connection.send(ReadableStream.from(chunksOf(file)));
+  connection.patient = true;
   // Without a marker an ending would be a byte of the file.
   const { getMarker } = wire;
   if (getMarker.length > 0) await connection.write(concat([getMarker, ending]));

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { decodeReply, ERROR_CODES, ProtocolError } from "../../protocol.ts";
-import { InletError, refusalIn } from "../../lib/errors.ts";
+import { ERROR_CODES } from "../../protocol.ts";
+import { InletError, refusalInLine } from "../../lib/errors.ts";
 import { quoted } from "../../lib/text.ts";
 
 /** Longest answer that is taken for a refusal of a `get`, in bytes. */
@@ -53,15 +53,10 @@ export function turnedAway(words: string): InletError | undefined {
 export function refusalOf(answer: string): InletError | undefined {
   const line = answer.trimEnd();
   const [, word, code = ""] = /^(error|busy) (\S+)/.exec(line) ?? [];
+  if (word === undefined || line.includes("\n")) return undefined;
   // An unknown code is another program's way to say something.
   if (word === "error" && !Object.hasOwn(ERROR_CODES, code)) return undefined;
-  if (word === undefined || line.includes("\n")) return undefined;
-  try {
-    return refusalIn(decodeReply(line));
-  } catch (error) {
-    if (error instanceof ProtocolError) return undefined;
-    throw error;
-  }
+  return refusalInLine(line);
 }
 
 /** The error for an answer to `get` that is a refusal and no file. `undefined` if it may be a file. */
