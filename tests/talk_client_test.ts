@@ -239,6 +239,22 @@ integration("talk client keeps in step where its name and the server's words cro
   assertEquals([ended.code, ended.stdout], [0, "Hello ACK\n"]);
 });
 
+integration(
+  "talk client takes the steps of --dialogue before it looks for a greeting",
+  async () => {
+    await using server = startStranger(async (guest) => {
+      await guest.says("Who?");
+      assertEquals(await guest.hears(), "me");
+      await guest.says("Client01");
+      await guest.says(`${await guest.hears()} ACK`);
+      await guest.hears();
+    });
+    const steps = ["--dialogue", "expect:Who?", "--dialogue", "send:me"];
+    const ended = await runTalk(server, steps, { stdin: "Hello\n" });
+    assertEquals([ended.code, ended.stdout], [0, "Hello ACK\n"]);
+  },
+);
+
 integration("talk client needs no welcome", async () => {
   await using server = startStranger(async (guest) => {
     await guest.hears();
@@ -368,6 +384,13 @@ integration("talk client skips an ACK in front of a file, and takes none for a f
   ]);
   for (const { code, stored } of [sent, split]) {
     assertEquals([code, stored], [0, { "a.txt": "hello\n" }]);
+  }
+  // A line ending behind it is its own only where the server ends what it says with one.
+  const answers = { "get a.txt": ["get a.txt ACK\nhello\nEOF"] };
+  for (const [first, content] of [["Client01", "\nhello\n"], ["Client01\n", "hello\n"]] as const) {
+    await using server = startAnswering(answers, first);
+    const { stdout } = await runTalk(server, ["--get", "a.txt", "--output", "-"]);
+    assertEquals(stdout, content);
   }
   assertEquals([alone.code, alone.stored], [3, {}]);
   assertStringIncludes(alone.stderr, 'answered "get a.txt ACK" and sent no file');

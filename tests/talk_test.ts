@@ -19,6 +19,7 @@ import {
   integration,
   PYTHON,
   run,
+  runClient,
   runScript,
   startServer,
   type TempDir,
@@ -360,6 +361,39 @@ integration(
     using wire = await enter(server);
     assertEquals(await wire.rest(), "error timeout No data in either direction for 2 s\n");
     await server.running.says(/left, 0 connected/);
+  },
+);
+
+integration(
+  "talk server drops a client that is silent for --timeout for one that comes",
+  async () => {
+    await using server = await startTalk({}, "--timeout", "1", "--max-clients", "1");
+    using silent = await enter(server);
+    // The first try comes too early.
+    const args = ["--mode", "talk", "--status", "--name", "Ann", "--retry", "5"];
+    const { code, stdout } = await runClient(server, args);
+    assertEquals(code, 0);
+    assertMatch(stdout, /^Client 1: Roger - Start: .*\nClient 2: Ann - .*Still Connected\n$/);
+    assertMatch(await silent.rest(), /^error timeout Dropped to admit another client: silent for /);
+  },
+);
+
+integration(
+  "talk server takes the steps of --dialogue before a name, and before its banner",
+  async () => {
+    const steps = ["--dialogue", "send:Who?", "--dialogue", "expect:me", "--dialogue", "send:OK"];
+    {
+      await using server = await startTalk({}, ...steps);
+      using wire = await Wire.dial(server);
+      await asks(wire, "", "Who?");
+      await asks(wire, "me", "OK");
+      await asks(wire, "Roger", WELCOME);
+    }
+    await using server = await startTalk({}, ...steps, "--banner", "Client{n}");
+    using wire = await Wire.dial(server);
+    await asks(wire, "", "Who?");
+    await asks(wire, "me", "OKClient1");
+    await asks(wire, "Hello", "Hello ACK");
   },
 );
 
