@@ -16,7 +16,6 @@
 
 import denoJson from "./deno.json" with { type: "json" };
 import { readKey } from "./lib/auth/key.ts";
-import { stdinSource } from "./lib/body/sources.ts";
 import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
 import type { TerminalOutput } from "./lib/body/terminal_output.ts";
 import { parseCommandLine, printAbout, runMain } from "./lib/cli/command_line.ts";
@@ -30,9 +29,9 @@ import { printable } from "./lib/text.ts";
 import type { Mode } from "./modes/mode.ts";
 import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
 import { PROGRAM } from "./client/options.ts";
-import { type Action, makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
+import { makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
 import { writeOutput } from "./client/output.ts";
-import { listLines, Report, statusLines } from "./client/report.ts";
+import { Report } from "./client/report.ts";
 import {
   send,
   sendFiles,
@@ -75,7 +74,7 @@ async function main(args: readonly string[]): Promise<number> {
       return code;
     }
     default:
-      return await runRequest(dialer, action);
+      return await (await import("./client/request.ts")).runRequest(dialer, action);
   }
 }
 
@@ -91,29 +90,6 @@ async function openScreen(): Promise<TerminalOutput> {
   return new TerminalOutput(writeOutput);
 }
 
-/** Runs an action that is one request and transfers no files. */
-async function runRequest(
-  dialer: Dialer,
-  action: Exclude<Action, Transfer | { type: "session" }>,
-): Promise<number> {
-  using connection = await dialer.open();
-  const client = await dialer.greet(connection);
-  switch (action.type) {
-    case "say":
-      dialer.context.progress.begin(null);
-      await client.say(stdinSource(""));
-      break;
-    case "list":
-    case "status": {
-      const { printPages } = await import("./client/print_pages.ts");
-      const lines = action.type === "list" ? listLines(client) : statusLines(client);
-      await printPages(client, lines);
-    }
-  }
-  await client.exit();
-  return 0;
-}
-
 async function startSession(
   dialer: Dialer,
   name: string | undefined,
@@ -124,8 +100,7 @@ async function startSession(
     name,
     defaultName: DEFAULT_NAME,
     interactive: Deno.stdin.isTerminal() && Deno.stderr.isTerminal(),
-    context: dialer.context,
-    open: () => dialer.open(),
+    dialer,
     stopping,
   });
   return 0;

@@ -97,6 +97,7 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   const { hostname, directory, fsync, keepPartialsMs, disk = Deno, dotfiles } = settings;
   const log = new Log(settings.log);
   checkReach({ ...settings, mode: mode.name });
+  const fallback = settings.fallback === undefined ? undefined : findMode(settings.fallback);
   const warn = (message: string): void => log.notice("store", message);
   // A drop-only server must not tell by a refusal which names are taken.
   const numbersFolders = settings.access === "drop-only";
@@ -117,8 +118,8 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   }
   if (mode.stores && dotfiles && looksLikeHome(directory)) warn(homeWarning(directory));
   const listener = new Listener(socket, {
-    serve: mode.serve ?? serveAnyWire,
-    peekCaller: mode.serve ? undefined : peekCaller,
+    serve: mode.serve ?? ((...given) => serveAnyWire(...given, fallback)),
+    peekCaller: mode.serve ? undefined : (connection) => peekCaller(connection, fallback),
     limits: limitsOf(mode, settings),
     context: contextOf(mode, settings, store, log),
   });
@@ -165,11 +166,12 @@ function contextOf(
 
 /** Logs the first line: the address, whether the network can reach it, and the directory. */
 function announce(log: Log, address: Deno.NetAddr, mode: Mode, settings: Settings): void {
-  const { key, directory } = settings;
+  const { key, directory, fallback } = settings;
   const network = `open to the network${key === undefined ? "" : ", key required"}`;
   const reach = isLoopback(address.hostname) ? "this machine only" : network;
   const storing = mode.stores ? `, storing into ${quoted(directory)}` : "";
-  log.notice("listening", `listening on ${formatAddress(address)} (${reach})${storing}`, {
+  const others = fallback === undefined ? "" : `, other clients in mode ${fallback}`;
+  log.notice("listening", `listening on ${formatAddress(address)} (${reach})${storing}${others}`, {
     hostname: address.hostname,
     port: address.port,
     ...(mode.stores && { directory }),
@@ -192,6 +194,7 @@ function limitsOf(mode: Mode, options: Settings): ListenerOptions["limits"] {
   return {
     idleTimeoutMs: options.timeoutMs,
     greetingTimeoutMs: mode.greets ? options.greetingTimeoutMs : undefined,
+    patienceMs: options.sessionTimeoutMs,
     minRate: bytesPerSecond > 0 ? { bytesPerSecond, windowMs } : undefined,
   };
 }

@@ -66,7 +66,8 @@ export interface DialerOptions extends WireOptions {
   resume?: boolean;
   /**
    * Number of retries after the connection is lost or cannot be made. The waits between them grow
-   * up to a minute. A number above 0 implies `resume`.
+   * up to a minute. A number above 0 implies `resume` in mode `files`. In the other modes, a file or
+   * stream of which anything has been sent is not sent again.
    *
    * @default {0}
    */
@@ -118,11 +119,15 @@ export class Dialer {
     };
   }
 
-  /** Connects to the server. */
-  async open(): Promise<Connection> {
+  /**
+   * Connects to the server.
+   *
+   * @param resettable Whether the connection must be one that can be reset.
+   */
+  async open({ resettable = false } = {}): Promise<Connection> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal = new AbortController().signal, rate } =
       this.#options;
-    const connection = await connect(this.#address, { timeoutMs, signal, rate });
+    const connection = await connect(this.#address, { timeoutMs, signal, rate, resettable });
     this.context.progress.follow(connection);
     return connection;
   }
@@ -132,13 +137,38 @@ export class Dialer {
     return await FilesClient.greet(connection, this.#options.name ?? DEFAULT_NAME, this.context);
   }
 
-  /** Runs an action in a native session, and again in a new one where retries are allowed. */
-  async withSession(action: (client: FilesClient) => Promise<void>): Promise<void> {
+  /**
+   * Connects and greets the server, and again where retries are allowed: nothing is done before that.
+   *
+   * @returns The connection, to be disposed of, and what `greet` returns.
+   */
+  async join<Client>(
+    greet: (connection: Connection) => Promise<Client>,
+  ): Promise<{ connection: Connection; client: Client }> {
+    let joined: { connection: Connection; client: Client } | undefined;
+    await this.retries.run(async () => {
+      using guard = new DisposableStack();
+      const connection = guard.use(await this.open());
+      joined = { connection, client: await greet(connection) };
+      guard.move();
+    });
+    return joined!;
+  }
+
+  /**
+   * Runs an action in a native session, and again in a new one where retries are allowed.
+   *
+   * @param isRepeatable Whether the action may be repeated after what has happened so far.
+   */
+  async withSession(
+    action: (client: FilesClient) => Promise<void>,
+    isRepeatable?: () => boolean,
+  ): Promise<void> {
     await this.retries.run(async () => {
       using connection = await this.open();
       const client = await this.greet(connection);
       await action(client);
       await client.exit();
-    });
+    }, isRepeatable);
   }
 }

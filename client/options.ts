@@ -60,7 +60,8 @@ const OPTIONS = {
   "retry": option({
     value: "N",
     parse: (text, what) => parseCount(text, what, { min: 1, max: 1_000_000 }),
-    help: "try again up to N times after a lost connection; implies --resume",
+    help: "try again up to N times after a refused or lost connection; implies --resume in mode " +
+      "files; the other modes send nothing twice",
   }),
   "keep-partials": option({
     value: "TIME",

@@ -112,22 +112,21 @@ function checkArguments(files: readonly string[], values: ClientValues): void {
 /** @param where Set where the mode supports none of these options: the words for the message. */
 function checkTransferOptions(
   action: Action,
-  { exclude, skipSame, resume, retries }: TransferOptions,
+  { exclude, skipSame, resume }: TransferOptions,
   where: string | undefined,
 ): void {
   const ofFolders = [exclude.length > 0 && "--exclude", skipSame && "--skip-same"];
-  const ofFiles = [resume && "--resume", retries > 0 && "--retry"];
   const refuse = (given: (string | false)[], why: string): void => {
     const first = given.find((option) => option !== false);
     if (first) throw contradiction(`${first} ${why}`);
   };
-  const all = [...ofFolders, ...ofFiles];
+  const all = [...ofFolders, resume && "--resume"];
   if (where !== undefined) refuse(all, where);
   if (action.type === "get") {
     refuse(ofFolders, "with --get of a file; for a folder, use --get NAME/");
     if (action.output === "-") refuse([resume && "--resume"], "with --output -");
   } else if (action.type === "send") {
-    if (action.files.includes("-")) refuse(ofFiles, "with the standard input");
+    if (action.files.includes("-")) refuse([resume && "--resume"], "with the standard input");
   } else if (action.type !== "get folder") {
     refuse(all, "without a FILE or --get");
   }

@@ -45,14 +45,21 @@ export class Retries {
     this.#reached.set(file, bytes);
   }
 
-  /** Repeats an action until it succeeds, fails for good, or exhausts the retries. */
-  async run(action: () => Promise<void>): Promise<void> {
+  /**
+   * Repeats an action until it succeeds, fails for good, or exhausts the retries.
+   *
+   * @param isRepeatable Whether the action may be repeated after what it has done so far.
+   */
+  async run(
+    action: () => Promise<void>,
+    isRepeatable: () => boolean = () => true,
+  ): Promise<void> {
     for (;;) {
       try {
         return await action();
       } catch (error) {
         const failure = explain(error);
-        if (!this.allows(failure)) throw failure;
+        if (!this.allows(failure) || !isRepeatable()) throw failure;
         await this.wait(failure);
       }
     }

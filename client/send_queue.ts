@@ -37,6 +37,8 @@ class SendQueue {
   readonly #left: Set<Item>;
   readonly #items: readonly Item[];
   #doneBytes = 0;
+  /** Bytes that earlier attempts read from sources. */
+  #movedBefore = 0;
   /** Items that a failed attempt sent whole: the server may have stored them. */
   #unanswered: ReadonlySet<Item> = new Set();
   /** Failure to retry after. */
@@ -67,7 +69,8 @@ class SendQueue {
 
   async #attempt(items: Item[]): Promise<void> {
     const { mode: { send }, skipSame } = this.#options;
-    using connection = await this.#dialer.open();
+    using connection = await this.#dialer.open({ resettable: send !== undefined });
+    this.#movedBefore = this.#dialer.context.progress.moved;
     if (send) {
       const source = items[0] as Source;
       this.#dialer.context.progress.name(source.label);
@@ -101,14 +104,16 @@ class SendQueue {
   }
 
   #tell(item: Item, result: ItemResult): void {
-    const { retries } = this.#dialer;
+    const { retries, context: { progress } } = this.#dialer;
     if (!("error" in result)) {
       retries.progressed();
       return this.#report(item, result);
     }
-    // The bytes read from a stream cannot be sent again.
-    const isRepeatable = item.size !== null && retries.allows(result.error);
-    if (isRepeatable) this.#failure ??= result.error;
+    // What was read from a stream cannot be sent again, and other wires than the native one cannot
+    // tell what of a file has arrived.
+    const canResume = item.size !== null && !this.#options.mode.send;
+    const isRepeatable = canResume || progress.moved === this.#movedBefore;
+    if (isRepeatable && retries.allows(result.error)) this.#failure ??= result.error;
     else this.#report(item, result);
   }
 

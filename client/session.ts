@@ -9,9 +9,8 @@
 import { bold, dim, green, red } from "@std/fmt/colors";
 import { basename } from "@std/path/basename";
 import { FilesClient } from "../modes/files/client.ts";
-import type { ClientContext } from "../lib/cli/client_context.ts";
-import type { Connection } from "../lib/net/connection.ts";
 import { explain, InletError } from "../lib/errors.ts";
+import type { Dialer } from "./dialer.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
 import { formatEntry, Report, statusLines } from "./report.ts";
 import { pathItems } from "./path_items.ts";
@@ -22,15 +21,14 @@ import { printable, quoted } from "../lib/text.ts";
 
 /** Options of {@linkcode runSession}. */
 export interface SessionOptions {
-  context: ClientContext;
+  /** Connects to the server. */
+  dialer: Pick<Dialer, "context" | "join">;
   /** Name of this client. If it is missing, an interactive session asks for one. */
   name: string | undefined;
   /** Name where none is given. */
   defaultName: string;
   /** Whether a user types the lines. A script stops at its first error instead. */
   interactive: boolean;
-  /** Connects to the server. */
-  open(): Promise<Connection>;
   /** Aborted to end the session at once. */
   stopping: AbortController;
 }
@@ -85,16 +83,18 @@ class Session {
   async run(): Promise<void> {
     const asked = await this.#askName();
     if (asked === null) return;
-    using connection = await this.#options.open();
-    const { context } = this.#options;
+    const { context } = this.#options.dialer;
     const onNote = (text: string): void => this.lines.say(dim(printable(text)));
-    const client = await FilesClient.greet(connection, asked, { ...context, onNote });
+    const { connection, client } = await this.#options.dialer.join((connection) =>
+      FilesClient.greet(connection, asked, { ...context, onNote })
+    );
+    using _ = connection;
     this.#isOpen = true;
     const name = await client.whoami();
     if (this.#options.interactive) await this.#welcome(client, asked, name);
     for (;;) {
       const line = await client.rest(this.lines.next(bold(green(`${printable(name)}>`)) + " "));
-      if (line === null || line.trim() === "exit") break;
+      if (line === null || line.trim().toLowerCase() === "exit") break;
       await this.#obey(client, line).catch((error) => this.#failed(client, error));
     }
     await client.exit();
@@ -120,7 +120,8 @@ class Session {
   }
 
   async #obey(client: FilesClient, line: string): Promise<void> {
-    const [, verb, rest] = /^\s*(\S*)\s*(.*?)\s*$/.exec(line)!;
+    const [, word, rest] = /^\s*(\S*)\s*(.*?)\s*$/.exec(line)!;
+    const verb = word!.toLowerCase();
     switch (verb) {
       case "get":
       case "put":
@@ -166,7 +167,7 @@ class Session {
     if (what === "") {
       throw new InletError("usage", `Cannot ${verb} without a name; try: ${verb} report.pdf`);
     }
-    const { progress } = this.#options.context;
+    const { progress } = this.#options.dialer.context;
     const transfer = this.#transfer = new AbortController();
     const report = new Report(progress);
     try {
@@ -187,7 +188,7 @@ class Session {
     report: Report,
     signal: AbortSignal,
   ): Promise<void> {
-    this.#options.context.progress.begin(null);
+    this.#options.dialer.context.progress.begin(null);
     report.add({ label: name, stored: await getFile(client, name, basename(name), { signal }) });
   }
 
@@ -203,7 +204,7 @@ class Session {
       exclude: [],
       skipSame: false,
       signal,
-      progress: this.#options.context.progress,
+      progress: this.#options.dialer.context.progress,
       done: new Set(),
       onResult: (label, result) => report.add({ label, folder: name, ...result }),
     });
@@ -216,7 +217,7 @@ class Session {
     signal: AbortSignal,
   ): Promise<void> {
     checkReadable(path);
-    const { progress } = this.#options.context;
+    const { progress } = this.#options.dialer.context;
     const items = await pathItems(path, {
       onSkip: (text) => progress.say(printable(text)),
       onFailure: (label, error) => report.add({ label, folder: path, error }),
@@ -252,7 +253,8 @@ class Session {
   }
 
   #complete(typed: string): string[] {
-    const lines = typed.startsWith("get ") ? this.#names.map((name) => `get ${name}`) : COMMANDS;
+    const [get] = /^get /i.exec(typed) ?? [];
+    const lines = get === undefined ? COMMANDS : this.#names.map((name) => get + name);
     return lines.filter((line) => line.startsWith(typed));
   }
 }

@@ -6,6 +6,7 @@
  */
 
 import {
+  decodeReply,
   encodeReply,
   ERROR_CODES,
   type ErrorCode,
@@ -58,6 +59,16 @@ export function refusalIn(reply: Reply): InletError | undefined {
       "end one of them, or raise --max-per-address there if many share the address"
     : `The server is full: ${clients} of ${limit} clients`;
   return new InletError("busy", why);
+}
+
+/** The refusal in a line of a server of ours; `undefined` for any other line. */
+export function refusalInLine(line: string): InletError | undefined {
+  try {
+    return refusalIn(decodeReply(line));
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined;
+    throw error;
+  }
 }
 
 /** Returns the exit code of the client for an error. */

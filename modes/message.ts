@@ -20,12 +20,14 @@ import type { Connection } from "../lib/net/connection.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import type { StdoutMessage } from "../lib/server/stdout_queue.ts";
 import type { ServerContext } from "../lib/server/context.ts";
+import { openOnServer } from "./opening.ts";
 
 export { sendToEnd as sendMessage } from "./send_only.ts";
 
 /** Server half: writes one message. */
 export async function serveMessage(connection: Connection, context: ServerContext): Promise<void> {
   connection.farewell = encodeError;
+  await openOnServer(connection, context);
   using message = context.stdout.begin({ connection, log: context.log });
   try {
     await write(connection, message, context.maxBytes);

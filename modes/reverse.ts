@@ -7,8 +7,12 @@
  * 3. C: closes its side. A last line without an ending is answered without one.
  * 4. S: closes, once all is answered.
  *
- * A reversed line has the length of the original, so the client can count bytes. The client must
- * read while it sends: unread answers fill the TCP buffers, and then the server stops reading.
+ * With `--line-gap` on the server, a line also ends at a pause. With `--lock-step` on the client, a
+ * line is sent without its ending, and its answer is awaited: see lock_step.ts.
+ *
+ * The client compares each answer with its line, byte by byte. It must read while it sends: unread
+ * answers fill the TCP buffers, and then the server stops reading. Once all answers are in, it is
+ * done, and does not wait for the server to close.
  *
  * A full server sends `busy …` and closes. Any other line would look like an answer, so on other
  * errors, a line that is too long or a timeout, the server closes without a message.
@@ -18,27 +22,39 @@
 
 import type { Stored } from "../protocol.ts";
 import type { Connection } from "../lib/net/connection.ts";
-import { InletError } from "../lib/errors.ts";
+import { InletError, refusalInLine } from "../lib/errors.ts";
 import { localError } from "../lib/local_errors.ts";
-import { refusal } from "./send_only.ts";
-import { LineReverser, reverseLines } from "./reverse_lines.ts";
+import { sendInLockStep } from "./lock_step.ts";
+import { hintAtSilence, openOnClient, openOnServer } from "./opening.ts";
+import { type Checked, ReverseAnswers } from "./reverse_answers.ts";
+import { LineReverser } from "./reverse_lines.ts";
 import { checkUnchanged, type Source } from "../lib/body/sources.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
 import type { WireContext } from "../lib/cli/client_context.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 
-/** Upper limit for the length of a `busy` line, in bytes. */
+/** Most bytes of a `busy` line. */
 const BUSY_LINE_BYTES = 64;
+
+/** Milliseconds in which the rest of a `busy` line arrives. */
+const BUSY_MS = 200;
+
+/** Most bytes of lines without an answer. */
+const MAX_DUE_BYTES = 64 * 1024 * 1024;
 
 const LF = 0x0a;
 
 /** Server half: reverses lines until the client closes. */
 export async function serveReverse(connection: Connection, context: ServerContext): Promise<void> {
+  const { lineGapMs } = context.wire;
   const lines = new LineReverser();
   let size = 0;
+  await openOnServer(connection, context);
   for await (const chunk of connection.body()) {
     size += chunk.length;
     for (const piece of lines.add(chunk)) await connection.write(piece);
+    if (lineGapMs === undefined || lines.pendingBytes === 0) continue;
+    if (!await connection.moreWithin(lineGapMs)) await connection.write(lines.end());
   }
   await connection.write(lines.end());
   context.log.info("reversed", `had ${formatBytes(size)} reversed`, { size });
@@ -50,118 +66,135 @@ export async function sendReverse(
   source: Source,
   context: WireContext,
 ): Promise<Partial<Stored>> {
-  const ledger = new Ledger(connection);
-  using body = source.open((bytes) => context.progress.add(bytes));
-  connection.send(ReadableStream.from(ledger.sending(body.stream)))
-    .then(() => {
-      checkUnchanged(source, body);
-      ledger.sentAll();
-      return connection.closeWrite();
-    })
-    .catch((error) => {
-      const failure = localError(error, `Cannot send ${quoted(source.label)}`);
-      // After a lost connection, the server's last words can still be read.
-      if (failure.code !== "lost") connection.abort(failure);
-    });
-  await receive(connection, ledger, context);
-  ledger.check();
-  return { size: ledger.sent };
-}
-
-async function receive(
-  connection: Connection,
-  ledger: Ledger,
-  { output }: WireContext,
-): Promise<void> {
-  const opening = await connection.peekLine(BUSY_LINE_BYTES);
-  if (isBusy(opening) && !ledger.awaits(opening)) throw refusal(opening.trimEnd());
-  for await (const chunk of connection.body()) {
-    ledger.received(chunk.length);
-    await connection.unwatched(output(chunk));
+  connection.unfinished = true;
+  await openOnClient(connection, context);
+  if (context.wire.lockStep) {
+    return { size: await sendInLockStep(connection, source, context) };
   }
+  const exchange = new Exchange(connection, source, context);
+  await exchange.run();
+  return { size: exchange.sent };
 }
 
-function isBusy(line: string): boolean {
-  return /^busy \d+ of \d+\n$/.test(line);
-}
-
-/** Counts the bytes sent and received. */
-class Ledger {
+/** The lines of one source and their answers, on their way at the same time. */
+class Exchange {
   readonly #connection: Connection;
-  #sent = 0;
-  #received = 0;
-  /** Bytes sent in complete lines, which the server has to answer. */
-  #due = 0;
-  #ended = false;
-  #opening: Uint8Array | undefined;
+  readonly #source: Source;
+  readonly #context: WireContext;
+  readonly #answers = new ReverseAnswers();
+  /** Settles once everything is sent and answered. */
+  readonly #complete = Promise.withResolvers<void>();
+  /** The output of answers, in order. */
+  #output: Promise<void> = Promise.resolve();
+  #isSent = false;
+  /** Ends a wait for answers. */
+  #goOn = (): void => {};
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, source: Source, context: WireContext) {
     this.#connection = connection;
+    this.#source = source;
+    this.#context = context;
   }
 
   /** Bytes sent. */
   get sent(): number {
-    return this.#sent;
+    return this.#answers.sent;
   }
 
-  /** Passes a stream through, and counts its bytes as sent. */
-  async *sending(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  async run(): Promise<void> {
+    using body = this.#source.open((bytes) => this.#context.progress.add(bytes));
+    this.#connection.send(ReadableStream.from(this.#sending(body.stream)))
+      .then(async () => {
+        checkUnchanged(this.#source, body);
+        await this.#connection.closeWrite();
+        this.#isSent = true;
+        this.#take(this.#answers.end());
+      })
+      .catch((error) => {
+        const failure = localError(error, `Cannot send ${quoted(this.#source.label)}`);
+        // After a lost connection, the server's last words can still be read.
+        if (failure.code !== "lost") this.#connection.abort(failure);
+      });
+    try {
+      await Promise.race([this.#receive(), this.#complete.promise]);
+    } finally {
+      await this.#connection.unwatched(this.#output);
+    }
+  }
+
+  /** Passes a stream through, and notes what is sent. */
+  async *#sending(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of stream) {
-      this.#opening ??= chunk.slice(0, BUSY_LINE_BYTES);
-      const end = chunk.lastIndexOf(LF) + 1;
-      if (end > 0) this.#due = this.#sent + end;
-      this.#sent += chunk.length;
-      this.#update();
+      this.#take(this.#answers.send(chunk));
       yield chunk;
+      while (this.#answers.dueBytes > MAX_DUE_BYTES) {
+        await new Promise<void>((resolve) => this.#goOn = resolve);
+      }
     }
   }
 
-  /** Notes the end of the client's bytes, which completes the last line. */
-  sentAll(): void {
-    this.#due = this.#sent;
-    this.#ended = true;
-    this.#update();
+  async #receive(): Promise<void> {
+    let hint = hintAtSilence(this.#context);
+    try {
+      for await (const chunk of this.#connection.body()) {
+        hint?.[Symbol.dispose]();
+        hint = undefined;
+        const isFirst = this.#answers.received === 0;
+        const checked = this.#answers.check(chunk);
+        if (checked.wrong && isFirst) await this.#checkBusy(chunk);
+        this.#take(checked);
+        await this.#connection.unwatched(this.#output);
+        this.#goOn();
+      }
+    } finally {
+      hint?.[Symbol.dispose]();
+    }
+    this.#checkEnd();
   }
 
   /**
-   * Counts received bytes.
+   * Outputs right answers.
    *
-   * @throws {InletError} `checksum` if there are more of them than were sent
+   * @throws {InletError} `checksum` if there is a wrong one
    */
-  received(bytes: number): void {
-    this.#received += bytes;
-    if (this.#received > this.#sent) {
-      throw new InletError("checksum", "The server answered with more bytes than it was sent");
+  #take({ right, wrong }: Checked): void {
+    for (const piece of right) {
+      this.#output = this.#output.then(() => this.#context.output(piece));
+      // It is awaited elsewhere.
+      this.#output.catch(() => {});
     }
-    this.#update();
+    if (wrong) throw wrong;
+    this.#connection.awaitingReply = this.#answers.dueBytes > 0;
+    if (this.#isSent && this.#answers.received === this.#answers.sent) this.#complete.resolve();
   }
 
-  /** Whether a line is the correct answer to the first line sent, even if it looks like `busy`. */
-  awaits(answer: string): boolean {
-    const line = this.#opening?.slice(0, this.#opening.indexOf(LF) + 1) ?? new Uint8Array();
-    reverseLines(line);
-    return answer === new TextDecoder().decode(line);
+  /** Throws the refusal if a wrong first answer is that of a full server. */
+  async #checkBusy(chunk: Uint8Array): Promise<void> {
+    const said = [...chunk.subarray(0, BUSY_LINE_BYTES)];
+    while (!said.includes(LF) && said.length < BUSY_LINE_BYTES) {
+      if (!await this.#connection.moreWithin(BUSY_MS)) break;
+      said.push(...this.#connection.takeBuffered().subarray(0, BUSY_LINE_BYTES));
+    }
+    const line = new TextDecoder().decode(Uint8Array.from(said)).split("\n")[0]!;
+    const refusal = refusalInLine(line);
+    if (refusal?.code === "busy") throw refusal;
   }
 
   /**
-   * Checks that all bytes were sent and answered.
+   * Checks that everything was sent and answered before the server closed.
    *
    * @throws {InletError} `lost` if not
    */
-  check(): void {
-    if (!this.#ended) {
+  #checkEnd(): void {
+    if (!this.#isSent) {
       throw new InletError("lost", "The server closed before everything was sent");
     }
-    const missing = this.#sent - this.#received;
+    const missing = this.#answers.sent - this.#answers.received;
     if (missing > 0) {
       throw new InletError(
         "lost",
         `The server closed with ${formatCount(missing)} bytes unanswered`,
       );
     }
-  }
-
-  #update(): void {
-    this.#connection.awaitingReply = this.#received < this.#due;
   }
 }

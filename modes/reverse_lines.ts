@@ -8,6 +8,7 @@
  * @module
  */
 
+import { concat } from "@std/bytes/concat";
 import { InletError } from "../lib/errors.ts";
 
 /** Longest line in bytes, without its ending. */
@@ -49,6 +50,11 @@ export class LineReverser {
     return pieces;
   }
 
+  /** Bytes of the unfinished line. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
   /** Reverses the unfinished last line. */
   end(): Uint8Array {
     const line = this.#pending.subarray(0, this.#pendingBytes);
@@ -86,6 +92,34 @@ export function reverseLines(text: Uint8Array): void {
     if (!reverseBytes(text, start, end)) reverseCharacters(text.subarray(start, end));
     start = next;
   }
+}
+
+/**
+ * Every reversal of one line that programs give: by grapheme clusters, code points or bytes, with LF or
+ * CR LF as its ending. Each has the length of the line.
+ *
+ * @param line With or without its ending.
+ */
+export function reversalsOf(line: Uint8Array): Uint8Array[] {
+  const hasLf = line.at(-1) === LF;
+  const endings = [hasLf ? line.length - 1 : line.length];
+  if (hasLf && line.at(-2) === CR) endings.unshift(line.length - 2);
+  return endings.flatMap((end) => {
+    const text = line.subarray(0, end);
+    const ways = [byGraphemes(text), byCodePoints(text), text.slice().reverse()];
+    return ways.map((reversed) => concat([reversed, line.subarray(end)]));
+  });
+}
+
+function byGraphemes(text: Uint8Array): Uint8Array {
+  const reversed = text.slice().reverse();
+  reverseCharacters(reversed);
+  return reversed;
+}
+
+function byCodePoints(text: Uint8Array): Uint8Array {
+  if (!isUtf8(text)) return text.slice().reverse();
+  return utf8.encode([...strictUtf8.decode(text)].reverse().join(""));
 }
 
 function tooLong(): InletError {

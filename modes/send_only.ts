@@ -4,21 +4,24 @@
  * @module
  */
 
-import { decodeReply, ProtocolError, type Stored } from "../protocol.ts";
+import type { Stored } from "../protocol.ts";
 import type { WireContext } from "../lib/cli/client_context.ts";
+import { AwakeTimer } from "../lib/net/awake.ts";
 import type { Connection } from "../lib/net/connection.ts";
-import { readWholeLine } from "../lib/net/whole_line.ts";
-import { InletError, refusalIn } from "../lib/errors.ts";
+import { DEFAULT_TIMEOUT_MS } from "../lib/net/whole_line.ts";
+import { InletError } from "../lib/errors.ts";
 import { localError } from "../lib/local_errors.ts";
 import { checkUnchanged, type OpenBody, type Source } from "../lib/body/sources.ts";
-import { quoted } from "../lib/text.ts";
+import { formatCount, quoted } from "../lib/text.ts";
+import { hintAtSilence, openOnClient } from "./opening.ts";
+import { listenForRefusal } from "./refusal.ts";
 
 /** Time for the reset of a closed connection to arrive, in milliseconds. */
 const RESET_MS = 100;
 
 /**
  * Sends a whole source, closes, and waits for the server to close. An orderly close is the only
- * acknowledgement in these modes.
+ * acknowledgement in these modes. A client that gives up before resets the connection.
  *
  * @throws {InletError} the server's refusal; `lost`, `timeout`; `changed` if the file changed while
  * it was read
@@ -26,14 +29,16 @@ const RESET_MS = 100;
 export async function sendToEnd(
   connection: Connection,
   source: Source,
-  { progress, timeoutMs }: WireContext,
+  context: WireContext,
 ): Promise<Partial<Stored>> {
+  connection.unfinished = true;
+  await openOnClient(connection, context);
   let size = 0;
   using body = source.open((bytes) => {
     size += bytes;
-    progress.add(bytes);
+    context.progress.add(bytes);
   });
-  await sendListening(connection, source, body, { halfClose: true, timeoutMs });
+  await sendListening(connection, source, body, context, { halfClose: true });
   return summaryOf(body, size);
 }
 
@@ -41,45 +46,68 @@ export async function sendToEnd(
  * Sends a body while listening for a refusal, and waits for the server to close.
  *
  * @param options.halfClose Whether to close the sending direction after the body.
- * @param options.timeoutMs Milliseconds in which the line of a refusal has to be complete.
  * @throws {InletError} as {@linkcode sendToEnd}
  */
 export async function sendListening(
   connection: Connection,
   source: Source,
   body: OpenBody,
-  { halfClose, timeoutMs }: { halfClose: boolean; timeoutMs?: number | undefined },
+  context: WireContext,
+  { halfClose }: { halfClose: boolean },
 ): Promise<void> {
   const stop = new AbortController();
-  const answer = readWholeLine(connection, timeoutMs);
+  const answer = listenForRefusal(connection, context);
   let endedFirst = false;
   // A server may close its sending direction first, as netcat does, and still receive.
-  answer.then((line) => line === null ? endedFirst = true : stop.abort(), () => stop.abort());
+  answer.then((refusal) => refusal ? stop.abort() : endedFirst = true, () => stop.abort());
+  let sent = 0;
+  const counted = body.stream.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller): void {
+        sent += chunk.length;
+        controller.enqueue(chunk);
+      },
+    }),
+  );
   try {
     // A pending write may never finish once the server has stopped reading.
-    await Promise.race([connection.send(body.stream, stop.signal), aborted(stop)]);
+    await Promise.race([connection.send(counted, stop.signal), aborted(stop)]);
     checkUnchanged(source, body);
+    // What has arrived by now is heard first.
+    await new Promise((resolve) => setTimeout(resolve, 0));
     // A server that is gone answers the last bytes with a reset.
     if (endedFirst) await new Promise((resolve) => setTimeout(resolve, RESET_MS));
     if (halfClose || endedFirst) await connection.closeWrite();
+    connection.unfinished = false;
   } catch (error) {
     const failure = localError(error, `Cannot send ${quoted(source.label)}`);
     // The server's refusal explains the failure better. After a local failure there is none.
-    if (stop.signal.aborted || failure.code === "lost") await answer.then(refuse);
+    if (stop.signal.aborted || failure.code === "lost") throwIf(await answer);
     throw failure;
   }
-  await answer.then(refuse);
+  throwIf(await ending(connection, answer, sent, context));
 }
 
-/** The error for a line that a server sent instead of the expected answer. */
-export function refusal(line: string): InletError {
-  try {
-    const no = refusalIn(decodeReply(line));
-    if (no) return no;
-  } catch (error) {
-    if (!(error instanceof ProtocolError)) throw error;
-  }
-  return new InletError("denied", `The server answered ${quoted(line)}`);
+/**
+ * Waits for the server to close, as long as the user allows.
+ *
+ * @param sent Bytes of the body.
+ * @throws {InletError} `timeout`
+ */
+async function ending(
+  connection: Connection,
+  answer: Promise<InletError | undefined>,
+  sent: number,
+  context: WireContext,
+): Promise<InletError | undefined> {
+  const lingerMs = context.wire.lingerMs ?? context.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  // What has arrived already is heard.
+  if (lingerMs === 0) return await Promise.race([answer, Promise.resolve(undefined)]);
+  using _hint = hintAtSilence(context);
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const what = `${formatCount(sent)} bytes sent; the server has not closed the connection`;
+  using _timer = new AwakeTimer(lingerMs, () => reject(new InletError("timeout", what)));
+  return await connection.unwatched(Promise.race([answer, late]));
 }
 
 function summaryOf(body: OpenBody, size: number): Partial<Stored> {
@@ -92,6 +120,6 @@ function aborted({ signal }: AbortController): Promise<never> {
   });
 }
 
-function refuse(line: string | null): void {
-  if (line !== null) throw refusal(line);
+function throwIf(refusal: InletError | undefined): void {
+  if (refusal) throw refusal;
 }

@@ -7,7 +7,8 @@
  * 4. S: closes, once the file is stored under its name.
  *
  * A server that refuses sends `busy …` or `error CODE …`, instead of `go ahead` or during or after
- * the body, and closes. The protocol has no checksum: only the size is verified.
+ * the body, and closes. The protocol has no checksum: only the size is verified. Of a name that is a
+ * path, the last component is the name.
  *
  * @module
  */
@@ -24,10 +25,11 @@ import {
 import { checkAccess } from "../lib/auth/access.ts";
 import { checkSize } from "../lib/server/size_limit.ts";
 import type { Connection } from "../lib/net/connection.ts";
-import { readWholeLine } from "../lib/net/whole_line.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import { MAX_NAME_BYTES } from "../lib/store/names.ts";
-import { refusal, sendListening } from "./send_only.ts";
+import { hintAtSilence, openOnClient, openOnServer } from "./opening.ts";
+import { hear } from "./refusal.ts";
+import { sendListening } from "./send_only.ts";
 import { storeBody } from "../lib/server/store_body.ts";
 import type { Source } from "../lib/body/sources.ts";
 import { quoted } from "../lib/text.ts";
@@ -46,9 +48,11 @@ const goAhead = new TextEncoder().encode(GO_AHEAD);
 export async function serveUpload(connection: Connection, context: ServerContext): Promise<void> {
   connection.farewell = encodeError;
   connection.resting = true;
-  if (await connection.peek() === null) return;
+  if (!await openOnServer(connection, context)) return;
   const size = decodeUploadSize(await connection.readExactly(UPLOAD_SIZE_BYTES));
-  const name = await readName(connection);
+  const sent = await readName(connection);
+  const name = lastComponent(sent);
+  if (name !== sent) context.log.info("path", `sent the path ${quoted(sent)}`, { path: sent });
   connection.begun();
   connection.resting = false;
   const what = `store ${quoted(name)}`;
@@ -64,7 +68,7 @@ export async function serveUpload(connection: Connection, context: ServerContext
 export async function sendUpload(
   connection: Connection,
   source: Source,
-  { progress, timeoutMs }: WireContext,
+  context: WireContext,
 ): Promise<Partial<Stored>> {
   if (source.size === null) {
     throw new InletError(
@@ -72,11 +76,13 @@ export async function sendUpload(
       `Cannot upload ${quoted(source.label)}: this mode needs a size before the first byte`,
     );
   }
-  using body = source.open((bytes) => progress.add(bytes));
+  connection.unfinished = true;
+  await openOnClient(connection, context);
+  using body = source.open((bytes) => context.progress.add(bytes));
   await connection.write(encodeUploadHeader(source.size, source.name));
-  await expectGoAhead(connection, timeoutMs);
+  await expectGoAhead(connection, context);
   // Do not close the sending direction: a server may take that for a lost client.
-  await sendListening(connection, source, body, { halfClose: false, timeoutMs });
+  await sendListening(connection, source, body, context, { halfClose: false });
   return { size: source.size, crc: body.tally.crc };
 }
 
@@ -100,17 +106,22 @@ async function readName(connection: Connection): Promise<string> {
   }
 }
 
-async function expectGoAhead(
-  connection: Connection,
-  timeoutMs: number | undefined,
-): Promise<void> {
+async function expectGoAhead(connection: Connection, context: WireContext): Promise<void> {
+  using _ = hintAtSilence(context);
   for (const expected of goAhead) {
     if (await connection.peek() !== expected) {
-      const line = await readWholeLine(connection, timeoutMs);
-      throw line === null
-        ? new InletError("lost", "The server closed without an answer")
-        : refusal(line);
+      const words = await hear(connection, context.timeoutMs);
+      if (!words) throw new InletError("lost", "The server closed without an answer");
+      throw words.refusal ?? new InletError(
+        "denied",
+        `The server said ${quoted(words.text)} and not "go ahead"; for a greeting, see --dialogue`,
+      );
     }
-    await connection.readExactly(1);
+    connection.skip(1);
   }
+}
+
+/** The last component of a path of any system: some programs send the path that they were given. */
+function lastComponent(path: string): string {
+  return path.replace(/^.*[/\\]/s, "").replace(/^[A-Za-z]:/, "");
 }

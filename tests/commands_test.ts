@@ -81,13 +81,17 @@ const CLIENT_MISUSE: [string[], string][] = [
     'Cannot take the name "../a": it leads out of the directory',
   ],
   [
-    ["127.0.0.1", "5000", "-", "--as", "a", "--retry", "3"],
-    "Cannot use --retry with the standard input; try --help",
+    ["127.0.0.1", "5000", "-", "--as", "a", "--resume", "--retry", "3"],
+    "Cannot use --resume with the standard input; try --help",
   ],
   [["127.0.0.1", "5000", ""], "Cannot send a file without a name"],
   [
-    ["127.0.0.1", "5000", "--list", "--retry", "3"],
-    "Cannot use --retry without a FILE or --get; try --help",
+    ["127.0.0.1", "5000", "--list", "--resume", "--retry", "3"],
+    "Cannot use --resume without a FILE or --get; try --help",
+  ],
+  [
+    ["127.0.0.1", "5000", "a", "--mode", "raw", "--resume", "--retry", "3"],
+    "Cannot use --resume in mode raw; try --help",
   ],
   [
     ["127.0.0.1", "5000", "a", "--skip-same", "--mode", "upload"],

@@ -609,6 +609,7 @@ function pipes(): [ByteStream, ByteStream] {
         return Promise.resolve();
       },
       close: () => void reader.cancel().catch(() => {}),
+      reset: () => void reader.cancel().catch(() => {}),
     };
   };
   return [end(0, 1), end(1, 0)];

@@ -40,13 +40,6 @@ async function drip(wire: Wire, text: string, pauseMs = 50): Promise<void> {
   }
 }
 
-/** What a peer is told that drips a text. */
-async function toldWhileDripping(server: { port: number }, text: string): Promise<string> {
-  using wire = await Wire.dial(server);
-  const [told] = await Promise.all([wire.rest(), drip(wire, text)]);
-  return told;
-}
-
 /** Sends as much as the other side takes: it may well reset the connection. */
 async function pour(wire: Wire, piece: string | Uint8Array, times: number): Promise<void> {
   const content = typeof piece === "string" ? new TextEncoder().encode(piece) : piece;
@@ -66,16 +59,32 @@ const TOO_LATE = "error timeout No complete greeting within 0.5 s\n";
 
 /** Begins that never end: they would take far longer than the limit. */
 const BEGINS = {
-  files: ["hello 1 somebody who types slowly\n", "\0\0\0\0\0\0\0\x06a-long-name.txt"],
-  upload: ["\0\0\0\0\0\0\0\x06a-long-name.txt"],
+  files: ["", "hello 1 somebody who types slowly", "\0\0\0\0\0\0\0\x06a-long-name.txt"],
+  upload: ["", "\0\0\0\0\0\0\0\x06a-long-name.txt"],
+  raw: ["", "half a file"],
 };
 
 for (const [mode, begins] of Object.entries(BEGINS)) {
-  integration(`--greeting-timeout cuts in mode ${mode} who begins a byte at a time`, async () => {
-    await using server = await startServer({ args: ["--mode", mode, "--greeting-timeout", "0.5"] });
-    const told = ["", ...begins].map((begin) => toldWhileDripping(server, begin));
-    for (const words of await Promise.all(told)) assertEquals(words, TOO_LATE);
-    assertEquals(names(server.dir), []);
+  integration(`who pauses in mode ${mode} stays until another client needs the place`, async () => {
+    const limits = ["--greeting-timeout", "0.5", "--timeout", "0.5", "--min-rate", "0"];
+    for (const begin of begins) {
+      const places = ["--max-clients", "2"];
+      await using server = await startServer({ args: ["--mode", mode, ...limits, ...places] });
+      using first = await Wire.dial(server);
+      await first.says(begin.slice(0, 9));
+      using second = await Wire.dial(server);
+      await second.says(begin.slice(0, 9));
+      await server.running.says(/client 2: connected/);
+      // Nobody needs a place, however long this takes.
+      await new Promise((resolve) => setTimeout(resolve, 1200));
+      await second.says(begin.slice(9, 10) || "h");
+      // A new client does, though it says nothing yet: the one that has been silent longest goes.
+      using _next = await Wire.dial(server);
+      await server.running.says(/client 1: Dropped to admit another client: silent for 1\.\d s/);
+      await server.running.says(/client 3: connected/);
+      assertMatch(await first.rest(), /error timeout Dropped to admit another client/);
+      assertEquals(names(server.dir).filter((name) => name !== "(in flight)"), []);
+    }
   });
 }
 
@@ -264,8 +273,6 @@ const BODIES: Record<string, [mode: string, before: string, go: string]> = {
     "welcome client 1 of 100\ngo 0\n",
   ],
   "a push": ["files", `${HELLO}push 1000 a.txt\n`, "welcome client 1 of 100\n"],
-  "an upload": ["upload", "\0\0\0\0\0\0\x03\xe8a.txt", "go ahead"],
-  "raw bytes": ["raw", "", ""],
 };
 
 for (const [what, [mode, before, go]] of Object.entries(BODIES)) {
@@ -278,6 +285,37 @@ for (const [what, [mode, before, go]] of Object.entries(BODIES)) {
     assertMatch(told, TOO_SLOW);
     assertEquals(names(server.dir), []);
   });
+}
+
+/** Wires that people type on: only there the slow stay while there are places. */
+const TYPED = {
+  upload: ["\0\0\0\0\0\0\x03\xe8a.txt", "go ahead"],
+  raw: ["", ""],
+} as const;
+
+for (const [mode, [before, go]] of Object.entries(TYPED)) {
+  integration(
+    `--min-rate cuts in mode ${mode} who is too slow where a place is needed`,
+    async () => {
+      await using server = await paced({ mode, maxClients: 1 });
+      using wire = await Wire.dial(server);
+      await wire.says(Uint8Array.from(before, (character) => character.charCodeAt(0)));
+      assertEquals(new TextDecoder().decode(await wire.bytes(go.length)), go);
+      let isOver = false;
+      const told = wire.rest().finally(() => isOver = true);
+      const dripping = drip(wire, "x".repeat(1000));
+      // Nobody else: several windows pass.
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      assertEquals(isOver, false);
+      while (!isOver) {
+        using next = await Wire.dial(server);
+        await Promise.race([next.rest(), told]);
+      }
+      assertEquals(await told, "error timeout Dropped to admit another client: too slow\n");
+      await dripping;
+      assertEquals(names(server.dir).filter((name) => name !== "(in flight)"), []);
+    },
+  );
 }
 
 integration("--min-rate leaves alone who is slow, but not that slow", async () => {
@@ -382,7 +420,12 @@ const HOSTILE: [string, string | Uint8Array, RegExp][] = [
   ["the largest size", `${HELLO}put 9007199254740991 a\n`, /\ngo 0\n/],
   ["a name of 4,000 bytes", `${HELLO}get ${"x/".repeat(2000)}x\n`, /error bad-name/],
   ["a client's name of 4,000 bytes", `hello 1 ${"x".repeat(4000)}\n`, /^error bad-name/],
-  ["a line of 4,097 bytes without end", "x".repeat(4097), /^error bad-request .*4096 bytes\n$/],
+  ["4,097 bytes without a line end", "x".repeat(4097), /^error bad-request .*first bytes: .*\n$/],
+  [
+    "a hello of 4,097 bytes without end",
+    `hello 1 ${"x".repeat(4089)}`,
+    /^error bad-request .*4096 bytes\n$/,
+  ],
   ["a line of 4,097 bytes", `${HELLO}${"x".repeat(4096)}\n`, /error bad-request .*4096 bytes\n$/],
   ["an empty chunk", `${HELLO}put - a\ndata 0\n`, /go 0\nerror bad-request .*16777216/],
   ["a chunk too large", `${HELLO}put - a\ndata 16777217\n`, /go 0\nerror bad-request .*16777216/],

@@ -170,7 +170,7 @@ integration("message server cuts a client that stalls, and lets the next one spe
 });
 
 integration("message server writes nothing of a small message that is not whole", async () => {
-  await using server = await startMessages(["--timeout", "0.5"]);
+  await using server = await startMessages(["--session-timeout", "0.5"]);
   using stalling = await dial(server);
   await sendTo(stalling, "half");
   assertMatch(await readAll(stalling), /^error timeout /);

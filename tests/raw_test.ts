@@ -25,7 +25,7 @@ function startRaw(args: readonly string[] = [], dir?: string): Promise<TestServe
 }
 
 integration("raw server stores what a Python client sends, in order of arrival", async () => {
-  await using server = await startRaw();
+  await using server = await startRaw(["--keep-empty"]);
   const files = ["every_byte.bin", "1MiB_plus_1.txt", "empty.bin"];
   for (const file of files) {
     const { code, stderr } = await runPeer("raw_client.py", [
@@ -133,8 +133,16 @@ integration("raw server keeps nothing of a connection that is reset", async () =
   assertEquals(names(server.dir), []);
 }, PYTHON);
 
+integration("raw server stores nothing of a connection that sends nothing", async () => {
+  await using server = await startRaw();
+  assertEquals(await exchange(server, ""), "");
+  await server.running.says(/client 1: sent nothing, so nothing is stored/);
+  await exchange(server, "hello");
+  assertEquals(names(server.dir), ["2.file"]);
+});
+
 integration("raw server keeps nothing of a connection that falls silent", async () => {
-  await using server = await startRaw(["--timeout", "0.5"]);
+  await using server = await startRaw(["--session-timeout", "0.5"]);
   using conn = await dial(server);
   await sendTo(conn, "half a file");
   assertMatch(await readAll(conn), /^error timeout No data in either direction for 0\.5 s\n$/);

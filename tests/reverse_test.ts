@@ -153,7 +153,7 @@ integration("reverse server ends at a line over 1 MiB, with the reason in its lo
 });
 
 integration("reverse server closes on a client that falls silent", async () => {
-  await using server = await startReverse("--timeout", "0.5");
+  await using server = await startReverse("--session-timeout", "0.5");
   using conn = await dial(server);
   await sendTo(conn, "Hello\nunfinished");
   assertEquals(await readAll(conn), "olleH\n");
@@ -161,7 +161,7 @@ integration("reverse server closes on a client that falls silent", async () => {
 });
 
 integration("reverse server cuts a client that never reads its answers", async () => {
-  await using server = await startReverse("--timeout", "0.5");
+  await using server = await startReverse("--session-timeout", "0.5");
   using conn = await dial(server);
   const lines = new TextEncoder().encode(("x".repeat(79) + "\n").repeat(10_000));
   const sending = (async () => {
@@ -319,7 +319,7 @@ integration("reverse client ends when nobody reads its stdout", async () => {
 });
 
 integration("reverse works with the netcat commands of docs/modes.md", async () => {
-  await using server = await startReverse("--timeout", "5");
+  await using server = await startReverse("--session-timeout", "5");
   const command = `printf 'Hello\\n' | nc -N 127.0.0.1 ${server.port}`;
   const { code, stdout } = await run("sh", ["-c", command]);
   assertEquals([code, stdout], [0, "olleH\n"]);

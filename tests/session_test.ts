@@ -123,6 +123,12 @@ integration("session completes commands and the names of the server's files", as
   await terminal.shows(/^a report\.txt: stored as "a report\.txt"/m);
   await terminal.press("Up", "Up");
   await terminal.shows(/^ben> status$/m);
+  await terminal.press("C-c");
+  await terminal.type("Get a");
+  await terminal.press("Tab");
+  await terminal.shows(/^ben> Get a report\.txt$/m);
+  await terminal.press("C-c");
+  await enter(terminal, "Exit", /^exit 0$/m);
 }, { programs: ["tmux"] });
 
 integration("session stops a get on Ctrl-C, keeps nothing of it, and goes on", async () => {
@@ -223,6 +229,22 @@ integration("--session runs a script and exits with 0", async () => {
   assertEquals(ended.code, 0);
   assertMatch(ended.stdout, /^Hello ACK\nsay hello ACK\n +6 {2}\S+ \S+ {2}a\.txt\n$/);
   assertMatch(ended.stderr, /^a\.txt: stored as "a\.txt".*\na\.txt: stored as "a \(2\)\.txt".*\n$/);
+});
+
+integration("--session takes its commands in any case, and leaves talk as it is", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  await local.write("a.txt", "hello\n");
+  const commands = ["Put a.txt", "LIST", "Get a.txt", "Status", "HELP", "Listen to Me", " eXiT "];
+  const stdin = `${commands.join("\n")}\nnot reached\n`;
+  const ended = await runClient(server, ["--session"], { stdin, cwd: local.path });
+  assertEquals(ended.code, 0, ended.stderr);
+  assertMatch(
+    ended.stdout,
+    /^ +6 {2}\S+ \S+ {2}a\.txt\nclient 1 \| inlet .*\nstatus +list [^]*\nListen to Me ACK\n$/,
+  );
+  assert(!/^(LIST|Status|HELP) ACK$/m.test(ended.stdout), ended.stdout);
+  assertEquals(names(local.path), ["a (2).txt", "a.txt"]);
 });
 
 integration("--session stops at the first error, with its exit code", async () => {

@@ -1,7 +1,18 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import { pathSource } from "../lib/body/sources.ts";
-import { bytes, collect, fixture, integration, ROOT, run, runSource, tempDir } from "./helpers.ts";
+import { streamSource } from "../lib/body/stream_source.ts";
+import {
+  bytes,
+  collect,
+  fixture,
+  integration,
+  pure,
+  ROOT,
+  run,
+  runSource,
+  tempDir,
+} from "./helpers.ts";
 
 integration("pathSource() measures a file, and streams it", async () => {
   const path = fixture("naïve café ☕.txt");
@@ -91,6 +102,41 @@ integration("pathSource() refuses a file that is gone when its turn comes", asyn
   const error = await assertRejects(async () => await source.open(() => {}), InletError);
   assertEquals(error.code, "usage");
   assert(error.message.endsWith("it does not exist"));
+});
+
+pure("streamSource() gives the next body what a closed one was waiting for", async () => {
+  const reads: ((text: string | null) => void)[] = [];
+  let closed = 0;
+  const source = streamSource("a pipe", "a.txt", () => ({
+    read: (buffer) =>
+      new Promise((resolve) =>
+        reads.push((text) =>
+          resolve(text === null ? null : new TextEncoder().encodeInto(text, buffer).written)
+        )
+      ),
+    close: () => closed++,
+  }));
+  const counts = [0, 0, 0];
+  const openNext = (index: number) => source.open((bytes) => counts[index]! += bytes);
+  for (const index of [0, 1]) {
+    const body = openNext(index);
+    const reader = body.stream.getReader();
+    reader.read();
+    await Promise.resolve();
+    reader.cancel();
+    body[Symbol.dispose]();
+  }
+  assertEquals([reads.length, closed], [1, 0]);
+  const body = openNext(2);
+  const content = collect(body.stream);
+  for (const text of ["first, ", "second", null]) {
+    while (reads.length === 0) await new Promise((resolve) => setTimeout(resolve));
+    reads.shift()!(text);
+  }
+  assertEquals(new TextDecoder().decode(await content), "first, second");
+  assertEquals(counts, [0, 0, 13]);
+  body[Symbol.dispose]();
+  assertEquals(closed, 1);
 });
 
 integration("stdinSource() streams the standard input under a name", async () => {

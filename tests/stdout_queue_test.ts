@@ -51,6 +51,7 @@ function sender(): Sender & { enforced: boolean } {
   const from = {
     enforced: false,
     connection: {
+      patient: true,
       enforceMinRate(): Disposable {
         from.enforced = true;
         return { [Symbol.dispose]: () => from.enforced = false };

@@ -207,7 +207,10 @@ integration("server.ts tells a web browser what it is", async () => {
   await using ours = await startServer();
   using wire = await Wire.dial(ours);
   await wire.says("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  assertEquals(await wire.rest(), "error bad-request Cannot speak HTTP: this is an inlet server\n");
+  assertEquals(
+    await wire.rest(),
+    "error bad-request Cannot speak HTTP: this is an inlet server, and it has no web page\n",
+  );
   await assertServes(ours);
 });
 

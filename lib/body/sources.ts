@@ -9,15 +9,8 @@ import { basename } from "@std/path/basename";
 import { explain, InletError } from "../errors.ts";
 import { Prefix } from "./prefix_crc.ts";
 import { readStdin } from "./stdio.ts";
-import {
-  type FileBody,
-  fileBody,
-  type OnBytes,
-  readerBody,
-  readWhole,
-  Tally,
-  tallyOf,
-} from "./streams.ts";
+import { type StreamSource, streamSource } from "./stream_source.ts";
+import { type FileBody, fileBody, type OnBytes, readWhole, Tally, tallyOf } from "./streams.ts";
 import { quoted } from "../text.ts";
 
 /** A file or stream to send, not opened yet. */
@@ -108,16 +101,6 @@ function factsOf(path: string): FileFacts {
   } catch {
     return { size: 0, mtime: null };
   }
-}
-
-/** Standard input, a pipe or a device. */
-export interface StreamSource {
-  readonly label: string;
-  readonly name: string;
-  readonly size: null;
-  readonly modified?: undefined;
-  readonly folder?: undefined;
-  open(onBytes: OnBytes): { stream: ReadableStream<Uint8Array> } & Disposable;
 }
 
 /** A folder without anything to send in it. */
@@ -212,28 +195,12 @@ export function sourceAt(path: string, as: string = basename(path)): Source | "f
   const info = measure(path);
   if (info.isDirectory) return "folder";
   if (info.isFile) return new FileSource(path, as, info);
-  return {
-    label: path,
-    name: as,
-    size: null,
-    open(onBytes) {
-      const file = openPath(path);
-      return { stream: readerBody(file, onBytes), [Symbol.dispose]: () => file.close() };
-    },
-  };
+  return streamSource(path, as, () => openPath(path));
 }
 
 /** Returns standard input as a source with a name. */
 export function stdinSource(name: string): StreamSource {
-  return {
-    label: "standard input",
-    name,
-    size: null,
-    open: (onBytes) => ({
-      stream: readerBody({ read: readStdin }, onBytes),
-      [Symbol.dispose]: () => {},
-    }),
-  };
+  return streamSource("standard input", name, () => ({ read: readStdin, close: () => {} }));
 }
 
 /** The error for a file that changed while it was sent. */

@@ -31,11 +31,15 @@ export interface ByteStream {
   closeWrite(): Promise<void>;
   /** Closes both directions. Calls under way fail; a second call has no effect. */
   close(): void;
+  /**
+   * Closes so that the peer reads an error instead of an end (TCP: RST), where the transport can.
+   */
+  reset(): void;
 }
 
 const NOTHING = new Uint8Array(0);
 
-/** A TCP connection as a stream of bytes. */
+/** A TCP connection as a stream of bytes. It cannot be reset: see node_stream.ts for one that can. */
 export class TcpStream implements ByteStream {
   readonly remote: string;
   readonly #conn: Deno.TcpConn;
@@ -74,5 +78,9 @@ export class TcpStream implements ByteStream {
     if (this.#closed) return;
     this.#closed = true;
     this.#conn.close();
+  }
+
+  reset(): void {
+    this.close();
   }
 }

@@ -6,7 +6,7 @@
 
 import { formatAddress } from "../address.ts";
 import { AwakeTimer } from "./awake.ts";
-import { TcpStream } from "./byte_stream.ts";
+import { type ByteStream, TcpStream } from "./byte_stream.ts";
 import { Connection } from "./connection.ts";
 import { InletError } from "../errors.ts";
 import { NETWORK_ERRORS, systemCode } from "../system_errors.ts";
@@ -28,6 +28,8 @@ export interface ConnectOptions {
   signal: AbortSignal;
   /** The limit on bytes per second, both directions together. */
   rate?: RateLimit | undefined;
+  /** Whether the connection must be one that can be reset. */
+  resettable?: boolean;
 }
 
 /**
@@ -43,8 +45,7 @@ export async function connect(
   using _ = new AwakeTimer(options.timeoutMs, () => timeout.abort());
   const signal = AbortSignal.any([timeout.signal, options.signal]);
   try {
-    const conn = await Deno.connect({ ...address, signal });
-    return new Connection(new TcpStream(conn), {
+    return new Connection(await dial(address, signal, options), {
       idleTimeoutMs: options.timeoutMs,
       signal: options.signal,
       rate: options.rate,
@@ -58,6 +59,16 @@ export async function connect(
   }
 }
 
+async function dial(
+  address: ServerAddress,
+  signal: AbortSignal,
+  { resettable = false }: ConnectOptions,
+): Promise<ByteStream> {
+  if (!resettable) return new TcpStream(await Deno.connect({ ...address, signal }));
+  const { dialResettable } = await import("./node_stream.ts");
+  return await dialResettable(address, signal);
+}
+
 function reason(error: unknown): string {
   const { message } = error as Error;
   const code = systemCode(error);
@@ -69,6 +80,9 @@ function reason(error: unknown): string {
       return "no route to that host";
     case "ETIMEDOUT":
       return "the host does not answer";
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return "no such host";
     case "EADDRNOTAVAIL":
       return "this machine has no address or no port left for it";
     case undefined:

@@ -33,6 +33,11 @@ export interface ConnectionOptions {
    * Without it there is no such limit, and the first byte counts as the greeting.
    */
   greetingTimeoutMs?: number | undefined;
+  /**
+   * Milliseconds of silence that are allowed while the connection is {@linkcode Connection.patient},
+   * instead of the limits above. Without it, it never is.
+   */
+  patienceMs?: number | undefined;
   /** Called once, when the peer's greeting is complete. */
   onBegun?: () => void;
   /** Minimum rate of bodies; without it there is no minimum. */
@@ -66,6 +71,11 @@ export class Connection extends BufferedReader implements Disposable {
   farewell: ((error: InletError) => Uint8Array) | undefined;
   /** Whether no transfer is under way, so that closing loses nothing. */
   resting = false;
+  /**
+   * Whether this side is within a body that the end of the stream would end. Then closing resets the
+   * connection, so that the peer does not take what it has for the whole.
+   */
+  unfinished = false;
   /** When the peer was asked to prove its key, by {@linkcode awakeNow}. */
   challengedAt: number | undefined;
   readonly #stream: ByteStream;
@@ -78,6 +88,8 @@ export class Connection extends BufferedReader implements Disposable {
   #onBegun: (() => void) | undefined;
   #rateIn: MinRateMeter | undefined;
   #rateOut: MinRateMeter | undefined;
+  /** Whether the last window of a body was below the minimum rate. */
+  #isSlow = false;
   #unsent = 0;
   #sending = false;
   #writes = 0;
@@ -94,6 +106,7 @@ export class Connection extends BufferedReader implements Disposable {
     this.#watchdog = new Watchdog({
       idleTimeoutMs: options.idleTimeoutMs,
       greetingTimeoutMs: options.greetingTimeoutMs ?? Infinity,
+      patienceMs: options.patienceMs,
       isOwnSilence: () => this.#isOwnSilence(),
       onTimeout: (error) => this.abort(error),
     });
@@ -114,6 +127,23 @@ export class Connection extends BufferedReader implements Disposable {
   /** Whether the peer must reply. Then its silence counts, even while this side sends. */
   set awaitingReply(awaiting: boolean) {
     this.#watchdog.awaitingReply = awaiting;
+  }
+
+  /**
+   * Whether a peer that exceeds the limits on silence and rate is only
+   * {@linkcode Connection.overdueMs}, and not dropped: on wires that people type on.
+   */
+  get patient(): boolean {
+    return this.#watchdog.patient;
+  }
+
+  set patient(patient: boolean) {
+    this.#watchdog.patient = patient;
+  }
+
+  /** Milliseconds of silence of a peer that exceeds the limits on silence or rate. */
+  get overdueMs(): number | undefined {
+    return this.#watchdog.overdueMs ?? (this.#isSlow ? 0 : undefined);
   }
 
   /** Records that the peer's greeting is complete. */
@@ -249,6 +279,7 @@ export class Connection extends BufferedReader implements Disposable {
   async closeWrite(): Promise<void> {
     try {
       await this.#stream.closeWrite();
+      this.unfinished = false;
     } catch (error) {
       throw this.#failure ?? explain(error);
     }
@@ -315,7 +346,8 @@ export class Connection extends BufferedReader implements Disposable {
   #close(): void {
     if (this.#closed) return;
     this.#release();
-    this.#stream.close();
+    if (this.unfinished) this.#stream.reset();
+    else this.#stream.close();
   }
 
   #release(): void {
@@ -330,13 +362,12 @@ export class Connection extends BufferedReader implements Disposable {
    *
    * @throws {InletError} `timeout`, after aborting the connection, if the peer is too slow
    */
-  #checkRate(pace: MinRateMeter | undefined, bytes: number, asked: number): void {
-    try {
-      pace?.count(bytes, awakeNow() - asked);
-    } catch (error) {
-      this.abort(explain(error));
-      throw error;
-    }
+  #checkRate(meter: MinRateMeter | undefined, bytes: number, asked: number): void {
+    const tooSlow = meter?.count(bytes, awakeNow() - asked);
+    if (tooSlow !== undefined) this.#isSlow = tooSlow !== null;
+    if (!tooSlow || this.patient) return;
+    this.abort(tooSlow);
+    throw tooSlow;
   }
 
   /** Whether the peer waits for this side: to consume what it sent, or to send more. */

@@ -30,18 +30,19 @@ export class MinRateMeter {
   /**
    * Counts transferred bytes, and the time that the peer took for them.
    *
-   * @throws {InletError} `timeout` at the end of a window that was too slow
+   * @returns At the end of a window the error for a peer that was too slow, or `null`; within a
+   * window nothing.
    */
-  count(bytes: number, elapsedMs: number): void {
+  count(bytes: number, elapsedMs: number): InletError | null | undefined {
     this.#bytes += bytes;
     this.#elapsedMs += elapsedMs;
     const { bytesPerSecond, windowMs } = this.#floor;
-    if (this.#elapsedMs < windowMs) return;
+    if (this.#elapsedMs < windowMs) return undefined;
     const rate = this.#bytes / (this.#elapsedMs / 1000);
     const window = formatSeconds(this.#elapsedMs);
     this.#bytes = this.#elapsedMs = 0;
-    if (rate >= bytesPerSecond) return;
-    throw new InletError(
+    if (rate >= bytesPerSecond) return null;
+    return new InletError(
       "timeout",
       `Cannot continue at ${formatBytes(Math.floor(rate))}/s over ${window} s: ` +
         `the minimum is ${formatBytes(bytesPerSecond)}/s`,

@@ -1,6 +1,7 @@
 /**
  * The one timer of a connection: it reports an idle connection, and a greeting that is late even
- * though its bytes keep arriving.
+ * though its bytes keep arriving. A patient one allows a longer silence, and can be asked whether the
+ * usual limits are exceeded.
  *
  * @module
  */
@@ -15,6 +16,10 @@ export interface WatchdogOptions {
   idleTimeoutMs: number;
   /** Milliseconds within which the greeting must be complete; `Infinity` for no limit. */
   greetingTimeoutMs: number;
+  /**
+   * Milliseconds of silence that are allowed while the watchdog is patient. Without it, it never is.
+   */
+  patienceMs?: number | undefined;
   /** Whether the peer waits for this side, so that its silence does not count. */
   isOwnSilence(): boolean;
   /** Called once, when the connection times out. */
@@ -24,7 +29,8 @@ export interface WatchdogOptions {
 /** Watches one connection until it is stopped. */
 export class Watchdog {
   readonly #options: WatchdogOptions;
-  readonly #opened = awakeNow();
+  #opened = awakeNow();
+  #patient: boolean;
   #idleTimeoutMs: number;
   #greetingTimeoutMs: number;
   #lastMove = this.#opened;
@@ -36,7 +42,34 @@ export class Watchdog {
     this.#options = options;
     this.#idleTimeoutMs = options.idleTimeoutMs;
     this.#greetingTimeoutMs = options.greetingTimeoutMs;
+    this.#patient = options.patienceMs !== undefined;
     this.#watch();
+  }
+
+  /** Whether only the silence of {@linkcode WatchdogOptions.patienceMs} ends the connection. */
+  get patient(): boolean {
+    return this.#patient;
+  }
+
+  set patient(patient: boolean) {
+    if (patient === this.#patient || this.#options.patienceMs === undefined) return;
+    this.#patient = patient;
+    // What is left of a greeting, such as the proof of a key, has the usual time from now on.
+    if (!this.hasGreeted) this.#opened = awakeNow();
+    this.#timer?.[Symbol.dispose]();
+    if (!this.#stopped) this.#watch();
+  }
+
+  /**
+   * Milliseconds of silence, if the usual limits are exceeded: such a connection goes where another
+   * client needs its place.
+   */
+  get overdueMs(): number | undefined {
+    if (this.#options.isOwnSilence()) return undefined;
+    const now = awakeNow();
+    const silentMs = now - this.#lastMove;
+    const isLate = now - this.#opened >= this.#greetingTimeoutMs;
+    return isLate || silentMs >= this.#idleTimeoutMs ? silentMs : undefined;
   }
 
   /** Whether the peer must reply. Then its silence counts, even while this side sends. */
@@ -93,15 +126,16 @@ export class Watchdog {
   #watch(): void {
     if (this.#options.isOwnSilence()) this.received();
     const now = awakeNow();
-    const silentBy = this.#lastMove + this.#idleTimeoutMs;
-    const greetBy = this.#opened + this.#greetingTimeoutMs;
+    const limitMs = this.#patient ? this.#options.patienceMs! : this.#idleTimeoutMs;
+    const silentBy = this.#lastMove + limitMs;
+    const greetBy = this.#patient ? Infinity : this.#opened + this.#greetingTimeoutMs;
     if (now < silentBy && now < greetBy) {
       this.#timer = new AwakeTimer(Math.min(silentBy, greetBy) - now, () => this.#watch());
     } else if (now < silentBy) {
       this.#giveUp(`No complete greeting within ${formatSeconds(this.#greetingTimeoutMs)} s`);
     } else {
       const what = this.#awaitingReply ? "No reply" : "No data in either direction";
-      this.#giveUp(`${what} for ${formatSeconds(this.#idleTimeoutMs)} s`);
+      this.#giveUp(`${what} for ${formatSeconds(limitMs)} s`);
     }
   }
 

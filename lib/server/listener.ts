@@ -24,7 +24,10 @@ export interface ListenerOptions {
   /** The part of the context that all connections share. */
   context: Omit<ServerContext, "client" | "signal" | "giveUp">;
   /** Timeouts and minimum rate of every connection. */
-  limits: Pick<ConnectionOptions, "idleTimeoutMs" | "greetingTimeoutMs" | "minRate">;
+  limits: Pick<
+    ConnectionOptions,
+    "idleTimeoutMs" | "greetingTimeoutMs" | "patienceMs" | "minRate"
+  >;
 }
 
 /** Milliseconds to wait after a failed accept, such as one that lacks a file descriptor. */
@@ -55,6 +58,8 @@ export class Listener {
   readonly #socket: Deno.TcpListener;
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
+  /** The connections that have a place. */
+  readonly #places = new Map<Connection, Client>();
   /** Connections without a complete greeting, the oldest first. */
   readonly #ungreeted = new Map<Connection, Ungreeted>();
   readonly #waiting = new WaitingRoom();
@@ -154,6 +159,7 @@ export class Listener {
 
   async #serveOrReject(connection: Connection): Promise<void> {
     const { clients } = this.#options.context;
+    if (!clients.hasPlaceFor(connection.remote)) this.#dropOverdue(connection.remote);
     const client = clients.admit(connection.remote);
     if (client) return await this.#serve(connection, client);
     const caller = await this.#greetingOf(connection);
@@ -185,9 +191,33 @@ export class Listener {
     if (!silent) return;
     const { connection, client, since } = silent;
     this.#ungreeted.delete(connection);
-    clients.leave(client);
-    const waited = formatSeconds(awakeNow() - since);
-    const reason = `Dropped to admit another client: no greeting within ${waited} s`;
+    this.#drop(connection, client, `no greeting within ${formatSeconds(awakeNow() - since)} s`);
+  }
+
+  /**
+   * Drops the connection that has been silent longest beyond the limits, or that is too slow, if its
+   * place would serve a client from an address.
+   */
+  #dropOverdue(address: string): void {
+    const { clients } = this.#options.context;
+    const host = clients.isCrowded(address) ? hostOf(address) : undefined;
+    let longest: { connection: Connection; client: Client; silentMs: number } | undefined;
+    for (const [connection, client] of this.#places) {
+      if (host !== undefined && hostOf(connection.remote) !== host) continue;
+      const silentMs = connection.overdueMs;
+      if (silentMs === undefined || silentMs <= (longest?.silentMs ?? -1)) continue;
+      longest = { connection, client, silentMs };
+    }
+    if (!longest) return;
+    const { connection, client, silentMs } = longest;
+    const why = silentMs > 0 ? `silent for ${formatSeconds(silentMs)} s` : "too slow";
+    this.#drop(connection, client, why);
+  }
+
+  #drop(connection: Connection, client: Client, why: string): void {
+    this.#places.delete(connection);
+    this.#options.context.clients.leave(client);
+    const reason = `Dropped to admit another client: ${why}`;
     connection.abort(new InletError("timeout", reason));
   }
 
@@ -211,6 +241,7 @@ export class Listener {
   async #serve(connection: Connection, client: Client): Promise<void> {
     using _ = connection;
     const { serve, context, limits } = this.#options;
+    this.#places.set(connection, client);
     // On wires without a greeting, the first byte counts as one. It may have been read already.
     if (connection.buffered.length === 0 || limits.greetingTimeoutMs !== undefined) {
       this.#ungreeted.set(connection, { connection, client, since: awakeNow() });
@@ -231,6 +262,7 @@ export class Listener {
       failure = explain(error);
       log.failure(failure);
     } finally {
+      this.#places.delete(connection);
       clients.leave(client);
       log.info("left", `left, ${clients.connected} connected`, { name: client.name });
     }

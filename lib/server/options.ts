@@ -25,7 +25,7 @@ import {
 import { isLoopback } from "../address.ts";
 import { InletError } from "../errors.ts";
 import type { ServeOptions } from "./serve_options.ts";
-import { wireOptionsOf, WIRES } from "./wire_options.ts";
+import { checkFallback, wireOptionsOf, WIRES } from "./wire_options.ts";
 
 const FORMATS = { text: "for people", json: "for programs, one object a line" } as const;
 
@@ -209,7 +209,7 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
 }
 
 /** The options that decide who can reach a server, and what clients may do. */
-interface Reach {
+interface Reach extends Pick<ServeOptions, "fallback" | "dialogue" | "banner"> {
   /** The name of the mode. */
   mode: string;
   hostname: string;
@@ -223,7 +223,9 @@ interface Reach {
  *
  * @throws {InletError} `usage`
  */
-export function checkReach({ mode, hostname, key, open, access }: Reach): void {
+export function checkReach(options: Reach): void {
+  const { mode, hostname, key, open, access } = options;
+  checkFallback(options);
   if (key !== undefined && open) {
     throw new InletError(
       "usage",

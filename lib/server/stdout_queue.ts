@@ -41,7 +41,7 @@ export interface StdoutOptions {
 
 /** The client that sends a message. */
 export interface Sender {
-  readonly connection: Pick<Connection, "enforceMinRate">;
+  readonly connection: Pick<Connection, "enforceMinRate" | "patient">;
   readonly log: Pick<Log, "info">;
 }
 
@@ -67,12 +67,14 @@ export class StdoutMessage implements Disposable {
   readonly #sender: Sender;
   readonly #output: Output;
   readonly #held = new HeldBytes(MAX_HELD_BYTES);
+  readonly #wasPatient: boolean;
   #size = 0;
   #rate: Disposable | undefined;
 
   constructor(turns: Turns, escapes: boolean, sender: Sender) {
     this.#turns = turns;
     this.#sender = sender;
+    this.#wasPatient = sender.connection.patient;
     const write: Write = (chunk) => turns.write(this, chunk);
     this.#output = escapes ? new TerminalOutput(write) : { write, end: () => Promise.resolve() };
   }
@@ -83,7 +85,7 @@ export class StdoutMessage implements Disposable {
     if (!this.#hasTurn && this.#held.add(chunk)) return;
     await this.#takeTurn(false);
     await this.#output.write(chunk);
-    this.#watch();
+    this.watch();
   }
 
   /** Ends the message: settles once all of it is written. */
@@ -113,10 +115,16 @@ export class StdoutMessage implements Disposable {
     await this.#output.write(this.#held.take());
   }
 
-  /** Enforces the minimum rate while another message waits, and only then: people type slowly. */
-  #watch(): void {
-    if (this.#turns.areAwaited) {
-      this.#rate ??= this.#sender.connection.enforceMinRate();
+  /**
+   * Enforces the limits on silence and rate while another message waits for the turn of this one,
+   * and only then: people type slowly.
+   */
+  watch(): void {
+    const { connection } = this.#sender;
+    const isAwaited = this.#hasTurn && this.#turns.areAwaited;
+    connection.patient = this.#wasPatient && !isAwaited;
+    if (isAwaited) {
+      this.#rate ??= connection.enforceMinRate();
     } else {
       this.#rate?.[Symbol.dispose]();
       this.#rate = undefined;
@@ -165,6 +173,7 @@ class Turns {
     }
     const { promise, resolve } = Promise.withResolvers<void>();
     (isWhole ? this.#whole : this.#long).push({ message, isWhole, begin: resolve });
+    this.#holder.watch();
     await promise;
   }
 
@@ -189,6 +198,7 @@ class Turns {
     const next = first.shift() ?? second.shift();
     this.#wasWhole = next?.isWhole ?? false;
     this.#holder = next?.message;
+    next?.message.watch();
     next?.begin();
   }
 }

@@ -5,8 +5,10 @@
  * @module
  */
 
+import type { Access } from "../auth/access.ts";
 import { parseMilliseconds, parseWord } from "../cli/option_values.ts";
 import { flag, list, option, type Values } from "../cli/options.ts";
+import { InletError } from "../errors.ts";
 import { parseEscapes, parseSteps, type Step } from "../net/dialogue.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
@@ -100,6 +102,39 @@ export function wireOptionsOf(values: Values<typeof WIRES>) {
     getMarker: values["get-marker"] === "none" ? "" : values["get-marker"],
     bareNames: values["bare-names"],
   } satisfies ServeOptions;
+}
+
+/** The options that a fallback has to agree with. */
+interface FallbackOptions extends Pick<ServeOptions, "dialogue" | "banner"> {
+  /** The name of the server's own mode. */
+  mode: string;
+  fallback?: string | undefined;
+  key?: string | undefined;
+  access?: Access;
+}
+
+/**
+ * Refuses a fallback that contradicts the other options.
+ *
+ * @throws {InletError} `usage`
+ */
+export function checkFallback(options: FallbackOptions): void {
+  const { mode, fallback, key, access, dialogue = [], banner } = options;
+  if (fallback === undefined) return;
+  const refuse = (what: string, why: string): never => {
+    throw new InletError("usage", `Cannot ${what} with --fallback ${fallback}: ${why}`);
+  };
+  if (!FALLBACKS.some((name) => name === fallback)) {
+    refuse("serve", `give one of ${FALLBACKS.join(", ")}`);
+  }
+  if (mode !== "files") refuse(`serve in mode ${mode}`, "a fallback is for mode files");
+  if (key !== undefined) refuse("require a key", "its wire cannot carry one");
+  if (access === "read-only" && fallback !== "talk") {
+    refuse("be read-only", "its clients can only send");
+  }
+  const [first] = dialogue.flatMap((step) => parseSteps(step, "dialogue", "server"));
+  if (banner === undefined && first?.type !== "send") return;
+  refuse("send a greeting", `the client's first bytes choose its wire; use --mode ${fallback}`);
 }
 
 /**

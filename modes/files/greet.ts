@@ -29,9 +29,7 @@ import { quoted } from "../../lib/text.ts";
 export async function greet(connection: Connection, context: ServerContext): Promise<boolean> {
   const line = await connection.readLine();
   if (line === null) return false;
-  if (/^[A-Z]+ \S+ HTTP\//.test(line)) {
-    throw new InletError("bad-request", "Cannot speak HTTP: this is an inlet server");
-  }
+  connection.patient = false;
   const request = decodeRequest(line);
   if (request.type !== "hello") {
     throw new InletError("bad-request", `Cannot begin: send "hello ${VERSION} NAME" first`);

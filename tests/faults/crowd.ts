@@ -9,6 +9,8 @@ import { assert, assertEquals } from "@std/assert";
 import { connect } from "../../lib/net/connect.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { InletError } from "../../lib/errors.ts";
+import { clientWire } from "../../client/wire_options.ts";
+import type { WireContext } from "../../lib/cli/client_context.ts";
 import { Progress } from "../../lib/cli/progress.ts";
 import { FileSource } from "../../lib/body/sources.ts";
 import { type OnBytes, Tally } from "../../lib/body/streams.ts";
@@ -58,7 +60,12 @@ export interface CrowdOptions {
 export class Crowd {
   readonly deeds: Deeds = { clients: 0, files: 0, bytes: 0, gets: 0, lists: 0, cuts: 0 };
   readonly #options: CrowdOptions;
-  readonly #context = { progress: new Progress(false), output: () => Promise.resolve() };
+  readonly #context: WireContext = {
+    progress: new Progress(false),
+    output: () => Promise.resolve(),
+    wire: clientWire({}),
+    onNotice: () => {},
+  };
 
   constructor(options: CrowdOptions) {
     this.#options = options;

@@ -23,6 +23,7 @@ import {
   parseStored,
   ProtocolError,
 } from "../../protocol.ts";
+import { lookOf, openingOf } from "../../modes/first_bytes.ts";
 import {
   anyBodyLine,
   anyLine,
@@ -92,11 +93,34 @@ function checkMessage(index: number, message: unknown): void {
 }
 
 function checkBytes(bytes: Uint8Array): void {
+  checkBeginning(bytes);
   attempt("UTF-8", () => decodeUtf8(bytes));
   if (bytes.length < 8) return;
   const size = attempt("upload size", () => decodeUploadSize(bytes));
   assert(size === undefined || (Number.isSafeInteger(size) && size >= 0));
 }
+
+/** What decides at some byte is not changed by what follows, however it is cut. */
+function checkBeginning(bytes: Uint8Array): void {
+  for (const decide of [openingOf, lookOf]) {
+    let known: string | undefined;
+    for (let length = 0; length <= bytes.length; length++) {
+      const found = attempt(decide.name, () => decide(bytes.subarray(0, length)));
+      known ??= found;
+      assert(found === known, `${decide.name} is of two minds: ${known}, ${found}`);
+    }
+  }
+}
+
+/** Beginnings of several wires, cut and joined. */
+const anyBeginning = fc.array(
+  fc.oneof(
+    fc.constantFrom("hello", " ", "1", ";", "GET", "P", "/", "HTTP/", "\r\n", "\x16", "\x03", "\0"),
+    fc.string({ unit: "binary", maxLength: 4 }),
+    fc.constantFrom("x".repeat(250), "é"),
+  ),
+  { maxLength: 6 },
+).map((parts) => new TextEncoder().encode(parts.join("")));
 
 function same(what: string, actual: unknown, expected: unknown): void {
   const [one, other] = [actual, expected].map((it) => JSON.stringify(it, sortedKeys));
@@ -122,11 +146,13 @@ export function fuzzCodec(cases: number, seed: number): void {
       ),
     },
     { weight: 1, arbitrary: fc.uint8Array({ maxLength: 40 }).map((bytes) => ({ bytes })) },
+    { weight: 1, arbitrary: anyBeginning.map((beginning) => ({ beginning })) },
   );
   fc.assert(
     fc.property(checks, (it) => {
       if ("line" in it) checkLine(it.line);
       else if ("bytes" in it) checkBytes(it.bytes);
+      else if ("beginning" in it) checkBeginning(it.beginning);
       else checkMessage(it.index, it.message);
     }),
     { numRuns: cases, seed },

@@ -1,0 +1,62 @@
+/**
+ * How a conversation of another program's wire opens: with the steps of `--dialogue`, if there are
+ * any, and with a hint for the user if nothing comes for a while.
+ *
+ * @module
+ */
+
+import type { WireContext } from "../lib/cli/client_context.ts";
+import { AwakeTimer } from "../lib/net/awake.ts";
+import type { Connection } from "../lib/net/connection.ts";
+import { escaped, performDialogue } from "../lib/net/dialogue.ts";
+import { DEFAULT_TIMEOUT_MS } from "../lib/net/whole_line.ts";
+import type { ServerContext } from "../lib/server/context.ts";
+
+/** Milliseconds of silence after which the user gets a hint. */
+const HINT_MS = 5000;
+
+/** The hint for a peer that may wait for a greeting. */
+const HINT = "the other side says nothing: if it waits for a greeting, see --dialogue";
+
+/**
+ * Opens a conversation on the server, and waits for the first byte of the body.
+ *
+ * @returns Whether there is one; false if the client ended its bytes without any.
+ * @throws {InletError} as {@linkcode performDialogue}
+ */
+export async function openOnServer(
+  connection: Connection,
+  { wire, log, sessionTimeoutMs }: ServerContext,
+): Promise<boolean> {
+  await performDialogue(connection, wire.dialogue, {
+    sendsNext: false,
+    limitMs: sessionTimeoutMs,
+    said: (text) => log.info("dialogue", `said "${escaped(text)}"`),
+  });
+  using _ = wire.dialogue.length === 0
+    ? new AwakeTimer(HINT_MS, () => log.info("silent", HINT))
+    : undefined;
+  return await connection.peek() !== null;
+}
+
+/**
+ * Opens a conversation on the client.
+ *
+ * @throws {InletError} as {@linkcode performDialogue}
+ */
+export async function openOnClient(
+  connection: Connection,
+  { wire, onNotice, timeoutMs = DEFAULT_TIMEOUT_MS }: WireContext,
+): Promise<void> {
+  await performDialogue(connection, wire.dialogue, {
+    sendsNext: true,
+    limitMs: timeoutMs,
+    said: (text) => onNotice(`The server said: ${escaped(text)}`),
+  });
+}
+
+/** Hints at `--dialogue` if a server says nothing for a while. Dispose of it when it does. */
+export function hintAtSilence({ wire, onNotice }: WireContext): Disposable | undefined {
+  if (wire.dialogue.length > 0) return undefined;
+  return new AwakeTimer(HINT_MS, () => onNotice(HINT));
+}
