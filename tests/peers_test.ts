@@ -384,10 +384,13 @@ integration("reverse client ends with exit code 5 at answers that are none", asy
 
 const TEXT = "a small file\n";
 
+/** Of a file that comes in more than one piece. */
+const CONTENT = bytes(150_000);
+
 /** Starts a talk server of ours that has two files. */
 async function startTalk(...args: string[]): Promise<TestServer> {
   const server = await startMode("talk", "--line-gap", "100", ...args);
-  makeTree(server.dir, { "a.txt": TEXT, "large": await Deno.readFile(LARGE) });
+  makeTree(server.dir, { "a.txt": TEXT, "large": CONTENT });
   return server;
 }
 
@@ -412,7 +415,7 @@ integration("talk server holds a session with a client that names itself", async
   assertEquals(rest.slice(0, 3), ["a.txt", "large", "hello ACK"]);
   assertMatch(rest[3]!, /^Client 1: ann - Start: [\d-]{10} [\d:]{8}, End: Still Connected$/);
   assertEquals(rest.length, 4);
-  assertEquals(stored, { "a.txt": TEXT, "large": shown(await Deno.readFile(LARGE)) });
+  assertEquals(stored, { "a.txt": TEXT, "large": shown(CONTENT) });
 }, PYTHON);
 
 integration("talk server with --banner names the client itself", async () => {
@@ -476,7 +479,7 @@ async function startSessions(
   ...args: string[]
 ): Promise<{ port: number; dir: TempDir } & AsyncDisposable> {
   const server = await startStoring(program, ...args);
-  makeTree(server.dir.path, { "a.txt": TEXT, "large": await Deno.readFile(LARGE) });
+  makeTree(server.dir.path, { "a.txt": TEXT, "large": CONTENT });
   return server;
 }
 
@@ -512,22 +515,22 @@ integration("talk client lists, asks and gets at a server that takes its name fi
 
 integration("talk client holds a session from a script, however the server greets", async () => {
   const asks = ["--greet", "Please enter a name: ", "--ask"];
-  const manners = [
-    [],
-    ["--greet", "Welcome Client{nn}!", "--bye", "Goodbye!"],
-    ["--greet", "OK", "--bye", "Disconnected."],
-    asks,
+  const named = (greeting: string): string[] => ["--greet", greeting, "--bye", "Goodbye!"];
+  const cases: readonly [manner: string[], args: string[], said: string[]][] = [
+    [[], [], ["Client01"]],
+    [named("Welcome Client{nn}!"), [], ["Welcome Client01!", "Goodbye!"]],
+    [named("OK"), [], ["OK", "Goodbye!"]],
+    [asks, [], ["Hello ann"]],
+    [asks, dialogue("expect:Please enter a name: ", "send:eve"), ["Hello eve"]],
   ];
-  await Promise.all(manners.map(async (manner) => {
+  await Promise.all(cases.map(async ([manner, args, said]) => {
     await using server = await startSessions("talk_naming_server.py", ...manner);
-    const session = ["--mode", "talk", "--name", "ann"];
-    const { code, stdout, stderr } = await runClient(server, session, {
-      stdin: "hello there\nlist\nexit\n",
-    });
+    const session = ["--mode", "talk", "--name", "ann", ...args];
+    const stdin = "hello there\nlist\nexit\n";
+    const { code, stdout, stderr } = await runClient(server, session, { stdin });
     const expected = "hello there ACK\na.txt\nlarge\n";
     assertEquals([code, stdout], [0, expected], `${manner.join(" ")}: ${stderr}`);
-    if (manner.length > 0) assertStringIncludes(stderr, manner[1]!.trim().replace("{nn}", "01"));
-    if (manner[2] === "--bye") assertStringIncludes(stderr, manner[3]!);
+    for (const words of said) assertStringIncludes(stderr, words);
   }));
 }, PYTHON);
 
