@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
 import { type ByteStream, TcpStream } from "../lib/net/byte_stream.ts";
-import { Connection, type ConnectionOptions } from "../lib/net/connection.ts";
+import { Connection } from "../lib/net/connection.ts";
+import type { ConnectionOptions } from "../lib/net/connection_options.ts";
 import { buffers } from "../lib/body/buffer_pool.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";

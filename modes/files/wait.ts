@@ -5,7 +5,8 @@
  */
 
 import { decodeRequest, encodeReply, type Request } from "../../protocol.ts";
-import type { Connection, Rest } from "../../lib/net/connection.ts";
+import type { Connection } from "../../lib/net/connection.ts";
+import type { Rest } from "../../lib/net/connection_options.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { formatSeconds } from "../../lib/text.ts";
 
