@@ -101,19 +101,17 @@ export class ReverseAnswers {
         this.#early.push(left.slice());
         break;
       }
-      const now = left.subarray(0, due.answer.length - due.arrived);
-      const wrong = compare(due, now, this.#answered);
-      if (!wrong) {
-        due.arrived += now.length;
-        this.#dueBytes -= now.length;
-      }
+      const rightBytes = compare(due, left);
+      due.arrived += rightBytes;
+      this.#dueBytes -= rightBytes;
       right.push(...giveOut(due));
-      if (wrong) return { right, wrong };
+      left = left.subarray(rightBytes);
+      const isWrong = left.length > 0 && due.arrived < due.answer.length;
+      if (isWrong) return { right, wrong: wrongLine(due, left, this.#answered) };
       if (due.arrived === due.answer.length) {
         this.#answered += countLines(due.lines);
         this.#due.shift();
       }
-      left = left.subarray(now.length);
     }
     return { right };
   }
@@ -146,27 +144,42 @@ export class ReverseAnswers {
 }
 
 /**
- * Compares some bytes with an answer. An answer that is right in another way of reversing takes the
- * place of the one that was expected.
+ * Compares some bytes with the rest of an answer. An answer that is right in another way of reversing
+ * takes the place of the one that was expected.
+ *
+ * @returns The number of bytes that are right.
  */
-function compare(due: Due, bytes: Uint8Array, before: number): InletError | undefined {
-  const { lines, answer, arrived } = due;
-  for (let index = 0; index < bytes.length; index++) {
+function compare({ lines, answer, arrived }: Due, bytes: Uint8Array): number {
+  const most = Math.min(bytes.length, answer.length - arrived);
+  for (let index = 0; index < most; index++) {
     const at = arrived + index;
     if (bytes[index] === answer[at]) continue;
-    const start = at === 0 ? 0 : lines.lastIndexOf(LF, at - 1) + 1;
-    const end = lines.indexOf(LF, at) + 1 || lines.length;
+    const { start, end } = lineAt(lines, at);
     const came = concat([answer.subarray(start, at), bytes.subarray(index, index + end - at)]);
     const other = reversalsOf(lines.subarray(start, end))
       .find((reversal) => came.every((byte, place) => byte === reversal[place]));
-    if (!other) {
-      const line = formatCount(before + countLines(lines.subarray(0, start)) + 1);
-      const expected = shown(answer.subarray(start, end));
-      return wrongAnswer(`The answer to line ${line} is ${shown(came)} and not ${expected}`);
-    }
+    if (!other) return index;
     answer.set(other, start);
   }
-  return undefined;
+  return most;
+}
+
+/** Where the line of a byte begins and ends. */
+function lineAt(lines: Uint8Array, at: number): { start: number; end: number } {
+  const start = at === 0 ? 0 : lines.lastIndexOf(LF, at - 1) + 1;
+  return { start, end: lines.indexOf(LF, at) + 1 || lines.length };
+}
+
+/** The error for bytes that differ from the answer that is due. */
+function wrongLine({ lines, answer, arrived }: Due, bytes: Uint8Array, before: number): InletError {
+  const { start, end } = lineAt(lines, arrived);
+  const line = formatCount(before + countLines(lines.subarray(0, start)) + 1);
+  const came = concat([answer.subarray(start, arrived), bytes.subarray(0, SHOWN_BYTES)]);
+  const until = came.indexOf(LF, arrived - start) + 1 || came.length;
+  const expected = shown(answer.subarray(start, end));
+  return wrongAnswer(
+    `The answer to line ${line} is ${shown(came.subarray(0, until))} and not ${expected}`,
+  );
 }
 
 /** The whole lines of an answer that have arrived, once. */

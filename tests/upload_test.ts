@@ -108,6 +108,24 @@ integration("server.ts --mode upload refuses before go ahead, in words", async (
   assertEquals(names(server.dir), []);
 }, PYTHON);
 
+integration(
+  "server.ts takes the last component of a path for the name, and logs the path",
+  async () => {
+    for (const mode of ["upload", "files"]) {
+      await using server = await startServer({ args: ["--mode", mode] });
+      const paths = ["/home/ann/a.bin", "../b.bin", "C:\\c.bin", "d:e.bin", "x/..\\f.bin"];
+      for (const path of paths) {
+        const args = ["127.0.0.1", String(server.port), fixture("one_byte.bin"), path];
+        const { code, stderr } = await runPeer("upload_client.py", args);
+        assertEquals(code, 0, stderr);
+      }
+      assertEquals(names(server.dir), ["a.bin", "b.bin", "c.bin", "e.bin", "f.bin"]);
+      await server.running.says(/client 1: sent the path "\/home\/ann\/a\.bin"/);
+    }
+  },
+  PYTHON,
+);
+
 integration("server.ts --mode upload gives a taken name a number", async () => {
   await using server = await startServer({ args: ["--mode", "upload"] });
   for (let upload = 0; upload < 2; upload++) {

@@ -59,6 +59,21 @@ export class Wire implements Disposable {
     return this.#take(Math.min(count, this.#buffered.length));
   }
 
+  /**
+   * What arrives at once, until it adds up to a text.
+   *
+   * @param answer Called when all but the last arrival is there.
+   */
+  async arrivals(text: string, answer: () => Promise<void>): Promise<string[]> {
+    const arrived: string[] = [];
+    while (arrived.join("").length < text.length) {
+      if (arrived.join("").length === text.length - 1) await answer();
+      if (!await this.#more()) break;
+      arrived.push(decoder.decode(this.#take(this.#buffered.length)));
+    }
+    return arrived;
+  }
+
   /** Reads past so many bytes. */
   async skip(count: number): Promise<void> {
     for (let left = count; left > 0;) {

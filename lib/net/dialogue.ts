@@ -257,7 +257,7 @@ async function differs(
     if (!await connection.moreWithin(APART_MS)) break;
   }
   const bytes = Uint8Array.from([...taken, ...connection.takeBuffered()]);
-  const end = bytes.indexOf(0x0a) + 1;
+  const end = bytes.indexOf(0x0a, taken.length) + 1;
   const line = bytes.subarray(0, Math.min(end || bytes.length, MAX_SHOWN_BYTES));
   const refusal = refusalInLine(new TextDecoder().decode(line).trimEnd());
   return refusal ?? new InletError("bad-request", `${wanted(step)}, got "${escaped(line)}"`);
