@@ -17,7 +17,6 @@
 import denoJson from "./deno.json" with { type: "json" };
 import { readKey } from "./lib/auth/key.ts";
 import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
-import type { TerminalOutput } from "./lib/body/terminal_output.ts";
 import { parseCommandLine, printAbout, runMain } from "./lib/cli/command_line.ts";
 import { ensurePermissions } from "./lib/cli/permissions.ts";
 import { Progress } from "./lib/cli/progress.ts";
@@ -30,7 +29,7 @@ import type { Mode } from "./modes/mode.ts";
 import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
 import { PROGRAM } from "./client/options.ts";
 import { makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
-import { writeOutput } from "./client/output.ts";
+import { openScreen, writeOutput } from "./client/output.ts";
 import { Report } from "./client/report.ts";
 import {
   send,
@@ -63,6 +62,10 @@ async function main(args: readonly string[]): Promise<number> {
     onNotice: (text) => !quiet && progress.say(printable(text)),
   };
   const dialer = new Dialer(address, options);
+  if (mode.asks) {
+    const { talk } = await import("./client/talk.ts");
+    return await talk(dialer, plan, { stopping, screen });
+  }
   switch (action.type) {
     case "session":
       return await startSession(dialer, options.name, stopping);
@@ -82,12 +85,6 @@ async function main(args: readonly string[]): Promise<number> {
 function writesToScreen({ action, mode }: Plan): boolean {
   const toStdout = action.type === "get" ? action.output === "-" : mode.answers;
   return toStdout && Deno.stdout.isTerminal();
-}
-
-/** Opens the terminal for a server's bytes. Loaded on demand, because few commands show any. */
-async function openScreen(): Promise<TerminalOutput> {
-  const { TerminalOutput } = await import("./lib/body/terminal_output.ts");
-  return new TerminalOutput(writeOutput);
 }
 
 async function startSession(

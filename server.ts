@@ -38,7 +38,7 @@ import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
 import { Log } from "./lib/server/log.ts";
 import { checkReach, serveOptionsOf, serverProgram } from "./lib/server/options.ts";
 import type { ServeOptions } from "./lib/server/serve_options.ts";
-import { wireSettings } from "./lib/server/wire_options.ts";
+import { type WireSettings, wireSettings } from "./lib/server/wire_options.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { DirectoryStore } from "./lib/store/directory.ts";
 import { homeWarning, looksLikeHome } from "./lib/store/home_directory.ts";
@@ -68,6 +68,9 @@ export interface Server extends AsyncDisposable {
 }
 
 const HOUR_MS = 3_600_000;
+
+/** Default of {@linkcode ServeOptions.maxClients} where a mode has none of its own. */
+const MAX_CLIENTS = 100;
 
 /** Default of {@linkcode Server.shutdown}, in milliseconds. */
 const GRACE_MS = 5000;
@@ -117,11 +120,12 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
     throw error;
   }
   if (mode.stores && dotfiles && looksLikeHome(directory)) warn(homeWarning(directory));
+  const context = contextOf(mode, settings, store, log);
   const listener = new Listener(socket, {
     serve: mode.serve ?? ((...given) => serveAnyWire(...given, fallback)),
-    peekCaller: mode.serve ? undefined : (connection) => peekCaller(connection, fallback),
+    peekCaller: callerOf(mode, context.wire, fallback),
     limits: limitsOf(mode, settings),
-    context: contextOf(mode, settings, store, log),
+    context,
   });
   if (mode.stores) {
     const stop = sweepRegularly(store, log, keepPartialsMs);
@@ -154,7 +158,7 @@ function contextOf(
     store,
     log,
     stdout: new StdoutQueue({ escapes: Deno.stdout.isTerminal() && !settings.raw }),
-    clients: new Clients(maxClients, maxPerAddress),
+    clients: new Clients(maxClients ?? mode.maxClients ?? MAX_CLIENTS, maxPerAddress),
     acknowledged: new AcknowledgedUploads(),
     maxBytes,
     access,
@@ -162,6 +166,19 @@ function contextOf(
     sessionTimeoutMs,
     wire: wireSettings(settings, settings.fallback ?? mode.name),
   };
+}
+
+/** How a full server finds out who is calling. */
+function callerOf(
+  mode: Mode,
+  wire: WireSettings,
+  fallback: Mode | undefined,
+): ListenerOptions["peekCaller"] {
+  if (!mode.serve) return (connection) => peekCaller(connection, fallback);
+  // A server with a banner names its clients, and with a dialogue their first message is no name.
+  const isNamed = wire.banner === undefined && wire.dialogue.length === 0;
+  if (!mode.peekCaller || !isNamed) return undefined;
+  return (connection) => mode.peekCaller!(connection, wire);
 }
 
 /** Logs the first line: the address, whether the network can reach it, and the directory. */

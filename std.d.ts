@@ -41,6 +41,14 @@ declare module "@std/bytes/concat" {
   export function concat(buffers: readonly Uint8Array[]): Uint8Array<ArrayBuffer>;
 }
 
+declare module "@std/bytes/ends-with" {
+  export function endsWith(source: Uint8Array, suffix: Uint8Array): boolean;
+}
+
+declare module "@std/bytes/starts-with" {
+  export function startsWith(source: Uint8Array, prefix: Uint8Array): boolean;
+}
+
 declare module "@std/cli/parse-args" {
   export function parseArgs(args: string[], options: {
     string?: string[];

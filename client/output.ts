@@ -8,6 +8,7 @@ import { writeStdout } from "../lib/body/stdio.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { toLocal } from "../lib/local_errors.ts";
 import { Tally } from "../lib/body/streams.ts";
+import type { TerminalOutput } from "../lib/body/terminal_output.ts";
 import { quoted } from "../lib/text.ts";
 import type { Saving } from "../modes/files/client.ts";
 
@@ -22,6 +23,12 @@ export async function writeOutput(chunk: Uint8Array): Promise<void> {
   } catch (error) {
     throw outputError(error);
   }
+}
+
+/** Opens the terminal for a server's bytes. Loaded on demand, because few commands show any. */
+export async function openScreen(): Promise<TerminalOutput> {
+  const { TerminalOutput } = await import("../lib/body/terminal_output.ts");
+  return new TerminalOutput(writeOutput);
 }
 
 /** A download to the standard output. What was written can be continued, but not taken back. */

@@ -14,6 +14,7 @@ import type { ServerAddress } from "../lib/net/connect.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
 import { safeName } from "../lib/store/names.ts";
 import type { Mode } from "../modes/mode.ts";
+import { hasNoPut } from "../modes/table.ts";
 import { type ClientValues, PROGRAM } from "./options.ts";
 import type { SendOptions } from "./send.ts";
 import { type WireOptions, wireOptionsOf } from "./wire_options.ts";
@@ -101,12 +102,16 @@ function checkArguments(files: readonly string[], values: ClientValues): void {
     values.session && "--session",
     values.get !== undefined && "--get",
   ].find((given) => given !== false);
+  if (mode.asks && files.length > 0) throw hasNoPut(files[0]!);
   if (action && files.length > 0) throw contradiction(`FILE together with ${action}`);
   if (as && !mode.named) throw contradiction(`--as in mode ${mode.name}`);
   if (as && files.length > 1) throw contradiction("--as with several files");
   if (!mode.send) return;
   if (values["token-file"]) throw contradiction(`--token-file in mode ${mode.name}`);
-  if (action) throw contradiction(`${action} in mode ${mode.name}`);
+  if (mode.asks && values.get?.endsWith("/")) {
+    throw contradiction(`--get of a folder in mode ${mode.name}`);
+  }
+  if (action && !mode.asks) throw contradiction(`${action} in mode ${mode.name}`);
 }
 
 /** @param where Set where the mode supports none of these options: the words for the message. */
@@ -136,8 +141,8 @@ function actionOf(files: string[], values: ClientValues): Action {
   const { as, get, output } = values;
   if (values.list) return { type: "list" };
   if (values.status) return { type: "status" };
-  if (values.session) return { type: "session" };
   if (get !== undefined) return getAction(get, output);
+  if (values.session || values.mode.asks) return { type: "session" };
   const isOneWay = values.mode.send !== undefined;
   if (files.length === 0) {
     const isMessage = !isOneWay && as === undefined;

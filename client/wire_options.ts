@@ -54,6 +54,12 @@ export interface WireOptions {
    */
   getMarker?: string;
   /**
+   * Whether a file is asked for by its bare name in mode `talk`.
+   *
+   * @default {false}
+   */
+  bareNames?: boolean;
+  /**
    * Whether a file is kept whose end the wire cannot prove, in mode `talk`.
    *
    * @default {false}
@@ -115,6 +121,10 @@ export const WIRES = {
     help: "take this for the end of a file",
     modes: ["talk"],
   }),
+  "bare-names": flag({
+    help: "ask for a file by its bare name; a --get asks for the list before",
+    modes: ["talk"],
+  }),
   "accept-unproved": flag({
     help: "keep a file whose end the wire cannot prove",
     modes: ["talk"],
@@ -130,6 +140,7 @@ export function wireOptionsOf(values: Values<typeof WIRES>) {
     end: values.end,
     lineGapMs: values["line-gap"],
     getMarker: values["get-marker"] === "none" ? "" : values["get-marker"],
+    bareNames: values["bare-names"],
     acceptUnproved: values["accept-unproved"],
   } satisfies WireOptions;
 }
@@ -147,6 +158,7 @@ export function clientWire(
     end,
     lineGapMs = LINE_GAP_MS,
     getMarker = "EOF",
+    bareNames = false,
     acceptUnproved = false,
   }: WireOptions,
 ): ClientWire {
@@ -157,6 +169,7 @@ export function clientWire(
     end: end === undefined ? undefined : parseEscapes(end, "end"),
     lineGapMs,
     getMarker: getMarker === "" ? new Uint8Array() : parseEscapes(getMarker, "get marker"),
+    bareNames,
     acceptUnproved,
   };
 }

@@ -8,6 +8,8 @@ import type { Source } from "../lib/body/sources.ts";
 import type { WireContext } from "../lib/cli/client_context.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import type { ServerContext } from "../lib/server/context.ts";
+import type { Caller } from "../lib/server/waiting_room.ts";
+import type { WireSettings } from "../lib/server/wire_options.ts";
 import type { Stored } from "../protocol.ts";
 
 /** One conversation. To add a mode, add a file here and a row to the table. */
@@ -27,10 +29,22 @@ export interface Mode {
   /** Whether the server answers with data. */
   readonly answers: boolean;
   /**
+   * Whether its client asks, and cannot send: it lists, gets and holds sessions. The native client does
+   * both.
+   */
+  readonly asks?: boolean;
+  /** Most clients that are served at once where the operator says nothing. */
+  readonly maxClients?: number;
+  /**
    * Serves one connection. It never listens, parses options or exits. Missing on the native wire, whose
    * server half shares its port with other wires: see wires.ts.
    */
   serve?(connection: Connection, context: ServerContext): Promise<void>;
+  /**
+   * Finds out who is calling a full server, and consumes nothing. Missing on wires whose clients do not
+   * say their name first.
+   */
+  peekCaller?(connection: Connection, wire: WireSettings): Promise<Caller>;
   /**
    * Sends one file or message over one connection. Missing in the native mode, whose client half
    * sends many over one connection.

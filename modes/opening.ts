@@ -26,17 +26,32 @@ const HINT = "the other side says nothing: if it waits for a greeting, see --dia
  */
 export async function openOnServer(
   connection: Connection,
-  { wire, log, sessionTimeoutMs }: ServerContext,
+  context: ServerContext,
 ): Promise<boolean> {
-  await performDialogue(connection, wire.dialogue, {
-    sendsNext: false,
-    limitMs: sessionTimeoutMs,
-    said: (text) => log.info("dialogue", `said "${escaped(text)}"`),
-  });
+  await actOnServer(connection, context, { sendsNext: false });
+  const { wire, log } = context;
   using _ = wire.dialogue.length === 0
     ? new AwakeTimer(HINT_MS, () => log.info("silent", HINT))
     : undefined;
   return await connection.peek() !== null;
+}
+
+/**
+ * Acts the dialogue on the server, if there is one.
+ *
+ * @param options.sendsNext Whether the server speaks first after it.
+ * @throws {InletError} as {@linkcode performDialogue}
+ */
+export async function actOnServer(
+  connection: Connection,
+  { wire, log, sessionTimeoutMs }: ServerContext,
+  { sendsNext }: { sendsNext: boolean },
+): Promise<void> {
+  await performDialogue(connection, wire.dialogue, {
+    sendsNext,
+    limitMs: sessionTimeoutMs,
+    said: (text) => log.info("dialogue", `said "${escaped(text)}"`),
+  });
 }
 
 /**

@@ -67,7 +67,26 @@ export const MODES: Readonly<Record<string, Mode>> = {
     serve: async (...given) => (await import("./reverse.ts")).serveReverse(...given),
     send: async (...given) => await (await import("./reverse.ts")).sendReverse(...given),
   },
+  talk: {
+    name: "talk",
+    summary: "messages with or without line endings: a name, status, list, get, exit",
+    stores: true,
+    named: false,
+    needsSize: false,
+    greets: false,
+    answers: true,
+    asks: true,
+    maxClients: 3,
+    serve: async (...given) => (await import("./talk.ts")).serveTalk(...given),
+    peekCaller: async (...given) => await (await import("./talk.ts")).peekTalker(...given),
+    send: (_connection, { label }) => Promise.reject(hasNoPut(label)),
+  },
 };
+
+/** The error for a file that a client of a mode without uploads was given. */
+export function hasNoPut(label: string): InletError {
+  return new InletError("usage", `Cannot send ${quoted(label)} in mode talk: its wire has no put`);
+}
 
 /**
  * Finds a mode by its name.

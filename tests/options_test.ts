@@ -139,7 +139,7 @@ pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
   assertEquals(serveOptionsOf(parseCommandLine([], SERVER.options).options), {
     hostname: "127.0.0.1",
     directory: "received",
-    maxClients: 100,
+    maxClients: undefined,
     maxPerAddress: undefined,
     backlog: 10,
     timeoutMs: 30_000,

@@ -25,6 +25,7 @@ const ROWS: readonly (readonly string[])[] = [
   ["lib/cli"],
   ["lib/server"],
   ["modes/files"],
+  ["modes/talk"],
   ["modes"],
   ["client"],
   ["server.ts", "client.ts"],

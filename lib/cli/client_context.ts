@@ -21,6 +21,8 @@ export interface ClientWire {
   readonly lineGapMs: number;
   /** What follows a file in mode `talk`; empty for nothing. */
   readonly getMarker: Uint8Array<ArrayBuffer>;
+  /** Whether a file is asked for by its bare name in mode `talk`. */
+  readonly bareNames: boolean;
   /** Whether a file is kept whose end the wire cannot prove. */
   readonly acceptUnproved: boolean;
 }

@@ -111,11 +111,15 @@ export class Clients {
     this.#count(client.address, -1);
   }
 
-  /** Yields a line for each remembered client, in order of admission, in pages. */
-  *status(): Generator<readonly string[]> {
+  /**
+   * Yields a line for each remembered client, in order of admission, in pages.
+   *
+   * @param format Makes the line; that of the native wire by default.
+   */
+  *status(format: (client: Client) => string = statusLine): Generator<readonly string[]> {
     const known = this.#remembered.filter(({ unauthenticated }) => !unauthenticated);
     for (let start = 0; start < known.length; start += PAGE_LINES) {
-      yield known.slice(start, start + PAGE_LINES).map(statusLine);
+      yield known.slice(start, start + PAGE_LINES).map(format);
     }
   }
 

@@ -53,7 +53,7 @@ const LIMITS = {
   "max-clients": option({
     value: "N",
     parse: parseClients,
-    default: "100",
+    note: "default: 100; in mode talk: 3",
     help: "serve at most N clients at once; one more is told that the server is busy",
   }),
   "max-per-address": option({
@@ -238,7 +238,7 @@ export function checkReach(options: Reach): void {
       `Cannot require a key in mode ${mode}: its wire cannot carry one`,
     );
   }
-  if (access === "read-only" && mode !== "files") {
+  if (access === "read-only" && mode !== "files" && mode !== "talk") {
     throw new InletError("usage", `Cannot be read-only in mode ${mode}: its clients can only send`);
   }
   if (isLoopback(hostname) || open || key !== undefined) return;

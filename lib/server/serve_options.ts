@@ -37,9 +37,9 @@ export interface ServeOptions {
   /**
    * Most clients served at once. A further one is told that the server is busy.
    *
-   * @default {100}
+   * @default {100}, and 3 in mode `talk`
    */
-  maxClients?: number;
+  maxClients?: number | undefined;
   /**
    * Most clients served at once from one address. A further one is told that the server is busy. By
    * default half of `maxClients` if that is 20 or more, and no limit for clients on this machine.

@@ -1,0 +1,37 @@
+/**
+ * Mode talk: how its sessions open. talk/serve.ts has the conversation.
+ *
+ * @module
+ */
+
+import type { WireContext } from "../lib/cli/client_context.ts";
+import { encodeError } from "../lib/errors.ts";
+import type { Connection } from "../lib/net/connection.ts";
+import type { ServerContext } from "../lib/server/context.ts";
+import { actOnServer, openOnClient, openOnServer } from "./opening.ts";
+import { TalkClient } from "./talk/client.ts";
+import { serveMessages } from "./talk/serve.ts";
+
+export { peekTalker } from "./talk/serve.ts";
+
+/** Server half: serves one session. */
+export async function serveTalk(connection: Connection, context: ServerContext): Promise<void> {
+  connection.farewell = encodeError;
+  connection.resting = true;
+  if (context.wire.banner !== undefined) {
+    await actOnServer(connection, context, { sendsNext: true });
+  } else if (!await openOnServer(connection, context)) {
+    return;
+  }
+  await serveMessages(connection, context);
+}
+
+/** Client half: begins a session. */
+export async function greetTalk(
+  connection: Connection,
+  name: string,
+  context: WireContext,
+): Promise<TalkClient> {
+  await openOnClient(connection, context);
+  return await TalkClient.greet(connection, name, context);
+}

@@ -1,0 +1,300 @@
+/**
+ * Receives a file in mode talk. Servers differ in how they tell its end; the client takes what comes:
+ *
+ * 1. `get a.txt ACK` in front is skipped, and its line ending too if the server has ended what it said
+ *    before with one: otherwise that would be the first byte of the file. If nothing follows, the server
+ *    has taken the request for talk, and there is no file.
+ * 2. `FILE a.txt 6` LF, with the name that was asked for: the size, and then so many bytes.
+ * 3. `FILESIZE 6`: the size. If nothing follows it, the client sends `READY`. Then so many bytes.
+ * 4. Anything else is the file itself. It ends with the marker (`EOF`, `--get-marker`) in front of a
+ *    pause (`--line-gap`), or else with a pause or the end of the connection.
+ *
+ * An end without a size and a marker is not proved: a lost part looks the same. Such a file is refused,
+ * unless `--accept-unproved` is given. Before it is refused the client waits for ten pauses: a slow server
+ * may still send the marker. Behind a size nothing may follow, except for the marker.
+ *
+ * A refusal is told apart from a file only as far as it shows. A single line of at most 512 bytes without
+ * a size and a marker is one if it is an error of inlet's, or has a word such as `error` or `not found`
+ * in it, even with `--accept-unproved`. A server's error text with a marker behind it is a file.
+ *
+ * @module
+ */
+
+import { concat } from "@std/bytes/concat";
+import { endsWith } from "@std/bytes/ends-with";
+import { startsWith } from "@std/bytes/starts-with";
+import { ACK } from "../../protocol.ts";
+import type { WireContext } from "../../lib/cli/client_context.ts";
+import { InletError } from "../../lib/errors.ts";
+import type { Connection } from "../../lib/net/connection.ts";
+import type { Upload } from "../../lib/store/store.ts";
+import { formatBytes, formatCount, quoted } from "../../lib/text.ts";
+import { nextWithin } from "./pauses.ts";
+import { MAX_REFUSAL_BYTES, refusedGet } from "./words.ts";
+
+/** Target of a download: an upload of a store, or any object that accepts bytes. */
+export type Target = Pick<Upload, "write">;
+
+/** What was received. */
+export interface Received {
+  /** In bytes. */
+  readonly size: number;
+  /** What told the end of the file: `the marker "EOF"`. */
+  readonly endedBy: string;
+  /** Whether that proves that the file is complete. */
+  readonly proved: boolean;
+}
+
+/** A file that was requested. */
+export interface Requested {
+  readonly name: string;
+  /** The message that requested it. */
+  readonly request: string;
+  readonly target: Target;
+  readonly context: WireContext;
+  /** Whether the server ends what it says with line endings. */
+  readonly endsLines: boolean;
+}
+
+/** Pauses to wait for the end of a file that would be refused without one. */
+const PATIENT_GAPS = 10;
+
+/** Most bytes of a file whose size was not announced: nothing else ends a server that spins. */
+const MAX_UNSIZED_BYTES = 1024 ** 3;
+
+/** Longest header in front of a file, in bytes. */
+const MAX_HEADER_BYTES = 1100;
+
+const READY = new TextEncoder().encode("READY");
+
+/** What may follow a marker or an acknowledgement. */
+const ENDINGS = ["\r\n", "\n", ""].map((ending) => new TextEncoder().encode(ending));
+
+/**
+ * Receives a file, from its first byte, which has arrived.
+ *
+ * @throws {InletError} as the head of this file tells
+ */
+export async function receiveFile(connection: Connection, asked: Requested): Promise<Received> {
+  await skipAcknowledgement(connection, asked);
+  const size = await readSize(connection, asked);
+  return size === undefined
+    ? await receiveUnsized(connection, asked)
+    : await receiveSized(connection, asked, size);
+}
+
+async function skipAcknowledgement(
+  connection: Connection,
+  { name, request, context, endsLines }: Requested,
+): Promise<void> {
+  const { lineGapMs } = context.wire;
+  const expected = new TextEncoder().encode(request + ACK);
+  while (!startsWith(connection.buffered, expected)) {
+    if (!startsWith(expected, connection.buffered)) return;
+    if (!await more(connection, lineGapMs)) return;
+  }
+  const rest = connection.buffered.subarray(expected.length);
+  const ending = endsLines ? ENDINGS.find((ending) => startsWith(rest, ending)) : undefined;
+  connection.skip(expected.length + (ending?.length ?? 0));
+  if (await nextWithin(connection, PATIENT_GAPS * lineGapMs) === "bytes") return;
+  const reason = `the server answered ${quoted(request + ACK)} and sent no file`;
+  throw new InletError("denied", `Cannot get ${quoted(name)}: ${reason}`);
+}
+
+/** A size in front of a file. */
+interface Announced {
+  readonly size: number;
+  /** `FILE` or `FILESIZE`. */
+  readonly word: string;
+  /** Bytes of the header. */
+  readonly length: number;
+  /** Whether nothing has come behind it, so that the server may wait for `READY`. */
+  readonly mayWait: boolean;
+}
+
+/** Reads a header with the size of the file, if there is one, and sends `READY` where it is awaited. */
+async function readSize(
+  connection: Connection,
+  { name, context }: Requested,
+): Promise<Announced | undefined> {
+  for (;;) {
+    const head = decode(connection.buffered.subarray(0, MAX_HEADER_BYTES));
+    const announced = announcedIn(head, name);
+    if (!announced && !mayBecomeHeader(head)) return undefined;
+    const goesOn = !announced || announced.mayWait;
+    if (goesOn && await more(connection, context.wire.lineGapMs)) continue;
+    if (!announced) return undefined;
+    connection.skip(announced.length);
+    if (announced.mayWait) await connection.write(READY);
+    return announced;
+  }
+}
+
+function announcedIn(head: string, name: string): Announced | undefined {
+  const [line, size = ""] = /^FILESIZE (\d{1,15})(?:\r?\n|$)/.exec(head) ?? [];
+  if (line !== undefined) {
+    const mayWait = line.length === head.length;
+    return { size: Number(size), word: "FILESIZE", length: line.length, mayWait };
+  }
+  // A file may begin with such words, too: it has to be the name that was asked for.
+  for (const  of of[name, name.slice(name.lastIndexOf("/") + 1)]) {
+    const beginning = `FILE ${of} `;
+    if (!head.startsWith(beginning)) continue;
+    const [line, size] = /^(\d{1,15})\r?\n/.exec(head.slice(beginning.length)) ?? [];
+    if (line === undefined) continue;
+    const { length } = new TextEncoder().encode(beginning + line);
+    return { size: Number(size), word: "FILE", length, mayWait: false };
+  }
+  return undefined;
+}
+
+function mayBecomeHeader(head: string): boolean {
+  return ["FILE ", "FILESIZE "].some((word) => word.startsWith(head)) ||
+    /^FILE(SIZE)? [^\n]*$/.test(head) && head.length < MAX_HEADER_BYTES;
+}
+
+async function receiveSized(
+  connection: Connection,
+  { name, target, context }: Requested,
+  { size, word }: Announced,
+): Promise<Received> {
+  const { progress, wire } = context;
+  progress.expect(size);
+  for await (const chunk of connection.body(size)) {
+    progress.add(chunk.length);
+    await writeTo(connection, target, chunk);
+  }
+  await skipMarker(connection, wire);
+  if (connection.buffered.length > 0) {
+    const reason = `the server sent more than the ${formatCount(size)} bytes that it announced`;
+    throw new InletError("checksum", `Cannot get ${quoted(name)}: ${reason}`);
+  }
+  return { size, endedBy: `the size in front of it, ${word}`, proved: true };
+}
+
+/** Skips the marker and its ending, if nothing else comes before a pause. */
+async function skipMarker(
+  connection: Connection,
+  { getMarker, lineGapMs }: WireContext["wire"],
+): Promise<void> {
+  const markers = markersOf(getMarker);
+  const isMarker = (text: Uint8Array): boolean =>
+    markers.some((marker) => startsWith(marker, text));
+  do if (!isMarker(connection.buffered)) return; while (await more(connection, lineGapMs));
+  const { length } = connection.buffered;
+  if (markers.some((marker) => marker.length === length)) connection.skip(length);
+}
+
+async function receiveUnsized(connection: Connection, asked: Requested): Promise<Received> {
+  const { name, context } = asked;
+  const { getMarker, lineGapMs, acceptUnproved } = context.wire;
+  const body = new UnsizedBody(connection, asked);
+  const isMarked = (): boolean => body.marker.length > 0;
+  const refused = (): InletError | undefined => body.start && refusedGet(name, body.start);
+  const isPatient = getMarker.length > 0 && !acceptUnproved;
+  const patienceMs = (): number =>
+    isPatient && !isMarked() && !refused() ? PATIENT_GAPS * lineGapMs : lineGapMs;
+  do await body.add(connection.takeBuffered().slice()); while (
+    await nextWithin(connection, patienceMs()) === "bytes"
+  );
+  if (isMarked()) {
+    const size = await body.end(body.marker.length);
+    return { size, endedBy: `the marker ${quoted(decode(getMarker))}`, proved: true };
+  }
+  const no = refused();
+  if (no) throw no;
+  if (!acceptUnproved) {
+    const reason = `${formatBytes(body.size)} came, and nothing that proves their end`;
+    const way = "--accept-unproved takes them";
+    throw new InletError("checksum", `Cannot get ${quoted(name)}: ${reason}; ${way}`);
+  }
+  const size = await body.end(0);
+  return {
+    size,
+    endedBy: `a pause of ${lineGapMs} ms, or the end of the connection`,
+    proved: false,
+  };
+}
+
+/**
+ * The bytes of a file of unknown size. The first are held back, as they may be a refusal; the last, as
+ * they may be the marker.
+ */
+class UnsizedBody {
+  readonly #connection: Connection;
+  readonly #asked: Requested;
+  readonly #markers: readonly Uint8Array[];
+  readonly #mostTail: number;
+  #held: Uint8Array = new Uint8Array();
+  #written = 0;
+
+  constructor(connection: Connection, asked: Requested) {
+    this.#connection = connection;
+    this.#asked = asked;
+    const { getMarker } = asked.context.wire;
+    this.#markers = getMarker.length === 0 ? [] : markersOf(getMarker);
+    this.#mostTail = getMarker.length + 2;
+  }
+
+  /** Bytes that have come. */
+  get size(): number {
+    return this.#written + this.#held.length;
+  }
+
+  /** All of them, if they are few. */
+  get start(): Uint8Array | undefined {
+    return this.#written === 0 ? this.#held : undefined;
+  }
+
+  /** The marker that the bytes end with, and its line ending; empty if there is none. */
+  get marker(): Uint8Array {
+    return this.#markers.find((marker) => endsWith(this.#held, marker)) ?? new Uint8Array();
+  }
+
+  async add(piece: Uint8Array): Promise<void> {
+    this.#held = concat([this.#held, piece]);
+    if (this.size > MAX_UNSIZED_BYTES) {
+      const limit = `it does not end within ${formatBytes(MAX_UNSIZED_BYTES)}`;
+      const { name } = this.#asked;
+      throw new InletError("checksum", `Cannot get ${quoted(name)}: ${limit}`);
+    }
+    const isStart = this.#written === 0 && this.#held.length <= MAX_REFUSAL_BYTES + this.#mostTail;
+    if (!isStart) await this.#write(this.#held.length - this.#mostTail);
+  }
+
+  /** Writes what is held back, except for the marker. Returns the size of the file. */
+  async end(markerBytes: number): Promise<number> {
+    await this.#write(this.#held.length - markerBytes);
+    return this.#written;
+  }
+
+  async #write(count: number): Promise<void> {
+    if (count <= 0) return;
+    const chunk = this.#held.slice(0, count);
+    this.#held = this.#held.slice(count);
+    this.#written += count;
+    this.#asked.context.progress.add(count);
+    await writeTo(this.#connection, this.#asked.target, chunk);
+  }
+}
+
+/** The marker with each ending that may follow it. */
+function markersOf(marker: Uint8Array): Uint8Array[] {
+  return ENDINGS.map((ending) => concat([marker, ending]));
+}
+
+/** Waits until more data is buffered than now, at most this time. */
+async function more(connection: Connection, milliseconds: number): Promise<boolean> {
+  const before = connection.buffered.length;
+  return await connection.moreWithin(milliseconds) || connection.buffered.length > before;
+}
+
+/** Writes a chunk. A target that takes long, such as a pipe, is no silence of the server. */
+async function writeTo(connection: Connection, target: Target, chunk: Uint8Array): Promise<void> {
+  const writing = target.write(chunk);
+  if (writing) await connection.unwatched(writing);
+}
+
+function decode(bytes: Uint8Array): string {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+}

@@ -1,0 +1,70 @@
+/**
+ * What the words of a server mean in mode talk. Programs of this kind have no grammar for what they say
+ * first and for what they refuse, so that some of it can only be guessed. client.ts says what
+ * follows from each guess.
+ *
+ * @module
+ */
+
+import { ERROR_CODES } from "../../protocol.ts";
+import { InletError, refusalInLine } from "../../lib/errors.ts";
+import { quoted } from "../../lib/text.ts";
+
+/** Longest answer that is taken for a refusal of a `get`, in bytes. */
+export const MAX_REFUSAL_BYTES = 512;
+
+/** Such as `Please enter a name: `. */
+const ASKS_NAME = /name\b[^a-z0-9]*$|\b(enter|type|give|choose|provide|send|tell)\b[^.!]*name\b/i;
+
+/** Such as `Client01`, `Welcome Client01!` and `Your client name is Client01`. */
+const NAME = /\bclient[ _#-]{0,3}\d+\b/i;
+
+/** Such as `Server full, try again later`. */
+const TURNS_AWAY = /\b(full|busy|too many|try (again )?later|rejected|refused)\b/i;
+
+/** Such as `File not found` and `Error: no such file`. */
+const REFUSES =
+  /\b(error|not found|not exist|no such|invalid|denied|unknown|cannot|can't|unable|failed|doesn't exist)\b/i;
+
+/** Whether a server asks for the client's name. */
+export function asksName(words: string): boolean {
+  return ASKS_NAME.test(words);
+}
+
+/** The name that a server gives the client, if it does. */
+export function givenName(words: string): string | undefined {
+  return NAME.exec(words)?.[0];
+}
+
+/** Whether a server has admitted a client that has not said its name. */
+export function admitsUnnamed(words: string): boolean {
+  return givenName(words) !== undefined || /^\s*ok\b/i.test(words);
+}
+
+/** The error for words that turn a client away. `undefined` if they do not. */
+export function turnedAway(words: string): InletError | undefined {
+  const ours = refusalOf(words);
+  if (ours) return ours;
+  if (!TURNS_AWAY.test(words)) return undefined;
+  return new InletError("busy", `The server turned this client away: ${quoted(words.trim())}`);
+}
+
+/** The error for an answer that is an error or `busy` of inlet's. `undefined` if it is none. */
+export function refusalOf(answer: string): InletError | undefined {
+  const line = answer.trimEnd();
+  const [, word, code = ""] = /^(error|busy) (\S+)/.exec(line) ?? [];
+  if (word === undefined || line.includes("\n")) return undefined;
+  // An unknown code is another program's way to say something.
+  if (word === "error" && !Object.hasOwn(ERROR_CODES, code)) return undefined;
+  return refusalInLine(line);
+}
+
+/** The error for an answer to `get` that is a refusal and no file. `undefined` if it may be a file. */
+export function refusedGet(name: string, answer: Uint8Array): InletError | undefined {
+  if (answer.length > MAX_REFUSAL_BYTES) return undefined;
+  const text = new TextDecoder().decode(answer).trim();
+  const ours = refusalOf(text);
+  if (ours) return ours;
+  if (text.includes("\n") || !REFUSES.test(text)) return undefined;
+  return new InletError("denied", `Cannot get ${quoted(name)}: the server says ${quoted(text)}`);
+}
