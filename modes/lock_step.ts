@@ -77,7 +77,7 @@ async function readAnswer(
   connection.awaitingReply = false;
   const answer = concat(pieces);
   const line = `line ${formatCount(number)}`;
-  const rights = reversalsOf(text);
+  const rights = [...reversalsOf(text)];
   if (!rights.some((right) => right.every((byte, index) => byte === answer[index]))) {
     throw wrongAnswer(`The answer to ${line} is ${shown(answer)} and not ${shown(rights[0]!)}`);
   }

@@ -8,26 +8,20 @@
 import { concat } from "@std/bytes/concat";
 import { InletError } from "../lib/errors.ts";
 import { formatCount, quoted } from "../lib/text.ts";
-import { MAX_REVERSED_LINE_BYTES, reversalsOf, reverseLines } from "./reverse_lines.ts";
+import { MAX_REVERSED_LINE_BYTES, reversalsOf } from "./reverse_lines.ts";
 
 /** Most bytes of a wrong answer that are shown. */
 const SHOWN_BYTES = 60;
 
 const LF = 0x0a;
+const CR = 0x0d;
 
-/** Whole lines that were sent, and their answer. */
-interface Due {
-  readonly lines: Uint8Array;
-  readonly answer: Uint8Array;
-  /** Bytes of the answer that have arrived. */
-  arrived: number;
-  /** Bytes of the answer that were given out. */
-  given: number;
-}
+/** Most pieces of memory that are kept to be used again. */
+const MAX_SPARE = 16;
 
 /** What came of some bytes of an answer. */
 export interface Checked {
-  /** Whole answers that are right, to be given out. */
+  /** Whole answers that are right, to be given out. They are valid as long as the bytes. */
   readonly right: Uint8Array[];
   /** Set at the first wrong answer. */
   readonly wrong?: InletError;
@@ -35,17 +29,24 @@ export interface Checked {
 
 /** The answers of one conversation. */
 export class ReverseAnswers {
-  readonly #due: Due[] = [];
+  /** Whole lines that were sent, and not answered yet. */
+  readonly #due: Uint8Array[] = [];
+  /** The line whose answer arrives now. */
+  #line: LineAnswer | undefined;
   /** Pieces of a line that was not sent whole yet. */
   #open: Uint8Array[] = [];
   #openBytes = 0;
   /** Answers to a line that was not sent whole yet. */
   #early: Uint8Array[] = [];
+  /** Where the answered part of the first due lines ends. */
+  #at = 0;
   #sent = 0;
   #received = 0;
   #dueBytes = 0;
   /** Lines that were answered. */
   #answered = 0;
+  /** Memory of answered lines, to be used again: new memory is slow. */
+  readonly #spare: Uint8Array[] = [];
 
   /** Bytes that were sent. */
   get sent(): number {
@@ -93,37 +94,102 @@ export class ReverseAnswers {
   check(chunk: Uint8Array): Checked {
     this.#received += chunk.length;
     const right: Uint8Array[] = [];
-    let left = chunk;
-    while (left.length > 0) {
-      const due = this.#due[0];
-      if (!due) {
+    let at = 0;
+    /** Where the whole answers in the chunk begin that were not given out yet. */
+    let from = 0;
+    const giveOut = (): Checked => {
+      if (at > from) right.push(chunk.subarray(from, at));
+      return { right };
+    };
+    while (at < chunk.length) {
+      const answered = this.#takeMirrored(chunk, at);
+      if (answered > 0) {
+        at += answered;
+        continue;
+      }
+      const line = this.#line ??= this.#nextLine();
+      const left = chunk.subarray(at);
+      if (!line) {
+        giveOut();
         if (this.#received > this.#sent) return { right, wrong: this.#surplus(left) };
         this.#early.push(left.slice());
-        break;
+        return { right };
       }
-      const rightBytes = compare(due, left);
-      due.arrived += rightBytes;
-      this.#dueBytes -= rightBytes;
-      right.push(...giveOut(due));
-      left = left.subarray(rightBytes);
-      const isWrong = left.length > 0 && due.arrived < due.answer.length;
-      if (isWrong) return { right, wrong: wrongLine(due, left, this.#answered) };
-      if (due.arrived === due.answer.length) {
-        this.#answered += countLines(due.lines);
-        this.#due.shift();
+      const isWhole = line.arrived === 0 && left.length >= line.size;
+      const taken = line.take(left);
+      if (taken < Math.min(left.length, line.size - line.arrived)) {
+        giveOut();
+        return { right, wrong: line.wrong(left, this.#answered + 1) };
       }
+      if (!isWhole) {
+        giveOut();
+        const rest = line.keep(left.subarray(0, taken));
+        if (rest) right.push(rest);
+        from = at + taken;
+      }
+      at += taken;
+      this.#dueBytes -= taken;
+      if (isWhole || line.arrived === line.size) this.#answerWas(line.size);
     }
-    return { right };
+    return giveOut();
+  }
+
+  /**
+   * Takes the whole answer to the next line, if it has arrived and is the line with its bytes in
+   * reverse order. Most are, so this makes no objects.
+   *
+   * @returns Its size; 0 if there is none.
+   */
+  #takeMirrored(chunk: Uint8Array, at: number): number {
+    const [lines] = this.#due;
+    if (!lines || this.#line) return 0;
+    const end = lines.indexOf(LF, this.#at) + 1 || lines.length;
+    const size = end - this.#at;
+    if (chunk.length - at < size) return 0;
+    const textEnd = textEndOf(lines, this.#at, end);
+    for (let left = this.#at, right = at + textEnd - this.#at - 1; left < textEnd;) {
+      if (lines[left++] !== chunk[right--]) return 0;
+    }
+    for (let place = textEnd; place < end; place++) {
+      if (lines[place] !== chunk[at + place - this.#at]) return 0;
+    }
+    this.#dueBytes -= size;
+    this.#answerWas(size);
+    return size;
+  }
+
+  /** Goes on to the next line. */
+  #answerWas(size: number): void {
+    this.#answered++;
+    this.#line = undefined;
+    this.#at += size;
+    if (this.#at < this.#due[0]!.length) return;
+    const [lines] = this.#due.splice(0, 1);
+    if (this.#spare.length < MAX_SPARE) this.#spare.push(lines!);
+    this.#at = 0;
+  }
+
+  #nextLine(): LineAnswer | undefined {
+    const [lines] = this.#due;
+    if (!lines) return undefined;
+    const end = lines.indexOf(LF, this.#at) + 1 || lines.length;
+    return new LineAnswer(lines.subarray(this.#at, end));
   }
 
   #complete(last: Uint8Array): void {
-    const lines = concat([...this.#open, last]);
+    const size = this.#openBytes + last.length;
+    const spare = this.#spare.pop();
+    const fits = spare !== undefined && spare.buffer.byteLength >= size;
+    const room = fits ? new Uint8Array(spare.buffer, 0, size) : new Uint8Array(size);
+    let at = 0;
+    for (const piece of [...this.#open, last]) {
+      room.set(piece, at);
+      at += piece.length;
+    }
     this.#open = [];
     this.#openBytes = 0;
-    const answer = lines.slice();
-    reverseLines(answer);
-    this.#due.push({ lines, answer, arrived: 0, given: 0 });
-    this.#dueBytes += answer.length;
+    this.#due.push(room);
+    this.#dueBytes += size;
   }
 
   #takeEarly(): Checked {
@@ -135,67 +201,91 @@ export class ReverseAnswers {
   }
 
   #surplus(bytes: Uint8Array): InletError {
-    const what = shown(bytes);
     const where = this.#answered === 0
       ? "before it had a line"
       : `after the answer to line ${formatCount(this.#answered)}`;
-    return wrongAnswer(`The server sent ${what} ${where}`);
+    return wrongAnswer(`The server sent ${shown(bytes)} ${where}`);
   }
 }
 
-/**
- * Compares some bytes with the rest of an answer. An answer that is right in another way of reversing
- * takes the place of the one that was expected.
- *
- * @returns The number of bytes that are right.
- */
-function compare({ lines, answer, arrived }: Due, bytes: Uint8Array): number {
-  const most = Math.min(bytes.length, answer.length - arrived);
-  for (let index = 0; index < most; index++) {
-    const at = arrived + index;
-    if (bytes[index] === answer[at]) continue;
-    const { start, end } = lineAt(lines, at);
-    const came = concat([answer.subarray(start, at), bytes.subarray(index, index + end - at)]);
-    const other = reversalsOf(lines.subarray(start, end))
-      .find((reversal) => came.every((byte, place) => byte === reversal[place]));
-    if (!other) return index;
-    answer.set(other, start);
+/** The answer to one line, while it arrives. */
+class LineAnswer {
+  readonly size: number;
+  /** Bytes of the answer that were kept. */
+  arrived = 0;
+  readonly #line: Uint8Array;
+  readonly #textBytes: number;
+  /** What has arrived of an answer that does not arrive at once. */
+  #kept: Uint8Array | undefined;
+  /** The answer, where it is not the line with its bytes in reverse order. */
+  #other: Uint8Array | undefined;
+
+  constructor(line: Uint8Array) {
+    this.#line = line;
+    this.size = line.length;
+    this.#textBytes = textEndOf(line, 0, line.length);
   }
-  return most;
+
+  /** Returns how many of these bytes are right. */
+  take(bytes: Uint8Array): number {
+    const most = Math.min(bytes.length, this.size - this.arrived);
+    for (;;) {
+      const right = this.#compare(bytes, most);
+      if (right === most || !this.#useOther(bytes.subarray(0, most))) return right;
+    }
+  }
+
+  /** Keeps bytes of an answer that is not whole. Returns the whole answer with the last of them. */
+  keep(bytes: Uint8Array): Uint8Array | undefined {
+    this.#kept ??= new Uint8Array(this.size);
+    this.#kept.set(bytes, this.arrived);
+    this.arrived += bytes.length;
+    return this.arrived === this.size ? this.#kept : undefined;
+  }
+
+  /** The error for bytes that differ. */
+  wrong(bytes: Uint8Array, number: number): InletError {
+    const [expected] = reversalsOf(this.#line);
+    const came = concat([this.#before, bytes.subarray(0, SHOWN_BYTES)]);
+    const until = came.indexOf(LF) + 1 || came.length;
+    const what = `${shown(came.subarray(0, until))} and not ${shown(expected!)}`;
+    return wrongAnswer(`The answer to line ${formatCount(number)} is ${what}`);
+  }
+
+  /** What was kept. */
+  get #before(): Uint8Array {
+    return this.#kept?.subarray(0, this.arrived) ?? new Uint8Array();
+  }
+
+  #compare(bytes: Uint8Array, most: number): number {
+    const { arrived } = this;
+    const last = this.#textBytes - 1;
+    const line = this.#line;
+    const other = this.#other;
+    for (let index = 0; index < most; index++) {
+      const at = arrived + index;
+      const expected = other ? other[at] : line[at <= last ? last - at : at];
+      if (bytes[index] !== expected) return index;
+    }
+    return most;
+  }
+
+  /** Looks for another way of reversing of which all that has arrived is the beginning. */
+  #useOther(bytes: Uint8Array): boolean {
+    const came = concat([this.#before, bytes]);
+    for (const reversal of reversalsOf(this.#line)) {
+      if (!came.every((byte, index) => byte === reversal[index])) continue;
+      this.#other = reversal;
+      return true;
+    }
+    return false;
+  }
 }
 
-/** Where the line of a byte begins and ends. */
-function lineAt(lines: Uint8Array, at: number): { start: number; end: number } {
-  const start = at === 0 ? 0 : lines.lastIndexOf(LF, at - 1) + 1;
-  return { start, end: lines.indexOf(LF, at) + 1 || lines.length };
-}
-
-/** The error for bytes that differ from the answer that is due. */
-function wrongLine({ lines, answer, arrived }: Due, bytes: Uint8Array, before: number): InletError {
-  const { start, end } = lineAt(lines, arrived);
-  const line = formatCount(before + countLines(lines.subarray(0, start)) + 1);
-  const came = concat([answer.subarray(start, arrived), bytes.subarray(0, SHOWN_BYTES)]);
-  const until = came.indexOf(LF, arrived - start) + 1 || came.length;
-  const expected = shown(answer.subarray(start, end));
-  return wrongAnswer(
-    `The answer to line ${line} is ${shown(came.subarray(0, until))} and not ${expected}`,
-  );
-}
-
-/** The whole lines of an answer that have arrived, once. */
-function giveOut(due: Due): Uint8Array[] {
-  const { answer, lines, arrived, given } = due;
-  const isWhole = arrived === answer.length;
-  const end = isWhole || arrived === 0 ? arrived : lines.lastIndexOf(LF, arrived - 1) + 1;
-  if (end <= given) return [];
-  due.given = end;
-  return [answer.subarray(given, end)];
-}
-
-function countLines(lines: Uint8Array): number {
-  let count = 0;
-  for (let at = lines.indexOf(LF); at >= 0; at = lines.indexOf(LF, at + 1)) count++;
-  return lines.length > 0 && lines.at(-1) !== LF ? count + 1 : count;
+/** Where the text of a line ends, before its LF or CR LF. */
+function textEndOf(lines: Uint8Array, start: number, end: number): number {
+  if (lines[end - 1] !== LF) return end;
+  return end - 1 > start && lines[end - 2] === CR ? end - 2 : end - 1;
 }
 
 /** The error for a wrong answer. */

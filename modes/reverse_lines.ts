@@ -95,30 +95,35 @@ export function reverseLines(text: Uint8Array): void {
 }
 
 /**
- * Every reversal of one line that programs give: by grapheme clusters, code points or bytes, with LF or
- * CR LF as its ending. Each has the length of the line.
+ * Every reversal of one line that programs give: by grapheme clusters, code points or bytes, with CR
+ * LF or LF as its ending. Each has the length of the line.
  *
  * @param line With or without its ending.
  */
-export function reversalsOf(line: Uint8Array): Uint8Array[] {
+export function* reversalsOf(line: Uint8Array): Generator<Uint8Array> {
   const hasLf = line.at(-1) === LF;
-  const endings = [hasLf ? line.length - 1 : line.length];
-  if (hasLf && line.at(-2) === CR) endings.unshift(line.length - 2);
-  return endings.flatMap((end) => {
+  const ends = [hasLf ? line.length - 1 : line.length];
+  if (hasLf && line.at(-2) === CR) ends.unshift(line.length - 2);
+  for (const end of ends) {
     const text = line.subarray(0, end);
-    const ways = [byGraphemes(text), byCodePoints(text), text.slice().reverse()];
-    return ways.map((reversed) => concat([reversed, line.subarray(end)]));
-  });
+    for (const reverse of [byGraphemes, byCodePoints, byBytes]) {
+      yield concat([reverse(text), line.subarray(end)]);
+    }
+  }
 }
 
 function byGraphemes(text: Uint8Array): Uint8Array {
-  const reversed = text.slice().reverse();
+  const reversed = byBytes(text);
   reverseCharacters(reversed);
   return reversed;
 }
 
+function byBytes(text: Uint8Array): Uint8Array {
+  return text.slice().reverse();
+}
+
 function byCodePoints(text: Uint8Array): Uint8Array {
-  if (!isUtf8(text)) return text.slice().reverse();
+  if (!isUtf8(text)) return byBytes(text);
   return utf8.encode([...strictUtf8.decode(text)].reverse().join(""));
 }
 

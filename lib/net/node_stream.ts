@@ -13,6 +13,9 @@ import { formatAddress } from "../address.ts";
 import { InletError } from "../errors.ts";
 import type { ByteStream } from "./byte_stream.ts";
 
+/** Size of the buffer that a socket reads into, in bytes. */
+const BUFFER_BYTES = 256 * 1024;
+
 const NOTHING = new Uint8Array(0);
 
 /** Connects over TCP. It rejects with the error of the system, or with the reason of the signal. */
@@ -22,58 +25,92 @@ export function dialResettable(
 ): Promise<ByteStream> {
   const { promise, resolve, reject } = Promise.withResolvers<ByteStream>();
   if (signal.aborted) return Promise.reject(signal.reason);
-  const socket = connect({ host: hostname, port, allowHalfOpen: true, noDelay: true });
+  const inbox = new Inbox();
+  const socket = connect({
+    host: hostname,
+    port,
+    allowHalfOpen: true,
+    noDelay: true,
+    onread: { buffer: inbox.buffer, callback: (size) => inbox.filled(size) },
+  });
   const abort = (): void => void socket.destroy(signal.reason);
   signal.addEventListener("abort", abort);
   socket.once("error", reject);
   socket.once("connect", () => {
     signal.removeEventListener("abort", abort);
-    resolve(new NodeStream(socket));
+    resolve(new NodeStream(socket, inbox));
   });
   return promise;
+}
+
+/** What has arrived on a socket, and whoever waits for it. */
+class Inbox {
+  /** The socket reads into it, and into nothing else. */
+  readonly buffer = new Uint8Array(BUFFER_BYTES);
+  #start = 0;
+  #end = 0;
+  #wake: (() => void) | undefined;
+  /** Set once nothing more arrives. */
+  over: "end" | Error | undefined;
+
+  /** Notes that the buffer was filled. Returns whether the socket may read on into it. */
+  filled(size: number): boolean {
+    this.#start = 0;
+    this.#end = size;
+    this.#wake?.();
+    return false;
+  }
+
+  /** Notes that nothing more arrives. */
+  close(why: "end" | Error): void {
+    this.over ??= why;
+    this.#wake?.();
+  }
+
+  /** Takes bytes that have arrived; 0 if there are none. */
+  take(into: Uint8Array): number {
+    const taken = this.buffer.subarray(this.#start, Math.min(this.#end, this.#start + into.length));
+    into.set(taken);
+    this.#start += taken.length;
+    return taken.length;
+  }
+
+  /** Settles when something has arrived, or nothing more does. */
+  async arrival(): Promise<void> {
+    await new Promise<void>((resolve) => this.#wake = resolve);
+    this.#wake = undefined;
+  }
 }
 
 /** A socket of `node:net` as a stream of bytes. */
 class NodeStream implements ByteStream {
   readonly remote: string;
   readonly #socket: Socket;
-  /** What has arrived and was not read. */
-  #arrived: Uint8Array[] = [];
-  #ended = false;
+  readonly #inbox: Inbox;
   #failure: Error | undefined;
-  /** Settles the waits of the reader and of writers. */
-  readonly #waits = new Set<() => void>();
+  readonly #writing = new Set<(error: Error) => void>();
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, inbox: Inbox) {
     this.#socket = socket;
+    this.#inbox = inbox;
     this.remote = formatAddress({ hostname: socket.remoteAddress!, port: socket.remotePort! });
-    // Data flows from the beginning, so that an early end is seen soon; some of it stops the flow.
-    socket.on("data", (chunk: Uint8Array) => {
-      this.#arrived.push(chunk);
-      socket.pause();
-      this.#wake();
-    });
-    socket.on("end", () => {
-      this.#ended = true;
-      this.#wake();
-    });
+    socket.on("end", () => inbox.close("end"));
     socket.on("error", (error: Error) => this.#fail(error));
     socket.on("close", () => this.#fail(new InletError("lost", "The connection is closed")));
   }
 
   async read(into: Uint8Array): Promise<number | null> {
-    while (this.#arrived.length === 0) {
-      if (this.#ended) return null;
-      if (this.#failure) throw this.#failure;
+    for (;;) {
+      const taken = this.#inbox.take(into);
+      if (taken > 0) return taken;
+      const { over } = this.#inbox;
+      if (over) {
+        if (over === "end") return null;
+        throw over;
+      }
       this.#socket.resume();
-      await new Promise<void>((resolve) => this.#waits.add(resolve));
+      await this.#inbox.arrival();
     }
-    const chunk = this.#arrived[0]!;
-    const taken = chunk.subarray(0, into.length);
-    into.set(taken);
-    if (taken.length < chunk.length) this.#arrived[0] = chunk.subarray(taken.length);
-    else this.#arrived.shift();
-    return taken.length;
   }
 
   async write(bytes: Uint8Array): Promise<number> {
@@ -103,27 +140,18 @@ class NodeStream implements ByteStream {
   async #call(method: (done: (error?: Error | null) => void) => unknown): Promise<void> {
     if (this.#failure) throw this.#failure;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const failed = (): void => {
-      if (this.#failure) reject(this.#failure);
-      else this.#waits.add(failed);
-    };
-    this.#waits.add(failed);
+    this.#writing.add(reject);
     method((error) => error ? reject(error) : resolve());
     try {
       await promise;
     } finally {
-      this.#waits.delete(failed);
+      this.#writing.delete(reject);
     }
   }
 
   #fail(error: Error): void {
     this.#failure ??= error;
-    this.#wake();
-  }
-
-  #wake(): void {
-    const waits = [...this.#waits];
-    this.#waits.clear();
-    waits.forEach((wake) => wake());
+    this.#inbox.close(error);
+    this.#writing.forEach((reject) => reject(error));
   }
 }
