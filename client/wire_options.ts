@@ -7,8 +7,15 @@
 
 import type { ClientWire } from "../lib/cli/client_context.ts";
 import { parseMilliseconds, parseSecondsOrNone } from "../lib/cli/option_values.ts";
-import { flag, list, option, type Values } from "../lib/cli/options.ts";
-import { parseEscapes, parseSteps } from "../lib/net/dialogue.ts";
+import { flag, option, type Values } from "../lib/cli/options.ts";
+import {
+  checkEscapes,
+  dialogueOf,
+  dialogueOption,
+  markerOf,
+  markerOption,
+} from "../lib/cli/wire_options.ts";
+import { parseEscapes } from "../lib/net/dialogue.ts";
 
 /** Default of {@linkcode WireOptions.lineGapMs}. */
 const LINE_GAP_MS = 200;
@@ -67,21 +74,9 @@ export interface WireOptions {
   acceptUnproved?: boolean;
 }
 
-const FOREIGN = ["upload", "raw", "message", "reverse", "talk"];
-
 /** The declared options. */
 export const WIRES = {
-  "dialogue": list({
-    value: "STEP",
-    parse: (text, what) => {
-      parseSteps(text, what, "client");
-      return text;
-    },
-    help: "before the body, take the step send:TEXT, expect:TEXT, expect-any or skip-to:TEXT, " +
-      "or all steps of accio",
-    completes: ["accio", "send:", "expect:", "expect-any", "skip-to:"],
-    modes: FOREIGN,
-  }),
+  "dialogue": dialogueOption("client"),
   "linger": option({
     value: "SECONDS",
     parse: parseSecondsOrNone,
@@ -95,10 +90,7 @@ export const WIRES = {
   }),
   "end": option({
     value: "TEXT",
-    parse: (text, what) => {
-      parseEscapes(text, what);
-      return text;
-    },
+    parse: checkEscapes,
     help: "send this after the last line, for servers that wait for it",
     needs: "lock-step",
     modes: ["reverse"],
@@ -110,17 +102,7 @@ export const WIRES = {
     help: "take an answer or a file without a known end for complete after this pause",
     modes: ["talk"],
   }),
-  "get-marker": option({
-    value: "TEXT",
-    parse: (text, what) => {
-      if (text !== "none") parseEscapes(text, what);
-      return text;
-    },
-    default: "EOF",
-    note: "none for nothing",
-    help: "take this for the end of a file",
-    modes: ["talk"],
-  }),
+  "get-marker": markerOption("take this for the end of a file"),
   "bare-names": flag({
     help: "ask for a file by its bare name; a --get asks for the list before",
     modes: ["talk"],
@@ -139,7 +121,7 @@ export function wireOptionsOf(values: Values<typeof WIRES>) {
     lockStep: values["lock-step"],
     end: values.end,
     lineGapMs: values["line-gap"],
-    getMarker: values["get-marker"] === "none" ? "" : values["get-marker"],
+    getMarker: values["get-marker"],
     bareNames: values["bare-names"],
     acceptUnproved: values["accept-unproved"],
   } satisfies WireOptions;
@@ -163,12 +145,12 @@ export function clientWire(
   }: WireOptions,
 ): ClientWire {
   return {
-    dialogue: dialogue.flatMap((step) => parseSteps(step, "dialogue", "client")),
+    dialogue: dialogueOf(dialogue, "client"),
     lingerMs,
     lockStep,
     end: end === undefined ? undefined : parseEscapes(end, "end"),
     lineGapMs,
-    getMarker: getMarker === "" ? new Uint8Array() : parseEscapes(getMarker, "get marker"),
+    getMarker: markerOf(getMarker),
     bareNames,
     acceptUnproved,
   };

@@ -7,9 +7,17 @@
 
 import type { Access } from "../auth/access.ts";
 import { parseMilliseconds, parseWord } from "../cli/option_values.ts";
-import { flag, list, option, type Values } from "../cli/options.ts";
+import { flag, option, type Values } from "../cli/options.ts";
+import {
+  checkEscapes,
+  dialogueOf,
+  dialogueOption,
+  FOREIGN_MODES,
+  markerOf,
+  markerOption,
+} from "../cli/wire_options.ts";
 import { InletError } from "../errors.ts";
-import { parseEscapes, parseSteps, type Step } from "../net/dialogue.ts";
+import { parseEscapes, type Step } from "../net/dialogue.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
 /** Settings of the wires of other programs. */
@@ -28,9 +36,6 @@ export interface WireSettings {
   readonly bareNames: boolean;
 }
 
-/** Modes whose body a dialogue can precede. */
-const FOREIGN = ["upload", "raw", "message", "reverse", "talk"] as const;
-
 /** The modes that a fallback can be. */
 const FALLBACKS = ["raw", "message", "reverse", "talk"] as const;
 
@@ -43,25 +48,12 @@ export const WIRES = {
     completes: FALLBACKS,
     modes: ["files"],
   }),
-  "dialogue": list({
-    value: "STEP",
-    parse: (text, what) => {
-      parseSteps(text, what, "server");
-      return text;
-    },
-    help: "before the body, take the step send:TEXT, expect:TEXT, expect-any or skip-to:TEXT, " +
-      "or all steps of accio",
-    completes: ["accio", "send:", "expect:", "expect-any", "skip-to:"],
-    modes: FOREIGN,
-  }),
+  "dialogue": dialogueOption("server"),
   "banner": option({
     value: "TEXT",
-    parse: (text, what) => {
-      parseEscapes(text, what);
-      return text;
-    },
+    parse: checkEscapes,
     help: "say this first; in mode talk, {n} and {nn} are the client's number, which names it",
-    modes: FOREIGN,
+    modes: FOREIGN_MODES,
   }),
   "line-gap": option({
     value: "MS",
@@ -74,17 +66,7 @@ export const WIRES = {
     help: "store an empty file for a connection that sends nothing",
     modes: ["raw"],
   }),
-  "get-marker": option({
-    value: "TEXT",
-    parse: (text, what) => {
-      if (text !== "none") parseEscapes(text, what);
-      return text;
-    },
-    default: "EOF",
-    note: "none for nothing",
-    help: "send this behind a file",
-    modes: ["talk"],
-  }),
+  "get-marker": markerOption("send this behind a file"),
   "bare-names": flag({
     help: "take the bare name of a file for a get",
     modes: ["talk"],
@@ -99,7 +81,7 @@ export function wireOptionsOf(values: Values<typeof WIRES>) {
     banner: values.banner,
     lineGapMs: values["line-gap"],
     keepEmpty: values["keep-empty"],
-    getMarker: values["get-marker"] === "none" ? "" : values["get-marker"],
+    getMarker: values["get-marker"],
     bareNames: values["bare-names"],
   } satisfies ServeOptions;
 }
@@ -132,7 +114,7 @@ export function checkFallback(options: FallbackOptions): void {
   if (access === "read-only" && fallback !== "talk") {
     refuse("be read-only", "its clients can only send");
   }
-  const [first] = dialogue.flatMap((step) => parseSteps(step, "dialogue", "server"));
+  const [first] = dialogueOf(dialogue, "server");
   if (banner === undefined && first?.type !== "send") return;
   refuse("send a greeting", `the client's first bytes choose its wire; use --mode ${fallback}`);
 }
@@ -152,11 +134,11 @@ export function wireSettings(
     ? []
     : [{ type: "send", text: parseEscapes(banner, "banner") }];
   return {
-    dialogue: [...first, ...dialogue.flatMap((step) => parseSteps(step, "dialogue", "server"))],
+    dialogue: [...first, ...dialogueOf(dialogue, "server")],
     banner,
     lineGapMs,
     keepEmpty,
-    getMarker: getMarker === "" ? new Uint8Array() : parseEscapes(getMarker, "get marker"),
+    getMarker: markerOf(getMarker),
     bareNames,
   };
 }
