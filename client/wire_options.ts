@@ -15,7 +15,7 @@ import {
   markerOf,
   markerOption,
 } from "../lib/cli/wire_options.ts";
-import { parseEscapes } from "../lib/net/dialogue.ts";
+import { parseEscapes } from "../lib/net/dialogue_steps.ts";
 
 /** Default of {@linkcode WireOptions.lineGapMs}. */
 const LINE_GAP_MS = 200;

@@ -8,7 +8,8 @@
 import type { WireContext } from "../lib/cli/client_context.ts";
 import { AwakeTimer } from "../lib/net/awake.ts";
 import type { Connection } from "../lib/net/connection.ts";
-import { escaped, performDialogue } from "../lib/net/dialogue.ts";
+import { performDialogue } from "../lib/net/dialogue.ts";
+import { escaped } from "../lib/net/dialogue_steps.ts";
 import { DEFAULT_TIMEOUT_MS } from "../lib/net/whole_line.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 

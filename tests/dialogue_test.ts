@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
-import { escaped, parseEscapes, parseSteps } from "../lib/net/dialogue.ts";
+import { escaped, parseEscapes, parseSteps } from "../lib/net/dialogue_steps.ts";
 import {
   integration,
   names,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Step } from "../net/dialogue.ts";
+import type { Step } from "../net/dialogue_steps.ts";
 import type { Progress } from "./progress.ts";
 
 /** Settings of the wires of other programs. */

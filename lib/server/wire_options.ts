@@ -17,7 +17,7 @@ import {
   markerOption,
 } from "../cli/wire_options.ts";
 import { InletError } from "../errors.ts";
-import { parseEscapes, type Step } from "../net/dialogue.ts";
+import { parseEscapes, type Step } from "../net/dialogue_steps.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
 /** Settings of the wires of other programs. */

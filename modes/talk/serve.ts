@@ -29,7 +29,7 @@ import { ACK, MAX_CLIENT_NAME_BYTES } from "../../protocol.ts";
 import { checkAccess } from "../../lib/auth/access.ts";
 import { encodeError, explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
-import { parseEscapes } from "../../lib/net/dialogue.ts";
+import { parseEscapes } from "../../lib/net/dialogue_steps.ts";
 import type { Client } from "../../lib/server/clients.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import type { Caller } from "../../lib/server/waiting_room.ts";
