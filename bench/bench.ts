@@ -30,7 +30,7 @@ import { places } from "./workloads/places.ts";
 import { put } from "./workloads/put.ts";
 import { raw } from "./workloads/raw.ts";
 import { resume } from "./workloads/resume.ts";
-import { reverse, reverseMany } from "./workloads/reverse.ts";
+import { reverse, reverseClient, reverseMany } from "./workloads/reverse.ts";
 import { sessions } from "./workloads/sessions.ts";
 import { start } from "./workloads/start.ts";
 import { waits } from "./workloads/waits.ts";
@@ -51,6 +51,7 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   raw,
   message,
   reverse,
+  "reverse-client": reverseClient,
   "reverse-many": reverseMany,
   sessions,
   places,

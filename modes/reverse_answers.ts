@@ -247,8 +247,7 @@ class LineAnswer {
   wrong(bytes: Uint8Array, number: number): InletError {
     const [expected] = reversalsOf(this.#line);
     const came = concat([this.#before, bytes.subarray(0, SHOWN_BYTES)]);
-    const until = came.indexOf(LF) + 1 || came.length;
-    const what = `${shown(came.subarray(0, until))} and not ${shown(expected!)}`;
+    const what = `${shown(came)} and not ${shown(expected!)}`;
     return wrongAnswer(`The answer to line ${formatCount(number)} is ${what}`);
   }
 
@@ -293,8 +292,8 @@ export function wrongAnswer(what: string): InletError {
   return new InletError("checksum", `${what}; for a greeting, see --dialogue`);
 }
 
-/** A text for a message, without its line ending, and cut. */
+/** The first line of a text for a message, without its ending, and cut. */
 export function shown(bytes: Uint8Array): string {
   const text = new TextDecoder().decode(bytes.subarray(0, SHOWN_BYTES));
-  return quoted(text.replace(/\r?\n$/, ""));
+  return quoted(text.replace(/\r?\n.*$/s, ""));
 }

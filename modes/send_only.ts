@@ -38,7 +38,7 @@ export async function sendToEnd(
     size += bytes;
     context.progress.add(bytes);
   });
-  await sendListening(connection, source, body, context, { halfClose: true });
+  await sendListening(connection, source, body, context, { halfClose: true, sent: () => size });
   return summaryOf(body, size);
 }
 
@@ -46,6 +46,7 @@ export async function sendToEnd(
  * Sends a body while listening for a refusal, and waits for the server to close.
  *
  * @param options.halfClose Whether to close the sending direction after the body.
+ * @param options.sent Tells how many bytes of the body were sent.
  * @throws {InletError} as {@linkcode sendToEnd}
  */
 export async function sendListening(
@@ -53,25 +54,16 @@ export async function sendListening(
   source: Source,
   body: OpenBody,
   context: WireContext,
-  { halfClose }: { halfClose: boolean },
+  { halfClose, sent }: { halfClose: boolean; sent: () => number },
 ): Promise<void> {
   const stop = new AbortController();
   const answer = listenForRefusal(connection, context);
   let endedFirst = false;
   // A server may close its sending direction first, as netcat does, and still receive.
   answer.then((refusal) => refusal ? stop.abort() : endedFirst = true, () => stop.abort());
-  let sent = 0;
-  const counted = body.stream.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(chunk, controller): void {
-        sent += chunk.length;
-        controller.enqueue(chunk);
-      },
-    }),
-  );
   try {
     // A pending write may never finish once the server has stopped reading.
-    await Promise.race([connection.send(counted, stop.signal), aborted(stop)]);
+    await Promise.race([connection.send(body.stream, stop.signal), aborted(stop)]);
     checkUnchanged(source, body);
     // What has arrived by now is heard first.
     await new Promise((resolve) => setTimeout(resolve, 0));
@@ -85,7 +77,7 @@ export async function sendListening(
     if (stop.signal.aborted || failure.code === "lost") throwIf(await answer);
     throw failure;
   }
-  throwIf(await ending(connection, answer, sent, context));
+  throwIf(await ending(connection, answer, sent(), context));
 }
 
 /**

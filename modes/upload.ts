@@ -82,8 +82,9 @@ export async function sendUpload(
   await connection.write(encodeUploadHeader(source.size, source.name));
   await expectGoAhead(connection, context);
   // Do not close the sending direction: a server may take that for a lost client.
-  await sendListening(connection, source, body, context, { halfClose: false });
-  return { size: source.size, crc: body.tally.crc };
+  const { size } = source;
+  await sendListening(connection, source, body, context, { halfClose: false, sent: () => size });
+  return { size, crc: body.tally.crc };
 }
 
 /** Reads the name, which ends with a pause because it has no end mark. */
@@ -108,14 +109,16 @@ async function readName(connection: Connection): Promise<string> {
 
 async function expectGoAhead(connection: Connection, context: WireContext): Promise<void> {
   using _ = hintAtSilence(context);
-  for (const expected of goAhead) {
+  for (const [taken, expected] of goAhead.entries()) {
     if (await connection.peek() !== expected) {
       const words = await hear(connection, context.timeoutMs);
       if (!words) throw new InletError("lost", "The server closed without an answer");
-      throw words.refusal ?? new InletError(
-        "denied",
-        `The server said ${quoted(words.text)} and not "go ahead"; for a greeting, see --dialogue`,
-      );
+      const said = quoted(GO_AHEAD.slice(0, taken) + words.text);
+      throw words.refusal ??
+        new InletError(
+          "denied",
+          `The server said ${said} and not "go ahead"; for a greeting, see --dialogue`,
+        );
     }
     connection.skip(1);
   }

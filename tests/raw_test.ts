@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   bytes,
   dial,
@@ -195,6 +195,23 @@ integration(
   },
   PYTHON,
 );
+
+integration("raw client sends a large file as it is, fast and at a limit", async () => {
+  await using server = await startRaw();
+  await using local = await tempDir();
+  const content = crypto.getRandomValues(new Uint8Array(60_000));
+  const large = Uint8Array.from({ length: 40_000_000 }, (_, at) => content[at % 59_999]!);
+  for (const [size, args] of [[40_000_000, []], [1_000_000, ["--limit", "2MB"]]] as const) {
+    const file = await local.write("large", large.subarray(0, size));
+    const { code, stderr } = await runClient(server, [file, "--mode", "raw", ...args]);
+    assertEquals(code, 0, stderr);
+  }
+  for (const [number, size] of [[1, 40_000_000], [2, 1_000_000]]) {
+    const stored = await Deno.readFile(`${server.dir}/${number}.file`);
+    const isSame = (byte: number, at: number): boolean => byte === large[at];
+    assert(stored.length === size && stored.every(isSame), `${number}.file differs`);
+  }
+});
 
 integration("raw client resolves host names", async () => {
   await using server = await startRaw();

@@ -6,7 +6,7 @@
 
 import { formatBytes } from "../../lib/text.ts";
 import { compare, type Entrant } from "../compare.ts";
-import { pythonCommand, serverCommand } from "../peers.ts";
+import { clientCommand, pythonCommand, serverCommand } from "../peers.ts";
 import { run, startServer } from "../processes.ts";
 import type { Section } from "../report.ts";
 import { empty, verify, type Workspace, writeRepeated } from "../workspace.ts";
@@ -54,6 +54,38 @@ export async function reverse({ workspace, runs }: Bench): Promise<Section> {
   });
 }
 
+/** Time of many lines on one connection, with our server and each of the clients. */
+export async function reverseClient({ workspace, runs }: Bench): Promise<Section> {
+  const directory = workspace.directory();
+  const answers = workspace.directory();
+  const { forth, back } = blocks();
+  const source = `${directory}/lines`;
+  const { size } = writeRepeated(source, forth, BLOCKS);
+  const expected = writeRepeated(`${answers}/expected`, back, BLOCKS);
+  const python = await pythonCommand("reverse_client.py", ["127.0.0.1"]);
+  const client = (
+    name: string,
+    needs: readonly string[],
+    command: (port: number) => string[],
+  ): Entrant =>
+    entrant(name, needs, () => Promise.resolve([ourServer(workspace)]), {
+      client: (port) => run(command(port), { stdout: `${answers}/out` }),
+      clear: () => empty(answers),
+      check: () => verify(`${answers}/out`, expected),
+    });
+  return await compare({
+    name: "reverse-client",
+    title: `reverse-client: ${formatBytes(size)} of lines, our server; ours compares the answers`,
+    runs,
+    bytes: size,
+    entrants: [
+      client("inlet client", [], (port) => clientCommand(port, [source, "--mode", "reverse"])),
+      client("Python client", ["python3"], (port) => [...python, String(port), source]),
+    ],
+    goals: [],
+  });
+}
+
 /** Time of many connections at once. The client fails if one answer is not right. */
 export async function reverseMany({ workspace, runs }: Bench): Promise<Section> {
   const command = await pythonCommand("reverse_client_many.py", ["127.0.0.1"]);
@@ -69,21 +101,38 @@ export async function reverseMany({ workspace, runs }: Bench): Promise<Section> 
   });
 }
 
+/** What a client does with a server, and what is checked afterwards. */
+interface Work {
+  client: (port: number) => Promise<void>;
+  clear: () => void;
+  check: () => void;
+}
+
 /** Both servers with one client. */
-function servers(
-  workspace: Workspace,
+function servers(workspace: Workspace, needs: readonly string[], work: Work): Entrant[] {
+  return [
+    entrant(INLET, needs, () => Promise.resolve([ourServer(workspace)]), work),
+    entrant(
+      PYTHON,
+      ["python3", ...needs],
+      async () => [await pythonCommand("reverse_server.py", ["0"]), "/dev/stderr"],
+      work,
+    ),
+  ];
+}
+
+function ourServer(workspace: Workspace): string[] {
+  const limits = ["--max-clients", String(CLIENTS), "--backlog", String(CLIENTS)];
+  return serverCommand(workspace.directory(), ["--mode", "reverse", ...limits]);
+}
+
+function entrant(
+  name: string,
   needs: readonly string[],
-  { client, clear, check }: {
-    client: (port: number) => Promise<void>;
-    clear: () => void;
-    check: () => void;
-  },
-): Entrant[] {
-  const entrant = (
-    name: string,
-    needs: readonly string[],
-    serve: () => Promise<[command: string[], stdout?: string]>,
-  ): Entrant => ({
+  serve: () => Promise<[command: string[], stdout?: string]>,
+  { client, clear, check }: Work,
+): Entrant {
+  return {
     name,
     needs,
     async enter(stack) {
@@ -96,21 +145,7 @@ function servers(
         check: async () => await Promise.resolve(check()),
       };
     },
-  });
-  const limits = ["--max-clients", String(CLIENTS), "--backlog", String(CLIENTS)];
-  const directory = workspace.directory();
-  return [
-    entrant(
-      INLET,
-      needs,
-      () => Promise.resolve([serverCommand(directory, ["--mode", "reverse", ...limits])]),
-    ),
-    entrant(
-      PYTHON,
-      ["python3", ...needs],
-      async () => [await pythonCommand("reverse_server.py", ["0"]), "/dev/stderr"],
-    ),
-  ];
+  };
 }
 
 /** Some lines of letters and digits, and the same lines reversed. */

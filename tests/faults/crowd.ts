@@ -126,7 +126,8 @@ export class Crowd {
   }
 
   async #upload(): Promise<void> {
-    const source = this.#source(100_000);
+    // The wire has no folders.
+    const source = this.#source(100_000, [""]);
     using connection = await this.#open();
     const stored = await sendUpload(connection, source, this.#context);
     // A server that is killed closes too: on this wire that is no proof.
@@ -193,17 +194,20 @@ export class Crowd {
   }
 
   /** A new file of at most so many bytes. */
-  #file(mostBytes: number): { name: string; content: Uint8Array<ArrayBuffer> } {
+  #file(
+    mostBytes: number,
+    folders = ["", "", "folder/", "folder/within/"],
+  ): { name: string; content: Uint8Array<ArrayBuffer> } {
     const { trial, dice } = this.#options;
     const [number, size] = [trial.take(1), dice.below(mostBytes + 1)];
-    const folder = dice.of(["", "", "folder/", "folder/within/"]);
+    const folder = dice.of(folders);
     const name = folder + nameOf(number, size);
     trial.possible.add(name);
     return { name, content: contentOf(trial.seed, number, size) };
   }
 
-  #source(mostBytes: number): FileSource {
-    const { name, content } = this.#file(mostBytes);
+  #source(mostBytes: number, folders?: string[]): FileSource {
+    const { name, content } = this.#file(mostBytes, folders);
     const own = this.#options.onBytes;
     const source = new FileSource(name, name, { size: content.length, mtime: null });
     // Its content is made up: there is no such file.
