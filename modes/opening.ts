@@ -9,7 +9,7 @@ import type { WireContext } from "../lib/cli/client_context.ts";
 import { AwakeTimer } from "../lib/net/awake.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { performDialogue } from "../lib/net/dialogue.ts";
-import { escaped } from "../lib/net/dialogue_steps.ts";
+import { shownWords } from "../lib/net/dialogue_steps.ts";
 import { DEFAULT_TIMEOUT_MS } from "../lib/net/whole_line.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 
@@ -51,7 +51,7 @@ export async function actOnServer(
   await performDialogue(connection, wire.dialogue, {
     sendsNext,
     limitMs: sessionTimeoutMs,
-    said: (text) => log.info("dialogue", `said "${escaped(text)}"`),
+    said: (text) => log.info("dialogue", `said "${shownWords(text)}"`),
   });
 }
 
@@ -67,7 +67,7 @@ export async function openOnClient(
   await performDialogue(connection, wire.dialogue, {
     sendsNext: true,
     limitMs: timeoutMs,
-    said: (text) => onNotice(`The server said: ${escaped(text)}`),
+    said: (text) => onNotice(`The server said: ${shownWords(text)}`),
   });
 }
 
