@@ -71,8 +71,15 @@ export async function openOnClient(
   });
 }
 
-/** Hints at `--dialogue` if a server says nothing for a while. Dispose of it when it does. */
-export function hintAtSilence({ wire, onNotice }: WireContext): Disposable | undefined {
-  if (wire.dialogue.length > 0) return undefined;
-  return new AwakeTimer(HINT_MS, () => onNotice(HINT));
+/**
+ * Hints at `--dialogue` if a server says nothing for a while. Dispose of it when it does.
+ *
+ * @param more What else the silence can mean.
+ */
+export function hintAtSilence(
+  { wire, onNotice }: WireContext,
+  more = "",
+): Disposable | undefined {
+  if (wire.dialogue.length > 0 && more === "") return undefined;
+  return new AwakeTimer(HINT_MS, () => onNotice(HINT + more));
 }

@@ -64,7 +64,11 @@ export async function listenForRefusal(
       const much = formatBytes(MAX_WORDS_BYTES);
       throw new InletError("checksum", `Cannot go on: the server talks without end, over ${much}`);
     }
-    if (words.text !== "" && shown++ < MAX_SHOWN) onNotice(`The server says ${quoted(words.text)}`);
+    if (words.text === "" || shown >= MAX_SHOWN) continue;
+    const hint = shown++ === 0
+      ? "; if it waits for an answer, see --dialogue, or another --mode"
+      : "";
+    onNotice(`The server says ${quoted(words.text)}${hint}`);
   }
 }
 

@@ -294,7 +294,8 @@ function textEndOf(lines: Uint8Array, start: number, end: number): number {
 
 /** The error for a wrong answer. */
 export function wrongAnswer(what: string): InletError {
-  return new InletError("checksum", `${what}; for a greeting, see --dialogue`);
+  const hint = "for a greeting, see --dialogue; for lines without line ends, --lock-step";
+  return new InletError("checksum", `${what}; ${hint}`);
 }
 
 /** The first line of a text for a message, without its ending, and cut. */

@@ -42,7 +42,7 @@ pure("ReverseAnswers takes the answer of programs that reverse in any usual way"
 });
 
 pure("ReverseAnswers says which answer is wrong, and gives out those before it", () => {
-  const hint = "; for a greeting, see --dialogue";
+  const hint = "; for a greeting, see --dialogue; for lines without line ends, --lock-step";
   assertEquals(checked("one\ntwo\nthree\n", "eno\ntwo\n"), {
     given: "eno\n",
     wrong: `The answer to line 2 is "two" and not "owt"${hint}`,
@@ -80,7 +80,7 @@ const WRONG: Record<string, [first: string, each: string, line: RegExp]> = {
   "greets": [
     "Welcome!",
     "",
-    /^inlet: The .* "Welcome!" .*; for a greeting, see --dialogue$/,
+    /^inlet: The .* "Welcome!" .*; for a greeting, see --dialogue; .*--lock-step$/,
   ],
   "answers something else": [
     "",
