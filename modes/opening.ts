@@ -29,12 +29,16 @@ export async function openOnServer(
   connection: Connection,
   context: ServerContext,
 ): Promise<boolean> {
-  await actOnServer(connection, context, { sendsNext: false });
   const { wire, log } = context;
+  const wasResting = connection.resting;
+  connection.resting = true;
+  await actOnServer(connection, context, { sendsNext: false });
   using _ = wire.dialogue.length === 0
     ? new AwakeTimer(HINT_MS, () => log.info("silent", HINT))
     : undefined;
-  return await connection.peek() !== null;
+  const isBegun = await connection.peek() !== null;
+  connection.resting = wasResting;
+  return isBegun;
 }
 
 /**

@@ -34,5 +34,5 @@ export async function serveRaw(connection: Connection, context: ServerContext): 
     return context.log.info("empty", "sent nothing, so nothing is stored");
   }
   using _ = connection.enforceMinRate();
-  await storeBody(connection.body(), upload, "store the file", context);
+  await storeBody(connection, connection.body(), upload, "store the file", context);
 }

@@ -44,23 +44,29 @@ interface Words {
   readonly refusal: InletError | undefined;
 }
 
+/** How much a server has said. */
+export interface Heard {
+  bytes: number;
+}
+
 /**
  * Listens until the server ends its bytes.
  *
+ * @param heard Counts what the server says that is no refusal.
  * @returns The server's refusal, if that is what it said.
  * @throws {InletError} `checksum` if it does not stop talking; `lost`
  */
 export async function listenForRefusal(
   connection: Connection,
   { timeoutMs, onNotice }: WireContext,
+  heard: Heard,
 ): Promise<InletError | undefined> {
-  let said = 0;
   let shown = 0;
   for (;;) {
     const words = await hear(connection, timeoutMs);
     if (!words || words.refusal) return words?.refusal;
-    said += words.size;
-    if (said > MAX_WORDS_BYTES) {
+    heard.bytes += words.size;
+    if (heard.bytes > MAX_WORDS_BYTES) {
       const much = formatBytes(MAX_WORDS_BYTES);
       throw new InletError("checksum", `Cannot go on: the server talks without end, over ${much}`);
     }

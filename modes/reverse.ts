@@ -29,7 +29,7 @@ import { hintAtSilence, openOnClient, openOnServer } from "./opening.ts";
 import { busyIn } from "./refusal.ts";
 import { type Checked, ReverseAnswers } from "./reverse_answers.ts";
 import { LineReverser } from "./reverse_lines.ts";
-import { checkUnchanged, type Source } from "../lib/body/sources.ts";
+import { changed, checkUnchanged, type OpenBody, type Source } from "../lib/body/sources.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
 import type { WireContext } from "../lib/cli/client_context.ts";
 import type { ServerContext } from "../lib/server/context.ts";
@@ -69,6 +69,12 @@ export async function sendReverse(
   return { size: exchange.sent };
 }
 
+/** The error of a source. One that changed can have any: its missing bytes are sent as zeros. */
+function failureOf(error: unknown, source: Source, body: OpenBody): InletError {
+  if ("changed" in body && body.changed()) return changed(source);
+  return localError(error, `Cannot send ${quoted(source.label)}`);
+}
+
 /** The lines of one source and their answers, on their way at the same time. */
 class Exchange {
   readonly #connection: Connection;
@@ -106,7 +112,7 @@ class Exchange {
         this.#take(this.#answers.end());
       })
       .catch((error) => {
-        const failure = localError(error, `Cannot send ${quoted(this.#source.label)}`);
+        const failure = failureOf(error, this.#source, body);
         // After a lost connection, the server's last words can still be read.
         if (failure.code !== "lost") this.#connection.abort(failure);
       });

@@ -14,7 +14,10 @@ import { localError } from "../lib/local_errors.ts";
 import { checkUnchanged, type OpenBody, type Source } from "../lib/body/sources.ts";
 import { formatCount, quoted } from "../lib/text.ts";
 import { hintAtSilence, openOnClient } from "./opening.ts";
-import { listenForRefusal } from "./refusal.ts";
+import { type Heard, listenForRefusal } from "./refusal.ts";
+
+/** Time for a server that talks to take what was sent, in milliseconds. */
+const TALK_MS = 1000;
 
 /** Time for the reset of a closed connection to arrive, in milliseconds. */
 const RESET_MS = 100;
@@ -60,7 +63,8 @@ export async function sendListening(
   { halfClose, sent }: { halfClose: boolean; sent: () => number },
 ): Promise<void> {
   const stop = new AbortController();
-  const answer = listenForRefusal(connection, context);
+  const heard = { bytes: 0 };
+  const answer = listenForRefusal(connection, context, heard);
   let endedFirst = false;
   // A server may close its sending direction first, as netcat does, and still receive.
   answer.then((refusal) => refusal ? stop.abort() : endedFirst = true, () => stop.abort());
@@ -80,24 +84,28 @@ export async function sendListening(
     if (stop.signal.aborted || failure.code === "lost") throwIf(await answer);
     throw failure;
   }
-  throwIf(await ending(connection, answer, sent(), context));
+  throwIf(await ending(connection, answer, { sent: sent(), heard }, context));
 }
 
 /**
  * Waits for the server to close, as long as the user allows.
  *
- * @param sent Bytes of the body.
+ * @param moved Bytes of the body, and of what the server has said.
  * @throws {InletError} `timeout`
  */
 async function ending(
   connection: Connection,
   answer: Promise<InletError | undefined>,
-  sent: number,
+  { sent, heard }: { sent: number; heard: Heard },
   context: WireContext,
 ): Promise<InletError | undefined> {
   const lingerMs = context.wire.lingerMs ?? context.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  // What has arrived already is heard.
-  if (lingerMs === 0) return await Promise.race([answer, Promise.resolve(undefined)]);
+  if (lingerMs === 0) {
+    // What a server says to a closed connection resets it, and what was still on its way is lost.
+    const waitMs = heard.bytes > 0 ? TALK_MS : 0;
+    const over = new Promise<void>((resolve) => setTimeout(resolve, waitMs));
+    return await Promise.race([answer, over.then(() => undefined)]);
+  }
   using _hint = hintAtSilence(context, "; if it never closes, see --linger");
   const { promise: late, reject } = Promise.withResolvers<never>();
   const what = `${formatCount(sent)} bytes sent; the server has not closed the connection`;

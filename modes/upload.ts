@@ -61,7 +61,7 @@ export async function serveUpload(connection: Connection, context: ServerContext
   await using upload = await context.store.receive(name, size);
   using _ = connection.enforceMinRate();
   await connection.write(goAhead);
-  await storeBody(connection.body(size), upload, what, context);
+  await storeBody(connection, connection.body(size), upload, what, context);
 }
 
 /** Client half: sends one file to any server of this protocol. */

@@ -105,6 +105,7 @@ export class Connection extends BufferedReader implements Disposable {
 
   /** Milliseconds of silence of a peer that exceeds the limits on silence or rate. */
   get overdueMs(): number | undefined {
+    if (this.#isOwnSilence()) return undefined;
     return this.#watchdog.overdueMs ?? (this.#isSlow ? 0 : undefined);
   }
 
@@ -118,7 +119,12 @@ export class Connection extends BufferedReader implements Disposable {
   /** Enforces the minimum rate on the body that the peer sends, until this is disposed of. */
   enforceMinRate(): Disposable {
     this.#rateIn = this.#minRate && new MinRateMeter(this.#minRate);
-    return { [Symbol.dispose]: () => this.#rateIn = undefined };
+    return {
+      [Symbol.dispose]: () => {
+        this.#rateIn = undefined;
+        this.#isSlow = false;
+      },
+    };
   }
 
   /** Waits for the peer's next request, with an idle timeout of its own. */

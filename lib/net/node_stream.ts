@@ -36,7 +36,12 @@ export function dialResettable(
   const abort = (): void => void socket.destroy(signal.reason);
   signal.addEventListener("abort", abort);
   socket.once("error", reject);
-  socket.once("connect", () => resolve(new NodeStream(socket, inbox)));
+  socket.once("connect", () => {
+    // A connection that the peer has reset already has no remote address.
+    const { remoteAddress = hostname, remotePort = port } = socket;
+    const remote = formatAddress({ hostname: remoteAddress, port: remotePort });
+    resolve(new NodeStream(socket, inbox, remote));
+  });
   return promise.finally(() => signal.removeEventListener("abort", abort));
 }
 
@@ -87,10 +92,11 @@ class NodeStream implements ByteStream {
   #failure: Error | undefined;
   readonly #writing = new Set<(error: Error) => void>();
 
-  constructor(socket: Socket, inbox: Inbox) {
+  constructor(socket: Socket, inbox: Inbox, remote: string) {
     this.#socket = socket;
     this.#inbox = inbox;
-    this.remote = formatAddress({ hostname: socket.remoteAddress!, port: socket.remotePort! });
+    this.remote = remote;
+    if (socket.destroyed) this.#fail(new InletError("lost", "The connection is closed"));
     socket.on("end", () => inbox.close("end"));
     socket.on("error", (error: Error) => this.#fail(error));
     socket.on("close", () => this.#fail(new InletError("lost", "The connection is closed")));

@@ -65,7 +65,6 @@ export class Watchdog {
    * client needs its place.
    */
   get overdueMs(): number | undefined {
-    if (this.#options.isOwnSilence()) return undefined;
     const now = awakeNow();
     const silentMs = now - this.#lastMove;
     const isLate = now - this.#opened >= this.#greetingTimeoutMs;

@@ -54,6 +54,13 @@ interface Ungreeted {
   readonly since: number;
 }
 
+/** A connection that has a place and exceeds the limits. */
+interface Overdue {
+  readonly connection: Connection;
+  readonly client: Client;
+  readonly silentMs: number;
+}
+
 /** Accepts connections until it is shut down. */
 export class Listener {
   readonly #socket: Deno.TcpListener;
@@ -160,20 +167,29 @@ export class Listener {
 
   async #serveOrReject(connection: Connection): Promise<void> {
     const { clients } = this.#options.context;
-    if (!clients.hasPlaceFor(connection.remote)) this.#dropOverdue(connection.remote);
     const client = clients.admit(connection.remote);
     if (client) return await this.#serve(connection, client);
     const caller = await this.#greetingOf(connection);
+    // Where the server speaks first, a client cannot show that it is one.
+    const counts = caller.greeted || this.#speaksFirst;
     if (caller.greeted) await this.#makeRoomFor(connection.remote);
-    const next = caller.greeted ? clients.admit(connection.remote) : undefined;
+    if (counts && !clients.hasPlaceFor(connection.remote)) this.#dropOverdue(connection.remote);
+    const next = counts ? clients.admit(connection.remote) : undefined;
     if (next) await this.#serve(connection, next);
     else await this.#rejectBusy(connection, caller);
+  }
+
+  /** Whether clients wait for this server's first words. */
+  get #speaksFirst(): boolean {
+    const { banner, dialogue } = this.#options.context.wire;
+    return banner !== undefined || dialogue[0]?.type === "send";
   }
 
   /** Reads the greeting of a connection without a place, if it can make a difference. */
   async #greetingOf(connection: Connection): Promise<Caller> {
     const { peekCaller } = this.#options;
-    if (!peekCaller && !this.#silentOne(connection.remote)) return UNKNOWN;
+    const { remote } = connection;
+    if (!peekCaller && !this.#silentOne(remote) && !this.#overdueOne(remote)) return UNKNOWN;
     connection.resting = true;
     try {
       return await this.#waiting.greeting(connection, peekCaller ?? peekByte);
@@ -195,24 +211,30 @@ export class Listener {
     this.#drop(connection, client, `no greeting within ${formatSeconds(awakeNow() - since)} s`);
   }
 
-  /**
-   * Drops the connection that has been silent longest beyond the limits, or that is too slow, if its
-   * place would serve a client from an address.
-   */
+  /** Drops the connection that {@linkcode Listener.#overdueOne} finds. */
   #dropOverdue(address: string): void {
+    const overdue = this.#overdueOne(address);
+    if (!overdue) return;
+    const { connection, client, silentMs } = overdue;
+    const why = silentMs > 0 ? `silent for ${formatSeconds(silentMs)} s` : "too slow";
+    this.#drop(connection, client, why);
+  }
+
+  /**
+   * The connection that has been silent longest beyond the limits, or that is too slow, if its place
+   * would serve a client from an address.
+   */
+  #overdueOne(address: string): Overdue | undefined {
     const { clients } = this.#options.context;
     const host = clients.isCrowded(address) ? hostOf(address) : undefined;
-    let longest: { connection: Connection; client: Client; silentMs: number } | undefined;
+    let longest: Overdue | undefined;
     for (const [connection, client] of this.#places) {
       if (host !== undefined && hostOf(connection.remote) !== host) continue;
       const silentMs = connection.overdueMs;
       if (silentMs === undefined || silentMs <= (longest?.silentMs ?? -1)) continue;
       longest = { connection, client, silentMs };
     }
-    if (!longest) return;
-    const { connection, client, silentMs } = longest;
-    const why = silentMs > 0 ? `silent for ${formatSeconds(silentMs)} s` : "too slow";
-    this.#drop(connection, client, why);
+    return longest;
   }
 
   #drop(connection: Connection, client: Client, why: string): void {

@@ -5,6 +5,7 @@
  */
 
 import { Tally } from "../body/streams.ts";
+import type { Connection } from "../net/connection.ts";
 import type { Maybe, Upload } from "../store/store.ts";
 import type { ServerContext } from "./context.ts";
 import { checkSize } from "./size_limit.ts";
@@ -18,6 +19,7 @@ export type Target = Pick<Upload, "write" | "publish" | "discard" | typeof Symbo
  * @param what The action, for messages: `store "a.txt"`.
  */
 export async function storeBody(
+  connection: Connection,
   body: ReadableStream<Uint8Array>,
   target: Target,
   what: string,
@@ -27,8 +29,14 @@ export async function storeBody(
   const write = (chunk: Uint8Array): Maybe<void> => {
     tally.add(chunk);
     checkSize(what, tally.bytes, maxBytes);
-    return target.write(chunk);
+    const written = target.write(chunk);
+    // The client waits for this disk: that is no silence of its own.
+    return written instanceof Promise ? connection.unwatched(written) : written;
   };
   await body.pipeTo(new WritableStream({ write }));
-  log.stored({ size: tally.bytes, crc: tally.crc, name: await target.publish() });
+  log.stored({
+    size: tally.bytes,
+    crc: tally.crc,
+    name: await connection.unwatched(target.publish()),
+  });
 }
