@@ -165,14 +165,15 @@ for (const step of ["expect-any", "skip-to:never"]) {
   });
 }
 
-for (const mode of ["raw", "message", "upload", "reverse"]) {
+for (const mode of ["raw", "message", "upload", "reverse", "talk"]) {
   integration(
     `client.ts --mode ${mode} hints at --dialogue when the server says nothing`,
     async () => {
       using server = impostor();
       await using local = await tempDir();
       const file = await local.write("a.txt", "hello\n");
-      await using client = startClient(server, [file, "--mode", mode]);
+      const does = mode === "talk" ? ["--list", "--line-gap", "60000"] : [file];
+      await using client = startClient(server, [...does, "--mode", mode]);
       using _wire = await server.accept();
       await client.says(/the other side says nothing: if it waits for a greeting, see --dialogue/);
     },

@@ -123,7 +123,7 @@ async function startTalk(
 integration("talk client runs a script against our server", async () => {
   await using server = await startTalk({ "a.txt": "hello\n", "photos/b.bin": bytes(200_000) });
   await using local = await tempDir();
-  const stdin = "Hello\n\nLIST\nget a.txt\nGET photos/b.bin\nstatus\nExit\nnot reached\n";
+  const stdin = "Hello\n\nLIST\nget a.txt\nGET  photos/b.bin\nstatus\nExit\nnot reached\n";
   const args = ["--mode", "talk", "--name", "Ann"];
   const ended = await runClient(server, args, { stdin, cwd: local.path });
   assertEquals(ended.code, 0);

@@ -97,6 +97,21 @@ integration("talk client holds a session with a server as it is described", asyn
 }, PYTHON);
 
 integration(
+  "talk client ends its messages with --line-end for a server that reads lines",
+  async () => {
+    const args = ["--name", "Ann", "--line-end"];
+    const ended = await askTheirs("talk_server.py", ["--lines"], args, undefined);
+    assertEquals([ended.code, ended.stdout], [0, "Hello ACK\na.bin\nHello again ACK\n"]);
+    assertMatch(
+      ended.stderr,
+      /^Connected to .*\na\.bin: stored as .* ended by the marker "EOF"\n$/,
+    );
+    assertEquals(ended.saved, CONTENT);
+  },
+  PYTHON,
+);
+
+integration(
   "talk client holds sessions with servers that name it, ask, and say goodbye",
   async () => {
     const program = "talk_naming_server.py";

@@ -85,6 +85,8 @@ integration("talk server answers messages without line endings in the same way",
   await asks(wire, "list", "a.txt\nphotos/b c.txt");
   await asks(wire, "get a.txt", "hello\nEOF");
   await asks(wire, "get photos/b c.txt", "xEOF");
+  await asks(wire, "get  \ta.txt ", "hello\nEOF");
+  await asks(wire, "get\ta.txt", "hello\nEOF");
   await asks(wire, "listen", "listen ACK");
   await asks(wire, "get", "get ACK");
   const status = `^Client 1: Roger - Start: ${TIME}, End: Still Connected$`;
