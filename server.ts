@@ -97,29 +97,16 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
 
 async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   const settings = withDefaults(given);
-  const { hostname, directory, fsync, keepPartialsMs, disk = Deno, dotfiles } = settings;
+  const { hostname, keepPartialsMs } = settings;
   const log = new Log(settings.log);
   checkReach({ ...settings, mode: mode.name });
   const fallback = settings.fallback === undefined ? undefined : findMode(settings.fallback);
-  const warn = (message: string): void => log.notice("store", message);
-  // A drop-only server must not tell by a refusal which names are taken.
-  const numbersFolders = settings.access === "drop-only";
-  const readOnly = settings.access === "read-only";
-  const naming = { dotfiles, numbersFolders };
-  const storeOptions = { ...naming, fsync, keepPartialsMs, readOnly, disk, warn };
   // First, so that a start that fails for the port leaves the disk alone.
   const socket = listen({ port: settings.port ?? 0, hostname, tcpBacklog: settings.backlog });
-  let store: Store;
-  try {
-    store = mode.stores
-      ? await DirectoryStore.open(directory, storeOptions)
-      : new DirectoryStore(directory, storeOptions);
-    if (mode.stores) await store.prepare();
-  } catch (error) {
+  const store = await storeOf(mode, settings, log).catch((error) => {
     socket.close();
     throw error;
-  }
-  if (mode.stores && dotfiles && looksLikeHome(directory)) warn(homeWarning(directory));
+  });
   const context = contextOf(mode, settings, store, log);
   const listener = new Listener(socket, {
     serve: mode.serve ?? ((...given) => serveAnyWire(...given, fallback)),
@@ -139,6 +126,22 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
     discardPartials: () => store.discardAll(),
     [Symbol.asyncDispose]: () => listener.shutdown(0),
   };
+}
+
+/** Opens the directory of received files. Modes that store nothing do not touch it. */
+async function storeOf(mode: Mode, settings: Settings, log: Log): Promise<Store> {
+  const { directory, fsync, keepPartialsMs, disk = Deno, dotfiles, access } = settings;
+  const warn = (message: string): void => log.notice("store", message);
+  // A drop-only server must not tell by a refusal which names are taken.
+  const numbersFolders = access === "drop-only";
+  const naming = { dotfiles, numbersFolders };
+  const readOnly = access === "read-only";
+  const options = { ...naming, fsync, keepPartialsMs, readOnly, disk, warn };
+  if (!mode.stores) return new DirectoryStore(directory, options);
+  const store = await DirectoryStore.open(directory, options);
+  await store.prepare();
+  if (dotfiles && looksLikeHome(directory)) warn(homeWarning(directory));
+  return store;
 }
 
 /** An option that is `undefined` gets its default. */

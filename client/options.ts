@@ -135,7 +135,7 @@ export const PROGRAM: Program<typeof OPTIONS> = {
     "standard input is sent as a message, which the server prints.",
   ],
   exitCodes: {
-    0: "the server acknowledged everything",
+    0: "the server acknowledged everything; where a mode has no acknowledgement, all was sent",
     2: "usage error, or a missing permission",
     3: "refused by the server: full, denied, not found",
     4: "the connection failed, was lost, or was too slow",

@@ -61,6 +61,7 @@ export function makePlan(
   if (host === undefined || port === undefined) {
     throw new InletError("usage", "Cannot connect without a host and a port; try --help");
   }
+  const address = { hostname: host.replace(/^\[(.*)\]$/, "$1"), port: parsePort(port) };
   const { mode, name, limit } = values;
   checkModes(given, PROGRAM.options, [mode.name]);
   checkArguments(files, values);
@@ -76,7 +77,7 @@ export function makePlan(
     throw contradiction(`the standard input in mode ${mode.name}, which needs the size first`);
   }
   return {
-    address: { hostname: host.replace(/^\[(.*)\]$/, "$1"), port: parsePort(port) },
+    address,
     mode,
     action,
     options: {

@@ -112,7 +112,8 @@ class SendQueue {
     // What was read from a stream cannot be sent again, and other wires than the native one cannot
     // tell what of a file has arrived.
     const canResume = item.size !== null && !this.#options.mode.send;
-    const isRepeatable = canResume || progress.moved === this.#movedBefore;
+    const isUnsent = progress.moved === this.#movedBefore && item.size !== 0;
+    const isRepeatable = canResume || isUnsent;
     if (isRepeatable && retries.allows(result.error)) this.#failure ??= result.error;
     else this.#report(item, result);
   }

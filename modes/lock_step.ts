@@ -7,12 +7,14 @@
  */
 
 import type { WireContext } from "../lib/cli/client_context.ts";
-import type { Source } from "../lib/body/sources.ts";
+import { checkUnchanged, type Source } from "../lib/body/sources.ts";
 import { concat } from "@std/bytes/concat";
 import type { Connection } from "../lib/net/connection.ts";
 import { InletError } from "../lib/errors.ts";
-import { formatCount } from "../lib/text.ts";
+import { localError } from "../lib/local_errors.ts";
+import { formatCount, quoted } from "../lib/text.ts";
 import { hintAtSilence } from "./opening.ts";
+import { busyIn } from "./refusal.ts";
 import { shown, wrongAnswer } from "./reverse_answers.ts";
 import { MAX_REVERSED_LINE_BYTES, reversalsOf } from "./reverse_lines.ts";
 
@@ -39,7 +41,7 @@ export async function sendInLockStep(
   using body = source.open((bytes) => context.progress.add(bytes));
   let sent = 0;
   let number = 0;
-  for await (const { text, ending } of linesOf(body.stream, connection)) {
+  for await (const { text, ending } of linesOf(body.stream, connection, source)) {
     number++;
     if (text.length > 0) {
       await connection.write(text);
@@ -50,6 +52,7 @@ export async function sendInLockStep(
     }
     await connection.unwatched(context.output(ending));
   }
+  checkUnchanged(source, body);
   const { end } = context.wire;
   if (end) await connection.write(end);
   await connection.closeWrite();
@@ -67,7 +70,8 @@ async function readAnswer(
   const pieces: Uint8Array[] = [];
   for (let left = text.length; left > 0;) {
     if (await connection.peek() === null) {
-      throw new InletError("lost", `The server closed with ${formatCount(left)} bytes unanswered`);
+      throw await busyIn(connection, pieces) ??
+        new InletError("lost", `The server closed with ${formatCount(left)} bytes unanswered`);
     }
     const piece = connection.buffered.slice(0, left);
     connection.skip(piece.length);
@@ -79,7 +83,8 @@ async function readAnswer(
   const line = `line ${formatCount(number)}`;
   const rights = [...reversalsOf(text)];
   if (!rights.some((right) => right.every((byte, index) => byte === answer[index]))) {
-    throw wrongAnswer(`The answer to ${line} is ${shown(answer)} and not ${shown(rights[0]!)}`);
+    throw await busyIn(connection, pieces) ??
+      wrongAnswer(`The answer to ${line} is ${shown(answer)} and not ${shown(rights[0]!)}`);
   }
   if (connection.buffered.length === 0) return answer;
   throw wrongAnswer(`The server sent ${shown(connection.buffered)} after the answer to ${line}`);
@@ -89,12 +94,15 @@ async function readAnswer(
 async function* linesOf(
   stream: ReadableStream<Uint8Array>,
   connection: Connection,
+  source: Source,
 ): AsyncGenerator<Line> {
   const reader = stream.getReader();
   let open: Uint8Array[] = [];
   let openBytes = 0;
   for (;;) {
-    const { value, done } = await connection.unwatched(reader.read());
+    const { value, done } = await connection.unwatched(reader.read()).catch((error) => {
+      throw localError(error, `Cannot send ${quoted(source.label)}`);
+    });
     if (done) break;
     let start = 0;
     for (let end; (end = value.indexOf(LF, start) + 1) > 0; start = end) {

@@ -9,7 +9,7 @@ import type { WireContext } from "../lib/cli/client_context.ts";
 import { AwakeTimer } from "../lib/net/awake.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { performDialogue } from "../lib/net/dialogue.ts";
-import { escaped } from "../lib/net/dialogue_steps.ts";
+import { shownWords } from "../lib/net/dialogue_steps.ts";
 import { DEFAULT_TIMEOUT_MS } from "../lib/net/whole_line.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 
@@ -51,7 +51,7 @@ export async function actOnServer(
   await performDialogue(connection, wire.dialogue, {
     sendsNext,
     limitMs: sessionTimeoutMs,
-    said: (text) => log.info("dialogue", `said "${escaped(text)}"`),
+    said: (text) => log.info("dialogue", `said "${shownWords(text)}"`),
   });
 }
 
@@ -67,12 +67,19 @@ export async function openOnClient(
   await performDialogue(connection, wire.dialogue, {
     sendsNext: true,
     limitMs: timeoutMs,
-    said: (text) => onNotice(`The server said: ${escaped(text)}`),
+    said: (text) => onNotice(`The server said: ${shownWords(text)}`),
   });
 }
 
-/** Hints at `--dialogue` if a server says nothing for a while. Dispose of it when it does. */
-export function hintAtSilence({ wire, onNotice }: WireContext): Disposable | undefined {
-  if (wire.dialogue.length > 0) return undefined;
-  return new AwakeTimer(HINT_MS, () => onNotice(HINT));
+/**
+ * Hints at `--dialogue` if a server says nothing for a while. Dispose of it when it does.
+ *
+ * @param more What else the silence can mean.
+ */
+export function hintAtSilence(
+  { wire, onNotice }: WireContext,
+  more = "",
+): Disposable | undefined {
+  if (wire.dialogue.length > 0 && more === "") return undefined;
+  return new AwakeTimer(HINT_MS, () => onNotice(HINT + more));
 }

@@ -5,11 +5,14 @@
  * @module
  */
 
+import { concat } from "@std/bytes/concat";
+import { ERROR_CODES } from "../protocol.ts";
 import type { WireContext } from "../lib/cli/client_context.ts";
 import type { Connection } from "../lib/net/connection.ts";
-import { readWholeLine } from "../lib/net/whole_line.ts";
+import { AwakeTimer } from "../lib/net/awake.ts";
+import { DEFAULT_TIMEOUT_MS } from "../lib/net/whole_line.ts";
 import { InletError, refusalInLine } from "../lib/errors.ts";
-import { formatBytes, quoted } from "../lib/text.ts";
+import { formatBytes, formatSeconds, quoted } from "../lib/text.ts";
 
 /** Words that refusals of ours begin with. */
 const REFUSALS = ["error", "busy"];
@@ -23,6 +26,9 @@ const MAX_SHOWN = 5;
 
 /** Milliseconds after which words without a line ending are shown. */
 const PAUSE_MS = 200;
+
+/** Longest `busy` line, in characters. */
+const BUSY_CHARS = 64;
 
 /** The longest time of a timer, in milliseconds. */
 const FOREVER_MS = 2 ** 31 - 1;
@@ -58,7 +64,11 @@ export async function listenForRefusal(
       const much = formatBytes(MAX_WORDS_BYTES);
       throw new InletError("checksum", `Cannot go on: the server talks without end, over ${much}`);
     }
-    if (words.text !== "" && shown++ < MAX_SHOWN) onNotice(`The server says ${quoted(words.text)}`);
+    if (words.text === "" || shown >= MAX_SHOWN) continue;
+    const hint = shown++ === 0
+      ? "; if it waits for an answer, see --dialogue, or another --mode"
+      : "";
+    onNotice(`The server says ${quoted(words.text)}${hint}`);
   }
 }
 
@@ -69,29 +79,63 @@ export async function listenForRefusal(
  */
 export async function hear(
   connection: Connection,
-  timeoutMs: number | undefined,
+  timeoutMs: number = DEFAULT_TIMEOUT_MS,
 ): Promise<Words | null> {
   if (await connection.peek() === null) return null;
-  if (await mayRefuse(connection)) {
-    const line = await readWholeLine(connection, timeoutMs) ?? "";
-    return { size: line.length + 1, text: line, refusal: refusalInLine(line) };
-  }
-  while (!connection.buffered.includes(LF) && connection.buffered.length < MAX_SHOWN_BYTES) {
-    if (!await connection.moreWithin(PAUSE_MS)) break;
+  const isRefusal = (): boolean => mayRefuse(textOf(connection.buffered));
+  const isWhole = (): boolean =>
+    connection.buffered.includes(LF) || connection.buffered.length >= MAX_SHOWN_BYTES;
+  let isLate = false;
+  using _ = new AwakeTimer(timeoutMs, () => {
+    isLate = true;
+    const late = `No complete line within ${formatSeconds(timeoutMs)} s`;
+    if (!isWhole() && isRefusal()) connection.abort(new InletError("timeout", late));
+  });
+  while (!isWhole() && !isLate) {
+    // A refusal of ours is awaited whole, however slowly it comes.
+    if (!await connection.moreWithin(isRefusal() ? FOREVER_MS : PAUSE_MS)) break;
   }
   const { buffered } = connection;
   const size = Math.min(buffered.indexOf(LF) + 1 || buffered.length, MAX_SHOWN_BYTES);
-  const text = new TextDecoder().decode(buffered.subarray(0, size)).trimEnd();
+  const text = textOf(buffered.subarray(0, size)).trimEnd();
   connection.skip(size);
-  return { size, text, refusal: undefined };
+  return { size, text, refusal: refusalIn(text) };
 }
 
-/** Whether the next bytes begin a refusal of ours. It waits for as many as decide. */
-async function mayRefuse(connection: Connection): Promise<boolean> {
-  for (;;) {
-    const text = new TextDecoder().decode(connection.buffered.subarray(0, 6));
-    if (/^(?:error|busy)[ ;]/.test(text)) return true;
-    const isOpen = REFUSALS.some((word) => word.startsWith(text));
-    if (!isOpen || !await connection.moreWithin(FOREVER_MS)) return false;
+/**
+ * The refusal of a full server, if that is what has come in place of an answer. It consumes nothing
+ * further.
+ *
+ * @param pieces What has come.
+ */
+export async function busyIn(
+  connection: Connection,
+  pieces: readonly Uint8Array[],
+): Promise<InletError | undefined> {
+  const come = (): string => textOf(concat([...pieces, connection.buffered])).slice(0, BUSY_CHARS);
+  while (!come().includes("\n") && mayRefuse(come())) {
+    if (!await connection.moreWithin(PAUSE_MS)) break;
   }
+  const refusal = refusalInLine(come().split("\n")[0]!);
+  return refusal?.code === "busy" ? refusal : undefined;
+}
+
+/** Whether a text is a refusal of ours, or may become one. */
+function mayRefuse(text: string): boolean {
+  if (REFUSALS.some((word) => word.startsWith(text))) return true;
+  if (/^busy(?: (?:\d+(?: (?:of?|of \d+)?)?)?)?\r?\n?$/.test(text)) return true;
+  const [, code, rest] = /^error(?: ([a-z-]*)( .*)?)?$/s.exec(text) ?? [];
+  if (code === undefined) return text === "error";
+  if (rest !== undefined) return Object.hasOwn(ERROR_CODES, code);
+  return Object.keys(ERROR_CODES).some((known) => known.startsWith(code));
+}
+
+/** The refusal that a whole line is, if it is one of ours. Other programs have other codes. */
+function refusalIn(line: string): InletError | undefined {
+  const [, code] = /^(?:busy \d+ of \d+$|error ([a-z-]+)(?: |$))/.exec(line) ?? [null, "none"];
+  return code === undefined || Object.hasOwn(ERROR_CODES, code) ? refusalInLine(line) : undefined;
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }

@@ -22,10 +22,11 @@
 
 import type { Stored } from "../protocol.ts";
 import type { Connection } from "../lib/net/connection.ts";
-import { InletError, refusalInLine } from "../lib/errors.ts";
+import { InletError } from "../lib/errors.ts";
 import { localError } from "../lib/local_errors.ts";
 import { sendInLockStep } from "./lock_step.ts";
 import { hintAtSilence, openOnClient, openOnServer } from "./opening.ts";
+import { busyIn } from "./refusal.ts";
 import { type Checked, ReverseAnswers } from "./reverse_answers.ts";
 import { LineReverser } from "./reverse_lines.ts";
 import { checkUnchanged, type Source } from "../lib/body/sources.ts";
@@ -33,16 +34,8 @@ import { formatBytes, formatCount, quoted } from "../lib/text.ts";
 import type { WireContext } from "../lib/cli/client_context.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 
-/** Most bytes of a `busy` line. */
-const BUSY_LINE_BYTES = 64;
-
-/** Milliseconds in which the rest of a `busy` line arrives. */
-const BUSY_MS = 200;
-
 /** Most bytes of lines without an answer. */
 const MAX_DUE_BYTES = 64 * 1024 * 1024;
-
-const LF = 0x0a;
 
 /** Server half: reverses lines until the client closes. */
 export async function serveReverse(connection: Connection, context: ServerContext): Promise<void> {
@@ -87,6 +80,8 @@ class Exchange {
   /** The output of answers, in order. */
   #output: Promise<void> = Promise.resolve();
   #isSent = false;
+  /** Begins with the first line. */
+  #hint: Disposable | undefined;
   /** Ends a wait for answers. */
   #goOn = (): void => {};
 
@@ -134,20 +129,21 @@ class Exchange {
   }
 
   async #receive(): Promise<void> {
-    let hint = hintAtSilence(this.#context);
     try {
       for await (const chunk of this.#connection.body()) {
-        hint?.[Symbol.dispose]();
-        hint = undefined;
+        this.#hint?.[Symbol.dispose]();
         const isFirst = this.#answers.received === 0;
         const checked = this.#answers.check(chunk);
-        if (checked.wrong && isFirst) await this.#checkBusy(chunk);
+        if (isFirst && (checked.wrong || this.#answers.isEarly)) {
+          const busy = await busyIn(this.#connection, [chunk]);
+          if (busy) throw busy;
+        }
         this.#take(checked);
         await this.#connection.unwatched(this.#output);
         this.#goOn();
       }
     } finally {
-      hint?.[Symbol.dispose]();
+      this.#hint?.[Symbol.dispose]();
     }
     this.#checkEnd();
   }
@@ -164,20 +160,10 @@ class Exchange {
       this.#output.catch(() => {});
     }
     if (wrong) throw wrong;
-    this.#connection.awaitingReply = this.#answers.dueBytes > 0;
+    const isDue = this.#answers.dueBytes > 0;
+    this.#connection.awaitingReply = isDue;
+    if (isDue) this.#hint ??= hintAtSilence(this.#context);
     if (this.#isSent && this.#answers.received === this.#answers.sent) this.#complete.resolve();
-  }
-
-  /** Throws the refusal if a wrong first answer is that of a full server. */
-  async #checkBusy(chunk: Uint8Array): Promise<void> {
-    const said = [...chunk.subarray(0, BUSY_LINE_BYTES)];
-    while (!said.includes(LF) && said.length < BUSY_LINE_BYTES) {
-      if (!await this.#connection.moreWithin(BUSY_MS)) break;
-      said.push(...this.#connection.takeBuffered().subarray(0, BUSY_LINE_BYTES));
-    }
-    const line = new TextDecoder().decode(Uint8Array.from(said)).split("\n")[0]!;
-    const refusal = refusalInLine(line);
-    if (refusal?.code === "busy") throw refusal;
   }
 
   /**

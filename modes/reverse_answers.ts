@@ -58,6 +58,11 @@ export class ReverseAnswers {
     return this.#received;
   }
 
+  /** Whether something has arrived that answers no whole line. */
+  get isEarly(): boolean {
+    return this.#early.length > 0;
+  }
+
   /** Bytes that were sent in whole lines, and not answered yet. */
   get dueBytes(): number {
     return this.#dueBytes;
@@ -68,7 +73,8 @@ export class ReverseAnswers {
    *
    * @param chunk May be reused afterwards.
    * @returns The answers that had arrived early.
-   * @throws {InletError} `too-large` if a line is longer than {@linkcode MAX_REVERSED_LINE_BYTES}
+   * @throws {InletError} `too-large` if the line that has no ending yet is longer than
+   * {@linkcode MAX_REVERSED_LINE_BYTES}
    */
   send(chunk: Uint8Array): Checked {
     this.#sent += chunk.length;
@@ -115,13 +121,12 @@ export class ReverseAnswers {
         this.#early.push(left.slice());
         return { right };
       }
-      const isWhole = line.arrived === 0 && left.length >= line.size;
       const taken = line.take(left);
       if (taken < Math.min(left.length, line.size - line.arrived)) {
         giveOut();
         return { right, wrong: line.wrong(left, this.#answered + 1) };
       }
-      if (!isWhole) {
+      if (line.arrived > 0 || taken < line.size) {
         giveOut();
         const rest = line.keep(left.subarray(0, taken));
         if (rest) right.push(rest);
@@ -129,7 +134,7 @@ export class ReverseAnswers {
       }
       at += taken;
       this.#dueBytes -= taken;
-      if (isWhole || line.arrived === line.size) this.#answerWas(line.size);
+      if (line.arrived === 0 || line.arrived === line.size) this.#answerWas(line.size);
     }
     return giveOut();
   }
@@ -289,7 +294,8 @@ function textEndOf(lines: Uint8Array, start: number, end: number): number {
 
 /** The error for a wrong answer. */
 export function wrongAnswer(what: string): InletError {
-  return new InletError("checksum", `${what}; for a greeting, see --dialogue`);
+  const hint = "for a greeting, see --dialogue; for lines without line ends, --lock-step";
+  return new InletError("checksum", `${what}; ${hint}`);
 }
 
 /** The first line of a text for a message, without its ending, and cut. */

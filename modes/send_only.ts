@@ -33,6 +33,9 @@ export async function sendToEnd(
 ): Promise<Partial<Stored>> {
   connection.unfinished = true;
   await openOnClient(connection, context);
+  if (source.size === 0) {
+    context.onNotice(`${quoted(source.label)} is empty: the server may store nothing for it`);
+  }
   let size = 0;
   using body = source.open((bytes) => {
     size += bytes;
@@ -95,7 +98,7 @@ async function ending(
   const lingerMs = context.wire.lingerMs ?? context.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   // What has arrived already is heard.
   if (lingerMs === 0) return await Promise.race([answer, Promise.resolve(undefined)]);
-  using _hint = hintAtSilence(context);
+  using _hint = hintAtSilence(context, "; if it never closes, see --linger");
   const { promise: late, reject } = Promise.withResolvers<never>();
   const what = `${formatCount(sent)} bytes sent; the server has not closed the connection`;
   using _timer = new AwakeTimer(lingerMs, () => reject(new InletError("timeout", what)));

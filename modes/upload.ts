@@ -126,5 +126,5 @@ async function expectGoAhead(connection: Connection, context: WireContext): Prom
 
 /** The last component of a path of any system: some programs send the path that they were given. */
 function lastComponent(path: string): string {
-  return path.replace(/^.*[/\\]/s, "").replace(/^[A-Za-z]:/, "");
+  return path.replace(/^.*[/\\]/s, "");
 }

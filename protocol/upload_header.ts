@@ -37,7 +37,7 @@ export function decodeUploadSize(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, UPLOAD_SIZE_BYTES);
   const size = view.getBigUint64(0);
   if (size > BigInt(Number.MAX_SAFE_INTEGER)) {
-    throw new ProtocolError(`a size is at most 2^53 - 1, not ${size}`);
+    throw new ProtocolError(`a size is at most 2^53 - 1, not ${size}: is this an upload?`);
   }
   return Number(size);
 }

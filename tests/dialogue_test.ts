@@ -1,5 +1,7 @@
-import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
+import type { Connection } from "../lib/net/connection.ts";
+import { performDialogue } from "../lib/net/dialogue.ts";
 import { escaped, parseEscapes, parseSteps } from "../lib/net/dialogue_steps.ts";
 import {
   integration,
@@ -165,20 +167,17 @@ for (const step of ["expect-any", "skip-to:never"]) {
   });
 }
 
-for (const mode of ["raw", "message", "upload", "reverse", "talk"]) {
-  integration(
-    `client.ts --mode ${mode} hints at --dialogue when the server says nothing`,
-    async () => {
-      using server = impostor();
-      await using local = await tempDir();
-      const file = await local.write("a.txt", "hello\n");
-      const does = mode === "talk" ? ["--list", "--line-gap", "60000"] : [file];
-      await using client = startClient(server, [...does, "--mode", mode]);
-      using _wire = await server.accept();
-      await client.says(/the other side says nothing: if it waits for a greeting, see --dialogue/);
-    },
-  );
-}
+integration("client.ts hints at --dialogue when the server says nothing", async () => {
+  await using local = await tempDir();
+  const file = await local.write("a.txt", "hello\n");
+  await Promise.all(["raw", "upload", "reverse", "talk"].map(async (mode) => {
+    using server = impostor();
+    const does = mode === "talk" ? ["--list", "--line-gap", "60000"] : [file];
+    await using client = startClient(server, [...does, "--mode", mode]);
+    using _wire = await server.accept();
+    await client.says(/the other side says nothing: if it waits for a greeting, see --dialogue/);
+  }));
+});
 
 integration("server.ts hints at --dialogue when a client says nothing", async () => {
   await using server = await startServer({ args: ["--mode", "raw"] });
@@ -189,7 +188,17 @@ integration("server.ts hints at --dialogue when a client says nothing", async ()
 integration(
   "a greeting that a raw client does not expect is shown, and is no refusal",
   async () => {
-    for (const greeting of ["Welcome!", "Welcome!\r\n", "er", "error", "busybody\n"]) {
+    for (
+      const greeting of [
+        "Welcome!",
+        "Welcome!\r\n",
+        "er",
+        "error",
+        "busy now",
+        "error 404 x\n",
+        "busybody\n",
+      ]
+    ) {
       using server = impostor();
       const client = runClient(server, ["--mode", "raw"], { stdin: "body" });
       using wire = await server.accept();
@@ -198,7 +207,9 @@ integration(
       wire.close();
       const { code, stderr } = await client;
       assertEquals(code, 0, stderr);
-      if (greeting.length > 5) assertStringIncludes(stderr, `says "${greeting.trim()}"\n`);
+      if (greeting.length > 5) {
+        assertStringIncludes(stderr, `says "${greeting.trim()}"; if it waits`);
+      }
     }
   },
 );
@@ -210,3 +221,56 @@ integration("server.ts --banner greets first", async () => {
   await wire.says("abc\n");
   assertEquals(await wire.line(), "cba");
 });
+
+integration("client.ts --dialogue gives up a step that does not end within --timeout", async () => {
+  using server = impostor();
+  const args = ["--mode", "raw", "--dialogue", "accio", "--timeout", "0.5"];
+  const client = runClient(server, args, { stdin: "body" });
+  using wire = await server.accept();
+  const left = [..."accio"];
+  const dripping = setInterval(() => wire.says(left.shift() ?? "").catch(() => {}), 200);
+  const { code, stderr } = await client.finally(() => clearInterval(dripping));
+  assertEquals(code, 4);
+  const line = 'Cannot go on: expected "accio\\r\\n": it was not complete within 0.5 s';
+  assertEquals(stderr, `inlet: ${line}\n`);
+});
+
+/** What one side sends: the time of each write. */
+function recorder(): { connection: Connection; writes: number[] } {
+  const writes: number[] = [];
+  const connection = {
+    write: () => Promise.resolve(void writes.push(performance.now())),
+  } as unknown as Connection;
+  return { connection, writes };
+}
+
+Deno.test("performDialogue() keeps what one side sends apart, the body included", async () => {
+  const { connection, writes } = recorder();
+  const steps = ["send:a", "send:b"].flatMap((step) => parseSteps(step, "step", "client"));
+  const options = { limitMs: 1000, said: () => {} };
+  await performDialogue(connection, steps, { ...options, sendsNext: true });
+  const [first = 0, second = 0] = writes;
+  // A timer never ends early.
+  assert(second - first >= 199);
+  assert(performance.now() - second >= 199);
+});
+
+for (const mode of ["raw", "message", "upload"]) {
+  integration(`${mode} client gives up a server that talks without end`, async () => {
+    using server = impostor();
+    await using local = await tempDir();
+    const file = await local.write("a.txt", "hello\n");
+    const client = runClient(server, [file, "--mode", mode]);
+    using wire = await server.accept();
+    if (mode === "upload") {
+      await wire.bytes(13);
+      await wire.says("go ahead");
+    }
+    await (async () => {
+      for (;;) await wire.says("hello there\n".repeat(5000));
+    })().catch(() => {});
+    const { code, stderr } = await client;
+    assertEquals(code, 5, stderr);
+    assertMatch(stderr, /inlet: Cannot go on: the server talks without end, over 1 MiB\n$/);
+  });
+}

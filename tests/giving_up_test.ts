@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { TextLineStream } from "@std/streams";
 import {
   bytes,
@@ -104,6 +104,45 @@ for (const mode of ["raw", "message"]) {
     await client[Symbol.asyncDispose]();
   });
 }
+
+integration(
+  "reverse client in lock-step that gets a wrong answer resets the connection",
+  async () => {
+    using server = listen();
+    const client = runClient(server, ["--mode", "reverse", "--lock-step"], { stdin: "one\ntwo\n" });
+    using conn = await server.accept();
+    await conn.read(new Uint8Array(3));
+    await conn.write(encoder.encode("one"));
+    assertEquals((await ending(conn)).how, "reset");
+    assertEquals((await client).code, 5);
+  },
+);
+
+integration("reverse client in lock-step whose file shrinks resets the connection", async () => {
+  using server = listen();
+  await using local = await tempDir();
+  const file = await local.write("lines", `${"x".repeat(65_535)}\n`.repeat(16));
+  const client = runClient(server, [file, "--mode", "reverse", "--lock-step"]);
+  using conn = await server.accept();
+  await Deno.truncate(file, 0);
+  const buffer = new Uint8Array(2 ** 21);
+  const answering = (async () => {
+    for (let read; (read = await conn.read(buffer)) !== null;) {
+      await conn.write(buffer.slice(0, read).reverse());
+    }
+  })();
+  await assertRejects(() => answering, Deno.errors.ConnectionReset);
+  assertEquals((await client).code, 5);
+});
+
+integration("a client whose dialogue fails resets the connection", async () => {
+  using server = listen();
+  const client = runClient(server, ["--mode", "raw", "--dialogue", "accio"], { stdin: "body" });
+  using conn = await server.accept();
+  await conn.write(encoder.encode("hello\n"));
+  assertEquals((await ending(conn)).how, "reset");
+  assertEquals((await client).code, 3);
+});
 
 integration("reverse client that gets a wrong answer resets the connection", async () => {
   using server = listen();

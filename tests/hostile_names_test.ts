@@ -195,7 +195,7 @@ integration("no request with a hostile name leads out of received/", async () =>
 
 /** What of a path is the name on the upload wire. */
 function lastComponent(path: string): string {
-  return path.split(/[/\\]/).at(-1)!.replace(/^[A-Za-z]:/, "");
+  return path.split(/[/\\]/).at(-1)!;
 }
 
 /** Uploads one file on a connection of its own; whether it was stored. */

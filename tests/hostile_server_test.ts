@@ -245,7 +245,8 @@ integration("client.ts --mode reverse ends when more comes back than it sent", a
   const { code, stderr } = await running;
   assertEquals([code, stderr], [
     5,
-    'inlet: The server sent "olleH" after the answer to line 1; for a greeting, see --dialogue\n',
+    'inlet: The server sent "olleH" after the answer to line 1; for a greeting, see --dialogue; ' +
+    "for lines without line ends, --lock-step\n",
   ]);
 });
 

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { concat } from "@std/bytes/concat";
 import { ReverseAnswers } from "../modes/reverse_answers.ts";
 import { reversalsOf } from "../modes/reverse_lines.ts";
@@ -42,7 +42,7 @@ pure("ReverseAnswers takes the answer of programs that reverse in any usual way"
 });
 
 pure("ReverseAnswers says which answer is wrong, and gives out those before it", () => {
-  const hint = "; for a greeting, see --dialogue";
+  const hint = "; for a greeting, see --dialogue; for lines without line ends, --lock-step";
   assertEquals(checked("one\ntwo\nthree\n", "eno\ntwo\n"), {
     given: "eno\n",
     wrong: `The answer to line 2 is "two" and not "owt"${hint}`,
@@ -80,7 +80,7 @@ const WRONG: Record<string, [first: string, each: string, line: RegExp]> = {
   "greets": [
     "Welcome!",
     "",
-    /^inlet: The .* "Welcome!" .*; for a greeting, see --dialogue$/,
+    /^inlet: The .* "Welcome!" .*; for a greeting, see --dialogue; .*--lock-step$/,
   ],
   "answers something else": [
     "",
@@ -245,4 +245,35 @@ integration("--linger is longer than --timeout where it says so", async () => {
   await new Promise((resolve) => setTimeout(resolve, 1500));
   wire.close();
   assertEquals((await client).code, 0);
+});
+
+integration(
+  "a full server is told as such, in lock-step and before the first line is whole",
+  async () => {
+    await using server = await startServer({ args: ["--mode", "reverse", "--max-clients", "1"] });
+    using holder = await Wire.dial(server);
+    await holder.says("x\n");
+    assertEquals(await holder.line(), "x");
+    const full = "inlet: The server is full: 1 of 1 clients\n";
+    for (const stdin of ["one\n", "a line that is longer than the refusal\n"]) {
+      const { code, stderr } = await runClient(server, STEP, { stdin });
+      assertEquals([code, stderr], [3, full]);
+    }
+    await using early = startClient(server, ["--mode", "reverse"]);
+    await early.process.stdin.getWriter().write(encoder.encode("a line without an end"));
+    assertEquals((await early.process.status).code, 3);
+    assertStringIncludes(early.log, full.trim());
+  },
+);
+
+integration("reverse client leaves a bounded number of lines unanswered", async () => {
+  using server = impostor();
+  await using local = await tempDir();
+  const file = await local.write("lines", ("x".repeat(1023) + "\n").repeat(150 * 1024));
+  const client = runClient(server, [file, "--mode", "reverse", "--timeout", "3"]);
+  using wire = await server.accept();
+  let received = 0;
+  for (let chunk; (chunk = await wire.bytes(2 ** 20)).length > 0;) received += chunk.length;
+  assertEquals((await client).code, 4);
+  assert(received < 80 * 2 ** 20, `${received} bytes were sent`);
 });

@@ -126,7 +126,8 @@ for (const raw of [false, true]) {
     using server = impostor();
     await using dir = await tempDir();
     const bytes = encoder.encode(HOSTILE);
-    const file = await dir.write("lines", bytes);
+    // Its answer is what it was made from: a reversal by bytes is one that the client takes.
+    const file = await dir.write("lines", reversedBytes(bytes));
     await using client = startOnTerminal(server, `${file} --mode reverse --quiet ${option}`);
     using wire = await server.accept();
     await wire.bytes(bytes.length);
@@ -135,6 +136,17 @@ for (const raw of [false, true]) {
     assertEquals(await client.ended(), 0, client.screen);
     assertEquals(client.screen.replace(DENO, ""), expected);
   }, TERMINAL);
+}
+
+/** Each line with its bytes in reverse order. */
+function reversedBytes(bytes: Uint8Array): Uint8Array {
+  const reversed = bytes.slice();
+  for (let start = 0; start < reversed.length;) {
+    const end = reversed.indexOf(0x0a, start) + 1 || reversed.length + 1;
+    reversed.subarray(start, end - 1).reverse();
+    start = end;
+  }
+  return reversed;
 }
 
 function startOnTerminal(server: Impostor, args: string): Terminal {

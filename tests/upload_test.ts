@@ -113,7 +113,7 @@ integration(
   async () => {
     for (const mode of ["upload", "files"]) {
       await using server = await startServer({ args: ["--mode", mode] });
-      const paths = ["/home/ann/a.bin", "../b.bin", "C:\\c.bin", "d:e.bin", "x/..\\f.bin"];
+      const paths = ["/home/ann/a.bin", "../b.bin", "C:\\c.bin", "~/e.bin", "x/..\\f.bin"];
       for (const path of paths) {
         const args = ["127.0.0.1", String(server.port), fixture("one_byte.bin"), path];
         const { code, stderr } = await runPeer("upload_client.py", args);

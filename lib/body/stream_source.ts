@@ -52,9 +52,10 @@ export function streamSource(
         stream: body.stream,
         [Symbol.dispose](): void {
           late = body.close();
-          if (late || !body.isTouched) return;
+          if (!body.isTouched) return;
+          // What was read cannot be read again, so nobody opens it once more.
           reader?.close();
-          reader = undefined;
+          reader = late = undefined;
         },
       };
     },

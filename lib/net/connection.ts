@@ -271,6 +271,7 @@ export class Connection extends BufferedReader implements Disposable {
    */
   async finish(error?: InletError): Promise<void> {
     if (this.#closed) return;
+    if (this.unfinished) return this.#close();
     const timer = setTimeout(() => this.#close(), LINGER_MS);
     try {
       // An aborted connection has sent its farewell already.

@@ -9,7 +9,7 @@ import { InletError, refusalInLine } from "../errors.ts";
 import { formatSeconds } from "../text.ts";
 import { AwakeTimer } from "./awake.ts";
 import type { Connection } from "./connection.ts";
-import { escaped, type Step } from "./dialogue_steps.ts";
+import { escaped, shownWords, type Step } from "./dialogue_steps.ts";
 
 /**
  * Milliseconds between what one side sends twice in a row. Many programs read once for each step, so
@@ -20,8 +20,8 @@ const APART_MS = 200;
 /** Most bytes that `expect-any` and `skip-to` take. */
 const MAX_SKIPPED_BYTES = 64 * 1024;
 
-/** Most bytes of a refusal, and of what is shown of an unexpected text. */
-const MAX_SHOWN_BYTES = 200;
+/** Most bytes that are awaited of an unexpected text: enough for a refusal. */
+const MAX_AWAITED_BYTES = 200;
 
 /** Options of {@linkcode performDialogue}. */
 export interface DialogueOptions {
@@ -130,7 +130,7 @@ function wanted(step: Step): string {
 }
 
 function ended(step: Step, taken: readonly number[]): InletError {
-  const before = taken.length === 0 ? "" : ` after "${escaped(Uint8Array.from(taken))}"`;
+  const before = taken.length === 0 ? "" : ` after "${shownWords(Uint8Array.from(taken))}"`;
   return new InletError("lost", `${wanted(step)}, the other side closed${before}`);
 }
 
@@ -144,12 +144,12 @@ async function differs(
   taken: readonly number[],
 ): Promise<InletError> {
   // What belongs together has arrived by then, or does so soon.
-  while (connection.buffered.length < MAX_SHOWN_BYTES && !connection.buffered.includes(0x0a)) {
+  while (connection.buffered.length < MAX_AWAITED_BYTES && !connection.buffered.includes(0x0a)) {
     if (!await connection.moreWithin(APART_MS)) break;
   }
   const bytes = Uint8Array.from([...taken, ...connection.takeBuffered()]);
   const end = bytes.indexOf(0x0a, taken.length) + 1;
-  const line = bytes.subarray(0, Math.min(end || bytes.length, MAX_SHOWN_BYTES));
+  const line = bytes.subarray(0, end || bytes.length);
   const refusal = refusalInLine(new TextDecoder().decode(line).trimEnd());
-  return refusal ?? new InletError("bad-request", `${wanted(step)}, got "${escaped(line)}"`);
+  return refusal ?? new InletError("bad-request", `${wanted(step)}, got "${shownWords(line)}"`);
 }

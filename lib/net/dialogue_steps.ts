@@ -108,6 +108,15 @@ const NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(ESCAPES).map(([name, byte]) => [byte, `\\${name}`]),
 );
 
+/** Most bytes of a peer's words that are shown. */
+const MAX_SHOWN_BYTES = 200;
+
+/** The same of what a peer has said, cut after {@linkcode MAX_SHOWN_BYTES}. */
+export function shownWords(bytes: Uint8Array): string {
+  const isCut = bytes.length > MAX_SHOWN_BYTES;
+  return escaped(bytes.subarray(0, MAX_SHOWN_BYTES)) + (isCut ? "…" : "");
+}
+
 /** Shows bytes as {@linkcode parseEscapes} takes them: `accio\r\n`. */
 export function escaped(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => {

@@ -36,11 +36,8 @@ export function dialResettable(
   const abort = (): void => void socket.destroy(signal.reason);
   signal.addEventListener("abort", abort);
   socket.once("error", reject);
-  socket.once("connect", () => {
-    signal.removeEventListener("abort", abort);
-    resolve(new NodeStream(socket, inbox));
-  });
-  return promise;
+  socket.once("connect", () => resolve(new NodeStream(socket, inbox)));
+  return promise.finally(() => signal.removeEventListener("abort", abort));
 }
 
 /** What has arrived on a socket, and whoever waits for it. */

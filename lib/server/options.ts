@@ -72,26 +72,32 @@ const LIMITS = {
     value: "SECONDS",
     parse: parseSeconds,
     default: "30",
-    help: "drop a connection that is silent for this long",
+    help:
+      "drop a connection that is silent for this long; before its first line, and in the other " +
+      "modes, only where another client needs its place",
   }),
   "greeting-timeout": option({
     value: "SECONDS",
     parse: parseSeconds,
     default: "10",
-    help: "drop a connection that does not send its greeting within this time",
+    help: "prefer others to a connection that does not send its greeting within this time",
   }),
   "min-rate": option({
     value: "SIZE",
     parse: parseRate,
     default: "1KiB",
     note: "0 disables",
-    help: "drop transfers slower than SIZE per second, averaged over a minute",
+    help:
+      "drop transfers slower than SIZE per second, averaged over a minute; in the modes upload " +
+      "and raw only where another client needs the place",
   }),
   "session-timeout": option({
     value: "SECONDS",
     parse: parseSeconds,
     default: "600",
-    help: "end a session that sends no request for this long; it is warned a minute before",
+    help:
+      "end a session that sends no request for this long; it is warned a minute before. In the " +
+      "other modes, end a connection that is silent for this long",
   }),
   "max-size": option({
     value: "SIZE",

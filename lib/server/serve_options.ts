@@ -54,13 +54,15 @@ export interface ServeOptions {
    */
   backlog?: number;
   /**
-   * Milliseconds of silence after which a connection is dropped.
+   * Milliseconds of silence after which a connection is dropped. Before its first line, and in other
+   * modes than `files`, it is dropped only where another client needs its place.
    *
    * @default {30_000}
    */
   timeoutMs?: number;
   /**
-   * Milliseconds within which a connection must send its greeting, on wires that have one.
+   * Milliseconds within which a connection must send its greeting, on wires that have one. A full
+   * server drops one that is late for another client. The proof of a key has this time for good.
    *
    * @default {10_000}
    */
@@ -99,7 +101,7 @@ export interface ServeOptions {
   keepPartialsMs?: number;
   /**
    * Milliseconds that a session may be idle between two requests. The client is warned a minute
-   * before.
+   * before. In other modes than `files`, and before the first line, milliseconds of silence.
    *
    * @default {600_000}
    */
@@ -138,7 +140,8 @@ export interface ServeOptions {
   raw?: boolean;
   /**
    * Steps that precede the body on the wires of other programs: `send:TEXT`, `expect:TEXT`,
-   * `expect-any`, `skip-to:TEXT`, with escapes such as `\\r\\n`; or `accio`.
+   * `expect-any`, `skip-to:TEXT`, with escapes such as `\\r\\n`; or `accio`. A text has 1 to 4,096
+   * bytes.
    *
    * @default {[]}
    */
@@ -151,8 +154,8 @@ export interface ServeOptions {
    */
   banner?: string | undefined;
   /**
-   * Milliseconds after which bytes without a line ending count as a line, in the modes `reverse` and
-   * `talk`. Without it, `reverse` waits for the ending, and `talk` for 200 ms.
+   * Milliseconds, 1 to 60,000, after which bytes without a line ending count as a line, in the modes
+   * `reverse` and `talk`. Without it, `reverse` waits for the ending, and `talk` for 200 ms.
    *
    * @default {undefined}
    */
