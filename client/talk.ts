@@ -185,7 +185,7 @@ class TalkSession {
   }
 
   async #obey(client: TalkClient, line: string): Promise<void> {
-    const [, name] = /^\s*get (.*\S)\s*$/i.exec(line) ?? [];
+    const [, name] = /^\s*get\s+(\S|\S.*\S)\s*$/i.exec(line) ?? [];
     if (name !== undefined) {
       return this.lines.say(printable(await get(this.#dialer, client, name, undefined)));
     }

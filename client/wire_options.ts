@@ -49,6 +49,12 @@ export interface WireOptions {
    */
   end?: string | undefined;
   /**
+   * Whether each message ends with a line ending, in mode `talk`.
+   *
+   * @default {false}
+   */
+  lineEnd?: boolean;
+  /**
    * Milliseconds after which an answer or a file without a known end is complete, in mode `talk`.
    *
    * @default {200}
@@ -95,6 +101,10 @@ export const WIRES = {
     needs: "lock-step",
     modes: ["reverse"],
   }),
+  "line-end": flag({
+    help: "end each message with a line ending, for servers that read lines",
+    modes: ["talk"],
+  }),
   "line-gap": option({
     value: "MS",
     parse: parseMilliseconds,
@@ -120,6 +130,7 @@ export function wireOptionsOf(values: Values<typeof WIRES>) {
     lingerMs: values.linger,
     lockStep: values["lock-step"],
     end: values.end,
+    lineEnd: values["line-end"],
     lineGapMs: values["line-gap"],
     getMarker: values["get-marker"],
     bareNames: values["bare-names"],
@@ -138,6 +149,7 @@ export function clientWire(
     lingerMs,
     lockStep = false,
     end,
+    lineEnd = false,
     lineGapMs = LINE_GAP_MS,
     getMarker = "EOF",
     bareNames = false,
@@ -149,6 +161,7 @@ export function clientWire(
     lingerMs,
     lockStep,
     end: end === undefined ? undefined : parseEscapes(end, "end"),
+    lineEnd,
     lineGapMs,
     getMarker: markerOf(getMarker),
     bareNames,

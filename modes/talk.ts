@@ -8,7 +8,7 @@ import type { WireContext } from "../lib/cli/client_context.ts";
 import { encodeError } from "../lib/errors.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import type { ServerContext } from "../lib/server/context.ts";
-import { actOnServer, openOnClient, openOnServer } from "./opening.ts";
+import { actOnServer, hintAtSilence, openOnClient, openOnServer } from "./opening.ts";
 import { TalkClient } from "./talk/client.ts";
 import { serveMessages } from "./talk/serve.ts";
 
@@ -33,5 +33,5 @@ export async function greetTalk(
   context: WireContext,
 ): Promise<TalkClient> {
   await openOnClient(connection, context);
-  return await TalkClient.greet(connection, name, context);
+  return await TalkClient.greet(connection, context, { name, hint: () => hintAtSilence(context) });
 }

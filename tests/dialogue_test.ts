@@ -170,9 +170,10 @@ for (const step of ["expect-any", "skip-to:never"]) {
 integration("client.ts hints at --dialogue when the server says nothing", async () => {
   await using local = await tempDir();
   const file = await local.write("a.txt", "hello\n");
-  await Promise.all(["raw", "upload", "reverse"].map(async (mode) => {
+  await Promise.all(["raw", "upload", "reverse", "talk"].map(async (mode) => {
     using server = impostor();
-    await using client = startClient(server, [file, "--mode", mode]);
+    const does = mode === "talk" ? ["--list", "--line-gap", "60000"] : [file];
+    await using client = startClient(server, [...does, "--mode", mode]);
     using _wire = await server.accept();
     await client.says(/the other side says nothing: if it waits for a greeting, see --dialogue/);
   }));

@@ -73,6 +73,8 @@ export interface InProcessOptions
   minRate?: MinRate;
   /** The conversation, if it is not the native one. */
   serve?: ListenerOptions["serve"];
+  /** The wire of another program, and options of the command line for it, such as `--banner`. */
+  wire?: { mode: string; args: readonly string[] };
 }
 
 /** A server in this process. */
@@ -89,7 +91,7 @@ export interface InProcessServer extends AsyncDisposable {
 /** Serves the native conversation, or another one. */
 export async function serveHere(options: InProcessOptions): Promise<InProcessServer> {
   const { dir, idleTimeoutMs = 30_000, access = "all", maxBytes = Infinity, minRate } = options;
-  const { disk = Deno, fsync = false } = options;
+  const { disk = Deno, fsync = false, wire = { mode: "files", args: [] } } = options;
   const stdout = options.stdout ?? new StdoutQueue({ write: () => Promise.resolve() });
   const log = new KeptLog();
   const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -108,7 +110,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
       access,
       keyVerifier: undefined,
       sessionTimeoutMs: idleTimeoutMs,
-      wire: wireSettings(wireOptionsOf(parseCommandLine([], WIRES).options), "files"),
+      wire: wireSettings(wireOptionsOf(parseCommandLine(wire.args, WIRES).options), wire.mode),
     },
   });
   return {

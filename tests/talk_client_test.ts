@@ -6,6 +6,13 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { delay } from "@std/async/delay";
+import { concat } from "@std/bytes/concat";
+import { Dialer } from "../client/dialer.ts";
+import { PROGRAM } from "../client/options.ts";
+import { makePlan } from "../client/plan.ts";
+import { talk } from "../client/talk.ts";
+import { parseCommandLine } from "../lib/cli/command_line.ts";
+import { exitCode, explain } from "../lib/errors.ts";
 import {
   assertRefused,
   bytes,
@@ -99,6 +106,27 @@ async function runTalk(
   return await runClient(server, ["--mode", "talk", ...gap, ...args], options);
 }
 
+/** Does the same as one request of `client.ts` within this process, which takes no time to start. */
+async function runHere(server: { port: number }, args: readonly string[]): Promise<Ended> {
+  const talks = ["127.0.0.1", String(server.port), "--mode", "talk", "--line-gap", "100"];
+  const plan = makePlan(parseCommandLine([...talks, ...args], PROGRAM.options));
+  const written: Uint8Array[] = [];
+  const said: string[] = [];
+  const dialer = new Dialer(plan.address, {
+    ...plan.options,
+    output: (chunk) => Promise.resolve(void written.push(chunk.slice())),
+    onNotice: (text) => void said.push(text),
+  });
+  const options = { stopping: new AbortController(), screen: undefined };
+  const code = await talk(dialer, plan, options).catch((error) => {
+    said.push(`inlet: ${explain(error).message}`);
+    return exitCode(error);
+  });
+  const stdoutBytes = concat(written);
+  const stderr = said.map((line) => `${line}\n`).join("");
+  return { code, stdout: new TextDecoder().decode(stdoutBytes), stderr, stdoutBytes };
+}
+
 /** Gets a file from a server that answers so, and tells how that ended and what was stored. */
 async function getFrom(
   answer: readonly (string | Uint8Array)[],
@@ -106,7 +134,8 @@ async function getFrom(
 ): Promise<Ended & { stored: Record<string, string> }> {
   await using local = await tempDir();
   await using server = startAnswering({ "get a.txt": answer }, "Client01");
-  const ended = await runTalk(server, ["--get", "a.txt", ...args], { cwd: local.path });
+  const output = args.includes("--output") ? [] : ["--output", local.path];
+  const ended = await runHere(server, ["--get", "a.txt", ...output, ...args]);
   const stored = names(local.path)
     .map((name) => [name, Deno.readTextFileSync(`${local.path}/${name}`)]);
   return { ...ended, stored: Object.fromEntries(stored) };
@@ -123,7 +152,7 @@ async function startTalk(
 integration("talk client runs a script against our server", async () => {
   await using server = await startTalk({ "a.txt": "hello\n", "photos/b.bin": bytes(200_000) });
   await using local = await tempDir();
-  const stdin = "Hello\n\nLIST\nget a.txt\nGET photos/b.bin\nstatus\nExit\nnot reached\n";
+  const stdin = "Hello\n\nLIST\nget a.txt\nGET  photos/b.bin\nstatus\nExit\nnot reached\n";
   const args = ["--mode", "talk", "--name", "Ann"];
   const ended = await runClient(server, args, { stdin, cwd: local.path });
   assertEquals(ended.code, 0);
@@ -155,7 +184,7 @@ integration("talk client makes single requests: --list, --status, --get", async 
   await using local = await tempDir();
   const options = { cwd: local.path };
   const [list, toStdout, absent] = await Promise.all([
-    runTalk(server, ["--list"]),
+    runHere(server, ["--list"]),
     runTalk(server, ["--get", "a.txt", "--output", "-", "--quiet"]),
     runTalk(server, ["--get", "c.txt"], options),
   ]);
@@ -165,7 +194,7 @@ integration("talk client makes single requests: --list, --status, --get", async 
   const [status, a, b] = await Promise.all([
     runTalk(server, ["--status", "--name", "Ann"]),
     runTalk(server, ["--get", "a.txt", "--output", "c.txt"], options),
-    runTalk(server, ["--get", "b.txt", "--output", "c.txt"], options),
+    runHere(server, ["--get", "b.txt", "--output", `${local.path}/c.txt`]),
   ]);
   assertMatch(status.stdout, /^Client 1: inlet\S* - Start: .*\n[^]*: Ann - .*Still Connected$/m);
   assertEquals([a.code, b.code], [0, 0]);
@@ -175,7 +204,7 @@ integration("talk client makes single requests: --list, --status, --get", async 
 
 integration("talk client prints nothing for an empty list", async () => {
   await using server = await startTalk();
-  const { code, stdout } = await runTalk(server, ["--list"]);
+  const { code, stdout } = await runHere(server, ["--list"]);
   assertEquals([code, stdout], [0, ""]);
 });
 
@@ -188,7 +217,9 @@ integration("talk client refuses what its wire cannot do", async () => {
     [["--get", "a.txt", "--resume"], "Cannot use --resume in mode talk; try --help"],
     [["--as", "a.txt"], "Cannot use --as in mode talk; try --help"],
   ];
-  for (const [args, line] of refused) assertRefused(await runTalk(nowhere, args), 2, line);
+  await Promise.all(refused.map(async ([args, line]) => {
+    assertRefused(await runTalk(nowhere, args), 2, line);
+  }));
 });
 
 integration("talk client exits with 3 when our server is full", async () => {
@@ -266,18 +297,21 @@ integration("talk client needs no welcome", async () => {
 });
 
 integration("talk client exits with 3 where a server turns it away in its own words", async () => {
-  for (const [words, closes] of [["Server full", false], ["Sorry, no.", true]] as const) {
+  await Promise.all(([["Server full", false], ["Sorry, no.", true]] as const).map(async ([
+    words,
+    closes,
+  ]) => {
     await using server = startStranger(async (guest) => {
       await guest.says(words);
       if (!closes) await guest.hears();
     });
-    const { code, stderr } = await runTalk(server, ["--list"]);
+    const { code, stderr } = await runHere(server, ["--list"]);
     assertEquals(code, 3);
     assertStringIncludes(stderr, JSON.stringify(words));
     assertEquals(server.heard, []);
-  }
+  }));
   await using silent = startStranger(() => Promise.resolve());
-  assertRefused(await runTalk(silent, ["--list"]), 4, "The server closed without a word");
+  assertRefused(await runHere(silent, ["--list"]), 4, "The server closed without a word");
 });
 
 integration("talk client takes headings, pieces and goodbyes as they come", async () => {
@@ -303,12 +337,8 @@ integration("talk client gets a file whose size is in front of it", async () => 
 });
 
 integration("talk client says READY to FILESIZE", async () => {
-  for (
-    const [header, waits] of [["FILESIZE 6", true], ["FILESIZE 6\n", true], [
-      "FILESIZE 6\nh",
-      false,
-    ]] as const
-  ) {
+  const headers = [["FILESIZE 6", true], ["FILESIZE 6\n", true], ["FILESIZE 6\nh", false]] as const;
+  await Promise.all(headers.map(async ([header, waits]) => {
     await using local = await tempDir();
     await using server = startStranger(async (guest) => {
       await guest.says("Client01");
@@ -318,12 +348,12 @@ integration("talk client says READY to FILESIZE", async () => {
       await guest.says(waits ? "hello\n" : "ello\n");
       await guest.hears();
     });
-    const ended = await runTalk(server, ["--get", "a.txt"], { cwd: local.path });
+    const ended = await runHere(server, ["--get", "a.txt", "--output", local.path]);
     assertEquals(ended.code, 0, ended.stderr);
     assertStringIncludes(ended.stderr, "ended by the size in front of it, FILESIZE\n");
     assertEquals(Deno.readTextFileSync(`${local.path}/a.txt`), "hello\n");
     assertEquals(server.heard, ["get a.txt", ...waits ? ["READY"] : [], "exit"]);
-  }
+  }));
 });
 
 integration("talk client stores nothing where the size is not that of what comes", async () => {
@@ -336,7 +366,7 @@ integration("talk client stores nothing where the size is not that of what comes
     await guest.hears();
     await guest.says("FILE a.txt 7\nhello\n");
   });
-  const less = await runTalk(server, ["--get", "a.txt"], { cwd: local.path });
+  const less = await runHere(server, ["--get", "a.txt", "--output", local.path]);
   assertRefused(less, 4, "The connection ended 1 bytes before the end of the body");
   assertEquals(names(local.path), []);
 });
@@ -389,7 +419,7 @@ integration("talk client skips an ACK in front of a file, and takes none for a f
   const answers = { "get a.txt": ["get a.txt ACK\nhello\nEOF"] };
   for (const [first, content] of [["Client01", "\nhello\n"], ["Client01\n", "hello\n"]] as const) {
     await using server = startAnswering(answers, first);
-    const { stdout } = await runTalk(server, ["--get", "a.txt", "--output", "-"]);
+    const { stdout } = await runHere(server, ["--get", "a.txt", "--output", "-"]);
     assertEquals(stdout, content);
   }
   assertEquals([alone.code, alone.stored], [3, {}]);
@@ -425,7 +455,7 @@ integration("talk client bounds what a server says for ever", async () => {
   }
   await using server = endless("");
   const line = "The server's greeting does not end within 4,096 bytes";
-  assertRefused(await runTalk(server, ["--list"]), 3, line);
+  assertRefused(await runHere(server, ["--list"]), 3, line);
 });
 
 integration("talk client ends an answer that drips for longer than --timeout", async () => {

@@ -1,5 +1,6 @@
 /**
- * Mode talk against programs as other people write them, with one `recv` for one message.
+ * The client of mode talk against servers as other people write them, with one `recv` for one message.
+ * peers_test.ts has the other pairs.
  *
  * @module
  */
@@ -12,61 +13,12 @@ import {
   names,
   PYTHON,
   runClient,
-  runPeer,
   startPeer,
-  startServer,
   tempDir,
 } from "./helpers.ts";
 import { makeTree } from "./trees.ts";
 
 const CONTENT = bytes(3000);
-
-/** Runs talk_client.py against our server, which has `a.bin`, and gives what it said and saved. */
-async function askOurs(
-  serverArgs: readonly string[],
-  peerArgs: readonly string[],
-  stdin: string,
-): Promise<Ended & { saved: Uint8Array }> {
-  await using local = await tempDir();
-  await using server = await startServer({ args: ["--mode", "talk", ...serverArgs] });
-  makeTree(server.dir, { "a.bin": CONTENT, "b.txt": "hello\n" });
-  const args = ["127.0.0.1", String(server.port), local.path, ...peerArgs];
-  const ended = await runPeer("talk_client.py", args, { stdin });
-  await server.running.says(/left, 0 connected/);
-  const saved = names(local.path).map((name) => Deno.readFileSync(`${local.path}/${name}`));
-  return { ...ended, saved: saved[0] ?? new Uint8Array() };
-}
-
-integration("talk server serves programs that name themselves, or wait for a name", async () => {
-  const lines = "Hello\nlist\nget a.bin\nHello again\n";
-  const [named, greeted] = await Promise.all([
-    askOurs([], ["--name", "Roger"], lines),
-    askOurs(["--banner", "Welcome Client{nn}!"], ["--greeted"], lines),
-  ]);
-  const answers = "Hello ACK\na.bin\nb.txt\nHello again ACK\n";
-  assertEquals([named.code, named.stderr], [0, ""]);
-  assertEquals(named.stdout, `Connected to the server successfully.\n${answers}`);
-  assertEquals([greeted.code, greeted.stdout], [0, `Welcome Client01!\n${answers}`]);
-  for (const { saved } of [named, greeted]) assertEquals(saved, CONTENT);
-}, PYTHON);
-
-integration(
-  "talk server serves programs that ask by bare names, twice, or count bytes",
-  async () => {
-    const [bare, twice, short] = await Promise.all([
-      askOurs(["--bare-names"], ["--name", "Ann", "--bare-names"], "get a.bin\nHello\n"),
-      askOurs([], ["--name", "Ann", "--twice"], "get a.bin\nHello\n"),
-      askOurs(["--get-marker", "none"], ["--name", "Ann", "--until-short"], "get b.txt\nHello\n"),
-    ]);
-    for (const { code, stdout, stderr } of [bare, twice, short]) {
-      assertEquals([code, stderr], [0, ""]);
-      assertMatch(stdout, /\nHello ACK\n$/);
-    }
-    assertEquals([bare.saved, twice.saved], [CONTENT, CONTENT]);
-    assertEquals(new TextDecoder().decode(short.saved), "hello\n");
-  },
-  PYTHON,
-);
 
 /** Runs our client against a Python server with `a.bin`, and gives what it said and saved. */
 async function askTheirs(
@@ -86,15 +38,32 @@ async function askTheirs(
 
 integration("talk client holds a session with a server as it is described", async () => {
   const lines = "Hello\nSTATUS\nget nothing\n";
-  const { code, stdout, stderr } = await askTheirs("talk_server.py", [], ["--name", "Ann"], lines);
+  const [{ code, stdout, stderr }, whole] = await Promise.all([
+    askTheirs("talk_server.py", [], ["--name", "Ann"], lines),
+    askTheirs("talk_server.py", [], []),
+  ]);
   assertMatch(stdout, /^Hello ACK\nClient 1: Ann - Start: .*, End: Still Connected\n$/);
   assertEquals(code, 3);
   assertStringIncludes(stderr, 'inlet: Cannot get "nothing": the server says "No such file"\n');
-  const whole = await askTheirs("talk_server.py", [], []);
   assertEquals([whole.code, whole.stdout], [0, "Hello ACK\na.bin\nHello again ACK\n"]);
   assertStringIncludes(whole.stderr, 'ended by the marker "EOF"\n');
   assertEquals(whole.saved, CONTENT);
 }, PYTHON);
+
+integration(
+  "talk client ends its messages with --line-end for a server that reads lines",
+  async () => {
+    const args = ["--name", "Ann", "--line-end"];
+    const ended = await askTheirs("talk_server.py", ["--lines"], args, undefined);
+    assertEquals([ended.code, ended.stdout], [0, "Hello ACK\na.bin\nHello again ACK\n"]);
+    assertMatch(
+      ended.stderr,
+      /^Connected to .*\na\.bin: stored as .* ended by the marker "EOF"\n$/,
+    );
+    assertEquals(ended.saved, CONTENT);
+  },
+  PYTHON,
+);
 
 integration(
   "talk client holds sessions with servers that name it, ask, and say goodbye",
@@ -120,19 +89,3 @@ integration(
   },
   PYTHON,
 );
-
-integration("talk client gets a file in each way that a server sends one", async () => {
-  const ways: [string, string[], string][] = [
-    ["bare", ["--accept-unproved"], "a pause of 200 ms"],
-    ["ack", ["--accept-unproved"], "a pause of 200 ms"],
-    ["split", [], 'the marker "EOF"\n'],
-    ["name", [], "the size in front of it, FILE\n"],
-    ["size", [], "the size in front of it, FILESIZE\n"],
-  ];
-  await Promise.all(ways.map(async ([how, args, endedBy]) => {
-    const ended = await askTheirs("talk_files_server.py", [how], args, "get a.bin\nHello\n");
-    assertEquals([ended.code, ended.stdout], [0, "Hello ACK\n"], how);
-    assertStringIncludes(ended.stderr, `ended by ${endedBy}`);
-    assertEquals(ended.saved, CONTENT, how);
-  }));
-}, PYTHON);

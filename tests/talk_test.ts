@@ -26,6 +26,7 @@ import {
   tempDir,
   type TestServer,
 } from "./helpers.ts";
+import { type InProcessServer, serveHere } from "./in_process.ts";
 import { makeTree } from "./trees.ts";
 import { Wire } from "./wire.ts";
 
@@ -53,8 +54,27 @@ async function startTalk(
   });
 }
 
+/** The same within this process, with options of the wire only: it takes no time to start. */
+async function startHere(
+  files: Readonly<Record<string, string | Uint8Array>> = {},
+  ...given: string[]
+): Promise<InProcessServer> {
+  const local = await tempDir();
+  makeTree(local.path, files);
+  const args = given.includes("--line-gap") ? given : [...given, "--line-gap", "50"];
+  const wire = { mode: "talk", args };
+  const server = await serveHere({ dir: local.path, serve: serveTalk, wire });
+  const stop = server[Symbol.asyncDispose].bind(server);
+  return Object.assign(server, {
+    async [Symbol.asyncDispose](): Promise<void> {
+      await stop();
+      await local[Symbol.asyncDispose]();
+    },
+  });
+}
+
 /** Connects, and says a name if there is one. */
-async function enter(server: TestServer, name = "Roger"): Promise<Wire> {
+async function enter(server: { port: number }, name = "Roger"): Promise<Wire> {
   const wire = await Wire.dial(server);
   await asks(wire, name, WELCOME);
   return wire;
@@ -85,6 +105,8 @@ integration("talk server answers messages without line endings in the same way",
   await asks(wire, "list", "a.txt\nphotos/b c.txt");
   await asks(wire, "get a.txt", "hello\nEOF");
   await asks(wire, "get photos/b c.txt", "xEOF");
+  await asks(wire, "get  \ta.txt ", "hello\nEOF");
+  await asks(wire, "get\ta.txt", "hello\nEOF");
   await asks(wire, "listen", "listen ACK");
   await asks(wire, "get", "get ACK");
   const status = `^Client 1: Roger - Start: ${TIME}, End: Still Connected$`;
@@ -98,7 +120,7 @@ integration("talk server answers messages without line endings in the same way",
 });
 
 integration("talk server answers lines with lines, many at once, LF and CR LF", async () => {
-  await using server = await startTalk({ "a.txt": "hello\n", "b.txt": "" });
+  await using server = await startHere({ "a.txt": "hello\n", "b.txt": "" });
   using wire = await Wire.dial(server);
   await wire.says("Roger\nHello\r\nget a.txt\nget b.txt\r\nlist\r\n\nexit\nnot read\n");
   const answers = [`${WELCOME}\n`, "Hello ACK\r\n", "hello\nEOF\n", "EOF\r\n"];
@@ -106,7 +128,7 @@ integration("talk server answers lines with lines, many at once, LF and CR LF", 
 });
 
 integration("talk server takes words in any case", async () => {
-  await using server = await startTalk({ "a.txt": "hello\n" });
+  await using server = await startHere({ "a.txt": "hello\n" });
   using wire = await enter(server);
   await asks(wire, "LIST\n", "a.txt\n");
   await asks(wire, "Get a.txt\n", "hello\nEOF\n");
@@ -116,7 +138,7 @@ integration("talk server takes words in any case", async () => {
 });
 
 integration("talk server takes a byte at a time for one message", async () => {
-  await using server = await startTalk({}, "--line-gap", "300");
+  await using server = await startHere({}, "--line-gap", "300");
   using wire = await Wire.dial(server);
   await wire.saysSlowly("Roger");
   assertEquals(await wire.bytes(WELCOME.length), new TextEncoder().encode(WELCOME));
@@ -125,7 +147,7 @@ integration("talk server takes a byte at a time for one message", async () => {
 });
 
 integration("talk server gives back what is not UTF-8 byte by byte", async () => {
-  await using server = await startTalk();
+  await using server = await startHere();
   using wire = await Wire.dial(server);
   await asks(wire, Uint8Array.of(0xff, 0x52), WELCOME);
   const odd = Uint8Array.of(0xc3, 0x28, 0x00, 0xff, 0x1b);
@@ -136,7 +158,7 @@ integration("talk server gives back what is not UTF-8 byte by byte", async () =>
 });
 
 integration("talk server refuses a message of 4,097 bytes, in one line, and ends", async () => {
-  await using server = await startTalk();
+  await using server = await startHere();
   using wire = await enter(server);
   const longest = "x".repeat(4096);
   await asks(wire, longest, `${longest} ACK`);
@@ -150,7 +172,7 @@ integration("talk server refuses a message of 4,097 bytes, in one line, and ends
 });
 
 integration("talk server lists an empty directory as an empty line", async () => {
-  await using server = await startTalk();
+  await using server = await startHere();
   using wire = await enter(server);
   await asks(wire, "list", "\n");
   await asks(wire, "list\r\n", "\r\n");
@@ -179,7 +201,7 @@ integration(
 );
 
 integration("talk server answers a get that fails with one line, and goes on", async () => {
-  await using server = await startTalk({ "photos/a.txt": "" });
+  await using server = await startHere({ "photos/a.txt": "" });
   using wire = await enter(server);
   await asks(wire, "get b.txt", 'error not-found Cannot get "b.txt": it does not exist');
   await asksMatching(wire, "get photos\n", /^error not-found Cannot get "photos": .*\n$/);
@@ -235,11 +257,11 @@ integration(
 
 integration("talk server ends a file with --get-marker, or with nothing", async () => {
   {
-    await using server = await startTalk({ "a.txt": "hello\n" }, "--get-marker", "\\x00END");
+    await using server = await startHere({ "a.txt": "hello\n" }, "--get-marker", "\\x00END");
     using wire = await enter(server);
     await asks(wire, "get a.txt\n", "hello\n\0END\n");
   }
-  await using server = await startTalk({ "a.txt": "hello\n" }, "--get-marker", "none");
+  await using server = await startHere({ "a.txt": "hello\n" }, "--get-marker", "none");
   using wire = await enter(server);
   await asks(wire, "get a.txt\n", "hello\n");
   await asks(wire, "get a.txt", "hello\n");
@@ -247,7 +269,7 @@ integration("talk server ends a file with --get-marker, or with nothing", async 
 });
 
 integration("talk server takes the same get twice within the gap for one", async () => {
-  await using server = await startTalk(
+  await using server = await startHere(
     { "a.txt": "hello\n", "b.txt": "hey\n" },
     "--line-gap",
     "300",
@@ -272,11 +294,11 @@ integration("talk server takes the same get twice within the gap for one", async
 integration("talk server takes a bare name for a get with --bare-names only", async () => {
   const files = { "a.txt": "hello\n", "list": "a file called list" };
   {
-    await using server = await startTalk(files);
+    await using server = await startHere(files);
     using wire = await enter(server);
     await asks(wire, "a.txt", "a.txt ACK");
   }
-  await using server = await startTalk(files, "--bare-names");
+  await using server = await startHere(files, "--bare-names");
   using wire = await enter(server);
   await asks(wire, "a.txt", "hello\nEOF");
   await asks(wire, "b.txt", "b.txt ACK");
@@ -285,7 +307,7 @@ integration("talk server takes a bare name for a get with --bare-names only", as
 });
 
 integration("talk server keeps --drop-only and --read-only", async () => {
-  {
+  const droppingOnly = async (): Promise<void> => {
     const rights = ["--drop-only", "--bare-names"];
     await using server = await startTalk({ "a.txt": "hello\n" }, ...rights);
     using wire = await enter(server);
@@ -294,10 +316,13 @@ integration("talk server keeps --drop-only and --read-only", async () => {
     await asks(wire, "status\n", `error denied Cannot list the clients: ${no}\n`);
     await asks(wire, "get a.txt", `error denied Cannot get "a.txt": ${no}`);
     await asks(wire, "a.txt", "a.txt ACK");
-  }
-  await using server = await startTalk({ "a.txt": "hello\n" }, "--read-only");
-  using wire = await enter(server);
-  await asks(wire, "get a.txt", "hello\nEOF");
+  };
+  const readingOnly = async (): Promise<void> => {
+    await using server = await startTalk({ "a.txt": "hello\n" }, "--read-only");
+    using wire = await enter(server);
+    await asks(wire, "get a.txt", "hello\nEOF");
+  };
+  await Promise.all([droppingOnly(), readingOnly()]);
 });
 
 integration("talk server turns a fourth of three away, by name, until one leaves", async () => {
@@ -347,7 +372,7 @@ integration("talk server with a banner speaks first and names its clients", asyn
 
 integration("talk server with {n} or neither in its banner counts without a zero", async () => {
   for (const [banner, words] of [["You are {n}\\n", "You are 1\n"], ["OK", "OK"]] as const) {
-    await using server = await startTalk({}, "--banner", banner);
+    await using server = await startHere({}, "--banner", banner);
     using wire = await Wire.dial(server);
     await asks(wire, "", words);
     await asksMatching(wire, "status", /^Client 1: Client1 - .*Connected$/);
@@ -383,13 +408,13 @@ integration(
   async () => {
     const steps = ["--dialogue", "send:Who?", "--dialogue", "expect:me", "--dialogue", "send:OK"];
     {
-      await using server = await startTalk({}, ...steps);
+      await using server = await startHere({}, ...steps);
       using wire = await Wire.dial(server);
       await asks(wire, "", "Who?");
       await asks(wire, "me", "OK");
       await asks(wire, "Roger", WELCOME);
     }
-    await using server = await startTalk({}, ...steps, "--banner", "Client{n}");
+    await using server = await startHere({}, ...steps, "--banner", "Client{n}");
     using wire = await Wire.dial(server);
     await asks(wire, "", "Who?");
     await asks(wire, "me", "OKClient1");
@@ -430,7 +455,7 @@ integration("talk server tells its clients when it shuts down", async () => {
 
 integration("talk server takes --line-gap", async () => {
   // So long that only a line ending or the end can end a message.
-  await using server = await startTalk({}, "--line-gap", "60000");
+  await using server = await startHere({}, "--line-gap", "60000");
   using wire = await Wire.dial(server);
   await asks(wire, "Roger\n", `${WELCOME}\n`);
   await wire.says("Hel");

@@ -17,6 +17,8 @@ export interface ClientWire {
   readonly lockStep: boolean;
   /** What is sent after the last line in lock-step. */
   readonly end: Uint8Array<ArrayBuffer> | undefined;
+  /** Whether each message ends with a line ending, in mode `talk`. */
+  readonly lineEnd: boolean;
   /** Milliseconds after which an answer or a file without a known end is complete. */
   readonly lineGapMs: number;
   /** What follows a file in mode `talk`; empty for nothing. */

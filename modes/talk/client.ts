@@ -15,8 +15,9 @@
  * Words that come so late that they cross the name are recognized where they name the client or ask for
  * a name; then the answer to the name is awaited too.
  *
- * A message has no line ending: such programs take one `send` for one message. An answer is what comes
- * until a pause. receive_file.ts tells how a file is received.
+ * A message has no line ending: such programs take one `send` for one message. `--line-end` gives it
+ * one, for servers that read lines. An answer is what comes until a pause. receive_file.ts tells how a
+ * file is received.
  *
  * @module
  */
@@ -28,6 +29,7 @@ import type { Connection } from "../../lib/net/connection.ts";
 import { DEFAULT_TIMEOUT_MS } from "../../lib/net/whole_line.ts";
 import { formatBytes, formatCount, quoted } from "../../lib/text.ts";
 import { type Received, receiveFile, type Target } from "./receive_file.ts";
+import { encodeMessage } from "./messages.ts";
 import { nextWithin, readToPause } from "./pauses.ts";
 import { admitsUnnamed, asksName, givenName, refusalOf, turnedAway } from "./words.ts";
 
@@ -45,39 +47,46 @@ const GOODBYE_MS = 1000;
 
 const LF = 0x0a;
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+
+/** How a session begins. */
+export interface Opening {
+  /** Sent unless the server names its clients itself. */
+  readonly name: string;
+  /** Called while the server has not said anything yet, for a hint; the result is disposed of. */
+  hint(): Disposable | undefined;
+}
 
 /** A session with a server of mode talk. Methods throw {@linkcode InletError}. */
 export class TalkClient {
   readonly #connection: Connection;
   readonly #context: WireContext;
   readonly #timeoutMs: number;
+  readonly #hint: Opening["hint"];
   #name: string;
   #welcome = "";
+  /** Whether the server has said anything. */
+  #hasSpoken = false;
   /** Whether the server has ended what it said last with a line ending. */
   #endsLines = false;
   #unaskedBytes = 0;
   #ended = false;
 
-  private constructor(connection: Connection, name: string, context: WireContext) {
+  private constructor(connection: Connection, context: WireContext, { name, hint }: Opening) {
     this.#connection = connection;
     this.#context = context;
+    this.#hint = hint;
     this.#timeoutMs = context.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#name = name;
   }
 
-  /**
-   * Begins a session, as the head of this file tells.
-   *
-   * @param name Sent unless the server names its clients itself.
-   */
+  /** Begins a session, as the head of this file tells. */
   static async greet(
     connection: Connection,
-    name: string,
     context: WireContext,
+    opening: Opening,
   ): Promise<TalkClient> {
-    const client = new TalkClient(connection, name, context);
+    const client = new TalkClient(connection, context, opening);
     await client.#greet();
     return client;
   }
@@ -162,7 +171,7 @@ export class TalkClient {
     const connection = this.#connection;
     this.#ended = true;
     try {
-      await connection.write(encoder.encode("exit"));
+      await this.#write("exit");
       const by = performance.now() + GOODBYE_MS;
       for (;;) {
         const leftMs = Math.max(by - performance.now(), 0);
@@ -180,18 +189,24 @@ export class TalkClient {
     const { lineGapMs } = this.#context.wire;
     const first = await this.#words(lineGapMs);
     if (first === "" || asksName(first)) {
-      await this.#connection.write(encoder.encode(this.#name));
-      const answer = await this.#words(WELCOME_MS);
+      await this.#write(this.#name);
+      const answer = await this.#words(WELCOME_MS, this.#name);
       const crossed = first === "" && (admitsUnnamed(answer) || asksName(answer));
-      if (crossed && !answer.includes(this.#name + ACK)) await this.#words(WELCOME_MS);
+      if (crossed && !answer.includes(this.#name + ACK)) {
+        await this.#words(WELCOME_MS, this.#name);
+      }
     }
     this.#name = givenName(this.#welcome) ?? this.#name;
   }
 
-  /** Reads words of the greeting, if any come in this time. */
-  async #words(waitMs: number): Promise<string> {
+  /**
+   * Reads words of the greeting, if any come in this time.
+   *
+   * @param answeredName The name that they may answer.
+   */
+  async #words(waitMs: number, answeredName?: string): Promise<string> {
     const connection = this.#connection;
-    const arrival = await nextWithin(connection, waitMs);
+    const arrival = await this.#hinting(nextWithin(connection, waitMs));
     if (arrival === "end") throw new InletError("lost", "The server closed without a word");
     if (arrival === "pause") return "";
     const bytes = await readToPause(connection, {
@@ -204,7 +219,7 @@ export class TalkClient {
       },
     });
     const words = decoder.decode(bytes);
-    const no = turnedAway(words);
+    const no = turnedAway(words, answeredName);
     if (no) throw no;
     if (await nextWithin(connection, 0) === "end") {
       throw new InletError("denied", `The server said ${quoted(words.trim())} and closed`);
@@ -218,14 +233,26 @@ export class TalkClient {
     // Late words would be taken for the answer.
     await this.#unasked();
     if (this.#ended) throw this.#closed();
-    await this.#connection.write(encoder.encode(text));
+    await this.#write(text);
+  }
+
+  async #write(text: string): Promise<void> {
+    await this.#connection.write(encodeMessage(text, this.#context.wire));
+  }
+
+  /** Waits for the server, which may hint at `--dialogue` as long as it has never said anything. */
+  async #hinting<T>(waiting: Promise<T>): Promise<T> {
+    using _ = this.#hasSpoken ? undefined : this.#hint();
+    const result = await waiting;
+    this.#hasSpoken ||= this.#connection.buffered.length > 0;
+    return result;
   }
 
   /** Waits for the first byte of an answer. */
   async #first(): Promise<void> {
     const connection = this.#connection;
     connection.awaitingReply = true;
-    if (await connection.peek() !== null) return;
+    if (await this.#hinting(connection.peek()) !== null) return;
     this.#ended = true;
     throw new InletError("lost", "The server closed without an answer");
   }
@@ -236,7 +263,7 @@ export class TalkClient {
       gapMs: this.#context.wire.lineGapMs,
       mostBytes: MAX_ANSWER_BYTES,
       mostMs: this.#timeoutMs,
-      endless: () => this.#endless("answer"),
+      endless: () => this.#endless(),
     });
     this.#connection.awaitingReply = false;
     this.#endsLines = answer.at(-1) === LF;
@@ -252,7 +279,11 @@ export class TalkClient {
       if (arrival !== "bytes") return;
       const words = connection.takeBuffered().slice();
       this.#unaskedBytes += words.length;
-      if (this.#unaskedBytes > MAX_ANSWER_BYTES) throw this.#endless("talk");
+      if (this.#unaskedBytes > MAX_ANSWER_BYTES) {
+        this.#ended = true;
+        const limit = `more than ${formatBytes(MAX_ANSWER_BYTES)} unasked`;
+        throw new InletError("checksum", `The server said ${limit}`);
+      }
       this.#context.onNotice(decoder.decode(words).trimEnd());
     }
   }
@@ -261,9 +292,9 @@ export class TalkClient {
     return new InletError("lost", "The server closed the connection");
   }
 
-  #endless(what: string): InletError {
+  #endless(): InletError {
     this.#ended = true;
     const limits = `${formatBytes(MAX_ANSWER_BYTES)} and ${this.#timeoutMs / 1000} s`;
-    return new InletError("checksum", `The server's ${what} does not end within ${limits}`);
+    return new InletError("checksum", `The server's answer does not end within ${limits}`);
   }
 }

@@ -9,6 +9,7 @@
 import { concat } from "@std/bytes/concat";
 import { endsWith } from "@std/bytes/ends-with";
 import { startsWith } from "@std/bytes/starts-with";
+import type { ClientWire } from "../../lib/cli/client_context.ts";
 import { InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { formatCount } from "../../lib/text.ts";
@@ -26,6 +27,11 @@ export interface Message {
   readonly content: Uint8Array<ArrayBuffer>;
   /** `\n`, `\r\n` or nothing. The answer has the same. */
   readonly ending: Uint8Array<ArrayBuffer>;
+}
+
+/** Encodes a message of the client: many programs take one `send` for one message, others read lines. */
+export function encodeMessage(text: string, { lineEnd }: ClientWire): Uint8Array {
+  return new TextEncoder().encode(lineEnd ? `${text}\n` : text);
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Reads what a server of mode talk sends: as much as comes before a pause, within limits.
+ * Waits for what a server of mode talk sends, and reads as much as comes before a pause, within limits.
  *
  * @module
  */
@@ -22,6 +22,42 @@ export async function nextWithin(connection: Connection, milliseconds: number): 
   const asYet = new Promise<false>((resolve) => setTimeout(() => resolve(false), 0));
   if (await Promise.race([atEnd, asYet])) return "end";
   return connection.buffered.length > 0 ? "bytes" : "pause";
+}
+
+/** Ends a server that only drips: a time of waiting has to bring so many bytes. */
+export class Drip {
+  readonly #limits: { windowMs: number; leastBytes: number };
+  readonly #tooSlow: () => InletError;
+  #bytes = 0;
+  #waitedMs = 0;
+
+  constructor(limits: { windowMs: number; leastBytes: number }, tooSlow: () => InletError) {
+    this.#limits = limits;
+    this.#tooSlow = tooSlow;
+  }
+
+  /** Waits for data, as one of the functions that wait does. */
+  async waiting<T>(connection: Connection, wait: () => Promise<T>): Promise<T> {
+    const before = connection.buffered.length;
+    const asked = awakeNow();
+    const result = await wait();
+    this.count(connection.buffered.length - before, awakeNow() - asked);
+    return result;
+  }
+
+  /**
+   * Counts bytes, and the time for which they were awaited.
+   *
+   * @throws {InletError} if they come too slowly
+   */
+  count(bytes: number, waitedMs: number): void {
+    this.#bytes += bytes;
+    this.#waitedMs += waitedMs;
+    // What nothing follows has ended, and does not drip.
+    if (bytes === 0 || this.#waitedMs < this.#limits.windowMs) return;
+    if (this.#bytes < this.#limits.leastBytes) throw this.#tooSlow();
+    this.#bytes = this.#waitedMs = 0;
+  }
 }
 
 /** The limits of {@linkcode readToPause}. */

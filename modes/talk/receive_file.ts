@@ -13,6 +13,8 @@
  * unless `--accept-unproved` is given. Before it is refused the client waits for ten pauses: a slow server
  * may still send the marker. Behind a size nothing may follow, except for the marker.
  *
+ * A server that drips is given up: each `--timeout` of waiting has to bring at least 1 KiB.
+ *
  * A refusal is told apart from a file only as far as it shows. A single line of at most 512 bytes without
  * a size and a marker is one if it is an error of inlet's, or has a word such as `error` or `not found`
  * in it, even with `--accept-unproved`. A server's error text with a marker behind it is a file.
@@ -26,10 +28,13 @@ import { startsWith } from "@std/bytes/starts-with";
 import { ACK } from "../../protocol.ts";
 import type { WireContext } from "../../lib/cli/client_context.ts";
 import { InletError } from "../../lib/errors.ts";
+import { awakeNow } from "../../lib/net/awake.ts";
 import type { Connection } from "../../lib/net/connection.ts";
+import { DEFAULT_TIMEOUT_MS } from "../../lib/net/whole_line.ts";
 import type { Upload } from "../../lib/store/store.ts";
 import { formatBytes, formatCount, quoted } from "../../lib/text.ts";
-import { nextWithin } from "./pauses.ts";
+import { encodeMessage } from "./messages.ts";
+import { Drip, nextWithin } from "./pauses.ts";
 import { MAX_REFUSAL_BYTES, refusedGet } from "./words.ts";
 
 /** Target of a download: an upload of a store, or any object that accepts bytes. */
@@ -45,6 +50,23 @@ export interface Received {
   readonly proved: boolean;
 }
 
+/** What bounds the receipt of a file. */
+export interface ReceiveLimits {
+  /** Pauses to wait for the end of a file that would be refused without one. */
+  readonly patientGaps: number;
+  /** Most bytes of a file whose size was not announced: nothing else ends a server that spins. */
+  readonly mostUnsizedBytes: number;
+  /** Bytes that have to come in each limit on silence: fewer are a drip. */
+  readonly leastBytes: number;
+}
+
+/** The limits that PROTOCOL.md tells. */
+export const RECEIVE_LIMITS: ReceiveLimits = {
+  patientGaps: 10,
+  mostUnsizedBytes: 1024 ** 3,
+  leastBytes: 1024,
+};
+
 /** A file that was requested. */
 export interface Requested {
   readonly name: string;
@@ -54,18 +76,21 @@ export interface Requested {
   readonly context: WireContext;
   /** Whether the server ends what it says with line endings. */
   readonly endsLines: boolean;
+  /**
+   * For tests.
+   *
+   * @default {RECEIVE_LIMITS}
+   */
+  readonly limits?: ReceiveLimits;
 }
 
-/** Pauses to wait for the end of a file that would be refused without one. */
-const PATIENT_GAPS = 10;
-
-/** Most bytes of a file whose size was not announced: nothing else ends a server that spins. */
-const MAX_UNSIZED_BYTES = 1024 ** 3;
+/** A file that is received. */
+interface Receipt extends Required<Requested> {
+  readonly drip: Drip;
+}
 
 /** Longest header in front of a file, in bytes. */
 const MAX_HEADER_BYTES = 1100;
-
-const READY = new TextEncoder().encode("READY");
 
 /** What may follow a marker or an acknowledgement. */
 const ENDINGS = ["\r\n", "\n", ""].map((ending) => new TextEncoder().encode(ending));
@@ -75,7 +100,17 @@ const ENDINGS = ["\r\n", "\n", ""].map((ending) => new TextEncoder().encode(endi
  *
  * @throws {InletError} as the head of this file tells
  */
-export async function receiveFile(connection: Connection, asked: Requested): Promise<Received> {
+export async function receiveFile(
+  connection: Connection,
+  { limits = RECEIVE_LIMITS, ...requested }: Requested,
+): Promise<Received> {
+  const { name, context: { timeoutMs = DEFAULT_TIMEOUT_MS } } = requested;
+  const { leastBytes } = limits;
+  const drip = new Drip({ windowMs: timeoutMs, leastBytes }, () => {
+    const slow = `fewer than ${formatCount(leastBytes)} bytes came in ${timeoutMs / 1000} s`;
+    return new InletError("timeout", `Cannot get ${quoted(name)}: ${slow}`);
+  });
+  const asked = { ...requested, limits, drip };
   await skipAcknowledgement(connection, asked);
   const size = await readSize(connection, asked);
   return size === undefined
@@ -85,18 +120,18 @@ export async function receiveFile(connection: Connection, asked: Requested): Pro
 
 async function skipAcknowledgement(
   connection: Connection,
-  { name, request, context, endsLines }: Requested,
+  { name, request, context, endsLines, limits, drip }: Receipt,
 ): Promise<void> {
   const { lineGapMs } = context.wire;
   const expected = new TextEncoder().encode(request + ACK);
   while (!startsWith(connection.buffered, expected)) {
     if (!startsWith(expected, connection.buffered)) return;
-    if (!await more(connection, lineGapMs)) return;
+    if (!await more(connection, lineGapMs, drip)) return;
   }
   const rest = connection.buffered.subarray(expected.length);
   const ending = endsLines ? ENDINGS.find((ending) => startsWith(rest, ending)) : undefined;
   connection.skip(expected.length + (ending?.length ?? 0));
-  if (await nextWithin(connection, PATIENT_GAPS * lineGapMs) === "bytes") return;
+  if (await nextWithin(connection, limits.patientGaps * lineGapMs) === "bytes") return;
   const reason = `the server answered ${quoted(request + ACK)} and sent no file`;
   throw new InletError("denied", `Cannot get ${quoted(name)}: ${reason}`);
 }
@@ -115,17 +150,17 @@ interface Announced {
 /** Reads a header with the size of the file, if there is one, and sends `READY` where it is awaited. */
 async function readSize(
   connection: Connection,
-  { name, context }: Requested,
+  { name, context: { wire }, drip }: Receipt,
 ): Promise<Announced | undefined> {
   for (;;) {
     const head = decode(connection.buffered.subarray(0, MAX_HEADER_BYTES));
     const announced = announcedIn(head, name);
     if (!announced && !mayBecomeHeader(head)) return undefined;
     const goesOn = !announced || announced.mayWait;
-    if (goesOn && await more(connection, context.wire.lineGapMs)) continue;
+    if (goesOn && await more(connection, wire.lineGapMs, drip)) continue;
     if (!announced) return undefined;
     connection.skip(announced.length);
-    if (announced.mayWait) await connection.write(READY);
+    if (announced.mayWait) await connection.write(encodeMessage("READY", wire));
     return announced;
   }
 }
@@ -155,16 +190,18 @@ function mayBecomeHeader(head: string): boolean {
 
 async function receiveSized(
   connection: Connection,
-  { name, target, context }: Requested,
+  { name, target, context: { progress, wire }, drip }: Receipt,
   { size, word }: Announced,
 ): Promise<Received> {
-  const { progress, wire } = context;
   progress.expect(size);
+  let asked = awakeNow();
   for await (const chunk of connection.body(size)) {
+    drip.count(chunk.length, awakeNow() - asked);
     progress.add(chunk.length);
     await writeTo(connection, target, chunk);
+    asked = awakeNow();
   }
-  await skipMarker(connection, wire);
+  await skipMarker(connection, wire, drip);
   if (connection.buffered.length > 0) {
     const reason = `the server sent more than the ${formatCount(size)} bytes that it announced`;
     throw new InletError("checksum", `Cannot get ${quoted(name)}: ${reason}`);
@@ -176,26 +213,27 @@ async function receiveSized(
 async function skipMarker(
   connection: Connection,
   { getMarker, lineGapMs }: WireContext["wire"],
+  drip: Drip,
 ): Promise<void> {
   const markers = markersOf(getMarker);
   const isMarker = (text: Uint8Array): boolean =>
     markers.some((marker) => startsWith(marker, text));
-  do if (!isMarker(connection.buffered)) return; while (await more(connection, lineGapMs));
+  do if (!isMarker(connection.buffered)) return; while (await more(connection, lineGapMs, drip));
   const { length } = connection.buffered;
   if (markers.some((marker) => marker.length === length)) connection.skip(length);
 }
 
-async function receiveUnsized(connection: Connection, asked: Requested): Promise<Received> {
-  const { name, context } = asked;
+async function receiveUnsized(connection: Connection, asked: Receipt): Promise<Received> {
+  const { name, context, limits, drip } = asked;
   const { getMarker, lineGapMs, acceptUnproved } = context.wire;
   const body = new UnsizedBody(connection, asked);
   const isMarked = (): boolean => body.marker.length > 0;
   const refused = (): InletError | undefined => body.start && refusedGet(name, body.start);
   const isPatient = getMarker.length > 0 && !acceptUnproved;
   const patienceMs = (): number =>
-    isPatient && !isMarked() && !refused() ? PATIENT_GAPS * lineGapMs : lineGapMs;
+    isPatient && !isMarked() && !refused() ? limits.patientGaps * lineGapMs : lineGapMs;
   do await body.add(connection.takeBuffered().slice()); while (
-    await nextWithin(connection, patienceMs()) === "bytes"
+    await drip.waiting(connection, () => nextWithin(connection, patienceMs())) === "bytes"
   );
   if (isMarked()) {
     const size = await body.end(body.marker.length);
@@ -222,13 +260,13 @@ async function receiveUnsized(connection: Connection, asked: Requested): Promise
  */
 class UnsizedBody {
   readonly #connection: Connection;
-  readonly #asked: Requested;
+  readonly #asked: Receipt;
   readonly #markers: readonly Uint8Array[];
   readonly #mostTail: number;
   #held: Uint8Array = new Uint8Array();
   #written = 0;
 
-  constructor(connection: Connection, asked: Requested) {
+  constructor(connection: Connection, asked: Receipt) {
     this.#connection = connection;
     this.#asked = asked;
     const { getMarker } = asked.context.wire;
@@ -253,9 +291,9 @@ class UnsizedBody {
 
   async add(piece: Uint8Array): Promise<void> {
     this.#held = concat([this.#held, piece]);
-    if (this.size > MAX_UNSIZED_BYTES) {
-      const limit = `it does not end within ${formatBytes(MAX_UNSIZED_BYTES)}`;
-      const { name } = this.#asked;
+    const { name, limits: { mostUnsizedBytes } } = this.#asked;
+    if (this.size > mostUnsizedBytes) {
+      const limit = `it does not end within ${formatBytes(mostUnsizedBytes)}`;
       throw new InletError("checksum", `Cannot get ${quoted(name)}: ${limit}`);
     }
     const isStart = this.#written === 0 && this.#held.length <= MAX_REFUSAL_BYTES + this.#mostTail;
@@ -284,9 +322,10 @@ function markersOf(marker: Uint8Array): Uint8Array[] {
 }
 
 /** Waits until more data is buffered than now, at most this time. */
-async function more(connection: Connection, milliseconds: number): Promise<boolean> {
+async function more(connection: Connection, milliseconds: number, drip: Drip): Promise<boolean> {
   const before = connection.buffered.length;
-  return await connection.moreWithin(milliseconds) || connection.buffered.length > before;
+  return await drip.waiting(connection, () => connection.moreWithin(milliseconds)) ||
+    connection.buffered.length > before;
 }
 
 /** Writes a chunk. A target that takes long, such as a pipe, is no silence of the server. */

@@ -125,7 +125,7 @@ async function answer(
   if (word === "exit") return "end";
   try {
     if (word === "status" || word === "list") await serveLines(connection, context, message, word);
-    else if (/^get \s*\S/i.test(text)) {
+    else if (/^get\s+\S/i.test(text)) {
       await dropRepetition(connection, message, gapOf(context.wire));
       await serveTalkGet(connection, context, text, message.ending);
     } else if (!await serveBareName(connection, context, text, message.ending)) {

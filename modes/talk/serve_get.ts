@@ -67,7 +67,7 @@ export async function serveBareName(
 }
 
 function nameIn(request: string): string {
-  return request.replace(/^get /i, "").trimEnd();
+  return request.replace(/^get\s+/i, "").trimEnd();
 }
 
 function isAbsent(error: unknown): boolean {
@@ -88,9 +88,13 @@ async function give(
 ): Promise<void> {
   const { size } = file;
   // A client may be silent between messages, but not take a file and stop reading.
+  const { patient } = connection;
   connection.patient = false;
-  await connection.send(ReadableStream.from(chunksOf(file)));
-  connection.patient = true;
+  try {
+    await connection.send(ReadableStream.from(chunksOf(file)));
+  } finally {
+    connection.patient = patient;
+  }
   // Without a marker an ending would be a byte of the file.
   const { getMarker } = wire;
   if (getMarker.length > 0) await connection.write(concat([getMarker, ending]));

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { ERROR_CODES } from "../../protocol.ts";
+import { ACK, ERROR_CODES } from "../../protocol.ts";
 import { InletError, refusalInLine } from "../../lib/errors.ts";
 import { quoted } from "../../lib/text.ts";
 
@@ -19,8 +19,14 @@ const ASKS_NAME = /name\b[^a-z0-9]*$|\b(enter|type|give|choose|provide|send|tell
 /** Such as `Client01`, `Welcome Client01!` and `Your client name is Client01`. */
 const NAME = /\bclient[ _#-]{0,3}\d+\b/i;
 
-/** Such as `Server full, try again later`. */
-const TURNS_AWAY = /\b(full|busy|too many|try (again )?later|rejected|refused)\b/i;
+/** Such as `Server full, try again later`; but not `Type help for the full list`. */
+const TURNS_AWAY = /\bfull\b(?! ?\w)|\b(busy|too many|try (again )?later|rejected|refused)\b/i;
+
+/** Such as `Welcome! The chat is never full` and `busy ACK`. */
+const ADMITS = /\bwelcome\b| ACK\s*$/i;
+
+/** Longest words that turn a client away, in characters: more is a manual, in which any word occurs. */
+const MAX_TURN_AWAY = 80;
 
 /** Such as `File not found` and `Error: no such file`. */
 const REFUSES =
@@ -41,12 +47,19 @@ export function admitsUnnamed(words: string): boolean {
   return givenName(words) !== undefined || /^\s*ok\b/i.test(words);
 }
 
-/** The error for words that turn a client away. `undefined` if they do not. */
-export function turnedAway(words: string): InletError | undefined {
+/**
+ * The error for words that turn a client away. `undefined` if they do not.
+ *
+ * @param name The client's name, if the words may answer it: what it contains means nothing.
+ */
+export function turnedAway(words: string, name = ""): InletError | undefined {
+  const line = words.trim();
+  if (name !== "" && line === name + ACK) return undefined;
   const ours = refusalOf(words);
   if (ours) return ours;
-  if (!TURNS_AWAY.test(words)) return undefined;
-  return new InletError("busy", `The server turned this client away: ${quoted(words.trim())}`);
+  if (line.length > MAX_TURN_AWAY || line.includes("\n") || ADMITS.test(line)) return undefined;
+  if (!TURNS_AWAY.test(name === "" ? line : line.replaceAll(name, ""))) return undefined;
+  return new InletError("busy", `The server turned this client away: ${quoted(line)}`);
 }
 
 /** The error for an answer that is an error or `busy` of inlet's. `undefined` if it is none. */
