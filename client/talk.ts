@@ -11,6 +11,7 @@ import { bold, dim, green, red } from "@std/fmt/colors";
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import { concat } from "@std/bytes/concat";
+import { MAX_CLIENT_NAME_BYTES } from "../protocol.ts";
 import type { TerminalOutput } from "../lib/body/terminal_output.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import type { Connection } from "../lib/net/connection.ts";
@@ -25,10 +26,10 @@ import { OutputTarget } from "./output.ts";
 import type { Plan } from "./plan.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
 
-const HELP = "Type status, list, get NAME or exit; anything else is sent as it is";
+const HELP = "Type status, list, get NAME, help or exit; anything else is sent as it is";
 
 /** Completions of an empty line. */
-const COMMANDS = ["status", "list", "get ", "exit"] as const;
+const COMMANDS = ["status", "list", "get ", "help", "exit"] as const;
 
 /** Most names of the server that are offered as completions. */
 const MOST_COMPLETIONS = 10_000;
@@ -53,6 +54,7 @@ export async function talk(
   { action, options: { name = DEFAULT_NAME } }: Plan,
   { stopping, screen }: TalkOptions,
 ): Promise<number> {
+  checkName(name);
   const isSession = action.type === "session";
   const interactive = isSession && Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
   if (isSession) {
@@ -64,6 +66,14 @@ export async function talk(
   }
   await screen?.end();
   return 0;
+}
+
+/** Refuses a name that would be several messages, or that servers of ours refuse. */
+function checkName(name: string): void {
+  const { length } = new TextEncoder().encode(name);
+  if (/^\P{Cc}+$/u.test(name) && length <= MAX_CLIENT_NAME_BYTES) return;
+  const limit = `give 1 to ${MAX_CLIENT_NAME_BYTES} bytes without control characters`;
+  throw new InletError("usage", `Cannot use ${quoted(name)} as the --name: ${limit}`);
 }
 
 /** Connects and begins a session, under the name if the server wants one. */
@@ -191,6 +201,7 @@ class TalkSession {
     }
     // Other programs know these words in lower case only.
     const word = line.trim().toLowerCase();
+    if (word === "help") return this.lines.say(HELP);
     const isRequest = word === "list" || word === "status";
     const answer = await client.ask(isRequest ? word : line);
     if (word === "list") this.#learn(answer);

@@ -517,6 +517,7 @@ integration("talk client holds a session in a terminal", async () => {
   await using terminal = await openSession(server, local.path);
   await terminal.shows(/^Connected to the server successfully\.\nType status, list, .*\ninlet>$/m);
   await enter(terminal, "Hello", /^Hello ACK$/m);
+  await enter(terminal, "help", /^Type status, .* as it is\ninlet>$/m);
   await enter(terminal, "get nothing", /^inlet: Cannot get "nothing": it does not exist$/m);
   await enter(terminal, "LIST", /^a report\.txt$/m);
   await terminal.type("get a");
@@ -543,3 +544,28 @@ integration("talk client shows what a server says unasked, escaped, and its end"
   await enter(terminal, "quit", /^Bye\\u\{1b\}\[32m$/m);
   await terminal.shows(/^inlet: The server closed the connection\nexit 4$/m);
 }, { programs: ["tmux"] });
+
+integration("talk client gets what is stored, whatever it begins with", async () => {
+  const files = {
+    "size": "FILESIZE 6\nHello\n",
+    "header": "FILE header 3\nabc",
+    "answer": "get answer ACKfoo",
+  };
+  await using server = await startTalk(files);
+  await using local = await tempDir();
+  for (const [name, content] of Object.entries(files)) {
+    const args = ["--mode", "talk", "--get", name, "--output", local.path];
+    const { code, stderr } = await runClient(server, args);
+    assertEquals(code, 0, stderr);
+    assertEquals(Deno.readTextFileSync(`${local.path}/${name}`), content);
+  }
+});
+
+integration("talk client refuses a name that is no single message", async () => {
+  for (const name of ["a\nget x", "x".repeat(65)]) {
+    const args = ["--mode", "talk", "--list", "--name", name];
+    const { code, stderr } = await runClient({ port: 1 }, args);
+    assertEquals(code, 2);
+    assertMatch(stderr, /^inlet: Cannot use ".*" as the --name: give 1 to 64 bytes without .*\n$/);
+  }
+});

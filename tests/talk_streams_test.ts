@@ -115,6 +115,7 @@ async function receive(
     name: "a.txt",
     request: "get a.txt",
     endsLines: false,
+    isBare: false,
     target: { write: (chunk) => void (stored += chunk.length) },
     context: wireContext(timeoutMs, wire),
     limits: { ...RECEIVE_LIMITS, ...limits },

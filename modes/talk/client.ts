@@ -29,7 +29,7 @@ import type { Connection } from "../../lib/net/connection.ts";
 import { DEFAULT_TIMEOUT_MS } from "../../lib/net/whole_line.ts";
 import { formatBytes, formatCount, quoted } from "../../lib/text.ts";
 import { type Received, receiveFile, type Target } from "./receive_file.ts";
-import { encodeMessage } from "./messages.ts";
+import { encodeMessage, WELCOME } from "./messages.ts";
 import { nextWithin, readToPause } from "./pauses.ts";
 import { admitsUnnamed, asksName, givenName, refusalOf, turnedAway } from "./words.ts";
 
@@ -133,7 +133,10 @@ export class TalkClient {
     await this.#first();
     const endsLines = this.#endsLines;
     try {
-      return await receiveFile(this.#connection, { name, request, target, context, endsLines });
+      return await receiveFile(this.#connection, {
+        ...{ name, request, target, context, endsLines },
+        isBare: this.#welcome.trim() === WELCOME,
+      });
     } catch (error) {
       // What still comes of the file would be taken for the next answer.
       const { lineGapMs } = context.wire;

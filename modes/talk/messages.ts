@@ -14,6 +14,9 @@ import { InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { formatCount } from "../../lib/text.ts";
 
+/** The answer to a client's name. */
+export const WELCOME = "Connected to the server successfully.";
+
 /** Longest message in bytes, without its ending. */
 export const MAX_MESSAGE_BYTES = 4096;
 

@@ -9,6 +9,9 @@
  * 4. Anything else is the file itself. It ends with the marker (`EOF`, `--get-marker`) in front of a
  *    pause (`--line-gap`), or else with a pause or the end of the connection.
  *
+ * A server that has welcomed the client with the words of PROTOCOL.md puts nothing in front of a file.
+ * There a file that begins like 1, 2 or 3 is itself.
+ *
  * An end without a size and a marker is not proved: a lost part looks the same. Such a file is refused,
  * unless `--accept-unproved` is given. Before it is refused the client waits for ten pauses: a slow server
  * may still send the marker. Behind a size nothing may follow, except for the marker.
@@ -76,6 +79,8 @@ export interface Requested {
   readonly context: WireContext;
   /** Whether the server ends what it says with line endings. */
   readonly endsLines: boolean;
+  /** Whether the server is known to put nothing in front of a file. */
+  readonly isBare: boolean;
   /**
    * For tests.
    *
@@ -111,6 +116,7 @@ export async function receiveFile(
     return new InletError("timeout", `Cannot get ${quoted(name)}: ${slow}`);
   });
   const asked = { ...requested, limits, drip };
+  if (requested.isBare) return await receiveUnsized(connection, asked);
   await skipAcknowledgement(connection, asked);
   const size = await readSize(connection, asked);
   return size === undefined

@@ -37,9 +37,7 @@ import type { WireSettings } from "../../lib/server/wire_options.ts";
 import { formatLocalTime, printable, quoted } from "../../lib/text.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { serveBareName, serveTalkGet } from "./serve_get.ts";
-import { dropRepetition, type Message, peekMessage, readMessage } from "./messages.ts";
-
-const WELCOME = "Connected to the server successfully.";
+import { dropRepetition, type Message, peekMessage, readMessage, WELCOME } from "./messages.ts";
 
 /** Default of `--line-gap`, in milliseconds. */
 const LINE_GAP_MS = 200;
