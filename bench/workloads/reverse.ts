@@ -29,12 +29,7 @@ const CLIENT_BLOCK_BYTES = 64 * 1024;
 
 /** Time of many lines on one connection, with socat as the client of both servers. */
 export async function reverse({ workspace, runs }: Bench): Promise<Section> {
-  const directory = workspace.directory();
-  const answers = workspace.directory();
-  const { forth, back } = blocks();
-  const source = `${directory}/lines`;
-  const { size } = writeRepeated(source, forth, BLOCKS);
-  const expected = writeRepeated(`${answers}/expected`, back, BLOCKS);
+  const { source, size, answers, check } = manyLines(workspace);
   const client = (port: number): Promise<void> =>
     run([
       ...["socat", "-b", String(CLIENT_BLOCK_BYTES), "-t", "600"],
@@ -48,7 +43,7 @@ export async function reverse({ workspace, runs }: Bench): Promise<Section> {
     entrants: servers(workspace, ["socat"], {
       client,
       clear: () => empty(answers),
-      check: () => verify(`${answers}/out`, expected),
+      check,
     }),
     goals: [{ of: INLET, against: PYTHON, atLeast: 5 }],
   });
@@ -56,12 +51,7 @@ export async function reverse({ workspace, runs }: Bench): Promise<Section> {
 
 /** Time of many lines on one connection, with our server and each of the clients. */
 export async function reverseClient({ workspace, runs }: Bench): Promise<Section> {
-  const directory = workspace.directory();
-  const answers = workspace.directory();
-  const { forth, back } = blocks();
-  const source = `${directory}/lines`;
-  const { size } = writeRepeated(source, forth, BLOCKS);
-  const expected = writeRepeated(`${answers}/expected`, back, BLOCKS);
+  const { source, size, answers, check } = manyLines(workspace);
   const python = await pythonCommand("reverse_client.py", ["127.0.0.1"]);
   const client = (
     name: string,
@@ -71,7 +61,7 @@ export async function reverseClient({ workspace, runs }: Bench): Promise<Section
     entrant(name, needs, () => Promise.resolve([ourServer(workspace)]), {
       client: (port) => run(command(port), { stdout: `${answers}/out` }),
       clear: () => empty(answers),
-      check: () => verify(`${answers}/out`, expected),
+      check,
     });
   return await compare({
     name: "reverse-client",
@@ -146,6 +136,18 @@ function entrant(
       };
     },
   };
+}
+
+/** A file of many lines, and a directory for the answers. */
+function manyLines(
+  workspace: Workspace,
+): { source: string; size: number; answers: string; check: () => void } {
+  const source = `${workspace.directory()}/lines`;
+  const answers = workspace.directory();
+  const { forth, back } = blocks();
+  const { size } = writeRepeated(source, forth, BLOCKS);
+  const expected = writeRepeated(`${answers}/expected`, back, BLOCKS);
+  return { source, size, answers, check: () => verify(`${answers}/out`, expected) };
 }
 
 /** Some lines of letters and digits, and the same lines reversed. */
