@@ -9,6 +9,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   fixture,
   integration,
+  PYTHON,
   run,
   runClient,
   startServer,
@@ -144,4 +145,38 @@ integration(
     assertEquals(await greeted.line(), "Hello ACK");
     next.close();
   },
+);
+
+/** Connects from another address of this machine, sends a byte, and holds the connection. */
+const ELSEWHERE = `
+import socket, sys
+conn = socket.create_connection(("127.0.0.1", int(sys.argv[1])), source_address=("127.0.0.2", 0))
+conn.sendall(b"x")
+print(conn.recv(100))
+`;
+
+integration(
+  "a crowded address gets the place of its own silent client, and of no other",
+  async () => {
+    const limits = ["--max-per-address", "1", "--timeout", "0.5"];
+    await using server = await startServer({ args: ["--mode", "raw", ...limits] });
+    const elsewhere = new Deno.Command("python3", {
+      args: ["-c", ELSEWHERE, String(server.port)],
+      stdout: "null",
+    }).spawn();
+    await server.running.says(/client 1: connected from 127\.0\.0\.2/);
+    using own = await Wire.dial(server);
+    await own.says("x");
+    await server.running.says(/client 2: connected/);
+    // Longer than the limit on silence.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    using next = await Wire.dial(server);
+    await next.says("x");
+    await server.running.says(/client 2: Dropped to admit another client: silent for/);
+    await server.running.says(/client 3: connected/);
+    assert(!/client 1: Dropped/.test(server.running.log));
+    elsewhere.kill();
+    await elsewhere.status;
+  },
+  PYTHON,
 );
