@@ -397,7 +397,10 @@ integration(
       getFrom(["hello\n", "EOF"], "--accept-unproved"),
     ]);
     assertEquals([refused.code, refused.stored], [5, {}]);
-    assertMatch(refused.stderr, /^inlet: .*6 B came, and nothing that proves their end; --accept-/);
+    assertMatch(
+      refused.stderr,
+      /^inlet: .*6 B came, and then a pause of 100 ms: nothing proves .* --accept-/,
+    );
     assertEquals([kept.code, kept.stored], [0, { "a.txt": "hello\n" }]);
     assertStringIncludes(kept.stderr, "ended by a pause of 100 ms");
     assertStringIncludes(kept.stderr, "it may be incomplete\n");
@@ -568,4 +571,21 @@ integration("talk client refuses a name that is no single message", async () => 
     assertEquals(code, 2);
     assertMatch(stderr, /^inlet: Cannot use ".*" as the --name: give 1 to 64 bytes without .*\n$/);
   }
+});
+
+integration("talk client keeps nothing of a file that a known server breaks off", async () => {
+  await using local = await tempDir();
+  await using server = startStranger(async (guest) => {
+    await guest.hears();
+    await guest.says("Connected to the server successfully.");
+    await guest.hears();
+    await guest.says("half a file");
+  });
+  const args = ["--mode", "talk", "--get", "a.txt", "--accept-unproved", "--output", local.path];
+  const { code, stderr } = await runClient(server, args);
+  assertEquals([code, stderr], [
+    4,
+    'inlet: Cannot get "a.txt": the server closed within the file\n',
+  ]);
+  assertEquals(names(local.path), []);
 });

@@ -149,7 +149,7 @@ pure("receiveFile() waits for a late marker for more than a pause, but not for e
   await assertRejects(
     () => receive(saying("hello\n"), { limits }),
     InletError,
-    "nothing that proves",
+    "nothing proves that this is all",
   );
 });
 

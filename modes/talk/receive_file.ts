@@ -247,17 +247,18 @@ async function receiveUnsized(connection: Connection, asked: Receipt): Promise<R
   }
   const no = refused();
   if (no) throw no;
-  if (!acceptUnproved) {
-    const reason = `${formatBytes(body.size)} came, and nothing that proves their end`;
-    const way = "--accept-unproved takes them";
-    throw new InletError("checksum", `Cannot get ${quoted(name)}: ${reason}; ${way}`);
+  const isOver = await nextWithin(connection, 0) === "end";
+  if (isOver && asked.isBare && getMarker.length > 0) {
+    // A server that sends markers closes without one only when it fails.
+    throw new InletError("lost", `Cannot get ${quoted(name)}: the server closed within the file`);
   }
-  const size = await body.end(0);
-  return {
-    size,
-    endedBy: `a pause of ${lineGapMs} ms, or the end of the connection`,
-    proved: false,
-  };
+  const endedBy = isOver ? "the end of the connection" : `a pause of ${lineGapMs} ms`;
+  if (!acceptUnproved) {
+    const reason = `${formatBytes(body.size)} came, and then ${endedBy}`;
+    const way = "nothing proves that this is all; --accept-unproved takes it";
+    throw new InletError("checksum", `Cannot get ${quoted(name)}: ${reason}: ${way}`);
+  }
+  return { size: await body.end(0), endedBy, proved: false };
 }
 
 /**
