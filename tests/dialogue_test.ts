@@ -250,9 +250,9 @@ Deno.test("performDialogue() keeps what one side sends apart, the body included"
   const options = { limitMs: 1000, said: () => {} };
   await performDialogue(connection, steps, { ...options, sendsNext: true });
   const [first = 0, second = 0] = writes;
-  // A timer never ends early.
-  assert(second - first >= 199);
-  assert(performance.now() - second >= 199);
+  // A timer hardly ends early.
+  assert(second - first >= 190);
+  assert(performance.now() - second >= 190);
 });
 
 for (const mode of ["raw", "message", "upload"]) {
