@@ -224,14 +224,14 @@ integration("server.ts --banner greets first", async () => {
 
 integration("client.ts --dialogue gives up a step that does not end within --timeout", async () => {
   using server = impostor();
-  const args = ["--mode", "raw", "--dialogue", "accio", "--timeout", "0.5"];
+  const args = ["--mode", "raw", "--dialogue", "accio", "--timeout", "2"];
   const client = runClient(server, args, { stdin: "body" });
   using wire = await server.accept();
-  const left = [..."accio"];
-  const dripping = setInterval(() => wire.says(left.shift() ?? "").catch(() => {}), 200);
+  const left = [..."accio\r"];
+  const dripping = setInterval(() => wire.says(left.shift() ?? "").catch(() => {}), 400);
   const { code, stderr } = await client.finally(() => clearInterval(dripping));
   assertEquals(code, 4);
-  const line = 'Cannot go on: expected "accio\\r\\n": it was not complete within 0.5 s';
+  const line = 'Cannot go on: expected "accio\\r\\n": it was not complete within 2 s';
   assertEquals(stderr, `inlet: ${line}\n`);
 });
 

@@ -194,7 +194,7 @@ integration("--lock-step speaks to our server with --line-gap", async () => {
 });
 
 integration("--line-gap takes bytes for a line after a pause, however they came", async () => {
-  await using server = await startServer({ args: ["--mode", "reverse", "--line-gap", "300"] });
+  await using server = await startServer({ args: ["--mode", "reverse", "--line-gap", "1000"] });
   using wire = await Wire.dial(server);
   await wire.saysSlowly("Hello");
   assertEquals(decoder.decode(await wire.bytes(5)), "olleH");
