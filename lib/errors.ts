@@ -61,8 +61,14 @@ export function refusalIn(reply: Reply): InletError | undefined {
   return new InletError("busy", why);
 }
 
-/** The refusal in a line of a server of ours; `undefined` for any other line. */
+/**
+ * The refusal in a line of a server of ours; `undefined` for any other text. On the wires of other
+ * programs an error with an unknown code is such a program's way to say something.
+ */
 export function refusalInLine(line: string): InletError | undefined {
+  if (line.includes("\n")) return undefined;
+  const [, word, code = ""] = /^(error)(?:;\S*)?(?: (\S*))?/.exec(line) ?? [];
+  if (word !== undefined && !Object.hasOwn(ERROR_CODES, code)) return undefined;
   try {
     return refusalIn(decodeReply(line));
   } catch (error) {

@@ -16,10 +16,9 @@ import { formatCount, quoted } from "../lib/text.ts";
 import { hintAtSilence } from "./opening.ts";
 import { busyIn } from "./refusal.ts";
 import { shown, wrongAnswer } from "./reverse_answers.ts";
-import { MAX_REVERSED_LINE_BYTES, reversalsOf } from "./reverse_lines.ts";
+import { MAX_REVERSED_LINE_BYTES, reversalsOf, textEndOf, tooLongToSend } from "./reverse_lines.ts";
 
 const LF = 0x0a;
-const CR = 0x0d;
 
 /** A line and its ending. */
 interface Line {
@@ -41,18 +40,21 @@ export async function sendInLockStep(
   using body = source.open((bytes) => context.progress.add(bytes));
   let sent = 0;
   let number = 0;
-  for await (const { text, ending } of linesOf(body.stream, connection, source)) {
-    number++;
-    if (text.length > 0) {
-      await connection.write(text);
-      sent += text.length;
-      await connection.unwatched(
-        context.output(await readAnswer(connection, text, number, context)),
-      );
+  try {
+    for await (const { text, ending } of linesOf(body.stream, connection, source)) {
+      number++;
+      if (text.length > 0) {
+        await connection.write(text);
+        sent += text.length;
+        const answer = await readAnswer(connection, text, number, context);
+        await connection.unwatched(context.output(answer));
+      }
+      await connection.unwatched(context.output(ending));
     }
-    await connection.unwatched(context.output(ending));
+  } finally {
+    // What a file has lost is sent as zeros, and any failure can come of that.
+    checkUnchanged(source, body);
   }
-  checkUnchanged(source, body);
   const { end } = context.wire;
   if (end) await connection.write(end);
   await connection.closeWrite();
@@ -111,16 +113,13 @@ async function* linesOf(
       openBytes = 0;
     }
     openBytes += value.length - start;
-    if (openBytes > MAX_REVERSED_LINE_BYTES) {
-      const limit = formatCount(MAX_REVERSED_LINE_BYTES);
-      throw new InletError("too-large", `Cannot send a line of more than ${limit} bytes`);
-    }
+    if (openBytes > MAX_REVERSED_LINE_BYTES) throw tooLongToSend();
     if (start < value.length) open.push(value.slice(start));
   }
   if (openBytes > 0) yield { text: concat(open), ending: new Uint8Array() };
 }
 
 function divided(line: Uint8Array): Line {
-  const end = line.at(-2) === CR ? line.length - 2 : line.length - 1;
+  const end = textEndOf(line, 0, line.length);
   return { text: line.subarray(0, end), ending: line.subarray(end) };
 }

@@ -105,7 +105,7 @@ export async function hear(
   const size = Math.min(buffered.indexOf(LF) + 1 || buffered.length, MAX_SHOWN_BYTES);
   const text = textOf(buffered.subarray(0, size)).trimEnd();
   connection.skip(size);
-  return { size, text, refusal: refusalIn(text) };
+  return { size, text, refusal: refusalInLine(text) };
 }
 
 /**
@@ -134,12 +134,6 @@ function mayRefuse(text: string): boolean {
   if (code === undefined) return text === "error";
   if (rest !== undefined) return Object.hasOwn(ERROR_CODES, code);
   return Object.keys(ERROR_CODES).some((known) => known.startsWith(code));
-}
-
-/** The refusal that a whole line is, if it is one of ours. Other programs have other codes. */
-function refusalIn(line: string): InletError | undefined {
-  const [, code] = /^(?:busy \d+ of \d+$|error ([a-z-]+)(?: |$))/.exec(line) ?? [null, "none"];
-  return code === undefined || Object.hasOwn(ERROR_CODES, code) ? refusalInLine(line) : undefined;
 }
 
 function textOf(bytes: Uint8Array): string {

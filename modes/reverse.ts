@@ -29,7 +29,7 @@ import { hintAtSilence, openOnClient, openOnServer } from "./opening.ts";
 import { busyIn } from "./refusal.ts";
 import { type Checked, ReverseAnswers } from "./reverse_answers.ts";
 import { LineReverser } from "./reverse_lines.ts";
-import { changed, checkUnchanged, type OpenBody, type Source } from "../lib/body/sources.ts";
+import { checkUnchanged, type OpenBody, type Source } from "../lib/body/sources.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
 import type { WireContext } from "../lib/cli/client_context.ts";
 import type { ServerContext } from "../lib/server/context.ts";
@@ -69,12 +69,6 @@ export async function sendReverse(
   return { size: exchange.sent };
 }
 
-/** The error of a source. One that changed can have any: its missing bytes are sent as zeros. */
-function failureOf(error: unknown, source: Source, body: OpenBody): InletError {
-  if ("changed" in body && body.changed()) return changed(source);
-  return localError(error, `Cannot send ${quoted(source.label)}`);
-}
-
 /** The lines of one source and their answers, on their way at the same time. */
 class Exchange {
   readonly #connection: Connection;
@@ -104,23 +98,28 @@ class Exchange {
 
   async run(): Promise<void> {
     using body = this.#source.open((bytes) => this.#context.progress.add(bytes));
-    this.#connection.send(ReadableStream.from(this.#sending(body.stream)))
-      .then(async () => {
-        checkUnchanged(this.#source, body);
-        await this.#connection.closeWrite();
-        this.#isSent = true;
-        this.#take(this.#answers.end());
-      })
-      .catch((error) => {
-        const failure = failureOf(error, this.#source, body);
-        // After a lost connection, the server's last words can still be read.
-        if (failure.code !== "lost") this.#connection.abort(failure);
-      });
+    this.#sendAll(body).catch((error) => {
+      const failure = localError(error, `Cannot send ${quoted(this.#source.label)}`);
+      // After a lost connection, the server's last words can still be read.
+      if (failure.code !== "lost") this.#connection.abort(failure);
+    });
     try {
       await Promise.race([this.#receive(), this.#complete.promise]);
     } finally {
       await this.#connection.unwatched(this.#output);
     }
+  }
+
+  async #sendAll(body: OpenBody): Promise<void> {
+    try {
+      await this.#connection.send(ReadableStream.from(this.#sending(body.stream)));
+    } finally {
+      // What a file has lost is sent as zeros, and any failure can come of that.
+      checkUnchanged(this.#source, body);
+    }
+    await this.#connection.closeWrite();
+    this.#isSent = true;
+    this.#take(this.#answers.end());
   }
 
   /** Passes a stream through, and notes what is sent. */

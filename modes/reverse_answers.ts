@@ -8,13 +8,12 @@
 import { concat } from "@std/bytes/concat";
 import { InletError } from "../lib/errors.ts";
 import { formatCount, quoted } from "../lib/text.ts";
-import { MAX_REVERSED_LINE_BYTES, reversalsOf } from "./reverse_lines.ts";
+import { MAX_REVERSED_LINE_BYTES, reversalsOf, textEndOf, tooLongToSend } from "./reverse_lines.ts";
 
 /** Most bytes of a wrong answer that are shown. */
 const SHOWN_BYTES = 60;
 
 const LF = 0x0a;
-const CR = 0x0d;
 
 /** Most pieces of memory that are kept to be used again. */
 const MAX_SPARE = 16;
@@ -82,10 +81,7 @@ export class ReverseAnswers {
     if (end > 0) this.#complete(chunk.subarray(0, end));
     this.#openBytes += chunk.length - end;
     // Its CR may be a part of the line or of its ending.
-    if (this.#openBytes > MAX_REVERSED_LINE_BYTES + 1) {
-      const limit = formatCount(MAX_REVERSED_LINE_BYTES);
-      throw new InletError("too-large", `Cannot send a line of more than ${limit} bytes`);
-    }
+    if (this.#openBytes > MAX_REVERSED_LINE_BYTES + 1) throw tooLongToSend();
     if (end < chunk.length) this.#open.push(chunk.slice(end));
     return this.#takeEarly();
   }
@@ -284,12 +280,6 @@ class LineAnswer {
     }
     return false;
   }
-}
-
-/** Where the text of a line ends, before its LF or CR LF. */
-function textEndOf(lines: Uint8Array, start: number, end: number): number {
-  if (lines[end - 1] !== LF) return end;
-  return end - 1 > start && lines[end - 2] === CR ? end - 2 : end - 1;
 }
 
 /** The error for a wrong answer. */

@@ -10,6 +10,7 @@
 
 import { concat } from "@std/bytes/concat";
 import { InletError } from "../lib/errors.ts";
+import { formatCount } from "../lib/text.ts";
 
 /** Longest line in bytes, without its ending. */
 export const MAX_REVERSED_LINE_BYTES = 1024 * 1024;
@@ -86,12 +87,27 @@ export function reverseLines(text: Uint8Array): void {
   for (let start = 0; start < text.length;) {
     const found = text.indexOf(LF, start);
     const next = found < 0 ? text.length : found + 1;
-    let end = found < 0 ? text.length : found;
-    if (found > start && text[found - 1] === CR) end--;
+    const end = textEndOf(text, start, next);
     if (end - start > MAX_REVERSED_LINE_BYTES) throw tooLong();
     if (!reverseBytes(text, start, end)) reverseCharacters(text.subarray(start, end));
     start = next;
   }
+}
+
+/**
+ * Where the text of a line ends, before its LF or CR LF.
+ *
+ * @param end The end of the line, its ending included.
+ */
+export function textEndOf(lines: Uint8Array, start: number, end: number): number {
+  if (end === start || lines[end - 1] !== LF) return end;
+  return end - 1 > start && lines[end - 2] === CR ? end - 2 : end - 1;
+}
+
+/** The error for a line that a client cannot send, because its answer could not be compared. */
+export function tooLongToSend(): InletError {
+  const limit = formatCount(MAX_REVERSED_LINE_BYTES);
+  return new InletError("too-large", `Cannot send a line of more than ${limit} bytes`);
 }
 
 /**

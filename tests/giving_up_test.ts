@@ -118,22 +118,28 @@ integration(
   },
 );
 
-integration("reverse client in lock-step whose file shrinks resets the connection", async () => {
-  using server = listen();
-  await using local = await tempDir();
-  const file = await local.write("lines", `${"x".repeat(65_535)}\n`.repeat(16));
-  const client = runClient(server, [file, "--mode", "reverse", "--lock-step"]);
-  using conn = await server.accept();
-  await Deno.truncate(file, 0);
-  const buffer = new Uint8Array(2 ** 21);
-  const answering = (async () => {
-    for (let read; (read = await conn.read(buffer)) !== null;) {
-      await conn.write(buffer.slice(0, read).reverse());
-    }
-  })();
-  await assertRejects(() => answering, Deno.errors.ConnectionReset);
-  assertEquals((await client).code, 5);
-});
+// The zeros in place of what a file has lost are a line, and one that is too long in the larger file.
+for (const lines of [16, 64]) {
+  integration(
+    `reverse client in lock-step whose ${lines} lines shrink resets the connection`,
+    async () => {
+      using server = listen();
+      await using local = await tempDir();
+      const file = await local.write("lines", `${"x".repeat(65_535)}\n`.repeat(lines));
+      const client = runClient(server, [file, "--mode", "reverse", "--lock-step"]);
+      using conn = await server.accept();
+      await Deno.truncate(file, 0);
+      const buffer = new Uint8Array(2 ** 21);
+      const answering = (async () => {
+        for (let read; (read = await conn.read(buffer)) !== null;) {
+          await conn.write(buffer.slice(0, read).reverse());
+        }
+      })();
+      await assertRejects(() => answering, Deno.errors.ConnectionReset);
+      assertEquals((await client).code, 5);
+    },
+  );
+}
 
 integration("a client whose dialogue fails resets the connection", async () => {
   using server = listen();

@@ -24,14 +24,14 @@
 
 import { ACK } from "../../protocol.ts";
 import type { WireContext } from "../../lib/cli/client_context.ts";
-import { InletError } from "../../lib/errors.ts";
+import { InletError, refusalInLine } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { DEFAULT_TIMEOUT_MS } from "../../lib/net/whole_line.ts";
 import { formatBytes, formatCount, quoted } from "../../lib/text.ts";
 import { type Received, receiveFile, type Target } from "./receive_file.ts";
 import { encodeMessage, WELCOME } from "./messages.ts";
 import { nextWithin, readToPause } from "./pauses.ts";
-import { admitsUnnamed, asksName, givenName, refusalOf, turnedAway } from "./words.ts";
+import { admitsUnnamed, asksName, givenName, turnedAway } from "./words.ts";
 
 /** Most bytes of a greeting or a goodbye. */
 const MAX_WORDS_BYTES = 4096;
@@ -115,7 +115,7 @@ export class TalkClient {
     await this.#send(text);
     const answer = await this.#answer();
     const said = decoder.decode(answer);
-    const no = said.trimEnd() === text.trim() + ACK ? undefined : refusalOf(said);
+    const no = said.trimEnd() === text.trim() + ACK ? undefined : refusalInLine(said.trimEnd());
     if (no) throw no;
     return answer;
   }

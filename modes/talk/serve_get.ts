@@ -34,12 +34,12 @@ export async function serveTalkGet(
   checkAccess(context.access, "get", `get ${quoted(name)}`);
   const once = /^(.+?)\1+$/s.exec(request)?.[1];
   try {
-    using file = await open(context, name);
+    using file = await context.store.open(name);
     return await give(connection, context, name, file, ending);
   } catch (error) {
     if (once === undefined || !isAbsent(error)) throw error;
   }
-  using file = await open(context, nameIn(once));
+  using file = await context.store.open(nameIn(once));
   await give(connection, context, nameIn(once), file, ending);
 }
 
@@ -57,7 +57,7 @@ export async function serveBareName(
   // A server that gives no files does not tell which it has.
   if (!context.wire.bareNames || context.access === "drop-only") return false;
   try {
-    using file = await open(context, text);
+    using file = await context.store.open(text);
     await give(connection, context, text, file, ending);
     return true;
   } catch (error) {
@@ -73,10 +73,6 @@ function nameIn(request: string): string {
 function isAbsent(error: unknown): boolean {
   const { code } = explain(error);
   return code === "not-found" || code === "bad-name";
-}
-
-async function open({ store }: ServerContext, name: string): Promise<StoredFile> {
-  return await store.open(name);
 }
 
 async function give(

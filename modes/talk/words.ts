@@ -6,7 +6,7 @@
  * @module
  */
 
-import { ACK, ERROR_CODES } from "../../protocol.ts";
+import { ACK } from "../../protocol.ts";
 import { InletError, refusalInLine } from "../../lib/errors.ts";
 import { quoted } from "../../lib/text.ts";
 
@@ -55,28 +55,18 @@ export function admitsUnnamed(words: string): boolean {
 export function turnedAway(words: string, name = ""): InletError | undefined {
   const line = words.trim();
   if (name !== "" && line === name + ACK) return undefined;
-  const ours = refusalOf(words);
+  const ours = refusalInLine(words.trimEnd());
   if (ours) return ours;
   if (line.length > MAX_TURN_AWAY || line.includes("\n") || ADMITS.test(line)) return undefined;
   if (!TURNS_AWAY.test(name === "" ? line : line.replaceAll(name, ""))) return undefined;
   return new InletError("busy", `The server turned this client away: ${quoted(line)}`);
 }
 
-/** The error for an answer that is an error or `busy` of inlet's. `undefined` if it is none. */
-export function refusalOf(answer: string): InletError | undefined {
-  const line = answer.trimEnd();
-  const [, word, code = ""] = /^(error|busy) (\S+)/.exec(line) ?? [];
-  if (word === undefined || line.includes("\n")) return undefined;
-  // An unknown code is another program's way to say something.
-  if (word === "error" && !Object.hasOwn(ERROR_CODES, code)) return undefined;
-  return refusalInLine(line);
-}
-
 /** The error for an answer to `get` that is a refusal and no file. `undefined` if it may be a file. */
 export function refusedGet(name: string, answer: Uint8Array): InletError | undefined {
   if (answer.length > MAX_REFUSAL_BYTES) return undefined;
   const text = new TextDecoder().decode(answer).trim();
-  const ours = refusalOf(text);
+  const ours = refusalInLine(text);
   if (ours) return ours;
   if (text.includes("\n") || !REFUSES.test(text)) return undefined;
   return new InletError("denied", `Cannot get ${quoted(name)}: the server says ${quoted(text)}`);
