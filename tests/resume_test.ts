@@ -9,6 +9,7 @@ import {
   startClient,
   startServer,
   tempDir,
+  type TestServer,
   uploadGrows,
 } from "./helpers.ts";
 import { relayTo } from "./relay.ts";
@@ -135,14 +136,19 @@ for (const victim of ["client", "server"] as const) {
   });
 }
 
+/** Sends half of a file, and breaks off: the server keeps it. */
+async function breakOff(server: TestServer, file: string): Promise<void> {
+  using relay = await relayTo(server, { direction: "up", bytes: UP + SIZE / 2, way: "end" });
+  assertEquals((await runClient(relay, [file, "--resume"])).code, 4);
+  await server.running.says(/client 1: left/);
+}
+
 integration("--resume starts over when the file here has changed", async () => {
   await using server = await startServer();
   await using local = await tempDir();
   const content = bytes(SIZE);
   const file = await local.write("a.bin", content);
-  using relay = await relayTo(server, { direction: "up", bytes: UP + SIZE / 2, way: "end" });
-  assertEquals((await runClient(relay, [file, "--resume"])).code, 4);
-  await server.running.says(/client 1: left/);
+  await breakOff(server, file);
   content[SIZE / 4]! ^= 1;
   await local.write("a.bin", content);
   const { code, stderr } = await runClient(server, [file, "--resume"]);
@@ -159,9 +165,7 @@ integration("--resume sends all of a file that only looked like the partial file
   const file = await local.write("a.bin", content);
   const time = new Date("2020-02-29T12:00:00Z");
   Deno.utimeSync(file, time, time);
-  using relay = await relayTo(server, { direction: "up", bytes: UP + SIZE / 2, way: "end" });
-  assertEquals((await runClient(relay, [file, "--resume"])).code, 4);
-  await server.running.says(/client 1: left/);
+  await breakOff(server, file);
   // One byte, in a range that the server may not ask for, and with the old time: try until it did not.
   const at = SIZE / 2 - 100_000;
   content[at]! ^= 1;
@@ -180,9 +184,7 @@ integration("--resume goes on past what a stranger left under the same fingerpri
   await using local = await tempDir();
   const content = bytes(SIZE);
   const file = await local.write("a.bin", content);
-  using relay = await relayTo(server, { direction: "up", bytes: UP + SIZE / 2, way: "end" });
-  assertEquals((await runClient(relay, [file, "--resume"])).code, 4);
-  await server.running.says(/client 1: left/);
+  await breakOff(server, file);
   const [own] = ownFiles(server.dir);
   const [, hash] = /kept-([0-9a-f]{64})-/.exec(own!)!;
   // More than the whole file has, and other bytes.
