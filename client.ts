@@ -52,14 +52,15 @@ async function main(args: readonly string[]): Promise<number> {
   using progress = new Progress(Deno.stderr.isTerminal() && !quiet && !toScreen);
   const screen = toScreen && !plan.raw ? await openScreen() : undefined;
   const stopping = stopOnSignals(progress);
+  const onNotice = (text: string): void => void (!quiet && progress.say(printable(text)));
+  const waiting = { signal: stopping.signal, onNotice };
   const options: SendFilesOptions = {
     ...plan.options,
     mode,
     progress,
-    key: mode.name === "files" ? readKey(plan.tokenFile) : undefined,
+    key: mode.name === "files" ? await readKey(plan.tokenFile, waiting) : undefined,
     output: screen ? (chunk) => screen.write(chunk) : writeOutput,
-    signal: stopping.signal,
-    onNotice: (text) => !quiet && progress.say(printable(text)),
+    ...waiting,
   };
   const dialer = new Dialer(address, options);
   if (mode.asks) {

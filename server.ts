@@ -261,7 +261,9 @@ async function main(args: readonly string[]): Promise<number> {
     makeKeyFile(tokenFile!);
   }
   // Only the native wire can carry a key, so the other modes ignore the environment.
-  const key = tokenFile === undefined && mode.name !== "files" ? undefined : readKey(tokenFile);
+  const key = tokenFile === undefined && mode.name !== "files"
+    ? undefined
+    : await readKey(tokenFile);
   const server = await start(mode, { ...settings, key }).catch((error) => {
     // A key that no server has used is not left behind.
     if (generate) Deno.removeSync(tokenFile!);

@@ -141,6 +141,8 @@ export const PROGRAM: Program<typeof OPTIONS> = {
     4: "the connection failed, was lost, or was too slow",
     5: "verification failed: the bytes differ from those that were sent",
     6: "this machine's disk or standard output failed: full, read-only, closed, an I/O error",
-    130: "stopped by Ctrl-C, SIGTERM or SIGHUP; partial files are removed, except with --resume",
+    129: "stopped by SIGHUP, which a closed terminal sends; partial files as for 130",
+    130: "stopped by Ctrl-C (SIGINT); partial files are removed, except with --resume",
+    143: "stopped by SIGTERM; partial files as for 130",
   },
 };

@@ -13,7 +13,8 @@ import type { WalkOptions } from "./walk_folder.ts";
  * @throws {InletError} `usage` if the path holds nothing that can be sent
  */
 export async function pathItems(path: string, options: WalkOptions): Promise<Item[]> {
-  const source = sourceAt(path, options.as);
+  const { onSkip, signal } = options;
+  const source = sourceAt(path, options.as, { onNotice: onSkip, signal });
   if (source !== "folder") return [source];
   // Loaded on demand, because most sends are single files.
   const { folderItems } = await import("./walk_folder.ts");

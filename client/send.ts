@@ -92,7 +92,7 @@ export async function sendFiles(
   const as = typed?.as;
   const itemsAt = async (path: string): Promise<Item[]> => {
     if (typed && path === "-") return [stdinSource(as ?? "")];
-    if (isOneWay) return [await pathSource(path, as)];
+    if (isOneWay) return [pathSource(path, as, { onNotice, signal })];
     return await pathItems(path, {
       as,
       exclude,
@@ -102,6 +102,9 @@ export async function sendFiles(
     });
   };
   const items = (await Promise.all(files.map(itemsAt))).flat();
+  const [first] = items;
+  // No server waits as long as a pipe's writer may take.
+  if (first && "ready" in first) await first.ready?.();
   await sendAll(dialer, items, {
     mode,
     skipSame,

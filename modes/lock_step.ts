@@ -37,7 +37,7 @@ export async function sendInLockStep(
   source: Source,
   context: WireContext,
 ): Promise<number> {
-  using body = source.open((bytes) => context.progress.add(bytes));
+  using body = await source.open((bytes) => context.progress.add(bytes));
   let sent = 0;
   let number = 0;
   try {

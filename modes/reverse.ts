@@ -97,7 +97,7 @@ class Exchange {
   }
 
   async run(): Promise<void> {
-    using body = this.#source.open((bytes) => this.#context.progress.add(bytes));
+    using body = await this.#source.open((bytes) => this.#context.progress.add(bytes));
     this.#sendAll(body).catch((error) => {
       const failure = localError(error, `Cannot send ${quoted(this.#source.label)}`);
       // After a lost connection, the server's last words can still be read.

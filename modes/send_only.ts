@@ -40,7 +40,7 @@ export async function sendToEnd(
     context.onNotice(`${quoted(source.label)} is empty: the server may store nothing for it`);
   }
   let size = 0;
-  using body = source.open((bytes) => {
+  using body = await source.open((bytes) => {
     size += bytes;
     context.progress.add(bytes);
   });

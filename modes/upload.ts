@@ -78,7 +78,7 @@ export async function sendUpload(
   }
   connection.unfinished = true;
   await openOnClient(connection, context);
-  using body = source.open((bytes) => context.progress.add(bytes));
+  using body = await source.open((bytes) => context.progress.add(bytes));
   await connection.write(encodeUploadHeader(source.size, source.name));
   await expectGoAhead(connection, context);
   // Do not close the sending direction: a server may take that for a lost client.

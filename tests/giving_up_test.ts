@@ -65,7 +65,7 @@ for (const mode of STREAMS) {
       const ended = ending(conn);
       client.process.kill(signal);
       assertEquals((await ended).how, "reset");
-      assertEquals((await client.process.status).code, 130);
+      assertEquals((await client.process.status).code, signal === "SIGINT" ? 130 : 143);
       await client[Symbol.asyncDispose]();
     });
   }

@@ -86,6 +86,9 @@ async function halfSent(server: Impostor): Promise<Wire> {
   return wire;
 }
 
+/** The exit code of the client for each signal that stops it. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
 const ERASED = "\r\x1b[Kinlet: Interrupted\r\n";
 
 for (const way of Object.keys(WAYS)) {
@@ -100,11 +103,11 @@ for (const way of Object.keys(WAYS)) {
     assertEquals(names(get.directory.path), []);
   }, needs);
 
-  for (const signal of ["INT", "TERM", "HUP"]) {
-    integration(`client.ts by ${way}: SIG${signal} to all of its processes is one`, async () => {
+  for (const [signal, exit] of Object.entries(EXIT_CODES)) {
+    integration(`client.ts by ${way}: ${signal} to all of its processes is one`, async () => {
       await using get = await halfGet(way);
-      await run("sh", ["-c", `kill -s ${signal} -- -${get.pid}`]);
-      assertEquals(await get.terminal.ended(), 130);
+      await run("sh", ["-c", `kill -s ${signal.slice(3)} -- -${get.pid}`]);
+      assertEquals(await get.terminal.ended(), exit);
       assertStringIncludes(get.terminal.screen, ERASED);
       assertEquals(names(get.directory.path), []);
     }, needs);
@@ -141,19 +144,22 @@ integration("client.ts whose terminal is closed leaves no partial", async () => 
   for await (const _ of watcher) if (names(get.directory.path).length === 0) return;
 }, TERMINAL);
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  integration(`client.ts exits 130 on ${signal}, also when it comes twice at once`, async () => {
-    using server = impostor();
-    await using local = await tempDir();
-    await using client = startClient(server, ["--get", "a.txt"], { cwd: local.path });
-    using _wire = await halfSent(server);
-    using watcher = Deno.watchFs(local.path);
-    if (names(local.path).length === 0) { for await (const _ of watcher) break; }
-    client.process.kill(signal);
-    assertEquals((await client.stop(signal)).code, 130);
-    assertEquals(client.log, "inlet: Interrupted");
-    assertEquals(names(local.path), []);
-  });
+for (const [signal, exit] of Object.entries(EXIT_CODES)) {
+  integration(
+    `client.ts exits ${exit} on ${signal}, also when it comes twice at once`,
+    async () => {
+      using server = impostor();
+      await using local = await tempDir();
+      await using client = startClient(server, ["--get", "a.txt"], { cwd: local.path });
+      using _wire = await halfSent(server);
+      using watcher = Deno.watchFs(local.path);
+      if (names(local.path).length === 0) { for await (const _ of watcher) break; }
+      client.process.kill(signal as Deno.Signal);
+      assertEquals((await client.stop(signal as Deno.Signal)).code, exit);
+      assertEquals(client.log, "inlet: Interrupted");
+      assertEquals(names(local.path), []);
+    },
+  );
 }
 
 integration(

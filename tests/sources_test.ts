@@ -21,7 +21,7 @@ integration("pathSource() measures a file, and streams it", async () => {
   const content = await Deno.readFile(path);
   assertEquals(source.size, content.length);
   let moved = 0;
-  using body = source.open((count) => moved += count);
+  using body = await source.open((count) => moved += count);
   assertEquals(await collect(body.stream), content);
   assertEquals(moved, content.length);
 });
@@ -45,7 +45,7 @@ integration("pathSource() notices a file that changes after it was measured", as
     const source = pathSource(await local.write("a.bin", bytes(before)));
     assert(source.size !== null);
     await local.write("a.bin", bytes(after));
-    using body = source.open(() => {});
+    using body = await source.open(() => {});
     assertEquals((await collect(body.stream)).length, 100);
     assert(body.changed());
   }
@@ -74,7 +74,7 @@ integration("pathSource() streams a pipe without a size", async () => {
   const source = pathSource(pipe);
   assertEquals([source.name, source.size], ["pipe", null]);
   const writing = run("sh", ["-c", `printf 'through the pipe' > "$0"`, pipe]);
-  using body = source.open(() => {});
+  using body = await source.open(() => {});
   assertEquals(new TextDecoder().decode(await collect(body.stream)), "through the pipe");
   await writing;
 }, { programs: ["mkfifo"] });
@@ -119,7 +119,7 @@ pure("streamSource() gives the next body what a closed one was waiting for", asy
   const counts = [0, 0, 0];
   const openNext = (index: number) => source.open((bytes) => counts[index]! += bytes);
   for (const index of [0, 1]) {
-    const body = openNext(index);
+    const body = await openNext(index);
     const reader = body.stream.getReader();
     reader.read();
     await Promise.resolve();
@@ -127,7 +127,7 @@ pure("streamSource() gives the next body what a closed one was waiting for", asy
     body[Symbol.dispose]();
   }
   assertEquals([reads.length, closed], [1, 0]);
-  const body = openNext(2);
+  const body = await openNext(2);
   const content = collect(body.stream);
   for (const text of ["first, ", "second", null]) {
     while (reads.length === 0) await new Promise((resolve) => setTimeout(resolve));
@@ -144,7 +144,7 @@ integration("stdinSource() streams the standard input under a name", async () =>
     import { stdinSource } from "${new URL("lib/body/sources.ts", ROOT).href}";
     const source = stdinSource("notes.txt");
     let moved = 0;
-    using body = source.open((count) => moved += count);
+    using body = await source.open((count) => moved += count);
     for await (const chunk of body.stream) Deno.stdout.writeSync(chunk);
     console.error(source.label, source.name, source.size, moved);`;
   const { stdoutBytes, stderr } = await runSource(script, { stdin: bytes(3_000_000) });

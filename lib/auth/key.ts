@@ -7,6 +7,7 @@
 
 import { challengeText } from "../../protocol.ts";
 import { explain, InletError } from "../errors.ts";
+import type { Waiting } from "../body/pipe.ts";
 import { quoted } from "../text.ts";
 
 /** The environment variable that may hold the key. */
@@ -22,19 +23,31 @@ const RANDOM_BYTES = 32;
  * Reads the key from its file, or from the environment if Deno permits that.
  *
  * @param file Path of the key file, which takes precedence over the environment.
+ * @param waiting What happens while the file is a pipe that waits for its writer.
  * @returns The key without surrounding white space, or `undefined` if there is none.
  * @throws {InletError} `usage` if the file cannot be read, or the key is too short
  */
-export function readKey(file: string | undefined): string | undefined {
-  const where = file === undefined ? `the key in ${VARIABLE}` : `the key in ${quoted(file)}`;
-  const key = (file === undefined ? readVariable() : readFile(file))?.trim();
-  if (key !== undefined && key.length < MIN_KEY_CHARACTERS) {
-    throw new InletError(
-      "usage",
-      `Cannot use ${where}: it is shorter than ${MIN_KEY_CHARACTERS} characters`,
-    );
-  }
-  return key;
+export async function readKey(
+  file: string | undefined,
+  waiting: Waiting = {},
+): Promise<string | undefined> {
+  if (file !== undefined) return checkKey(await readKeyFile(file, waiting), quoted(file));
+  const key = readVariable();
+  return key === undefined ? undefined : checkKey(key, VARIABLE);
+}
+
+/**
+ * Returns a key without surrounding white space.
+ *
+ * @throws {InletError} `usage` if it is too short
+ */
+export function checkKey(text: string, where: string): string {
+  const key = text.trim();
+  if (key.length >= MIN_KEY_CHARACTERS) return key;
+  throw new InletError(
+    "usage",
+    `Cannot use the key in ${where}: it is shorter than ${MIN_KEY_CHARACTERS} characters`,
+  );
 }
 
 /**
@@ -82,10 +95,12 @@ function randomHex(): string {
   return crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)).toHex();
 }
 
-function readFile(path: string): string {
+async function readKeyFile(path: string, waiting: Waiting): Promise<string> {
+  const { waitFor, waitText } = await import("../body/pipe.ts");
   try {
-    return Deno.readTextFileSync(path);
+    return await waitFor(Deno.readTextFile(path), waitText(path), waiting);
   } catch (cause) {
+    waiting.signal?.throwIfAborted();
     const { message } = explain(cause, `Cannot read the key file ${quoted(path)}`);
     throw new InletError("usage", message, { cause });
   }

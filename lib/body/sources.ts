@@ -7,6 +7,7 @@
 
 import { basename } from "@std/path/basename";
 import { explain, InletError } from "../errors.ts";
+import type { Waiting } from "./pipe.ts";
 import { Prefix } from "./prefix_crc.ts";
 import { readStdin } from "./stdio.ts";
 import { type StreamSource, streamSource } from "./stream_source.ts";
@@ -178,8 +179,8 @@ export class Beginning implements Disposable {
  * @param as The name sent to the peer, instead of the last part of the path.
  * @throws {InletError} `usage` if the path cannot be read, or is a folder
  */
-export function pathSource(path: string, as?: string): Source {
-  const source = sourceAt(path, as);
+export function pathSource(path: string, as?: string, waiting?: Waiting): Source {
+  const source = sourceAt(path, as, waiting);
   if (source !== "folder") return source;
   throw new InletError("usage", `Cannot send ${quoted(path)}: it is a folder, give files`);
 }
@@ -189,13 +190,24 @@ export function pathSource(path: string, as?: string): Source {
  * it.
  *
  * @param as The name sent to the peer, instead of the last part of the path.
+ * @param waiting What happens while a pipe waits for its writer.
  * @throws {InletError} `usage` if the path cannot be read
  */
-export function sourceAt(path: string, as: string = basename(path)): Source | "folder" {
+export function sourceAt(
+  path: string,
+  as: string = basename(path),
+  waiting: Waiting = {},
+): Source | "folder" {
   const info = measure(path);
   if (info.isDirectory) return "folder";
   if (info.isFile) return new FileSource(path, as, info);
-  return streamSource(path, as, () => openPath(path));
+  return streamSource(path, as, async () => {
+    // Loaded on demand, because few sources are pipes.
+    const { openPipe } = await import("./pipe.ts");
+    return await openPipe(path, waiting).catch((error) => {
+      throw waiting.signal?.aborted ? error : unusable(error, path);
+    });
+  });
 }
 
 /** Returns standard input as a source with a name. */

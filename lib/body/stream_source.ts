@@ -16,9 +16,17 @@ export interface StreamSource {
   readonly size: null;
   readonly modified?: undefined;
   readonly folder?: undefined;
-  /** Opens the stream. A body must be disposed of before the next one is opened. */
-  open(onBytes: OnBytes): { stream: ReadableStream<Uint8Array> } & Disposable;
+  /**
+   * Opens the stream, and waits until somebody writes into it. A body must be disposed of before
+   * the next one is opened.
+   */
+  open(onBytes: OnBytes): StreamBody | Promise<StreamBody>;
+  /** Waits until the stream can be opened at once. */
+  ready?(): Promise<void>;
 }
+
+/** An open stream. */
+type StreamBody = { stream: ReadableStream<Uint8Array> } & Disposable;
 
 /** What a stream is read from. */
 export interface StreamReader {
@@ -38,16 +46,20 @@ type Late = Promise<Uint8Array | null>;
 export function streamSource(
   label: string,
   name: string,
-  openReader: () => StreamReader,
+  openReader: () => StreamReader | Promise<StreamReader>,
 ): StreamSource {
   let reader: StreamReader | undefined;
+  const open = async (): Promise<StreamReader> => reader ??= await openReader();
   let late: Late | undefined;
   return {
     label,
     name,
     size: null,
-    open(onBytes) {
-      const body = new Body(reader ??= openReader(), onBytes, late);
+    async ready(): Promise<void> {
+      await open();
+    },
+    async open(onBytes) {
+      const body = new Body(await open(), onBytes, late);
       return {
         stream: body.stream,
         [Symbol.dispose](): void {

@@ -209,3 +209,31 @@ function lendingStream(
     },
   }, { highWaterMark: 0 });
 }
+
+/** A stream that a signal ends. It does not wait for a read under way: a pipe may never deliver. */
+export function untilAborted(
+  stream: ReadableStream<Uint8Array>,
+  signal: AbortSignal | undefined,
+): ReadableStream<Uint8Array> {
+  if (!signal) return stream;
+  const reader = stream.getReader();
+  let end = (): void => {};
+  const onAbort = (): void => end();
+  signal.addEventListener("abort", onAbort);
+  return new ReadableStream<Uint8Array>({
+    async pull(controller): Promise<void> {
+      const chunk = signal.aborted ? undefined : await new Promise<Uint8Array | undefined>(
+        (resolve, reject) => {
+          end = () => resolve(undefined);
+          reader.read().then(({ value }) => resolve(value), reject);
+        },
+      );
+      if (chunk) return controller.enqueue(chunk);
+      signal.removeEventListener("abort", onAbort);
+      // Nothing comes of a source that has ended.
+      reader.cancel().catch(() => {});
+      controller.close();
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
+}

@@ -10,7 +10,7 @@ import { exitCode, explain, InletError } from "../errors.ts";
 import { stderr } from "../body/stderr.ts";
 import { localError } from "../local_errors.ts";
 import { printable, printableLines, quoted } from "../text.ts";
-import { STOP_SIGNALS } from "./signals.ts";
+import { INTERRUPTED, listenToStops, signalled } from "./signals.ts";
 import type { ABOUT_OPTIONS, OptionTable, Program, Values } from "./options.ts";
 
 /** A parsed command line. */
@@ -182,9 +182,6 @@ function joined(
   return words;
 }
 
-/** The exit code of a program that Ctrl-C stopped. */
-const INTERRUPTED = 130;
-
 /** Milliseconds that the last lines on stderr may take where nobody reads them. */
 const LAST_LINES_MS = 1000;
 
@@ -213,10 +210,10 @@ export async function runMain(
     code = exitCode(known);
   }
   if (!await stderr.flush(LAST_LINES_MS) && patient && code !== INTERRUPTED) {
-    for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, () => Deno.exit(code));
+    listenToStops(() => Deno.exit(code));
     while (!await stderr.flush(LAST_LINES_MS));
   }
-  Deno.exit(code);
+  Deno.exit(signalled(code));
 }
 
 /**

@@ -10,44 +10,67 @@
 /** Milliseconds within which a further signal belongs to the first. */
 const SAME_MS = 500;
 
+/** The signals that ask a program to stop, each with the exit code that shells give for it. */
+const EXIT_CODES: Partial<Record<Deno.Signal, number>> = Deno.build.os === "windows"
+  ? { SIGINT: 130, SIGBREAK: 130 }
+  : { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
+
 /** What a program does when it is asked to stop. */
 export interface StopActions {
   /** Begins an orderly end. Called once. */
   stop(): void;
   /** Tidies up in a hurry, and returns the exit code. The process ends right after. */
   force(): Promise<number>;
+  /** What SIGHUP does to a program without a terminal. If it is missing, SIGHUP stops that too. */
+  reload?(): void;
 }
 
+/** The signal that stopped the program. Ctrl-C at a prompt is a key, and stops it as SIGINT does. */
+let stoppedBy: Deno.Signal = "SIGINT";
+
 /** Calls one of the actions for each signal that asks this program to stop. */
-export function onStopSignals({ stop, force }: StopActions): void {
+export function onStopSignals({ stop, force, reload }: StopActions): void {
   let first: number | undefined;
-  const handle = (): void => {
+  listenToStops((signal) => {
+    if (signal === "SIGHUP" && reload && !hasTerminal) return reload();
     const now = performance.now();
     if (first === undefined) {
       first = now;
+      stoppedBy = signal;
       return stop();
     }
-    if (now - first >= SAME_MS) force().then(Deno.exit);
-  };
-  for (const signal of STOP_SIGNALS) Deno.addSignalListener(signal, handle);
-  if (Deno.build.os === "windows") return;
-  Deno.addSignalListener("SIGHUP", ignoresHangUp ? () => {} : handle);
+    if (now - first >= SAME_MS) force().then((code) => Deno.exit(signalled(code)));
+  });
 }
+
+/** Calls a function for each signal that asks this program to stop. */
+export function listenToStops(handle: (signal: Deno.Signal) => void): void {
+  for (const signal of Object.keys(EXIT_CODES) as Deno.Signal[]) {
+    const ignored = signal === "SIGHUP" && ignoresHangUp;
+    Deno.addSignalListener(signal, ignored ? () => {} : () => handle(signal));
+  }
+}
+
+/** The exit code of a program: for one that was interrupted, that of the signal. */
+export function signalled(code: number): number {
+  return code === INTERRUPTED ? EXIT_CODES[stoppedBy]! : code;
+}
+
+/** The exit code of a program that Ctrl-C stopped. */
+export const INTERRUPTED = 130;
+
+/** Whether closing a terminal can be why SIGHUP comes. */
+const hasTerminal = [Deno.stdin, Deno.stdout, Deno.stderr].some((stream) => stream.isTerminal());
 
 /** Found out at once: with any listener, Deno lets SIGHUP end a program that ignored it until then. */
 const ignoresHangUp = isHangUpIgnored();
-
-/** The signals that ask a program to stop, on this system. */
-export const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
-  ? ["SIGINT", "SIGBREAK"]
-  : ["SIGINT", "SIGTERM"];
 
 /**
  * Whether the program was told to outlive its terminal, as by nohup, which leaves no stream on a
  * terminal. Only Linux tells, and only a program that has every permission.
  */
 function isHangUpIgnored(): boolean {
-  if ([Deno.stdin, Deno.stdout, Deno.stderr].some((stream) => stream.isTerminal())) return false;
+  if (hasTerminal) return false;
   try {
     const [, ignored] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(
       Deno.readTextFileSync("/proc/self/status"),

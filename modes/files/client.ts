@@ -141,7 +141,7 @@ export class FilesClient {
 
   /** Sends a message, and returns once the server has written it to its stdout. */
   async say(source: Source): Promise<Stored> {
-    using body = source.open((bytes) => this.#context.progress.add(bytes));
+    using body = await source.open((bytes) => this.#context.progress.add(bytes));
     await this.#requester.write(encodeRequest({ type: "say", size: source.size }));
     return await this.#sendBody(source, body, source.size);
   }
@@ -158,7 +158,7 @@ export class FilesClient {
   }
 
   async #put(source: Source, signal?: AbortSignal): Promise<Stored> {
-    using body = source.open((bytes) => this.#context.progress.add(bytes));
+    using body = await source.open((bytes) => this.#context.progress.add(bytes));
     // Only a chunked body can be aborted without closing the connection.
     const size = signal ? null : source.size;
     const { name } = source;

@@ -16,7 +16,7 @@ import {
 import type { Connection } from "../../lib/net/connection.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import { changed, type OpenBody, type Source } from "../../lib/body/sources.ts";
-import { Tally } from "../../lib/body/streams.ts";
+import { Tally, untilAborted } from "../../lib/body/streams.ts";
 import { formatCount, quoted } from "../../lib/text.ts";
 
 /** Maximum size of a push, in bytes. Sending it in vain costs less than asking first. */
@@ -34,7 +34,7 @@ export const MAX_PUSHED_BYTES = 64 * 1024;
 export function chunked(
   stream: ReadableStream<Uint8Array>,
   { isOver, onFailure, tally }: {
-    isOver(): boolean;
+    isOver?(): boolean;
     onFailure?(error: unknown): void;
     tally?: Tally | undefined;
   },
@@ -57,7 +57,7 @@ export function chunked(
         return;
       }
       const value = await readNext();
-      const over = value !== undefined && isOver();
+      const over = value !== undefined && isOver?.();
       if (over) await reader.cancel();
       if (!value || over) return controller.close();
       tally?.add(value);
@@ -97,7 +97,7 @@ export async function sendBody(
   const tally = "tally" in body ? body.tally : new Tally();
   const count = "tally" in body ? undefined : tally;
   const stream = size === null
-    ? chunked(body.stream, { isOver: () => cancelled?.aborted ?? false, tally: count })
+    ? chunked(untilAborted(body.stream, cancelled), { tally: count })
     : body.stream;
   await connection.send(stream, refused);
   let failure: InletError | undefined;
