@@ -20,6 +20,9 @@ import { Writable } from "node:stream";
 import { tell } from "../lib/body/stderr.ts";
 import { writeFully } from "../lib/body/streams.ts";
 
+/** The variable that `deno task` sets for its children. */
+const TASK_VARIABLE = "INIT_CWD";
+
 /** A source of lines. */
 export interface Lines extends Disposable {
   /** The next line without its ending, or `null` at the end. */
@@ -61,13 +64,26 @@ export interface TerminalOptions {
   signal: AbortSignal;
 }
 
-/** Lines that a user types at a terminal. */
+/**
+ * Lines that a user types at a terminal. The terminal is as it was before whenever the program does
+ * not run: Deno sees to that at its end, and this while the program is stopped.
+ */
 export class TerminalLines implements Lines {
   readonly #readline: Interface;
   readonly #output: Writable;
   readonly #typed: (string | null)[] = [];
   /** Resolves the pending call of `next()`. Typed text is echoed only while there is one. */
   #asking: ((line: string | null) => void) | undefined;
+  readonly #suspend = (): void => {
+    process.stdin.setRawMode(false);
+    // This one cannot be listened to, so that it does stop the program.
+    Deno.kill(Deno.pid, "SIGSTOP");
+  };
+  readonly #continue = (): void => {
+    process.stdin.setRawMode(true);
+    // The shell has written behind the prompt.
+    if (this.#asking) this.#redraw();
+  };
 
   constructor(options: TerminalOptions) {
     this.#output = new Writable({
@@ -90,6 +106,14 @@ export class TerminalLines implements Lines {
       else options.onInterrupt();
     });
     options.signal.addEventListener("abort", () => this.#readline.close());
+    if (Deno.build.os === "windows") return;
+    // Ctrl-Z is a key here, and no signal. Without a listener readline would pause for good.
+    this.#readline.on("SIGTSTP", () => {
+      if (isTask()) this.say("Ctrl-Z is not possible under deno task, which would not stop");
+      else this.#suspend();
+    });
+    Deno.addSignalListener("SIGTSTP", this.#suspend);
+    Deno.addSignalListener("SIGCONT", this.#continue);
   }
 
   next(prompt: string): Promise<string | null> {
@@ -108,16 +132,25 @@ export class TerminalLines implements Lines {
     cursorTo(this.#output, 0);
     clearScreenDown(this.#output);
     console.error(line);
-    // readline remembers the row where it last drew; make it draw on the current row.
-    Object.assign(this.#readline, { prevRows: 0 });
-    this.#readline.prompt(true);
+    this.#redraw();
   }
 
   [Symbol.dispose](): void {
     this.#readline.close();
   }
 
+  /** Draws the prompt and what is typed, on the row of the cursor. */
+  #redraw(): void {
+    // readline would go up to the row where it last drew.
+    Object.assign(this.#readline, { prevRows: 0 });
+    this.#readline.prompt(true);
+  }
+
   #end(): void {
+    if (Deno.build.os !== "windows") {
+      Deno.removeSignalListener("SIGTSTP", this.#suspend);
+      Deno.removeSignalListener("SIGCONT", this.#continue);
+    }
     // Later output starts on a line of its own, not after the prompt.
     if (this.#asking) console.error();
     this.#take(null);
@@ -142,4 +175,10 @@ export class TerminalLines implements Lines {
     Object.assign(this.#readline, { prevRows: 0 });
     this.#readline.prompt();
   }
+}
+
+/** Whether `deno task` runs this. It passes SIGTSTP on and waits, so that no shell would be there. */
+function isTask(): boolean {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: TASK_VARIABLE });
+  return state === "granted" && Deno.env.has(TASK_VARIABLE);
 }

@@ -456,3 +456,60 @@ async function create(path: string): Promise<string> {
   await Deno.writeTextFile(path, "");
   return path;
 }
+
+/** Opens a session as a job of a shell. */
+async function openJob(server: TestServer, cwd: string, args = ""): Promise<Terminal> {
+  const shell = ["env", "PS1=$ ", "bash", "--norc"];
+  const terminal = await openTerminal(shell, { cwd, columns: 400 });
+  const client = `${Deno.execPath()} run --allow-net --allow-read=. --allow-write=. ${CLIENT}`;
+  await terminal.type(`${client} 127.0.0.1 ${server.port} --name ben ${args}`);
+  await terminal.press("Enter");
+  return terminal;
+}
+
+/** Sees that the shell echoes what is typed. */
+async function echoes(terminal: Terminal, when: string): Promise<void> {
+  await enter(
+    terminal,
+    `stty -a | grep -o ' echo ' | sed 's/$/${when}/'`,
+    endsWith(` echo ${when}\n\\$`),
+  );
+}
+
+/** Stops a session with Ctrl-Z, looks at the shell's terminal, and continues the session. */
+async function suspend(terminal: Terminal, when: string): Promise<void> {
+  await terminal.press("C-z");
+  await terminal.shows(/ Stopped .*\n\$$/);
+  await echoes(terminal, when);
+  await terminal.type("fg");
+  await terminal.press("Enter");
+}
+
+function endsWith(source: string): RegExp {
+  return new RegExp(`${source}$`);
+}
+
+integration(
+  "session goes on after Ctrl-Z and fg: at its prompt, and within a transfer",
+  async () => {
+    await using server = await startServer();
+    await Deno.truncate(await create(`${server.dir}/huge.bin`), 4 * 2 ** 30);
+    await using local = await tempDir();
+    await using terminal = await openJob(server, local.path, "--limit 10MB");
+    await terminal.shows(/^ben>$/m);
+    await terminal.type("Hel");
+    await terminal.shows(/^ben> Hel$/m);
+    await suspend(terminal, "first");
+    await terminal.shows(endsWith("\nben> Hel"));
+    await enter(terminal, "lo", /^Hello ACK$/m);
+    await enter(terminal, "get huge.bin", /^huge\.bin +\d+ %/m);
+    await suspend(terminal, "again");
+    await terminal.shows(/echo again\n[^]*\nhuge\.bin +\d+ % .* left$/);
+    await terminal.press("C-c");
+    await terminal.shows(/^inlet: Stopped\nben>$/m);
+    await terminal.press("C-d");
+    await terminal.shows(endsWith("ben>\n\\$"));
+    await echoes(terminal, "at the end");
+  },
+  { programs: ["tmux", "bash", "stty"] },
+);

@@ -248,7 +248,7 @@ integration("server.ts by deno task: one Ctrl-C lets a transfer finish", async (
 }, TERMINAL);
 
 integration(
-  "a session by deno task: Ctrl-C stops the transfer, and the session goes on",
+  "a session by deno task: Ctrl-Z is refused, Ctrl-C stops the transfer, and it goes on",
   async () => {
     using server = impostor();
     await using client = Terminal.run(`deno task client 127.0.0.1 ${server.port} --name ben`);
@@ -260,6 +260,8 @@ integration(
     await wire.line();
     await wire.says("ok\nend 0\n");
     await client.shows(/ben>/);
+    await client.types("\x1a");
+    await client.shows(/Ctrl-Z is not possible under deno task/);
     await client.types("get a.txt\r");
     assertEquals(await wire.line(), "get a.txt");
     await wire.says("ok 6\ndata 6\nhel");
