@@ -8,7 +8,7 @@
  * ```ts ignore
  * import { send } from "@inlet/inlet/client";
  *
- * const results = await send({ hostname: "127.0.0.1", port: 5000 }, ["file.txt"]);
+ * await send({ hostname: "127.0.0.1", port: 5000 }, ["file.txt"]); // throws unless it is stored
  * ```
  *
  * @module
@@ -21,7 +21,7 @@ import { parseCommandLine, printAbout, runMain } from "./lib/cli/command_line.ts
 import { ensurePermissions } from "./lib/cli/permissions.ts";
 import { Progress } from "./lib/cli/progress.ts";
 import { onStopSignals } from "./lib/cli/signals.ts";
-import { exitCode, explain, InletError } from "./lib/errors.ts";
+import { type Code, exitCode, explain, InletError } from "./lib/errors.ts";
 import type { ServerAddress } from "./lib/net/connect.ts";
 import { RateLimit } from "./lib/net/rate_limit.ts";
 import { printable } from "./lib/text.ts";
@@ -31,16 +31,13 @@ import { PROGRAM } from "./client/options.ts";
 import { makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
 import { openScreen, writeOutput } from "./client/output.ts";
 import { Report } from "./client/report.ts";
-import {
-  send,
-  sendFiles,
-  type SendFilesOptions,
-  type SendOptions,
-  type SendResult,
-} from "./client/send.ts";
+import type { FailedItem, SendResult, SentItem } from "./client/result.ts";
+import { send, SendError, sendFiles, type SendFilesOptions } from "./client/send.ts";
+import type { SendOptions } from "./client/send_options.ts";
 import { unfinished } from "./client/unfinished.ts";
 
-export { RateLimit, send, type SendOptions, type SendResult, type ServerAddress };
+export { type Code, InletError, RateLimit, send, SendError, type SendOptions, type ServerAddress };
+export type { FailedItem, SendResult, SentItem };
 
 async function main(args: readonly string[]): Promise<number> {
   const commandLine = parseCommandLine(args, PROGRAM.options);

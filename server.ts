@@ -31,13 +31,14 @@ import {
 import { parseListenPort } from "./lib/cli/option_values.ts";
 import { ensurePermissions, type Need, shellQuoted } from "./lib/cli/permissions.ts";
 import { onStopSignals } from "./lib/cli/signals.ts";
-import { explain, InletError } from "./lib/errors.ts";
+import { type Code, explain, InletError } from "./lib/errors.ts";
 import { AcknowledgedUploads } from "./lib/server/acknowledged.ts";
 import { Clients } from "./lib/server/clients.ts";
 import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
 import { Log } from "./lib/server/log.ts";
 import { checkReach, serveOptionsOf, serverProgram } from "./lib/server/options.ts";
 import type { ServeOptions } from "./lib/server/serve_options.ts";
+import { checkServeOptions } from "./lib/server/serve_values.ts";
 import { type WireSettings, wireSettings } from "./lib/server/wire_options.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { DirectoryStore } from "./lib/store/directory.ts";
@@ -48,7 +49,7 @@ import type { Mode } from "./modes/mode.ts";
 import { findMode, MODE_OPTION } from "./modes/table.ts";
 import { peekCaller, serveAnyWire } from "./modes/wires.ts";
 
-export type { ServeOptions };
+export { type Code, InletError, type ServeOptions };
 
 /** A running server. Dispose of it to stop it at once. */
 export interface Server extends AsyncDisposable {
@@ -88,10 +89,11 @@ type Settings = ServeOptions & typeof DEFAULT_OPTIONS;
  * Starts a server.
  *
  * @throws {InletError} `listen` if the address cannot be used; `usage` if the directory cannot be
- * used, if the mode is unknown, if options contradict each other, or if the server would admit every
- * client from the network without `open`
+ * used, if an option has a wrong value, if options contradict each other, or if the server would admit
+ * every client from the network without `open`
  */
 export async function serve(options: ServeOptions = {}): Promise<Server> {
+  checkServeOptions(options);
   return await start(options.mode === undefined ? DEFAULTS.mode : findMode(options.mode), options);
 }
 

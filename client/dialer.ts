@@ -46,13 +46,16 @@ export interface DialerOptions extends WireOptions {
    * @default {undefined}
    */
   rate?: RateLimit | undefined;
-  /** Stops all transfers. Every unfinished file fails with its reason. */
+  /**
+   * Stops all transfers. `send()` then throws the reason of the signal, and every unfinished file has
+   * an error `interrupted` with the reason as its `cause`.
+   */
   signal?: AbortSignal;
   /** Progress line to draw on. */
   progress?: Progress;
   /**
    * Receives the server's answer, in modes that answer with data. A chunk is valid until the
-   * returned promise settles.
+   * returned promise settles. If it rejects, the transfer ends.
    *
    * @default discards it
    */

@@ -13,7 +13,7 @@ import type { LocalStoreOptions } from "./local_store.ts";
 import { OutputTarget } from "./output.ts";
 import type { Transfer } from "./plan.ts";
 import type { Report } from "./report.ts";
-import type { SendOptions } from "./send.ts";
+import type { SendOptions } from "./send_options.ts";
 
 /** Options of {@linkcode download}. */
 export interface DownloadOptions

@@ -16,7 +16,7 @@ import { safeName } from "../lib/store/names.ts";
 import type { Mode } from "../modes/mode.ts";
 import { hasNoPut } from "../modes/table.ts";
 import { type ClientValues, PROGRAM } from "./options.ts";
-import type { SendOptions } from "./send.ts";
+import type { SendOptions } from "./send_options.ts";
 import { type WireOptions, wireOptionsOf } from "./wire_options.ts";
 
 /** A checked command line. */

@@ -7,16 +7,30 @@
 import type { InletError } from "../lib/errors.ts";
 import type { Stored } from "../protocol.ts";
 
-/** The result for one file or empty folder. */
-export interface SendResult {
+/** The file or empty folder that a result is about. */
+interface ResultItem {
   /** The item: a path, or `standard input`. */
   readonly label: string;
   /** The folder it belongs to, as the caller wrote it. */
   readonly folder?: string;
-  /** The file that the server acknowledged. A mode may not report every field. */
-  readonly stored?: Partial<Stored>;
+}
+
+/** An item that the server acknowledged. */
+export interface SentItem extends ResultItem {
+  /** The stored file. A mode may not report every field. */
+  readonly stored: Partial<Stored>;
   /** Set if the file existed already: see `skipSame`. */
   readonly same?: true;
-  /** Why the item was not stored. */
-  readonly error?: InletError;
+  readonly error?: undefined;
 }
+
+/** An item that the server did not acknowledge. */
+export interface FailedItem extends ResultItem {
+  /** Why the item was not stored. */
+  readonly error: InletError;
+  readonly stored?: undefined;
+  readonly same?: undefined;
+}
+
+/** The result for one file or empty folder. */
+export type SendResult = SentItem | FailedItem;

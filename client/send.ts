@@ -4,60 +4,61 @@
  * @module
  */
 
+import { InletError } from "../lib/errors.ts";
 import type { ServerAddress } from "../lib/net/connect.ts";
 import { type Item, pathSource, stdinSource } from "../lib/body/sources.ts";
-import { Dialer, type DialerOptions } from "./dialer.ts";
+import { Dialer } from "./dialer.ts";
 import { pathItems } from "./path_items.ts";
-import type { SendResult } from "./result.ts";
+import type { SendResult, SentItem } from "./result.ts";
+import type { SendOptions } from "./send_options.ts";
 import { sendAll } from "./send_queue.ts";
 import type { Mode } from "../modes/mode.ts";
 import { findMode } from "../modes/table.ts";
 
-export type { SendResult } from "./result.ts";
+/** Thrown by {@linkcode send} unless everything was sent. Its code is that of the first failure. */
+export class SendError extends InletError {
+  /** The results of all items, also of those that were sent. */
+  readonly results: readonly SendResult[];
 
-/** Options of {@linkcode send}. */
-export interface SendOptions extends DialerOptions {
-  /**
-   * Name of the mode, as in the table of modes.
-   *
-   * @default {"files"}
-   */
-  mode?: string;
-  /**
-   * Globs of entries to exclude from folders: a pattern without a `/` matches names, one with a `/`
-   * matches paths relative to the folder.
-   *
-   * @default {[]}
-   */
-  exclude?: readonly string[];
-  /**
-   * Whether to skip files that the server has already, with the same size, time and CRC-32.
-   *
-   * @default {false}
-   */
-  skipSame?: boolean;
-  /**
-   * Called with the result of each file, as soon as it is known. If the callback throws, the first
-   * such error is rethrown after all files are done.
-   */
-  onResult?: (result: SendResult) => void;
+  /** @param cause The first failure. */
+  constructor(cause: InletError, results: readonly SendResult[]) {
+    const failed = results.filter(({ error }) => error).length;
+    const others = results.length > 1 ? ` (not sent: ${failed} of ${results.length})` : "";
+    super(cause.code, cause.message + others, { cause });
+    this.results = results;
+  }
 }
 
 /**
- * Sends files, and folders with their contents, in order.
+ * Sends files, and folders with their contents, in order. It resolves only if all of it was sent. An
+ * item counts as sent once the server acknowledges it.
+ *
+ * If a function of the caller throws, the first such error is rethrown after all files are done.
  *
  * @param files Paths of files and folders.
- * @returns One result for each file and each empty folder. An item counts as sent once the server
- * acknowledges it.
- * @throws {InletError} `usage` if a path cannot be sent at all; nothing is sent in that case
+ * @returns One result for each file and each empty folder.
+ * @throws {SendError} if anything was not sent
+ * @throws the reason of the signal, whatever it is, if it was aborted before everything was sent
+ * @throws {InletError} `usage` if an option cannot be used, or if a path cannot be sent at all;
+ * nothing is sent in that case
  */
 export async function send(
   address: ServerAddress,
   files: readonly string[],
   options: SendOptions = {},
-): Promise<SendResult[]> {
+): Promise<SentItem[]> {
+  const { Caller } = await import("./caller.ts");
+  using caller = new Caller(address, files, options);
   const mode = findMode(options.mode ?? "files");
-  return await sendFiles(new Dialer(address, options), files, { ...options, mode });
+  const dialer = new Dialer(address, caller.options);
+  const results = await sendFiles(dialer, files, { ...caller.options, mode }).catch((error) => {
+    caller.check(false);
+    throw error;
+  });
+  const failure = results.find(({ error }) => error)?.error;
+  caller.check(failure === undefined);
+  if (failure) throw new SendError(failure, results);
+  return results.filter((result) => !result.error);
 }
 
 /** {@linkcode SendOptions} with the mode itself instead of its name. */
@@ -77,15 +78,9 @@ export async function sendFiles(
   typed?: { as: string | undefined },
 ): Promise<SendResult[]> {
   const results: SendResult[] = [];
-  const thrown: unknown[] = [];
   const report = (result: SendResult): void => {
     results.push(result);
-    try {
-      options.onResult?.(result);
-    } catch (error) {
-      // An error in the caller's callback must not count as a failed file.
-      thrown.push(error);
-    }
+    options.onResult?.(result);
   };
   const { mode, skipSame = false, exclude, signal, onNotice } = options;
   const isOneWay = mode.send !== undefined;
@@ -111,6 +106,5 @@ export async function sendFiles(
     onResult: ({ label, folder }, result) =>
       report({ label, ...(folder !== undefined && { folder }), ...result }),
   });
-  if (thrown.length > 0) throw thrown[0];
   return results;
 }

@@ -12,6 +12,7 @@ import { concat } from "@std/bytes/concat";
 import { dirname } from "@std/path/dirname";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { TextLineStream } from "@std/streams";
+import type { SendResult } from "../client/result.ts";
 import { buffers } from "../lib/body/buffer_pool.ts";
 
 /** The root of the project. */
@@ -236,6 +237,16 @@ export async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8
   const chunks: Uint8Array[] = [];
   for await (const chunk of stream) chunks.push(chunk.slice());
   return concat(chunks);
+}
+
+/** The results of a call of `send()`, also where not everything was sent. */
+export async function resultsOf(
+  sending: Promise<readonly SendResult[]>,
+): Promise<readonly SendResult[]> {
+  return await sending.catch((error) => {
+    if (error.results) return error.results;
+    throw error;
+  });
 }
 
 /** All of what comes in pages. */

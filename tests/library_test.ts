@@ -1,6 +1,5 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import {
-  bytes,
   checkout,
   type Ended,
   fixture,
@@ -11,7 +10,7 @@ import {
   UNCOVERED,
 } from "./helpers.ts";
 import { serve } from "../server.ts";
-import { send, type SendResult } from "../client.ts";
+import { type InletError, send, SendError, type SendResult } from "../client.ts";
 import { Wire } from "./wire.ts";
 
 const QUIET = { quiet: true };
@@ -29,17 +28,17 @@ integration("serve() and send() work from a script, which then ends by itself", 
   const { code, stdout, stderr } = await runProgram(
     project,
     `import { type Server, serve } from "./server.ts";
-     import { send, type SendResult } from "./client.ts";
+     import { send, type SentItem } from "./client.ts";
 
      {
        await using server: Server = await serve({ directory: "inbox", log: { quiet: true } });
-       const results: SendResult[] = await send(server.address, ["file.txt"], { name: "script" });
-       console.log(results.map(({ label, stored, error }) => [label, stored?.name, stored?.size, error]));
+       const results: SentItem[] = await send(server.address, ["file.txt"], { name: "script" });
+       console.log(results.map(({ label, stored }) => [label, stored.name, stored.size]));
      }
      console.log("stopped");`,
   );
   assertEquals(code, 0, stderr);
-  assertEquals(stdout, '[ [ "file.txt", "file.txt", 6, undefined ] ]\nstopped\n');
+  assertEquals(stdout, '[ [ "file.txt", "file.txt", 6 ] ]\nstopped\n');
   assertMatch(stderr, /listening on 127\.0\.0\.1:\d+ .* storing into "inbox"\n$/);
   assertEquals(Deno.readTextFileSync(`${project.path}/inbox/file.txt`), "hello\n");
 });
@@ -50,8 +49,15 @@ integration("send() says of each file how it fared", async () => {
   await using server = await serve({ directory, maxBytes: 4096, log: QUIET });
   const files = ["one_byte.bin", "1MiB.txt", "hello.txt", "every_byte.bin"].map(fixture);
   const told: string[] = [];
-  const results = await send(server.address, files, { onResult: ({ label }) => told.push(label) });
+  const onResult = ({ label }: SendResult): number => told.push(label);
+  const error = await assertRejects(() => send(server.address, files, { onResult }), SendError);
   assertEquals(told, files);
+  assertEquals(error.code, "too-large");
+  assertEquals(
+    error.message,
+    'Cannot store "1MiB.txt": the limit is 4096 bytes (4 KiB) (not sent: 1 of 4)',
+  );
+  const { results } = error;
   assertEquals(
     results.map(({ stored, error }) => stored?.name ?? error?.code),
     ["one_byte.bin", "too-large", "hello.txt", "every_byte.bin"],
@@ -60,31 +66,12 @@ integration("send() says of each file how it fared", async () => {
   assertEquals(names(directory), ["every_byte.bin", "hello.txt", "one_byte.bin"]);
 });
 
-integration("send() throws what onResult throws, once all is sent", async () => {
-  await using local = await tempDir();
-  const directory = `${local.path}/received`;
-  await using server = await serve({ directory, log: QUIET });
-  const files = ["one_byte.bin", "1MiB.txt", "hello.txt"].map(fixture);
-  const told: string[] = [];
-  const onResult = ({ label }: SendResult): void => {
-    told.push(label);
-    throw new Error(`told of ${label}`);
-  };
-  await assertRejects(
-    () => send(server.address, files, { onResult }),
-    Error,
-    `told of ${files[0]}`,
-  );
-  assertEquals(told, files);
-  assertEquals(names(directory), ["1MiB.txt", "hello.txt", "one_byte.bin"]);
-});
-
 integration("send() speaks the mode that it is told", async () => {
   await using local = await tempDir();
   const directory = `${local.path}/received`;
   await using server = await serve({ directory, mode: "upload", log: QUIET });
   const [result] = await send(server.address, [fixture("hello.txt")], { mode: "upload" });
-  assertEquals(result!.stored?.size, 6);
+  assertEquals(result!.stored.size, 6);
   assertEquals(names(directory), ["hello.txt"]);
 });
 
@@ -98,10 +85,18 @@ integration("send() sends nothing when one file cannot be sent at all", async ()
   assertEquals(names(directory), []);
 });
 
-integration("send() fails every file when there is no server", async () => {
+integration("send() throws when there is no server, for one file and for several", async () => {
   const { address } = await stopped();
-  const results = await send(address, [fixture("hello.txt"), fixture("1MiB.txt")]);
-  assertEquals(results.map(({ error }) => error?.code), ["lost", "lost"]);
+  const files = [fixture("hello.txt"), fixture("1MiB.txt")];
+  const { message, code, cause, results } = await assertRejects(
+    () => send(address, files.slice(0, 1)),
+    SendError,
+    `Cannot connect to 127.0.0.1:${address.port}: connection refused; is the server running?`,
+  );
+  assertEquals([code, results.map(({ error }) => error)], ["lost", [cause as InletError]]);
+  assertEquals(message, (cause as InletError).message);
+  const several = await assertRejects(() => send(address, files), SendError);
+  assertEquals(several.results.map(({ error }) => error?.code), ["lost", "lost"]);
 });
 
 /** A server that was there a moment ago. */
@@ -110,22 +105,6 @@ async function stopped(): Promise<{ address: Deno.NetAddr }> {
   await using server = await serve({ directory: local.path, log: QUIET });
   return { address: server.address };
 }
-
-integration("send() ends with the reason of its signal", async () => {
-  await using local = await tempDir();
-  const directory = `${local.path}/received`;
-  await using server = await serve({ directory, log: QUIET });
-  const stop = new AbortController();
-  const first = await local.write("a.bin", bytes(100_000));
-  const reason = new Error("enough");
-  const results = await send(server.address, [first, fixture("hello.txt"), first], {
-    signal: stop.signal,
-    onResult: () => stop.abort(reason),
-  });
-  assertEquals(results.length, 3);
-  assertEquals(results[0]!.stored?.size, 100_000);
-  assertEquals(results[2]!.error?.cause, reason);
-});
 
 integration("serve() on a port that is taken rejects with listen", async () => {
   await using local = await tempDir();

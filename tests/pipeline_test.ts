@@ -2,7 +2,15 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { send, type SendResult } from "../client.ts";
-import { bytes, integration, names, runClient, startServer, tempDir } from "./helpers.ts";
+import {
+  bytes,
+  integration,
+  names,
+  resultsOf,
+  runClient,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
 import { impostor, type Wire } from "./wire.ts";
 
 /** Accepts a client, and greets it. */
@@ -32,7 +40,9 @@ integration("send() reports each of many small files in order, refused ones too"
   }
   files.splice(120, 0, `${local.path}/10.bin`);
   expected.splice(120, 0, "10 (2).bin");
-  const results = await send({ hostname: "127.0.0.1", port: server.port }, files);
+  const results = await resultsOf(
+    send({ hostname: "127.0.0.1", port: server.port }, files),
+  );
   assertEquals(outcomes(results), expected);
   assertEquals(results.map(({ label }) => label), files);
   for (const { label, stored } of results) {
@@ -51,7 +61,7 @@ integration(
     );
     files.push(await local.write("e", bytes(100_000)));
     using gate = impostor();
-    const sending = send({ hostname: "127.0.0.1", port: gate.port }, files);
+    const sending = resultsOf(send({ hostname: "127.0.0.1", port: gate.port }, files));
     const wire = await gate.accept();
     await wire.line();
     // The files were measured already.
@@ -84,7 +94,8 @@ integration("send() reads answers while it sends, however long they are", async 
   await using local = await tempDir();
   const file = await local.write("a", bytes(10));
   const count = 20_000;
-  const sending = send({ hostname: "127.0.0.1", port: server.port }, Array(count).fill(file));
+  const files = Array(count).fill(file);
+  const sending = resultsOf(send({ hostname: "127.0.0.1", port: server.port }, files));
   using wire = await greet(server);
   // More than sockets hold: a client that only wrote would wait for us, and we for it.
   const answer = `error denied ${"no ".repeat(300)}\n`;
@@ -105,7 +116,7 @@ integration("send() tells what the server said of those before it was cut", asyn
   using server = impostor();
   await using local = await tempDir();
   const files = await Promise.all(["a", "b", "c", "d"].map((name) => local.write(name, bytes(9))));
-  const sending = send({ hostname: "127.0.0.1", port: server.port }, files);
+  const sending = resultsOf(send({ hostname: "127.0.0.1", port: server.port }, files));
   using wire = await greet(server);
   await wire.line();
   await wire.skip(9);

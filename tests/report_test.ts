@@ -5,7 +5,7 @@ import type { SendResult } from "../client/result.ts";
 import { pure } from "./helpers.ts";
 
 /** What is said of a folder `p`, without speeds. */
-function told(outcomes: Omit<SendResult, "folder">[]): string[] {
+function told(outcomes: SendResult[]): string[] {
   const lines: string[] = [];
   const say = (line: string): number => lines.push(line.replace(/, [\d.]+ \w?B\/s/, ""));
   const report = new Report({ moved: 0, say });

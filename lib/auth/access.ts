@@ -16,6 +16,9 @@ const REFUSED: Readonly<Record<Access, readonly Request["type"][]>> = {
   "drop-only": ["get", "reget", "compare", "tree", "list", "status", "say"],
 };
 
+/** Every {@linkcode Access}. */
+export const ACCESS_RIGHTS: readonly string[] = Object.keys(REFUSED);
+
 const REASON: Readonly<Record<Access, string>> = {
   "all": "",
   "read-only": "this server is read-only",

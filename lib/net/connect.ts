@@ -45,7 +45,10 @@ export async function connect(
   using _ = new AwakeTimer(options.timeoutMs, () => timeout.abort());
   const signal = AbortSignal.any([timeout.signal, options.signal]);
   try {
-    return new Connection(await dial(address, signal, options), {
+    const stream = await dial(address, signal, options);
+    if (options.signal.aborted) stream.close();
+    options.signal.throwIfAborted();
+    return new Connection(stream, {
       idleTimeoutMs: options.timeoutMs,
       signal: options.signal,
       rate: options.rate,

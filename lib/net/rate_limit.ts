@@ -33,8 +33,14 @@ export class RateLimit {
   #tokens: number;
   #filled: number;
 
-  /** @param bytesPerSecond At least 1. */
+  /**
+   * @param bytesPerSecond At least 1.
+   * @throws {RangeError} if it is not
+   */
   constructor(bytesPerSecond: number, clock: Clock = realClock) {
+    if (!(bytesPerSecond >= 1)) {
+      throw new RangeError(`Cannot limit to ${bytesPerSecond} bytes per second: give at least 1`);
+    }
     this.#bytesPerMs = bytesPerSecond / 1000;
     this.#clock = clock;
     this.#tokens = this.#bytesPerMs * PIECE_MS;

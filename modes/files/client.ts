@@ -381,7 +381,7 @@ export class FilesClient {
       const failure = localError(error, `Cannot send ${quoted(source.label)}`);
       // A refusal of the server explains the failure better than the failed write.
       if (!stop.signal.aborted) this.#connection.abort(failure);
-      this.#requester.end ??= failure.code === "local-disk"
+      this.#requester.end ??= ["local-disk", "interrupted"].includes(failure.code)
         ? failure
         : new InletError("lost", "The connection ended inside a body");
     }

@@ -11,7 +11,7 @@ import { exitCode, InletError } from "../../lib/errors.ts";
 import { Progress } from "../../lib/cli/progress.ts";
 import { FilesClient } from "../../modes/files/client.ts";
 import { getFile } from "../../client/get_file.ts";
-import { allOf } from "../helpers.ts";
+import { allOf, resultsOf } from "../helpers.ts";
 import { type Relay, relayTo } from "../relay.ts";
 import { contentOf, inspect, nameOf } from "./content.ts";
 import type { Way } from "./peer.ts";
@@ -68,7 +68,7 @@ const push: Action = (relay, around) => sendOne(relay, around, SMALL_BYTES);
 
 const upload: Action = async (relay, { trial, local, timeoutMs }) => {
   const { path, name } = await makeFile(trial, local, SMALL_BYTES);
-  const [result] = await send(relay, [path], { mode: "upload", timeoutMs });
+  const [result] = await resultsOf(send(relay, [path], { mode: "upload", timeoutMs }));
   // On this wire an end after `go ahead` is the acknowledgement, whoever made it.
   if (result!.error) assertLost(result!.error);
   else assertEquals(relay.passed, "go ahead");
@@ -127,7 +127,7 @@ async function sendOne(
   size: number,
 ): Promise<void> {
   const { path, name } = await makeFile(trial, local, size);
-  const [result] = await send(relay, [path], { timeoutMs });
+  const [result] = await resultsOf(send(relay, [path], { timeoutMs }));
   const isAcknowledged = new RegExp(`^ok ${size} [0-9a-f]{8} ${name}\n`, "m").test(relay.passed);
   assertEquals(result!.stored !== undefined, isAcknowledged);
   if (result!.error) assertLost(result!.error);

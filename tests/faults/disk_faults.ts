@@ -10,7 +10,7 @@ import { crc32 } from "node:zlib";
 import { send } from "../../client.ts";
 import { exitCode, type InletError } from "../../lib/errors.ts";
 import { pathSource } from "../../lib/body/sources.ts";
-import { ROOT, Running } from "../helpers.ts";
+import { resultsOf, ROOT, Running } from "../helpers.ts";
 import { contentOf, type Dice } from "./content.ts";
 import { type DiskFault, OPERATIONS } from "./disk.ts";
 import { givesBack, holdingsOf, type ServerOnTrial, withClient } from "./trial.ts";
@@ -180,6 +180,7 @@ async function sendOne(
   path: string,
   mode: string,
 ): Promise<InletError | undefined> {
-  const [result] = await send({ hostname: "127.0.0.1", port: server.port }, [path], { mode });
+  const address = { hostname: "127.0.0.1", port: server.port };
+  const [result] = await resultsOf(send(address, [path], { mode }));
   return result!.error;
 }

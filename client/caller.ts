@@ -1,0 +1,124 @@
+/**
+ * What a program hands to `send()`: values that no parser has read, a signal, and functions to call.
+ * What goes wrong with them is the program's own affair, and is told to it as it is. It must not look
+ * like the failure of a transfer.
+ *
+ * @module
+ */
+
+import { InletError } from "../lib/errors.ts";
+import type { ServerAddress } from "../lib/net/connect.ts";
+import { RateLimit } from "../lib/net/rate_limit.ts";
+import {
+  checkValues,
+  FLAG,
+  FUNCTION,
+  type Kind,
+  MILLISECONDS,
+  MILLISECONDS_OR_NONE,
+  OBJECT,
+  TEXT,
+  TEXTS,
+  wholeNumber,
+} from "../lib/cli/value_kinds.ts";
+import type { SendOptions } from "./send_options.ts";
+
+const ADDRESS: Record<keyof ServerAddress, Kind> = {
+  hostname: TEXT,
+  port: wholeNumber(1, 65_535),
+};
+
+const OPTIONS: Partial<Record<keyof SendOptions, Kind>> = {
+  mode: TEXT,
+  name: TEXT,
+  timeoutMs: MILLISECONDS,
+  key: TEXT,
+  rate: { give: "a RateLimit", is: (value) => value instanceof RateLimit },
+  signal: { give: "an AbortSignal", is: (value) => value instanceof AbortSignal },
+  output: FUNCTION,
+  resume: FLAG,
+  retries: wholeNumber(0, Infinity),
+  onNotice: FUNCTION,
+  onResult: FUNCTION,
+  exclude: TEXTS,
+  skipSame: FLAG,
+  dialogue: TEXTS,
+  lingerMs: MILLISECONDS_OR_NONE,
+  lockStep: FLAG,
+  end: TEXT,
+  lineEnd: FLAG,
+  lineGapMs: MILLISECONDS,
+  getMarker: TEXT,
+  bareNames: FLAG,
+  acceptUnproved: FLAG,
+};
+
+const FILES: Kind = {
+  give: "a list of one or more paths",
+  is: (value) => TEXTS.is(value) && (value as readonly string[]).length > 0,
+};
+
+/** One call of `send()`. Dispose of it at the end of the call. */
+export class Caller implements Disposable {
+  /** The options, with a signal and functions that never fail in a way of their own. */
+  readonly options: SendOptions;
+  readonly #signal: AbortSignal | undefined;
+  readonly #stop = new AbortController();
+  readonly #thrown: unknown[] = [];
+
+  /**
+   * @throws the reason of a signal that is aborted already
+   * @throws {InletError} `usage` for a value that is of the wrong kind
+   */
+  constructor(address: ServerAddress, files: readonly string[], given: SendOptions) {
+    const objects = { address: OBJECT, files: FILES, options: OBJECT };
+    checkValues({ address, files, options: given }, objects, { optional: false });
+    checkValues(address, ADDRESS, { optional: false });
+    checkValues(given, OPTIONS, { optional: true });
+    const { signal, onNotice, onResult, output } = given;
+    signal?.throwIfAborted();
+    signal?.addEventListener("abort", this.#onAbort);
+    this.#signal = signal;
+    this.options = {
+      ...given,
+      signal: this.#stop.signal,
+      onNotice: (text) => this.#call(() => onNotice?.(text)),
+      onResult: (result) => this.#call(() => onResult?.(result)),
+      ...output && { output: (chunk) => this.#take(() => output(chunk)) },
+    };
+  }
+
+  /** Throws what the call has to end with, if that is not its results. */
+  check(isComplete: boolean): void {
+    if (!isComplete) this.#signal?.throwIfAborted();
+    if (this.#thrown.length > 0) throw this.#thrown[0];
+  }
+
+  [Symbol.dispose](): void {
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => {
+    const cause = this.#signal?.reason;
+    this.#stop.abort(new InletError("interrupted", "Interrupted", { cause }));
+  };
+
+  /** Calls a function that has no say in the transfer: an error of it waits until all is done. */
+  #call(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#thrown.push(error);
+    }
+  }
+
+  /** Calls a function that takes data. An error of it ends the transfer that the data is of. */
+  async #take(action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (cause) {
+      this.#thrown.push(cause);
+      throw new InletError("aborted", "The output was not taken", { cause });
+    }
+  }
+}

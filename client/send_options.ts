@@ -1,0 +1,33 @@
+/**
+ * The options of the client as a library.
+ *
+ * @module
+ */
+
+import type { DialerOptions } from "./dialer.ts";
+import type { SendResult } from "./result.ts";
+
+/** Options of {@linkcode send}. */
+export interface SendOptions extends DialerOptions {
+  /**
+   * Name of the mode, as in the table of modes.
+   *
+   * @default {"files"}
+   */
+  mode?: string;
+  /**
+   * Globs of entries to exclude from folders: a pattern without a `/` matches names, one with a `/`
+   * matches paths relative to the folder.
+   *
+   * @default {[]}
+   */
+  exclude?: readonly string[];
+  /**
+   * Whether to skip files that the server has already, with the same size, time and CRC-32.
+   *
+   * @default {false}
+   */
+  skipSame?: boolean;
+  /** Called with the result of each file, as soon as it is known. */
+  onResult?: (result: SendResult) => void;
+}
