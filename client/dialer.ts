@@ -105,6 +105,7 @@ export class Dialer {
     });
     this.context = {
       progress,
+      rate: options.rate,
       key,
       timeoutMs: options.timeoutMs,
       output: options.output ?? (() => Promise.resolve()),

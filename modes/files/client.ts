@@ -16,7 +16,6 @@ import {
   STOP,
   STOPPED,
   type Stored,
-  VERSION,
 } from "../../protocol.ts";
 import { answerChallenge } from "../../lib/auth/key.ts";
 import type { FileSource, Item, OpenBody, Source } from "../../lib/body/sources.ts";
@@ -31,6 +30,7 @@ import { decodeBeginning, decodeOk, decodeStored, type Received, type Saving } f
 import { Batch, type Compared, itemFields, type OnResult } from "./batch.ts";
 import { Announced } from "./announced.ts";
 import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
+import { checkMinRate, helloOf } from "./own_limit.ts";
 import { Requester, unexpected } from "./requester.ts";
 
 /** Size of the smallest file whose upload is resumed, in bytes. */
@@ -64,9 +64,10 @@ export class FilesClient {
     context: ClientContext,
   ): Promise<FilesClient> {
     const client = new FilesClient(connection, context);
-    await connection.write(encodeRequest({ type: "hello", version: VERSION, name }));
+    await connection.write(encodeRequest(helloOf(name, context)));
     const reply = await client.#admission();
     if (reply.type !== "welcome") throw unexpected(reply);
+    checkMinRate(reply, context);
     client.#features = featuresOf(reply);
     client.#number = reply.client;
     client.#limit = reply.limit;
