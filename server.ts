@@ -42,6 +42,7 @@ import { checkServeOptions } from "./lib/server/serve_values.ts";
 import { type WireSettings, wireSettings } from "./lib/server/wire_options.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { DirectoryStore } from "./lib/store/directory.ts";
+import { DiskSpace } from "./lib/store/disk_space.ts";
 import { homeWarning, looksLikeHome } from "./lib/store/home_directory.ts";
 import type { Store } from "./lib/store/store.ts";
 import { quoted } from "./lib/text.ts";
@@ -105,11 +106,12 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   const fallback = settings.fallback === undefined ? undefined : findMode(settings.fallback);
   // First, so that a start that fails for the port leaves the disk alone.
   const socket = listen({ port: settings.port ?? 0, hostname, tcpBacklog: settings.backlog });
-  const store = await storeOf(mode, settings, log).catch((error) => {
+  const space = mode.stores ? await DiskSpace.ifPermitted() : undefined;
+  const store = await storeOf(mode, settings, { log, space }).catch((error) => {
     socket.close();
     throw error;
   });
-  const context = contextOf(mode, settings, store, log);
+  const context = contextOf(mode, settings, { store, log, space });
   const listener = new Listener(socket, {
     serve: mode.serve ?? ((...given) => serveAnyWire(...given, fallback)),
     peekCaller: callerOf(mode, context.wire, fallback),
@@ -131,14 +133,18 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
 }
 
 /** Opens the directory of received files. Modes that store nothing do not touch it. */
-async function storeOf(mode: Mode, settings: Settings, log: Log): Promise<Store> {
+async function storeOf(
+  mode: Mode,
+  settings: Settings,
+  { log, space }: { log: Log; space: DiskSpace | undefined },
+): Promise<Store> {
   const { directory, fsync, keepPartialsMs, disk = Deno, dotfiles, access } = settings;
   const warn = (message: string): void => log.notice("store", message);
   // A drop-only server must not tell by a refusal which names are taken.
   const numbersFolders = access === "drop-only";
   const naming = { dotfiles, numbersFolders };
   const readOnly = access === "read-only";
-  const options = { ...naming, fsync, keepPartialsMs, readOnly, disk, warn };
+  const options = { ...naming, fsync, keepPartialsMs, readOnly, disk, space, warn };
   if (!mode.stores) return new DirectoryStore(directory, options);
   const store = await DirectoryStore.open(directory, options);
   await store.prepare();
@@ -155,12 +161,12 @@ function withDefaults(given: ServeOptions): Settings {
 function contextOf(
   mode: Mode,
   settings: Settings,
-  store: Store,
-  log: Log,
+  { store, log, space }: { store: Store; log: Log; space: DiskSpace | undefined },
 ): ListenerOptions["context"] {
   const { maxClients, maxPerAddress, maxBytes, access, key, sessionTimeoutMs } = settings;
   return {
     store,
+    shortage: (bytes) => space?.shortage(settings.directory, bytes),
     log,
     stdout: new StdoutQueue({ escapes: Deno.stdout.isTerminal() && !settings.raw }),
     clients: new Clients(maxClients ?? mode.maxClients ?? MAX_CLIENTS, maxPerAddress),

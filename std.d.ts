@@ -107,6 +107,10 @@ declare module "@std/path/relative" {
   export function relative(from: string, to: string): string;
 }
 
+declare module "@std/path/resolve" {
+  export function resolve(...paths: string[]): string;
+}
+
 declare module "@std/streams" {
   export class TextLineStream extends TransformStream<string, string> {}
 }

@@ -100,6 +100,7 @@ export class Dialer {
     const { progress = new Progress(false), key, resume = false, retries = 0, onNotice } = options;
     this.#address = address;
     this.#options = options;
+    let lastNote = "";
     this.retries = new Retries({
       limit: retries,
       signal: options.signal,
@@ -107,6 +108,7 @@ export class Dialer {
     });
     this.context = {
       progress,
+      rate: options.rate,
       key,
       timeoutMs: options.timeoutMs,
       output: options.output ?? (() => Promise.resolve()),
@@ -114,6 +116,11 @@ export class Dialer {
       tickets: new WeakMap(),
       wire: clientWire(options),
       onNotice: (text) => onNotice?.(text),
+      // A server that asks for patience does so again and again.
+      onNote: (text) => {
+        if (text !== lastNote) onNotice?.(text);
+        lastNote = text;
+      },
       uploadId: retries > 0 ? uploadIds() : undefined,
       onResume: (label, offset, size) => {
         this.retries.reached(label, offset);

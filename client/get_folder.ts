@@ -157,7 +157,10 @@ class FolderGetter {
       if (folder.entry.size === null) await this.#makeFolder(folder);
     }
     if (this.#options.skipSame) await this.#skipSame(this.#left(files));
-    await this.#getAll(this.#left(files));
+    const left = this.#left(files);
+    const why = this.#store.shortage(sizeOf(left));
+    if (why !== undefined) this.#options.warn?.(`Not all of the folder may fit: ${why}`);
+    await this.#getAll(left);
   }
 
   #left(wanted: readonly Wanted[]): Wanted[] {
@@ -266,11 +269,13 @@ class FolderGetter {
 
   #showProgress(files: readonly Wanted[]): void {
     const { progress, done } = this.#options;
-    const sizeOf = (some: readonly Wanted[]): number =>
-      some.reduce((sum, { entry }) => sum + (entry.size ?? 0), 0);
     const ready = files.filter(({ entry }) => done.has(entry.name));
     progress.begin(sizeOf(files), files.length);
     progress.skip(sizeOf(ready));
     progress.addFiles(ready.length);
   }
+}
+
+function sizeOf(some: readonly Wanted[]): number {
+  return some.reduce((sum, { entry }) => sum + (entry.size ?? 0), 0);
 }

@@ -4,9 +4,12 @@
  * @module
  */
 
+import type { Saving } from "../modes/files/answers.ts";
 import { toLocal } from "../lib/local_errors.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
+import { DiskSpace } from "../lib/store/disk_space.ts";
 import type { Facts, Maybe, StoredFile, Upload } from "../lib/store/store.ts";
+import type { FileUpload } from "../lib/store/upload.ts";
 import { unfinished } from "./unfinished.ts";
 
 /** Options of {@linkcode LocalStore.open}. */
@@ -24,9 +27,12 @@ export interface LocalStoreOptions {
 /** A directory of downloads. Its failures are told as those of this machine's disk. */
 export class LocalStore implements AsyncDisposable {
   readonly #store: DirectoryStore;
+  /** Why the directory's disk has no room for so many bytes, if it has none. */
+  readonly shortage: (bytes: number) => string | undefined;
 
-  private constructor(store: DirectoryStore) {
+  private constructor(store: DirectoryStore, shortage: (bytes: number) => string | undefined) {
     this.#store = store;
+    this.shortage = shortage;
     unfinished.add(store);
   }
 
@@ -39,12 +45,15 @@ export class LocalStore implements AsyncDisposable {
     directory: string,
     { keepPartialsMs, warn }: LocalStoreOptions = {},
   ): Promise<LocalStore> {
+    const space = await DiskSpace.ifPermitted();
     const options = {
       downloads: true,
+      space,
       ...keepPartialsMs !== undefined && { keepPartialsMs },
       ...warn && { warn },
     };
-    return new LocalStore(await locally(() => DirectoryStore.open(directory, options)));
+    const store = await locally(() => DirectoryStore.open(directory, options));
+    return new LocalStore(store, (bytes) => space?.shortage(directory, bytes));
   }
 
   /**
@@ -53,11 +62,11 @@ export class LocalStore implements AsyncDisposable {
    * @param resume Whether it continues an earlier partial file, and leaves one.
    * @throws {InletError} `bad-name` or `local-disk`
    */
-  async receive(name: string, resume: boolean): Promise<Upload> {
-    const upload = await locally<Upload>(() =>
+  async receive(name: string, resume: boolean): Promise<Saving & Upload> {
+    const upload = await locally<FileUpload>(() =>
       resume ? this.#resume(name) : this.#store.receive(name)
     );
-    return new LocalUpload(upload);
+    return new LocalUpload(this.#store, upload);
   }
 
   /**
@@ -97,7 +106,7 @@ export class LocalStore implements AsyncDisposable {
   }
 
   /** Goes on with a partial file, if there is one. The server checks that it is of the same file. */
-  async #resume(name: string): Promise<Upload> {
+  async #resume(name: string): Promise<FileUpload> {
     const how = { fingerprint: `get ${name}` };
     for await (const partial of this.#store.findPartials(name, how)) {
       const upload = await partial.take(how);
@@ -109,10 +118,19 @@ export class LocalStore implements AsyncDisposable {
 
 /** A download on its way into the directory. */
 class LocalUpload implements Upload {
-  readonly #upload: Upload;
+  readonly #store: DirectoryStore;
+  readonly #upload: FileUpload;
+  /** The announced size, until it was held against the disk. */
+  #size: number | null = null;
 
-  constructor(upload: Upload) {
+  constructor(store: DirectoryStore, upload: FileUpload) {
+    this.#store = store;
     this.#upload = upload;
+  }
+
+  /** Checked at the first write, whose failures stop the transfer in order. */
+  expect(size: number): void {
+    this.#size = size;
   }
 
   get kept(): Upload["kept"] {
@@ -124,7 +142,11 @@ class LocalUpload implements Upload {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    await locally(() => this.#upload.write(chunk));
+    await locally(() => {
+      this.#store.expect(this.#upload, this.#size);
+      this.#size = null;
+      return this.#upload.write(chunk);
+    });
   }
 
   async publish(facts?: Facts): Promise<string> {

@@ -10,7 +10,7 @@ import { toLocal } from "../lib/local_errors.ts";
 import { Tally } from "../lib/body/streams.ts";
 import type { TerminalOutput } from "../lib/body/terminal_output.ts";
 import { quoted } from "../lib/text.ts";
-import type { Saving } from "../modes/files/client.ts";
+import type { Saving } from "../modes/files/answers.ts";
 
 /**
  * Writes all bytes.

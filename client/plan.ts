@@ -73,6 +73,9 @@ export function makePlan(
     retries: values.retry ?? 0,
   };
   checkTransferOptions(action, options, mode.send ? `in mode ${mode.name}` : undefined);
+  if (options.resume && values["keep-partials"] === 0) {
+    throw contradiction("--resume with --keep-partials 0");
+  }
   if (mode.needsSize && action.type === "send" && action.files.includes("-")) {
     throw contradiction(`the standard input in mode ${mode.name}, which needs the size first`);
   }

@@ -141,7 +141,8 @@ export class Report {
 /** The message without the file's name, for errors that may concern every file of a folder. */
 function reasonOf({ code, message }: InletError): string {
   const mayConcernAll = code === "denied" || code === "no-space" || code === "local-disk";
-  return mayConcernAll ? message.replace(/ ".*": /s, ": ") : message;
+  if (!mayConcernAll) return message;
+  return message.replace(/ ".*": /s, ": ").replace(/it needs .* free/, "there is no room");
 }
 
 class FolderReport {

@@ -24,6 +24,10 @@ const SERVER_MISUSE: [string[], string][] = [
   [["65536"], `Cannot use "65536" as the port: give ${PORT}`],
   [["5000.5"], `Cannot use "5000.5" as the port: give ${PORT}`],
   [["0", "1"], 'Cannot use "1": give one port'],
+  [
+    ["0", "--max-clients", "5", "--max-per-address", "10"],
+    "Cannot serve 10 clients from one address: the server serves 5 at once",
+  ],
   [["0", "--max-client", "3"], nearest("--max-client", "max-clients")],
   [["0", "--fsink"], nearest("--fsink", "fsync")],
   [["0", "--dir"], "Cannot use --dir without a value"],
@@ -75,6 +79,10 @@ const CLIENT_MISUSE: [string[], string][] = [
   [
     ["127.0.0.1", "5000", "--get", "a", "--output", "-", "--resume"],
     "Cannot use --resume with --output -; try --help",
+  ],
+  [
+    ["127.0.0.1", "5000", "--get", "a", "--resume", "--keep-partials", "0"],
+    "Cannot use --resume with --keep-partials 0; try --help",
   ],
   [
     ["127.0.0.1", "5000", "--get", "../a/"],

@@ -9,7 +9,8 @@ import { assert, assertEquals, assertLess, assertMatch, assertRejects } from "@s
 import { InletError } from "../lib/errors.ts";
 import { connect } from "../lib/net/connect.ts";
 import { Progress } from "../lib/cli/progress.ts";
-import { FilesClient, type Saving } from "../modes/files/client.ts";
+import type { Saving } from "../modes/files/answers.ts";
+import { FilesClient } from "../modes/files/client.ts";
 import { FileSource } from "../lib/body/sources.ts";
 import {
   type Ended,

@@ -6,6 +6,7 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import { dirname } from "@std/path/dirname";
 import {
   assertRefused,
   bytes,
@@ -33,6 +34,7 @@ async function inShell({ port }: { port: number }, script: string, under: string
 /** A server with one file. */
 async function serverWith(name: string, content: Uint8Array): Promise<TestServer> {
   const server = await startServer();
+  await Deno.mkdir(dirname(`${server.dir}/${name}`), { recursive: true });
   await Deno.writeFile(`${server.dir}/${name}`, content);
   return server;
 }
@@ -45,7 +47,27 @@ integration("client.ts --get onto a full disk exits 6, and says whose it is", as
   const { path } = local;
   const script = `$CLIENT --get big.bin --output ${path}/; code=$?; ls -A ${path}; exit $code`;
   const ended = await inShell(server, script, onTmpfs(path, "size=1m"));
-  assertRefused(ended, 6, `Cannot store "big.bin": ${FULL}`);
+  const why = "it needs 2 MiB, and the disk has 1 MiB free (this machine's disk)";
+  assertRefused(ended, 6, `Cannot store "big.bin": ${why}`);
+}, { mounts: true });
+
+integration("client.ts --get of a folder warns if this machine's disk has no room", async () => {
+  await using server = await serverWith("p/a.bin", bytes(600_000));
+  await Deno.writeFile(`${server.dir}/p/b.bin`, bytes(600_000));
+  await using local = await tempDir();
+  const { path } = local;
+  const script = `$CLIENT --get p/ --output ${path}/; code=$?; ls -A ${path}/p; exit $code`;
+  const { code, stdout, stderr } = await inShell(server, script, onTmpfs(path, "size=1m"));
+  assertEquals([code, stdout], [6, "a.bin\n"]);
+  const [warning, failure] = stderr.split("\n");
+  assertEquals(
+    warning,
+    "Not all of the folder may fit: it needs 1.14 MiB, and the disk has 1 MiB free",
+  );
+  assertMatch(
+    failure!,
+    /^inlet: Cannot store "p\/b\.bin": it needs 586 KiB, and the disk has 4\d\d KiB free \(this machine's disk\)$/,
+  );
 }, { mounts: true });
 
 integration("client.ts --get onto a disk that is read-only exits 6", async () => {

@@ -1,9 +1,11 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname } from "@std/path/dirname";
+import { commonFolders } from "../lib/cli/common_folders.ts";
 import {
   type Ended,
   integration,
   names,
+  pure,
   ROOT,
   run,
   Running,
@@ -166,3 +168,19 @@ integration("deno run server.ts ends with one line as a job in a shell's backgro
   assertMatch(refusal!, /^inlet: Cannot go on without permission to read received; run: deno run /);
   assertEquals(next, "wait $!; echo ended $?");
 }, { programs: ["tmux", "bash", "mkfifo"] });
+
+pure("commonFolders() asks for no wider folder than files lie in", () => {
+  const cases: [paths: string[], folders: string[]][] = [
+    [["a", "b", "c"], ["."]],
+    [["a/1", "a/2", "b/c/3"], ["."]],
+    [["a/b/1", "a/b/2", "a/c/3"], ["a"]],
+    [["../x/1", "/home/me/x/2", "../x/y/3"], ["/home/me/x"]],
+    [["a", "b", "../../you/key"], [".", "../../you/key"]],
+    [["/a", "/b", "/c"], ["/a", "/b", "/c"]],
+    [["/home/you/1", "/srv/2", "/srv/3"], ["/home/you/1", "/srv"]],
+    [["/"], ["/"]],
+  ];
+  for (const [paths, folders] of cases) {
+    assertEquals(commonFolders(paths, "/home/me/work"), folders, paths.join(" "));
+  }
+});

@@ -1,16 +1,20 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { send } from "../client.ts";
+import { connect } from "../lib/net/connect.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
 import {
   assertRefused,
   bytes,
+  fixture,
   integration,
+  names,
   pure,
   runClient,
   runScript,
   startServer,
   tempDir,
 } from "./helpers.ts";
+import { type InProcessServer, serveHere } from "./in_process.ts";
 
 /** A clock that stands still but for sleep. */
 class FakeClock {
@@ -101,4 +105,47 @@ integration("--limit of nothing is refused", async () => {
     2,
     'Cannot use "0" as the --limit: give a size of at least 1 byte, like 500, 64KiB, 10MB or 1.5GiB',
   );
+});
+
+/** A server that drops transfers slower than this. */
+async function slowest(dir: string, bytesPerSecond: number): Promise<InProcessServer> {
+  return await serveHere({ dir, minRate: { bytesPerSecond, windowMs: 60_000 } });
+}
+
+integration("--limit below the server's --min-rate is refused at the start", async () => {
+  await using local = await tempDir();
+  await using server = await slowest(local.path, 1024);
+  const ended = await runClient(server, [fixture("hello.txt"), "--limit", "600"]);
+  assertRefused(
+    ended,
+    2,
+    "Cannot keep to 600 B/s: the server drops transfers slower than 1 KiB/s; give at least --limit 1127",
+  );
+  assertEquals(names(local.path), []);
+});
+
+integration("send() keeps to a rate that the server's minimum allows", async () => {
+  await using local = await tempDir();
+  for (const floor of [500, 0]) {
+    await using server = await slowest(local.path, floor);
+    const address = { hostname: "127.0.0.1", port: server.port };
+    const [result] = await send(address, [fixture("hello.txt")], { rate: new RateLimit(600) });
+    assertEquals(result?.error, undefined);
+  }
+});
+
+integration("send() counts the connections that share a rate", async () => {
+  await using local = await tempDir();
+  await using server = await slowest(local.path, 2000);
+  const rate = new RateLimit(3000);
+  const address = { hostname: "127.0.0.1", port: server.port };
+  const signal = new AbortController().signal;
+  {
+    using _ = await connect(address, { timeoutMs: 5000, signal, rate });
+    const [result] = await send(address, [fixture("hello.txt")], { rate });
+    assertEquals(result?.error?.code, "usage");
+    assertMatch(result!.error!.message, /^Cannot keep to 1\.46 KiB\/s on each of 2 connections: /);
+  }
+  const [result] = await send(address, [fixture("hello.txt")], { rate });
+  assertEquals(result?.error, undefined);
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Disk } from "../lib/store/disk.ts";
+import { DiskSpace, type FileSystemFacts } from "../lib/store/disk_space.ts";
 import type { Upload } from "../lib/store/store.ts";
 import { InletError } from "../lib/errors.ts";
 import { type DirectoryOptions, DirectoryStore } from "../lib/store/directory.ts";
@@ -611,3 +612,58 @@ integration(
     assertEquals(opened, [test.dir, above]);
   },
 );
+
+/** A disk that tells this of itself. */
+function spaceOf(facts: Partial<FileSystemFacts>): DiskSpace {
+  return new DiskSpace(() => ({ type: 0xef53, bsize: 1000, blocks: 1000, bavail: 100, ...facts }));
+}
+
+integration(
+  "DiskSpace leaves a margin to others, and refuses nothing that it cannot know",
+  async () => {
+    await using temp = await tempDir();
+    const here = temp.path;
+    const MIB = 2 ** 20;
+    const cases: [bytes: number, facts: Partial<FileSystemFacts>, fits: boolean][] = [
+      [90_000, {}, true],
+      [90_001, {}, false],
+      [50_000, { blocks: 1e9 }, true],
+      [50_001, { blocks: 1e9 }, false],
+      [MIB, { bsize: MIB, blocks: 1e9, bavail: 65 }, true],
+      [65 * MIB, { bsize: MIB, blocks: 1e9, bavail: 129 }, true],
+      [66 * MIB, { bsize: MIB, blocks: 1e9, bavail: 129 }, false],
+      [1e9, { blocks: 0, bavail: 0 }, true],
+      [1e9, { type: 0x9123683e }, true],
+      [1, { bavail: 0 }, false],
+      [0, { bavail: 0 }, true],
+    ];
+    for (const [bytes, facts, fits] of cases) {
+      assertEquals(spaceOf(facts).shortage(here, bytes) === undefined, fits, `${bytes} bytes`);
+    }
+    const failing = new DiskSpace(() => {
+      throw new Error("ENOSYS");
+    });
+    assertEquals(failing.shortage(here, 1e9), undefined);
+  },
+);
+
+integration("DirectoryStore counts what is kept of a file that is resumed", async () => {
+  let bavail = 100;
+  const space = new DiskSpace(() => ({ type: 0xef53, bsize: 1000, blocks: 1000, bavail }));
+  await using test = await openStore({ space });
+  const { store } = test;
+  const how = { fingerprint: "one", size: 80_000 };
+  {
+    await using upload = await store.receiveResumable("a.bin", 80_000, how);
+    await upload.write(bytes(60_000));
+  }
+  bavail = 40;
+  assertThrows(() => store.receive("b.bin", 80_000), InletError, "it needs 78.1 KiB, and the disk");
+  for await (const partial of store.findPartials("a.bin", how)) {
+    await using upload = await partial.take(how);
+    assertEquals(upload?.kept.bytes, 60_000);
+    assertThrows(() => store.receive("b.bin", 15_000), InletError, "besides 29.3 KiB for others");
+    return;
+  }
+  throw new Error("no partial file was found");
+});

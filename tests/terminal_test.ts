@@ -49,6 +49,22 @@ integration("deno run server.ts and deno run client.ts work in a terminal", asyn
   assertEquals(server.screen.split("Deno requests ").length, 3);
 }, TERMINAL);
 
+integration("deno run client.ts asks once for the folder of many files", async () => {
+  await using server = await startServer();
+  await using project = await tempDir();
+  const files = ["a", "b", "c", "d", "e", "sub/f"];
+  await Deno.mkdir(`${project.path}/sub`);
+  for (const file of files) await project.write(file, "hello\n");
+  const command = `deno run ${CLIENT} 127.0.0.1 ${server.port} ${files.join(" ")}`;
+  await using client = Terminal.run(command, { cwd: project.path });
+  assertEquals(
+    await client.allowsUntil(/f: stored as /),
+    ['read access to "."', `net access to "127.0.0.1:${server.port}"`],
+  );
+  assertEquals(await client.ended(), 0);
+  assertMatch(client.text, /^To read 6 files, Deno asks for their folder: "\."\r$/m);
+}, TERMINAL);
+
 integration("deno run client.ts --get works in a terminal", async () => {
   await using server = await startServer();
   await Deno.copyFile(fixture("hello.txt"), `${server.dir}/hello.txt`);

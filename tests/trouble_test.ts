@@ -63,7 +63,10 @@ integration("server.ts says that the disk is full, and keeps nothing partial", a
   const hello = fixture("hello.txt");
   const files = await runClient(small, [large, hello]);
   assertEquals(files.code, 3);
-  assertMatch(files.stderr, /^inlet: Cannot store "large\.bin": the disk is full\n.*hello\.txt: /);
+  assertMatch(
+    files.stderr,
+    /\ninlet: Cannot store "large\.bin": it needs 2 MiB, .*\n.*hello\.txt: /,
+  );
   const stdin = await runClient(small, ["--as", "a.bin"], { stdin: bytes(2 * 2 ** 20) });
   assertRefused(stdin, 3, 'Cannot store "a.bin": the disk is full');
   assertEquals(names(seen), ["hello.txt"]);

@@ -104,6 +104,11 @@ function factsOf(path: string): FileFacts {
   }
 }
 
+/** The size of an item at this moment, in bytes; 0 if it is unknown. */
+export function sizeNow(item: Item): number {
+  return item instanceof FileSource ? factsOf(item.label).size : item.size ?? 0;
+}
+
 /** A folder without anything to send in it. */
 export class EmptyFolder {
   readonly label: string;

@@ -5,6 +5,7 @@
  */
 
 import type { Step } from "../net/dialogue_steps.ts";
+import type { RateLimit } from "../net/rate_limit.ts";
 import type { Progress } from "./progress.ts";
 
 /** Settings of the wires of other programs. */
@@ -40,6 +41,8 @@ export interface ClientContext {
    * @default {30_000}
    */
   readonly timeoutMs?: number | undefined;
+  /** The client's own limit on bytes per second. */
+  readonly rate?: RateLimit | undefined;
   /** The key, for servers that require one. */
   readonly key?: string | undefined;
   /** Called with each note that the server sends. */

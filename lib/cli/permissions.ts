@@ -7,7 +7,9 @@
 
 import { fromFileUrl } from "@std/path/from-file-url";
 import { relative } from "@std/path/relative";
+import { tell } from "../body/stderr.ts";
 import { InletError } from "../errors.ts";
+import { quoted } from "../text.ts";
 
 /** A permission that the program requires. */
 export type Need =
@@ -16,6 +18,9 @@ export type Need =
 
 /** Rows of a terminal that Deno's refusal to ask may take. */
 const REFUSAL_ROWS = 8;
+
+/** So many files are many. */
+const MANY = 3;
 
 /** Milliseconds that any person takes to answer: Deno itself ignores what is typed before. */
 const PERSON_MS = 100;
@@ -30,8 +35,9 @@ export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
   const terminal = Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
   // Queried once for each kind, because there may be thousands of files.
   const whole = [...new Set(needs.map(({ name }) => name))].filter(isWhole);
-  for (const need of needs) {
-    if (whole.includes(need.name)) continue;
+  const left = needs.filter(({ name }) => !whole.includes(name));
+  if (terminal) await askForFolders(left);
+  for (const need of left) {
     let { state } = await Deno.permissions.query(need);
     if (state === "prompt" && terminal) state = await ask(need);
     if (state !== "granted") {
@@ -41,6 +47,27 @@ export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
       );
     }
   }
+}
+
+/**
+ * Has Deno ask for the folders of many files, which a person would otherwise have to answer for one by
+ * one. It says before what for.
+ */
+async function askForFolders(needs: readonly Need[]): Promise<void> {
+  const paths: string[] = [];
+  for (const need of needs) {
+    if (need.name !== "read") continue;
+    const { state } = await Deno.permissions.query({ name: "read", path: need.path });
+    if (state === "prompt") paths.push(need.path);
+  }
+  if (paths.length < MANY) return;
+  const { commonFolders } = await import("./common_folders.ts");
+  const folders = commonFolders(paths, Deno.cwd());
+  if (folders.length === paths.length) return;
+  const how = folders.length === 1 ? "their folder" : "their folders";
+  tell(`To read ${paths.length} files, Deno asks for ${how}: ${folders.map(quoted).join(", ")}`);
+  // An answer of no is found when the files are.
+  for (const path of folders) await ask({ name: "read", path });
 }
 
 /**

@@ -8,6 +8,7 @@ import { formatAddress } from "../address.ts";
 import { AwakeTimer } from "./awake.ts";
 import { type ByteStream, TcpStream } from "./byte_stream.ts";
 import { Connection } from "./connection.ts";
+import type { ConnectionOptions } from "./connection_options.ts";
 import { InletError } from "../errors.ts";
 import { NETWORK_ERRORS, systemCode } from "../system_errors.ts";
 import type { RateLimit } from "./rate_limit.ts";
@@ -48,7 +49,7 @@ export async function connect(
     const stream = await dial(address, signal, options);
     if (options.signal.aborted) stream.close();
     options.signal.throwIfAborted();
-    return new Connection(stream, {
+    return new DialledConnection(stream, {
       idleTimeoutMs: options.timeoutMs,
       signal: options.signal,
       rate: options.rate,
@@ -59,6 +60,21 @@ export async function connect(
       ? `no answer within ${options.timeoutMs / 1000} s`
       : reason(cause);
     throw new InletError("lost", `Cannot connect to ${formatAddress(address)}: ${why}`, { cause });
+  }
+}
+
+/** A connection that has its part of the limit until it is disposed of. */
+class DialledConnection extends Connection {
+  readonly #part: DisposableStack = new DisposableStack();
+
+  constructor(stream: ByteStream, options: ConnectionOptions) {
+    super(stream, options);
+    this.#part.use(options.rate?.join());
+  }
+
+  override [Symbol.dispose](): void {
+    super[Symbol.dispose]();
+    this.#part.dispose();
   }
 }
 

@@ -40,11 +40,12 @@ export class Connection extends BufferedReader implements Disposable {
   unfinished = false;
   /** When the peer was asked to prove its key, by {@linkcode awakeNow}. */
   challengedAt: number | undefined;
+  /** The minimum rate of bodies. */
+  readonly minRate: MinRate | undefined;
   readonly #stream: ByteStream;
   readonly #signal: AbortSignal | undefined;
   readonly #rate: RateLimit | undefined;
   readonly #onAbort = (): void => this.abort(explain(this.#signal?.reason));
-  readonly #minRate: MinRate | undefined;
   readonly #watchdog: Watchdog;
   readonly #waits = new Set<(error: InletError) => void>();
   #onBegun: (() => void) | undefined;
@@ -63,7 +64,7 @@ export class Connection extends BufferedReader implements Disposable {
     this.#stream = stream;
     this.remote = stream.remote;
     this.#onBegun = options.onBegun;
-    this.#minRate = options.minRate;
+    this.minRate = options.minRate;
     this.#rate = options.rate;
     this.#watchdog = new Watchdog({
       idleTimeoutMs: options.idleTimeoutMs,
@@ -118,7 +119,7 @@ export class Connection extends BufferedReader implements Disposable {
 
   /** Enforces the minimum rate on the body that the peer sends, until this is disposed of. */
   enforceMinRate(): Disposable {
-    this.#rateIn = this.#minRate && new MinRateMeter(this.#minRate);
+    this.#rateIn = this.minRate && new MinRateMeter(this.minRate);
     return {
       [Symbol.dispose]: () => {
         this.#rateIn = undefined;
@@ -176,7 +177,7 @@ export class Connection extends BufferedReader implements Disposable {
    */
   async send(body: ReadableStream<Uint8Array>, signal?: AbortSignal): Promise<void> {
     this.#sending = true;
-    this.#rateOut = this.#minRate && new MinRateMeter(this.#minRate);
+    this.#rateOut = this.minRate && new MinRateMeter(this.minRate);
     try {
       const sink = new WritableStream<Uint8Array>({ write: (chunk) => this.write(chunk) });
       await body.pipeTo(sink, signal ? { signal } : {});

@@ -32,6 +32,7 @@ export class RateLimit {
   /** Bytes that may be transferred without a wait; a negative number is a debt. */
   #tokens: number;
   #filled: number;
+  #users = 0;
 
   /**
    * @param bytesPerSecond At least 1.
@@ -46,6 +47,22 @@ export class RateLimit {
     this.#tokens = this.#bytesPerMs * PIECE_MS;
     this.pieceBytes = Math.min(Math.ceil(this.#tokens), MAX_PIECE_BYTES);
     this.#filled = clock.now();
+  }
+
+  /** Connections that share it. */
+  get users(): number {
+    return this.#users;
+  }
+
+  /** Bytes per second that each connection gets. */
+  get share(): number {
+    return this.#bytesPerMs * 1000 / Math.max(1, this.#users);
+  }
+
+  /** Adds a connection, until the result is disposed of. */
+  join(): Disposable {
+    this.#users++;
+    return { [Symbol.dispose]: () => void this.#users-- };
   }
 
   /** Takes tokens for transferred bytes, and waits until the debt is paid. */

@@ -17,6 +17,8 @@ import type { WireSettings } from "./wire_options.ts";
 /** The services of one conversation on the server. */
 export interface ServerContext {
   readonly store: Store;
+  /** Why the disk has no room for so many bytes, if it is known to have none. */
+  readonly shortage?: (bytes: number) => string | undefined;
   readonly stdout: StdoutQueue;
   readonly log: Log;
   readonly clients: Clients;

@@ -215,7 +215,11 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
 }
 
 /** The options that decide who can reach a server, and what clients may do. */
-interface Reach extends Pick<ServeOptions, "fallback" | "dialogue" | "banner"> {
+interface Reach extends
+  Pick<
+    ServeOptions,
+    "fallback" | "dialogue" | "banner" | "maxClients" | "maxPerAddress"
+  > {
   /** The name of the mode. */
   mode: string;
   hostname: string;
@@ -230,8 +234,12 @@ interface Reach extends Pick<ServeOptions, "fallback" | "dialogue" | "banner"> {
  * @throws {InletError} `usage`
  */
 export function checkReach(options: Reach): void {
-  const { mode, hostname, key, open, access } = options;
+  const { mode, hostname, key, open, access, maxClients, maxPerAddress } = options;
   checkFallback(options);
+  if (maxClients !== undefined && maxPerAddress !== undefined && maxPerAddress > maxClients) {
+    const what = `Cannot serve ${maxPerAddress} clients from one address`;
+    throw new InletError("usage", `${what}: the server serves ${maxClients} at once`);
+  }
   if (key !== undefined && open) {
     throw new InletError(
       "usage",

@@ -26,9 +26,10 @@
 import type { ListEntry } from "../../protocol.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
-import { findFile, listPages, openFile, treePages } from "./directory_reader.ts";
+import { findFile, listPages, namesIn, openFile, readable, treePages } from "./directory_reader.ts";
 import type { Disk } from "./disk.ts";
-import { Folders, lstatIfThere, type NamingOptions, type Place } from "./folders.ts";
+import type { DiskSpace } from "./disk_space.ts";
+import { Folders, isGroupGiven, lstatIfThere, type NamingOptions, type Place } from "./folders.ts";
 import { linkUnder, type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
 import { ResumeFailures } from "./resume_failures.ts";
@@ -72,6 +73,8 @@ export interface DirectoryOptions extends NamingOptions {
    * @default {Deno}
    */
   disk?: Disk;
+  /** Refuses files that the disk has no room for, if their size is known before. */
+  space?: DiskSpace | undefined;
   /**
    * Called with a line for the operator, once each: an entry that cannot be read, for example.
    *
@@ -87,6 +90,7 @@ export class DirectoryStore implements Store {
   readonly #context: UploadContext;
   readonly #keepPartialsMs: number;
   readonly #readOnly: boolean;
+  readonly #space: DiskSpace | undefined;
   readonly #inFlight = new Set<FileUpload>();
   readonly #numbering = new Numbering();
 
@@ -104,6 +108,7 @@ export class DirectoryStore implements Store {
     };
     this.#keepPartialsMs = options.keepPartialsMs ?? 24 * 3_600_000;
     this.#readOnly = options.readOnly ?? false;
+    this.#space = options.space;
   }
 
   /**
@@ -140,17 +145,18 @@ export class DirectoryStore implements Store {
     }
   }
 
-  receive(name: string): FileUpload {
+  receive(name: string, size: number | null = null): FileUpload {
     return this.#storing(`store ${quoted(name)}`, () => {
       const { place, workspace, temp } = this.#create(name);
-      return this.#begin(workspace, temp, this.#numbering.variants(place.name));
+      const upload = this.#begin(workspace, temp, this.#numbering.variants(place.name));
+      return this.expect(upload, size);
     });
   }
 
-  async receiveResumable(name: string, _size: number | null, how: Resumable): Promise<FileUpload> {
-    if (this.#keepPartialsMs === 0) return this.receive(name);
+  async receiveResumable(name: string, size: number | null, how: Resumable): Promise<FileUpload> {
+    if (this.#keepPartialsMs === 0) return this.receive(name, size);
     const hash = await hashOf(how.fingerprint);
-    if (await this.#hasMany(name, hash)) return this.receive(name);
+    if (await this.#hasMany(name, hash)) return this.receive(name, size);
     return this.#storing(`store ${quoted(name)}`, () => {
       const { place, workspace, temp } = this.#create(name, hash);
       this.#context.failures.forget(temp.info);
@@ -241,6 +247,16 @@ export class DirectoryStore implements Store {
 
   close(): void {
     this.#workspaces.close();
+  }
+
+  /**
+   * Tells the size of a file that is being received, once it is known.
+   *
+   * @throws {InletError} `no-space`, and ends the upload, if the disk has no room for it
+   */
+  expect(upload: FileUpload, size: number | null): FileUpload {
+    if (size !== null) this.#space?.expect(upload, size, this.#folders.hidesNames);
+    return upload;
   }
 
   async #putCarefully(name: string, content: Uint8Array, facts: Facts): Promise<string> {
@@ -357,10 +373,13 @@ export class DirectoryStore implements Store {
       temp,
       names,
       resumable,
-      onEnd: () => this.#inFlight.delete(upload),
+      onEnd: () => {
+        this.#inFlight.delete(upload);
+        this.#space?.forget(upload);
+      },
     });
     this.#inFlight.add(upload);
-    return upload;
+    return this.expect(upload, resumable?.size ?? null);
   }
 
   async #use(action: () => Maybe<void>): Promise<void> {
@@ -377,20 +396,4 @@ export class DirectoryStore implements Store {
       throw new InletError("usage", message, { cause });
     }
   }
-}
-
-/** Whether files that are made in a folder get its group: they are made elsewhere, and moved. */
-function isGroupGiven({ info: { mode } }: Place): boolean {
-  return ((mode ?? 0) & SETGID) !== 0;
-}
-
-const SETGID = 0o2000;
-
-/** @throws if a folder cannot be read */
-function readable(folder: string): void {
-  for (const _ of Deno.readDirSync(folder)) return;
-}
-
-function namesIn(folder: string): string[] {
-  return [...Deno.readDirSync(folder)].map(({ name }) => name);
 }

@@ -186,3 +186,13 @@ function isPublishedName(folders: Folders, name: string): boolean {
     return false;
   }
 }
+
+/** @throws if a folder cannot be read */
+export function readable(folder: string): void {
+  for (const _ of Deno.readDirSync(folder)) return;
+}
+
+/** The names of all entries of a folder. */
+export function namesIn(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name);
+}

@@ -257,3 +257,10 @@ export function lstatIfThere(path: string): Deno.FileInfo | undefined {
     throw error;
   }
 }
+
+/** Whether files that are made in a folder get its group: they are made elsewhere, and moved. */
+export function isGroupGiven({ info: { mode } }: Place): boolean {
+  return ((mode ?? 0) & SETGID) !== 0;
+}
+
+const SETGID = 0o2000;

@@ -38,6 +38,8 @@ export interface Fingerprint {
 export interface Resumable {
   /** Identifies the file that is sent, whatever its name: a partial file is found by it. */
   readonly fingerprint: string;
+  /** Bytes of the whole file, if known. */
+  readonly size?: number;
   /** Called when another client takes the upload over. The upload has ended then. */
   onTaken?(): void;
 }

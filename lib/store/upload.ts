@@ -48,7 +48,7 @@ export class FileUpload implements Upload {
   #workspace: Workspace;
   #temp: TempFile;
   /** Bytes that the file has to have. */
-  #bytes = 0;
+  bytes: number;
   #publishing = false;
   #ended = false;
   #writing: Promise<void> | undefined;
@@ -59,6 +59,7 @@ export class FileUpload implements Upload {
   constructor(options: FileUploadOptions) {
     this.#options = options;
     this.#temp = options.temp;
+    this.bytes = options.temp.info.size;
     this.#workspace = options.workspace;
     this.ticket = options.resumable && crypto.randomUUID();
   }
@@ -82,15 +83,15 @@ export class FileUpload implements Upload {
     const { file } = this.#temp;
     try {
       const { size } = file.statSync();
-      this.#bytes = size;
+      this.bytes = size;
       const read = (buffer: Uint8Array): Maybe<number | null> => {
         this.#movedAt = performance.now();
         return this.#call(() => file.readSync(buffer), () => file.read(buffer));
       };
       this.kept = await readInTurn(size, () => tallyOf(read, size, signal), signal);
-      this.#bytes = this.kept.bytes;
+      this.bytes = this.kept.bytes;
     } catch (error) {
-      throw explain(error, this.#what);
+      throw explain(error, this.what);
     }
   }
 
@@ -98,26 +99,26 @@ export class FileUpload implements Upload {
     try {
       this.#cutTo(0);
       this.kept = new Tally();
-      this.#bytes = 0;
+      this.bytes = 0;
     } catch (error) {
-      throw explain(error, this.#what);
+      throw explain(error, this.what);
     }
   }
 
   write(chunk: Uint8Array): Maybe<void> {
     try {
       this.#checkLease();
-      this.#bytes += chunk.length;
+      this.bytes += chunk.length;
       this.#movedAt = performance.now();
       const { file } = this.#temp;
       const written = this.#call(() => writeFully(file, chunk), () => writeAll(file, chunk));
       if (!written) return;
       this.#writing = written.catch(() => {});
       return written.catch((error) => {
-        throw explain(error, this.#what);
+        throw explain(error, this.what);
       });
     } catch (error) {
-      throw explain(error, this.#what);
+      throw explain(error, this.what);
     }
   }
 
@@ -134,10 +135,10 @@ export class FileUpload implements Upload {
       return name;
     } catch (error) {
       this.#publishing = false;
-      if (name === undefined) throw explain(error, this.#what);
+      if (name === undefined) throw explain(error, this.what);
       const shown = folders.hidesNames ? this.#name : name;
       const but = `it is stored as ${quoted(shown)}, but may be lost in a power failure`;
-      throw explain(error, `${this.#what}: ${but}`);
+      throw explain(error, `${this.what}: ${but}`);
     }
   }
 
@@ -150,7 +151,7 @@ export class FileUpload implements Upload {
 
   /** Ends the upload: keeps it as a partial file if the client asked to, otherwise discards it. */
   close(): void {
-    if (this.hash === undefined || this.#bytes === 0) return this.discard();
+    if (this.hash === undefined || this.bytes === 0) return this.discard();
     if (this.#ended) return;
     tryTo(() => this.#keep(this.hash!));
     this.#end();
@@ -181,7 +182,7 @@ export class FileUpload implements Upload {
 
   /** Cuts the file back, unless another server has taken it over: then it may be published. */
   #cutTo(bytes: number): void {
-    this.#temp.check(this.#what);
+    this.#temp.check(this.what);
     this.#temp.file.truncateSync(bytes);
     this.#temp.file.seekSync(bytes, Deno.SeekMode.Start);
   }
@@ -195,12 +196,12 @@ export class FileUpload implements Upload {
     if (this.hash === undefined) return;
     const now = Date.now();
     if (Math.abs(now - this.#checkedAt) < LEASE_MS && this.quietMs < LEASE_MS) return;
-    this.#temp.check(this.#what);
+    this.#temp.check(this.what);
     this.#checkedAt = now;
   }
 
   #checkEnded(): void {
-    if (this.#ended) throw new InletError("aborted", `${this.#what}: the upload has ended`);
+    if (this.#ended) throw new InletError("aborted", `${this.what}: the upload has ended`);
   }
 
   /** Gives the file its final name. On another file system it is copied first. */
@@ -222,12 +223,12 @@ export class FileUpload implements Upload {
     // Not sooner: a file that seems old could be taken for abandoned.
     if (modified) tryTo(() => this.#temp.file.utimeSync(new Date(), modified));
     folders.check(this.#name);
-    this.#temp.check(this.#what, this.#bytes);
+    this.#temp.check(this.what, this.bytes);
     const name = linkUnder(names, folders, this.#temp.path);
     const path = folders.path(name);
     if (this.#temp.isAt(path)) return name;
     tryTo(() => this.#takeBack(path));
-    throw new InletError("aborted", `${this.#what}: another program replaced it`);
+    throw new InletError("aborted", `${this.what}: another program replaced it`);
   }
 
   /** Removes a name that was given to another file by mistake, if that has its own name still. */
@@ -268,7 +269,7 @@ export class FileUpload implements Upload {
     return nameOf(first);
   }
 
-  get #what(): string {
+  get what(): string {
     return `Cannot store ${quoted(this.#name)}`;
   }
 }

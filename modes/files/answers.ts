@@ -7,6 +7,7 @@
 import { decodeNumber, formatCrc, parseStored, type Reply, type Stored } from "../../protocol.ts";
 import type { Tally } from "../../lib/body/streams.ts";
 import { InletError } from "../../lib/errors.ts";
+import type { Upload } from "../../lib/store/store.ts";
 import { formatCount, quoted } from "../../lib/text.ts";
 import { unexpected } from "./requester.ts";
 
@@ -18,6 +19,12 @@ export interface Received {
   size: number;
   crc: number;
   modified: Date | undefined;
+}
+
+/** Target of a download: an upload of a store, or any object that accepts bytes. */
+export interface Saving extends Pick<Upload, "write">, Partial<Pick<Upload, "kept" | "startOver">> {
+  /** Called with the size of the whole file, before its first byte. */
+  expect?(size: number): void;
 }
 
 /**

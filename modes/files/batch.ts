@@ -16,6 +16,7 @@ import {
   EmptyFolder,
   type FileSource,
   type Item,
+  sizeNow,
   type Source,
 } from "../../lib/body/sources.ts";
 import { Tally } from "../../lib/body/streams.ts";
@@ -24,6 +25,7 @@ import { explain, InletError } from "../../lib/errors.ts";
 import { localError } from "../../lib/local_errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { quoted } from "../../lib/text.ts";
+import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { decodeOk, decodeStored, type ItemResult } from "./answers.ts";
 import { MAX_PUSHED_BYTES, trailerOf } from "./framing.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -93,6 +95,7 @@ export class Batch {
     onResult: OnResult,
     signal?: AbortSignal,
   ): Promise<readonly Item[]> {
+    await announceTotal(items);
     for (const [index, item] of items.entries()) {
       if (signal?.aborted) break;
       this.#context.progress.name(item.label);
@@ -153,7 +156,7 @@ export class Batch {
   /** Adds a small file to the batch as one piece: request, content and checksum. */
   async #push(source: FileSource, onResult: OnResult): Promise<void> {
     const { name, size } = source;
-    const fields = idField(this.#context, source);
+    const fields = itemFields(this.#context, source);
     const request = encodeRequest({ type: "push", size, name, ...fields });
     const room = await this.#pipeline.room(request.length + size + MAX_LINE_BYTES);
     const end = request.length + size;
@@ -173,7 +176,7 @@ export class Batch {
   }
 
   async #makeFolder(item: EmptyFolder, onResult: OnResult): Promise<void> {
-    const request = encodeRequest({ type: "mkdir", name: item.name });
+    const request = encodeRequest({ type: "mkdir", name: item.name, ...totalField(item) });
     (await this.#pipeline.room(request.length)).set(request);
     this.#pipeline.add(request.length, async (reply) => {
       const result = await reply.then((answer): ItemResult => ({
@@ -185,9 +188,33 @@ export class Batch {
   }
 }
 
-/** The field with the id of an item that may be sent again. */
-export function idField({ uploadId }: ClientContext, item: Item): { fields?: Fields } {
-  return uploadId ? { fields: { id: uploadId(item) } } : {};
+/** The first items of several, with the sum of their sizes. */
+const totals = new WeakMap<Item, number>();
+
+/**
+ * Sees to it that the first of several items tells the size of all, so that the server can warn if
+ * they do not fit. Files are measured again when they are sent.
+ */
+async function announceTotal(items: readonly Item[]): Promise<void> {
+  const [first, ...others] = items;
+  if (!first || others.length === 0) return;
+  let total = 0;
+  for (const item of items) {
+    total += sizeNow(item);
+    if (isTurnDue()) await takeTurns();
+  }
+  totals.set(first, total);
+}
+
+function totalField(item: Item): { fields?: Fields } {
+  const total = totals.get(item);
+  return total === undefined ? {} : { fields: { total: String(total) } };
+}
+
+/** The id of an item that may be sent again, and the size of all items. */
+export function itemFields({ uploadId }: ClientContext, item: Item): { fields?: Fields } {
+  const { fields } = totalField(item);
+  return uploadId ? { fields: { ...fields, id: uploadId(item) } } : fields ? { fields } : {};
 }
 
 /** Refuses a name that cannot be sent in a request line. */

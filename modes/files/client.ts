@@ -16,7 +16,6 @@ import {
   STOP,
   STOPPED,
   type Stored,
-  VERSION,
 } from "../../protocol.ts";
 import { answerChallenge } from "../../lib/auth/key.ts";
 import type { FileSource, Item, OpenBody, Source } from "../../lib/body/sources.ts";
@@ -27,17 +26,15 @@ import { localError } from "../../lib/local_errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Upload } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
-import { decodeBeginning, decodeOk, decodeStored, type Received } from "./answers.ts";
-import { Batch, type Compared, idField, type OnResult } from "./batch.ts";
+import { decodeBeginning, decodeOk, decodeStored, type Received, type Saving } from "./answers.ts";
+import { Batch, type Compared, itemFields, type OnResult } from "./batch.ts";
 import { Announced } from "./announced.ts";
 import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
+import { checkMinRate, helloOf } from "./own_limit.ts";
 import { Requester, unexpected } from "./requester.ts";
 
 /** Size of the smallest file whose upload is resumed, in bytes. */
 const MIN_RESUMED_BYTES = 1024 * 1024;
-
-/** Target of a download: an upload of a store, or any object that accepts bytes. */
-export type Saving = Pick<Upload, "write"> & Partial<Pick<Upload, "kept" | "startOver">>;
 
 /**
  * Client half. After {@linkcode FilesClient.greet}, each method is one request. Methods throw
@@ -67,9 +64,10 @@ export class FilesClient {
     context: ClientContext,
   ): Promise<FilesClient> {
     const client = new FilesClient(connection, context);
-    await connection.write(encodeRequest({ type: "hello", version: VERSION, name }));
+    await connection.write(encodeRequest(helloOf(name, context)));
     const reply = await client.#admission();
     if (reply.type !== "welcome") throw unexpected(reply);
+    checkMinRate(reply, context);
     client.#features = featuresOf(reply);
     client.#number = reply.client;
     client.#limit = reply.limit;
@@ -162,7 +160,7 @@ export class FilesClient {
     // Only a chunked body can be aborted without closing the connection.
     const size = signal ? null : source.size;
     const { name } = source;
-    const fields = idField(this.#context, source);
+    const fields = itemFields(this.#context, source);
     await this.#requester.write(encodeRequest({ type: "put", size, name, ...fields }));
     return await this.#sendBody(source, body, size, signal);
   }
@@ -210,6 +208,7 @@ export class FilesClient {
     const reply = await this.#requester.reply(target.kept?.bytes);
     const { size, tally } = await this.#begin(name, target, decodeOk(reply));
     progress.expect(size);
+    target.expect?.(size);
     progress.name(name);
     const stop = new Stop(stoppable ? this.#connection : undefined, signal);
     const announced = new Announced(name, size - tally.bytes);
@@ -305,7 +304,7 @@ export class FilesClient {
     using file = source.openBeginning();
     const { askToResume } = await import("./resume.ts");
     const before = tickets?.get(source);
-    const fields = { ...idField(this.#context, source).fields, ...before && { ticket: before } };
+    const fields = { ...itemFields(this.#context, source).fields, ...before && { ticket: before } };
     const { offset, ticket } = await askToResume(this.#requester, source, file, fields);
     if (ticket !== undefined) tickets?.set(source, ticket);
     // A file that has become shorter proves different when its rest is read.

@@ -8,6 +8,7 @@ import {
   decodeRequest,
   encodeReply,
   featuresOf,
+  type Fields,
   MAX_CLIENT_NAME_BYTES,
   VERSION,
 } from "../../protocol.ts";
@@ -55,10 +56,18 @@ export async function greet(connection: Connection, context: ServerContext): Pro
   clients.introduce(client, request.name.trim());
   context.log.info("welcome", `is ${quoted(client.name)}`, { name: client.name });
   await connection.write(
-    encodeReply({ type: "welcome", client: client.number, limit: clients.limit }),
+    encodeReply({
+      ...{ type: "welcome", client: client.number, limit: clients.limit },
+      ...request.fields?.limit !== undefined && minRateField(connection),
+    }),
   );
   connection.begun();
   return true;
+}
+
+/** Tells a client that limits its own rate what is too slow here. */
+function minRateField({ minRate }: Connection): { fields?: Fields } {
+  return minRate ? { fields: { "min-rate": String(minRate.bytesPerSecond) } } : {};
 }
 
 /** Challenges a client to prove its key. Returns false if the client closed instead. */

@@ -60,7 +60,7 @@ export async function serveFiles(connection: Connection, context: ServerContext)
   for (;;) {
     await nextArrival(connection, context, rest);
     if (await servePushes(connection, context)) continue;
-    const request = await nextRequest(connection);
+    const request = await nextRequest(connection, context);
     if (request === null) return;
     if (await answer(connection, context, request) === "end") return;
     // Requests that have arrived already are answered without a wait in between.

@@ -35,6 +35,7 @@ export async function serveReput(
   const what = `store ${quoted(name)}`;
   const how: Resumable = {
     fingerprint: request.fingerprint,
+    size,
     onTaken: () =>
       connection.abort(new InletError("aborted", "Another connection resumed this upload")),
   };

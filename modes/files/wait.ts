@@ -4,7 +4,7 @@
  * @module
  */
 
-import { decodeRequest, encodeReply, type Request } from "../../protocol.ts";
+import { decodeNumber, decodeRequest, encodeReply, type Request } from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Rest } from "../../lib/net/connection_options.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
@@ -29,14 +29,34 @@ export async function nextArrival(
 }
 
 /** Reads the next request; `null` if the client has closed. */
-export async function nextRequest(connection: Connection): Promise<Request | null> {
+export async function nextRequest(
+  connection: Connection,
+  context: ServerContext,
+): Promise<Request | null> {
   connection.resting = true;
   try {
     const line = await connection.readLine();
-    return line === null ? null : decodeRequest(line);
+    if (line === null) return null;
+    const request = decodeRequest(line);
+    if (request.fields?.total !== undefined) await warnOfSpace(connection, context, request);
+    return request;
   } finally {
     connection.resting = false;
   }
+}
+
+/** Tells a client whose files will probably not all fit. */
+async function warnOfSpace(
+  connection: Connection,
+  { access, shortage }: ServerContext,
+  { fields }: Request,
+): Promise<void> {
+  const why = shortage?.(decodeNumber(fields!.total!, "total"));
+  if (why === undefined) return;
+  const text = access === "drop-only"
+    ? "Not all of the files may fit"
+    : `Not all of the files may fit: ${why}`;
+  await connection.write(encodeReply({ type: "note", text }));
 }
 
 /** The idle limit of a session, and the warning before it. */
