@@ -67,8 +67,7 @@ export class FilesClient {
     context: ClientContext,
   ): Promise<FilesClient> {
     const client = new FilesClient(connection, context);
-    await connection.write(encodeRequest({ type: "hello", version: VERSION, name }));
-    const reply = await client.#admission();
+    const reply = await client.#admission({ type: "hello", version: VERSION, name });
     if (reply.type !== "welcome") throw unexpected(reply);
     client.#features = featuresOf(reply);
     client.#number = reply.client;
@@ -76,8 +75,8 @@ export class FilesClient {
     return client;
   }
 
-  async #admission(): Promise<Reply> {
-    const reply = await this.#requester.reply();
+  async #admission(hello: Request): Promise<Reply> {
+    const reply = await this.#requester.first(hello);
     if (reply.type !== "challenge") return reply;
     const { key } = this.#context;
     if (key === undefined) {
