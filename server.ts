@@ -194,10 +194,11 @@ function callerOf(
 
 /** Logs the first line: the address, whether the network can reach it, and the directory. */
 function announce(log: Log, address: Deno.NetAddr, mode: Mode, settings: Settings): void {
-  const { key, directory, fallback } = settings;
+  const { key, directory, fallback, access } = settings;
   const network = `open to the network${key === undefined ? "" : ", key required"}`;
   const reach = isLoopback(address.hostname) ? "this machine only" : network;
-  const storing = mode.stores ? `, storing into ${quoted(directory)}` : "";
+  const what = access === "read-only" ? "serving files from" : "storing into";
+  const storing = mode.stores ? `, ${what} ${quoted(directory)}` : "";
   const others = fallback === undefined ? "" : `, other clients in mode ${fallback}`;
   log.notice("listening", `listening on ${formatAddress(address)} (${reach})${storing}${others}`, {
     hostname: address.hostname,

@@ -15,6 +15,7 @@ import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
 import { formatEntry, Report, statusLines } from "./report.ts";
 import { pathItems } from "./path_items.ts";
 import { getFile } from "./get_file.ts";
+import { meaningOf, nameIn, writtenName } from "./session_words.ts";
 import { printPages } from "./print_pages.ts";
 import { EmptyFolder } from "../lib/body/sources.ts";
 import { printable, quoted } from "../lib/text.ts";
@@ -37,16 +38,17 @@ const HELP = `status        list current and former clients
 list          list the files on the server
 get NAME      download a file; get NAME/ downloads a folder
 put FILE      send a file or a folder
+say TEXT      send a text to the server, which acknowledges it
 help          show this text
 exit          end the session; so does Ctrl-D
 
-Any other line is sent to the server as chat. Ctrl-C stops a transfer.`;
+Any other line is sent as a text too. Names may be quoted. Ctrl-C stops a transfer.`;
 
 /** Most names of the server that are offered as completions. */
 const MOST_COMPLETIONS = 100_000;
 
 /** Completions of an empty line. */
-const COMMANDS = ["status", "list", "get ", "put ", "help", "exit"] as const;
+const COMMANDS = ["status", "list", "get ", "put ", "say ", "help", "exit"] as const;
 
 /**
  * Runs a session to its end.
@@ -67,6 +69,8 @@ class Session {
   /** Names of the last list, for completion. */
   #names: string[] = [];
   #isOpen = false;
+  /** Whether the user has been told that a line which is no command is sent. */
+  #isTextKnown = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -94,8 +98,9 @@ class Session {
     if (this.#options.interactive) await this.#welcome(client, asked, name);
     for (;;) {
       const line = await client.rest(this.lines.next(bold(green(`${printable(name)}>`)) + " "));
-      if (line === null || line.trim().toLowerCase() === "exit") break;
-      await this.#obey(client, line).catch((error) => this.#failed(client, error));
+      if (line === null) break;
+      const goesOn = await this.#obey(client, line).catch((error) => this.#failed(client, error));
+      if (goesOn === "exit") break;
     }
     await client.exit();
   }
@@ -111,7 +116,8 @@ class Session {
   async #welcome(client: FilesClient, asked: string, name: string): Promise<void> {
     const { number, limit } = client;
     this.lines.say(
-      `Welcome, ${printable(name)}: you are client ${number}; the limit is ${limit} clients`,
+      `Welcome, ${printable(name)}: you are client ${number}; ` +
+        `up to ${limit} clients can be connected at once`,
     );
     if (name !== asked) this.lines.say(`Another client is already called ${printable(asked)}`);
     this.lines.say("Type help for the commands; Tab completes");
@@ -119,19 +125,32 @@ class Session {
     await this.#learnNames(client).catch(() => {});
   }
 
-  async #obey(client: FilesClient, line: string): Promise<void> {
-    const [, word, rest] = /^\s*(\S*)\s*(.*?)\s*$/.exec(line)!;
-    const verb = word!.toLowerCase();
+  async #obey(client: FilesClient, line: string): Promise<"exit" | void> {
+    const { verb, rest } = meaningOf(line, !this.#options.interactive);
     switch (verb) {
       case "get":
       case "put":
-        return await this.#move(client, verb, rest!);
+        return await this.#move(client, verb, nameIn(rest));
       case "help":
       case "status":
       case "list":
-        if (rest === "") return await this.#tell(client, verb);
+        return await this.#tell(client, verb);
+      case "say":
+        return await this.#say(client, rest);
+      case "text":
+        if (this.#options.interactive && !this.#isTextKnown) {
+          this.#isTextKnown = true;
+          this.lines.say(dim("No command, so it is sent as a text; type help for the commands"));
+        }
+        return await this.#say(client, rest);
+      case "exit":
+        return verb;
     }
-    if (verb !== "") await printPages(client, [[printable(await client.chat(line))]]);
+  }
+
+  async #say(client: FilesClient, text: string): Promise<void> {
+    if (text === "") throw new InletError("usage", "Cannot say nothing; try: say hello");
+    await printPages(client, [[printable(await client.chat(text))]]);
   }
 
   async #tell(client: FilesClient, verb: "help" | "status" | "list"): Promise<void> {
@@ -253,8 +272,10 @@ class Session {
   }
 
   #complete(typed: string): string[] {
-    const [get] = /^get /i.exec(typed) ?? [];
-    const lines = get === undefined ? COMMANDS : this.#names.map((name) => get + name);
+    const [, get, begun = ""] = /^(get )(.*)$/i.exec(typed) ?? [];
+    const lines = get === undefined
+      ? COMMANDS
+      : this.#names.map((name) => get + writtenName(name, begun));
     return lines.filter((line) => line.startsWith(typed));
   }
 }

@@ -24,6 +24,7 @@ import { savePath } from "./get_file.ts";
 import { LocalStore } from "./local_store.ts";
 import { OutputTarget } from "./output.ts";
 import type { Plan } from "./plan.ts";
+import { nameIn, writtenName } from "./session_words.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
 
 const HELP = "Type status, list, get NAME, help or exit; anything else is sent as it is";
@@ -197,7 +198,7 @@ class TalkSession {
   async #obey(client: TalkClient, line: string): Promise<void> {
     const [, name] = /^\s*get\s+(\S|\S.*\S)\s*$/i.exec(line) ?? [];
     if (name !== undefined) {
-      return this.lines.say(printable(await get(this.#dialer, client, name, undefined)));
+      return this.lines.say(printable(await get(this.#dialer, client, nameIn(name), undefined)));
     }
     // Other programs know these words in lower case only.
     const word = line.trim().toLowerCase();
@@ -221,7 +222,9 @@ class TalkSession {
   }
 
   #complete(typed: string): string[] {
-    const lines = /^get /i.test(typed) ? this.#names.map((name) => `get ${name}`) : COMMANDS;
+    const lines = /^get /i.test(typed)
+      ? this.#names.map((name) => `get ${writtenName(name, typed.slice(4))}`)
+      : COMMANDS;
     return lines.filter((line) => line.startsWith(typed));
   }
 

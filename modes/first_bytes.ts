@@ -7,7 +7,7 @@
  * @module
  */
 
-import { MAX_LINE_BYTES, VERSION } from "../protocol.ts";
+import { MAX_LINE_BYTES } from "../protocol.ts";
 import { InletError } from "../lib/errors.ts";
 
 /** What a connection begins with: a wire of the default mode, one that it refuses, or neither. */
@@ -67,7 +67,8 @@ export function lookOf(head: Uint8Array, then?: "silence" | "end"): Look | undef
 
 /** The modes whose clients begin so, and what such a client sends. */
 const LIKELY: Readonly<Record<Look, string>> = {
-  line: "a client that sends lines needs a server with --mode reverse or --mode message",
+  line: "a client that sends lines needs a server with --mode raw, --mode message or " +
+    "--mode reverse",
   text: "a client that sends text without line ends needs a server with --mode talk or " +
     "--mode reverse",
   bytes: "a client that sends bytes needs a server with --mode raw or --mode message",
@@ -76,14 +77,14 @@ const LIKELY: Readonly<Record<Look, string>> = {
 /**
  * The error for bytes of no known wire, which tells the mode that they look like.
  *
+ * @param begins How a client of this server begins.
  * @param canFallBack Whether the server could serve that mode beside its own.
  */
-export function unknownOpening(look: Look, canFallBack: boolean): InletError {
+export function unknownOpening(look: Look, begins: string, canFallBack: boolean): InletError {
   const beside = canFallBack ? ", or with --fallback and that mode" : "";
   return new InletError(
     "bad-request",
-    `Cannot understand the first ${look}: an inlet client begins with "hello ${VERSION} NAME"; ` +
-      `${LIKELY[look]}${beside}`,
+    `Cannot understand the first ${look}: ${begins}; ${LIKELY[look]}${beside}`,
   );
 }
 

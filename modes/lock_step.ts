@@ -14,7 +14,7 @@ import { InletError } from "../lib/errors.ts";
 import { localError } from "../lib/local_errors.ts";
 import { formatCount, quoted } from "../lib/text.ts";
 import { hintAtSilence } from "./opening.ts";
-import { busyIn } from "./refusal.ts";
+import { refusalIn } from "./refusal.ts";
 import { shown, wrongAnswer } from "./reverse_answers.ts";
 import { MAX_REVERSED_LINE_BYTES, reversalsOf, textEndOf, tooLongToSend } from "./reverse_lines.ts";
 
@@ -72,7 +72,7 @@ async function readAnswer(
   const pieces: Uint8Array[] = [];
   for (let left = text.length; left > 0;) {
     if (await connection.peek() === null) {
-      throw await busyIn(connection, pieces) ??
+      throw await refusalIn(connection, pieces) ??
         new InletError("lost", `The server closed with ${formatCount(left)} bytes unanswered`);
     }
     const piece = connection.buffered.slice(0, left);
@@ -85,7 +85,7 @@ async function readAnswer(
   const line = `line ${formatCount(number)}`;
   const rights = [...reversalsOf(text)];
   if (!rights.some((right) => right.every((byte, index) => byte === answer[index]))) {
-    throw await busyIn(connection, pieces) ??
+    throw await refusalIn(connection, pieces) ??
       wrongAnswer(`The answer to ${line} is ${shown(answer)} and not ${shown(rights[0]!)}`);
   }
   if (connection.buffered.length === 0) return answer;

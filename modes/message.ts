@@ -21,6 +21,7 @@ import { encodeError, InletError } from "../lib/errors.ts";
 import type { StdoutMessage } from "../lib/server/stdout_queue.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import { openOnServer } from "./opening.ts";
+import { noteStranger } from "./strangers.ts";
 
 export { sendToEnd as sendMessage } from "./send_only.ts";
 
@@ -28,6 +29,7 @@ export { sendToEnd as sendMessage } from "./send_only.ts";
 export async function serveMessage(connection: Connection, context: ServerContext): Promise<void> {
   connection.farewell = encodeError;
   await openOnServer(connection, context);
+  await noteStranger(connection, context, { mode: "message", answers: false });
   using message = context.stdout.begin({ connection, log: context.log });
   try {
     await write(connection, message, context.maxBytes);

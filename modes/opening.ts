@@ -10,14 +10,15 @@ import { AwakeTimer } from "../lib/net/awake.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { performDialogue } from "../lib/net/dialogue.ts";
 import { shownWords } from "../lib/net/dialogue_steps.ts";
-import { DEFAULT_TIMEOUT_MS } from "../lib/net/whole_line.ts";
+import { DEFAULT_TIMEOUT_MS, silenceHintMs } from "../lib/net/whole_line.ts";
 import type { ServerContext } from "../lib/server/context.ts";
-
-/** Milliseconds of silence after which the user gets a hint. */
-const HINT_MS = 5000;
 
 /** The hint for a peer that may wait for a greeting. */
 const HINT = "the other side says nothing: if it waits for a greeting, see --dialogue";
+
+/** What the silence of a server means that owes an answer. */
+const TAKES_BYTES = "; if it only takes bytes, use --mode raw or --mode message; " +
+  "if it waits for a line, --mode reverse";
 
 /**
  * Opens a conversation on the server, and waits for the first byte of the body.
@@ -34,7 +35,7 @@ export async function openOnServer(
   connection.resting = true;
   await actOnServer(connection, context, { sendsNext: false });
   using _ = wire.dialogue.length === 0
-    ? new AwakeTimer(HINT_MS, () => log.info("silent", HINT))
+    ? new AwakeTimer(silenceHintMs(), () => log.info("silent", HINT))
     : undefined;
   const isBegun = await connection.peek() !== null;
   connection.resting = wasResting;
@@ -81,9 +82,9 @@ export async function openOnClient(
  * @param more What else the silence can mean.
  */
 export function hintAtSilence(
-  { wire, onNotice }: WireContext,
-  more = "",
+  { wire, onNotice, timeoutMs }: WireContext,
+  more = TAKES_BYTES,
 ): Disposable | undefined {
-  if (wire.dialogue.length > 0 && more === "") return undefined;
-  return new AwakeTimer(HINT_MS, () => onNotice(HINT + more));
+  if (wire.dialogue.length > 0 && more === TAKES_BYTES) return undefined;
+  return new AwakeTimer(silenceHintMs(timeoutMs), () => onNotice(HINT + more));
 }

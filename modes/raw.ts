@@ -18,6 +18,7 @@
 import type { Connection } from "../lib/net/connection.ts";
 import { encodeError } from "../lib/errors.ts";
 import { openOnServer } from "./opening.ts";
+import { noteStranger } from "./strangers.ts";
 import { storeBody } from "../lib/server/store_body.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 
@@ -33,6 +34,7 @@ export async function serveRaw(connection: Connection, context: ServerContext): 
   if (!await openOnServer(connection, context) && !context.wire.keepEmpty) {
     return context.log.info("empty", "sent nothing, so nothing is stored");
   }
+  await noteStranger(connection, context, { mode: "raw", answers: false });
   using _ = connection.enforceMinRate();
   await storeBody(connection, connection.body(), upload, "store the file", context);
 }

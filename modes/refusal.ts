@@ -13,6 +13,7 @@ import { AwakeTimer } from "../lib/net/awake.ts";
 import { DEFAULT_TIMEOUT_MS } from "../lib/net/whole_line.ts";
 import { InletError, refusalInLine } from "../lib/errors.ts";
 import { formatBytes, formatSeconds, quoted } from "../lib/text.ts";
+import { likelyServer, otherServer } from "./files/first_answer.ts";
 
 /** Words that refusals of ours begin with. */
 const REFUSALS = ["error", "busy"];
@@ -26,9 +27,6 @@ const MAX_SHOWN = 5;
 
 /** Milliseconds after which words without a line ending are shown. */
 const PAUSE_MS = 200;
-
-/** Longest `busy` line, in characters. */
-const BUSY_CHARS = 64;
 
 /** The longest time of a timer, in milliseconds. */
 const FOREVER_MS = 2 ** 31 - 1;
@@ -71,11 +69,16 @@ export async function listenForRefusal(
       throw new InletError("checksum", `Cannot go on: the server talks without end, over ${much}`);
     }
     if (words.text === "" || shown >= MAX_SHOWN) continue;
-    const hint = shown++ === 0
-      ? "; if it waits for an answer, see --dialogue, or another --mode"
-      : "";
+    const hint = shown++ === 0 ? hintAt(words.text) : "";
     onNotice(`The server says ${quoted(words.text)}${hint}`);
   }
+}
+
+/** What to do about words of a server that should say nothing. */
+function hintAt(words: string): string {
+  const likely = likelyServer(words);
+  if (likely !== undefined) return `, ${likely}`;
+  return "; if it waits for an answer, see --dialogue, --mode talk or --mode reverse";
 }
 
 /**
@@ -109,21 +112,22 @@ export async function hear(
 }
 
 /**
- * The refusal of a full server, if that is what has come in place of an answer. It consumes nothing
- * further.
+ * The refusal of a full server, or what tells of a server of another mode, if that is what has come
+ * in place of an answer. It consumes nothing further.
  *
  * @param pieces What has come.
  */
-export async function busyIn(
+export async function refusalIn(
   connection: Connection,
   pieces: readonly Uint8Array[],
 ): Promise<InletError | undefined> {
-  const come = (): string => textOf(concat([...pieces, connection.buffered])).slice(0, BUSY_CHARS);
+  const come = (): string =>
+    textOf(concat([...pieces, connection.buffered]).subarray(0, MAX_SHOWN_BYTES));
   while (!come().includes("\n") && mayRefuse(come())) {
     if (!await connection.moreWithin(PAUSE_MS)) break;
   }
-  const refusal = refusalInLine(come().split("\n")[0]!);
-  return refusal?.code === "busy" ? refusal : undefined;
+  const [line] = come().split(/\r?\n/) as [string];
+  return refusalInLine(line) ?? otherServer(line);
 }
 
 /** Whether a text is a refusal of ours, or may become one. */

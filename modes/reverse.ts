@@ -26,9 +26,10 @@ import { InletError } from "../lib/errors.ts";
 import { localError } from "../lib/local_errors.ts";
 import { sendInLockStep } from "./lock_step.ts";
 import { hintAtSilence, openOnClient, openOnServer } from "./opening.ts";
-import { busyIn } from "./refusal.ts";
+import { refusalIn } from "./refusal.ts";
 import { type Checked, ReverseAnswers } from "./reverse_answers.ts";
 import { LineReverser } from "./reverse_lines.ts";
+import { noteStranger } from "./strangers.ts";
 import { checkUnchanged, type OpenBody, type Source } from "../lib/body/sources.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
 import type { WireContext } from "../lib/cli/client_context.ts";
@@ -37,12 +38,16 @@ import type { ServerContext } from "../lib/server/context.ts";
 /** Most bytes of lines without an answer. */
 const MAX_DUE_BYTES = 64 * 1024 * 1024;
 
+/** What it means that a server answers nothing. */
+const TOOK_ALL = "; if it only takes bytes, use --mode raw or --mode message";
+
 /** Server half: reverses lines until the client closes. */
 export async function serveReverse(connection: Connection, context: ServerContext): Promise<void> {
   const { lineGapMs } = context.wire;
   const lines = new LineReverser();
   let size = 0;
   await openOnServer(connection, context);
+  await noteStranger(connection, context, { mode: "reverse", answers: true });
   for await (const chunk of connection.body()) {
     size += chunk.length;
     for (const piece of lines.add(chunk)) await connection.write(piece);
@@ -140,8 +145,8 @@ class Exchange {
         const isFirst = this.#answers.received === 0;
         const checked = this.#answers.check(chunk);
         if (isFirst && (checked.wrong || this.#answers.isEarly)) {
-          const busy = await busyIn(this.#connection, [chunk]);
-          if (busy) throw busy;
+          const refusal = await refusalIn(this.#connection, [chunk]);
+          if (refusal) throw refusal;
         }
         this.#take(checked);
         await this.#connection.unwatched(this.#output);
@@ -184,7 +189,8 @@ class Exchange {
     if (missing > 0) {
       throw new InletError(
         "lost",
-        `The server closed with ${formatCount(missing)} bytes unanswered`,
+        `The server closed with ${formatCount(missing)} bytes unanswered` +
+          (this.#answers.received === 0 ? TOOK_ALL : ""),
       );
     }
   }

@@ -9,6 +9,7 @@ import { encodeError } from "../lib/errors.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import { actOnServer, hintAtSilence, openOnClient, openOnServer } from "./opening.ts";
+import { noteStranger } from "./strangers.ts";
 import { TalkClient } from "./talk/client.ts";
 import { serveMessages } from "./talk/serve.ts";
 
@@ -23,6 +24,7 @@ export async function serveTalk(connection: Connection, context: ServerContext):
   } else if (!await openOnServer(connection, context)) {
     return;
   }
+  await noteStranger(connection, context, { mode: "talk", answers: true });
   await serveMessages(connection, context);
 }
 
@@ -33,5 +35,12 @@ export async function greetTalk(
   context: WireContext,
 ): Promise<TalkClient> {
   await openOnClient(connection, context);
-  return await TalkClient.greet(connection, context, { name, hint: () => hintAtSilence(context) });
+  let isTold = false;
+  const onNotice = (text: string): void => {
+    isTold = true;
+    context.onNotice(text);
+  };
+  const hint = (): Disposable | undefined =>
+    isTold ? undefined : hintAtSilence({ ...context, onNotice });
+  return await TalkClient.greet(connection, context, { name, hint });
 }

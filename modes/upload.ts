@@ -28,8 +28,10 @@ import type { Connection } from "../lib/net/connection.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import { MAX_NAME_BYTES } from "../lib/store/names.ts";
 import { hintAtSilence, openOnClient, openOnServer } from "./opening.ts";
+import { likelyServer } from "./files/first_answer.ts";
 import { hear } from "./refusal.ts";
 import { sendListening } from "./send_only.ts";
+import { notAnUpload } from "./strangers.ts";
 import { storeBody } from "../lib/server/store_body.ts";
 import type { Source } from "../lib/body/sources.ts";
 import { quoted } from "../lib/text.ts";
@@ -49,6 +51,8 @@ export async function serveUpload(connection: Connection, context: ServerContext
   connection.farewell = encodeError;
   connection.resting = true;
   if (!await openOnServer(connection, context)) return;
+  // No size up to 2^53 - 1 begins with another byte.
+  if (await connection.peek() !== 0) throw await notAnUpload(connection);
   const size = decodeUploadSize(await connection.readExactly(UPLOAD_SIZE_BYTES));
   const sent = await readName(connection);
   const name = lastComponent(sent);
@@ -113,12 +117,11 @@ async function expectGoAhead(connection: Connection, context: WireContext): Prom
     if (await connection.peek() !== expected) {
       const words = await hear(connection, context.timeoutMs);
       if (!words) throw new InletError("lost", "The server closed without an answer");
-      const said = quoted(GO_AHEAD.slice(0, taken) + words.text);
+      const said = GO_AHEAD.slice(0, taken) + words.text;
+      const likely = likelyServer(said);
+      const hint = likely === undefined ? "; for a greeting, see --dialogue" : `, ${likely}`;
       throw words.refusal ??
-        new InletError(
-          "denied",
-          `The server said ${said} and not "go ahead"; for a greeting, see --dialogue`,
-        );
+        new InletError("denied", `The server said ${quoted(said)} and not "go ahead"${hint}`);
     }
     connection.skip(1);
   }

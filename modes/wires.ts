@@ -12,17 +12,17 @@ import {
   VERSION,
 } from "../protocol.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
-import { AwakeTimer } from "../lib/net/awake.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import type { Caller } from "../lib/server/waiting_room.ts";
 import { serveFiles } from "./files/serve.ts";
-import { lookOf, type Opening, openingOf, unknownOpening } from "./first_bytes.ts";
+import { type Opening, openingOf } from "./first_bytes.ts";
 import type { Mode } from "./mode.ts";
+import { following, notSpoken, PAUSE_MS, unknownClient } from "./strangers.ts";
 import { serveUpload } from "./upload.ts";
 
-/** Milliseconds of silence after which a beginning counts as all that the client says at first. */
-const PAUSE_MS = 1000;
+/** How a client of the default mode begins. */
+const BEGINNING = `a client of mode files begins with "hello ${VERSION} NAME"`;
 
 /**
  * Serves a connection in the protocol that its first bytes select.
@@ -44,12 +44,12 @@ export async function serveAnyWire(
     case "upload":
       return await serveUploadBeside(connection, context);
     case "tls":
-      throw notSpoken("TLS: this is an inlet server on plain TCP");
+      throw notSpoken("tls");
     case "http":
-      throw notSpoken("HTTP: this is an inlet server, and it has no web page");
+      throw notSpoken("http");
     case "other":
       if (fallback) return await fallBack(connection, context, fallback);
-      throw await unknown(connection, context);
+      throw await unknownClient(connection, BEGINNING, context.keyVerifier === undefined);
   }
 }
 
@@ -97,36 +97,6 @@ async function openingOn(connection: Connection, falls: boolean): Promise<Openin
   }
 }
 
-/** The error for a client of another wire. */
-async function unknown(connection: Connection, context: ServerContext): Promise<InletError> {
-  let look = lookOf(connection.buffered);
-  while (!look) {
-    const next = await following(connection, PAUSE_MS);
-    look = lookOf(connection.buffered, next === "bytes" ? undefined : next);
-  }
-  return unknownOpening(look, context.keyVerifier === undefined);
-}
-
-/**
- * Waits for bytes beyond those that have arrived.
- *
- * @param pauseMs Milliseconds after which it is silence that follows; without it, nothing is.
- */
-async function following(
-  connection: Connection,
-  pauseMs: number | undefined,
-): Promise<"bytes" | "silence" | "end"> {
-  const before = connection.buffered.length;
-  const arrival = connection.peekLine(before + 1)
-    .then(() => connection.buffered.length > before ? "bytes" : "end");
-  if (pauseMs === undefined) return await arrival;
-  const { promise: silence, resolve } = Promise.withResolvers<"silence">();
-  using _ = new AwakeTimer(pauseMs, () => resolve("silence"));
-  // Whoever reads next waits for the same bytes, and is told what went wrong.
-  arrival.catch(() => {});
-  return await Promise.race([arrival, silence]);
-}
-
 /** Serves a client of another wire, which has no greeting of ours. */
 async function fallBack(
   connection: Connection,
@@ -146,8 +116,4 @@ async function serveUploadBeside(connection: Connection, context: ServerContext)
     throw new InletError("denied", "Cannot take uploads: this server requires a key");
   }
   await serveUpload(connection, { ...context, wire: { ...context.wire, dialogue: [] } });
-}
-
-function notSpoken(what: string): InletError {
-  return new InletError("bad-request", `Cannot speak ${what}`);
 }

@@ -204,7 +204,7 @@ const OTHERS: [string, string, RegExp][] = [
   [
     "a person's list",
     "list\n",
-    /first line: .*"hello 1 NAME"; .* --mode reverse or --mode message/,
+    /first line: .*"hello 1 NAME"; .* --mode raw, --mode message or --mode reverse/,
   ],
   ["a hello without a version", "hello\n", /first line: .*"hello 1 NAME"/],
   ["a picture", "\x89PNG\r\n\x1a\n", /first bytes: .* --mode raw or --mode message/],
@@ -243,5 +243,5 @@ integration("a server that requires a key does not tell of --fallback", async ()
   await using local = await tempDir();
   const key = await local.write("key", "correct horse battery staple");
   await using server = await startServer({ args: ["--token-file", key] });
-  assertMatch(await exchange(server, "list\n"), /--mode message\n$/);
+  assertMatch(await exchange(server, "list\n"), /--mode reverse\n$/);
 });

@@ -95,13 +95,13 @@ pure("lookOf() takes a text that a silence follows for text, and one that ends f
 
 pure("unknownOpening() is one line that names the modes, and --fallback where there is one", () => {
   const modes: Record<Look, RegExp> = {
-    line: /reverse or --mode message/,
+    line: /raw, --mode message or --mode reverse/,
     text: /talk or --mode reverse/,
     bytes: /raw or --mode message/,
   };
   for (const [look, named] of Object.entries(modes) as [Look, RegExp][]) {
     for (const canFallBack of [true, false]) {
-      const { code, message } = unknownOpening(look, canFallBack);
+      const { code, message } = unknownOpening(look, "a client begins so", canFallBack);
       assertEquals(code, "bad-request");
       assert(named.test(message), message);
       assertEquals(message.includes("--fallback"), canFallBack);

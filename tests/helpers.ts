@@ -453,6 +453,8 @@ export interface TestServerOptions {
   port?: number;
   /** Arguments after the port. */
   args?: readonly string[];
+  /** Permissions, where they are not all. */
+  permissions?: readonly string[];
   /** A command that runs the server, such as {@linkcode onTmpfs}. */
   under?: readonly string[];
 }
@@ -479,7 +481,8 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const dir = options.dir ?? `${own!.path}/received`;
   // Such a server makes no directory.
   if (options.args?.includes("--read-only")) Deno.mkdirSync(dir, { recursive: true });
-  const script = ["run", "-A", "server.ts", String(options.port ?? 0), "--dir", dir];
+  const permissions = options.permissions ?? ["-A"];
+  const script = ["run", ...permissions, "server.ts", String(options.port ?? 0), "--dir", dir];
   const [command, ...args] = [...options.under ?? [], Deno.execPath(), ...script];
   const process = new Deno.Command(command!, {
     args: [...args, ...options.args ?? []],

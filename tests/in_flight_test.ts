@@ -107,16 +107,20 @@ integration("server.ts --read-only writes and removes nothing at all", async () 
   makeTree(dir, { "a.txt": "a", "b/thesis.temp": "b", [`${OWN}/${id}.temp`]: "old" });
   const before = await stateOf(dir);
   {
-    await using server = await startServer({ dir, args: ["--read-only", "--keep-partials", "1s"] });
+    const permissions = ["--allow-net=127.0.0.1:0", `--allow-read=${dir}`];
+    const args = ["--read-only", "--keep-partials", "1s"];
+    await using server = await startServer({ dir, permissions, args });
+    assertMatch(server.running.log, /, serving files from ".*received"$/);
     const { stdout } = await runClient(server, ["--list"]);
     assertMatch(stdout, /a\.txt/);
+    assertEquals((await runClient(server, ["--get", "b/", "--output", local.path])).code, 0);
     assertEquals((await runClient(server, [fixture("hello.txt")])).code, 3);
   }
   assertEquals(await stateOf(dir), before);
   const missing = await runScript("server.ts", ["0", "--read-only", "--dir", `${local.path}/none`]);
   assertEquals(missing.code, 2);
   assertMatch(missing.stderr, /^inlet: Cannot read ".*none": it does not exist\n$/);
-  assertEquals(names(local.path), ["received"]);
+  assertEquals(names(local.path), ["b", "received"]);
 }, { programs: ["find"] });
 
 for (

@@ -256,7 +256,8 @@ integration("reverse client gives up with exit code 4 when no answer comes", asy
   using conn = await listener.accept();
   assertEquals(await readAll(conn), "Hello\n");
   const { code, stdout, stderr } = await client;
-  assertEquals([code, stdout, stderr], [4, "", "inlet: No reply for 0.5 s\n"]);
+  assertEquals([code, stdout], [4, ""]);
+  assertMatch(stderr, /^the other side says nothing: .*\ninlet: No reply for 0\.5 s\n$/);
 });
 
 integration(
@@ -270,7 +271,8 @@ integration(
     const buffer = new Uint8Array(1024 * 1024);
     while (await conn.read(buffer).catch(() => null) !== null);
     const { code, stderr } = await client;
-    assertEquals([code, stderr], [4, "inlet: No reply for 0.5 s\n"]);
+    assertEquals(code, 4);
+    assertMatch(stderr, /^the other side says nothing: .*\ninlet: No reply for 0\.5 s\n$/);
   },
 );
 

@@ -3,6 +3,7 @@ import { TextLineStream } from "@std/streams";
 import { Clients } from "../lib/server/clients.ts";
 import { decodeRequest, encodeRequest } from "../protocol.ts";
 import {
+  assertRefused,
   dial,
   integration,
   names,
@@ -77,11 +78,20 @@ integration("session asks for a name, talks, lists, puts, gets and leaves", asyn
   await local.write("note.txt", "hello\n");
   await using terminal = await openSession(server, local.path, []);
   await terminal.shows(/^Your name \[inlet\]:/m);
-  await enter(terminal, "ben", /^Welcome, ben: you are client 1; the limit is 100 clients$/m);
+  await enter(
+    terminal,
+    "ben",
+    /^Welcome, ben: you are client 1; up to 100 clients can be connected at once$/m,
+  );
   await terminal.shows(/^ben>$/m);
-  await enter(terminal, "Hello", /^Hello ACK$/m);
+  await enter(terminal, "Hello", /^No command, so it is sent as a text; type help .*\nHello ACK$/m);
   await enter(terminal, "hello in lower case", /^hello in lower case ACK$/m);
-  await enter(terminal, "put note.txt", /^note\.txt: stored as "note\.txt", 6 B, CRC-32 363a3020/m);
+  await terminal.shows(/^(?![^]*No command[^]*No command)/);
+  await enter(
+    terminal,
+    "put 'note.txt'",
+    /^note\.txt: stored as "note\.txt", 6 B, CRC-32 363a3020/m,
+  );
   await enter(terminal, "list", /^ +6 {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}note\.txt$/m);
   await enter(terminal, "get note.txt", /^note\.txt: stored as "note \(2\)\.txt", 6 B/m);
   await enter(
@@ -224,10 +234,11 @@ integration("--session runs a script and exits with 0", async () => {
   await using server = await startServer();
   await using local = await tempDir();
   await local.write("a.txt", "hello\n");
-  const stdin = "put a.txt\n\nHello\nsay hello\nlist\nget a.txt\nexit\nnot reached\n";
+  const stdin =
+    "# Greets\nput \"a.txt\"\n\nHello\nsay hello\nlist\nget 'a.txt'\nexit\nnot reached\n";
   const ended = await runClient(server, ["--session"], { stdin, cwd: local.path });
   assertEquals(ended.code, 0);
-  assertMatch(ended.stdout, /^Hello ACK\nsay hello ACK\n +6 {2}\S+ \S+ {2}a\.txt\n$/);
+  assertMatch(ended.stdout, /^Hello ACK\nhello ACK\n +6 {2}\S+ \S+ {2}a\.txt\n$/);
   assertMatch(ended.stderr, /^a\.txt: stored as "a\.txt".*\na\.txt: stored as "a \(2\)\.txt".*\n$/);
 });
 
@@ -256,6 +267,11 @@ integration("--session stops at the first error, with its exit code", async () =
   assertMatch(ended.stderr, /^inlet: Cannot get "nothing": it does not exist\n$/);
   const lost = await runClient(server, ["--session"], { stdin: "put nowhere\n" });
   assertEquals(lost.code, 2);
+  assertRefused(
+    await runClient(server, ["--session"], { stdin: "putt a.txt\n" }),
+    2,
+    'Cannot use "putt": it is no command; did you mean put? To send it as text: say putt a.txt',
+  );
 });
 
 integration("server turns a fourth of three away until one is killed", async () => {

@@ -165,7 +165,12 @@ integration("client.ts --timeout gives a silent server up with exit 4", async ()
   using theirs = impostor();
   const waiting = runClient(theirs, [fixture("hello.txt"), "--timeout", "1"]);
   using _wire = await theirs.accept();
-  assertRefused(await waiting, 4, "No data in either direction for 1 s");
+  const { code, stdout, stderr } = await waiting;
+  assertEquals([code, stdout], [4, ""]);
+  assertMatch(
+    stderr,
+    /^the server does not answer the greeting: .*\ninlet: No answer .* 1 s: .*\n$/,
+  );
 });
 
 integration("server.ts cuts a silent client: --timeout within a body", async () => {
@@ -202,7 +207,8 @@ integration("client.ts exits 3 with one line when an HTTP server answers", async
   assertRefused(
     await runClient({ port: web.addr.port }, [fixture("hello.txt")]),
     3,
-    'Cannot parse the input: "HTTP/1.1 400 Bad Request" is not a reply of an inlet server',
+    'Cannot go on: the server says "HTTP/1.1 400 Bad Request", as a web server does; ' +
+      "is the port right?",
   );
 });
 

@@ -65,6 +65,11 @@ export class BufferedReader {
     }
   }
 
+  /** Waits for bytes beyond those that are buffered. Returns false at the end. */
+  async more(): Promise<boolean> {
+    return await this.#more();
+  }
+
   /** Settles when there is data to read, or the end. It consumes nothing and never rejects. */
   async arrival(): Promise<void> {
     if (this.#buffer.length === 0) await this.#more().catch(() => {});

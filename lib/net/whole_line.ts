@@ -12,6 +12,14 @@ import type { Connection } from "./connection.ts";
 /** Limit on silence of a client that was given none, in milliseconds. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
 
+/** Milliseconds of silence after which the user is told what it may mean, at most. */
+const HINT_MS = 5000;
+
+/** Milliseconds of silence after which the user is told what it may mean: before the limit ends it. */
+export function silenceHintMs(limitMs: number = DEFAULT_TIMEOUT_MS): number {
+  return Math.min(HINT_MS, limitMs / 2);
+}
+
 const LF = 0x0a;
 
 /**

@@ -64,8 +64,7 @@ export class FilesClient {
     context: ClientContext,
   ): Promise<FilesClient> {
     const client = new FilesClient(connection, context);
-    await connection.write(encodeRequest(helloOf(name, context)));
-    const reply = await client.#admission();
+    const reply = await client.#admission(helloOf(name, context));
     if (reply.type !== "welcome") throw unexpected(reply);
     checkMinRate(reply, context);
     client.#features = featuresOf(reply);
@@ -74,8 +73,8 @@ export class FilesClient {
     return client;
   }
 
-  async #admission(): Promise<Reply> {
-    const reply = await this.#requester.reply();
+  async #admission(hello: Request): Promise<Reply> {
+    const reply = await this.#requester.first(hello);
     if (reply.type !== "challenge") return reply;
     const { key } = this.#context;
     if (key === undefined) {

@@ -9,21 +9,33 @@ import type { ClientContext } from "../../lib/cli/client_context.ts";
 import { ACK, decodeReply, encodeRequest, type Reply, type Request } from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { explain, InletError, refusalIn } from "../../lib/errors.ts";
-import { readWholeLine } from "../../lib/net/whole_line.ts";
-import { quoted } from "../../lib/text.ts";
+import { AwakeTimer } from "../../lib/net/awake.ts";
+import { DEFAULT_TIMEOUT_MS, readWholeLine, silenceHintMs } from "../../lib/net/whole_line.ts";
+import { formatSeconds, quoted } from "../../lib/text.ts";
 import { Patience } from "./patience.ts";
 
 /** Maximum number of lines in one page. */
 const MAX_PAGE_LINES = 500;
+
+/** Words that the answer to a greeting begins with. */
+const FIRST_WORDS = ["welcome", "challenge", "busy", "error", "note"];
+
+/** The hint for a server that does not answer the greeting. */
+const UNANSWERED =
+  "the server does not answer the greeting: it may serve another mode; if it only " +
+  "takes bytes, use --mode raw or --mode message; if it waits for a size and a name, --mode upload";
+
+/** What a requester needs of the client. */
+type RequesterContext = Pick<ClientContext, "onNote" | "onNotice" | "timeoutMs">;
 
 /** Sends requests and reads replies on one connection. */
 export class Requester {
   /** Why the session has ended: the connection was lost, or a body was incomplete. */
   end: InletError | undefined;
   readonly #connection: Connection;
-  readonly #context: Pick<ClientContext, "onNote" | "timeoutMs">;
+  readonly #context: RequesterContext;
 
-  constructor(connection: Connection, context: Pick<ClientContext, "onNote" | "timeoutMs">) {
+  constructor(connection: Connection, context: RequesterContext) {
     this.#connection = connection;
     this.#context = context;
   }
@@ -101,6 +113,30 @@ export class Requester {
     }
   }
 
+  /**
+   * Sends the greeting, and reads the reply. A server of another wire is told by its silence, or by
+   * what it says.
+   */
+  async first(hello: Request): Promise<Reply> {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, onNotice } = this.#context;
+    const greeting = encodeRequest(hello);
+    await this.write(greeting);
+    const hint = new AwakeTimer(silenceHintMs(timeoutMs), () => onNotice?.(UNANSWERED));
+    try {
+      await this.#connection.peek();
+    } catch (error) {
+      const { code } = this.giveUp(error);
+      if (code !== "timeout") throw this.end;
+      const late = `No answer to the greeting within ${formatSeconds(timeoutMs)} s`;
+      throw this.end = new InletError("timeout", `${late}: is it a server of another --mode?`);
+    } finally {
+      hint[Symbol.dispose]();
+    }
+    if (mayBeReply(this.#connection.buffered)) return await this.reply();
+    const { notOurs } = await import("./first_answer.ts");
+    throw this.giveUp(await notOurs(this.#connection, decoder.decode(greeting).trimEnd()));
+  }
+
   /** Reads the answer to chat, which looks like any other reply except for its end. */
   async acknowledgement(text: string): Promise<string> {
     const patience = new Patience(this.#context.timeoutMs);
@@ -159,3 +195,19 @@ export function unexpected(reply: Reply): InletError {
   return refusalIn(reply) ??
     new InletError("bad-request", `The server sent an unexpected reply: ${reply.type}`);
 }
+
+/** Whether the first bytes of a server are a reply, or may become one. */
+function mayBeReply(bytes: Uint8Array): boolean {
+  const [line = "", more] = decoder.decode(bytes).split("\n", 2);
+  if (more === undefined) {
+    return FIRST_WORDS.some((word) => word.startsWith(line) || line.startsWith(word));
+  }
+  try {
+    decodeReply(line.replace(/\r$/, ""));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const decoder = new TextDecoder();

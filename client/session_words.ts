@@ -1,0 +1,89 @@
+/**
+ * What a line of a session means, and how it writes the names of files.
+ *
+ * @module
+ */
+
+import { nearest } from "../lib/cli/nearest.ts";
+import { InletError } from "../lib/errors.ts";
+import { quoted } from "../lib/text.ts";
+
+/** Commands that take nothing behind them. */
+const ALONE = ["status", "list", "help", "exit"] as const;
+
+/** Commands that take a name or a text. */
+const WITH_REST = ["get", "put", "say"] as const;
+
+/** A line that is a command, or text for the server. */
+export interface Meaning {
+  readonly verb: typeof ALONE[number] | typeof WITH_REST[number] | "text" | "nothing";
+  /** What stands behind the command, or the whole text. */
+  readonly rest: string;
+}
+
+/**
+ * Reads a line. At a terminal what is no command is text, and the answer shows that. Nobody looks at
+ * a script: there, what may have been meant for a command is refused.
+ *
+ * @throws {InletError} `usage` for a line of a script that is nearly a command
+ */
+export function meaningOf(line: string, isScript: boolean): Meaning {
+  const [, word = "", rest = ""] = /^\s*(\S*)\s*(.*?)\s*$/s.exec(line)!;
+  const verb = word.toLowerCase();
+  if (verb === "" || (isScript && verb.startsWith("#"))) return { verb: "nothing", rest: "" };
+  const withRest = WITH_REST.find((known) => known === verb);
+  if (withRest) return { verb: withRest, rest };
+  const alone = ALONE.find((known) => known === verb);
+  if (alone && rest === "") return { verb: alone, rest };
+  if (isScript) checkText(word, alone, line.trim());
+  return { verb: "text", rest: line };
+}
+
+/** Refuses a line of a script that may have been meant for a command. */
+function checkText(word: string, alone: string | undefined, line: string): void {
+  const asText = `to send it as text: say ${line}`;
+  if (alone !== undefined) {
+    throw new InletError("usage", `Cannot use ${quoted(line)}: ${alone} stands alone; ${asText}`);
+  }
+  const meant = nearest(word.toLowerCase(), [...WITH_REST, ...ALONE]);
+  if (meant === undefined) return;
+  const why = `it is no command; did you mean ${meant}? ${asText.replace("to", "To")}`;
+  throw new InletError("usage", `Cannot use ${quoted(word)}: ${why}`);
+}
+
+/** A quoted part of a shell's word, an escaped character, or a plain one. */
+const PART = Deno.build.os === "windows"
+  ? /"([^"]*)"|'([^']*)'|()([^\s"'])/guy
+  : /"((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)|([^\s"'\\])/gsuy;
+
+/**
+ * Reads the name of a file: as it is, spaces included, or quoted in the ways of a shell, as one that is
+ * pasted from there. What does not make one word in a shell is a name as it is.
+ */
+export function nameIn(text: string): string {
+  let name = "";
+  let end = 0;
+  for (const [whole, double, single, escaped, plain] of text.matchAll(PART)) {
+    if (double !== undefined) name += double.replace(/\\(["\\$`])/g, "$1");
+    // A shell has no reason to escape a letter, so that the backslash is a part of the name.
+    else if (escaped && /[\p{L}\p{N}]/u.test(escaped)) name += whole;
+    else name += single ?? (escaped || plain);
+    end += whole.length;
+  }
+  return end === text.length ? name : text;
+}
+
+/**
+ * Writes a name so that {@linkcode nameIn} reads it, in the plainest way.
+ *
+ * @param typed What is typed of it, which says how it is quoted.
+ */
+export function writtenName(name: string, typed: string): string {
+  const ways = typed.startsWith('"')
+    ? [`"${name.replace(/["\\$`]/g, "\\$&")}"`]
+    : typed.startsWith("'")
+    ? []
+    : [name, name.replace(/[^\p{L}\p{N}/._-]/gu, "\\$&")];
+  const fits = (way: string): boolean => way.startsWith(typed) && nameIn(way) === name;
+  return ways.find(fits) ?? `'${name.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,107 @@
+/**
+ * Clients that begin as those of another wire do: the look at what they send, what they are told, and
+ * what the log says of them.
+ *
+ * @module
+ */
+
+import { InletError } from "../lib/errors.ts";
+import { AwakeTimer } from "../lib/net/awake.ts";
+import type { Connection } from "../lib/net/connection.ts";
+import type { ServerContext } from "../lib/server/context.ts";
+import { lookOf, type Opening, openingOf, unknownOpening } from "./first_bytes.ts";
+
+/** Milliseconds of silence after which a beginning counts as all that the client says at first. */
+export const PAUSE_MS = 1000;
+
+/** Whose clients begin so. */
+const CLIENTS: Readonly<Record<Exclude<Opening, "other">, string>> = {
+  native: "a client of mode files",
+  upload: "a client of mode upload",
+  tls: "a TLS client",
+  http: "a web client",
+};
+
+/**
+ * Waits for bytes beyond those that have arrived.
+ *
+ * @param pauseMs Milliseconds after which it is silence that follows; without it, nothing is.
+ */
+export async function following(
+  connection: Connection,
+  pauseMs: number | undefined,
+): Promise<"bytes" | "silence" | "end"> {
+  const arrival = connection.more().then((more) => more ? "bytes" : "end");
+  if (pauseMs === undefined) return await arrival;
+  const { promise: silence, resolve } = Promise.withResolvers<"silence">();
+  using _ = new AwakeTimer(pauseMs, () => resolve("silence"));
+  // Whoever reads next waits for the same bytes, and is told what went wrong.
+  arrival.catch(() => {});
+  return await Promise.race([arrival, silence]);
+}
+
+/**
+ * The error for a client that begins in no wire of this server.
+ *
+ * @param begins How its own clients begin.
+ */
+export async function unknownClient(
+  connection: Connection,
+  begins: string,
+  canFallBack: boolean,
+): Promise<InletError> {
+  let look = lookOf(connection.buffered);
+  while (!look) {
+    const next = await following(connection, PAUSE_MS);
+    look = lookOf(connection.buffered, next === "bytes" ? undefined : next);
+  }
+  return unknownOpening(look, begins, canFallBack);
+}
+
+/** The error for a client of a wire that no inlet server speaks. */
+export function notSpoken(opening: "tls" | "http"): InletError {
+  const what = opening === "tls"
+    ? "TLS: this is an inlet server on plain TCP"
+    : "HTTP: this is an inlet server, and it has no web page";
+  return new InletError("bad-request", `Cannot speak ${what}`);
+}
+
+/** The error for a client of mode upload that begins with no size. */
+export async function notAnUpload(connection: Connection): Promise<InletError> {
+  let opening = openingOf(connection.buffered);
+  while (!opening) {
+    const next = await following(connection, PAUSE_MS);
+    opening = openingOf(connection.buffered) ?? (next === "bytes" ? undefined : "other");
+  }
+  switch (opening) {
+    case "tls":
+    case "http":
+      return notSpoken(opening);
+    case "native":
+      return new InletError(
+        "bad-request",
+        `Cannot serve ${CLIENTS.native}: this is a server of mode upload; use --mode upload`,
+      );
+    default:
+      return await unknownClient(connection, "a client of mode upload begins with a size", false);
+  }
+}
+
+/**
+ * Tells the log of a client that begins as one of another wire does. In a mode that takes any bytes
+ * this is no fault; but such a client waits for an answer that never comes.
+ *
+ * @param mode The mode of this server.
+ * @param answers Whether this server answers at once, whatever it is sent.
+ */
+export async function noteStranger(
+  connection: Connection,
+  { log }: ServerContext,
+  { mode, answers }: { mode: string; answers: boolean },
+): Promise<void> {
+  const opening = openingOf(connection.buffered);
+  if (opening === undefined || opening === "other") return;
+  if (!answers && await following(connection, PAUSE_MS) !== "silence") return;
+  const whose = CLIENTS[opening];
+  log.info("other-mode", `begins as ${whose} does: this is a server of mode ${mode}`, { mode });
+}
