@@ -21,6 +21,7 @@ import {
   formatTime,
   isDigest,
   MAX_LINE_BYTES,
+  modeOf,
   oneLine,
   parseFields,
   ProtocolError,
@@ -30,6 +31,7 @@ export {
   type BodyLine,
   decodeBodyLine,
   encodeBodyLine,
+  factsOf,
   formatListEntry,
   formatStored,
   type ListEntry,
@@ -49,6 +51,8 @@ export {
   formatCrc,
   formatTime,
   MAX_LINE_BYTES,
+  modeField,
+  modeOf,
   ProtocolError,
 } from "./protocol/line.ts";
 export {
@@ -205,6 +209,7 @@ export function decodeRequest(line: string): Request {
   const verb = wellFormedFields(first);
   const request = verb && decodeVerb(verb.word, rest, line);
   if (!request) return { type: "chat", text: line };
+  if (verb.word === "mkdir") modeOf(verb);
   return verb.fields ? { ...request, fields: verb.fields } : request;
 }
 

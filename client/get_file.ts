@@ -52,8 +52,8 @@ export async function getInto(
     throw error;
   });
   try {
-    const { size, crc, modified } = await client.get(name, file, signal);
-    return { size, crc, name: await file.publish({ modified }) };
+    const { size, crc, ...facts } = await client.get(name, file, signal);
+    return { size, crc, name: await file.publish(facts) };
   } catch (error) {
     const { code } = explain(error);
     // Wrong bytes are useless for resuming.

@@ -15,7 +15,7 @@ import { excludeOf, isExcluded } from "./exclude.ts";
 import { safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
-import { encodeLine, formatTime, type ListEntry, type Stored } from "../protocol.ts";
+import { encodeLine, formatTime, type ListEntry, modeOf, type Stored } from "../protocol.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import { type GetFileOptions, getInto } from "./get_file.ts";
@@ -169,7 +169,7 @@ class FolderGetter {
 
   async #makeFolder({ entry, local }: Wanted): Promise<void> {
     try {
-      await this.#store.makeFolder(local);
+      await this.#store.makeFolder(local, modeOf(entry));
     } catch (error) {
       this.#tell(entry, { error: explain(error) });
     }

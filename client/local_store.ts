@@ -5,10 +5,11 @@
  */
 
 import type { Saving } from "../modes/files/answers.ts";
+import type { Facts } from "../lib/body/file_facts.ts";
 import { toLocal } from "../lib/local_errors.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import { DiskSpace } from "../lib/store/disk_space.ts";
-import type { Facts, Maybe, StoredFile, Upload } from "../lib/store/store.ts";
+import type { Maybe, StoredFile, Upload } from "../lib/store/store.ts";
 import type { FileUpload } from "../lib/store/upload.ts";
 import { unfinished } from "./unfinished.ts";
 
@@ -82,10 +83,11 @@ export class LocalStore implements AsyncDisposable {
   /**
    * Makes a folder and its parents, as far as they are missing.
    *
+   * @param mode Its permission bits, if it is missing.
    * @throws {InletError} `bad-name` or `local-disk`
    */
-  async makeFolder(name: string): Promise<void> {
-    await locally(() => this.#store.makeFolder(name));
+  async makeFolder(name: string, mode?: number): Promise<void> {
+    await locally(() => this.#store.makeFolder(name, mode));
   }
 
   /**

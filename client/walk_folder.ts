@@ -11,8 +11,9 @@ import { basename } from "@std/path/basename";
 import { SEPARATOR } from "@std/path/constants";
 import { join } from "@std/path/join";
 import { InletError } from "../lib/errors.ts";
+import { permissionsOf } from "../lib/body/file_facts.ts";
 import { type Exclude, excludeOf } from "./exclude.ts";
-import { EmptyFolder, FileSource, type Item, unusable } from "../lib/body/sources.ts";
+import { EmptyFolder, FileSource, type Item, type Parent, unusable } from "../lib/body/sources.ts";
 import { MAX_COMPONENTS, OWN_FOLDER } from "../lib/store/names.ts";
 import { isTurnDue, takeTurns } from "../lib/turns.ts";
 import { quoted } from "../lib/text.ts";
@@ -38,7 +39,7 @@ export interface WalkOptions {
  */
 export async function folderItems(folder: string, options: WalkOptions): Promise<Item[]> {
   const walk = new Walk(folder, options.as ?? await folderName(folder), options);
-  await walk.visit(folder, "");
+  await walk.visit(folder, "", undefined);
   return walk.found;
 }
 
@@ -65,10 +66,12 @@ class Walk {
   }
 
   /** @param below The folder's path relative to the top; empty for the top itself. */
-  async visit(path: string, below: string): Promise<void> {
+  async visit(path: string, below: string, parent: Parent | undefined): Promise<void> {
     let entries: Deno.DirEntry[];
+    let mode: number | undefined;
     try {
       entries = [...Deno.readDirSync(path)].sort((a, b) => a.name < b.name ? -1 : 1);
+      mode = permissionsOf(Deno.statSync(path).mode);
     } catch (error) {
       return this.#options.onFailure(path, unusable(error, path));
     }
@@ -81,6 +84,7 @@ class Walk {
       );
       return this.#options.onFailure(path, error);
     }
+    const here: Parent = { name, mode, parent };
     let isEmpty = true;
     for (const { name: part, isFile, isDirectory, isSymlink } of entries) {
       const inner = below === "" ? part : `${below}/${part}`;
@@ -97,13 +101,13 @@ class Walk {
       else if (!isFile && !isDirectory) this.#skip(innerPath, "it is neither a file nor a folder");
       else isEmpty = false;
       if (isFile) {
-        const file = new FileSource(innerPath, `${this.#top}/${inner}`, undefined, this.#folder);
-        this.found.push(file);
+        const name = `${this.#top}/${inner}`;
+        this.found.push(new FileSource(innerPath, name, undefined, this.#folder, here));
       }
-      if (isDirectory) await this.visit(innerPath, inner);
+      if (isDirectory) await this.visit(innerPath, inner, here);
       if (isTurnDue()) await this.#rest();
     }
-    if (isEmpty) this.found.push(new EmptyFolder(path, name, this.#folder));
+    if (isEmpty) this.found.push(new EmptyFolder(path, here, this.#folder));
   }
 
   #skip(path: string, why: string): void {

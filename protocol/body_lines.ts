@@ -17,6 +17,7 @@ import {
   formatCrc,
   formatFields,
   formatTime,
+  modeOf,
   oneLine,
   parseFields,
   ProtocolError,
@@ -95,12 +96,21 @@ export function decodeBodyLine(text: string): BodyLine {
     case "end": {
       const [crc, time] = cut(rest);
       const modified = time === "" ? {} : { modified: decodeTime(time) };
+      modeOf(fields);
       return { type: "end", crc: decodeCrc(crc), ...modified, ...fields };
     }
     case "abort":
       return { type: "abort", text: rest, ...fields };
   }
   throw new ProtocolError(`expected "data", "end" or "abort"`);
+}
+
+/** What a trailer tells of the file: the time of its last change, and its permission bits. */
+export function factsOf(
+  trailer: BodyLine,
+): { modified: Date | undefined; mode: number | undefined } {
+  const modified = trailer.type === "end" ? trailer.modified : undefined;
+  return { modified, mode: modeOf(trailer) };
 }
 
 /** Formats the detail of the `ok` after a put, `SIZE CRC NAME`, or after a say, `SIZE CRC`. */
@@ -134,6 +144,7 @@ export function parseListEntry(line: string): ListEntry {
   const [first, rest] = cut(line);
   const [time, name] = cut(rest);
   const { word, ...fields } = parseFields(first);
+  modeOf(fields);
   return {
     size: decodeSize(word),
     modified: decodeTime(time),

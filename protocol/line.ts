@@ -156,6 +156,25 @@ export function decodeCrc(text: string): number {
   return parseInt(text, 16);
 }
 
+/** The field with the permission bits of a file or folder; no fields if they are not known. */
+export function modeField(mode: number | undefined): { fields?: Fields } {
+  return mode === undefined ? {} : { fields: { mode: (mode & 0o777).toString(8) } };
+}
+
+/**
+ * The permission bits in the fields of a line, if it has them.
+ *
+ * @throws {ProtocolError} if they are not one to three octal digits: nothing else may be set
+ */
+export function modeOf({ fields }: { fields?: Fields }): number | undefined {
+  const mode = fields?.mode;
+  if (mode === undefined) return undefined;
+  if (!/^[0-7]{1,3}$/.test(mode)) {
+    throw new ProtocolError(`the mode "${mode}" is not one to three octal digits`);
+  }
+  return parseInt(mode, 8);
+}
+
 /** Refuses an empty name. The store checks the rest. */
 export function decodeName(text: string): string {
   if (text === "") throw new ProtocolError("the name is missing");

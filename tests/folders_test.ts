@@ -220,6 +220,8 @@ integration("a file that changes or vanishes within a folder is said, and exits 
   using wire = await server.accept();
   await wire.line();
   await wire.says("welcome client 1 of 1\n");
+  assertMatch(await wire.line(), /^mkdir;mode=7\d\d a$/);
+  await wire.says("ok a\n");
   assertEquals(await wire.line(), "put 70000 a/1.bin");
   Deno.writeTextFileSync(`${local.path}/a/1.bin`, "grows", { append: true });
   Deno.removeSync(`${local.path}/a/2.txt`);

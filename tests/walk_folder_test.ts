@@ -29,14 +29,17 @@ integration("tree gives a folder, what is below it, and nothing beside it", asyn
   Deno.symlinkSync("..", `${server.dir}/photos/link`);
   Deno.symlinkSync("photos", `${server.dir}/alias`);
   Deno.utimeSync(`${server.dir}/photos`, TIME, TIME);
+  for (const [name, mode] of [["", 0o750], ["/deep", 0o755], ["/empty", 0o2755]] as const) {
+    Deno.chmodSync(`${server.dir}/photos${name}`, mode);
+  }
   using wire = await Wire.greet(server);
   assertEquals(await answerTo(wire, "tree photos"), [
     "ok",
-    "- 2020-02-29T12:00:00Z photos",
+    "-;mode=750 2020-02-29T12:00:00Z photos",
     "6 2020-02-29T12:00:00Z photos/a.txt",
-    "- 2020-02-29T12:00:00Z photos/deep",
+    "-;mode=755 2020-02-29T12:00:00Z photos/deep",
     "6 2020-02-29T12:00:00Z photos/deep/b.txt",
-    "- 2020-02-29T12:00:00Z photos/empty",
+    "-;mode=755 2020-02-29T12:00:00Z photos/empty",
     "end 5",
   ]);
   assertEquals(await answerTo(wire, "tree photos/deep/b.txt"), [
@@ -120,10 +123,10 @@ integration(
   },
 );
 
-integration("put, push and upload keep the time that the sender told", async () => {
+integration("put, push and upload keep the time and the mode that the sender told", async () => {
   await using server = await startServer();
   using wire = await Wire.greet(server);
-  const end = "end 363a3020 2020-02-29T12:00:00Z\n";
+  const end = "end;mode=600 363a3020 2020-02-29T12:00:00Z\n";
   await wire.says(`push 6 a.txt\nhello\n${end}put - b.txt\ndata 6\nhello\n${end}`);
   await wire.says(`push 6 late.txt\nhello\nend 363a3020 9999-12-31T23:59:59Z\n`);
   assertEquals(await wire.line(), "ok 6 363a3020 a.txt");

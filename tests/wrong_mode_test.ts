@@ -5,6 +5,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { SendResult } from "../client.ts";
 import { Dialer } from "../client/dialer.ts";
 import { sendFiles } from "../client/send.ts";
 import { explain } from "../lib/errors.ts";
@@ -36,7 +37,7 @@ async function toldTo(
     await list().then(() => told.push("done"), (error) => told.push(explain(error).message));
     return told.join("\n");
   }
-  const onResult = ({ error }: { error?: Error }): void => void told.push(error?.message ?? "done");
+  const onResult = ({ error }: SendResult): void => void told.push(error?.message ?? "done");
   await sendFiles(dialer, [path], { mode: findMode(mode), onResult });
   return told.join("\n");
 }

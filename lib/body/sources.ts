@@ -7,6 +7,7 @@
 
 import { basename } from "@std/path/basename";
 import { explain, InletError } from "../errors.ts";
+import { permissionsOf } from "./file_facts.ts";
 import type { Waiting } from "./pipe.ts";
 import { Prefix } from "./prefix_crc.ts";
 import { readStdin } from "./stdio.ts";
@@ -24,7 +25,17 @@ export type Item = Source | EmptyFolder;
 export type OpenBody = { stream: ReadableStream<Uint8Array> } | FileBody;
 
 /** The measured properties of a file. */
-type FileFacts = Pick<Deno.FileInfo, "size" | "mtime">;
+type FileFacts = Pick<Deno.FileInfo, "size" | "mtime" | "mode">;
+
+/** A folder that items are sent in. */
+export interface Parent {
+  /** The name sent to the peer. */
+  readonly name: string;
+  /** Its permission bits, if it has any. */
+  readonly mode: number | undefined;
+  /** The folder that it is in, unless it is the one that the user gave. */
+  readonly parent: Parent | undefined;
+}
 
 /** A regular file. It is measured when its size or time is first requested. */
 export class FileSource {
@@ -34,12 +45,15 @@ export class FileSource {
   readonly name: string;
   /** The folder that it is sent with, as the user gave it. */
   readonly folder: string | undefined;
+  /** The folder that it is in, if it is sent with one. */
+  readonly parent: Parent | undefined;
   #info: FileFacts | undefined;
 
   /**
    * @param info The measurement, if known. Thousands of files take longer to measure than to find.
    */
-  constructor(label: string, name: string, info?: FileFacts, folder?: string) {
+  constructor(label: string, name: string, info?: FileFacts, folder?: string, parent?: Parent) {
+    this.parent = parent;
     this.label = label;
     this.name = name;
     this.folder = folder;
@@ -54,6 +68,11 @@ export class FileSource {
   /** Time of the last change. */
   get modified(): Date {
     return this.#measured.mtime ?? new Date(0);
+  }
+
+  /** Permission bits, if it has any. */
+  get mode(): number | undefined {
+    return permissionsOf(this.#measured.mode);
   }
 
   get #measured(): FileFacts {
@@ -100,7 +119,7 @@ function factsOf(path: string): FileFacts {
   try {
     return Deno.lstatSync(path);
   } catch {
-    return { size: 0, mtime: null };
+    return { size: 0, mtime: null, mode: null };
   }
 }
 
@@ -116,10 +135,16 @@ export class EmptyFolder {
   readonly size = 0;
   /** The folder that it is sent with, as the user gave it. */
   readonly folder: string;
+  /** Its permission bits, if it has any. */
+  readonly mode: number | undefined;
+  /** The folder that it is in. */
+  readonly parent: Parent | undefined;
 
-  constructor(label: string, name: string, folder: string) {
+  constructor(label: string, { name, mode, parent }: Parent, folder: string) {
     this.label = label;
     this.name = name;
+    this.mode = mode;
+    this.parent = parent;
     this.folder = folder;
   }
 }

@@ -24,6 +24,7 @@
  */
 
 import type { ListEntry } from "../../protocol.ts";
+import type { Facts } from "../body/file_facts.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { findFile, listPages, namesIn, openFile, readable, treePages } from "./directory_reader.ts";
@@ -33,7 +34,7 @@ import { Folders, isGroupGiven, lstatIfThere, type NamingOptions, type Place } f
 import { linkUnder, type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
 import { ResumeFailures } from "./resume_failures.ts";
-import type { Facts, Fingerprint, Maybe, PartialQuery, Resumable, Store } from "./store.ts";
+import type { Fingerprint, Maybe, PartialQuery, Resumable, Store } from "./store.ts";
 import type { DirectoryFile } from "./stored_file.ts";
 import { isOtherFileSystem, type TempFile, tryTo } from "./temp_file.ts";
 import { FileUpload, type UploadContext } from "./upload.ts";
@@ -213,11 +214,11 @@ export class DirectoryStore implements Store {
     return pace.call(() => this.#putAtOnce(name, content, facts) ?? careful(), careful);
   }
 
-  makeFolder(name: string): Maybe<string> {
+  makeFolder(name: string, mode?: number): Maybe<string> {
     const { fsync } = this.#context;
     const what = `make the folder ${quoted(name)}`;
     return this.#storing(what, () => {
-      const { folder } = this.#folders.make(`${this.#folders.safe(name)}/`);
+      const { folder } = this.#folders.make(`${this.#folders.safe(name)}/`, mode);
       if (!fsync) return folder;
       return this.#folders.sync(`${folder}/`).then(() => folder, (error) => {
         throw explain(error, `Cannot ${what}: it is there, but may be lost in a power failure`);
@@ -266,14 +267,14 @@ export class DirectoryStore implements Store {
   }
 
   /** Returns `undefined` if the folder of the name turns out to be on another file system. */
-  #putAtOnce(name: string, content: Uint8Array, { modified }: Facts): string | undefined {
+  #putAtOnce(name: string, content: Uint8Array, { modified, mode }: Facts): string | undefined {
     return this.#storing(`store ${quoted(name)}`, () => {
       const { disk } = this.#folders;
       const place = this.#folders.make(this.#folders.safe(name));
       const workspace = this.#workspaces.of(place);
       const temp = workspace.reusedPath();
       try {
-        disk.writeFileSync(temp, content, { createNew: true });
+        workspace.write(temp, content, mode);
         if (isGroupGiven(place)) disk.chownSync(temp, null, place.info.gid);
         if (modified) tryTo(() => disk.utimeSync(temp, new Date(), modified));
         return linkUnder(this.#numbering.variants(place.name), this.#folders, temp);

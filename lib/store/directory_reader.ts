@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { ListEntry } from "../../protocol.ts";
+import { type ListEntry, modeField } from "../../protocol.ts";
 import { explain, InletError } from "../errors.ts";
+import { permissionsOf } from "../body/file_facts.ts";
 import { printable, quoted } from "../text.ts";
 import { isTurnDue, takeTurns } from "../turns.ts";
 import { type Folders, lstatIfThere } from "./folders.ts";
@@ -104,11 +105,12 @@ export async function* treePages(
   const what = `Cannot get ${quoted(name)}`;
   try {
     folders.check(safe);
-    const { isFile, isDirectory, size, mtime } = Deno.lstatSync(folders.path(safe));
+    const { isFile, isDirectory, size, mtime, mode } = Deno.lstatSync(folders.path(safe));
     const modified = mtime ?? new Date(0);
     if (isFile) return yield [{ name: safe, size, modified }];
     if (!isDirectory) throw new InletError("not-found", `${what}: it is not a folder`);
-    const first: ListEntry = { name: safe, size: null, modified };
+    const fields = modeField(permissionsOf(mode));
+    const first: ListEntry = { name: safe, size: null, modified, ...fields };
     yield* entryPages(folders, `${safe}/`, { first, withFolders: true, signal });
   } catch (error) {
     throw explain(error, what);
@@ -176,7 +178,9 @@ function entryOf(folders: Folders, name: string, isFolder: boolean): ListEntry |
   if (!isPublishedName(folders, name)) return undefined;
   const info = unlessLeftOut(folders, name, () => Deno.lstatSync(folders.path(name)));
   if (!info || (isFolder ? !info.isDirectory : !info.isFile)) return undefined;
-  return { name, size: isFolder ? null : info.size, modified: info.mtime ?? new Date(0) };
+  const modified = info.mtime ?? new Date(0);
+  if (!isFolder) return { name, size: info.size, modified };
+  return { name, size: null, modified, ...modeField(permissionsOf(info.mode)) };
 }
 
 function isPublishedName(folders: Folders, name: string): boolean {

@@ -8,6 +8,7 @@
 /** The functions of Deno that change the disk, or on which such changes depend. */
 export type Disk = Pick<
   typeof Deno,
+  | "chmodSync"
   | "chownSync"
   | "linkSync"
   | "lstatSync"

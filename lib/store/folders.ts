@@ -156,19 +156,21 @@ export class Folders {
   /**
    * Makes the folders of a name. Each is checked before the next is made, as it may be a link.
    *
+   * @param mode Permission bits of the innermost, if it is missing. Its owner keeps all of its own:
+   * files are stored into it.
    * @throws {InletError} `denied` if a file or a link has the name of a folder, and no folder gets a
    * number
    */
-  make(name: string): Place {
+  make(name: string, mode?: number): Place {
     const parts = name.split("/");
     const last = parts.pop()!;
     let inside = "";
     let info = this.#root ??= Deno.statSync(this.root);
     let mount = "";
-    for (const part of parts) {
+    for (const [index, part] of parts.entries()) {
       const folder = inside + this.#nameFor(inside, part);
       const there = lstatIfThere(this.path(folder));
-      if (!there) this.#makeOne(this.path(folder));
+      if (!there) this.#makeOne(this.path(folder), index === parts.length - 1 ? mode : undefined);
       const { dev } = info;
       info = there ?? Deno.lstatSync(this.path(folder));
       this.#checkOne(folder, info);
@@ -215,9 +217,9 @@ export class Folders {
     for (const folder of foldersOf(name)) this.#checkOne(folder);
   }
 
-  #makeOne(path: string): void {
+  #makeOne(path: string, mode: number | undefined): void {
     try {
-      this.disk.mkdirSync(path);
+      this.disk.mkdirSync(path, mode === undefined ? {} : { mode: mode | 0o700 });
     } catch (error) {
       // Another client made it in the meantime.
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;

@@ -12,17 +12,10 @@
  */
 
 import type { ListEntry } from "../../protocol.ts";
+import type { Facts } from "../body/file_facts.ts";
 
 /** A value, or a promise of it if that takes a wait. */
 export type Maybe<T> = T | Promise<T>;
-
-/** The metadata that a store keeps of a file. */
-export interface Facts {
-  /** Time of the last change. */
-  modified?: Date | undefined;
-  /** CRC-32 of the whole file, if known. A store need not keep it. */
-  crc?: number;
-}
 
 /** The properties by which a file is recognized as the same. */
 export interface Fingerprint {
@@ -108,10 +101,11 @@ export interface Store {
   /**
    * Makes a folder and its parents, as far as they are missing.
    *
+   * @param mode Its permission bits, if it is missing. Those of its owner are added.
    * @returns The stored name.
    * @throws {InletError} `bad-name`, `denied` or `no-space`
    */
-  makeFolder(name: string): Maybe<string>;
+  makeFolder(name: string, mode?: number): Maybe<string>;
 
   /**
    * Opens the current version of a published file.
@@ -208,6 +202,8 @@ export interface StoredFile extends Disposable {
   readonly size: number;
   /** Time of the last change. */
   readonly modified: Date;
+  /** Permission bits, if it has any. */
+  readonly mode: number | undefined;
   /**
    * Reads from an offset until the buffer is full or the file ends.
    *

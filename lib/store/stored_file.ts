@@ -4,6 +4,7 @@
  * @module
  */
 
+import { permissionsOf } from "../body/file_facts.ts";
 import { LARGE_BUFFER_BYTES } from "../body/buffer_pool.ts";
 import { bufferedStream, type Tally } from "../body/streams.ts";
 import { InletError } from "../errors.ts";
@@ -16,6 +17,7 @@ import type { Maybe, StoredFile } from "./store.ts";
 export class DirectoryFile implements StoredFile {
   readonly size: number;
   readonly modified: Date;
+  readonly mode: number | undefined;
   readonly #file: Deno.FsFile;
   readonly #name: string;
   readonly #version: string;
@@ -30,7 +32,7 @@ export class DirectoryFile implements StoredFile {
   constructor(
     file: Deno.FsFile,
     name: string,
-    { dev, ino, size, mtime, ctime }: Deno.FileInfo,
+    { dev, ino, size, mtime, ctime, mode }: Deno.FileInfo,
     pace: DiskPace,
     reopen: () => DirectoryFile,
   ) {
@@ -41,6 +43,7 @@ export class DirectoryFile implements StoredFile {
     this.#reopen = reopen;
     this.size = size;
     this.modified = mtime ?? new Date(0);
+    this.mode = permissionsOf(mode);
   }
 
   read(offset: number, into: Uint8Array): Maybe<number> {

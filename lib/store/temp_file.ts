@@ -15,6 +15,9 @@ import type { Disk } from "./disk.ts";
 /** Size of the buffer for a copy, in bytes. */
 const COPIED_BYTES = 256 * 1024;
 
+/** Permission bits of a file that only its owner may read and write. */
+export const OWNERS = 0o600;
+
 /** What identifies a file, whatever its path. */
 export type Identity = Pick<Deno.FileInfo, "dev" | "ino">;
 
@@ -37,9 +40,13 @@ export class TempFile {
     this.info = info;
   }
 
-  /** Makes and locks a file. It follows no link, and replaces nothing. */
-  static create(disk: Disk, path: string): TempFile {
-    const file = disk.openSync(path, { read: true, write: true, createNew: true });
+  /**
+   * Makes and locks a file. It follows no link, and replaces nothing.
+   *
+   * @param mode Its permission bits: until it is published, it is its owner's alone.
+   */
+  static create(disk: Disk, path: string, mode = OWNERS): TempFile {
+    const file = disk.openSync(path, { read: true, write: true, createNew: true, mode });
     try {
       // The lock tells the servers that share the directory that this one is alive.
       file.tryLockSync(true);
@@ -101,6 +108,11 @@ export class TempFile {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
     }
+  }
+
+  /** Sets its permission bits, if its disk can. */
+  setMode(mode: number | undefined): void {
+    if (mode !== undefined) tryTo(() => this.#disk.chmodSync(this.#path, mode));
   }
 
   /** Renames the file. */

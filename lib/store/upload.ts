@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Facts } from "../body/file_facts.ts";
 import { Tally, tallyOf, writeAll, writeFully } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
@@ -12,7 +13,7 @@ import { readInTurn } from "./checksums.ts";
 import { type Folders, foldersOf } from "./folders.ts";
 import { linkUnder, type Names } from "./numbering.ts";
 import type { ResumeFailures } from "./resume_failures.ts";
-import type { Facts, Maybe, Resumable, Upload } from "./store.ts";
+import type { Maybe, Resumable, Upload } from "./store.ts";
 import { isOtherFileSystem, isSameFile, type TempFile, tryTo } from "./temp_file.ts";
 import type { Workspace } from "./workspace.ts";
 import type { Workspaces } from "./workspaces.ts";
@@ -122,13 +123,13 @@ export class FileUpload implements Upload {
     }
   }
 
-  async publish({ modified }: Facts = {}): Promise<string> {
+  async publish(facts: Facts = {}): Promise<string> {
     const { folders, fsync } = this.#options.context;
     let name: string | undefined;
     try {
       this.#checkEnded();
       this.#publishing = true;
-      name = await this.#link(modified);
+      name = await this.#link(facts);
       tryTo(() => this.#temp.remove());
       this.#end();
       if (fsync) await folders.sync(name);
@@ -205,18 +206,18 @@ export class FileUpload implements Upload {
   }
 
   /** Gives the file its final name. On another file system it is copied first. */
-  async #link(modified: Date | undefined): Promise<string> {
+  async #link(facts: Facts): Promise<string> {
     try {
-      return await this.#linkHere(modified);
+      return await this.#linkHere(facts);
     } catch (error) {
       if (!isOtherFileSystem(error)) throw error;
     }
     await this.#copyBeside();
-    return await this.#linkHere(modified);
+    return await this.#linkHere(facts);
   }
 
   /** The open file is what gets the name: both names are compared with it. */
-  async #linkHere(modified: Date | undefined): Promise<string> {
+  async #linkHere({ modified, mode }: Facts): Promise<string> {
     const { context: { folders, fsync }, names } = this.#options;
     if (fsync) await this.#temp.file.sync();
     this.#checkEnded();
@@ -224,6 +225,7 @@ export class FileUpload implements Upload {
     if (modified) tryTo(() => this.#temp.file.utimeSync(new Date(), modified));
     folders.check(this.#name);
     this.#temp.check(this.what, this.bytes);
+    this.#temp.setMode(this.#workspace.modeFor(mode));
     const name = linkUnder(names, folders, this.#temp.path);
     const path = folders.path(name);
     if (this.#temp.isAt(path)) return name;

@@ -16,13 +16,21 @@
  * @module
  */
 
+import { writeFully } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { isTurnDue, takeTurns } from "../turns.ts";
 import type { Disk } from "./disk.ts";
 import { lstatIfThere } from "./folders.ts";
 import { OWN_FOLDER, TEMP } from "./names.ts";
-import { type Identity, isOtherFileSystem, isSameFile, TempFile, tryTo } from "./temp_file.ts";
+import {
+  type Identity,
+  isOtherFileSystem,
+  isSameFile,
+  OWNERS,
+  TempFile,
+  tryTo,
+} from "./temp_file.ts";
 
 /** Milliseconds without a write after which a sweep removes the upload of a dead server. */
 const ABANDONED_MS = 3_600_000;
@@ -59,6 +67,8 @@ export class Workspace {
   readonly #disk: Disk;
   readonly #prefix: string;
   #reused: string | undefined;
+  /** The permission bits that a new file here may have, by the umask; `null` where none are kept. */
+  #permitted: number | null = null;
 
   private constructor(path: string, disk: Disk, prefix: string, info: Deno.FileInfo) {
     this.path = path;
@@ -86,6 +96,7 @@ export class Workspace {
     const workspace = new Workspace(path, disk, prefix, info);
     // A client may be told this one, and not where the directory is.
     const ours = workspace.#probe(`Cannot use ${quoted(OWN_FOLDER)} for uploads`);
+    workspace.#permitted = ours.mode;
     if (ours.uid !== info.uid) {
       throw new InletError("usage", `${what}: it belongs to another user; use another directory`);
     }
@@ -93,6 +104,15 @@ export class Workspace {
       warn(`other users may read unfinished uploads: ${quoted(path)} is not private`);
     }
     return workspace;
+  }
+
+  /**
+   * The permission bits to publish a file with, where the disk keeps them.
+   *
+   * @param mode Those of the sender's file; without them, those of any new file.
+   */
+  modeFor(mode = 0o666): number | undefined {
+    return this.#permitted === null ? undefined : mode & this.#permitted & 0o777;
   }
 
   /** Makes a file for an upload. @param hash That of an upload that can be resumed. */
@@ -118,6 +138,16 @@ export class Workspace {
     return this.#reused ??= this.#pathOf(undefined);
   }
 
+  /** Writes a new file, which no moment has more permission bits than it is to be published with. */
+  write(path: string, content: Uint8Array, mode: number | undefined): void {
+    // A mode costs a call more, and most files have that of any new file.
+    if (this.modeFor(mode) === this.modeFor()) {
+      return this.#disk.writeFileSync(path, content, { createNew: true });
+    }
+    using file = this.#disk.openSync(path, { write: true, createNew: true, mode: mode! });
+    writeFully(file, content);
+  }
+
   /** Removes the file at that path. If that fails, the next one gets another path. */
   freeReused(): void {
     try {
@@ -134,6 +164,8 @@ export class Workspace {
 
   /** Makes a partial file of an upload that ended early. */
   keep(temp: TempFile, hash: string): void {
+    // It may have failed when it was to be published, with the mode for that.
+    temp.setMode(OWNERS);
     temp.moveTo(`${this.path}/${this.#prefix}${KEPT}${hash}-${newId()}${TEMP}`);
   }
 
@@ -252,7 +284,7 @@ export class Workspace {
 
   /** The facts of a file just made here: its owner is this user, and its time is the disk's. */
   #probe(what: string): Deno.FileInfo {
-    const temp = TempFile.create(this.#disk, this.newPath());
+    const temp = TempFile.create(this.#disk, this.newPath(), 0o777);
     try {
       temp.check(what);
       return temp.info;

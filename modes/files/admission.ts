@@ -12,6 +12,7 @@ import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { checkSize } from "../../lib/server/size_limit.ts";
 import { safeName } from "../../lib/store/names.ts";
+import type { Facts } from "../../lib/body/file_facts.ts";
 
 /**
  * Checks that a client may store a file of this size.
@@ -28,6 +29,15 @@ export function admit(
 ): void {
   checkAccess(access, type, what);
   checkSize(what, size ?? 0, maxBytes);
+}
+
+/**
+ * What a client may tell of its file. A drop-only server, which strangers may send to, stores
+ * nothing that can be executed.
+ */
+export function admittedFacts({ access }: ServerContext, facts: Facts): Facts {
+  if (access !== "drop-only" || facts.mode === undefined) return facts;
+  return { ...facts, mode: facts.mode & ~0o111 };
 }
 
 /**

@@ -7,6 +7,7 @@
 import { decodeNumber, formatCrc, parseStored, type Reply, type Stored } from "../../protocol.ts";
 import type { Tally } from "../../lib/body/streams.ts";
 import { InletError } from "../../lib/errors.ts";
+import type { Facts } from "../../lib/body/file_facts.ts";
 import type { Upload } from "../../lib/store/store.ts";
 import { formatCount, quoted } from "../../lib/text.ts";
 import { unexpected } from "./requester.ts";
@@ -14,11 +15,10 @@ import { unexpected } from "./requester.ts";
 /** The result of one file or folder. `same` is set if it existed already. */
 export type ItemResult = { stored: Partial<Stored>; same?: true } | { error: InletError };
 
-/** A received file: size in bytes, CRC-32, and modification time. */
-export interface Received {
+/** A received file: size in bytes, CRC-32, and what the server told of it. */
+export interface Received extends Facts {
   size: number;
   crc: number;
-  modified: Date | undefined;
 }
 
 /** Target of a download: an upload of a store, or any object that accepts bytes. */

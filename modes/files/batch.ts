@@ -8,6 +8,7 @@ import {
   encodeRequest,
   type Fields,
   MAX_LINE_BYTES,
+  modeField,
   type Reply,
   type Stored,
 } from "../../protocol.ts";
@@ -16,6 +17,7 @@ import {
   EmptyFolder,
   type FileSource,
   type Item,
+  type Parent,
   sizeNow,
   type Source,
 } from "../../lib/body/sources.ts";
@@ -68,6 +70,7 @@ export class Batch {
   readonly #context: ClientContext;
   readonly #requester: Requester;
   readonly #pipeline: Pipeline;
+  readonly #made = new Set<Parent>();
   readonly #put: (source: Source, signal?: AbortSignal) => Promise<Stored>;
 
   /** @param put Sends a file that is too large to push. */
@@ -101,6 +104,7 @@ export class Batch {
       this.#context.progress.name(item.label);
       try {
         checkName(item);
+        if ("parent" in item) await this.#makeParents(item.parent);
         if (item instanceof EmptyFolder) {
           await this.#makeFolder(item, onResult);
         } else if (item.size !== null && item.size <= MAX_PUSHED_BYTES) {
@@ -164,7 +168,7 @@ export class Batch {
     this.#context.progress.add(size);
     const tally = new Tally();
     tally.add(room.subarray(request.length, end));
-    const trailer = trailerOf(tally, failure?.message, source.modified);
+    const trailer = trailerOf(tally, failure?.message, source);
     room.set(request);
     room.set(trailer, end);
     this.#pipeline.add(end + trailer.length, async (reply) => {
@@ -175,16 +179,35 @@ export class Batch {
     });
   }
 
+  /** Makes the folders that an item is in, so that they have the permission bits of the sender's. */
+  async #makeParents(folder: Parent | undefined): Promise<void> {
+    if (!folder || this.#made.has(folder)) return;
+    await this.#makeParents(folder.parent);
+    this.#made.add(folder);
+    // The items are refused for the same reason, and tell it.
+    if (folder.mode !== undefined) await this.#mkdir(folder, (reply) => reply.catch(() => {}));
+  }
+
   async #makeFolder(item: EmptyFolder, onResult: OnResult): Promise<void> {
-    const request = encodeRequest({ type: "mkdir", name: item.name, ...totalField(item) });
-    (await this.#pipeline.room(request.length)).set(request);
-    this.#pipeline.add(request.length, async (reply) => {
+    await this.#mkdir(item, async (reply) => {
       const result = await reply.then((answer): ItemResult => ({
         stored: { name: decodeOk(answer) },
       }))
         .catch((error): ItemResult => ({ error: explain(error) }));
       onResult(item, result);
     });
+  }
+
+  async #mkdir(
+    folder: Parent | EmptyFolder,
+    onReply: (reply: Promise<Reply>) => Promise<unknown>,
+  ): Promise<void> {
+    const { name, mode } = folder;
+    const { fields } = folder instanceof EmptyFolder ? totalField(folder) : {};
+    const all = { ...fields, ...modeField(mode).fields };
+    const request = encodeRequest({ type: "mkdir", name, fields: all });
+    (await this.#pipeline.room(request.length)).set(request);
+    this.#pipeline.add(request.length, async (reply) => void await onReply(reply));
   }
 }
 

@@ -8,6 +8,7 @@
 import { concat } from "@std/bytes/concat";
 import {
   encodeRequest,
+  factsOf,
   featuresOf,
   type ListEntry,
   parseListEntry,
@@ -224,11 +225,7 @@ export class FilesClient {
     if (stop.reason && stoppable && !inBody) await this.#requester.acknowledgement(STOP);
     if (stop.reason) throw stop.reason;
     checkTrailer(name, size, tally, trailer);
-    return {
-      size,
-      crc: tally.crc,
-      modified: trailer.type === "end" ? trailer.modified : undefined,
-    };
+    return { size, crc: tally.crc, ...factsOf(trailer) };
   }
 
   /** Sends a line of chat, and returns the server's answer. */

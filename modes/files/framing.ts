@@ -10,6 +10,7 @@ import {
   encodeBodyLine,
   encodeLine,
   formatCrc,
+  modeField,
   ProtocolError,
   STOP,
 } from "../../protocol.ts";
@@ -17,6 +18,7 @@ import type { Connection } from "../../lib/net/connection.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import { changed, type OpenBody, type Source } from "../../lib/body/sources.ts";
 import { Tally, untilAborted } from "../../lib/body/streams.ts";
+import type { Facts } from "../../lib/body/file_facts.ts";
 import { formatCount, quoted } from "../../lib/text.ts";
 
 /** Maximum size of a push, in bytes. Sending it in vain costs less than asking first. */
@@ -68,14 +70,14 @@ export function chunked(
   }, { highWaterMark: 0 });
 }
 
-/** The line that ends a body: the checksum and the file's time, or the reason for an abort. */
+/** The line that ends a body: the checksum and the file's facts, or the reason for an abort. */
 export function trailerOf(
-  tally: Tally,
+  { crc }: Tally,
   abort: string | undefined,
-  modified?: Date,
+  { modified, mode }: Pick<Facts, "modified" | "mode">,
 ): Uint8Array {
   if (abort !== undefined) return encodeBodyLine({ type: "abort", text: abort });
-  return encodeBodyLine({ type: "end", crc: tally.crc, ...(modified && { modified }) });
+  return encodeBodyLine({ type: "end", crc, ...modified && { modified }, ...modeField(mode) });
 }
 
 /**
@@ -103,7 +105,7 @@ export async function sendBody(
   let failure: InletError | undefined;
   if (cancelled?.aborted) failure = explain(cancelled.reason);
   else if ("changed" in body && body.changed()) failure = changed(source);
-  await connection.write(trailerOf(tally, failure?.message, source.modified));
+  await connection.write(trailerOf(tally, failure?.message, source));
   return { sent: tally, failure };
 }
 

@@ -21,7 +21,7 @@ import {
 import type { Connection } from "../../lib/net/connection.ts";
 import { encodeError, explain } from "../../lib/errors.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
-import { acknowledge, admit } from "./admission.ts";
+import { acknowledge, admit, admittedFacts } from "./admission.ts";
 import { MAX_PUSHED_BYTES } from "./framing.ts";
 import { checkEnd } from "./receive.ts";
 import { Tally } from "../../lib/body/streams.ts";
@@ -117,9 +117,9 @@ async function store(
     admit(context, "push", what, size);
     const tally = new Tally();
     tally.add(content);
-    const modified = checkEnd(what, tally, trailer);
+    const facts = admittedFacts(context, checkEnd(what, tally, trailer));
     // Most stores return at once. Awaiting a promise for each of thousands of files is measurable.
-    const store = (): string | Promise<string> => context.store.put(name, content, { modified });
+    const store = (): string | Promise<string> => context.store.put(name, content, facts);
     const put = fields?.id === undefined
       ? store()
       : context.acknowledged.publishOnce({ id: fields.id, size, crc: tally.crc }, store);

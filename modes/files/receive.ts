@@ -5,14 +5,15 @@
  * @module
  */
 
-import type { BodyLine, Stored } from "../../protocol.ts";
+import { type BodyLine, factsOf, type Stored } from "../../protocol.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { checkSize } from "../../lib/server/size_limit.ts";
 import type { Target } from "../../lib/server/store_body.ts";
-import { refuse } from "./admission.ts";
+import type { Facts } from "../../lib/body/file_facts.ts";
+import { admittedFacts, refuse } from "./admission.ts";
 import { patiently } from "./wait.ts";
 import { MAX_SKIPPED_BYTES } from "./announced.ts";
 import { checkCrc, receiveBody } from "./framing.ts";
@@ -98,9 +99,9 @@ export class BodyReceiver {
     const target = this.#target!;
     let name = "";
     await this.#attempt(async () => {
-      const modified = checkEnd(this.#what, this.#tally, trailer, this.#isResumed);
+      const facts = checkEnd(this.#what, this.#tally, trailer, this.#isResumed);
       const { bytes: size, crc } = this.#tally;
-      const publish = (): Promise<string> => target.publish({ modified });
+      const publish = (): Promise<string> => target.publish(admittedFacts(this.#context, facts));
       const discard = (): void | Promise<void> => target.discard();
       const { acknowledged } = this.#context;
       // A disk that is slow to flush is no silence of this side.
@@ -143,7 +144,7 @@ export class BodyReceiver {
  * @param what The action, for the message: `store "a.txt"`.
  * @param isResumed Whether a partial file was resumed. Its checksum is nobody's business: whoever
  * lacks a few of its bytes could find them by it.
- * @returns The modification time, if the sender gave one.
+ * @returns What the sender told of the file.
  * @throws {InletError} `aborted` or `checksum`
  */
 export function checkEnd(
@@ -151,11 +152,11 @@ export function checkEnd(
   tally: Tally,
   trailer: BodyLine,
   isResumed = false,
-): Date | undefined {
+): Facts {
   if (trailer.type === "abort") throw new InletError("aborted", `Did not ${what}: ${trailer.text}`);
   if (isResumed && trailer.type === "end" && trailer.crc !== tally.crc) {
     throw new InletError("checksum", `Cannot ${what}: its bytes are not those that were sent`);
   }
   checkCrc(`Cannot ${what}`, tally, trailer);
-  return trailer.type === "end" ? trailer.modified : undefined;
+  return factsOf(trailer);
 }

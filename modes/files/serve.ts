@@ -89,7 +89,7 @@ async function answer(
     case "reput":
       return await serveReput(connection, context, request);
     case "mkdir":
-      return await serveMkdir(connection, context, request.name);
+      return await serveMkdir(connection, context, request);
     case "say":
       return await serveSay(connection, context, request);
     case "get":

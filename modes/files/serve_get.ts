@@ -55,7 +55,7 @@ async function giveChunks(
   stored: StoredFile,
   begun: Tally | undefined,
 ): Promise<void> {
-  const { size, modified } = stored;
+  const { size } = stored;
   const tally = begun ?? new Tally();
   const detail = begun ? `${size} ${begun.bytes}` : String(size);
   await connection.write(encodeReply({ type: "ok", detail }));
@@ -66,7 +66,7 @@ async function giveChunks(
     onFailure: (error) => failure = explain(error, `Cannot read ${quoted(name)}`).message,
     tally,
   }));
-  await connection.write(trailerOf(tally, stopped ? STOPPED : failure, modified));
+  await connection.write(trailerOf(tally, stopped ? STOPPED : failure, stored));
   const message = stopped ? `stopped getting ${quoted(name)}` : `got ${quoted(name)}`;
   log.info("sent", `${message}, ${formatBytes(tally.bytes)}`, { name, size });
 }
@@ -78,7 +78,7 @@ async function giveWhole(
   name: string,
   stored: StoredFile,
 ): Promise<void> {
-  const { size, modified } = stored;
+  const { size } = stored;
   const room = new Uint8Array(size + 1);
   const unchanged = await stored.read(0, room) === size;
   const content = room.subarray(0, size);
@@ -88,7 +88,7 @@ async function giveWhole(
   await connection.write(concat([
     encodeReply({ type: "ok", detail: String(size) }),
     ...size > 0 ? [encodeBodyLine({ type: "data", size }), content] : [],
-    trailerOf(tally, abort, modified),
+    trailerOf(tally, abort, stored),
   ]));
   log.info("sent", `got ${quoted(name)}, ${formatBytes(size)}`, { name, size });
 }

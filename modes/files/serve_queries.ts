@@ -15,6 +15,7 @@ import {
   formatListEntry,
   type ListEntry,
   MAX_TALK_BYTES,
+  modeOf,
   type Request,
 } from "../../protocol.ts";
 import { encodeError, explain, InletError } from "../../lib/errors.ts";
@@ -32,10 +33,10 @@ const ROOM_BYTES = 128 * 1024;
 export async function serveMkdir(
   connection: Connection,
   context: ServerContext,
-  name: string,
+  { name, ...request }: Extract<Request, { type: "mkdir" }>,
 ): Promise<void> {
   const what = `make the folder ${quoted(name)}`;
-  const action = () => context.store.makeFolder(name);
+  const action = () => context.store.makeFolder(name, modeOf(request));
   const made = await attempt(connection, context, "mkdir", what, action);
   if (!made) return;
   context.log.info("folder", `made the folder ${quoted(made.value)}`, { name: made.value });

@@ -209,7 +209,7 @@ export class Crowd {
   #source(mostBytes: number, folders?: string[]): FileSource {
     const { name, content } = this.#file(mostBytes, folders);
     const own = this.#options.onBytes;
-    const source = new FileSource(name, name, { size: content.length, mtime: null });
+    const source = new FileSource(name, name, { size: content.length, mtime: null, mode: null });
     // Its content is made up: there is no such file.
     return Object.assign(source, {
       open(onBytes: OnBytes) {

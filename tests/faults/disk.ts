@@ -52,6 +52,7 @@ export class FaultyDisk {
 
   /** What the store is handed. */
   readonly disk: Disk = {
+    chmodSync: (path, mode) => Deno.chmodSync(path, mode),
     chownSync: (path, uid, gid) => Deno.chownSync(path, uid, gid),
     linkSync: (from, to) => this.#do("link", () => Deno.linkSync(from, to)),
     lstatSync: (path) => this.#do("stat", () => Deno.lstatSync(path)),

@@ -1,0 +1,182 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { send } from "../client.ts";
+import { getFolder } from "../client/get_folder.ts";
+import { getFile } from "../client/get_file.ts";
+import { Dialer } from "../client/dialer.ts";
+import { DirectoryStore } from "../lib/store/directory.ts";
+import { decodeBodyLine, decodeRequest, parseListEntry, ProtocolError } from "../protocol.ts";
+import { bytes, integration, ownFiles, pure, tempDir } from "./helpers.ts";
+import { type InProcessServer, serveHere } from "./in_process.ts";
+
+/** The permission bits of what is at a path, and any bit beyond them. */
+function modeAt(path: string): string {
+  return (Deno.lstatSync(path).mode! & 0o7777).toString(8);
+}
+
+function addressOf({ port }: InProcessServer): { hostname: string; port: number } {
+  return { hostname: "127.0.0.1", port };
+}
+
+/** The umask of this process, which is that of servers and clients in it, until it goes out of scope. */
+function umask(mask: number): Disposable {
+  const before = Deno.umask(mask);
+  return { [Symbol.dispose]: () => void Deno.umask(before) };
+}
+
+/** Makes a tree of every kind of permission bits. Once it goes out of scope it can be removed. */
+function makeModes(directory: string): Disposable {
+  const modes: [string, number, number?][] = [
+    ["top", 0o710],
+    ["top/in", 0o2755],
+    ["top/in/secret.txt", 0o600, 10],
+    ["top/in/public.txt", 0o666, 10],
+    ["top/in/run", 0o4755, 10],
+    ["top/large", 0o740, 3_000_000],
+    ["top/read only", 0o555],
+    ["top/read only/a.txt", 0o444, 10],
+    ["top/empty", 0o1700],
+  ];
+  for (const [name, , size] of modes) {
+    if (size === undefined) Deno.mkdirSync(`${directory}/${name}`);
+    else Deno.writeFileSync(`${directory}/${name}`, bytes(size));
+  }
+  for (const [name, mode] of modes.reverse()) Deno.chmodSync(`${directory}/${name}`, mode);
+  return { [Symbol.dispose]: () => Deno.chmodSync(`${directory}/top/read only`, 0o755) };
+}
+
+function modesIn(directory: string): Record<string, string> {
+  const names = [
+    ...["", "/in", "/in/secret.txt", "/in/public.txt", "/in/run", "/large"],
+    ...["/read only", "/read only/a.txt", "/empty"],
+  ];
+  return Object.fromEntries(names.map((name) => [name, modeAt(`${directory}/top${name}`)]));
+}
+
+/** What arrives of them where the umask is 022. Folders keep the bits of their owner. */
+const ARRIVED = {
+  "": "710",
+  "/in": "755",
+  "/in/secret.txt": "600",
+  "/in/public.txt": "644",
+  "/in/run": "755",
+  "/large": "740",
+  "/read only": "755",
+  "/read only/a.txt": "444",
+  "/empty": "700",
+};
+
+for (const fsync of [false, true]) {
+  const how = fsync ? ", and are flushed to disk" : "";
+  integration(`files and folders arrive with their permission bits${how}`, async () => {
+    using _umask = umask(0o022);
+    await using local = await tempDir();
+    await using inbox = await tempDir();
+    using _tree = makeModes(local.path);
+    await using server = await serveHere({ dir: inbox.path, fsync });
+    const results = await send(addressOf(server), [`${local.path}/top`], { resume: fsync });
+    assertEquals(results.filter(({ error }) => error), []);
+    // A folder that only holds others is no item of its own.
+    assertEquals(results.length, 6);
+    assertEquals(modesIn(inbox.path), ARRIVED);
+  });
+}
+
+integration("a folder that is got has the permission bits that it has on the server", async () => {
+  using _umask = umask(0o022);
+  await using local = await tempDir();
+  await using inbox = await tempDir();
+  using _tree = makeModes(inbox.path);
+  await using server = await serveHere({ dir: inbox.path });
+  const dialer = new Dialer(addressOf(server), {});
+  const failed: string[] = [];
+  await dialer.withSession((client) =>
+    getFolder(client, "top", {
+      directory: local.path,
+      exclude: [],
+      skipSame: false,
+      progress: dialer.context.progress,
+      done: new Set(),
+      onResult: (label, result) => "error" in result && failed.push(label),
+    })
+  );
+  assertEquals(failed, []);
+  assertEquals(modesIn(local.path), ARRIVED);
+});
+
+integration("the umask of the receiver applies to files and folders, both ways", async () => {
+  using _umask = umask(0o027);
+  await using local = await tempDir();
+  await using inbox = await tempDir();
+  using _tree = makeModes(local.path);
+  await using server = await serveHere({ dir: inbox.path });
+  await send(addressOf(server), [`${local.path}/top`]);
+  assertEquals(modesIn(inbox.path), {
+    ...{ "": "710", "/in": "750", "/in/secret.txt": "600", "/in/public.txt": "640" },
+    ...{ "/in/run": "750", "/large": "740", "/read only": "750" },
+    ...{ "/read only/a.txt": "440", "/empty": "700" },
+  });
+  Deno.chmodSync(`${inbox.path}/top/large`, 0o777);
+  const dialer = new Dialer(addressOf(server), {});
+  await dialer.withSession(async (client) => {
+    await getFile(client, "top/in/run", `${local.path}/run`);
+    await getFile(client, "top/large", `${local.path}/large`, { resume: true });
+  });
+  assertEquals(modeAt(`${local.path}/run`), "750");
+  assertEquals(modeAt(`${local.path}/large`), "750");
+});
+
+integration("a folder that is there keeps its permission bits", async () => {
+  using _umask = umask(0o022);
+  await using local = await tempDir();
+  await using inbox = await tempDir();
+  using _tree = makeModes(local.path);
+  Deno.mkdirSync(`${inbox.path}/top`, { mode: 0o700 });
+  await using server = await serveHere({ dir: inbox.path });
+  await send(addressOf(server), [`${local.path}/top`]);
+  assertEquals(modeAt(`${inbox.path}/top`), "700");
+  assertEquals(modeAt(`${inbox.path}/top/large`), "740");
+});
+
+integration("a drop-only server stores nothing that can be executed", async () => {
+  using _umask = umask(0o022);
+  await using local = await tempDir();
+  await using inbox = await tempDir();
+  using _tree = makeModes(local.path);
+  await using server = await serveHere({ dir: inbox.path, access: "drop-only" });
+  await send(addressOf(server), [`${local.path}/top`]);
+  const { "/in/run": run, "/large": large, "/in": folder } = modesIn(inbox.path);
+  assertEquals([run, large, folder], ["644", "640", "755"]);
+});
+
+integration("an upload in flight, and its partial file, are the owner's alone", async () => {
+  using _umask = umask(0);
+  await using directory = await tempDir();
+  const store = await DirectoryStore.open(directory.path);
+  const how = { fingerprint: "a" };
+  const modesInFlight = (): string[] => ownFiles(directory.path).map(modeAt);
+  const upload = await store.receiveResumable("a.txt", null, how);
+  upload.write(bytes(10));
+  assertEquals(modesInFlight(), ["600"]);
+  upload.close();
+  assertEquals(modesInFlight(), ["600"]);
+  for await (const partial of store.findPartials("a.txt", how)) {
+    await using again = await partial.take(how);
+    await again!.publish({ mode: 0o440 });
+  }
+  assertEquals(modeAt(`${directory.path}/a.txt`), "440");
+  // What a wire of another program stores has no mode.
+  await using other = store.receive("b.txt");
+  await other.publish();
+  assertEquals(modeAt(`${directory.path}/b.txt`), "666");
+});
+
+for (const mode of ["", "1777", "4755", "888", "0x1", "-1"]) {
+  pure(`the mode ${JSON.stringify(mode)} violates the grammar`, () => {
+    assertThrows(() => decodeRequest(`mkdir;mode=${mode} photos`), ProtocolError);
+    assertThrows(() => decodeBodyLine(`end;mode=${mode} 00000000`), ProtocolError);
+    assertThrows(
+      () => parseListEntry(`-;mode=${mode} 2026-11-21T08:38:00Z photos`),
+      ProtocolError,
+    );
+  });
+}
