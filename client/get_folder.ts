@@ -11,7 +11,7 @@
 
 import { basename } from "@std/path/basename";
 import { explain, InletError } from "../lib/errors.ts";
-import { excludeOf, isExcluded } from "./exclude.ts";
+import type { Exclude } from "./exclude.ts";
 import { safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
@@ -35,8 +35,10 @@ const MOST_NAME_CHARACTERS = 128 * 1024 * 1024;
 export interface GetFolderOptions extends GetFileOptions {
   /** Directory to save the folder in, under its own name. */
   directory: string;
-  /** Globs of entries to exclude. */
-  exclude: readonly string[];
+  /** Excludes entries. */
+  exclude?: Exclude | undefined;
+  /** Called with the number of excluded entries. A folder counts as one. */
+  onLeftOut?(count: number): void;
   /** Skips files that exist locally with the same size, time and CRC-32. */
   skipSame: boolean;
   progress: Progress;
@@ -72,17 +74,21 @@ export async function getFolder(
 async function wantedOf(
   top: string,
   client: FilesClient,
-  { exclude, done, onResult }: GetFolderOptions,
+  { exclude, onLeftOut, done, onResult }: GetFolderOptions,
 ): Promise<Wanted[]> {
   const wanted: Wanted[] = [];
-  const isLeftOut = excludeOf(exclude);
+  let leftOut = 0;
   const safeTop = safeName(top);
   let entries = 0;
   let characters = 0;
   const take = (entry: ListEntry): void => {
     try {
       const below = safeBelow(entry.name, safeTop);
-      if (below !== "" && isExcluded(isLeftOut, below.slice(1), entry.size === null)) return;
+      const inner = below.slice(1);
+      if (exclude && inner !== "") {
+        if (isInExcluded(exclude, inner)) return;
+        if (exclude(inner, entry.size === null)) return void leftOut++;
+      }
       wanted.push({ entry, local: basename(safeTop) + below });
     } catch (error) {
       if (!done.has(entry.name)) onResult(entry.name, { error: explain(error) });
@@ -95,7 +101,16 @@ async function wantedOf(
     if (entries > MOST_ENTRIES || characters > MOST_NAME_CHARACTERS) throw tooMany(top);
     page.forEach(take);
   }
+  onLeftOut?.(leftOut);
   return wanted;
+}
+
+/** Whether a folder above an entry is excluded. */
+function isInExcluded(exclude: Exclude, path: string): boolean {
+  for (let end = path.indexOf("/"); end >= 0; end = path.indexOf("/", end + 1)) {
+    if (exclude(path.slice(0, end), true)) return true;
+  }
+  return false;
 }
 
 function tooMany(folder: string): InletError {

@@ -94,6 +94,11 @@ export class Report {
     else if (stored) this.#tell(summary(label, stored, move));
   }
 
+  /** Notes how many entries of a folder were excluded. */
+  leftOut(folder: string, count: number): void {
+    this.#folder(folder).leftOut = count;
+  }
+
   /**
    * Adds a failure.
    *
@@ -145,6 +150,7 @@ function reasonOf({ code, message }: InletError): string {
 }
 
 class FolderReport {
+  leftOut = 0;
   readonly #label: string;
   readonly #failed: string[] = [];
   #files = 0;
@@ -181,6 +187,7 @@ class FolderReport {
     if (this.#bytes > 0) facts.push(formatSpeed(bytes, elapsedMs));
     if (this.#same > 0) facts.push(`${formatCount(this.#same)} already there`);
     if (this.#renamed > 0) facts.push(`${formatCount(this.#renamed)} under another name`);
+    if (this.leftOut > 0) facts.push(`${formatCount(this.leftOut)} left out`);
     return `${printable(this.#label)}: ${facts.join(", ")}${this.#failures()}`;
   }
 

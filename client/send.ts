@@ -24,8 +24,8 @@ export interface SendOptions extends DialerOptions {
    */
   mode?: string;
   /**
-   * Globs of entries to exclude from folders: a pattern without a `/` matches names, one with a `/`
-   * matches paths relative to the folder.
+   * Globs of files and folders to exclude: a pattern without a `/` matches names, one with a `/`
+   * matches paths, relative to the folder that is sent or through it.
    *
    * @default {[]}
    */
@@ -49,7 +49,8 @@ export interface SendOptions extends DialerOptions {
  * @param files Paths of files and folders.
  * @returns One result for each file and each empty folder. An item counts as sent once the server
  * acknowledges it.
- * @throws {InletError} `usage` if a path cannot be sent at all; nothing is sent in that case
+ * @throws {InletError} `usage` if a path cannot be sent at all, a glob is none, or everything is
+ * excluded; nothing is sent in that case
  */
 export async function send(
   address: ServerAddress,
@@ -69,12 +70,13 @@ export interface SendFilesOptions extends Omit<SendOptions, "mode"> {
  * Like {@linkcode send}, with what only the command line supports: `-` for the standard input.
  *
  * @param typed.as The name to store under, instead of the last part of the path.
+ * @param typed.onLeftOut Called with the number of excluded entries of each folder that has some.
  */
 export async function sendFiles(
   dialer: Dialer,
   files: readonly string[],
   options: SendFilesOptions,
-  typed?: { as: string | undefined },
+  typed?: { as: string | undefined; onLeftOut(folder: string, count: number): void },
 ): Promise<SendResult[]> {
   const results: SendResult[] = [];
   const thrown: unknown[] = [];
@@ -87,21 +89,29 @@ export async function sendFiles(
       thrown.push(error);
     }
   };
-  const { mode, skipSame = false, exclude, signal, onNotice } = options;
+  const { mode, skipSame = false, exclude = [], signal, onNotice } = options;
   const isOneWay = mode.send !== undefined;
   const as = typed?.as;
+  // Loaded on demand, because most sends exclude nothing.
+  const excluding = exclude.length > 0 ? await import("./exclude.ts") : undefined;
+  const excludes = excluding && new excluding.Excludes(exclude);
   const itemsAt = async (path: string): Promise<Item[]> => {
     if (typed && path === "-") return [stdinSource(as ?? "")];
     if (isOneWay) return [await pathSource(path, as)];
     return await pathItems(path, {
       as,
-      exclude,
+      exclude: excludes?.at(path),
+      onLeftOut: (count) => typed?.onLeftOut(path, count),
       signal,
       onSkip: (text) => onNotice?.(text),
       onFailure: (label, error) => report({ label, folder: path, error }),
     });
   };
   const items = (await Promise.all(files.map(itemsAt))).flat();
+  if (excluding && files.length > 0 && items.length + results.length === 0) {
+    throw excluding.nothingLeft();
+  }
+  excludes?.reportUnused((text) => onNotice?.(text));
   await sendAll(dialer, items, {
     mode,
     skipSame,

@@ -201,7 +201,6 @@ class Session {
     const { getFolder } = await import("./get_folder.ts");
     await getFolder(client, name, {
       directory: ".",
-      exclude: [],
       skipSame: false,
       signal,
       progress: this.#options.dialer.context.progress,

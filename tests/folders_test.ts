@@ -137,8 +137,10 @@ integration("--exclude leaves out names, paths, and all that is in a folder", as
     "photos/only.tmp/e.jpg": "",
   });
   const excludes = ["--exclude", "*.tmp", "--exclude=.git", "--exclude", "/cache"];
-  const { code } = await runClient(server, ["photos", ...excludes], { cwd: local.path });
+  const { code, stderr } = await runClient(server, ["photos", ...excludes], { cwd: local.path });
   assertEquals(code, 0);
+  // A folder counts as one.
+  assertMatch(stderr, /^photos: 2 files, 0 B, 5 left out\n$/);
   const sent = [
     "photos/",
     "photos/a.jpg",
@@ -150,9 +152,53 @@ integration("--exclude leaves out names, paths, and all that is in a folder", as
   makeTree(server.dir, { "photos/in/e.tmp": "" });
   const got = await runClient(server, ["--get", "photos/", ...excludes], { cwd: local.path });
   assertEquals(got.code, 0);
+  assertEquals(
+    got.stderr,
+    '--exclude ".git" left nothing out\n--exclude "/cache" left nothing out\n' +
+      "photos/: 2 files, 0 B, 2 under another name, 1 left out\n",
+  );
   assertEquals(names(`${local.path}/photos`).includes("a (2).jpg"), true);
   assertEquals(names(`${local.path}/photos/in`), ["b.tmp", "cache"]);
 });
+
+integration(
+  "what --exclude is given by its path is left out, and a vain pattern is told",
+  async () => {
+    await using server = await startServer();
+    await using local = await tempDir();
+    makeTree(local.path, {
+      "p/.env": "",
+      "p/a": "",
+      "p/x/b": "",
+      "q/c": "",
+      "q/d": "",
+      ".env": "",
+    });
+    const secrets = ["p/.env", "./p/x", `${local.path}/q/c`, "./.env", "none/", "~/d", "["];
+    const args = ["p", "q/", ".env", ...secrets.map((glob) => `--exclude=${glob}`)];
+    const refused = await runClient(server, args, { cwd: local.path });
+    assertEquals([refused.code, names(server.dir)], [2, []]);
+    assertMatch(refused.stderr, /^inlet: Cannot use --exclude "\[": it is not a glob: .*\n$/);
+    const { code, stderr } = await runClient(server, args.slice(0, -1), { cwd: local.path });
+    assertEquals([code, stderr.split("\n")], [0, [
+      'Skipped ".env": --exclude leaves it out',
+      '--exclude "none/" left nothing out',
+      '--exclude "~/d" left nothing out',
+      "p: 1 file, 0 B, 2 left out",
+      "q/: 1 file, 0 B, 1 left out",
+      "",
+    ]]);
+    assertEquals(treeOf(server.dir).map((line) => line.split(" ")[0]), ["p/", "p/a", "q/", "q/d"]);
+    for (const all of [["p", "--exclude", "p"], ["--get", "p/", "--exclude", "./p/"]]) {
+      const nothing = await runClient(server, all, { cwd: local.path });
+      assertMatch(
+        nothing.stderr,
+        /inlet: Cannot transfer anything: --exclude leaves all of it out\n$/,
+      );
+      assertEquals(nothing.code, 2);
+    }
+  },
+);
 
 integration("a folder of which everything is left out is an empty folder", async () => {
   await using server = await startServer();
