@@ -75,9 +75,9 @@ async function getFolder(
   const isExcluded = excludes?.of({ name: basename(name), paths: [basename(name), name] });
   if (isExcluded?.("", true)) throw excluding!.nothingLeft();
   const folder = `${name}/`;
-  const onResult = (label: string, result: ItemResult): void => {
+  const onResult = (label: string, result: ItemResult, name: string): void => {
     if (!("error" in result)) dialer.retries.progressed();
-    report.add({ label, folder, ...result });
+    report.add({ label, name, folder, ...result });
   };
   const onLeftOut = (count: number): void => {
     if (count > 0) report.leftOut(folder, count);

@@ -44,8 +44,8 @@ export interface GetFolderOptions extends GetFileOptions {
   progress: Progress;
   /** Names that an earlier attempt completed. This attempt adds its own. */
   done: Set<string>;
-  /** Called with the result of each file. */
-  onResult(label: string, result: ItemResult): void;
+  /** Called with the result of each file, and with the name to save it under. */
+  onResult(label: string, result: ItemResult, name: string): void;
 }
 
 /** A file or folder of the tree, and its name below the directory. */
@@ -91,7 +91,7 @@ async function wantedOf(
       }
       wanted.push({ entry, local: basename(safeTop) + below });
     } catch (error) {
-      if (!done.has(entry.name)) onResult(entry.name, { error: explain(error) });
+      if (!done.has(entry.name)) onResult(entry.name, { error: explain(error) }, entry.name);
       done.add(entry.name);
     }
   };
@@ -138,17 +138,18 @@ class LocalCopy {
   readonly modified: Date;
   readonly #store: LocalStore;
 
-  constructor(store: LocalStore, file: Wanted) {
+  /** @param label Its name here. */
+  constructor(store: LocalStore, file: Wanted, label: string) {
     this.#store = store;
     this.file = file;
-    this.label = file.local;
+    this.label = label;
     this.name = file.entry.name;
     this.size = file.entry.size ?? 0;
     this.modified = file.entry.modified;
   }
 
   async crc(): Promise<number> {
-    using stored = await this.#store.open(this.file.local);
+    using stored = await this.#store.open(this.label);
     return (await stored.beginning(stored.size)).crc;
   }
 }
@@ -179,11 +180,11 @@ class FolderGetter {
     return wanted.filter(({ entry }) => !this.#options.done.has(entry.name));
   }
 
-  async #makeFolder({ entry, local }: Wanted): Promise<void> {
+  async #makeFolder(folder: Wanted): Promise<void> {
     try {
-      await this.#store.makeFolder(local);
+      await this.#store.makeFolder(folder.local);
     } catch (error) {
-      this.#tell(entry, { error: explain(error) });
+      this.#tell(folder, { error: explain(error) });
     }
   }
 
@@ -191,24 +192,28 @@ class FolderGetter {
   async #skipSame(files: readonly Wanted[]): Promise<void> {
     const here: LocalCopy[] = [];
     for (const file of files) {
-      if (await this.#isSameByFacts(file)) here.push(new LocalCopy(this.#store, file));
+      const local = await this.#sameByFacts(file);
+      if (local !== undefined) here.push(new LocalCopy(this.#store, file, local));
     }
-    await this.#client.compare(here, ({ file: { entry, local }, size }, name) => {
-      if (name !== entry.name) return;
+    await this.#client.compare(here, ({ file, label, size }, name) => {
+      if (name !== file.entry.name) return;
       this.#options.progress.skip(size);
-      this.#tell(entry, { stored: { size, name: local }, same: true });
+      this.#tell(file, { stored: { size, name: label }, same: true });
     });
   }
 
-  async #isSameByFacts({ entry, local }: Wanted): Promise<boolean> {
+  /** Name of the local file, if it has the same size and time. */
+  async #sameByFacts({ entry, local: wanted }: Wanted): Promise<string | undefined> {
     try {
+      const local = await this.#store.located(wanted);
       // The store opens it, because the store does not follow links.
       using stored = await this.#store.open(local);
-      return stored.size === entry.size &&
+      const isSame = stored.size === entry.size &&
         formatTime(stored.modified) === formatTime(entry.modified);
+      return isSame ? local : undefined;
     } catch {
       // There is no comparable file. The download is published under a free name.
-      return false;
+      return undefined;
     }
   }
 
@@ -247,10 +252,10 @@ class FolderGetter {
   /** Downloads one file and reports its result, unless the session ended during it. */
   async #get(file: Wanted, action: (file: Wanted) => Promise<Stored>): Promise<void> {
     try {
-      this.#tell(file.entry, { stored: await action(file) });
+      this.#tell(file, { stored: await action(file) });
     } catch (error) {
       if (this.#client.ended) throw error;
-      this.#tell(file.entry, { error: explain(error) });
+      this.#tell(file, { error: explain(error) });
     }
   }
 
@@ -273,10 +278,10 @@ class FolderGetter {
     return { ...got, name: await this.#store.put(local, content, got) };
   }
 
-  #tell({ name }: ListEntry, result: ItemResult): void {
+  #tell({ entry: { name }, local }: Wanted, result: ItemResult): void {
     this.#options.done.add(name);
     this.#options.progress.addFiles(1);
-    this.#options.onResult(name, result);
+    this.#options.onResult(name, result, local);
   }
 
   #showProgress(files: readonly Wanted[]): void {

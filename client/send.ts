@@ -115,8 +115,8 @@ export async function sendFiles(
   await sendAll(dialer, items, {
     mode,
     skipSame,
-    onResult: ({ label, folder }, result) =>
-      report({ label, ...(folder !== undefined && { folder }), ...result }),
+    onResult: ({ label, name, folder }, result) =>
+      report({ label, name, ...(folder !== undefined && { folder }), ...result }),
   });
   if (thrown.length > 0) throw thrown[0];
   return results;

@@ -205,7 +205,8 @@ class Session {
       signal,
       progress: this.#options.dialer.context.progress,
       done: new Set(),
-      onResult: (label, result) => report.add({ label, folder: name, ...result }),
+      onResult: (label, result, local) =>
+        report.add({ label, name: local, folder: name, ...result }),
     });
   }
 
@@ -231,9 +232,9 @@ class Session {
       return report.add({ label: first.label, stored });
     }
     progress.begin(items.reduce((sum, { size }) => sum + (size ?? 0), 0), items.length);
-    await client.send(items, ({ label }, result) => {
+    await client.send(items, ({ label, name }, result) => {
       progress.addFiles(1);
-      report.add({ label, folder: path, ...result });
+      report.add({ label, name, folder: path, ...result });
     }, signal);
   }
 

@@ -8,7 +8,7 @@
  * - `.inlet/` holds everything else: uploads and partial files (workspace.ts). Their names are
  *   random, so no client can aim at one, and nothing outside this folder is ever removed.
  * - If the name is taken, the new file is published as `report (2).pdf`. Folders are created one by
- *   one. No folder or file is reached through a symbolic link, even one made during a transfer.
+ *   one, and numbered in the same way. No folder or file is reached through a symbolic link, even one made during a transfer.
  * - What is published is the file that is open: it is compared by device, inode and size with its
  *   temporary name before the link, and by device and inode with its final name after it. What
  *   another program writes into it cannot be seen, as long as its size is right.
@@ -26,9 +26,9 @@
 import type { ListEntry } from "../../protocol.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
-import { findFile, listPages, openFile, treePages } from "./directory_reader.ts";
+import { findFile, listPages, openFile, treePages, whereIs } from "./directory_reader.ts";
 import type { Disk } from "./disk.ts";
-import { Folders, lstatIfThere, type NamingOptions, type Place } from "./folders.ts";
+import { Folders, lstatIfThere, type NamingOptions, type Place, readable } from "./folders.ts";
 import { linkUnder, type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
 import { ResumeFailures } from "./resume_failures.ts";
@@ -219,6 +219,11 @@ export class DirectoryStore implements Store {
     });
   }
 
+  /** Returns a name with the numbers of its folders. */
+  located(name: string): string {
+    return whereIs(this.#folders, name);
+  }
+
   open(name: string): DirectoryFile {
     return openFile(this.#folders, name);
   }
@@ -385,11 +390,6 @@ function isGroupGiven({ info: { mode } }: Place): boolean {
 }
 
 const SETGID = 0o2000;
-
-/** @throws if a folder cannot be read */
-function readable(folder: string): void {
-  for (const _ of Deno.readDirSync(folder)) return;
-}
 
 function namesIn(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name);
