@@ -113,7 +113,8 @@ async function runTransfer(
   try {
     if (action.type === "send") {
       const onResult = (result: SendResult): void => report.add(result);
-      await sendFiles(dialer, action.files, { ...options, onResult }, { as: action.as });
+      const onLeftOut = report.leftOut.bind(report);
+      await sendFiles(dialer, action.files, { ...options, onResult }, { as: action.as, onLeftOut });
     } else {
       const { download } = await import("./client/download.ts");
       const all = { ...options, keepPartialsMs, warn: options.onNotice };

@@ -141,8 +141,8 @@ async function storeOf(
   const { directory, fsync, keepPartialsMs, disk = Deno, dotfiles, access } = settings;
   const warn = (message: string): void => log.notice("store", message);
   // A drop-only server must not tell by a refusal which names are taken.
-  const numbersFolders = access === "drop-only";
-  const naming = { dotfiles, numbersFolders };
+  const hidesNames = access === "drop-only";
+  const naming = { dotfiles, hidesNames };
   const readOnly = access === "read-only";
   const options = { ...naming, fsync, keepPartialsMs, readOnly, disk, space, warn };
   if (!mode.stores) return new DirectoryStore(directory, options);

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { basename } from "@std/path/basename";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { Dialer } from "./dialer.ts";
 import type { LocalStoreOptions } from "./local_store.ts";
@@ -69,10 +70,22 @@ async function getFolder(
   const { progress, resume } = dialer.context;
   const done = new Set<string>();
   const { getFolder } = await import("./get_folder.ts");
-  const onResult = (label: string, result: ItemResult): void => {
+  const excluding = exclude.length > 0 ? await import("./exclude.ts") : undefined;
+  const excludes = excluding && new excluding.Excludes(exclude);
+  const isExcluded = excludes?.of({ name: basename(name), paths: [basename(name), name] });
+  if (isExcluded?.("", true)) throw excluding!.nothingLeft();
+  const folder = `${name}/`;
+  const onResult = (label: string, result: ItemResult, name: string): void => {
     if (!("error" in result)) dialer.retries.progressed();
-    report.add({ label, folder: `${name}/`, ...result });
+    report.add({ label, name, folder, ...result });
   };
-  const all = { ...options, directory, exclude, skipSame, resume, progress, done, onResult };
+  const onLeftOut = (count: number): void => {
+    if (count > 0) report.leftOut(folder, count);
+    excludes?.reportUnused((text) => options.warn?.(text));
+  };
+  const all = {
+    ...{ ...options, directory, exclude: isExcluded, skipSame, resume, progress, done },
+    ...{ onResult, onLeftOut },
+  };
   await dialer.withSession((client) => getFolder(client, name, all));
 }

@@ -1,41 +1,148 @@
 /**
- * Exclude patterns for a folder tree, written as globs.
+ * Exclude patterns, written as globs, for the files and folders of one run.
  *
  * A pattern without a `/` matches names at any depth: `*.tmp` excludes every file and folder with
- * such a name. A pattern with a `/` matches paths relative to the top of the tree: `cache/*.tmp`,
- * `**\/old/*`, or `/cache` for the entry at the top only. A pattern that ends with `/` matches
- * folders only. The contents of an excluded folder are excluded too.
+ * such a name. A pattern with a `/` matches paths. They begin at the top of the tree: `cache/*.tmp`,
+ * `**\/old/*`, or `/cache` and `./cache` for the entry at the top only. They may also lead through
+ * the folder that is sent, as a shell completes them: `photos/cache`, `./photos/cache` or an
+ * absolute path. A pattern that ends with `/` matches folders only. The contents of an excluded
+ * folder are excluded too.
  *
  * @module
  */
 
+import { basename } from "@std/path/basename";
+import { SEPARATOR } from "@std/path/constants";
+import { join } from "@std/path/join";
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
+import { relative } from "@std/path/relative";
+import { InletError } from "../lib/errors.ts";
+import { isNamed } from "../lib/body/sources.ts";
+import { quoted } from "../lib/text.ts";
 
-/** Whether an entry is excluded. Its path is relative to the top of the tree, joined by `/`. */
+/**
+ * Whether an entry is excluded. Its path is relative to the top of the tree, joined by `/`; empty
+ * for the top itself.
+ */
 export type Exclude = (path: string, isFolder: boolean) => boolean;
 
-/** Compiles globs into one test. */
-export function excludeOf(globs: readonly string[]): Exclude {
-  const patterns = globs.map((glob) => {
-    const body = glob.replace(/^\/|\/$/g, "");
-    return {
-      expression: globToRegExp(body),
-      folders: glob.endsWith("/"),
-      whole: glob.startsWith("/") || body.includes("/"),
+/** What the top of a tree is called. */
+export interface Top {
+  /** Its name, if that was given. */
+  name?: string | undefined;
+  /** The paths by which a pattern may lead to it. */
+  paths: readonly string[];
+}
+
+interface Pattern {
+  readonly glob: string;
+  readonly expression: RegExp;
+  /** Whether it matches folders only. */
+  readonly folders: boolean;
+  /** Whether it matches paths, not names. */
+  readonly whole: boolean;
+  used: boolean;
+}
+
+/** The patterns of one run. They note which of them excluded something. */
+export class Excludes {
+  readonly #patterns: readonly Pattern[];
+
+  /** @throws {InletError} `usage` if a pattern cannot match as its author means it */
+  constructor(globs: readonly string[]) {
+    this.#patterns = globs.map(patternOf);
+  }
+
+  /** The test for a file or folder of this machine. */
+  at(path: string): Exclude {
+    return this.of(topOf(path));
+  }
+
+  /** The test for a tree, or for a file. */
+  of({ name, paths }: Top): Exclude {
+    const tops = [...new Set(paths.map((path) => slashed(path).replace(/^\/+/, "")))]
+      .filter((path) => path !== "");
+    return (path, isFolder) => {
+      const own = path === "" ? name : path.slice(path.lastIndexOf("/") + 1);
+      const whole = path === "" ? tops : [path, ...tops.map((top) => `${top}/${path}`)];
+      let isExcluded = false;
+      // All of them, because each notes whether it was used.
+      for (const pattern of this.#patterns) {
+        if (pattern.folders && !isFolder) continue;
+        const { expression } = pattern;
+        const matches = pattern.whole
+          ? whole.some((written) => expression.test(written))
+          : own !== undefined && expression.test(own);
+        if (matches) isExcluded = pattern.used = true;
+      }
+      return isExcluded;
     };
-  });
-  return (path, isFolder) => {
-    const name = path.slice(path.lastIndexOf("/") + 1);
-    return patterns.some(({ expression, folders, whole }) =>
-      (isFolder || !folders) && expression.test(whole ? path : name)
-    );
+  }
+
+  /** Reports each pattern that has excluded nothing, once. */
+  reportUnused(report: (text: string) => void): void {
+    for (const pattern of this.#patterns) {
+      if (!pattern.used) report(`--exclude ${quoted(pattern.glob)} left nothing out`);
+      pattern.used = true;
+    }
+  }
+}
+
+/** The error of a run that excludes everything. */
+export function nothingLeft(): InletError {
+  return new InletError("usage", "Cannot transfer anything: --exclude leaves all of it out");
+}
+
+function topOf(path: string): Top {
+  const cwd = Deno.cwd();
+  const below = relative(cwd, path);
+  const absolute = join(cwd, below);
+  const paths = [below, absolute];
+  const name = basename(absolute);
+  // "." and "/" are no names that a pattern could mean.
+  return isNamed(path) && name !== SEPARATOR ? { name, paths: [name, ...paths] } : { paths };
+}
+
+function patternOf(glob: string): Pattern {
+  const path = slashed(glob);
+  const isAtTop = /^\.?\//.test(path);
+  // Without "./" and repeated slashes, which no entry has.
+  const body = path.replace(/(?<=^|\/)(\.?\/)+/g, "").replace(/\/$/, "");
+  const refuse = (why: string): InletError =>
+    new InletError("usage", `Cannot use --exclude ${quoted(glob)}: ${why}`);
+  if (body === "") throw refuse("it names nothing");
+  if (/^!(?!\()/.test(body)) {
+    throw refuse('a pattern brings nothing back; for a name that begins with "!", put "?" there');
+  }
+  const expression = body.split("/").every(isComplete) ? compiled(body) : undefined;
+  if (!expression) {
+    throw refuse('it is not a glob: brackets have to be closed, or have "\\" in front');
+  }
+  return {
+    glob,
+    expression,
+    folders: path.endsWith("/"),
+    whole: isAtTop || body.includes("/"),
+    used: false,
   };
 }
 
-/** Whether a path or one of the folders above it is excluded, for trees that are not walked. */
-export function isExcluded(exclude: Exclude, path: string, isFolder: boolean): boolean {
-  for (let end = path.indexOf("/"); end >= 0; end = path.indexOf("/", end + 1)) {
-    if (exclude(path.slice(0, end), true)) return true;
+/** Whether every bracket in a part of a glob is closed: @std takes such a part as it stands. */
+function isComplete(part: string): boolean {
+  if (!/[[{\\]|[?*+@!]\(/.test(part)) return true;
+  const asItStands = part.replace(/./gsu, "\\$&");
+  return compiled(part)?.source !== compiled(asItStands)?.source;
+}
+
+function compiled(glob: string): RegExp | undefined {
+  try {
+    return globToRegExp(glob);
+  } catch {
+    // A range such as [z-a].
+    return undefined;
   }
-  return exclude(path, isFolder);
+}
+
+function slashed(path: string): string {
+  return path.replaceAll(SEPARATOR, "/");
 }

@@ -11,7 +11,7 @@
 
 import { basename } from "@std/path/basename";
 import { explain, InletError } from "../lib/errors.ts";
-import { excludeOf, isExcluded } from "./exclude.ts";
+import type { Exclude } from "./exclude.ts";
 import { safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
@@ -35,15 +35,17 @@ const MOST_NAME_CHARACTERS = 128 * 1024 * 1024;
 export interface GetFolderOptions extends GetFileOptions {
   /** Directory to save the folder in, under its own name. */
   directory: string;
-  /** Globs of entries to exclude. */
-  exclude: readonly string[];
+  /** Excludes entries. */
+  exclude?: Exclude | undefined;
+  /** Called with the number of excluded entries. A folder counts as one. */
+  onLeftOut?(count: number): void;
   /** Skips files that exist locally with the same size, time and CRC-32. */
   skipSame: boolean;
   progress: Progress;
   /** Names that an earlier attempt completed. This attempt adds its own. */
   done: Set<string>;
-  /** Called with the result of each file. */
-  onResult(label: string, result: ItemResult): void;
+  /** Called with the result of each file, and with the name to save it under. */
+  onResult(label: string, result: ItemResult, name: string): void;
 }
 
 /** A file or folder of the tree, and its name below the directory. */
@@ -72,20 +74,24 @@ export async function getFolder(
 async function wantedOf(
   top: string,
   client: FilesClient,
-  { exclude, done, onResult }: GetFolderOptions,
+  { exclude, onLeftOut, done, onResult }: GetFolderOptions,
 ): Promise<Wanted[]> {
   const wanted: Wanted[] = [];
-  const isLeftOut = excludeOf(exclude);
+  let leftOut = 0;
   const safeTop = safeName(top);
   let entries = 0;
   let characters = 0;
   const take = (entry: ListEntry): void => {
     try {
       const below = safeBelow(entry.name, safeTop);
-      if (below !== "" && isExcluded(isLeftOut, below.slice(1), entry.size === null)) return;
+      const inner = below.slice(1);
+      if (exclude && inner !== "") {
+        if (isInExcluded(exclude, inner)) return;
+        if (exclude(inner, entry.size === null)) return void leftOut++;
+      }
       wanted.push({ entry, local: basename(safeTop) + below });
     } catch (error) {
-      if (!done.has(entry.name)) onResult(entry.name, { error: explain(error) });
+      if (!done.has(entry.name)) onResult(entry.name, { error: explain(error) }, entry.name);
       done.add(entry.name);
     }
   };
@@ -95,7 +101,16 @@ async function wantedOf(
     if (entries > MOST_ENTRIES || characters > MOST_NAME_CHARACTERS) throw tooMany(top);
     page.forEach(take);
   }
+  onLeftOut?.(leftOut);
   return wanted;
+}
+
+/** Whether a folder above an entry is excluded. */
+function isInExcluded(exclude: Exclude, path: string): boolean {
+  for (let end = path.indexOf("/"); end >= 0; end = path.indexOf("/", end + 1)) {
+    if (exclude(path.slice(0, end), true)) return true;
+  }
+  return false;
 }
 
 function tooMany(folder: string): InletError {
@@ -123,17 +138,18 @@ class LocalCopy {
   readonly modified: Date;
   readonly #store: LocalStore;
 
-  constructor(store: LocalStore, file: Wanted) {
+  /** @param label Its name here. */
+  constructor(store: LocalStore, file: Wanted, label: string) {
     this.#store = store;
     this.file = file;
-    this.label = file.local;
+    this.label = label;
     this.name = file.entry.name;
     this.size = file.entry.size ?? 0;
     this.modified = file.entry.modified;
   }
 
   async crc(): Promise<number> {
-    using stored = await this.#store.open(this.file.local);
+    using stored = await this.#store.open(this.label);
     return (await stored.beginning(stored.size)).crc;
   }
 }
@@ -167,11 +183,11 @@ class FolderGetter {
     return wanted.filter(({ entry }) => !this.#options.done.has(entry.name));
   }
 
-  async #makeFolder({ entry, local }: Wanted): Promise<void> {
+  async #makeFolder(folder: Wanted): Promise<void> {
     try {
-      await this.#store.makeFolder(local, modeOf(entry));
+      await this.#store.makeFolder(folder.local, modeOf(folder.entry));
     } catch (error) {
-      this.#tell(entry, { error: explain(error) });
+      this.#tell(folder, { error: explain(error) });
     }
   }
 
@@ -179,24 +195,28 @@ class FolderGetter {
   async #skipSame(files: readonly Wanted[]): Promise<void> {
     const here: LocalCopy[] = [];
     for (const file of files) {
-      if (await this.#isSameByFacts(file)) here.push(new LocalCopy(this.#store, file));
+      const local = await this.#sameByFacts(file);
+      if (local !== undefined) here.push(new LocalCopy(this.#store, file, local));
     }
-    await this.#client.compare(here, ({ file: { entry, local }, size }, name) => {
-      if (name !== entry.name) return;
+    await this.#client.compare(here, ({ file, label, size }, name) => {
+      if (name !== file.entry.name) return;
       this.#options.progress.skip(size);
-      this.#tell(entry, { stored: { size, name: local }, same: true });
+      this.#tell(file, { stored: { size, name: label }, same: true });
     });
   }
 
-  async #isSameByFacts({ entry, local }: Wanted): Promise<boolean> {
+  /** Name of the local file, if it has the same size and time. */
+  async #sameByFacts({ entry, local: wanted }: Wanted): Promise<string | undefined> {
     try {
+      const local = await this.#store.located(wanted);
       // The store opens it, because the store does not follow links.
       using stored = await this.#store.open(local);
-      return stored.size === entry.size &&
+      const isSame = stored.size === entry.size &&
         formatTime(stored.modified) === formatTime(entry.modified);
+      return isSame ? local : undefined;
     } catch {
       // There is no comparable file. The download is published under a free name.
-      return false;
+      return undefined;
     }
   }
 
@@ -235,10 +255,10 @@ class FolderGetter {
   /** Downloads one file and reports its result, unless the session ended during it. */
   async #get(file: Wanted, action: (file: Wanted) => Promise<Stored>): Promise<void> {
     try {
-      this.#tell(file.entry, { stored: await action(file) });
+      this.#tell(file, { stored: await action(file) });
     } catch (error) {
       if (this.#client.ended) throw error;
-      this.#tell(file.entry, { error: explain(error) });
+      this.#tell(file, { error: explain(error) });
     }
   }
 
@@ -261,10 +281,10 @@ class FolderGetter {
     return { ...got, name: await this.#store.put(local, content, got) };
   }
 
-  #tell({ name }: ListEntry, result: ItemResult): void {
+  #tell({ entry: { name }, local }: Wanted, result: ItemResult): void {
     this.#options.done.add(name);
     this.#options.progress.addFiles(1);
-    this.#options.onResult(name, result);
+    this.#options.onResult(name, result, local);
   }
 
   #showProgress(files: readonly Wanted[]): void {

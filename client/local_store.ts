@@ -91,6 +91,15 @@ export class LocalStore implements AsyncDisposable {
   }
 
   /**
+   * Returns a name with the numbers of its folders, where files of this machine have their names.
+   *
+   * @throws {InletError} `bad-name` or `local-disk`
+   */
+  async located(name: string): Promise<string> {
+    return await locally(() => this.#store.located(name));
+  }
+
+  /**
    * Opens a file that is there already.
    *
    * @throws {InletError} `bad-name` or `local-disk`

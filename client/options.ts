@@ -49,7 +49,7 @@ const OPTIONS = {
   "exclude": list({
     value: "GLOB",
     parse: parseText,
-    help: "exclude from folders what matches GLOB, by name, or by path if GLOB has a slash",
+    help: "leave out what matches GLOB, by name, or by path if GLOB has a slash",
   }),
   "skip-same": flag({
     help: "skip files that already exist with the same size, time and CRC-32",

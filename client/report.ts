@@ -19,7 +19,7 @@ import {
   quoted,
 } from "../lib/text.ts";
 
-/** Number of failed files that a folder's summary names. */
+/** Number of failed files, and of renamed folders, that a folder's summary names. */
 const MOST_NAMED = 10;
 
 /** Bytes moved, and the time that took. */
@@ -94,6 +94,11 @@ export class Report {
     else if (stored) this.#tell(summary(label, stored, move));
   }
 
+  /** Notes how many entries of a folder were excluded. */
+  leftOut(folder: string, count: number): void {
+    this.#folder(folder).leftOut = count;
+  }
+
   /**
    * Adds a failure.
    *
@@ -146,12 +151,14 @@ function reasonOf({ code, message }: InletError): string {
 }
 
 class FolderReport {
+  leftOut = 0;
   readonly #label: string;
   readonly #failed: string[] = [];
   #files = 0;
   #bytes = 0;
   #same = 0;
   #renamed = 0;
+  readonly #renamedFolders = new Set<string>();
   #sameReason = 0;
   readonly #move: Move = { bytes: 0, elapsedMs: 0 };
 
@@ -160,7 +167,11 @@ class FolderReport {
   }
 
   /** @param isRepeated Whether it failed for a reason that was printed already. */
-  add({ label, stored, same, error }: SendResult, move: Move, isRepeated: boolean): void {
+  add({ label, name, stored, same, error }: SendResult, move: Move, isRepeated: boolean): void {
+    if (name !== undefined && stored?.name) {
+      renamedFolders(name, stored.name, stored.size === undefined)
+        .forEach((folder) => this.#renamedFolders.add(folder));
+    }
     this.#move.bytes += move.bytes;
     this.#move.elapsedMs += move.elapsedMs;
     if (isRepeated) this.#sameReason++;
@@ -182,20 +193,41 @@ class FolderReport {
     if (this.#bytes > 0) facts.push(formatSpeed(bytes, elapsedMs));
     if (this.#same > 0) facts.push(`${formatCount(this.#same)} already there`);
     if (this.#renamed > 0) facts.push(`${formatCount(this.#renamed)} under another name`);
+    if (this.leftOut > 0) facts.push(`${formatCount(this.leftOut)} left out`);
+    const { size } = this.#renamedFolders;
+    if (size > 0) {
+      const what = `${formatCount(size)} ${size === 1 ? "folder" : "folders"} under another name`;
+      facts.push(`${what}: ${listOf([...this.#renamedFolders]).join(", ")}`);
+    }
     return `${printable(this.#label)}: ${facts.join(", ")}${this.#failures()}`;
   }
 
   #failures(): string {
     const failed = this.#failed.length + this.#sameReason;
     if (failed === 0) return "";
-    const named = this.#failed.slice(0, MOST_NAMED).map(quoted);
-    const others = this.#failed.length - named.length;
-    if (others > 0) named.push(`and ${formatCount(others)} more`);
+    const named = listOf(this.#failed);
     if (this.#sameReason > 0) {
       named.push(`and ${formatCount(this.#sameReason)} more for the same reason`);
     }
     return `; ${formatCount(failed)} failed: ${named.join(", ")}`;
   }
+}
+
+/** Names for a line: the first ones, and how many there are besides. */
+function listOf(names: readonly string[]): string[] {
+  const named = names.slice(0, MOST_NAMED).map(quoted);
+  const others = names.length - named.length;
+  return others > 0 ? [...named, `and ${formatCount(others)} more`] : named;
+}
+
+/** The folders of a stored name that have another name than was asked for. */
+function renamedFolders(asked: string, stored: string, isFolder: boolean): string[] {
+  if (stored === asked) return [];
+  const names = asked.normalize("NFC").split("/");
+  const parts = stored.split("/");
+  return parts.slice(0, isFolder ? parts.length : -1)
+    .map((part, at) => part === names[at] ? "" : parts.slice(0, at + 1).join("/"))
+    .filter((folder) => folder !== "");
 }
 
 /** The notice that a transfer continues a partial file, or starts over. */

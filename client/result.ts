@@ -11,6 +11,8 @@ import type { Stored } from "../protocol.ts";
 interface ResultItem {
   /** The item: a path, or `standard input`. */
   readonly label: string;
+  /** The name to store it under. A name that is taken gets a number: see `stored`. */
+  readonly name?: string;
   /** The folder it belongs to, as the caller wrote it. */
   readonly folder?: string;
 }

@@ -39,8 +39,8 @@ export class SendError extends InletError {
  * @returns One result for each file and each empty folder.
  * @throws {SendError} if anything was not sent
  * @throws the reason of the signal, whatever it is, if it was aborted before everything was sent
- * @throws {InletError} `usage` if an option cannot be used, or if a path cannot be sent at all;
- * nothing is sent in that case
+ * @throws {InletError} `usage` if an option cannot be used, a path cannot be sent at all, a glob is
+ * none, or everything is excluded; nothing is sent in that case
  */
 export async function send(
   address: ServerAddress,
@@ -70,41 +70,50 @@ export interface SendFilesOptions extends Omit<SendOptions, "mode"> {
  * Like {@linkcode send}, with what only the command line supports: `-` for the standard input.
  *
  * @param typed.as The name to store under, instead of the last part of the path.
+ * @param typed.onLeftOut Called with the number of excluded entries of each folder that has some.
  */
 export async function sendFiles(
   dialer: Dialer,
   files: readonly string[],
   options: SendFilesOptions,
-  typed?: { as: string | undefined },
+  typed?: { as: string | undefined; onLeftOut(folder: string, count: number): void },
 ): Promise<SendResult[]> {
   const results: SendResult[] = [];
   const report = (result: SendResult): void => {
     results.push(result);
     options.onResult?.(result);
   };
-  const { mode, skipSame = false, exclude, signal, onNotice } = options;
+  const { mode, skipSame = false, exclude = [], signal, onNotice } = options;
   const isOneWay = mode.send !== undefined;
   const as = typed?.as;
+  // Loaded on demand, because most sends exclude nothing.
+  const excluding = exclude.length > 0 ? await import("./exclude.ts") : undefined;
+  const excludes = excluding && new excluding.Excludes(exclude);
   const itemsAt = async (path: string): Promise<Item[]> => {
     if (typed && path === "-") return [stdinSource(as ?? "")];
     if (isOneWay) return [pathSource(path, as, { onNotice, signal })];
     return await pathItems(path, {
       as,
-      exclude,
+      exclude: excludes?.at(path),
+      onLeftOut: (count) => typed?.onLeftOut(path, count),
       signal,
       onSkip: (text) => onNotice?.(text),
       onFailure: (label, error) => report({ label, folder: path, error }),
     });
   };
   const items = (await Promise.all(files.map(itemsAt))).flat();
+  if (excluding && files.length > 0 && items.length + results.length === 0) {
+    throw excluding.nothingLeft();
+  }
+  excludes?.reportUnused((text) => onNotice?.(text));
   const [first] = items;
   // No server waits as long as a pipe's writer may take.
   if (first && "ready" in first) await first.ready?.();
   await sendAll(dialer, items, {
     mode,
     skipSame,
-    onResult: ({ label, folder }, result) =>
-      report({ label, ...(folder !== undefined && { folder }), ...result }),
+    onResult: ({ label, name, folder }, result) =>
+      report({ label, name, ...(folder !== undefined && { folder }), ...result }),
   });
   return results;
 }

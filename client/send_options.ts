@@ -16,8 +16,8 @@ export interface SendOptions extends DialerOptions {
    */
   mode?: string;
   /**
-   * Globs of entries to exclude from folders: a pattern without a `/` matches names, one with a `/`
-   * matches paths relative to the folder.
+   * Globs of files and folders to exclude: a pattern without a `/` matches names, one with a `/`
+   * matches paths, relative to the folder that is sent or through it.
    *
    * @default {[]}
    */

@@ -220,12 +220,12 @@ class Session {
     const { getFolder } = await import("./get_folder.ts");
     await getFolder(client, name, {
       directory: ".",
-      exclude: [],
       skipSame: false,
       signal,
       progress: this.#options.dialer.context.progress,
       done: new Set(),
-      onResult: (label, result) => report.add({ label, folder: name, ...result }),
+      onResult: (label, result, local) =>
+        report.add({ label, name: local, folder: name, ...result }),
     });
   }
 
@@ -251,9 +251,9 @@ class Session {
       return report.add({ label: first.label, stored });
     }
     progress.begin(items.reduce((sum, { size }) => sum + (size ?? 0), 0), items.length);
-    await client.send(items, ({ label }, result) => {
+    await client.send(items, ({ label, name }, result) => {
       progress.addFiles(1);
-      report.add({ label, folder: path, ...result });
+      report.add({ label, name, folder: path, ...result });
     }, signal);
   }
 

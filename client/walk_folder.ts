@@ -12,8 +12,15 @@ import { SEPARATOR } from "@std/path/constants";
 import { join } from "@std/path/join";
 import { InletError } from "../lib/errors.ts";
 import { permissionsOf } from "../lib/body/file_facts.ts";
-import { type Exclude, excludeOf } from "./exclude.ts";
-import { EmptyFolder, FileSource, type Item, type Parent, unusable } from "../lib/body/sources.ts";
+import type { Exclude } from "./exclude.ts";
+import {
+  EmptyFolder,
+  FileSource,
+  isNamed,
+  type Item,
+  type Parent,
+  unusable,
+} from "../lib/body/sources.ts";
 import { MAX_COMPONENTS, OWN_FOLDER } from "../lib/store/names.ts";
 import { isTurnDue, takeTurns } from "../lib/turns.ts";
 import { quoted } from "../lib/text.ts";
@@ -22,8 +29,10 @@ import { quoted } from "../lib/text.ts";
 export interface WalkOptions {
   /** Name to store the folder under, instead of its own. */
   as?: string | undefined;
-  /** Globs of entries to exclude. */
-  exclude?: readonly string[] | undefined;
+  /** Excludes entries. */
+  exclude?: Exclude | undefined;
+  /** Called with the number of excluded entries, if there are any. A folder counts as one. */
+  onLeftOut?(count: number): void;
   /** Called with a notice for each entry that is neither a file nor a folder. */
   onSkip(text: string): void;
   /** Called for each entry that cannot be sent. */
@@ -40,28 +49,27 @@ export interface WalkOptions {
 export async function folderItems(folder: string, options: WalkOptions): Promise<Item[]> {
   const walk = new Walk(folder, options.as ?? await folderName(folder), options);
   await walk.visit(folder, "", undefined);
+  if (walk.leftOut > 0) options.onLeftOut?.(walk.leftOut);
   return walk.found;
 }
 
 /** The folder's name. For `.` and `..` it is that of the real path. */
 async function folderName(path: string): Promise<string> {
-  const isNamed = !/(^|[/\\])\.{1,2}[/\\]*$/.test(path);
-  const name = basename(isNamed ? path : await Deno.realPath(path));
+  const name = basename(isNamed(path) ? path : await Deno.realPath(path));
   if (name !== "" && name !== SEPARATOR) return name;
   throw new InletError("usage", `Cannot send ${quoted(path)} without a name: give --as NAME`);
 }
 
 class Walk {
   readonly found: Item[] = [];
+  leftOut = 0;
   readonly #folder: string;
   readonly #top: string;
-  readonly #exclude: Exclude;
   readonly #options: WalkOptions;
 
   constructor(folder: string, top: string, options: WalkOptions) {
     this.#folder = folder;
     this.#top = top;
-    this.#exclude = excludeOf(options.exclude ?? []);
     this.#options = options;
   }
 
@@ -89,7 +97,11 @@ class Walk {
     for (const { name: part, isFile, isDirectory, isSymlink } of entries) {
       const inner = below === "" ? part : `${below}/${part}`;
       // A folder that was received into has it, and a server would refuse it.
-      if (part === OWN_FOLDER || this.#exclude(inner, isDirectory)) continue;
+      if (part === OWN_FOLDER) continue;
+      if (this.#options.exclude?.(inner, isDirectory)) {
+        this.leftOut++;
+        continue;
+      }
       const innerPath = join(path, part);
       if (isNotUtf8(innerPath, part)) {
         const why = `Cannot send ${quoted(innerPath)}: its name is not valid UTF-8`;

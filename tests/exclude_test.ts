@@ -1,6 +1,7 @@
-import { assertEquals } from "@std/assert";
-import { excludeOf, isExcluded } from "../client/exclude.ts";
-import { pure } from "./helpers.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import { Excludes } from "../client/exclude.ts";
+import { InletError } from "../lib/errors.ts";
+import { integration, pure } from "./helpers.ts";
 
 const FILES = [
   "a.tmp",
@@ -14,17 +15,25 @@ const FILES = [
   "[x].txt",
 ];
 
-/** What is left of the files. */
+/** What is left of the files in a folder. */
+function leftIn(paths: string[], ...globs: string[]): string[] {
+  const exclude = new Excludes(globs).of({ paths });
+  return FILES.filter((path) => {
+    const parts = path.split("/");
+    const folders = parts.map((_, depth) => parts.slice(0, depth).join("/"));
+    return !exclude(path, false) && !folders.some((folder) => exclude(folder, true));
+  });
+}
+
 function left(...globs: string[]): string[] {
-  const exclude = excludeOf(globs);
-  return FILES.filter((path) => !isExcluded(exclude, path, false));
+  return leftIn([], ...globs);
 }
 
 function without(...paths: string[]): string[] {
   return FILES.filter((path) => !paths.includes(path));
 }
 
-pure("excludeOf() with a pattern for names leaves them out however deep they are", () => {
+pure("a pattern for names leaves them out however deep they are", () => {
   assertEquals(left(), FILES);
   assertEquals(left("*.tmp"), without("a.tmp", "in/b.tmp"));
   assertEquals(left("c.jpg"), without("in/c.jpg", "in/deep/c.jpg"));
@@ -33,7 +42,7 @@ pure("excludeOf() with a pattern for names leaves them out however deep they are
   assertEquals(left("?.jpg", "\\[x\\].txt"), ["a.tmp", "in/b.tmp", ".git/config"]);
 });
 
-pure("excludeOf() with a pattern for paths leaves out those paths", () => {
+pure("a pattern for paths leaves out those paths", () => {
   assertEquals(left("in/*.jpg"), without("in/c.jpg"));
   assertEquals(left("in/**/*.jpg"), without("in/c.jpg", "in/deep/c.jpg", "in/cache/e.jpg"));
   assertEquals(left("/cache"), without("cache/d.jpg"));
@@ -41,8 +50,81 @@ pure("excludeOf() with a pattern for paths leaves out those paths", () => {
   assertEquals(left("deep/c.jpg", "n/c.jpg"), FILES);
 });
 
-pure("excludeOf() with a slash at the end leaves out folders alone", () => {
+pure("a slash at the end leaves out folders alone", () => {
   assertEquals(left("cache/"), without("cache/d.jpg", "in/cache/e.jpg"));
   assertEquals(left("a.jpg/"), FILES);
   assertEquals(left("in/deep/"), without("in/deep/c.jpg"));
+});
+
+pure("a pattern for paths may begin with ./, or lead through the folder that is sent", () => {
+  assertEquals(left("./cache"), without("cache/d.jpg"));
+  assertEquals(left(".//in/./deep/"), without("in/deep/c.jpg"));
+  const paths = ["DIR", "../x/DIR", "/home/x/DIR"];
+  for (
+    const pattern of [
+      ...["DIR/in/*.jpg", "./DIR/in/c.jpg", "/DIR/in/c.jpg", "D?R//in/c.jpg", "**/DIR/in/c.jpg"],
+      ...["../x/DIR/in/c.jpg", "/home/x/DIR/in/c.jpg", "/home/*/DIR/in/c.jpg"],
+    ]
+  ) assertEquals(leftIn(paths, pattern), without("in/c.jpg"), pattern);
+  assertEquals(leftIn(paths, "OTHER/in/c.jpg", "/home/DIR/in/c.jpg", "x/DIR/in/c.jpg"), FILES);
+});
+
+pure("a pattern may mean the folder itself, or a file that is named", () => {
+  const test = (glob: string, isFolder: boolean): boolean =>
+    new Excludes([glob]).of({ name: ".env", paths: [".env", "/x/.env"] })("", isFolder);
+  for (const glob of [".env", "./.env", "/.env", "/x/.env", "*", ".e*"]) {
+    assertEquals(test(glob, false), true, glob);
+  }
+  assertEquals([".env/", "y/.env", "env"].map((glob) => test(glob, false)), [false, false, false]);
+  assertEquals(test(".env/", true), true);
+  // "." has no name that a pattern could mean.
+  assertEquals(new Excludes(["*", "."]).of({ paths: [""] })("", true), false);
+});
+
+pure("a pattern that can match nothing, or is no glob, is refused", () => {
+  const globs = [
+    "",
+    "/",
+    "./",
+    "[",
+    "a[b",
+    "in/[x",
+    "{a,b",
+    "in/!(a/b",
+    "a\\",
+    "[z-a]",
+    "!x",
+    "/!x",
+  ];
+  for (const glob of globs) {
+    const message = `Cannot use --exclude "${glob}": `;
+    const { code } = assertThrows(() => new Excludes([glob]), InletError, message);
+    assertEquals(code, "usage");
+  }
+  for (const glob of ["\\[", "[[]", "a]", "a}", "a(1)", "!(a)", "**/", "a,b", "a ", "~/x", "#"]) {
+    new Excludes([glob]);
+  }
+});
+
+pure("patterns that left nothing out are told once", () => {
+  const excludes = new Excludes(["*.tmp", "a.*", "none", "deep/"]);
+  for (const path of ["a.tmp", "b.jpg"]) excludes.of({ paths: [] })(path, false);
+  const told: string[] = [];
+  for (const _ of [1, 2]) excludes.reportUnused((text) => told.push(text));
+  assertEquals(told, [
+    '--exclude "none" left nothing out',
+    '--exclude "deep/" left nothing out',
+  ]);
+});
+
+integration("a folder is known by its relative and its absolute path", () => {
+  const cwd = Deno.cwd();
+  for (const path of ["lib/store", "./lib/../lib/store/", `${cwd}/lib/store`]) {
+    for (const glob of ["store/a", "lib/store/a", "./lib/store/a", `${cwd}/lib/store/a`]) {
+      assertEquals(new Excludes([glob]).at(path)("a", false), true, `${glob} in ${path}`);
+    }
+  }
+  assertEquals(new Excludes([`${cwd}/a`]).at(".")("a", false), true);
+  assertEquals(new Excludes(["*"]).at("/")("", true), false);
+  return Promise.resolve();
 });

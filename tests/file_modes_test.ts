@@ -92,7 +92,6 @@ integration("a folder that is got has the permission bits that it has on the ser
   await dialer.withSession((client) =>
     getFolder(client, "top", {
       directory: local.path,
-      exclude: [],
       skipSame: false,
       progress: dialer.context.progress,
       done: new Set(),

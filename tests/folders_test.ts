@@ -137,8 +137,10 @@ integration("--exclude leaves out names, paths, and all that is in a folder", as
     "photos/only.tmp/e.jpg": "",
   });
   const excludes = ["--exclude", "*.tmp", "--exclude=.git", "--exclude", "/cache"];
-  const { code } = await runClient(server, ["photos", ...excludes], { cwd: local.path });
+  const { code, stderr } = await runClient(server, ["photos", ...excludes], { cwd: local.path });
   assertEquals(code, 0);
+  // A folder counts as one.
+  assertMatch(stderr, /^photos: 2 files, 0 B, 5 left out\n$/);
   const sent = [
     "photos/",
     "photos/a.jpg",
@@ -150,9 +152,72 @@ integration("--exclude leaves out names, paths, and all that is in a folder", as
   makeTree(server.dir, { "photos/in/e.tmp": "" });
   const got = await runClient(server, ["--get", "photos/", ...excludes], { cwd: local.path });
   assertEquals(got.code, 0);
+  assertEquals(
+    got.stderr,
+    '--exclude ".git" left nothing out\n--exclude "/cache" left nothing out\n' +
+      "photos/: 2 files, 0 B, 2 under another name, 1 left out\n",
+  );
   assertEquals(names(`${local.path}/photos`).includes("a (2).jpg"), true);
   assertEquals(names(`${local.path}/photos/in`), ["b.tmp", "cache"]);
 });
+
+integration("a folder gets a number where a file has its name, and the same again", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const files = { "p/a": "a", "p/in/b": bytes(200_000), "p/empty/": "", "p/n/x/c": "c" };
+  makeTree(local.path, files);
+  makeTree(server.dir, { "p": "theirs", "p (2)/n": "theirs" });
+  const sent = await runClient(server, ["p"], { cwd: local.path });
+  const renamed = '2 folders under another name: "p (2)", "p (2)/n (2)"';
+  assertEquals(sent.code, 0);
+  assertMatch(sent.stderr, /^p: 3 files, 195 KiB, [^,]+, 2 folders under .*\n$/);
+  assertStringIncludes(sent.stderr, renamed);
+  const again = await runClient(server, ["p", "--skip-same"], { cwd: local.path });
+  assertEquals([again.code, again.stderr], [0, `p: 0 files, 0 B, 3 already there, ${renamed}\n`]);
+  assertEquals(treeOf(server.dir).map((line) => line.replace(/ \d+ 2001.*/, "")).sort(), [
+    ...["p", "p (2)/", "p (2)/a", "p (2)/empty/", "p (2)/in/", "p (2)/in/b"],
+    ...["p (2)/n", "p (2)/n (2)/", "p (2)/n (2)/x/", "p (2)/n (2)/x/c"],
+  ]);
+});
+
+integration(
+  "what --exclude is given by its path is left out, and a vain pattern is told",
+  async () => {
+    await using server = await startServer();
+    await using local = await tempDir();
+    makeTree(local.path, {
+      "p/.env": "",
+      "p/a": "",
+      "p/x/b": "",
+      "q/c": "",
+      "q/d": "",
+      ".env": "",
+    });
+    const secrets = ["p/.env", "./p/x", `${local.path}/q/c`, "./.env", "none/", "~/d", "["];
+    const args = ["p", "q/", ".env", ...secrets.map((glob) => `--exclude=${glob}`)];
+    const refused = await runClient(server, args, { cwd: local.path });
+    assertEquals([refused.code, names(server.dir)], [2, []]);
+    assertMatch(refused.stderr, /^inlet: Cannot use --exclude "\[": it is not a glob: .*\n$/);
+    const { code, stderr } = await runClient(server, args.slice(0, -1), { cwd: local.path });
+    assertEquals([code, stderr.split("\n")], [0, [
+      'Skipped ".env": --exclude leaves it out',
+      '--exclude "none/" left nothing out',
+      '--exclude "~/d" left nothing out',
+      "p: 1 file, 0 B, 2 left out",
+      "q/: 1 file, 0 B, 1 left out",
+      "",
+    ]]);
+    assertEquals(treeOf(server.dir).map((line) => line.split(" ")[0]), ["p/", "p/a", "q/", "q/d"]);
+    for (const all of [["p", "--exclude", "p"], ["--get", "p/", "--exclude", "./p/"]]) {
+      const nothing = await runClient(server, all, { cwd: local.path });
+      assertMatch(
+        nothing.stderr,
+        /inlet: Cannot transfer anything: --exclude leaves all of it out\n$/,
+      );
+      assertEquals(nothing.code, 2);
+    }
+  },
+);
 
 integration("a folder of which everything is left out is an empty folder", async () => {
   await using server = await startServer();
@@ -175,7 +240,8 @@ integration("10,000 files arrive around three that are refused, which are named"
   // A name of files in flight, one over the limit, and one that is a folder on the other side.
   makeTree(local.path, { "many/5/draft.temp": "", "many/5/large.bin": bytes(100_001) });
   makeTree(local.path, { "many/5/taken": "not here" });
-  makeTree(server.dir, { "many/5/taken/": "", "many/4/clash": "a file" });
+  makeTree(server.dir, { "many/5/taken/": "", "many/4/": "" });
+  Deno.symlinkSync("../5", `${server.dir}/many/4/clash`);
   makeTree(local.path, { "many/4/clash/a.txt": "a folder" });
   const { code, stderr } = await runClient(server, ["many"], { cwd: local.path });
   assertEquals(code, 3);
@@ -183,6 +249,7 @@ integration("10,000 files arrive around three that are refused, which are named"
   assertEquals(said.length, 4, stderr);
   assertStringIncludes(stderr, "Cannot take the name");
   assertStringIncludes(stderr, "the limit is 100000 bytes");
+  assertStringIncludes(stderr, 'Cannot go through "many/4/clash": it is a symbolic link');
   assertMatch(
     said[3]!,
     /^many: 10,001 files, .*; 3 failed: "many\/4\/clash\/a\.txt", "many\/5\/draft\.temp", "many\/5\/large\.bin"$/,

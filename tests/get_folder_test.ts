@@ -76,13 +76,31 @@ integration("--get of a folder overwrites nothing, and goes through no link", as
   assertEquals(code, 6);
   assertEquals(
     stderr.split("\n")[0],
-    'inlet: Cannot go through "p/out": it is not a folder (this machine\'s disk)',
+    'inlet: Cannot go through "p/out": it is a symbolic link (this machine\'s disk)',
   );
   assertMatch(stderr, /p\/: 2 files, .*; 2 failed: "p\/out", and 1 more for the same reason\n$/);
   assertEquals(stderr.trim().split("\n").length, 2, stderr);
   assertEquals(names(`${local.path}/elsewhere`), []);
   assertEquals(names(`${local.path}/p`), ["a (2).txt", "a.txt", "out", "z.txt"]);
   assertEquals(Deno.readTextFileSync(`${local.path}/p/a.txt`), "mine");
+});
+
+integration("--get of a folder gives it a number where a file has its name", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(server.dir, { "s/p/a": "a", "s/p/in/b": bytes(200_000), "s/p/empty/": "" });
+  makeTree(local.path, { "p": "mine" });
+  const got = await runClient(server, ["--get", "s/p/"], { cwd: local.path });
+  assertEquals(got.code, 0);
+  assertMatch(
+    got.stderr,
+    /^s\/p\/: 2 files, [^,]+, [^,]+, 1 folder under another name: "p \(2\)"\n$/,
+  );
+  const again = await runClient(server, ["--get", "s/p/", "--skip-same"], { cwd: local.path });
+  assertEquals(again.code, 0);
+  assertMatch(again.stderr, /: 0 files, 0 B, 2 already there, 1 folder under another name: "p/);
+  assertEquals(treeOf(`${local.path}/p (2)`), treeOf(`${server.dir}/s/p`));
+  assertEquals(names(local.path), ["p", "p (2)"]);
 });
 
 integration("--get of a folder that is not there, or of none, exits with one line", async () => {

@@ -100,7 +100,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
     limits: { idleTimeoutMs, minRate },
     context: {
       store: options.store ?? await DirectoryStore.open(dir, {
-        ...{ disk, fsync, numbersFolders: access === "drop-only" },
+        ...{ disk, fsync, hidesNames: access === "drop-only" },
       }),
       log,
       stdout,

@@ -177,13 +177,32 @@ integration("Store.receive() refuses a bad name before it touches the disk", asy
   assertEquals([names(test.dir), names(test.outside)], [[], []]);
 });
 
-integration("Store.receive() makes the folders of a name, and none through a file", async () => {
+integration("Store.receive() makes the folders of a name", async () => {
   await using test = await openStore();
   assertEquals(await put(test.store, "photos/2024/a.jpg"), "photos/2024/a.jpg");
   assertEquals(await put(test.store, "photos/2024/a.jpg"), "photos/2024/a (2).jpg");
-  await put(test.store, "file");
-  refusedWith("denied", () => test.store.receive("file/a.txt"));
-  refusedWith("denied", () => test.store.open("file/a.txt"));
+});
+
+integration("Store puts all of a folder under one number, where a file has its name", async () => {
+  await using test = await openStore();
+  const { store } = test;
+  for (const name of ["a.txt", "a (2).txt", "photos/in"]) await put(store, name);
+  await Deno.symlink(test.outside, `${test.dir}/a (3).txt`);
+  assertEquals(await put(store, "a.txt/b"), "a (4).txt/b");
+  assertEquals(await put(store, "a.txt"), "a (5).txt");
+  assertEquals(await store.put("a.txt/b", encoder.encode("b")), "a (4).txt/b (2)");
+  assertEquals(await store.makeFolder("a.txt/c/d"), "a (4).txt/c/d");
+  assertEquals(await put(store, "photos/in/e"), "photos/in (2)/e");
+  // Which is found again, but not read under another name.
+  const [modified] = [Deno.statSync(`${test.dir}/a (4).txt/b (2)`).mtime!];
+  const same = { size: 1, crc: 0x71beeff9, modified };
+  assertEquals(await store.find("a.txt/b", same), "a (4).txt/b (2)");
+  assertEquals(await store.find("a.txt/c", same), undefined);
+  refusedWith("denied", () => store.open("a.txt/b"));
+  const long = `${"x".repeat(240)}/`.repeat(4).slice(0, 975);
+  await put(store, long.slice(0, 240));
+  refusedWith("bad-name", () => store.receive(`${long}${"y".repeat(12)}/z`));
+  assertEquals(names(test.dir).filter((name) => name.startsWith("xx")).length, 1);
 });
 
 integration("Store goes through no link to a folder, wherever it stands", async () => {

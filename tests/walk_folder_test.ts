@@ -72,21 +72,24 @@ integration("get of a folder says how to get all of it", async () => {
   assertEquals(line, 'error not-found Cannot get "photos": it is a folder, get "photos/"');
 });
 
-integration("mkdir makes folders, and none through a link or a file", async () => {
+integration("mkdir makes folders beside a file of that name, and none through a link", async () => {
   await using server = await startServer();
   plant(server, "file");
   Deno.mkdirSync(`${server.dir}/../outside`);
   Deno.symlinkSync("../outside", `${server.dir}/link`);
   using wire = await Wire.greet(server);
   // Ahead of the answers, as pushes go.
-  await wire.says("mkdir a/b/c\nmkdir a/b/c\nmkdir link/x\nmkdir link\nmkdir file\nmkdir a/../b\n");
+  await wire.says("mkdir a/b/c\nmkdir a/b/c\nmkdir link/x\nmkdir link\n");
+  await wire.says("mkdir file\nmkdir file/x\nmkdir file\nmkdir a/../b\n");
   for (
     const expected of [
       /^ok a\/b\/c$/,
       /^ok a\/b\/c$/,
-      /^error denied .*not a folder$/,
-      /^error denied .*not a folder$/,
-      /^error denied .*not a folder$/,
+      /^error denied Cannot go through "link": it is a symbolic link$/,
+      /^error denied Cannot go through "link": it is a symbolic link$/,
+      /^ok file \(2\)$/,
+      /^ok file \(2\)\/x$/,
+      /^ok file \(2\)$/,
       /^error bad-name /,
     ]
   ) assertMatch(await wire.line(), expected);

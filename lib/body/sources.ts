@@ -240,6 +240,11 @@ export function sourceAt(
   });
 }
 
+/** Whether a path ends with a name. `.` and `..` stand for another one. */
+export function isNamed(path: string): boolean {
+  return !/(^|[/\\])\.{1,2}[/\\]*$/.test(path);
+}
+
 /** Returns standard input as a source with a name. */
 export function stdinSource(name: string): StreamSource {
   return streamSource("standard input", name, () => ({ read: readStdin, close: () => {} }));

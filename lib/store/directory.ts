@@ -8,7 +8,7 @@
  * - `.inlet/` holds everything else: uploads and partial files (workspace.ts). Their names are
  *   random, so no client can aim at one, and nothing outside this folder is ever removed.
  * - If the name is taken, the new file is published as `report (2).pdf`. Folders are created one by
- *   one. No folder or file is reached through a symbolic link, even one made during a transfer.
+ *   one, and numbered in the same way. No folder or file is reached through a symbolic link, even one made during a transfer.
  * - What is published is the file that is open: it is compared by device, inode and size with its
  *   temporary name before the link, and by device and inode with its final name after it. What
  *   another program writes into it cannot be seen, as long as its size is right.
@@ -27,10 +27,17 @@ import type { ListEntry } from "../../protocol.ts";
 import type { Facts } from "../body/file_facts.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
-import { findFile, listPages, namesIn, openFile, readable, treePages } from "./directory_reader.ts";
+import { findFile, listPages, namesIn, openFile, treePages, whereIs } from "./directory_reader.ts";
 import type { Disk } from "./disk.ts";
 import type { DiskSpace } from "./disk_space.ts";
-import { Folders, isGroupGiven, lstatIfThere, type NamingOptions, type Place } from "./folders.ts";
+import {
+  Folders,
+  isGroupGiven,
+  lstatIfThere,
+  type NamingOptions,
+  type Place,
+  readable,
+} from "./folders.ts";
 import { linkUnder, type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
 import { ResumeFailures } from "./resume_failures.ts";
@@ -224,6 +231,11 @@ export class DirectoryStore implements Store {
         throw explain(error, `Cannot ${what}: it is there, but may be lost in a power failure`);
       });
     });
+  }
+
+  /** Returns a name with the numbers of its folders. */
+  located(name: string): string {
+    return whereIs(this.#folders, name);
   }
 
   open(name: string): DirectoryFile {

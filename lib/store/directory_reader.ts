@@ -32,7 +32,10 @@ export function openFile(folders: Folders, name: string): DirectoryFile {
     if (seen.isDirectory) {
       throw new InletError("not-found", `${what}: it is a folder, get "${printable(name)}/"`);
     }
-    if (!seen.isFile) throw new InletError("not-found", `${what}: it is not a regular file`);
+    if (!seen.isFile) {
+      const why = seen.isSymlink ? "it is a symbolic link" : "it is not a regular file";
+      throw new InletError("not-found", `${what}: ${why}`);
+    }
     const file = Deno.openSync(path);
     const opened = file.statSync();
     // A link made between the two calls leads to a different file.
@@ -46,6 +49,18 @@ export function openFile(folders: Folders, name: string): DirectoryFile {
   }
 }
 
+/** Returns a name with the numbers of its folders, without making any. */
+export function whereIs(folders: Folders, name: string): string {
+  const safe = folders.safe(name);
+  try {
+    if (lstatIfThere(folders.path(safe))) return safe;
+  } catch (error) {
+    // A file has the name of a folder.
+    if (!(error instanceof Deno.errors.NotADirectory)) throw error;
+  }
+  return folders.located(safe);
+}
+
 /**
  * Finds the same file under its name or a numbered variant: first the name itself, then the newest
  * variant, which is the one that a client asks for after it lost an answer.
@@ -56,9 +71,9 @@ export async function findFile(
   same: Fingerprint,
   signal?: AbortSignal,
 ): Promise<string | undefined> {
-  const safe = folders.safe(name);
-  const names = { nameOf: (number: number) => numberedName(safe, number) };
   try {
+    const safe = whereIs(folders, name);
+    const names = { nameOf: (number: number) => numberedName(safe, number) };
     if (!isTaken(names, folders, 1)) return undefined;
     if (await isSame(folders, safe, same, signal)) return safe;
     const free = freeNumber(1, (number) => isTaken(names, folders, number));
@@ -105,10 +120,15 @@ export async function* treePages(
   const what = `Cannot get ${quoted(name)}`;
   try {
     folders.check(safe);
-    const { isFile, isDirectory, size, mtime, mode } = Deno.lstatSync(folders.path(safe));
+    const { isFile, isDirectory, isSymlink, size, mtime, mode } = Deno.lstatSync(
+      folders.path(safe),
+    );
     const modified = mtime ?? new Date(0);
     if (isFile) return yield [{ name: safe, size, modified }];
-    if (!isDirectory) throw new InletError("not-found", `${what}: it is not a folder`);
+    if (!isDirectory) {
+      const why = isSymlink ? "it is a symbolic link" : "it is not a folder";
+      throw new InletError("not-found", `${what}: ${why}`);
+    }
     const fields = modeField(permissionsOf(mode));
     const first: ListEntry = { name: safe, size: null, modified, ...fields };
     yield* entryPages(folders, `${safe}/`, { first, withFolders: true, signal });
@@ -189,11 +209,6 @@ function isPublishedName(folders: Folders, name: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** @throws if a folder cannot be read */
-export function readable(folder: string): void {
-  for (const _ of Deno.readDirSync(folder)) return;
 }
 
 /** The names of all entries of a folder. */

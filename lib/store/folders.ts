@@ -25,12 +25,12 @@ export interface NamingOptions {
    */
   dotfiles?: boolean | undefined;
   /**
-   * Whether a folder gets a number where a file or a link has its name, as a file does. Otherwise
-   * that is refused, which tells that something is there.
+   * Whether no message may tell that a name is taken. A folder then gets a number where a link has
+   * its name too; otherwise that is refused.
    *
    * @default {false}
    */
-  numbersFolders?: boolean | undefined;
+  hidesNames?: boolean | undefined;
 }
 
 /** Where a name leads to. */
@@ -72,7 +72,7 @@ export class Folders {
 
   /** Whether no message may tell that a name is taken. */
   get hidesNames(): boolean {
-    return this.#naming.numbersFolders ?? false;
+    return this.#naming.hidesNames ?? false;
   }
 
   /**
@@ -154,12 +154,12 @@ export class Folders {
   }
 
   /**
-   * Makes the folders of a name. Each is checked before the next is made, as it may be a link.
+   * Makes the folders of a name. Each is checked before the next is made, as it may be a link. Where
+   * a file has the name of a folder, the folder gets a number, as a file does.
    *
    * @param mode Permission bits of the innermost, if it is missing. Its owner keeps all of its own:
    * files are stored into it.
-   * @throws {InletError} `denied` if a file or a link has the name of a folder, and no folder gets a
-   * number
+   * @throws {InletError} `denied` if a link has the name of a folder, unless that is hidden
    */
   make(name: string, mode?: number): Place {
     const parts = name.split("/");
@@ -168,8 +168,9 @@ export class Folders {
     let info = this.#root ??= Deno.statSync(this.root);
     let mount = "";
     for (const [index, part] of parts.entries()) {
-      const folder = inside + this.#nameFor(inside, part);
+      const folder = inside + part;
       const there = lstatIfThere(this.path(folder));
+      if (there && this.#isTaken(there, 1)) return this.make(this.located(name), mode);
       if (!there) this.#makeOne(this.path(folder), index === parts.length - 1 ? mode : undefined);
       const { dev } = info;
       info = there ?? Deno.lstatSync(this.path(folder));
@@ -180,14 +181,31 @@ export class Folders {
     return { name: inside + last, folder: inside.slice(0, -1), mount, info };
   }
 
-  /** The name for a folder inside another one: with a number, if that is to be given. */
-  #nameFor(inside: string, part: string): string {
-    if (!this.#naming.numbersFolders) return part;
-    const isTaken = (number: number): boolean => {
-      const there = lstatIfThere(this.path(inside + numberedName(part, number)));
-      return there !== undefined && !there.isDirectory;
-    };
-    return isTaken(1) ? numberedName(part, freeNumber(1, isTaken)) : part;
+  /**
+   * Returns a name with the numbers of its folders. Each number is the first under which a folder
+   * can be made or is already: so all files of a folder come together, now and the next time.
+   *
+   * @throws {InletError} `bad-name` if the numbers make the name too long, unless that is hidden
+   */
+  located(name: string): string {
+    const parts = name.split("/");
+    const last = parts.pop()!;
+    let inside = "";
+    for (const part of parts) {
+      const isTaken = (number: number): boolean => {
+        const there = lstatIfThere(this.path(inside + numberedName(part, number)));
+        return there !== undefined && this.#isTaken(there, number);
+      };
+      inside += `${isTaken(1) ? numberedName(part, freeNumber(1, isTaken)) : part}/`;
+    }
+    if (!this.hidesNames) safeName((inside + last).replace(/\/$/, ""));
+    return inside + last;
+  }
+
+  /** Whether what is there keeps a folder from having a name with that number. */
+  #isTaken({ isDirectory, isSymlink }: Deno.FileInfo, number: number): boolean {
+    // Whoever made a link under the folder's own name means it: another folder would be a surprise.
+    return !isDirectory && (!isSymlink || number > 1 || this.hidesNames);
   }
 
   /**
@@ -228,7 +246,8 @@ export class Folders {
 
   #checkOne(folder: string, seen = Deno.lstatSync(this.path(folder))): void {
     if (!seen.isDirectory) {
-      throw new InletError("denied", `Cannot go through ${quoted(folder)}: it is not a folder`);
+      const why = seen.isSymlink ? "it is a symbolic link" : "it is not a folder";
+      throw new InletError("denied", `Cannot go through ${quoted(folder)}: ${why}`);
     }
     if (this.#isRefused(seen)) {
       throw new InletError("denied", `Cannot go through ${quoted(folder)}: it is reserved`);
@@ -248,6 +267,11 @@ async function syncFolder(disk: Disk, path: string): Promise<void> {
 export function foldersOf(name: string): string[] {
   const parts = name.split("/").slice(0, -1);
   return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
+}
+
+/** @throws if a folder cannot be read */
+export function readable(folder: string): void {
+  for (const _ of Deno.readDirSync(folder)) return;
 }
 
 /** Returns what is at a path, or `undefined` if nothing is. A link is not followed. */

@@ -129,11 +129,15 @@ function isOwnFolder(component: string): boolean {
   return folded === OWN_FOLDER || /^\.?inlet~\d+$/.test(folded);
 }
 
+/** Extensions of two parts, which belong together. */
+const COMPRESSED_TAR = /\.tar\.(gz|bz2|xz|zst)$/i;
+
 /** Inserts a suffix before the extension, and shortens the stem to fit. */
 function shortened(component: string, suffix: string, most = MAX_COMPONENT_BYTES): string {
   // A character of UTF-16 has at most three bytes of UTF-8.
   if (suffix === "" && 3 * component.length <= most) return component;
-  const dot = component.lastIndexOf(".");
+  const tar = component.search(COMPRESSED_TAR);
+  const dot = tar > 0 ? tar : component.lastIndexOf(".");
   const split = dot > 0 && byteLength(component.slice(dot)) <= 32 ? dot : component.length;
   const extension = component.slice(split);
   let stem = component.slice(0, split);

@@ -178,8 +178,8 @@ function announcedIn(head: string, name: string): Announced | undefined {
     return { size: Number(size), word: "FILESIZE", length: line.length, mayWait };
   }
   // A file may begin with such words, too: it has to be the name that was asked for.
-  for (const  of of[name, name.slice(name.lastIndexOf("/") + 1)]) {
-    const beginning = `FILE ${of} `;
+  for (const asked of [name, name.slice(name.lastIndexOf("/") + 1)]) {
+    const beginning = `FILE ${asked} `;
     if (!head.startsWith(beginning)) continue;
     const [line, size] = /^(\d{1,15})\r?\n/.exec(head.slice(beginning.length)) ?? [];
     if (line === undefined) continue;

@@ -23,31 +23,44 @@ export class Model {
   readonly #kept = new Map<string, Partial[]>();
 
   /**
-   * Makes the folders of a name, as far as it comes.
+   * Makes the folders of a name.
    *
    * @returns The name on disk, or the code of the refusal.
    */
   enter(name: string, asFolder = false): { safe: string } | { code: string } {
     const safe = safeOf(name);
-    if (safe === undefined) return { code: "bad-name" };
-    for (const folder of foldersOf(asFolder ? `${safe}/` : safe)) {
-      if (this.files.has(folder)) return { code: "denied" };
-      this.folders.add(folder);
+    const located = safe === undefined ? undefined : safeOf(this.#located(safe, asFolder));
+    if (located === undefined) return { code: "bad-name" };
+    for (const folder of foldersOf(asFolder ? `${located}/` : located)) this.folders.add(folder);
+    return { safe: located };
+  }
+
+  /** A name on disk with its folders numbered, where files have their names. */
+  #located(safe: string, asFolder: boolean): string {
+    const parts = safe.split("/");
+    let path = "";
+    for (const [index, part] of parts.entries()) {
+      const isFolder = asFolder || index < parts.length - 1;
+      let number = 1;
+      while (isFolder && this.files.has(path + numberedName(part, number))) number++;
+      path += `${numberedName(part, number)}/`;
     }
-    return { safe };
+    return path.slice(0, -1);
   }
 
   /** What {@linkcode Model.enter} would come to, with nothing made. */
   refusal(name: string): string | undefined {
     const safe = safeOf(name);
-    if (safe === undefined) return "bad-name";
-    return foldersOf(safe).some((folder) => this.files.has(folder)) ? "denied" : undefined;
+    return safe === undefined || safeOf(this.#located(safe, false)) === undefined
+      ? "bad-name"
+      : undefined;
   }
 
   /** Notes the folders of a name that are there, where it depends on how its bytes came. */
   look(name: string, isThere: (folder: string) => boolean): void {
-    for (const folder of foldersOf(safeOf(name) ?? "")) {
-      if (!this.files.has(folder) && isThere(folder)) this.folders.add(folder);
+    const safe = safeOf(name);
+    for (const folder of foldersOf(safe === undefined ? "" : this.#located(safe, false))) {
+      if (isThere(folder)) this.folders.add(folder);
     }
   }
 
