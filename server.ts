@@ -19,6 +19,7 @@ import denoJson from "./deno.json" with { type: "json" };
 import type { Access } from "./lib/auth/access.ts";
 import { KeyVerifier } from "./lib/auth/brute_force.ts";
 import { makeKeyFile, readKey } from "./lib/auth/key.ts";
+import { KeyFile } from "./lib/auth/key_file.ts";
 import { formatAddress, isLoopback } from "./lib/address.ts";
 import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
 import {
@@ -173,10 +174,15 @@ function contextOf(
     acknowledged: new AcknowledgedUploads(),
     maxBytes,
     access,
-    keyVerifier: key === undefined ? undefined : new KeyVerifier(key),
+    keyVerifier: verifierOf(key),
     sessionTimeoutMs,
     wire: wireSettings(settings, settings.fallback ?? mode.name),
   };
+}
+
+function verifierOf(key: ServeOptions["key"]): KeyVerifier | undefined {
+  if (key === undefined) return undefined;
+  return new KeyVerifier(typeof key === "string" ? () => key : key);
 }
 
 /** How a full server finds out who is calling. */
@@ -269,10 +275,11 @@ async function main(args: readonly string[]): Promise<number> {
     checkReach({ ...settings, mode: mode.name, key: "" });
     makeKeyFile(tokenFile!);
   }
+  const log = new Log(settings.log);
+  const keyFile = tokenFile === undefined ? undefined : await openKeyFile(tokenFile, log);
   // Only the native wire can carry a key, so the other modes ignore the environment.
-  const key = tokenFile === undefined && mode.name !== "files"
-    ? undefined
-    : await readKey(tokenFile);
+  const variable = mode.name === "files" && !keyFile ? await readKey(undefined) : undefined;
+  const key = keyFile ? () => keyFile.current() : variable;
   const server = await start(mode, { ...settings, key }).catch((error) => {
     // A key that no server has used is not left behind.
     if (generate) Deno.removeSync(tokenFile!);
@@ -286,9 +293,21 @@ async function main(args: readonly string[]): Promise<number> {
       await stderr.flush(HURRIED_MS);
       return 0;
     },
+    reload(): void {
+      if (keyFile) keyFile.reread();
+      else log.info("reload", "SIGHUP: there is no key file to read again");
+    },
   });
   await server.finished;
   return 0;
+}
+
+/** Opens the key file of a server, which is read again when it changes. */
+async function openKeyFile(path: string, log: Log): Promise<KeyFile> {
+  return await KeyFile.open(path, (text, isWarning) => {
+    if (isWarning) log.notice("key", text);
+    else log.info("key", text);
+  });
 }
 
 async function generateOnly(tokenFile: string): Promise<number> {

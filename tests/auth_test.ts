@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { BruteForceGuard } from "../lib/auth/brute_force.ts";
 import { answerChallenge, isAnswer, makeNonce } from "../lib/auth/key.ts";
+import { KeyFile } from "../lib/auth/key_file.ts";
 import {
   dial,
   fixture,
@@ -134,6 +135,59 @@ integration("challenge lets nobody past who does not answer it", async () => {
     await readAll(conn),
     'error denied Cannot authenticate: send "answer DIGEST" first\n',
   );
+});
+
+/** Says hello with a key, and returns what comes after the challenge. */
+async function greetWith(server: { port: number }, key: string): Promise<string> {
+  using conn = await dial(server);
+  await sendTo(conn, "hello 1 ben\n");
+  await sendTo(conn, `answer ${await answerChallenge(key, await readChallenge(conn))}\nexit\n`);
+  return await readAll(conn);
+}
+
+integration(
+  "server takes a new key from its file, and sessions that have begun go on",
+  async () => {
+    await using local = await tempDir();
+    const file = await local.write("key", KEY);
+    await using server = await startServer({ args: ["--token-file", file] });
+    using before = await dial(server);
+    await sendTo(before, "hello 1 ben\n");
+    await sendTo(before, `answer ${await answerChallenge(KEY, await readChallenge(before))}\n`);
+    await server.running.says(/client 1: is "ben"/);
+    await local.write("key", "another key altogether\n");
+    assertMatch(await greetWith(server, "another key altogether"), /^welcome /);
+    assertMatch(await greetWith(server, KEY), /^error denied /);
+    await server.running.says(/read ".*\/key" again: a new key$/);
+    server.running.process.kill("SIGHUP");
+    await server.running.says(/read ".*\/key" again: the same key$/);
+    await sendTo(before, "whoami\nexit\n");
+    assertMatch(await readAll(before), /^welcome client 1 of 100\nok ben\nok bye\n$/);
+  },
+);
+
+integration("KeyFile keeps the last key while its file is not one, and says so once", async () => {
+  await using local = await tempDir();
+  const path = await local.write("key", `${KEY}\n`);
+  const notices: string[] = [];
+  const file = await KeyFile.open(path, (text) => notices.push(text.replaceAll(path, "key")));
+  const turn = async (change: () => Promise<unknown>, key: string): Promise<void> => {
+    await change();
+    for (let time = 0; time < 2; time++) assertEquals(file.current(), key);
+  };
+  await turn(() => Promise.resolve(), KEY);
+  await turn(() => local.write("key", ""), KEY);
+  await turn(() => Deno.remove(path), KEY);
+  await turn(() => Deno.mkdir(path), KEY);
+  await Deno.remove(path);
+  await turn(() => local.write("key", "another key altogether"), "another key altogether");
+  const failed = 'Cannot read the key file "key" again';
+  assertEquals(notices, [
+    'Cannot use the key in "key": it is shorter than 16 characters; the last key stays',
+    `${failed}: it does not exist; the last key stays`,
+    `${failed}: it is not a file; the last key stays`,
+    'read "key" again: a new key',
+  ]);
 });
 
 integration("server lets an address wait after three wrong answers, right ones too", async () => {

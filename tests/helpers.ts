@@ -9,6 +9,7 @@
 
 import { assertEquals } from "@std/assert";
 import { concat } from "@std/bytes/concat";
+import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { TextLineStream } from "@std/streams";
@@ -277,7 +278,8 @@ export function names(directory: string): string[] {
 }
 
 function ownNames(folder: string): string[] {
-  return [...Deno.readDirSync(folder)].map(({ name }) => {
+  return ownFiles(dirname(folder)).map((path) => {
+    const name = basename(path);
     if (/^(get-)?kept-[0-9a-f]{64}-[0-9a-f]{32}\.temp$/.test(name)) return "(partial)";
     const isUpload = /^(get-)?((?:[0-9a-f]{64}-)?[0-9a-f]{32}|\d+\.file)\.temp$/.test(name);
     return isUpload ? "(in flight)" : `${OWN}/${name}`;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   integration,
   names,
@@ -16,6 +16,7 @@ import {
   startServer,
   type TempDir,
   tempDir,
+  uploadGrows,
 } from "./helpers.ts";
 import { Terminal, TERMINAL_PROGRAMS } from "./pty.ts";
 import { type Impostor, impostor, Wire } from "./wire.ts";
@@ -231,6 +232,44 @@ integration("server.ts takes two signals that come at once for one", async () =>
   assertEquals(await transfer.line(), "ok 6 363a3020 a.txt");
   assertEquals((await server.running.process.status).code, 0);
 });
+
+integration("server.ts without a terminal goes on after SIGHUP, which stops others", async () => {
+  await using server = await startServer();
+  using transfer = await Wire.greet(server);
+  await transfer.says("put 6 a.txt\n");
+  assertEquals(await transfer.line(), "go 0");
+  server.running.process.kill("SIGHUP");
+  await server.running.says(/ SIGHUP: there is no key file to read again$/);
+  await transfer.says("hello\nend 363a3020\n");
+  assertEquals(await transfer.line(), "ok 6 363a3020 a.txt");
+  assertEquals((await server.running.stop("SIGTERM")).code, 0);
+});
+
+integration("server.ts goes on after SIGPIPE, and no part has a name after SIGQUIT", async () => {
+  await using server = await startServer();
+  using transfer = await Wire.greet(server);
+  server.running.process.kill("SIGPIPE");
+  await transfer.says("put 6 a.txt\n");
+  assertEquals(await transfer.line(), "go 0");
+  await transfer.says("hel");
+  await uploadGrows(server.dir, 3);
+  assertEquals((await server.running.stop("SIGQUIT")).code, 131);
+  assertEquals(names(server.dir), ["(in flight)"]);
+});
+
+integration("server.ts whose terminal is closed lets a transfer finish, and ends", async () => {
+  await using local = await tempDir();
+  await using server = Terminal.run(`deno run -A server.ts 0 --dir ${local.path}`);
+  const [, port] = await server.shows(/listening on 127\.0\.0\.1:(\d+)/);
+  using transfer = await Wire.greet({ port: Number(port) });
+  await transfer.says("put 6 a.txt\n");
+  assertEquals(await transfer.line(), "go 0");
+  await server[Symbol.asyncDispose]();
+  await transfer.says("hello\nend 363a3020\n");
+  assertEquals(await transfer.line(), "ok 6 363a3020 a.txt");
+  assertMatch(await transfer.line(), /^error shutdown /);
+  assertEquals(names(local.path), ["a.txt"]);
+}, TERMINAL);
 
 integration("server.ts by deno task: one Ctrl-C lets a transfer finish", async () => {
   await using local = await tempDir();

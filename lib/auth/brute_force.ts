@@ -24,11 +24,11 @@ const MAX_ADDRESSES = 10_000;
 
 /** Verifies answers to challenges. */
 export class KeyVerifier {
-  readonly #key: string;
+  readonly #key: () => string;
   readonly #failures = new BruteForceGuard();
 
-  /** @param key The key that the server and its clients share. */
-  constructor(key: string) {
+  /** @param key Returns the key that the server and its clients share at that moment. */
+  constructor(key: () => string) {
     this.#key = key;
   }
 
@@ -53,7 +53,7 @@ export class KeyVerifier {
    * @throws {InletError} `denied` if the answer is wrong, `wait` if the address must still wait
    */
   async check(host: string, nonce: string, digest: string): Promise<void> {
-    const right = await isAnswer(this.#key, nonce, digest);
+    const right = await isAnswer(this.#key(), nonce, digest);
     // Checked again, because a client can request many challenges before it answers one.
     this.checkWait(host);
     if (right) return this.#failures.forget(host);

@@ -32,7 +32,6 @@ let stoppedBy: Deno.Signal = "SIGINT";
 export function onStopSignals({ stop, force, reload }: StopActions): void {
   let first: number | undefined;
   listenToStops((signal) => {
-    if (signal === "SIGHUP" && reload && !hasTerminal) return reload();
     const now = performance.now();
     if (first === undefined) {
       first = now;
@@ -40,14 +39,21 @@ export function onStopSignals({ stop, force, reload }: StopActions): void {
       return stop();
     }
     if (now - first >= SAME_MS) force().then((code) => Deno.exit(signalled(code)));
-  });
+  }, hasTerminal ? undefined : reload);
 }
 
-/** Calls a function for each signal that asks this program to stop. */
-export function listenToStops(handle: (signal: Deno.Signal) => void): void {
+/**
+ * Calls a function for each signal that asks this program to stop.
+ *
+ * @param onHangUp Called for SIGHUP instead.
+ */
+export function listenToStops(
+  handle: (signal: Deno.Signal) => void,
+  onHangUp: (() => void) | undefined = ignoresHangUp ? () => {} : undefined,
+): void {
   for (const signal of Object.keys(EXIT_CODES) as Deno.Signal[]) {
-    const ignored = signal === "SIGHUP" && ignoresHangUp;
-    Deno.addSignalListener(signal, ignored ? () => {} : () => handle(signal));
+    const other = signal === "SIGHUP" ? onHangUp : undefined;
+    Deno.addSignalListener(signal, other ?? (() => handle(signal)));
   }
 }
 

@@ -178,7 +178,7 @@ export function serverProgram<Mode>(mode: Option<Mode>): Program<ServerOptions<M
     ],
     options: serverOptions(mode),
     exitCodes: {
-      0: "stopped by SIGINT, SIGTERM or SIGHUP",
+      0: "stopped by SIGINT or SIGTERM, or by SIGHUP in a terminal",
       2: "usage error, or a missing permission",
       4: "could not listen, or the reader of its stdout has closed it",
     },
@@ -223,7 +223,7 @@ interface Reach extends
   /** The name of the mode. */
   mode: string;
   hostname: string;
-  key?: string | undefined;
+  key?: ServeOptions["key"];
   open?: boolean;
   access?: Access;
 }

@@ -107,11 +107,12 @@ export interface ServeOptions {
    */
   sessionTimeoutMs?: number;
   /**
-   * The key that clients must prove they hold. Without one, every client is admitted.
+   * The key that clients must prove they hold, or a function that returns the one that holds at that
+   * moment. Without one, every client is admitted.
    *
    * @default {undefined}
    */
-  key?: string | undefined;
+  key?: string | (() => string) | undefined;
   /**
    * Whether a server that listens on the network admits every client, without a key.
    *

@@ -91,7 +91,7 @@ interface FallbackOptions extends Pick<ServeOptions, "dialogue" | "banner"> {
   /** The name of the server's own mode. */
   mode: string;
   fallback?: string | undefined;
-  key?: string | undefined;
+  key?: ServeOptions["key"];
   access?: Access;
 }
 
