@@ -114,7 +114,3 @@ declare module "@std/path/resolve" {
 declare module "@std/streams" {
   export class TextLineStream extends TransformStream<string, string> {}
 }
-
-declare module "@std/text/closest-string" {
-  export function closestString(given: string, possible: readonly string[]): string;
-}
