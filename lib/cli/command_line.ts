@@ -6,9 +6,9 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { exitCode, explain, InletError } from "../errors.ts";
-import { stderr } from "../body/stderr.ts";
+import { errorLine, stderr } from "../body/stderr.ts";
 import { localError } from "../local_errors.ts";
-import { printable, printableLines, quoted } from "../text.ts";
+import { printableLines, quoted } from "../text.ts";
 import { nearest } from "./nearest.ts";
 import { STOP_SIGNALS } from "./signals.ts";
 import type { ABOUT_OPTIONS, OptionTable, Program, Values } from "./options.ts";
@@ -206,7 +206,7 @@ export async function runMain(
     code = await main();
   } catch (error) {
     const known = explain(error);
-    stderr.add(`inlet: ${printable(known.message)}`);
+    stderr.add(errorLine(known.message));
     // Only an unexpected error, which is a bug, gets a stack trace. One from the server has none.
     if (known.code === "internal" && known.cause) {
       stderr.add(printableLines(Deno.inspect(known.cause)));
