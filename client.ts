@@ -16,7 +16,7 @@
 
 import denoJson from "./deno.json" with { type: "json" };
 import { readKey } from "./lib/auth/key.ts";
-import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
+import { errorLine, HURRIED_MS, stderr } from "./lib/body/stderr.ts";
 import { parseCommandLine, printAbout, runMain } from "./lib/cli/command_line.ts";
 import { ensurePermissions } from "./lib/cli/permissions.ts";
 import { Progress } from "./lib/cli/progress.ts";
@@ -153,7 +153,7 @@ function stopOnSignals(progress: Progress): AbortController {
     stop: () => controller.abort(reason),
     force: async () => {
       unfinished.forEach((store) => store.discardAll());
-      progress.say(`inlet: ${reason.message}`);
+      progress.say(errorLine(reason.message));
       await stderr.flush(HURRIED_MS);
       return exitCode(reason);
     },

@@ -115,6 +115,6 @@ declare module "@std/streams" {
   export class TextLineStream extends TransformStream<string, string> {}
 }
 
-declare module "@std/text/closest-string" {
-  export function closestString(given: string, possible: readonly string[]): string;
+declare module "@std/text/levenshtein-distance" {
+  export function levenshteinDistance(one: string, other: string): number;
 }

@@ -6,6 +6,7 @@
 
 import { basename } from "@std/path/basename";
 import { formatCrc, type ListEntry, type Stored } from "../protocol.ts";
+import { errorLine } from "../lib/body/stderr.ts";
 import { exitCode, type InletError } from "../lib/errors.ts";
 import type { Progress } from "../lib/cli/progress.ts";
 import type { FilesClient } from "../modes/files/client.ts";
@@ -108,7 +109,7 @@ export class Report {
   fail(error: InletError, how: { isRepeated?: boolean; label?: string } = {}): void {
     if (!this.#worstError || exitCode(error) > exitCode(this.#worstError)) this.#worstError = error;
     const what = how.label === undefined ? "" : `${how.label}: `;
-    if (!how.isRepeated) this.#progress.say(`inlet: ${printable(what + error.message)}`);
+    if (!how.isRepeated) this.#progress.say(errorLine(what + error.message));
     this.#lastReported = error.message;
     this.#reason = reasonOf(error);
   }

@@ -6,7 +6,8 @@
  * @module
  */
 
-import { bold, dim, green, red } from "@std/fmt/colors";
+import { bold, dim, green } from "@std/fmt/colors";
+import { errorLine } from "../lib/body/stderr.ts";
 import { basename } from "@std/path/basename";
 import { FilesClient } from "../modes/files/client.ts";
 import { explain, InletError } from "../lib/errors.ts";
@@ -261,7 +262,7 @@ class Session {
   #failed(client: FilesClient, error: unknown): void {
     const known = explain(error);
     if (!this.#options.interactive || client.ended) throw known;
-    this.lines.say(red(`inlet: ${printable(known.message)}`));
+    this.lines.say(errorLine(known.message));
   }
 
   /** Handles Ctrl-C: stops the transfer, or, without one or at the second press, the session. */

@@ -7,7 +7,8 @@
  * @module
  */
 
-import { bold, dim, green, red } from "@std/fmt/colors";
+import { bold, dim, green } from "@std/fmt/colors";
+import { errorLine } from "../lib/body/stderr.ts";
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import { concat } from "@std/bytes/concat";
@@ -232,6 +233,6 @@ class TalkSession {
   #failed(client: TalkClient, error: unknown): void {
     const known = explain(error);
     if (!this.#options.interactive || client.ended) throw known;
-    this.lines.say(red(`inlet: ${printable(known.message)}`));
+    this.lines.say(errorLine(known.message));
   }
 }

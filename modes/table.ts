@@ -4,6 +4,7 @@
  * @module
  */
 
+import { choiceOf } from "../lib/cli/option_values.ts";
 import { type Option, option } from "../lib/cli/options.ts";
 import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
@@ -95,8 +96,10 @@ export function hasNoPut(label: string): InletError {
  */
 export function findMode(name: string): Mode {
   if (Object.hasOwn(MODES, name)) return MODES[name]!;
-  const known = Object.keys(MODES).join(", ");
-  throw new InletError("usage", `Cannot use the mode ${quoted(name)}: give one of ${known}`);
+  throw new InletError(
+    "usage",
+    `Cannot use the mode ${quoted(name)}: ${choiceOf(name, Object.keys(MODES))}`,
+  );
 }
 
 /** The `--mode` option of both programs. */

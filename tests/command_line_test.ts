@@ -1,7 +1,11 @@
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { type CommandLine, parseCommandLine } from "../lib/cli/command_line.ts";
 import { parseText } from "../lib/cli/option_values.ts";
-import { flag, list, option } from "../lib/cli/options.ts";
+import { nearest } from "../lib/cli/nearest.ts";
+import { ABOUT_OPTIONS, flag, list, option } from "../lib/cli/options.ts";
+import { PROGRAM as CLIENT } from "../client/options.ts";
+import { serverProgram } from "../lib/server/options.ts";
+import { MODE_OPTION } from "../modes/table.ts";
 import { InletError } from "../lib/errors.ts";
 import { integration, pure, ROOT, runSource } from "./helpers.ts";
 
@@ -49,11 +53,50 @@ pure("parseCommandLine() names the nearest option to one that there is not", () 
   refused('Cannot use "--lits": there is no such option, the nearest is --list', "--lits");
   refused("the nearest is --output", "a", "--ouput", "b");
   refused("the nearest is --quiet", "--Quiet");
-  refused('Cannot use "-x": there is no such option; try --help', "-x");
+  refused("the nearest is --output", "--out");
+  for (const far of ["--port", "--delete", "--lists-all", "-x", "--q"]) {
+    refused(`Cannot use "${far}": there is no such option; try --help`, far);
+  }
   refused("no such option", "--no-list");
   refused("no such option", "--as.x=1");
   refused("no such option", "--__proto__=1");
   refused("no such option", "--constructor");
+});
+
+pure("nearest() suggests what is near, and nothing else", () => {
+  const options = [
+    ...Object.keys(serverProgram(MODE_OPTION).options),
+    ...Object.keys(CLIENT.options),
+  ];
+  const cases: [word: string, near: string | undefined][] = [
+    ["token", "token-file"],
+    ["TOKEN", "token-file"],
+    ["max_size", "max-size"],
+    ["max-client", "max-clients"],
+    ["lsit", "list"],
+    ["resum", "resume"],
+    ["tieout", "timeout"],
+    ["port", undefined],
+    ["delete", undefined],
+    ["password", undefined],
+    ["x", undefined],
+    ["x".repeat(100_000), undefined],
+  ];
+  for (const [word, near] of cases) assertEquals(nearest(word, options), near, word.slice(0, 20));
+
+  const words = ["get", "put", "say", "list", "help", "exit", "status"];
+  const slips: Record<string, string | undefined> = {
+    ...{ putt: "put", pt: "put", gte: "get", lsit: "list", staus: "status", sttaus: "status" },
+    ...{ hello: undefined, thanks: undefined, good: undefined, p: undefined, he: undefined },
+  };
+  for (const [typed, meant] of Object.entries(slips)) assertEquals(nearest(typed, words), meant);
+});
+
+pure("parseCommandLine() takes -h and -V for --help and --version", () => {
+  const { options, positional } = parseCommandLine(["a", "-h", "--", "-V"], ABOUT_OPTIONS);
+  assertEquals([options.help, options.version, positional], [true, false, ["a", "-V"]]);
+  assertEquals(parseCommandLine(["-V"], ABOUT_OPTIONS).options.version, true);
+  assertEquals(parse("--as", "-h").options.as, "-h");
 });
 
 pure("parseCommandLine() refuses an option twice, or without its value", () => {

@@ -14,6 +14,7 @@ import { MODES } from "../modes/table.ts";
 import { Wire } from "./wire.ts";
 
 const PORT = "a whole number from 1024 to 65535";
+const UNITS = "B, kB, MB, GB, TB (powers of 1,000), KiB, MiB, GiB, TiB (powers of 1,024)";
 const SIZE = "a size of at least 1 byte, like 500, 64KiB, 10MB or 1.5GiB";
 
 const SERVER_MISUSE: [string[], string][] = [
@@ -29,7 +30,7 @@ const SERVER_MISUSE: [string[], string][] = [
     "Cannot serve 10 clients from one address: the server serves 5 at once",
   ],
   [["0", "--max-client", "3"], nearest("--max-client", "max-clients")],
-  [["0", "--fsink"], nearest("--fsink", "fsync")],
+  [["0", "--fsnc"], nearest("--fsnc", "fsync")],
   [["0", "--dir"], "Cannot use --dir without a value"],
   [["0", "--dir", "a", "--dir", "b"], "Cannot use --dir twice"],
   [
@@ -37,7 +38,10 @@ const SERVER_MISUSE: [string[], string][] = [
     `Cannot use the mode "ftp": give one of ${Object.keys(MODES).join(", ")}`,
   ],
   [["0", "--log", "xml"], 'Cannot use "xml" as the --log: give one of text, json'],
-  [["0", "--max-size", "10 apples"], `Cannot use "10 apples" as the --max-size: give ${SIZE}`],
+  [
+    ["0", "--max-size", "10 apples"],
+    `Cannot use "10 apples" as the --max-size: give one of the units ${UNITS}`,
+  ],
   [["0", "--max-size", "0"], `Cannot use "0" as the --max-size: give ${SIZE}`],
   [["0", "--timeout", "-5"], 'Cannot use "-5" as the --timeout: give seconds from 0.1 to 86400'],
   [
@@ -67,6 +71,12 @@ const CLIENT_MISUSE: [string[], string][] = [
   ],
   [["127.0.0.1", "0", "a"], 'Cannot use "0" as the port: give a whole number from 1 to 65535'],
   [["127.0.0.1", "5000", "--lst"], nearest("--lst", "list")],
+  [
+    ["127.0.0.1", "5000", "--mode", "revers"],
+    `Cannot use the mode "revers": the nearest is reverse, give one of ${
+      Object.keys(MODES).join(", ")
+    }`,
+  ],
   [["127.0.0.1", "5000", "none.txt"], 'Cannot send "none.txt": it does not exist'],
   [
     ["127.0.0.1", "5000", "--get", "a", "--exclude", "b"],

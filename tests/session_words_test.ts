@@ -1,24 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { meaningOf, nameIn, writtenName } from "../client/session_words.ts";
-import { nearest } from "../lib/cli/nearest.ts";
 import { InletError } from "../lib/errors.ts";
 import { pure } from "./helpers.ts";
-
-pure("nearest() finds a word that differs by a slip, and no other", () => {
-  const known = ["get", "put", "say", "list", "help", "exit", "status"];
-  const slips = {
-    putt: "put",
-    pt: "put",
-    gte: "get",
-    lsit: "list",
-    staus: "status",
-    sttaus: "status",
-  };
-  for (const [typed, meant] of Object.entries(slips)) assertEquals(nearest(typed, known), meant);
-  for (const typed of ["hello", "thanks", "good", "Roger", "p", ""]) {
-    assertEquals(nearest(typed, known), undefined, typed);
-  }
-});
 
 pure("meaningOf() takes a script at its word: commands, text after say, comments", () => {
   const lines: [string, ReturnType<typeof meaningOf>][] = [

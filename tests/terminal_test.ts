@@ -138,6 +138,32 @@ integration("client.ts --quiet draws nothing on a terminal", async () => {
   assertEquals(client.text, "");
 }, TERMINAL);
 
+integration(
+  "errors are red on a terminal, in both programs, unless there is NO_COLOR",
+  async () => {
+    await using server = await startServer();
+    const client = `deno run -A ${CLIENT} 127.0.0.1`;
+    const cases = [
+      [`${client} 1 a`, "inlet: Cannot "],
+      [`${client} ${server.port} --get none.txt`, 'inlet: Cannot get "none.txt"'],
+      [`${client} ${server.port} --list --status`, "inlet: Cannot use --list together"],
+      [`deno run -A ${SERVER} 80`, 'inlet: Cannot use "80" as the port'],
+    ] as const;
+    for (const [command, line] of cases) {
+      await using coloured = Terminal.run(`env -u NO_COLOR ${command}`);
+      await coloured.ended();
+      assertStringIncludes(coloured.screen, `\x1b[31m${line}`);
+      assertStringIncludes(coloured.screen, "\x1b[39m\r\n");
+    }
+    await using plain = Terminal.run(cases[0][0]);
+    await plain.ended();
+    assertStringIncludes(plain.screen, cases[0][1]);
+    assertEquals(plain.screen.includes("\x1b[3"), false);
+    // A pipe gets no colour: every other test reads one.
+  },
+  TERMINAL,
+);
+
 integration("client.ts exits 130 on Ctrl-C in a terminal, and clears its line", async () => {
   await using project = await tempDir();
   await project.write("large.bin", bytes(32 * 2 ** 20));

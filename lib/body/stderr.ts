@@ -9,7 +9,7 @@
  * @module
  */
 
-import { formatCount } from "../text.ts";
+import { formatCount, printable } from "../text.ts";
 import { writeAll, writeFully } from "./streams.ts";
 
 /** Most characters that wait for the reader. */
@@ -101,6 +101,16 @@ export const HURRIED_MS = 100;
 
 /** The stderr of this process. */
 export const stderr: LineWriter = new LineWriter((bytes) => writeAll(Deno.stderr, bytes));
+
+/** The line for an error: red on a terminal, unless the environment has NO_COLOR. */
+export function errorLine(message: string): string {
+  return inRed(`inlet: ${printable(message)}`);
+}
+
+/** A line of an error that has a beginning of its own. */
+export function inRed(line: string): string {
+  return Deno.stderr.isTerminal() && !Deno.noColor ? `\x1b[31m${line}\x1b[39m` : line;
+}
 
 /**
  * Draws on the terminal that stderr is, at once. One that has gone is no reason to end: whoever closes

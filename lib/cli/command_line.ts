@@ -5,11 +5,11 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { closestString } from "@std/text/closest-string";
 import { exitCode, explain, InletError } from "../errors.ts";
-import { stderr } from "../body/stderr.ts";
+import { errorLine, stderr } from "../body/stderr.ts";
 import { localError } from "../local_errors.ts";
-import { printable, printableLines, quoted } from "../text.ts";
+import { printableLines, quoted } from "../text.ts";
+import { nearest } from "./nearest.ts";
 import { INTERRUPTED, listenToStops, signalled } from "./signals.ts";
 import type { ABOUT_OPTIONS, OptionTable, Program, Values } from "./options.ts";
 
@@ -54,16 +54,15 @@ function takeApart(args: readonly string[], table: OptionTable): Given {
   const known = Object.keys(table);
   const flags = known.filter((name) => table[name]!.kind === "flag");
   const withValue = known.filter((name) => table[name]!.kind !== "flag");
-  const parsed = parseArgs(joined(args, withValue, flags), {
+  const shorts = new Map(known.map((name) => [`-${table[name]!.short}`, name]));
+  const parsed = parseArgs(joined(args, withValue, flags, shorts), {
     string: ["_", ...withValue],
     boolean: flags,
     collect: withValue,
     unknown(arg, key) {
       if (key === undefined) return true;
-      // A single letter is near to every short option, so that a suggestion would not help.
-      const hint = arg.startsWith("--")
-        ? `, the nearest is --${closestString(key, known)}`
-        : "; try --help";
+      const near = arg.startsWith("--") ? nearest(key, known) : undefined;
+      const hint = near === undefined ? "; try --help" : `, the nearest is --${near}`;
       throw new InletError("usage", `Cannot use ${quoted(arg)}: there is no such option${hint}`);
     },
   });
@@ -153,16 +152,18 @@ export function print(line: string): void {
 /**
  * Joins options and values for the parser. `--as -x` becomes `--as=-x`: the word after an option
  * with a value is that value, whatever it begins with. `--list` becomes `--list=true`: the parser
- * would otherwise take a file called `true` behind it for its value.
+ * would otherwise take a file called `true` behind it for its value. `-h` becomes `--help`.
  */
 function joined(
   args: readonly string[],
   values: readonly string[],
   flags: readonly string[],
+  shorts: ReadonlyMap<string, string>,
 ): string[] {
   const words: string[] = [];
   for (let index = 0; index < args.length; index++) {
-    const word = args[index]!;
+    const short = shorts.get(args[index]!);
+    const word = short === undefined ? args[index]! : `--${short}`;
     if (word === "--") return [...words, ...args.slice(index)];
     const [, name = "", value] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
     if (flags.includes(name)) {
@@ -202,7 +203,7 @@ export async function runMain(
     code = await main();
   } catch (error) {
     const known = explain(error);
-    stderr.add(`inlet: ${printable(known.message)}`);
+    stderr.add(errorLine(known.message));
     // Only an unexpected error, which is a bug, gets a stack trace. One from the server has none.
     if (known.code === "internal" && known.cause) {
       stderr.add(printableLines(Deno.inspect(known.cause)));

@@ -68,11 +68,12 @@ function syntax(name: string, { value }: Option<unknown>): string {
 
 /** Returns the description of an option, with its default. */
 function described(option: Option<unknown>, shown: (text: string) => string): string {
-  const { help, kind, note, completes, modes } = option;
+  const { help, kind, note, completes, modes, short } = option;
   const facts = [
     option.default !== undefined && `default ${shown(option.default)}`,
     note,
     kind === "list" && "repeatable",
+    short && `or ${shown(`-${short}`)}`,
     modes && `in ${modes.join(", ")}`,
   ].filter((fact) => fact !== undefined && fact !== false);
   // Keeps the parentheses on one line.

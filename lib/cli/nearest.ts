@@ -1,47 +1,46 @@
 /**
- * Finds the word that somebody meant.
+ * The known word that a mistyped one was meant to be.
  *
  * @module
  */
 
-/** Letters of the longest known word of which only one may be wrong. */
-const SHORT = 5;
+import { levenshteinDistance } from "@std/text/levenshtein-distance";
+
+/** Letters that a beginning of a word has at least: fewer begin too many words. */
+const MIN_BEGINNING = 3;
 
 /**
- * The known word that differs from a typed one by a slip: a letter too many, missing, wrong, or
- * changed places with its neighbour. Words of more than {@linkcode SHORT} letters may have two.
+ * Finds the known word that is near to another one: one that begins with it, or one that differs by
+ * at most a third of its letters. Two neighbours that changed places are one difference, and case is
+ * none.
+ *
+ * @returns `undefined` if none is near: a wrong suggestion is worse than none.
  */
 export function nearest<Word extends string>(
-  typed: string,
+  word: string,
   known: readonly Word[],
 ): Word | undefined {
+  const typed = word.toLowerCase();
+  if (typed.length >= MIN_BEGINNING) {
+    const begun = known.filter((other) => other.startsWith(typed));
+    if (begun.length > 0) return begun.reduce((a, b) => b.length < a.length ? b : a);
+  }
   const near = known
-    .map((word) => ({ word, slips: slipsBetween(typed, word) }))
-    .filter(({ word, slips }) => slips <= (word.length > SHORT ? 2 : 1));
-  return near.sort((one, other) => one.slips - other.slips)[0]?.word;
+    .map((other) => ({ other, differences: differences(typed, other) }))
+    .filter(({ other, differences }) => differences <= other.length / 3);
+  return near.sort((a, b) => a.differences - b.differences)[0]?.other;
 }
 
-/** The distance of Damerau and Levenshtein, where no letter changes places twice. */
-function slipsBetween(one: string, other: string): number {
-  const rows: number[][] = [];
-  const at = (row: number, column: number): number => rows[row]![column]!;
-  for (let row = 0; row <= one.length; row++) {
-    rows.push([row]);
-    for (let column = 1; column <= other.length; column++) {
-      if (row === 0) {
-        rows[0]!.push(column);
-        continue;
-      }
-      const wrong = one[row - 1] === other[column - 1] ? 0 : 1;
-      const swapped = row > 1 && column > 1 && one[row - 1] === other[column - 2] &&
-        one[row - 2] === other[column - 1];
-      rows[row]!.push(Math.min(
-        at(row - 1, column) + 1,
-        at(row, column - 1) + 1,
-        at(row - 1, column - 1) + wrong,
-        swapped ? at(row - 2, column - 2) + 1 : Infinity,
-      ));
-    }
-  }
-  return at(one.length, other.length);
+function differences(typed: string, known: string): number {
+  // A longer word is near to nothing, and would take long.
+  if (typed.length > 2 * known.length) return Infinity;
+  return isSwapped(typed, known) ? 1 : levenshteinDistance(typed, known);
+}
+
+/** Whether two letters side by side have changed places, and nothing else. */
+function isSwapped(typed: string, known: string): boolean {
+  const at = [...known].findIndex((letter, index) => letter !== typed[index]);
+  const swapped = known.slice(0, at) + known.charAt(at + 1) + known.charAt(at) +
+    known.slice(at + 2);
+  return at >= 0 && typed === swapped;
 }

@@ -6,17 +6,29 @@
 
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
+import { nearest } from "./nearest.ts";
 
-const UNITS: Record<string, number> = {
-  "": 1,
-  B: 1,
-  kB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
-};
+/** A number and its unit, in lower case. */
+interface Measure {
+  number: number;
+  unit: string;
+}
+
+/** Takes a text such as `1.5 GiB` apart; units may be in any case. */
+function measureOf(text: string): Measure | undefined {
+  const [, number, unit] = /^(\d{1,16}(?:\.\d{1,6})?) ?([A-Za-z]*)$/.exec(text) ?? [];
+  return number === undefined ? undefined : { number: Number(number), unit: unit!.toLowerCase() };
+}
+
+/** Sizes. A letter alone is a power of 1,024, as it is for rsync and curl. */
+const SIZES = new Map([["", 1], ["b", 1]]);
+for (const [index, letter] of [..."kmgt"].entries()) {
+  SIZES.set(letter, 1024 ** (index + 1));
+  SIZES.set(`${letter}ib`, 1024 ** (index + 1));
+  SIZES.set(`${letter}b`, 1000 ** (index + 1));
+}
+
+const SIZE_UNITS = "B, kB, MB, GB, TB (powers of 1,000), KiB, MiB, GiB, TiB (powers of 1,024)";
 
 /** Accepts any text. */
 export function parseText(text: string): string {
@@ -35,19 +47,28 @@ export function parseWord<Word extends string>(
 ): Word {
   const word = words.find((word) => word === text);
   if (word !== undefined) return word;
-  throw usage(what, text, `one of ${words.join(", ")}`);
+  const choice = choiceOf(text, words);
+  throw new InletError("usage", `Cannot use ${quoted(text)} as the ${what}: ${choice}`);
+}
+
+/** What to give instead of a wrong word: the nearest one, if there is one, and all of them. */
+export function choiceOf(given: string, words: readonly string[]): string {
+  const near = nearest(given, words);
+  const hint = near === undefined ? "" : `the nearest is ${near}, `;
+  return `${hint}give one of ${words.join(", ")}`;
 }
 
 /**
- * Parses a size in bytes: `1000`, `64KiB`, `1.5GiB`, `10 MB`.
+ * Parses a size in bytes: `1000`, `64KiB`, `1.5GiB`, `10 MB`, `500kb`, `5g`.
  *
  * @param orElse Another accepted form, for the message.
  * @throws {InletError} `usage`
  */
 export function parseSize(text: string, what: string, orElse = ""): number {
-  const match = /^(\d{1,16}(?:\.\d{1,6})?) ?([A-Za-z]*)$/.exec(text);
+  const measure = measureOf(text);
+  checkUnit(measure, SIZES, { text, what, units: SIZE_UNITS });
   // Rounded, because 1.001 * 1000 is a little less than 1001.
-  const bytes = Math.round(Number(match?.[1]) * (UNITS[match?.[2] ?? "?"] ?? NaN));
+  const bytes = Math.round(measure ? measure.number * SIZES.get(measure.unit)! : NaN);
   if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
   throw usage(what, text, `a size of at least 1 byte, like 500, 64KiB, 10MB or 1.5GiB${orElse}`);
 }
@@ -83,8 +104,8 @@ export function parseCount(
  * @throws {InletError} `usage`
  */
 export function parseSeconds(text: string, what: string, orElse = ""): number {
-  const seconds = /^\d{1,5}(\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
-  if (seconds >= 0.1 && seconds <= 86_400) return seconds * 1000;
+  const milliseconds = millisecondsOf(text, what);
+  if (milliseconds >= 100 && milliseconds <= 86_400_000) return milliseconds;
   throw usage(what, text, `seconds from 0.1 to 86400${orElse}`);
 }
 
@@ -94,7 +115,7 @@ export function parseSeconds(text: string, what: string, orElse = ""): number {
  * @throws {InletError} `usage`
  */
 export function parseMilliseconds(text: string, what: string): number {
-  const milliseconds = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
+  const milliseconds = /^\d{1,5}( ?ms)?$/i.test(text) ? Number.parseInt(text) : NaN;
   if (milliseconds >= 1 && milliseconds <= 60_000) return milliseconds;
   throw usage(what, text, "milliseconds from 1 to 60000");
 }
@@ -108,13 +129,27 @@ export function parseSecondsOrNone(text: string, what: string): number {
   return text === "0" ? 0 : parseSeconds(text, what, ", or 0");
 }
 
-const DURATIONS: Record<string, number> = {
-  "": 1000,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
+const TIMES = new Map([["", 1000], ["s", 1000], ["m", 60_000], ["h", 3_600_000], [
+  "d",
+  86_400_000,
+]]);
+
+/** The milliseconds of a time with a unit, or in seconds without one; NaN for what is none. */
+function millisecondsOf(text: string, what: string): number {
+  const measure = measureOf(text);
+  checkUnit(measure, TIMES, { text, what, units: "s, m, h, d" });
+  return measure ? Math.round(measure.number * TIMES.get(measure.unit)!) : NaN;
+}
+
+/** Refuses a number with an unknown unit. */
+function checkUnit(
+  measure: Measure | undefined,
+  known: ReadonlyMap<string, number>,
+  { text, what, units }: { text: string; what: string; units: string },
+): void {
+  if (!measure || known.has(measure.unit)) return;
+  throw usage(what, text, `one of the units ${units}`);
+}
 
 /**
  * Parses a time of up to a year, such as `90s`, `30m`, `24h`, `7d` or `0`, and returns
@@ -123,8 +158,7 @@ const DURATIONS: Record<string, number> = {
  * @throws {InletError} `usage`
  */
 export function parseDuration(text: string, what: string): number {
-  const match = /^(\d{1,8})([smhd]?)$/.exec(text);
-  const milliseconds = Number(match?.[1]) * (DURATIONS[match?.[2] ?? "?"] ?? NaN);
+  const milliseconds = millisecondsOf(text, what);
   if (milliseconds <= 366 * 86_400_000) return milliseconds;
   throw usage(what, text, "a time of up to a year, like 90s, 30m, 24h or 7d, or 0");
 }

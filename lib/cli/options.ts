@@ -30,6 +30,8 @@ export type Completion =
 export interface Described {
   /** Description for the help: imperative, lower case, no period. */
   readonly help: string;
+  /** One letter that stands for a flag: `h` for `-h`. */
+  readonly short?: string;
   /** Options that exclude this one. One of the two must declare it. */
   readonly conflictsWith?: readonly string[];
   /** The option that this one requires. */
@@ -149,6 +151,6 @@ export const ABOUT_OPTIONS = {
     completes: SHELLS,
     standsAlone: true,
   }),
-  "help": flag({ help: "print this help", standsAlone: true }),
-  "version": flag({ help: "print the version", standsAlone: true }),
+  "help": flag({ help: "print this help", short: "h", standsAlone: true }),
+  "version": flag({ help: "print the version", short: "V", standsAlone: true }),
 };

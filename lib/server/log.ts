@@ -8,7 +8,7 @@ import { formatCrc, type Stored } from "../../protocol.ts";
 import { hostOf } from "../address.ts";
 import { type InletError, isForeseen } from "../errors.ts";
 import { LogLimit } from "./log_limit.ts";
-import { leftOutMessage, stderr, type TellLeftOut } from "../body/stderr.ts";
+import { inRed, leftOutMessage, stderr, type TellLeftOut } from "../body/stderr.ts";
 import {
   formatBytes,
   formatLocalTime,
@@ -139,5 +139,6 @@ function formatLine(
   }
   const { client } = fields;
   const about = client === undefined ? "" : `client ${client}: `;
-  return `${formatLocalTime(time)} ${about}${printable(message)}`;
+  const line = `${formatLocalTime(time)} ${about}${printable(message)}`;
+  return level === "error" ? inRed(line) : line;
 }
