@@ -133,7 +133,7 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
 /** Opens the directory of received files. Modes that store nothing do not touch it. */
 async function storeOf(mode: Mode, settings: Settings, log: Log): Promise<Store> {
   const { directory, fsync, keepPartialsMs, disk = Deno, dotfiles, access } = settings;
-  const warn = (message: string): void => log.notice("store", message);
+  const warn = (message: string): void => log.warn("store", message);
   // A drop-only server must not tell by a refusal which names are taken.
   const numbersFolders = access === "drop-only";
   const naming = { dotfiles, numbersFolders };

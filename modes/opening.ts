@@ -37,6 +37,7 @@ export async function openOnServer(
     ? new AwakeTimer(HINT_MS, () => log.info("silent", HINT))
     : undefined;
   const isBegun = await connection.peek() !== null;
+  log.begin();
   connection.resting = wasResting;
   return isBegun;
 }
@@ -55,7 +56,10 @@ export async function actOnServer(
   await performDialogue(connection, wire.dialogue, {
     sendsNext,
     limitMs: sessionTimeoutMs,
-    said: (text) => log.info("dialogue", `said "${shownWords(text)}"`),
+    said: (words) => {
+      const text = shownWords(words);
+      log.info("dialogue", `said "${text}"`, { text });
+    },
   });
 }
 
