@@ -140,7 +140,7 @@ async function storeOf(
   { log, space }: { log: Log; space: DiskSpace | undefined },
 ): Promise<Store> {
   const { directory, fsync, keepPartialsMs, disk = Deno, dotfiles, access } = settings;
-  const warn = (message: string): void => log.notice("store", message);
+  const warn = (message: string): void => log.warn("store", message);
   // A drop-only server must not tell by a refusal which names are taken.
   const hidesNames = access === "drop-only";
   const naming = { dotfiles, hidesNames };
@@ -295,7 +295,7 @@ async function main(args: readonly string[]): Promise<number> {
     },
     reload(): void {
       if (keyFile) keyFile.reread();
-      else log.info("reload", "SIGHUP: there is no key file to read again");
+      else log.info("key", "SIGHUP: there is no key file to read again");
     },
   });
   await server.finished;
@@ -305,7 +305,7 @@ async function main(args: readonly string[]): Promise<number> {
 /** Opens the key file of a server, which is read again when it changes. */
 async function openKeyFile(path: string, log: Log): Promise<KeyFile> {
   return await KeyFile.open(path, (text, isWarning) => {
-    if (isWarning) log.notice("key", text);
+    if (isWarning) log.warn("key-unread", text);
     else log.info("key", text);
   });
 }

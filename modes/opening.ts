@@ -38,6 +38,7 @@ export async function openOnServer(
     ? new AwakeTimer(silenceHintMs(), () => log.info("silent", HINT))
     : undefined;
   const isBegun = await connection.peek() !== null;
+  log.begin();
   connection.resting = wasResting;
   return isBegun;
 }
@@ -56,7 +57,10 @@ export async function actOnServer(
   await performDialogue(connection, wire.dialogue, {
     sendsNext,
     limitMs: sessionTimeoutMs,
-    said: (text) => log.info("dialogue", `said "${shownWords(text)}"`),
+    said: (words) => {
+      const text = shownWords(words);
+      log.info("dialogue", `said "${text}"`, { text });
+    },
   });
 }
 

@@ -55,7 +55,8 @@ export async function serveReverse(connection: Connection, context: ServerContex
     if (!await connection.moreWithin(lineGapMs)) await connection.write(lines.end());
   }
   await connection.write(lines.end());
-  context.log.info("reversed", `had ${formatBytes(size)} reversed`, { size });
+  const { log } = context;
+  log.info("reversed", `had ${formatBytes(size)} reversed`, { bytes: size, ms: log.ms });
 }
 
 /** Client half: sends lines, and outputs the answers meanwhile. */

@@ -57,6 +57,7 @@ export async function serveUpload(connection: Connection, context: ServerContext
   const sent = await readName(connection);
   const name = lastComponent(sent);
   if (name !== sent) context.log.info("path", `sent the path ${quoted(sent)}`, { path: sent });
+  context.log.begin(name);
   connection.begun();
   connection.resting = false;
   const what = `store ${quoted(name)}`;

@@ -195,9 +195,9 @@ integration("server.ts --log json writes one object a line", async () => {
     ["listening", "connected", "welcome", "stored", "left"],
   );
   assertEquals(events[0].port, ours.port);
-  const { name, size, crc, client, level } = events[3];
-  assertEquals([name, size, crc, client, level], ["ü .txt", 6, "363a3020", 1, "info"]);
-  assertEquals(events[2].name, "\x1b[31mben");
+  const { file, bytes, crc, id, client, level } = events[3];
+  assertEquals([file, bytes, crc, id, level], ["ü .txt", 6, "363a3020", 1, "info"]);
+  assertEquals([client, events[2].client], ["\x1b[31mben", "\x1b[31mben"]);
   assert(events.every(({ time }) => !Number.isNaN(Date.parse(time))));
 });
 

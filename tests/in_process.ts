@@ -40,7 +40,7 @@ class KeptLog extends Log {
 
   override notice(): void {}
 
-  override error(): void {}
+  override warn(): void {}
 
   override failure(error: InletError): void {
     this.failures.push(error);

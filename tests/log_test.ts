@@ -1,6 +1,7 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { LOG_EVENTS, type LogEvent } from "../lib/server/log_events.ts";
 import { formatLocalTime, printable } from "../lib/text.ts";
-import { integration, pure, ROOT, runSource } from "./helpers.ts";
+import { integration, pure, ROOT, run, runSource } from "./helpers.ts";
 
 /** What a program writes to stderr that does this with a log of these options. */
 async function logged(options: Record<string, unknown>, statements: string): Promise<string> {
@@ -15,7 +16,7 @@ async function logged(options: Record<string, unknown>, statements: string): Pro
   return stderr;
 }
 
-const STORED = `log.forClient(3, "127.0.0.1:40001")
+const STORED = `log.forClient({ number: 3, name: "ben", address: "127.0.0.1:40001" })
   .stored({ name: "naïve ☕.txt", size: 6, crc: 0x363a3020 });`;
 
 const TIME = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`;
@@ -35,16 +36,18 @@ integration("Log writes an event as one JSON object a line, each fact a field", 
   const text = await logged({ format: "json" }, `${STORED} ${STORED}`);
   const lines = text.trimEnd().split("\n").map((line) => JSON.parse(line));
   assertEquals(lines.length, 2);
-  const { time, message, ...facts } = lines[0];
+  const { time, message, ms, ...facts } = lines[0];
   assertEquals(facts, {
     level: "info",
     event: "stored",
-    client: 3,
+    id: 3,
+    client: "ben",
     address: "127.0.0.1:40001",
-    name: "naïve ☕.txt",
-    size: 6,
+    file: "naïve ☕.txt",
+    bytes: 6,
     crc: "363a3020",
   });
+  assertEquals(typeof ms, "number");
   assertMatch(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   assertEquals(message, 'stored "naïve ☕.txt", 6 B, CRC-32 363a3020');
 });
@@ -70,9 +73,10 @@ integration("Log writes JSON that can be read back, and shown, whatever a peer s
 integration("Log says only what matters when it is quiet", async () => {
   const text = await logged(
     { quiet: true },
-    `log.info("a", "not said"); log.notice("b", "said"); log.error("c", "wrong");`,
+    `log.info("chat", "not said"); log.notice("listening", "said"); log.warn("store", "odd");
+    log.failure(new InletError("not-found", "wrong"));`,
   );
-  assertMatch(text, new RegExp(`^${TIME} said\n${TIME} wrong\n$`));
+  assertMatch(text, new RegExp(`^${TIME} said\n${TIME} odd\n${TIME} wrong\n$`));
 });
 
 integration("Log tells whole what nobody foresaw, and a refusal in one line", async () => {
@@ -98,4 +102,73 @@ integration("Log escapes a stack trace, too", async () => {
     `log.failure(new InletError("internal", "Cannot go on", { cause: new Error("\\x1b]0;evil") }));`,
   );
   assertMatch(text, /Cannot go on\nError: \\u\{1b\}\]0;evil\n +at /);
+});
+
+/** Keys that any event can have. */
+const COMMON = ["time", "level", "event", "message", "id", "client", "address"];
+
+/**
+ * Events that no client can bring about at will, or that belong to the command line. Their types are
+ * checked all the same.
+ */
+const RARE: readonly LogEvent[] = ["accepting", "key", "key-unread", "queued", "silent"];
+
+/** The rows of a table of docs/log.md: the cells of each, without backticks. */
+function rowsOf(heading: string): string[][] {
+  const text = Deno.readTextFileSync(new URL("docs/log.md", ROOT));
+  const section = text.split(/^## /m).find((section) => section.startsWith(heading)) ?? "";
+  return [...section.matchAll(/^\| `.*$/gm)].map(([row]) =>
+    row.split("|").slice(1, -1).map((cell) => cell.replaceAll("`", "").trim())
+  );
+}
+
+integration("docs/log.md has every event of the log, and every key", () => {
+  const events = rowsOf("Events").map(([event, , keys]) => [event, keys!.split(", ")]);
+  assertEquals(
+    Object.fromEntries(events),
+    Object.fromEntries(
+      Object.entries(LOG_EVENTS).map(([event, keys]) => [event, keys.length > 0 ? keys : [""]]),
+    ),
+  );
+  const keys = [...COMMON, ...Object.values(LOG_EVENTS).flat()];
+  assertEquals(rowsOf("Keys").map(([key]) => key!).sort(), [...new Set(keys)].sort());
+  return Promise.resolve();
+});
+
+integration("server.ts --log json keeps to its schema in every mode and every event", async () => {
+  const { code, stderr } = await run(Deno.execPath(), ["run", "-A", "tests/log_scene.ts"]);
+  assertEquals(code, 0, stderr);
+  const types = new Map(rowsOf("Keys").map(([key, type]) => [key!, type!]));
+  const levels = new Map(rowsOf("Events").map(([event, level]) => [event!, level!]));
+  const lines = stderr.trimEnd().split("\n").map((line) => JSON.parse(line));
+  for (const line of lines) {
+    const known: readonly string[] = LOG_EVENTS[line.event as LogEvent] ?? [];
+    const shown = JSON.stringify(line);
+    for (const [key, value] of Object.entries(line)) {
+      assert(COMMON.includes(key) || known.includes(key), `${key} in ${shown}`);
+      assertEquals(typeof value, types.get(key), `${key} in ${shown}`);
+    }
+    assertEquals(line.level, levels.get(line.event), shown);
+  }
+  const seen = new Set(lines.map(({ event }) => event));
+  assertEquals([...seen, ...RARE].sort(), Object.keys(LOG_EVENTS).sort());
+  /** What the events of a kind say, but for the time. */
+  const facts = (event: string, ...keys: string[]) =>
+    lines.filter((line) => line.event === event).map((line) => keys.map((key) => line[key]));
+  assertEquals(facts("refused", "client", "code", "file").slice(0, 3), [
+    ["ben", "bad-name", "c.temp"],
+    ["ben", "too-large", "large"],
+    ["ben", "not-found", "nothing"],
+  ]);
+  assertEquals(facts("failed", "client", "code", "file"), [
+    ["dora", "no-space", "full.txt"],
+    ["dora", "internal", "defect.txt"],
+  ]);
+  assertEquals(facts("message", "client", "bytes"), [["ben", 6], [undefined, 6]]);
+  assertEquals(facts("got", "client", "file", "bytes"), [["ben", "a.txt", 6], [
+    "Roger",
+    "a.txt",
+    6,
+  ]]);
+  assert(facts("stored", "ms", "address").flat().every((value) => value !== undefined));
 });

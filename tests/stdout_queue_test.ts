@@ -57,7 +57,7 @@ function sender(): Sender & { enforced: boolean } {
         return { [Symbol.dispose]: () => from.enforced = false };
       },
     },
-    log: { info(): void {} },
+    log: { info(): void {}, ms: 0 },
   };
   return from;
 }

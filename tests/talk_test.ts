@@ -115,7 +115,7 @@ integration("talk server answers messages without line endings in the same way",
   assertEquals(await wire.rest(), "");
   await server.running.says(/client 1: is "Roger"/);
   await server.running.says(/client 1: says "Hello"/);
-  await server.running.says(/client 1: sent "a\.txt", 6 B/);
+  await server.running.says(/client 1: got "a\.txt", 6 B/);
   await server.running.says(/client 1: left, 0 connected/);
 });
 

@@ -105,8 +105,8 @@ export class Listener {
       if (moving > 0 && graceMs > 0) {
         const whose = moving === 1 ? "1 transfer has" : `${moving} transfers have`;
         log.info("stopping", `stopping: ${whose} ${formatSeconds(graceMs)} s to finish`, {
-          moving,
-          graceMs,
+          transfers: moving,
+          ms: graceMs,
         });
       }
     }
@@ -270,8 +270,11 @@ export class Listener {
       this.#ungreeted.set(connection, { connection, client, since: awakeNow() });
     }
     const { clients } = context;
-    const log = context.log.forClient(client.number, client.address);
-    log.info("connected", `connected from ${client.address}, ${clients.connected} connected`);
+    const log = context.log.forClient(client);
+    const came = performance.now();
+    log.info("connected", `connected from ${client.address}, ${clients.connected} connected`, {
+      clients: clients.connected,
+    });
     let failure: InletError | undefined;
     try {
       await serve(connection, {
@@ -287,7 +290,10 @@ export class Listener {
     } finally {
       this.#places.delete(connection);
       clients.leave(client);
-      log.info("left", `left, ${clients.connected} connected`, { name: client.name });
+      log.info("left", `left, ${clients.connected} connected`, {
+        clients: clients.connected,
+        ms: Math.round(performance.now() - came),
+      });
     }
     await this.#closeGracefully(connection, failure);
   }
@@ -301,10 +307,10 @@ export class Listener {
       : [clients.connected, clients.limit];
     const who = name === "" ? remote : `${quoted(name)} at ${remote}`;
     const whose = crowded ? "clients from its address" : "clients";
-    log.forAddress(remote).info(
+    log.forClient({ address: remote, name }).info(
       "busy",
       `rejected ${who}: ${connected} of ${limit} ${whose} connected`,
-      { ...name !== "" && { name } },
+      { clients: connected, limit },
     );
     const fields = crowded && native ? { fields: { limit: "address" } } : {};
     connection.farewell = () => encodeReply({ type: "busy", clients: connected, limit, ...fields });

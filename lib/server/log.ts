@@ -7,6 +7,8 @@
 import { formatCrc, type Stored } from "../../protocol.ts";
 import { hostOf } from "../address.ts";
 import { type InletError, isForeseen } from "../errors.ts";
+import type { Client } from "./clients.ts";
+import { eventOf, type LogEvent, type LogFields } from "./log_events.ts";
 import { LogLimit } from "./log_limit.ts";
 import { inRed, leftOutMessage, stderr, type TellLeftOut } from "../body/stderr.ts";
 import {
@@ -18,9 +20,6 @@ import {
   quoted,
 } from "../text.ts";
 
-/** Details of an event. The JSON log has a field for each. */
-export type LogFields = Record<string, string | number | boolean>;
-
 /** Options of a {@linkcode Log}. */
 export interface LogOptions {
   /**
@@ -30,12 +29,18 @@ export interface LogOptions {
    */
   format?: "text" | "json";
   /**
-   * Whether only the first line and errors are written.
+   * Whether only the first line, warnings and errors are written.
    *
    * @default {false}
    */
   quiet?: boolean;
 }
+
+/** Whom events are about. */
+type Subject = Pick<Client, "address" | "name"> & Partial<Pick<Client, "number">>;
+
+/** The severity of an event: normal, not as it should be, or a fault of the server. */
+type Level = "info" | "warn" | "error";
 
 /**
  * Writes events to stderr. Control characters from a peer are escaped, and the number of lines
@@ -43,27 +48,37 @@ export interface LogOptions {
  */
 export class Log {
   readonly #options: LogOptions;
-  readonly #about: LogFields;
+  readonly #about: Subject | undefined;
   readonly #limit: LogLimit;
+  /** The file of the request that is being served. */
+  #file: string | undefined;
+  /** When that request arrived. */
+  #since = performance.now();
 
   /**
-   * @param about Fields of every event of this log.
+   * @param about Whom every event of this log is about.
    * @param limit The limit on lines per address; shared by the logs of one server.
    */
-  constructor(options: LogOptions = {}, about: LogFields = {}, limit?: LogLimit) {
+  constructor(options: LogOptions = {}, about?: Subject, limit?: LogLimit) {
     this.#options = options;
     this.#about = about;
     this.#limit = limit ?? new LogLimit((host, lines) => this.#leftOut(host, lines));
   }
 
-  /** Returns a log for the events of one client. */
-  forClient(client: number, address: string): Log {
-    return new Log(this.#options, { client, address }, this.#limit);
+  /** Returns a log for the events of a client. One without a number was not admitted. */
+  forClient(client: Subject): Log {
+    return new Log(this.#options, client, this.#limit);
   }
 
-  /** Returns a log for events of an address that is not an admitted client. */
-  forAddress(address: string): Log {
-    return new Log(this.#options, { address }, this.#limit);
+  /** Notes that a request has arrived, or, without a file, that there may be none. */
+  begin(file?: string): void {
+    this.#file = file;
+    this.#since = performance.now();
+  }
+
+  /** Milliseconds since the request arrived. */
+  get ms(): number {
+    return Math.round(performance.now() - this.#since);
   }
 
   /** Reports the omitted lines now. */
@@ -72,73 +87,79 @@ export class Log {
   }
 
   /** Logs a normal event. */
-  info(event: string, message: string, fields: LogFields = {}): void {
+  info<Event extends LogEvent>(event: Event, message: string, fields?: LogFields<Event>): void {
     if (!this.#options.quiet && this.#admits()) this.#write("info", event, message, fields);
   }
 
   /** Logs a normal event even if the log is quiet. */
-  notice(event: string, message: string, fields: LogFields = {}): void {
+  notice<Event extends LogEvent>(event: Event, message: string, fields?: LogFields<Event>): void {
     this.#write("info", event, message, fields);
   }
 
-  /** Logs an error. */
-  error(event: string, message: string, fields: LogFields = {}): void {
-    if (this.#admits()) this.#write("error", event, message, fields);
+  /** Logs what is not as it should be, for the operator of the server. */
+  warn<Event extends LogEvent>(event: Event, message: string, fields?: LogFields<Event>): void {
+    this.#write("warn", event, message, fields);
   }
 
-  /** Logs a refusal or a failure. Only an unexpected error is logged with its stack trace. */
+  /**
+   * Logs a refusal, what broke off, or a fault of the server. Only an unexpected error is logged with
+   * its stack trace.
+   */
   failure(error: InletError): void {
     if (!this.#admits()) return;
-    this.#write("error", error.code, error.message);
-    if (error.code !== "internal" || isForeseen(error.cause)) return;
-    stderr.add(printableLines(Deno.inspect(error.cause)), this.#tellLeftOut);
+    const { code, message, cause } = error;
+    const event = eventOf(code);
+    const stack = code === "internal" && !isForeseen(cause) ? Deno.inspect(cause) : undefined;
+    this.#write(event === "failed" ? "error" : "warn", event, message, {
+      code,
+      ...this.#file !== undefined && { file: this.#file },
+      ...this.#about && { ms: this.ms },
+      ...stack !== undefined && { stack },
+    });
+    if (stack === undefined || this.#options.format === "json") return;
+    stderr.add(printableLines(stack), this.#tellLeftOut);
   }
 
   /** Logs a published file. These lines are exempt from the limit. */
   stored(stored: Stored): void {
     if (this.#options.quiet) return;
-    const { size, name } = stored;
+    const { size: bytes, name: file } = stored;
     const crc = formatCrc(stored.crc);
-    const message = `stored ${quoted(name)}, ${formatBytes(size)}, CRC-32 ${crc}`;
-    this.#write("info", "stored", message, { name, size, crc });
+    const message = `stored ${quoted(file)}, ${formatBytes(bytes)}, CRC-32 ${crc}`;
+    this.#write("info", "stored", message, { file, bytes, crc, ms: this.ms });
   }
 
   #admits(): boolean {
-    const { address } = this.#about;
-    return address === undefined || this.#limit.admits(hostOf(String(address)));
+    return this.#about === undefined || this.#limit.admits(hostOf(this.#about.address));
   }
 
   #leftOut(host: string, lines: number): void {
     const message = `${lines} more lines about ${host} were left out`;
-    this.#write("info", "left-out", message, { host, lines });
+    this.warn("left-out", message, { host, lines });
   }
 
-  #write(level: string, event: string, message: string, fields: LogFields = {}): void {
-    const { format } = this.#options;
-    stderr.add(
-      formatLine(format, level, event, message, { ...this.#about, ...fields }),
-      this.#tellLeftOut,
-    );
+  #write(level: Level, event: LogEvent, message: string, fields: object = {}): void {
+    stderr.add(this.#line(level, event, message, fields), this.#tellLeftOut);
   }
 
-  /** Tells that nobody has read the log. */
+  /** Tells that nobody has read the log. That is no matter of one client. */
   readonly #tellLeftOut: TellLeftOut = (lines) =>
-    formatLine(this.#options.format, "error", "left-out", leftOutMessage(lines), { lines });
-}
+    new Log(this.#options).#line("warn", "left-out", leftOutMessage(lines), { lines });
 
-function formatLine(
-  format: LogOptions["format"],
-  level: string,
-  event: string,
-  message: string,
-  fields: LogFields,
-): string {
-  const time = new Date();
-  if (format === "json") {
-    return printableJson({ time: time.toISOString(), level, event, message, ...fields });
+  #line(level: Level, event: LogEvent, message: string, fields: object): string {
+    const time = new Date();
+    const { number: id, name = "", address } = this.#about ?? {};
+    if (this.#options.format === "json") {
+      // A client has a name once it has said it.
+      const client = name === "" ? undefined : name;
+      return printableJson({
+        ...{ time: time.toISOString(), level, event, message },
+        ...{ id, client, address },
+        ...fields,
+      });
+    }
+    const about = id === undefined ? "" : `client ${id}: `;
+    const line = `${formatLocalTime(time)} ${about}${printable(message)}`;
+    return level === "error" ? inRed(line) : line;
   }
-  const { client } = fields;
-  const about = client === undefined ? "" : `client ${client}: `;
-  const line = `${formatLocalTime(time)} ${about}${printable(message)}`;
-  return level === "error" ? inRed(line) : line;
 }

@@ -42,7 +42,7 @@ export interface StdoutOptions {
 /** The client that sends a message. */
 export interface Sender {
   readonly connection: Pick<Connection, "enforceMinRate" | "patient">;
-  readonly log: Pick<Log, "info">;
+  readonly log: Pick<Log, "info" | "ms">;
 }
 
 /** Writes messages one at a time. */
@@ -92,8 +92,9 @@ export class StdoutMessage implements Disposable {
   async end(): Promise<void> {
     await this.#takeTurn(true);
     await this.#output.end();
-    const size = this.#size;
-    this.#sender.log.info("message", `sent a message of ${formatBytes(size)}`, { size });
+    const { log } = this.#sender;
+    const bytes = this.#size;
+    log.info("message", `sent a message of ${formatBytes(bytes)}`, { bytes, ms: log.ms });
   }
 
   [Symbol.dispose](): void {

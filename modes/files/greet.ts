@@ -54,7 +54,7 @@ export async function greet(connection: Connection, context: ServerContext): Pro
   }
   client.features = featuresOf(request);
   clients.introduce(client, request.name.trim());
-  context.log.info("welcome", `is ${quoted(client.name)}`, { name: client.name });
+  context.log.info("welcome", `is ${quoted(client.name)}`);
   await connection.write(
     encodeReply({
       ...{ type: "welcome", client: client.number, limit: clients.limit },

@@ -113,6 +113,7 @@ async function store(
   context: ServerContext,
 ): Promise<Uint8Array> {
   const what = `store ${quoted(name)}`;
+  context.log.begin(name);
   try {
     admit(context, "push", what, size);
     const tally = new Tally();

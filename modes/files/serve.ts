@@ -58,10 +58,12 @@ export async function serveFiles(connection: Connection, context: ServerContext)
   if (!await greet(connection, context)) return;
   const rest = restOf(context.sessionTimeoutMs);
   for (;;) {
+    context.log.begin();
     await nextArrival(connection, context, rest);
     if (await servePushes(connection, context)) continue;
     const request = await nextRequest(connection, context);
     if (request === null) return;
+    context.log.begin("name" in request ? request.name : undefined);
     if (await answer(connection, context, request) === "end") return;
     // Requests that have arrived already are answered without a wait in between.
     if (connection.buffered.length > 0 && isTurnDue()) await takeTurns();

@@ -7,7 +7,7 @@
 import { concat } from "@std/bytes/concat";
 import { encodeBodyLine, encodeReply, STOP, STOPPED } from "../../protocol.ts";
 import { Tally } from "../../lib/body/streams.ts";
-import { explain } from "../../lib/errors.ts";
+import { explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import type { StoredFile } from "../../lib/store/store.ts";
@@ -60,15 +60,21 @@ async function giveChunks(
   const detail = begun ? `${size} ${begun.bytes}` : String(size);
   await connection.write(encodeReply({ type: "ok", detail }));
   let stopped = false;
-  let failure: string | undefined;
+  let failure: InletError | undefined;
   await connection.send(chunked(stored.stream(tally.bytes), {
     isOver: () => stopped ||= connection.takeLine(STOP),
-    onFailure: (error) => failure = explain(error, `Cannot read ${quoted(name)}`).message,
+    onFailure: (error) => failure = explain(error, `Cannot read ${quoted(name)}`),
     tally,
   }));
-  await connection.write(trailerOf(tally, stopped ? STOPPED : failure, stored));
-  const message = stopped ? `stopped getting ${quoted(name)}` : `got ${quoted(name)}`;
-  log.info("sent", `${message}, ${formatBytes(tally.bytes)}`, { name, size });
+  await connection.write(trailerOf(tally, stopped ? STOPPED : failure?.message, stored));
+  if (failure) return log.failure(failure);
+  const [event, did] = stopped ? ["stopped", "stopped getting"] as const : ["got", "got"] as const;
+  const { bytes } = tally;
+  log.info(event, `${did} ${quoted(name)}, ${formatBytes(bytes)}`, {
+    file: name,
+    bytes,
+    ms: log.ms,
+  });
 }
 
 /** Sends a small file with one write. */
@@ -90,7 +96,12 @@ async function giveWhole(
     ...size > 0 ? [encodeBodyLine({ type: "data", size }), content] : [],
     trailerOf(tally, abort, stored),
   ]));
-  log.info("sent", `got ${quoted(name)}, ${formatBytes(size)}`, { name, size });
+  if (abort !== undefined) return log.failure(new InletError("changed", abort));
+  log.info("got", `got ${quoted(name)}, ${formatBytes(size)}`, {
+    file: name,
+    bytes: size,
+    ms: log.ms,
+  });
 }
 
 /** The tally of the client's partial file if the file begins with it; an empty tally otherwise. */

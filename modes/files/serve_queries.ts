@@ -39,7 +39,7 @@ export async function serveMkdir(
   const action = () => context.store.makeFolder(name, modeOf(request));
   const made = await attempt(connection, context, "mkdir", what, action);
   if (!made) return;
-  context.log.info("folder", `made the folder ${quoted(made.value)}`, { name: made.value });
+  context.log.info("folder", `made the folder ${quoted(made.value)}`, { file: made.value });
   // With a number it would tell that a file has the name.
   const detail = context.access === "drop-only" ? safeName(name) : made.value;
   await connection.write(encodeReply({ type: "ok", detail }));
@@ -72,7 +72,9 @@ export async function serveLines(
     const action = () => patiently(connection, what, () => pages.next());
     const first = await attempt(connection, context, request.type, what, action);
     if (!first) return;
-    context.log.info(request.type, `asked to ${what}`);
+    const { log } = context;
+    if (request.type === "tree") log.info("tree", `asked to ${what}`, { file: request.name });
+    else log.info(request.type, `asked to ${what}`);
     const ending = await writePages(connection, context, what, first.value, pages);
     await connection.write(ending);
   } finally {

@@ -112,8 +112,8 @@ async function agreeOnOffset(
   // The client may have to read as many bytes of its own file first.
   await connection.rest(restOf(context.sessionTimeoutMs));
   context.log.info("resumed", `resumes ${quoted(name)} at ${formatBytes(kept.bytes)}`, {
-    name,
-    offset: kept.bytes,
+    file: name,
+    bytes: kept.bytes,
   });
   return kept;
 }

@@ -94,15 +94,16 @@ async function introduce(connection: Connection, context: ServerContext): Promis
     clients.introduce(client, decoder.decode(content).trim() || `Client${number}`);
     await connection.write(concat([encoder.encode(WELCOME), ending]));
   }
-  log.info("welcome", `is ${quoted(client.name)}`, { name: client.name });
+  log.info("welcome", `is ${quoted(client.name)}`);
   return true;
 }
 
 /** Waits for the next message. `null` if the client has closed. */
 async function nextMessage(
   connection: Connection,
-  { signal, wire }: ServerContext,
+  { log, signal, wire }: ServerContext,
 ): Promise<Message | null> {
+  log.begin();
   signal.throwIfAborted();
   connection.resting = true;
   try {
@@ -120,6 +121,7 @@ async function answer(
 ): Promise<"end" | void> {
   const text = decoder.decode(message.content).trimStart();
   const word = text.trimEnd().toLowerCase();
+  context.log.begin();
   if (word === "exit") return "end";
   try {
     if (word === "status" || word === "list") await serveLines(connection, context, message, word);

@@ -31,6 +31,7 @@ export async function serveTalkGet(
   ending: Uint8Array,
 ): Promise<void> {
   const name = nameIn(request);
+  context.log.begin(name);
   checkAccess(context.access, "get", `get ${quoted(name)}`);
   const once = /^(.+?)\1+$/s.exec(request)?.[1];
   try {
@@ -94,7 +95,11 @@ async function give(
   // Without a marker an ending would be a byte of the file.
   const { getMarker } = wire;
   if (getMarker.length > 0) await connection.write(concat([getMarker, ending]));
-  log.info("sent", `sent ${quoted(name)}, ${formatBytes(size)}`, { name, size });
+  log.info("got", `got ${quoted(name)}, ${formatBytes(size)}`, {
+    file: name,
+    bytes: size,
+    ms: log.ms,
+  });
 }
 
 async function* chunksOf(file: StoredFile): AsyncGenerator<Uint8Array> {

@@ -1,0 +1,186 @@
+/**
+ * A program that runs servers of every mode, and has clients do everything that the log has an event
+ * for. Its stderr is the log of them all.
+ *
+ * @module
+ */
+
+import { RateLimit, send } from "../client.ts";
+import { serve, type ServeOptions } from "../server.ts";
+import { bytes, tempDir } from "./helpers.ts";
+import { Wire } from "./wire.ts";
+
+const HELLO = "hello\nend 363a3020\n";
+
+await using local = await tempDir();
+const directory = `${local.path}/in`;
+const common: ServeOptions = { directory, log: { format: "json" } };
+
+await files();
+await disks();
+await talk();
+await raw();
+await messages();
+await reversed();
+
+/** The native conversation, uploads on its port, and a fallback. */
+async function files(): Promise<void> {
+  await using server = await serve({
+    ...{ ...common, maxBytes: 3_000_000, maxClients: 2, fallback: "reverse" },
+  });
+  const { address } = server;
+  using ben = await greet(address, "ben");
+  await answers(ben, "put 6 a.txt\n", /^go 0/);
+  await answers(ben, HELLO, /^ok 6/);
+  await answers(ben, `push 6 b.txt\n${HELLO}`, /^ok 6/);
+  await answers(ben, `push 6 c.temp\n${HELLO}`, /^error bad-name/);
+  await answers(ben, "put 4000000 large\n", /^error too-large/);
+  await answers(ben, "get nothing\n", /^error not-found/);
+  await answers(ben, "get a.txt\n", /^end/);
+  await answers(ben, "mkdir photos\n", /^ok/);
+  for (const list of ["list", "tree photos", "status"]) await answers(ben, `${list}\n`, /^end/);
+  await answers(ben, "Hello\n", /ACK$/);
+  await answers(ben, "say 6\n", /^go 0/);
+  await answers(ben, HELLO, /^ok 6/);
+  await Deno.writeFile(`${directory}/big`, bytes(200_000));
+  await answers(ben, "get big\nstop\n", /abort stopped$/);
+  await resume(address, ben);
+  await gone(address, (wire) => answers(wire, "hello 1 eve\nput 6 cut.txt\n", /^go 0/));
+  await gone(address, async (wire) => {
+    await wire.says("hello 2 eve\n");
+    await wire.rest();
+  });
+  await gone(address, async (wire) => {
+    await wire.says(Uint8Array.of(0xff, 0x0a));
+    await wire.closeWrite();
+    await wire.rest();
+  });
+  await gone(address, async (wire) => {
+    await wire.says(Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1));
+    await wire.says("some/where.txt");
+    await wire.bytes(8);
+    await wire.says("x");
+    await wire.rest();
+  });
+  using second = await greet(address, "second");
+  await gone(address, async (wire) => {
+    await wire.says("hello 1 third\n");
+    await wire.rest();
+  });
+  await Deno.remove(directory, { recursive: true });
+  await answers(ben, `push 6 again.txt\n${HELLO}`, /^ok 6/);
+  await ben.says("Hello\n".repeat(200));
+  for (let count = 0; count < 200; count++) await ben.line();
+  await answers(second, "put 6 late.txt\n", /^go 0/);
+  await server.shutdown(1);
+}
+
+/** An upload that breaks off, and goes on. */
+async function resume(address: Deno.NetAddr, other: Wire): Promise<void> {
+  const file = await local.write("resumed", bytes(2_500_000));
+  const stop = new AbortController();
+  let pieces = 0;
+  const sleep = (): Promise<void> => Promise.resolve(++pieces === 20 ? stop.abort() : undefined);
+  const rate = new RateLimit(1_000_000, { now: () => 0, sleep });
+  const options = { name: "carol", resume: true };
+  await send(address, [file], { ...options, rate, signal: stop.signal }).catch(() => {});
+  await alone(other);
+  await send(address, [file], options);
+  await alone(other);
+}
+
+/** Waits until a client is the only one. */
+async function alone(wire: Wire): Promise<void> {
+  for (;;) {
+    await wire.says("status\n");
+    let still = 0;
+    for (let line; !(line = await wire.line()).startsWith("end ");) {
+      if (line.includes("Still Connected")) still++;
+    }
+    if (still === 1) return;
+  }
+}
+
+/** A disk that is full, and a defect. */
+async function disks(): Promise<void> {
+  let fault: Error | undefined;
+  const failing = <Args extends unknown[], Result>(call: (...args: Args) => Result) => {
+    return (...args: Args): Result => {
+      if (fault) throw fault;
+      return call(...args);
+    };
+  };
+  const disk = {
+    ...Deno,
+    open: failing(Deno.open),
+    openSync: failing(Deno.openSync),
+    writeFileSync: failing(Deno.writeFileSync),
+  };
+  await using server = await serve({ ...common, disk });
+  using dora = await greet(server.address, "dora");
+  fault = Object.assign(new Error("full"), { code: "ENOSPC" });
+  await answers(dora, `push 6 full.txt\n${HELLO}`, /^error no-space/);
+  fault = new Error("a defect\nof two lines");
+  await answers(dora, `push 6 defect.txt\n${HELLO}`, /^error internal/);
+  fault = undefined;
+}
+
+async function talk(): Promise<void> {
+  await Deno.writeTextFile(`${directory}/a.txt`, "hello\n");
+  await using server = await serve({ ...common, mode: "talk" });
+  using roger = await Wire.dial(server.address);
+  await answers(roger, "Roger\n", /^Connected/);
+  await answers(roger, "Hello\n", /ACK$/);
+  await answers(roger, "list\n", /again.txt/);
+  await answers(roger, "status\n", /^Client 1: Roger/);
+  await answers(roger, "get a.txt\n", /^EOF/);
+  await answers(roger, "get nothing\n", /^error not-found/);
+}
+
+async function raw(): Promise<void> {
+  await using server = await serve({ ...common, mode: "raw", dialogue: ["expect-any"] });
+  await gone(server.address, async (wire) => {
+    await wire.says("anything");
+    await wire.closeWrite();
+    await wire.rest();
+  });
+}
+
+async function messages(): Promise<void> {
+  await using server = await serve({ ...common, mode: "message" });
+  await gone(server.address, async (wire) => {
+    await wire.says("hello\n");
+    await wire.closeWrite();
+    await wire.rest();
+  });
+}
+
+/** A client of the native conversation, at a server of another mode. */
+async function reversed(): Promise<void> {
+  await using server = await serve({ ...common, mode: "reverse" });
+  await gone(server.address, async (wire) => {
+    await wire.says("hello 1 frank\n");
+    await wire.closeWrite();
+    await wire.rest();
+  });
+}
+
+async function greet(address: Deno.NetAddr, name: string): Promise<Wire> {
+  const wire = await Wire.dial(address);
+  await answers(wire, `hello 1 ${name}\n`, /^welcome/);
+  return wire;
+}
+
+/** Sends, and reads to the line that ends the answer. */
+async function answers(wire: Wire, text: string, end: RegExp): Promise<void> {
+  await wire.says(text);
+  for (let line; !end.test(line = await wire.line());) {
+    if (line === "") throw new Error(`no ${end}`);
+  }
+}
+
+/** A client that comes and goes. */
+async function gone(address: Deno.NetAddr, act: (wire: Wire) => Promise<void>): Promise<void> {
+  using wire = await Wire.dial(address);
+  await act(wire);
+}
