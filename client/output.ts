@@ -5,8 +5,8 @@
  */
 
 import { writeStdout } from "../lib/body/stdio.ts";
-import { explain, InletError } from "../lib/errors.ts";
-import { toLocal } from "../lib/local_errors.ts";
+import { InletError } from "../lib/errors.ts";
+import { outputError } from "../lib/local_errors.ts";
 import { Tally } from "../lib/body/streams.ts";
 import type { TerminalOutput } from "../lib/body/terminal_output.ts";
 import { quoted } from "../lib/text.ts";
@@ -66,10 +66,4 @@ export class OutputTarget implements Saving {
     await this.#output(chunk);
     this.kept.add(chunk);
   }
-}
-
-/** Converts a failure of the standard output to `local-disk`. */
-export function outputError(error: unknown): InletError {
-  const { code, message, cause } = explain(error);
-  return code === "closed" ? new InletError("local-disk", message, { cause }) : toLocal(error);
 }

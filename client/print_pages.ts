@@ -7,7 +7,7 @@
 import { writeStdout } from "../lib/body/stdio.ts";
 import { explain } from "../lib/errors.ts";
 import type { FilesClient } from "../modes/files/client.ts";
-import { outputError } from "./output.ts";
+import { outputError } from "../lib/local_errors.ts";
 
 /** Characters that wait to be printed, before reading waits too. */
 const MOST_WAITING = 64 * 1024 * 1024;

@@ -33,3 +33,9 @@ export function toLocal(error: unknown): InletError {
   if (!isOfSystem && !OF_DISKS.includes(code) && !(code === "internal" && !cause)) return known;
   return new InletError("local-disk", `${message} (this machine's disk)`, { cause });
 }
+
+/** Converts a failure of the standard output to `local-disk`. */
+export function outputError(error: unknown): InletError {
+  const { code, message, cause } = explain(error);
+  return code === "closed" ? new InletError("local-disk", message, { cause }) : toLocal(error);
+}

@@ -102,16 +102,41 @@ integration("client.ts --get of a folder whose place is taken by a file exits 6"
   assertEquals(names(local.path), ["p"]);
 });
 
-for (const what of ["--list", "--status", "--get a.txt --output -", "--help"]) {
-  integration(`client.ts ${what} >/dev/full exits 6, and says whose it is`, async () => {
+const PRINTED = ["--list", "--status", "--get a.txt --output -"];
+const ABOUT = ["--help", "--version", "--completions bash"];
+
+integration(
+  "client.ts >/dev/full exits 6 for all that it prints, and says whose it is",
+  async () => {
     await using server = await serverWith("a.txt", bytes(6));
-    assertRefused(
-      await inShell(server, `$CLIENT ${what} >/dev/full`),
-      6,
-      `Cannot write to the standard output: ${FULL}`,
-    );
-  }, { programs: Deno.build.os === "linux" ? [] : ["linux"] });
-}
+    for (const what of [...PRINTED, ...ABOUT]) {
+      assertRefused(
+        await inShell(server, `$CLIENT ${what} >/dev/full`),
+        6,
+        `Cannot write to the standard output: ${FULL}`,
+      );
+    }
+  },
+  { programs: Deno.build.os === "linux" ? [] : ["linux"] },
+);
+
+integration("client.ts --help exits 6 when its reader has closed it", async () => {
+  const process = new Deno.Command("sh", {
+    args: ["-c", `read _; exec "${Deno.execPath()}" run -A "${scriptPath("client.ts")}" --help`],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  await process.stdout.cancel();
+  const stdin = process.stdin.getWriter();
+  await stdin.write(new TextEncoder().encode("\n"));
+  await stdin.close();
+  assertEquals(
+    await new Response(process.stderr).text(),
+    "inlet: Cannot write to the standard output: its reader has closed it\n",
+  );
+  assertEquals((await process.status).code, 6);
+});
 
 integration("client.ts --session >/dev/full exits 6, for a list and for talk", async () => {
   await using server = await serverWith("a.txt", bytes(6));

@@ -7,7 +7,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { exitCode, explain, InletError } from "../errors.ts";
 import { errorLine, stderr } from "../body/stderr.ts";
-import { localError } from "../local_errors.ts";
+import { outputError } from "../local_errors.ts";
 import { printableLines, quoted } from "../text.ts";
 import { nearest } from "./nearest.ts";
 import { INTERRUPTED, listenToStops, signalled } from "./signals.ts";
@@ -126,27 +126,22 @@ export async function printAbout(
   // Loaded on demand, because a transfer needs neither.
   if (help) {
     const { helpText } = await import("./help.ts");
-    print(helpText(program));
+    await print(helpText(program));
   } else if (version) {
-    print(`inlet ${versionNumber}`);
+    await print(`inlet ${versionNumber}`);
   } else if (completions !== undefined) {
     const { completionScript } = await import("./completions.ts");
-    print(completionScript(program, completions));
+    await print(completionScript(program, completions));
   } else return false;
   return true;
 }
 
-/**
- * Prints a line on the standard output.
- *
- * @throws {InletError} `disk`
- */
-export function print(line: string): void {
-  try {
-    console.log(line);
-  } catch (error) {
-    throw localError(error, "Cannot write to the standard output");
-  }
+/** @throws {InletError} `local-disk` if the standard output is full, or nobody reads it */
+async function print(line: string): Promise<void> {
+  const { writeStdout } = await import("../body/stdio.ts");
+  await writeStdout(new TextEncoder().encode(`${line}\n`)).catch((error) => {
+    throw outputError(error);
+  });
 }
 
 /**

@@ -181,6 +181,7 @@ export function serverProgram<Mode>(mode: Option<Mode>): Program<ServerOptions<M
       0: "stopped by SIGINT or SIGTERM, or by SIGHUP in a terminal",
       2: "usage error, or a missing permission",
       4: "could not listen, or the reader of its stdout has closed it",
+      6: "what --help, --version or --completions print could not be written",
     },
   };
 }
