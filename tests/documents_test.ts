@@ -16,6 +16,7 @@ import {
   integration,
   ROOT,
   run,
+  Running,
   runScript,
   startServer,
   tempDir,
@@ -205,6 +206,28 @@ function anchorsOf(page: string): string[] {
 function withoutCode(page: string): string {
   return page.replace(/^```[^]*?^```$/gm, "");
 }
+
+integration("README.md: its tasks work on the files of any folder", async () => {
+  await using local = await tempDir();
+  // A folder with a project of its own, and a file that the clone has too.
+  await local.write("deno.json", '{ "imports": { "@std/fmt/bytes": "./none.ts" } }');
+  await local.write("README.md", "mine\n");
+  const [, alias] = /^alias inlet='(.+)' /m.exec(await document("README.md"))!;
+  const task = alias!.replace("~/inlet/", ROOT.pathname);
+  const sh = (command: string) => ["-c", `exec ${command}`];
+  const options = { cwd: local.path, env: { NO_COLOR: "1" }, stdin: "null" } as const;
+  await using server = new Running(
+    new Deno.Command("sh", {
+      ...{ ...options, args: sh(`${task} server 0`), stdout: "null", stderr: "piped" } as const,
+    }).spawn(),
+  );
+  const [, port] = await server.says(/listening on 127\.0\.0\.1:(\d+)/);
+  const { code, stderr } = await run("sh", sh(`${task} client 127.0.0.1 ${port} README.md`), {
+    cwd: local.path,
+  });
+  assertEquals([code, stderr.split("\n").length], [0, 2], stderr);
+  assertEquals(Deno.readTextFileSync(`${local.path}/received/README.md`), "mine\n");
+});
 
 integration("README.md: deno task demo shows a file that arrives, and tidies up", async () => {
   await using temp = await tempDir();
