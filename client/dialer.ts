@@ -13,6 +13,7 @@ import { Progress } from "../lib/cli/progress.ts";
 import type { RateLimit } from "../lib/net/rate_limit.ts";
 import { resumption } from "./report.ts";
 import { Retries } from "./retry.ts";
+import { formatCount, quoted } from "../lib/text.ts";
 import { clientWire, type WireOptions } from "./wire_options.ts";
 import { FilesClient } from "../modes/files/client.ts";
 
@@ -46,6 +47,13 @@ export interface DialerOptions extends WireOptions {
    * @default {undefined}
    */
   rate?: RateLimit | undefined;
+  /**
+   * Whether a file that grows while it is sent, either way, fails. Otherwise what it was when it was
+   * announced is stored, with a notice.
+   *
+   * @default {false}
+   */
+  strict?: boolean;
   /** Stops all transfers. Every unfinished file fails with its reason. */
   signal?: AbortSignal;
   /** Progress line to draw on. */
@@ -111,6 +119,11 @@ export class Dialer {
       tickets: new WeakMap(),
       wire: clientWire(options),
       onNotice: (text) => onNotice?.(text),
+      strict: options.strict,
+      onGrowth: (label, size) => {
+        const stored = `only its first ${formatCount(size)} bytes were sent`;
+        onNotice?.(`${quoted(label)} grew while it was sent: ${stored}`);
+      },
       uploadId: retries > 0 ? uploadIds() : undefined,
       onResume: (label, offset, size) => {
         this.retries.reached(label, offset);

@@ -11,9 +11,15 @@ import { basename } from "@std/path/basename";
 import { SEPARATOR } from "@std/path/constants";
 import { join } from "@std/path/join";
 import { InletError } from "../lib/errors.ts";
-import { permissionsOf } from "../lib/body/file_facts.ts";
 import { type Exclude, excludeOf } from "./exclude.ts";
-import { EmptyFolder, FileSource, type Item, type Parent, unusable } from "../lib/body/sources.ts";
+import {
+  EmptyFolder,
+  FileSource,
+  type Item,
+  type Parent,
+  permissionsOf,
+  unusable,
+} from "../lib/body/sources.ts";
 import { MAX_COMPONENTS, OWN_FOLDER } from "../lib/store/names.ts";
 import { isTurnDue, takeTurns } from "../lib/turns.ts";
 import { quoted } from "../lib/text.ts";

@@ -7,11 +7,18 @@
 
 import { basename } from "@std/path/basename";
 import { explain, InletError } from "../errors.ts";
-import { permissionsOf } from "./file_facts.ts";
 import { Prefix } from "./prefix_crc.ts";
 import { readStdin } from "./stdio.ts";
 import { type StreamSource, streamSource } from "./stream_source.ts";
-import { type FileBody, fileBody, type OnBytes, readWhole, Tally, tallyOf } from "./streams.ts";
+import {
+  type Change,
+  type FileBody,
+  fileBody,
+  type OnBytes,
+  readWhole,
+  Tally,
+  tallyOf,
+} from "./streams.ts";
 import { quoted } from "../text.ts";
 
 /** A file or stream to send, not opened yet. */
@@ -47,6 +54,7 @@ export class FileSource {
   /** The folder that it is in, if it is sent with one. */
   readonly parent: Parent | undefined;
   #info: FileFacts | undefined;
+  #isBegun = false;
 
   /**
    * @param info The measurement, if known. Thousands of files take longer to measure than to find.
@@ -81,6 +89,8 @@ export class FileSource {
   /** Opens the file. Dispose of the body to close it. */
   open(onBytes: OnBytes): FileBody & Disposable {
     const file = openPath(this.label);
+    if (!this.#isBegun) this.#grow(file.statSync());
+    this.#isBegun = true;
     return { ...fileBody(file, this.size, onBytes), [Symbol.dispose]: () => file.close() };
   }
 
@@ -88,11 +98,26 @@ export class FileSource {
    * Reads all of a small file.
    *
    * @param room Larger than the measured size.
-   * @returns Whether the file still has exactly its measured size. Missing bytes become zeros.
+   * @returns How it differs from its measured size. Missing bytes become zeros.
    */
-  read(room: Uint8Array): boolean {
+  read(room: Uint8Array): Change | undefined {
     using file = openPath(this.label);
     return readWhole(file, room, this.size);
+  }
+
+  /**
+   * Measures the file once more, before it is sent: one that has grown meanwhile is sent as it is.
+   *
+   * @returns Whether it has grown.
+   */
+  hasGrown(): boolean {
+    return this.#grow(factsOf(this.label));
+  }
+
+  #grow(info: FileFacts): boolean {
+    if (info.size <= this.size) return false;
+    this.#info = info;
+    return true;
   }
 
   /** Opens the file to resume it, if the peer has its beginning. */
@@ -122,6 +147,11 @@ function factsOf(path: string): FileFacts {
   }
 }
 
+/** The nine permission bits of what the system tells; `undefined` where it has none (Windows). */
+export function permissionsOf(mode: number | null): number | undefined {
+  return mode === null ? undefined : mode & 0o777;
+}
+
 /** A folder without anything to send in it. */
 export class EmptyFolder {
   readonly label: string;
@@ -148,6 +178,7 @@ export class Beginning implements Disposable {
   readonly #file: Deno.FsFile;
   readonly #ranges: Deno.FsFile;
   readonly #size: number;
+  readonly #before: Deno.FileInfo;
   readonly #prefix: Prefix;
 
   /** @param ranges The same file, opened once more: each has a position of its own. */
@@ -155,6 +186,7 @@ export class Beginning implements Disposable {
     this.#file = file;
     this.#ranges = ranges;
     this.#size = size;
+    this.#before = file.statSync();
     this.#prefix = new Prefix(file);
   }
 
@@ -184,10 +216,8 @@ export class Beginning implements Disposable {
   /** Returns the body behind the first bytes. Its tally includes them. */
   rest({ bytes, crc }: { bytes: number; crc: number }, onBytes: OnBytes): FileBody {
     this.#file.seekSync(bytes, Deno.SeekMode.Start);
-    const tally = new Tally();
-    tally.bytes = bytes;
-    tally.crc = crc;
-    return fileBody(this.#file, this.#size - bytes, onBytes, tally);
+    const tally = Object.assign(new Tally(), { bytes, crc });
+    return fileBody(this.#file, this.#size - bytes, onBytes, { tally, before: this.#before });
   }
 
   [Symbol.dispose](): void {
@@ -236,13 +266,48 @@ export function changed(source: Source): InletError {
   );
 }
 
+/** What the user wants of a file that grows while it is sent. */
+export interface GrowthOptions {
+  /** Whether it fails. Otherwise what it was when it was announced is sent. */
+  readonly strict?: boolean | undefined;
+  /** Called with the size that was announced, in bytes. */
+  readonly onGrowth?: (label: string, size: number) => void;
+}
+
+/**
+ * Tells the user that a file grew, or returns the failure if the user wants one.
+ *
+ * @param what The action, for the message: `Cannot get "a.log"`.
+ */
+export function failureOfGrowth(
+  what: string,
+  { label, size }: { label: string; size: number },
+  { strict, onGrowth }: GrowthOptions,
+): InletError | undefined {
+  if (strict) return new InletError("changed", `${what}: it grew while it was sent`);
+  onGrowth?.(label, size);
+  return undefined;
+}
+
+/** Returns the failure of a source that changed while it was sent. One that grew has none. */
+export function failureOf(
+  source: Source,
+  body: OpenBody,
+  options: GrowthOptions,
+): InletError | undefined {
+  const change = "change" in body ? body.change() : undefined;
+  if (change !== "grew" || source.size === null) return change && changed(source);
+  return failureOfGrowth(`Cannot send ${quoted(source.label)}`, source, options);
+}
+
 /**
  * Checks that a source did not change while it was sent.
  *
  * @throws {InletError} `changed`
  */
-export function checkUnchanged(source: Source, body: OpenBody): void {
-  if ("changed" in body && body.changed()) throw changed(source);
+export function checkUnchanged(source: Source, body: OpenBody, options: GrowthOptions): void {
+  const failure = failureOf(source, body, options);
+  if (failure) throw failure;
 }
 
 /**

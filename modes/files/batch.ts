@@ -104,9 +104,7 @@ export class Batch {
         if ("parent" in item) await this.#makeParents(item.parent);
         if (item instanceof EmptyFolder) {
           await this.#makeFolder(item, onResult);
-        } else if (item.size !== null && item.size <= MAX_PUSHED_BYTES) {
-          await this.#push(item, onResult);
-        } else {
+        } else if (item.size === null || !await this.#push(item, onResult)) {
           await this.#pipeline.settle();
           onResult(item, { stored: await this.#put(item, signal) });
         }
@@ -154,14 +152,24 @@ export class Batch {
     if (this.#requester.end) throw this.#requester.end;
   }
 
-  /** Adds a small file to the batch as one piece: request, content and checksum. */
-  async #push(source: FileSource, onResult: OnResult): Promise<void> {
+  /**
+   * Adds a small file to the batch as one piece: request, content and checksum.
+   *
+   * @returns Whether it is small.
+   */
+  async #push(source: FileSource, onResult: OnResult): Promise<boolean> {
     const { name, size } = source;
+    if (size > MAX_PUSHED_BYTES) return false;
     const fields = idField(this.#context, source);
     const request = encodeRequest({ type: "push", size, name, ...fields });
     const room = await this.#pipeline.room(request.length + size + MAX_LINE_BYTES);
     const end = request.length + size;
-    const failure = source.read(room.subarray(request.length)) ? undefined : changed(source);
+    const change = source.read(room.subarray(request.length));
+    // It was measured when its turn had not come: nothing of it is sent yet.
+    if (change === "grew" && !this.#context.strict && source.hasGrown()) {
+      return await this.#push(source, onResult);
+    }
+    const failure = change && changed(source);
     this.#context.progress.add(size);
     const tally = new Tally();
     tally.add(room.subarray(request.length, end));
@@ -174,6 +182,7 @@ export class Batch {
         .catch((error): ItemResult => ({ error: explain(error) }));
       onResult(source, failure ? { error: failure } : result);
     });
+    return true;
   }
 
   /** Makes the folders that an item is in, so that they have the permission bits of the sender's. */
