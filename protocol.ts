@@ -41,6 +41,8 @@ export {
   STOP,
   STOPPED,
   type Stored,
+  type TrailerFacts,
+  trailerFacts,
 } from "./protocol/body_lines.ts";
 export {
   decodeNumber,

@@ -13,6 +13,7 @@ import { Progress } from "../lib/cli/progress.ts";
 import type { RateLimit } from "../lib/net/rate_limit.ts";
 import { resumption } from "./report.ts";
 import { Retries } from "./retry.ts";
+import { formatCount, quoted } from "../lib/text.ts";
 import { clientWire, type WireOptions } from "./wire_options.ts";
 import { FilesClient } from "../modes/files/client.ts";
 
@@ -46,6 +47,13 @@ export interface DialerOptions extends WireOptions {
    * @default {undefined}
    */
   rate?: RateLimit | undefined;
+  /**
+   * Whether a file that grows while it is sent, either way, fails. Otherwise what it was when it was
+   * announced is stored, with a notice.
+   *
+   * @default {false}
+   */
+  strict?: boolean;
   /**
    * Stops all transfers. `send()` then throws the reason of the signal, and every unfinished file has
    * an error `interrupted` with the reason as its `cause`.
@@ -120,6 +128,11 @@ export class Dialer {
       onNote: (text) => {
         if (text !== lastNote) onNotice?.(text);
         lastNote = text;
+      },
+      strict: options.strict,
+      onGrowth: (label, size) => {
+        const stored = `only its first ${formatCount(size)} bytes were sent`;
+        onNotice?.(`${quoted(label)} grew while it was sent: ${stored}`);
       },
       uploadId: retries > 0 ? uploadIds() : undefined,
       onResume: (label, offset, size) => {

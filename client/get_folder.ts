@@ -159,6 +159,8 @@ class FolderGetter {
   readonly #store: LocalStore;
   readonly #options: GetFolderOptions;
   readonly #room = new Uint8Array(MAX_SMALL_BYTES);
+  /** Files that were listed as small, and have grown since: each is requested again, alone. */
+  readonly #outgrown = new Set<Wanted>();
 
   constructor(client: FilesClient, store: LocalStore, options: GetFolderOptions) {
     this.#client = client;
@@ -242,14 +244,22 @@ class FolderGetter {
       if (!isLarge) continue;
       await advance();
       await advance();
-      await this.#get(
-        file,
-        ({ entry, local }) => getInto(this.#client, entry.name, this.#store, local, this.#options),
-      );
+      await this.#getAlone(file);
     }
     await advance();
     await advance();
+    for (const file of this.#outgrown) {
+      this.#outgrown.delete(file);
+      await this.#getAlone(file);
+    }
     this.#options.signal?.throwIfAborted();
+  }
+
+  async #getAlone(file: Wanted): Promise<void> {
+    await this.#get(
+      file,
+      ({ entry, local }) => getInto(this.#client, entry.name, this.#store, local, this.#options),
+    );
   }
 
   /** Downloads one file and reports its result, unless the session ended during it. */
@@ -258,16 +268,19 @@ class FolderGetter {
       this.#tell(file, { stored: await action(file) });
     } catch (error) {
       if (this.#client.ended) throw error;
+      if (this.#outgrown.has(file)) return;
       this.#tell(file, { error: explain(error) });
     }
   }
 
   /** Receives a small file into memory, and stores it once it is complete. */
-  async #receive({ entry, local }: Wanted): Promise<Stored> {
+  async #receive(file: Wanted): Promise<Stored> {
+    const { entry, local } = file;
     const room = this.#room;
     let filled = 0;
     const write = (chunk: Uint8Array): void => {
       if (filled + chunk.length > room.length) {
+        this.#outgrown.add(file);
         throw new InletError(
           "changed",
           `Cannot get ${quoted(entry.name)}: it grew during the transfer`,

@@ -71,6 +71,9 @@ const OPTIONS = {
     help: "keep the partial file of a --get with --resume for this long, like 90s, 30m, 24h or 7d",
     needs: "get",
   }),
+  "strict": flag({
+    help: "fail when a file grows while it is sent, instead of sending what it was at first",
+  }),
   "status": flag({
     help: "list the clients of the server",
     conflictsWith: ["session", "get"],

@@ -47,7 +47,9 @@ export type Transfer =
   | { type: "get"; name: string; output: string | undefined }
   | { type: "get folder"; name: string; directory: string };
 
-type TransferOptions = Required<Pick<SendOptions, "exclude" | "skipSame" | "resume" | "retries">>;
+type TransferOptions = Required<
+  Pick<SendOptions, "exclude" | "skipSame" | "resume" | "retries" | "strict">
+>;
 
 /**
  * Makes a plan from a command line.
@@ -70,6 +72,7 @@ export function makePlan(
     exclude: values.exclude,
     skipSame: values["skip-same"],
     resume: values.resume,
+    strict: values.strict,
     retries: values.retry ?? 0,
   };
   checkTransferOptions(action, options, mode.send ? `in mode ${mode.name}` : undefined);

@@ -11,7 +11,6 @@ import { basename } from "@std/path/basename";
 import { SEPARATOR } from "@std/path/constants";
 import { join } from "@std/path/join";
 import { InletError } from "../lib/errors.ts";
-import { permissionsOf } from "../lib/body/file_facts.ts";
 import type { Exclude } from "./exclude.ts";
 import {
   EmptyFolder,
@@ -19,6 +18,7 @@ import {
   isNamed,
   type Item,
   type Parent,
+  permissionsOf,
   unusable,
 } from "../lib/body/sources.ts";
 import { MAX_COMPONENTS, OWN_FOLDER } from "../lib/store/names.ts";

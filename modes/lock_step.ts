@@ -53,7 +53,7 @@ export async function sendInLockStep(
     }
   } finally {
     // What a file has lost is sent as zeros, and any failure can come of that.
-    checkUnchanged(source, body);
+    checkUnchanged(source, body, context);
   }
   const { end } = context.wire;
   if (end) await connection.write(end);

@@ -121,7 +121,7 @@ class Exchange {
       await this.#connection.send(ReadableStream.from(this.#sending(body.stream)));
     } finally {
       // What a file has lost is sent as zeros, and any failure can come of that.
-      checkUnchanged(this.#source, body);
+      checkUnchanged(this.#source, body, this.#context);
     }
     await this.#connection.closeWrite();
     this.#isSent = true;

@@ -71,7 +71,7 @@ export async function sendListening(
   try {
     // A pending write may never finish once the server has stopped reading.
     await Promise.race([connection.send(body.stream, stop.signal), aborted(stop)]);
-    checkUnchanged(source, body);
+    checkUnchanged(source, body, context);
     // What has arrived by now is heard first.
     await new Promise((resolve) => setTimeout(resolve, 0));
     // A server that is gone answers the last bytes with a reset.

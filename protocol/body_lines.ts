@@ -17,6 +17,7 @@ import {
   formatCrc,
   formatFields,
   formatTime,
+  modeField,
   modeOf,
   oneLine,
   parseFields,
@@ -105,12 +106,29 @@ export function decodeBodyLine(text: string): BodyLine {
   throw new ProtocolError(`expected "data", "end" or "abort"`);
 }
 
-/** What a trailer tells of the file: the time of its last change, and its permission bits. */
-export function factsOf(
-  trailer: BodyLine,
-): { modified: Date | undefined; mode: number | undefined } {
-  const modified = trailer.type === "end" ? trailer.modified : undefined;
-  return { modified, mode: modeOf(trailer) };
+/** What a trailer tells of the file. */
+export interface TrailerFacts {
+  /** Time of the last change. */
+  modified?: Date | undefined;
+  /** Permission bits. */
+  mode?: number | undefined;
+  /** Whether it grew while it was sent, so that the body is only its beginning. */
+  grew?: boolean | undefined;
+}
+
+/** The parts of an `end` for what is known of the file. */
+export function trailerFacts(
+  { modified, mode, grew }: TrailerFacts,
+): { modified?: Date; fields: Fields } {
+  const fields = { ...modeField(mode).fields, ...grew && { grew: "yes" } };
+  return { ...modified && { modified }, fields };
+}
+
+/** Parses the output of {@linkcode trailerFacts}. An `abort` tells nothing. */
+export function factsOf(trailer: BodyLine): TrailerFacts {
+  if (trailer.type !== "end") return {};
+  const { modified, fields } = trailer;
+  return { modified, mode: modeOf(trailer), grew: fields?.grew !== undefined };
 }
 
 /** Formats the detail of the `ok` after a put, `SIZE CRC NAME`, or after a say, `SIZE CRC`. */

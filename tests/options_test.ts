@@ -199,7 +199,7 @@ integration("--completions bash completes options, modes, words and paths", asyn
     offeredByBash(CLIENT, ["inlet-client", ...words], temp.path);
   const server = (...words: string[]) =>
     offeredByBash(SERVER, ["inlet-server", ...words], temp.path);
-  assertEquals(await client("--s"), ["--skip-same", "--status", "--session"]);
+  assertEquals(await client("--s"), ["--skip-same", "--strict", "--status", "--session"]);
   assertEquals(await client("--"), Object.keys(CLIENT.options).map((name) => `--${name}`));
   assertEquals(await client("--mode", ""), Object.keys(MODES));
   assertEquals(await client("host", "1", "--mode", "=", "r"), ["raw", "reverse"]);

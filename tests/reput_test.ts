@@ -384,7 +384,8 @@ integration("reget goes on where the client is, or from the start of another fil
   Deno.writeTextFileSync(`${server.dir}/a.txt`, "hello\n");
   Deno.utimeSync(`${server.dir}/a.txt`, LONG_AGO, LONG_AGO);
   using wire = await Wire.greet(server);
-  const end = "end 363a3020 2020-02-29T12:00:00Z\n";
+  Deno.chmodSync(`${server.dir}/a.txt`, 0o640);
+  const end = "end;mode=640 363a3020 2020-02-29T12:00:00Z\n";
   for (
     const [request, answer] of [
       ["reget 2 d1256687 a.txt", `ok 6 2\ndata 4\nllo\n${end}`],

@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import { pathSource } from "../lib/body/sources.ts";
@@ -39,16 +40,32 @@ integration("pathSource() follows a link, and names the file as the link", async
   assertEquals([source.name, source.size], ["link.txt", 6]);
 });
 
-integration("pathSource() notices a file that changes after it was measured", async () => {
+integration("pathSource() measures a file once more before it is sent", async () => {
   await using local = await tempDir();
-  for (const [before, after] of [[100, 50], [100, 150]] as const) {
+  for (
+    const [before, after] of [[100, 50], [100, 150]] as const
+  ) {
     const source = pathSource(await local.write("a.bin", bytes(before)));
     assert(source.size !== null);
     await local.write("a.bin", bytes(after));
     using body = await source.open(() => {});
-    assertEquals((await collect(body.stream)).length, 100);
-    assert(body.changed());
+    assertEquals(source.size, after);
+    assertEquals((await collect(body.stream)).length, after);
+    assertEquals(body.change(), undefined);
   }
+});
+
+integration("a file that is resumed is sent as it was, and says that it grew", async () => {
+  await using local = await tempDir();
+  const size = 3 * 2 ** 20;
+  const source = pathSource(await local.write("log", bytes(size)));
+  assert(source.size !== null);
+  using file = source.openBeginning();
+  const crc = (await file.crc(1000))!;
+  const body = file.rest({ bytes: 1000, crc }, () => {});
+  Deno.writeTextFileSync(`${local.path}/log`, "one line more\n", { append: true });
+  assertEquals((await collect(body.stream)).length, size - 1000);
+  assertEquals([body.change(), body.tally.crc], ["grew", crc32(bytes(size))]);
 });
 
 integration("read() gives a small file whole, and notices one that changed", async () => {
@@ -60,7 +77,8 @@ integration("read() gives a small file whole, and notices one that changed", asy
     await local.write("a.bin", bytes(after));
     assert(source.size !== null);
     const room = new Uint8Array(source.size + 1).fill(7);
-    assertEquals(source.read(room), before === after);
+    const change = after > before ? "grew" : after < before ? "changed" : undefined;
+    assertEquals(source.read(room), change);
     const expected = new Uint8Array(before);
     expected.set(bytes(after).subarray(0, before));
     assertEquals(room.subarray(0, before), expected);

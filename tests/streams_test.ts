@@ -49,7 +49,7 @@ for (const [name, size, crc] of FIXTURES) {
     expected.add(content);
     assertEquals(body.tally, expected);
     if (crc !== undefined) assertEquals(body.tally.crc, crc);
-    assertEquals([body.changed(), moved], [false, content.length]);
+    assertEquals([body.change(), moved], [undefined, content.length]);
   });
 }
 
@@ -64,30 +64,42 @@ integration(
       assertEquals(sent.length, announced);
       assertEquals(sent.subarray(0, had), bytes(had));
       assert(sent.subarray(had).every((byte) => byte === 0));
-      assertEquals([body.changed(), body.tally.bytes], [true, announced]);
+      assertEquals([body.change(), body.tally.bytes], ["changed", announced]);
     }
   },
 );
 
 integration(
-  "fileBody() sends no more than was announced, and says that the file changed",
+  "fileBody() sends no more than was announced, and says that the file grew",
   async () => {
     await using local = await tempDir();
     for (const [has, announced] of [[1, 0], [9, 8], [2 ** 20 + 1, 2 ** 20]] as const) {
       using file = await Deno.open(await local.write("long", bytes(has)));
       const body = fileBody(file, announced);
       assertEquals(await collect(body.stream), bytes(announced));
-      assertEquals(body.changed(), true);
+      assertEquals(body.change(), "grew");
     }
   },
 );
+
+integration("fileBody() says that what it sends was written meanwhile", async () => {
+  await using local = await tempDir();
+  const size = 3 * 2 ** 20;
+  using file = await Deno.open(await local.write("log", bytes(size)));
+  const body = fileBody(file, size);
+  const reader = body.stream.getReader();
+  await reader.read();
+  Deno.utimeSync(`${local.path}/log`, new Date(), new Date(0));
+  while (!(await reader.read()).done);
+  assertEquals(body.change(), "changed");
+});
 
 integration("fileBody() goes on with a small buffer when the large ones are lent out", async () => {
   using _ = borrowAll();
   using file = await Deno.open(fixture("1MiB_plus_1.txt"));
   const body = fileBody(file, 2 ** 20 + 1);
   assertEquals(await collect(body.stream), await Deno.readFile(fixture("1MiB_plus_1.txt")));
-  assertEquals(body.changed(), false);
+  assertEquals(body.change(), undefined);
 });
 
 integration(

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   assertRefused,
   bytes,
@@ -121,28 +121,54 @@ integration("client.ts exits 2 for a file that may not be read", async () => {
   assertEquals(names(ours.dir), []);
 }, { programs: Deno.build.os === "linux" ? ["setpriv"] : [] });
 
-const CHANGES = { shrinks: 1000, grows: 64 * 2 ** 20 };
+/** More than any socket takes: the client is still sending when the file changes. */
+const ANNOUNCED = 32 * 2 ** 20;
 
-for (const [change, size] of Object.entries(CHANGES)) {
+for (
+  const [change, size, args, why] of [
+    ["shrinks", 1000, [], "changed"],
+    ["grows, with --strict,", 2 * ANNOUNCED, ["--strict"], "grew"],
+  ] as const
+) {
   integration(`client.ts exits 5 when a file ${change} while it is sent`, async () => {
     using theirs = impostor();
     await using local = await tempDir();
     const file = await local.write("log.txt", "");
-    // More than any socket takes: the client is still sending when the file changes.
-    const announced = 32 * 2 ** 20;
-    await Deno.truncate(file, announced);
-    const sending = runClient(theirs, [file]);
+    await Deno.truncate(file, ANNOUNCED);
+    const sending = runClient(theirs, [file, ...args]);
     using wire = await acceptPut(theirs);
     await wire.bytes(1);
     await Deno.truncate(file, size);
-    await wire.skip(announced - 1);
-    assertEquals(await wire.line(), `abort Cannot send "${file}": it changed while it was sent`);
+    await wire.skip(ANNOUNCED - 1);
+    assertEquals(await wire.line(), `abort Cannot send "${file}": it ${why} while it was sent`);
     await wire.says("error aborted as you wish\n");
     await wire.line();
     await wire.says("ok bye\n");
-    assertRefused(await sending, 5, `Cannot send "${file}": it changed while it was sent`);
+    assertRefused(await sending, 5, `Cannot send "${file}": it ${why} while it was sent`);
   });
 }
+
+integration("client.ts sends what a file was that grows meanwhile, and says so", async () => {
+  using theirs = impostor();
+  await using local = await tempDir();
+  const file = await local.write("log.txt", "");
+  await Deno.truncate(file, ANNOUNCED);
+  const sending = runClient(theirs, [file]);
+  using wire = await acceptPut(theirs);
+  await wire.bytes(1);
+  await Deno.writeTextFile(file, "one line more\n", { append: true });
+  await wire.skip(ANNOUNCED - 1);
+  const [, crc] = /^end\S* (\w+) /.exec(await wire.line())!;
+  await wire.says(`ok ${ANNOUNCED} ${crc} log.txt\n`);
+  await wire.line();
+  await wire.says("ok bye\n");
+  const { code, stderr } = await sending;
+  assertEquals(code, 0, stderr);
+  const [notice, line] = stderr.split("\n");
+  const why = "only its first 33,554,432 bytes were sent";
+  assertEquals(notice, `"${file}" grew while it was sent: ${why}`);
+  assertStringIncludes(line!, 'log.txt: stored as "log.txt", 32 MiB, CRC-32');
+});
 
 integration("client.ts exits 4 with one line when nothing listens", async () => {
   const port = freePort();

@@ -7,12 +7,19 @@
 
 import { basename } from "@std/path/basename";
 import { explain, InletError } from "../errors.ts";
-import { permissionsOf } from "./file_facts.ts";
 import type { Waiting } from "./pipe.ts";
 import { Prefix } from "./prefix_crc.ts";
 import { readStdin } from "./stdio.ts";
 import { type StreamSource, streamSource } from "./stream_source.ts";
-import { type FileBody, fileBody, type OnBytes, readWhole, Tally, tallyOf } from "./streams.ts";
+import {
+  type Change,
+  type FileBody,
+  fileBody,
+  type OnBytes,
+  readWhole,
+  Tally,
+  tallyOf,
+} from "./streams.ts";
 import { quoted } from "../text.ts";
 
 /** A file or stream to send, not opened yet. */
@@ -48,6 +55,7 @@ export class FileSource {
   /** The folder that it is in, if it is sent with one. */
   readonly parent: Parent | undefined;
   #info: FileFacts | undefined;
+  #isBegun = false;
 
   /**
    * @param info The measurement, if known. Thousands of files take longer to measure than to find.
@@ -82,6 +90,8 @@ export class FileSource {
   /** Opens the file. Dispose of the body to close it. */
   open(onBytes: OnBytes): FileBody & Disposable {
     const file = openPath(this.label);
+    if (!this.#isBegun) this.#info = file.statSync();
+    this.#isBegun = true;
     return { ...fileBody(file, this.size, onBytes), [Symbol.dispose]: () => file.close() };
   }
 
@@ -89,11 +99,22 @@ export class FileSource {
    * Reads all of a small file.
    *
    * @param room Larger than the measured size.
-   * @returns Whether the file still has exactly its measured size. Missing bytes become zeros.
+   * @returns How it differs from its measured size. Missing bytes become zeros.
    */
-  read(room: Uint8Array): boolean {
+  read(room: Uint8Array): Change | undefined {
     using file = openPath(this.label);
     return readWhole(file, room, this.size);
+  }
+
+  /**
+   * Measures the file once more, before anything of it is sent.
+   *
+   * @returns Whether its size differs.
+   */
+  measureAgain(): boolean {
+    const { size } = this;
+    this.#info = factsOf(this.label, Deno.statSync);
+    return this.size !== size;
   }
 
   /** Opens the file to resume it, if the peer has its beginning. */
@@ -115,17 +136,17 @@ export class FileSource {
 }
 
 /** Measures a file. An error is ignored here, because opening the file reports it. */
-function factsOf(path: string): FileFacts {
+function factsOf(path: string, measure = Deno.lstatSync): FileFacts {
   try {
-    return Deno.lstatSync(path);
+    return measure(path);
   } catch {
     return { size: 0, mtime: null, mode: null };
   }
 }
 
-/** The size of an item at this moment, in bytes; 0 if it is unknown. */
-export function sizeNow(item: Item): number {
-  return item instanceof FileSource ? factsOf(item.label).size : item.size ?? 0;
+/** The nine permission bits of what the system tells; `undefined` where it has none (Windows). */
+export function permissionsOf(mode: number | null): number | undefined {
+  return mode === null ? undefined : mode & 0o777;
 }
 
 /** A folder without anything to send in it. */
@@ -154,6 +175,7 @@ export class Beginning implements Disposable {
   readonly #file: Deno.FsFile;
   readonly #ranges: Deno.FsFile;
   readonly #size: number;
+  readonly #before: Deno.FileInfo;
   readonly #prefix: Prefix;
 
   /** @param ranges The same file, opened once more: each has a position of its own. */
@@ -161,6 +183,7 @@ export class Beginning implements Disposable {
     this.#file = file;
     this.#ranges = ranges;
     this.#size = size;
+    this.#before = file.statSync();
     this.#prefix = new Prefix(file);
   }
 
@@ -190,10 +213,8 @@ export class Beginning implements Disposable {
   /** Returns the body behind the first bytes. Its tally includes them. */
   rest({ bytes, crc }: { bytes: number; crc: number }, onBytes: OnBytes): FileBody {
     this.#file.seekSync(bytes, Deno.SeekMode.Start);
-    const tally = new Tally();
-    tally.bytes = bytes;
-    tally.crc = crc;
-    return fileBody(this.#file, this.#size - bytes, onBytes, tally);
+    const tally = Object.assign(new Tally(), { bytes, crc });
+    return fileBody(this.#file, this.#size - bytes, onBytes, { tally, before: this.#before });
   }
 
   [Symbol.dispose](): void {
@@ -258,13 +279,48 @@ export function changed(source: Source): InletError {
   );
 }
 
+/** What the user wants of a file that grows while it is sent. */
+export interface GrowthOptions {
+  /** Whether it fails. Otherwise what it was when it was announced is sent. */
+  readonly strict?: boolean | undefined;
+  /** Called with the size that was announced, in bytes. */
+  readonly onGrowth?: (label: string, size: number) => void;
+}
+
+/**
+ * Tells the user that a file grew, or returns the failure if the user wants one.
+ *
+ * @param what The action, for the message: `Cannot get "a.log"`.
+ */
+export function failureOfGrowth(
+  what: string,
+  { label, size }: { label: string; size: number },
+  { strict, onGrowth }: GrowthOptions,
+): InletError | undefined {
+  if (strict) return new InletError("changed", `${what}: it grew while it was sent`);
+  onGrowth?.(label, size);
+  return undefined;
+}
+
+/** Returns the failure of a source that changed while it was sent. One that grew has none. */
+export function failureOf(
+  source: Source,
+  body: OpenBody,
+  options: GrowthOptions,
+): InletError | undefined {
+  const change = "change" in body ? body.change() : undefined;
+  if (change !== "grew" || source.size === null) return change && changed(source);
+  return failureOfGrowth(`Cannot send ${quoted(source.label)}`, source, options);
+}
+
 /**
  * Checks that a source did not change while it was sent.
  *
  * @throws {InletError} `changed`
  */
-export function checkUnchanged(source: Source, body: OpenBody): void {
-  if ("changed" in body && body.changed()) throw changed(source);
+export function checkUnchanged(source: Source, body: OpenBody, options: GrowthOptions): void {
+  const failure = failureOf(source, body, options);
+  if (failure) throw failure;
 }
 
 /**

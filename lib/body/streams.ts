@@ -85,13 +85,39 @@ export async function tallyOf(
 }
 
 /**
+ * What became of a file since its size was announced: it got more bytes at its end, as a log does,
+ * or it is shorter, or was written within what was announced.
+ */
+export type Change = "grew" | "changed";
+
+/**
+ * Tells what became of an open file while it was read. Of a file that grew nobody knows whether its
+ * beginning stayed as it was, unless all is read again: it is taken for a log, as tar and rsync do.
+ *
+ * @param before The file when the reading began.
+ * @param size The announced size in bytes.
+ */
+export function changeOf(
+  file: Deno.FsFile,
+  before: Pick<Deno.FileInfo, "mtime">,
+  size: number,
+): Change | undefined {
+  const now = file.statSync();
+  if (now.size !== size) return now.size > size ? "grew" : "changed";
+  return now.mtime?.getTime() === before.mtime?.getTime() ? undefined : "changed";
+}
+
+/**
  * Reads a small file. Bytes missing from the announced size become zeros.
  *
  * @param room Larger than the file, so that one read also finds its end.
  * @param size The announced size in bytes.
- * @returns Whether the file has exactly that size.
  */
-export function readWhole(file: Deno.FsFile, room: Uint8Array, size: number): boolean {
+export function readWhole(
+  file: Deno.FsFile,
+  room: Uint8Array,
+  size: number,
+): Change | undefined {
   let filled = 0;
   do {
     const read = file.readSync(room.subarray(filled, size + 1));
@@ -99,7 +125,8 @@ export function readWhole(file: Deno.FsFile, room: Uint8Array, size: number): bo
     filled += read;
   } while (filled < size);
   if (filled < size) room.fill(0, filled, size);
-  return filled === size;
+  if (filled === size) return undefined;
+  return filled > size ? "grew" : "changed";
 }
 
 /** The body of a file whose size was announced. */
@@ -108,33 +135,39 @@ export interface FileBody {
   stream: ReadableStream<Uint8Array>;
   /** Size and CRC-32 of what was read so far, including any bytes before this body. */
   tally: Tally;
-  /** Whether the file proved shorter or longer than announced. Missing bytes became zeros. */
-  changed(): boolean;
+  /** What became of the file while it was read. Missing bytes became zeros. */
+  change(): Change | undefined;
 }
 
 /**
  * Streams exactly `size` bytes of an open file, so that the conversation stays in step even if the
- * file changes meanwhile. The caller checks `changed` afterwards.
+ * file changes meanwhile. The caller asks for its `change` afterwards.
  *
- * @param tally The tally to continue, for a file that was partly read before.
+ * @param begun The tally to continue, for a file of which so many bytes were read before, and the
+ * file as it was then.
  */
 export function fileBody(
   file: Deno.FsFile,
   size: number,
   onBytes?: OnBytes,
-  tally: Tally = new Tally(),
+  begun: { tally: Tally; before: Pick<Deno.FileInfo, "mtime"> } = {
+    tally: new Tally(),
+    before: file.statSync(),
+  },
 ): FileBody {
-  let changed = false;
+  const { tally, before } = begun;
+  const whole = tally.bytes + size;
+  let change: Change | undefined;
   let left = size;
   const stream = bufferedStream(Math.min(size, LARGE_BUFFER_BYTES), (buffer) => {
     if (left === 0) {
-      changed ||= file.readSync(new Uint8Array(1)) !== null;
+      change ??= changeOf(file, before, whole);
       return null;
     }
     const wanted = buffer.subarray(0, Math.min(left, buffer.length));
-    const read = changed ? null : file.readSync(wanted);
+    const read = change ? null : file.readSync(wanted);
     if (read === null) {
-      changed = true;
+      change = "changed";
       wanted.fill(0);
     }
     const chunk = wanted.subarray(0, read ?? wanted.length);
@@ -143,7 +176,7 @@ export function fileBody(
     onBytes?.(chunk.length);
     return chunk;
   });
-  return { stream, tally, changed: () => changed };
+  return { stream, tally, change: () => change };
 }
 
 /** Streams a reader to its end: standard input, a pipe or a device. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { GrowthOptions } from "../body/sources.ts";
 import type { Step } from "../net/dialogue_steps.ts";
 import type { RateLimit } from "../net/rate_limit.ts";
 import type { Progress } from "./progress.ts";
@@ -31,7 +32,7 @@ export interface ClientWire {
 }
 
 /** The services of one conversation of the client. */
-export interface ClientContext {
+export interface ClientContext extends GrowthOptions {
   readonly progress: Progress;
   /** Writes data that the server returns, on wires that return data. */
   output(chunk: Uint8Array): Promise<void>;

@@ -6,7 +6,7 @@
 
 import { type ListEntry, modeField } from "../../protocol.ts";
 import { explain, InletError } from "../errors.ts";
-import { permissionsOf } from "../body/file_facts.ts";
+import { permissionsOf } from "../body/sources.ts";
 import { printable, quoted } from "../text.ts";
 import { isTurnDue, takeTurns } from "../turns.ts";
 import { type Folders, lstatIfThere } from "./folders.ts";
@@ -106,8 +106,14 @@ async function isSame(
   // Only a file that may be the same is opened and read.
   if (!there?.isFile || !haveSameFacts(there, same)) return false;
   using stored = openFile(folders, name);
-  const { bytes, crc } = await stored.beginning(same.size, signal);
-  return bytes === same.size && crc === same.crc;
+  try {
+    const { bytes, crc } = await stored.beginning(same.size, signal);
+    return bytes === same.size && crc === same.crc;
+  } catch (error) {
+    // Another program writes it.
+    if (explain(error).code === "changed") return false;
+    throw error;
+  }
 }
 
 /** Lists a folder and everything published below it, or one file, in pages. */

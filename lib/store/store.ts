@@ -196,7 +196,7 @@ export interface Extent {
   readonly crc: number;
 }
 
-/** One version of a published file: reads return that version, or fail with `changed`. */
+/** One version of a published file: reads return that version, or its beginning, or fail. */
 export interface StoredFile extends Disposable {
   /** In bytes. */
   readonly size: number;
@@ -204,6 +204,8 @@ export interface StoredFile extends Disposable {
   readonly modified: Date;
   /** Permission bits, if it has any. */
   readonly mode: number | undefined;
+  /** Whether it has been read to its end, and grew meanwhile. */
+  readonly grew: boolean;
   /**
    * Reads from an offset until the buffer is full or the file ends.
    *

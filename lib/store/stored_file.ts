@@ -4,14 +4,15 @@
  * @module
  */
 
-import { permissionsOf } from "../body/file_facts.ts";
+import { permissionsOf } from "../body/sources.ts";
 import { LARGE_BUFFER_BYTES } from "../body/buffer_pool.ts";
-import { bufferedStream, type Tally } from "../body/streams.ts";
+import { bufferedStream, changeOf, type Tally } from "../body/streams.ts";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { checksumOf } from "./checksums.ts";
 import type { DiskPace } from "./disk_pace.ts";
 import type { Maybe, StoredFile } from "./store.ts";
+import { isSameFile } from "./temp_file.ts";
 
 /** One version of a file. Reads fail if its size has changed since it was opened. */
 export class DirectoryFile implements StoredFile {
@@ -20,10 +21,12 @@ export class DirectoryFile implements StoredFile {
   readonly mode: number | undefined;
   readonly #file: Deno.FsFile;
   readonly #name: string;
+  readonly #info: Deno.FileInfo;
   readonly #version: string;
   readonly #pace: DiskPace;
   readonly #reopen: () => DirectoryFile;
   #position = 0;
+  #grew = false;
 
   /**
    * @param pace That of its disk.
@@ -32,11 +35,13 @@ export class DirectoryFile implements StoredFile {
   constructor(
     file: Deno.FsFile,
     name: string,
-    { dev, ino, size, mtime, ctime, mode }: Deno.FileInfo,
+    info: Deno.FileInfo,
     pace: DiskPace,
     reopen: () => DirectoryFile,
   ) {
+    const { dev, ino, size, mtime, ctime, mode } = info;
     this.#file = file;
+    this.#info = info;
     this.#name = name;
     this.#version = [dev, ino, size, mtime?.getTime(), ctime?.getTime()].join(" ");
     this.#pace = pace;
@@ -46,11 +51,16 @@ export class DirectoryFile implements StoredFile {
     this.mode = permissionsOf(mode);
   }
 
+  get grew(): boolean {
+    return this.#grew;
+  }
+
   read(offset: number, into: Uint8Array): Maybe<number> {
     this.#seek(offset);
     const go = (filled: number, read: number | null): Maybe<number> => {
       const now = filled + (read ?? 0);
       // A short read at the expected size is the end.
+      this.#grew ||= offset + now > this.size;
       if (read === null || now === into.length || offset + now >= this.size) return now;
       return then(this.readNext(into.subarray(now)), (next) => go(now, next));
     };
@@ -70,10 +80,9 @@ export class DirectoryFile implements StoredFile {
     let left = this.size - offset;
     this.#seek(offset);
     return bufferedStream(Math.min(Math.max(left, 1), LARGE_BUFFER_BYTES), (buffer) => {
-      const wanted = buffer.subarray(0, Math.min(Math.max(left, 1), buffer.length));
-      return then(this.readNext(wanted), (read) => {
-        if (read === null && left === 0) return null;
-        if (read === null || left === 0) throw this.#changed();
+      if (left === 0) return this.#atEnd();
+      return then(this.readNext(buffer.subarray(0, Math.min(left, buffer.length))), (read) => {
+        if (read === null) throw this.#changed();
         left -= read;
         return buffer.subarray(0, read);
       });
@@ -88,10 +97,14 @@ export class DirectoryFile implements StoredFile {
     this.#file.close();
   }
 
-  /** The same version, open once more: others may wait for what is read from it when this is closed. */
+  /**
+   * The same version, open once more: others may wait for what is read from it when this is closed.
+   * A file that has grown since begins as it did.
+   */
   #again(): DirectoryFile {
     const again = this.#reopen();
-    if (again.#version === this.#version) return again;
+    const hasGrown = again.size > this.size && isSameFile(again.#info, this.#info);
+    if (hasGrown || again.#version === this.#version) return again;
     again[Symbol.dispose]();
     throw this.#changed();
   }
@@ -99,6 +112,13 @@ export class DirectoryFile implements StoredFile {
   #seek(offset: number): void {
     if (this.#position !== offset) this.#file.seekSync(offset, Deno.SeekMode.Start);
     this.#position = offset;
+  }
+
+  #atEnd(): null {
+    const change = changeOf(this.#file, this.#info, this.size);
+    if (change === "changed") throw this.#changed();
+    this.#grew = change === "grew";
+    return null;
   }
 
   #changed(): InletError {

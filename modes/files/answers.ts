@@ -4,12 +4,22 @@
  * @module
  */
 
-import { decodeNumber, formatCrc, parseStored, type Reply, type Stored } from "../../protocol.ts";
+import {
+  type BodyLine,
+  decodeNumber,
+  factsOf,
+  formatCrc,
+  parseStored,
+  type Reply,
+  type Stored,
+} from "../../protocol.ts";
+import { failureOfGrowth, type GrowthOptions } from "../../lib/body/sources.ts";
 import type { Tally } from "../../lib/body/streams.ts";
 import { InletError } from "../../lib/errors.ts";
 import type { Facts } from "../../lib/body/file_facts.ts";
 import type { Upload } from "../../lib/store/store.ts";
 import { formatCount, quoted } from "../../lib/text.ts";
+import { checkCrc } from "./framing.ts";
 import { unexpected } from "./requester.ts";
 
 /** The result of one file or folder. `same` is set if it existed already. */
@@ -51,6 +61,32 @@ export function decodeBeginning(detail: string, kept: number): { size: number; o
   const request = kept > 0 ? `a file from byte ${kept} on` : "a whole file";
   const reason = `The server answered a request for ${request} with ${quoted(`ok ${detail}`)}`;
   throw new InletError("bad-request", reason);
+}
+
+/**
+ * Checks that a download is complete and correct.
+ *
+ * @throws {InletError} `changed` if the server aborted it, `checksum` if the bytes differ
+ */
+export function checkTrailer(
+  name: string,
+  size: number,
+  tally: Tally,
+  trailer: BodyLine,
+  growth: GrowthOptions,
+): void {
+  const what = `Cannot get ${quoted(name)}`;
+  if (trailer.type === "abort") throw new InletError("changed", `${what}: ${trailer.text}`);
+  if (tally.bytes !== size) {
+    throw new InletError(
+      "checksum",
+      `${what}: ${formatCount(tally.bytes)} bytes arrived instead of ${formatCount(size)}`,
+    );
+  }
+  checkCrc(what, tally, trailer);
+  if (!factsOf(trailer).grew) return;
+  const failure = failureOfGrowth(what, { label: name, size }, growth);
+  if (failure) throw failure;
 }
 
 /** Decodes an acknowledgement, and compares it with what was sent. */

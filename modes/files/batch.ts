@@ -18,7 +18,6 @@ import {
   type FileSource,
   type Item,
   type Parent,
-  sizeNow,
   type Source,
 } from "../../lib/body/sources.ts";
 import { Tally } from "../../lib/body/streams.ts";
@@ -107,9 +106,7 @@ export class Batch {
         if ("parent" in item) await this.#makeParents(item.parent);
         if (item instanceof EmptyFolder) {
           await this.#makeFolder(item, onResult);
-        } else if (item.size !== null && item.size <= MAX_PUSHED_BYTES) {
-          await this.#push(item, onResult);
-        } else {
+        } else if (item.size === null || !await this.#push(item, onResult)) {
           await this.#pipeline.settle();
           onResult(item, { stored: await this.#put(item, signal) });
         }
@@ -157,14 +154,24 @@ export class Batch {
     if (this.#requester.end) throw this.#requester.end;
   }
 
-  /** Adds a small file to the batch as one piece: request, content and checksum. */
-  async #push(source: FileSource, onResult: OnResult): Promise<void> {
+  /**
+   * Adds a small file to the batch as one piece: request, content and checksum.
+   *
+   * @returns Whether it is small.
+   */
+  async #push(source: FileSource, onResult: OnResult): Promise<boolean> {
     const { name, size } = source;
+    if (size > MAX_PUSHED_BYTES) return false;
     const fields = itemFields(this.#context, source);
     const request = encodeRequest({ type: "push", size, name, ...fields });
     const room = await this.#pipeline.room(request.length + size + MAX_LINE_BYTES);
     const end = request.length + size;
-    const failure = source.read(room.subarray(request.length)) ? undefined : changed(source);
+    const change = source.read(room.subarray(request.length));
+    // It was measured when its turn had not come: nothing of it is sent yet.
+    if (change && !this.#context.strict && source.measureAgain()) {
+      return await this.#push(source, onResult);
+    }
+    const failure = change && changed(source);
     this.#context.progress.add(size);
     const tally = new Tally();
     tally.add(room.subarray(request.length, end));
@@ -177,6 +184,7 @@ export class Batch {
         .catch((error): ItemResult => ({ error: explain(error) }));
       onResult(source, failure ? { error: failure } : result);
     });
+    return true;
   }
 
   /** Makes the folders that an item is in, so that they have the permission bits of the sender's. */
@@ -216,14 +224,14 @@ const totals = new WeakMap<Item, number>();
 
 /**
  * Sees to it that the first of several items tells the size of all, so that the server can warn if
- * they do not fit. Files are measured again when they are sent.
+ * they do not fit.
  */
 async function announceTotal(items: readonly Item[]): Promise<void> {
   const [first, ...others] = items;
   if (!first || others.length === 0) return;
   let total = 0;
   for (const item of items) {
-    total += sizeNow(item);
+    total += item.size ?? 0;
     if (isTurnDue()) await takeTurns();
   }
   totals.set(first, total);

@@ -27,10 +27,17 @@ import { localError } from "../../lib/local_errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Upload } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
-import { decodeBeginning, decodeOk, decodeStored, type Received, type Saving } from "./answers.ts";
+import {
+  checkTrailer,
+  decodeBeginning,
+  decodeOk,
+  decodeStored,
+  type Received,
+  type Saving,
+} from "./answers.ts";
 import { Batch, type Compared, itemFields, type OnResult } from "./batch.ts";
 import { Announced } from "./announced.ts";
-import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
+import { receiveBody, sendBody, Stop } from "./framing.ts";
 import { checkMinRate, helloOf } from "./own_limit.ts";
 import { Requester, unexpected } from "./requester.ts";
 
@@ -224,7 +231,7 @@ export class FilesClient {
     const inBody = trailer.type === "abort" && trailer.text === STOPPED;
     if (stop.reason && stoppable && !inBody) await this.#requester.acknowledgement(STOP);
     if (stop.reason) throw stop.reason;
-    checkTrailer(name, size, tally, trailer);
+    checkTrailer(name, size, tally, trailer, this.#context);
     return { size, crc: tally.crc, ...factsOf(trailer) };
   }
 
@@ -366,12 +373,13 @@ export class FilesClient {
     size: number | null,
     signal?: AbortSignal,
   ): Promise<Stored> {
+    const context = this.#context;
     const answer = this.#requester.reply();
     const stop = new AbortController();
     answer.catch(() => {}).finally(() => stop.abort());
     let result: Awaited<ReturnType<typeof sendBody>> | undefined;
     try {
-      result = await sendBody(this.#connection, source, body, size, stop.signal, signal);
+      result = await sendBody(this.#connection, source, body, context, size, stop.signal, signal);
     } catch (error) {
       const failure = localError(error, `Cannot send ${quoted(source.label)}`);
       // A refusal of the server explains the failure better than the failed write.

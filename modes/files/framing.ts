@@ -10,16 +10,20 @@ import {
   encodeBodyLine,
   encodeLine,
   formatCrc,
-  modeField,
   ProtocolError,
   STOP,
+  trailerFacts,
 } from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { explain, InletError } from "../../lib/errors.ts";
-import { changed, type OpenBody, type Source } from "../../lib/body/sources.ts";
+import {
+  failureOf,
+  type GrowthOptions,
+  type OpenBody,
+  type Source,
+} from "../../lib/body/sources.ts";
 import { Tally, untilAborted } from "../../lib/body/streams.ts";
 import type { Facts } from "../../lib/body/file_facts.ts";
-import { formatCount, quoted } from "../../lib/text.ts";
 
 /** Maximum size of a push, in bytes. Sending it in vain costs less than asking first. */
 export const MAX_PUSHED_BYTES = 64 * 1024;
@@ -74,10 +78,10 @@ export function chunked(
 export function trailerOf(
   { crc }: Tally,
   abort: string | undefined,
-  { modified, mode }: Pick<Facts, "modified" | "mode">,
+  facts: Omit<Facts, "crc">,
 ): Uint8Array {
   if (abort !== undefined) return encodeBodyLine({ type: "abort", text: abort });
-  return encodeBodyLine({ type: "end", crc, ...modified && { modified }, ...modeField(mode) });
+  return encodeBodyLine({ type: "end", crc, ...trailerFacts(facts) });
 }
 
 /**
@@ -92,6 +96,7 @@ export async function sendBody(
   connection: Connection,
   source: Source,
   body: OpenBody,
+  growth: GrowthOptions,
   size: number | null,
   refused: AbortSignal,
   cancelled?: AbortSignal,
@@ -104,7 +109,7 @@ export async function sendBody(
   await connection.send(stream, refused);
   let failure: InletError | undefined;
   if (cancelled?.aborted) failure = explain(cancelled.reason);
-  else if ("changed" in body && body.changed()) failure = changed(source);
+  else failure = failureOf(source, body, growth);
   await connection.write(trailerOf(tally, failure?.message, source));
   return { sent: tally, failure };
 }
@@ -143,23 +148,6 @@ async function readBodyLine(connection: Connection): Promise<BodyLine> {
   const line = await connection.readLine();
   if (line === null) throw new InletError("lost", "The connection ended before its body did");
   return decodeBodyLine(line);
-}
-
-/**
- * Checks that a download is complete and correct.
- *
- * @throws {InletError} `changed` if the server aborted it, `checksum` if the bytes differ
- */
-export function checkTrailer(name: string, size: number, tally: Tally, trailer: BodyLine): void {
-  const what = `Cannot get ${quoted(name)}`;
-  if (trailer.type === "abort") throw new InletError("changed", `${what}: ${trailer.text}`);
-  if (tally.bytes !== size) {
-    throw new InletError(
-      "checksum",
-      `${what}: ${formatCount(tally.bytes)} bytes arrived instead of ${formatCount(size)}`,
-    );
-  }
-  checkCrc(what, tally, trailer);
 }
 
 /**

@@ -86,11 +86,11 @@ async function giveWhole(
 ): Promise<void> {
   const { size } = stored;
   const room = new Uint8Array(size + 1);
-  const unchanged = await stored.read(0, room) === size;
+  const isThere = await stored.read(0, room) >= size;
   const content = room.subarray(0, size);
   const tally = new Tally();
   tally.add(content);
-  const abort = unchanged ? undefined : `${quoted(name)} changed while it was sent`;
+  const abort = isThere ? undefined : `${quoted(name)} changed while it was sent`;
   await connection.write(concat([
     encodeReply({ type: "ok", detail: String(size) }),
     ...size > 0 ? [encodeBodyLine({ type: "data", size }), content] : [],
