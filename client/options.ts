@@ -26,7 +26,7 @@ const OPTIONS = {
   "as": option({
     value: "NAME",
     parse: parseText,
-    help: "store the file under this name, which may hold folders: photos/a.jpg",
+    help: "store the file under this name, such as photos/a.jpg; photos/ is a folder to put all in",
     conflictsWith: ["list", "status", "session", "get"],
   }),
   "list": flag({

@@ -13,6 +13,7 @@ import { explain, InletError } from "../lib/errors.ts";
 import type { ServerAddress } from "../lib/net/connect.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
 import { safeName } from "../lib/store/names.ts";
+import { printable, quoted } from "../lib/text.ts";
 import type { Mode } from "../modes/mode.ts";
 import { hasNoPut } from "../modes/table.ts";
 import { type ClientValues, PROGRAM } from "./options.ts";
@@ -112,7 +113,10 @@ function checkArguments(files: readonly string[], values: ClientValues): void {
   if (mode.asks && files.length > 0) throw hasNoPut(files[0]!);
   if (action && files.length > 0) throw contradiction(`FILE together with ${action}`);
   if (as && !mode.named) throw contradiction(`--as in mode ${mode.name}`);
-  if (as && files.length > 1) throw contradiction("--as with several files");
+  if (as && !as.endsWith("/") && files.length > 1) {
+    const how = `for a folder to put them in, give --as ${printable(as)}/`;
+    throw new InletError("usage", `Cannot use --as ${printable(as)} for several files: ${how}`);
+  }
   if (!mode.send) return;
   if (values["token-file"]) throw contradiction(`--token-file in mode ${mode.name}`);
   if (mode.asks && values.get?.endsWith("/")) {
@@ -163,7 +167,11 @@ function actionOf(files: string[], values: ClientValues): Action {
   if (!isOneWay && as === undefined && files.includes("-")) {
     throw new InletError("usage", "Cannot store the standard input without a name: give --as NAME");
   }
-  return { type: "send", files, as };
+  if (as?.endsWith("/") && files.includes("-")) {
+    const how = `it names a folder; give --as ${printable(as)}NAME`;
+    throw new InletError("usage", `Cannot store the standard input as ${quoted(as)}: ${how}`);
+  }
+  return { type: "send", files, as: as?.replace(/^(\.\/+)+/, "").replace(/\/+$/, "/") };
 }
 
 function getAction(get: string, output: string | undefined): Action {

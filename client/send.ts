@@ -69,7 +69,8 @@ export interface SendFilesOptions extends Omit<SendOptions, "mode"> {
 /**
  * Like {@linkcode send}, with what only the command line supports: `-` for the standard input.
  *
- * @param typed.as The name to store under, instead of the last part of the path.
+ * @param typed.as The name to store under, instead of the last part of the path. With a `/` at its
+ * end, it is a folder to put all in.
  * @param typed.onLeftOut Called with the number of excluded entries of each folder that has some.
  */
 export async function sendFiles(

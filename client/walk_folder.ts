@@ -17,17 +17,18 @@ import {
   FileSource,
   isNamed,
   type Item,
+  nameAs,
   type Parent,
   permissionsOf,
   unusable,
 } from "../lib/body/sources.ts";
 import { MAX_COMPONENTS, OWN_FOLDER } from "../lib/store/names.ts";
 import { isTurnDue, takeTurns } from "../lib/turns.ts";
-import { quoted } from "../lib/text.ts";
+import { quoted, REPLACED } from "../lib/text.ts";
 
 /** Options of {@linkcode folderItems}. */
 export interface WalkOptions {
-  /** Name to store the folder under, instead of its own. */
+  /** Name to store the folder under, instead of its own, or, with a `/` at its end, a folder for it. */
   as?: string | undefined;
   /** Excludes entries. */
   exclude?: Exclude | undefined;
@@ -47,7 +48,10 @@ export interface WalkOptions {
  * @throws {InletError} `usage` if the folder has no name
  */
 export async function folderItems(folder: string, options: WalkOptions): Promise<Item[]> {
-  const walk = new Walk(folder, options.as ?? await folderName(folder), options);
+  const { as } = options;
+  // The root of a disk has no name of its own, and may not need one.
+  const top = as && !as.endsWith("/") ? as : nameAs(await folderName(folder), as);
+  const walk = new Walk(folder, top, options);
   await walk.visit(folder, "", undefined);
   if (walk.leftOut > 0) options.onLeftOut?.(walk.leftOut);
   return walk.found;
@@ -103,9 +107,9 @@ class Walk {
         continue;
       }
       const innerPath = join(path, part);
-      if (isNotUtf8(innerPath, part)) {
-        const why = `Cannot send ${quoted(innerPath)}: its name is not valid UTF-8`;
-        this.#options.onFailure(innerPath, new InletError("usage", why));
+      const lost = lostName(innerPath, part);
+      if (lost) {
+        this.#options.onFailure(innerPath, unusable(lost, innerPath));
         isEmpty = false;
         continue;
       }
@@ -132,13 +136,13 @@ class Walk {
   }
 }
 
-/** Whether Deno could not tell the name of an entry: no path leads to what it put in its place. */
-function isNotUtf8(path: string, name: string): boolean {
-  if (!name.includes("\ufffd")) return false;
+/** The error for an entry whose name Deno could not tell: no path leads to what it put instead. */
+function lostName(path: string, name: string): unknown {
+  if (!name.includes(REPLACED)) return undefined;
   try {
     Deno.lstatSync(path);
-    return false;
+    return undefined;
   } catch (error) {
-    return error instanceof Deno.errors.NotFound;
+    return error instanceof Deno.errors.NotFound ? error : undefined;
   }
 }

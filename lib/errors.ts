@@ -14,6 +14,7 @@ import {
   type Reply,
 } from "../protocol.ts";
 import { DISK_ERRORS, type Explanation, NETWORK_ERRORS, systemCode } from "./system_errors.ts";
+import { REPLACED } from "./text.ts";
 
 /** Codes of local errors, which never cross the wire, each with the exit code of the client. */
 const LOCAL_CODES = {
@@ -105,7 +106,8 @@ export function explain(error: unknown, what?: string): InletError {
     return new InletError("denied", message, { cause: error });
   }
   const [code, why] = explanationOf(error, what !== undefined) ?? UNFORESEEN;
-  return new InletError(code, `${what ?? GO_ON}: ${why}`, { cause: error });
+  const isGarbled = error instanceof Deno.errors.NotFound && what?.includes(REPLACED);
+  return new InletError(code, `${what ?? GO_ON}: ${isGarbled ? GARBLED : why}`, { cause: error });
 }
 
 /** Whether an error is a known one of the system, fully explained by its message. */
@@ -122,3 +124,5 @@ function explanationOf(error: unknown, isOfDisk: boolean): Explanation | undefin
 const UNFORESEEN = ["internal", "an internal error occurred"] as const;
 
 const GO_ON = "Cannot go on";
+
+const GARBLED = "its name is not valid UTF-8, which Deno cannot open";

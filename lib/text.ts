@@ -70,3 +70,6 @@ export function formatLocalTime(time: Date): string {
   const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
   return `${date} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
 }
+
+/** What Deno puts for bytes that are not UTF-8. No path leads to an entry whose name has some. */
+export const REPLACED = "\ufffd";

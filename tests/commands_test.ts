@@ -126,7 +126,14 @@ const CLIENT_MISUSE: [string[], string][] = [
   [["127.0.0.1", "5000", "--list", "--status"], TOGETHER],
   [["127.0.0.1", "5000", "a", "--list"], "Cannot use FILE together with --list; try --help"],
   [["127.0.0.1", "5000", "--output", "a"], "Cannot use --output without --get; try --help"],
-  [["127.0.0.1", "5000", "a", "b", "--as", "c"], "Cannot use --as with several files; try --help"],
+  [
+    ["127.0.0.1", "5000", "a", "b", "--as", "c"],
+    "Cannot use --as c for several files: for a folder to put them in, give --as c/",
+  ],
+  [
+    ["127.0.0.1", "5000", "a", "-", "--as", "c/"],
+    'Cannot store the standard input as "c/": it names a folder; give --as c/NAME',
+  ],
   [
     ["127.0.0.1", "5000", "--list", "--as", "c"],
     "Cannot use --as together with --list; try --help",

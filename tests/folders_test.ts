@@ -81,9 +81,19 @@ integration("--as gives a folder another name, and the root of a disk needs one"
   await using server = await startServer();
   await using local = await tempDir();
   makeTree(local.path, { "photos/a.jpg": "a" });
-  const args = [`${local.path}/photos`, "--as", "2024/summer"];
+  const args = [`${local.path}/photos`, "--as", "./2024/summer"];
   assertEquals((await runClient(server, args)).code, 0);
   assertEquals(treeOf(`${server.dir}/2024/summer`), treeOf(`${local.path}/photos`));
+  // With a slash at its end it is a folder, for one or for many.
+  const files = [`${local.path}/photos/a.jpg`, ".", "--as", "in/box//"];
+  const boxed = await runClient(server, files, { cwd: `${local.path}/photos` });
+  assertStringIncludes(boxed.stderr, 'a.jpg: stored as "in/box/a.jpg", 1 B');
+  const today = await runClient(server, ["photos/a.jpg", "--as", "to/day/"], { cwd: local.path });
+  assertEquals([boxed.code, today.code], [0, 0]);
+  assertEquals(treeOf(`${server.dir}/in/box`).map((line) => line.split(" ")[0]), [
+    ...["a.jpg", "photos/", "photos/a.jpg"],
+  ]);
+  assertEquals(names(`${server.dir}/to/day`), ["a.jpg"]);
   const { code, stderr } = await runClient(server, ["/", "--exclude", "*"]);
   assertEquals([code, stderr], [2, 'inlet: Cannot send "/" without a name: give --as NAME\n']);
 });

@@ -100,10 +100,16 @@ integration("pathSource() streams a pipe without a size", async () => {
 integration("pathSource() refuses what cannot be sent, before anything is", async () => {
   await using local = await tempDir();
   await local.write("a.txt", "a");
+  Deno.symlinkSync("nowhere", `${local.path}/link`);
+  using _ = Deno.listen({ transport: "unix", path: `${local.path}/socket` });
   for (
     const [path, reason] of [
       [`${local.path}/missing.txt`, "it does not exist"],
       [`${local.path}/a.txt/b`, "a part of the path is not a folder"],
+      [`${local.path}/a.txt/`, "it is a file, and no folder"],
+      [`${local.path}/link`, "it is a symbolic link that leads to nothing"],
+      [`${local.path}/socket`, "it is a socket"],
+      [`${local.path}/b\ufffd`, "its name is not valid UTF-8, which Deno cannot open"],
       [local.path, "it is a folder, give files"],
     ] as const
   ) {

@@ -227,7 +227,7 @@ export class Beginning implements Disposable {
 /**
  * Returns the source at a path.
  *
- * @param as The name sent to the peer, instead of the last part of the path.
+ * @param as The name sent to the peer, as in {@linkcode nameAs}.
  * @throws {InletError} `usage` if the path cannot be read, or is a folder
  */
 export function pathSource(path: string, as?: string, waiting?: Waiting): Source {
@@ -240,25 +240,33 @@ export function pathSource(path: string, as?: string, waiting?: Waiting): Source
  * Returns the source at a path, or `"folder"`. A symbolic link is followed, because the user named
  * it.
  *
- * @param as The name sent to the peer, instead of the last part of the path.
+ * @param as The name sent to the peer, as in {@linkcode nameAs}.
  * @param waiting What happens while a pipe waits for its writer.
  * @throws {InletError} `usage` if the path cannot be read
  */
-export function sourceAt(
-  path: string,
-  as: string = basename(path),
-  waiting: Waiting = {},
-): Source | "folder" {
+export function sourceAt(path: string, as?: string, waiting: Waiting = {}): Source | "folder" {
   const info = measure(path);
   if (info.isDirectory) return "folder";
-  if (info.isFile) return new FileSource(path, as, info);
-  return streamSource(path, as, async () => {
+  if (info.isSocket) throw new InletError("usage", `Cannot send ${quoted(path)}: it is a socket`);
+  const name = nameAs(basename(path), as);
+  if (info.isFile) return new FileSource(path, name, info);
+  return streamSource(path, name, async () => {
     // Loaded on demand, because few sources are pipes.
     const { openPipe } = await import("./pipe.ts");
     return await openPipe(path, waiting).catch((error) => {
       throw waiting.signal?.aborted ? error : unusable(error, path);
     });
   });
+}
+
+/**
+ * The name sent to the peer.
+ *
+ * @param own The last part of the path.
+ * @param as Another name. With a `/` at its end, it is a folder, in which the file keeps its own.
+ */
+export function nameAs(own: string, as = ""): string {
+  return as === "" || as.endsWith("/") ? as + own : as;
 }
 
 /** Whether a path ends with a name. `.` and `..` stand for another one. */
@@ -331,7 +339,23 @@ function measure(path: string): Deno.FileInfo {
   try {
     return Deno.statSync(path);
   } catch (error) {
-    throw unusable(error, path);
+    const why = whyNothing(error, path);
+    if (why === undefined) throw unusable(error, path);
+    throw new InletError("usage", `Cannot send ${quoted(path)}: ${why}`, { cause: error });
+  }
+}
+
+/** Why nothing is at a path that has an entry all the same. */
+function whyNothing(error: unknown, path: string): string | undefined {
+  const isNothing = error instanceof Deno.errors.NotFound ||
+    error instanceof Deno.errors.NotADirectory;
+  if (!isNothing) return undefined;
+  try {
+    const { isSymlink, isFile } = Deno.lstatSync(path.replace(/[/\\]+$/, ""));
+    if (isSymlink) return "it is a symbolic link that leads to nothing";
+    return isFile ? "it is a file, and no folder" : undefined;
+  } catch {
+    return undefined;
   }
 }
 

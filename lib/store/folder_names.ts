@@ -6,11 +6,8 @@
  */
 
 import { explain, InletError } from "../errors.ts";
-import { quoted } from "../text.ts";
+import { quoted, REPLACED } from "../text.ts";
 import type { Folders } from "./folders.ts";
-
-/** What Deno puts for bytes that are not UTF-8. No path leads to an entry whose name has some. */
-const REPLACED = "\ufffd";
 
 /** Looks at a path, or returns `undefined` if it has to be left out of a list. */
 export function unlessLeftOut<T>(folders: Folders, name: string, action: () => T): T | undefined {
