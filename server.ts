@@ -20,7 +20,7 @@ import type { Access } from "./lib/auth/access.ts";
 import { KeyVerifier } from "./lib/auth/brute_force.ts";
 import { makeKeyFile, readKey } from "./lib/auth/key.ts";
 import { KeyFile } from "./lib/auth/key_file.ts";
-import { formatAddress, isLoopback } from "./lib/address.ts";
+import { formatAddress, inZone, isLoopback, zoneOf } from "./lib/address.ts";
 import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
 import {
   checkModes,
@@ -42,6 +42,7 @@ import type { ServeOptions } from "./lib/server/serve_options.ts";
 import { checkServeOptions } from "./lib/server/serve_values.ts";
 import { type WireSettings, wireSettings } from "./lib/server/wire_options.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
+import { addressReason } from "./lib/net/address_reasons.ts";
 import { DirectoryStore } from "./lib/store/directory.ts";
 import { DiskSpace } from "./lib/store/disk_space.ts";
 import { homeWarning, looksLikeHome } from "./lib/store/home_directory.ts";
@@ -113,19 +114,22 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
     throw error;
   });
   const context = contextOf(mode, settings, { store, log, space });
+  const zone = zoneOf(hostname);
+  const address = inZone(socket.addr, zone);
   const listener = new Listener(socket, {
     serve: mode.serve ?? ((...given) => serveAnyWire(...given, fallback)),
     peekCaller: callerOf(mode, context.wire, fallback),
     limits: limitsOf(mode, settings),
+    zone,
     context,
   });
   if (mode.stores) {
     const stop = sweepRegularly(store, log, keepPartialsMs);
     listener.finished.catch(() => {}).finally(stop);
   }
-  announce(log, socket.addr, mode, settings);
+  announce(log, address, mode, settings);
   return {
-    address: socket.addr,
+    address,
     finished: listener.finished,
     shutdown: (graceMs = GRACE_MS) => listener.shutdown(graceMs),
     discardPartials: () => store.discardAll(),
@@ -240,17 +244,17 @@ function listen(
   try {
     return Deno.listen(options);
   } catch (cause) {
-    const why = reasonNotToListen(cause as Error);
+    const why = reasonNotToListen(options.hostname, cause as Error);
     throw new InletError("listen", `Cannot listen on ${formatAddress(options)}: ${why}`, { cause });
   }
 }
 
-function reasonNotToListen(error: Error): string {
+function reasonNotToListen(hostname: string, error: Error): string {
   if (error instanceof Deno.errors.AddrInUse) {
     return "the address is in use; stop the other server, or choose another port (0 for any free one)";
   }
   if (error instanceof Deno.errors.AddrNotAvailable) return "this machine has no such address";
-  return /lookup address/.test(error.message) ? "no such host" : error.message;
+  return addressReason(hostname, error);
 }
 
 type ServerCommandLine = CommandLine<typeof PROGRAM.options>;

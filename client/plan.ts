@@ -7,7 +7,7 @@
 import { dirname } from "@std/path/dirname";
 import { formatAddress } from "../lib/address.ts";
 import { checkModes, type CommandLine, contradiction } from "../lib/cli/command_line.ts";
-import { parsePort } from "../lib/cli/option_values.ts";
+import { parseHost, parsePort } from "../lib/cli/option_values.ts";
 import type { Need } from "../lib/cli/permissions.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import type { ServerAddress } from "../lib/net/connect.ts";
@@ -61,10 +61,11 @@ export function makePlan(
   { positional, options: values, given }: CommandLine<typeof PROGRAM.options>,
 ): Plan {
   const [host, port, ...files] = positional;
-  if (host === undefined || port === undefined) {
+  const hostname = host && parseHost(host);
+  if (!hostname || port === undefined) {
     throw new InletError("usage", "Cannot connect without a host and a port; try --help");
   }
-  const address = { hostname: host.replace(/^\[(.*)\]$/, "$1"), port: parsePort(port) };
+  const address = { hostname, port: parsePort(port) };
   const { mode, name, limit } = values;
   checkModes(given, PROGRAM.options, [mode.name]);
   checkArguments(files, values);

@@ -16,6 +16,28 @@ export function hostOf(address: string): string {
   return /^\[::ffff:(\d+\.\d+\.\d+\.\d+)\]$/i.exec(host)?.[1] ?? host;
 }
 
+/** The zone of an IPv6 address: `eth0` of `fe80::1%eth0`. */
+export function zoneOf(hostname: string): string | undefined {
+  return /^\[?[\da-f]*:[\da-f:.]*%([^\]]+)\]?$/i.exec(hostname)?.[1];
+}
+
+/** Whether an IPv6 address is one of a single link, which means nothing without a zone. */
+export function isLinkLocal(hostname: string): boolean {
+  return /^\[?fe[89ab][\da-f]:/i.test(hostname);
+}
+
+/** Adds the zone of the listening socket to an address, from which the system leaves it out. */
+export function inZone<Address extends { hostname: string }>(
+  address: Address,
+  zone: string | undefined,
+): Address {
+  const { hostname } = address;
+  if (zone === undefined || !isLinkLocal(hostname) || zoneOf(hostname) !== undefined) {
+    return address;
+  }
+  return { ...address, hostname: `${hostname}%${zone}` };
+}
+
 /**
  * Whether only this machine can reach a host. Of host names, only `localhost` counts.
  *

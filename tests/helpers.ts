@@ -39,6 +39,8 @@ export interface Requirements {
   programs?: readonly string[];
   /** Whether it mounts file systems, in a namespace of its own. */
   mounts?: boolean;
+  /** Whether it has a network of its own, in which {@linkcode LINK_LOCAL} is an address. */
+  networks?: boolean;
   /** Whether it needs ::1. */
   ipv6?: boolean;
   /** How many descriptors the system has to permit each process. */
@@ -87,7 +89,8 @@ async function withinDeadline(
 }
 
 function missingFor(
-  { programs = [], mounts, ipv6, compiles, registry, descriptors = 0, proc }: Requirements,
+  { programs = [], mounts, networks, ipv6, compiles, registry, descriptors = 0, proc }:
+    Requirements,
 ): string | undefined {
   const denied = NEEDED.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");
   if (denied.length > 0) {
@@ -97,6 +100,9 @@ function missingFor(
   if (absent.length > 0) return `needs ${absent.join(", ")} to be installed`;
   if (mounts && !succeeds("unshare -rm mount -t tmpfs tmpfs /tmp")) {
     return "needs unshare, and to be allowed to mount";
+  }
+  if (networks && !succeeds(`unshare -rn sh -c '${ADDS_LINK_LOCAL}'`)) {
+    return "needs unshare and ip, and to be allowed to add an address";
   }
   if (descriptors > 0 && !succeeds(`[ "$(ulimit -Hn)" -ge ${descriptors} ]`)) {
     return `needs ulimit -Hn of ${descriptors}`;
@@ -476,6 +482,17 @@ export function onTmpfs(directory: string, options: string): string[] {
   const script = `mount -t tmpfs -o ${options} tmpfs "$0" && exec "$@"`;
   return ["unshare", "-rm", "sh", "-c", script, directory];
 }
+
+/** An address that means nothing without its zone, `lo`. */
+export const LINK_LOCAL = "fe80::77";
+
+const ADDS_LINK_LOCAL = `ip link set lo up && ip addr add ${LINK_LOCAL}/64 dev lo scope link nodad`;
+
+/** A command that runs another one in a network of its own that has {@linkcode LINK_LOCAL}. */
+export const IN_NETWORK: readonly string[] = [
+  ...["unshare", "-rn", "sh", "-c"],
+  ...[`${ADDS_LINK_LOCAL} && exec "$@"`, "sh"],
+];
 
 /** Starts server.ts as a process, and waits until it listens. */
 export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {

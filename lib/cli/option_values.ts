@@ -36,6 +36,24 @@ export function parseText(text: string): string {
 }
 
 /**
+ * Parses a host: a name, or an address, in brackets or not. It is looked up later.
+ *
+ * @throws {InletError} `usage` for what can be neither
+ */
+export function parseHost(text: string, what = "host"): string {
+  const [, protocol] = /^([a-z][\w+.-]*:\/\/)/i.exec(text) ?? [];
+  if (protocol !== undefined) throw usage(what, text, `the host alone, without ${protocol}`);
+  const [, host, port] = /^([^:[\]]+|\[[^\]]*\]):(\d+)$/.exec(text) ?? [];
+  if (host !== undefined) {
+    throw usage(what, text, `the host alone, ${host}, and ${port} as the port`);
+  }
+  if (!/^(?:[^\s/@?#\\:[\]]+|\[?[\da-f:.]+(?:%[^\s/\]]+)?\]?)$/i.test(text)) {
+    throw usage(what, text, "the name or the address of a host");
+  }
+  return text.replace(/^\[(.*)\]$/, "$1");
+}
+
+/**
  * Parses one of a set of words.
  *
  * @throws {InletError} `usage`

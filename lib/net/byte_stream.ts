@@ -5,7 +5,7 @@
  * @module
  */
 
-import { formatAddress } from "../address.ts";
+import { formatAddress, inZone } from "../address.ts";
 
 /** A duplex stream of bytes. */
 export interface ByteStream {
@@ -45,9 +45,10 @@ export class TcpStream implements ByteStream {
   readonly #conn: Deno.TcpConn;
   #closed = false;
 
-  constructor(conn: Deno.TcpConn) {
+  /** @param zone That of the address that was listened on or connected to. */
+  constructor(conn: Deno.TcpConn, zone?: string) {
     this.#conn = conn;
-    this.remote = formatAddress(conn.remoteAddr);
+    this.remote = formatAddress(inZone(conn.remoteAddr, zone));
     try {
       // Lines are short, and the peer waits for each: Nagle's algorithm would delay one by 40 ms.
       conn.setNoDelay();

@@ -4,13 +4,13 @@
  * @module
  */
 
-import { formatAddress } from "../address.ts";
+import { formatAddress, zoneOf } from "../address.ts";
 import { AwakeTimer } from "./awake.ts";
 import { type ByteStream, TcpStream } from "./byte_stream.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionOptions } from "./connection_options.ts";
 import { InletError } from "../errors.ts";
-import { NETWORK_ERRORS, systemCode } from "../system_errors.ts";
+import { systemCode } from "../system_errors.ts";
 import type { RateLimit } from "./rate_limit.ts";
 
 /** The address of a server. */
@@ -58,7 +58,7 @@ export async function connect(
     if (options.signal.aborted) throw options.signal.reason;
     const why = timeout.signal.aborted
       ? `no answer within ${options.timeoutMs / 1000} s`
-      : reason(cause);
+      : await reason(address.hostname, cause);
     throw new InletError("lost", `Cannot connect to ${formatAddress(address)}: ${why}`, { cause });
   }
 }
@@ -83,15 +83,17 @@ async function dial(
   signal: AbortSignal,
   { resettable = false }: ConnectOptions,
 ): Promise<ByteStream> {
-  if (!resettable) return new TcpStream(await Deno.connect({ ...address, signal }));
+  const zone = zoneOf(address.hostname);
+  // node:net of Deno drops the zone.
+  if (!resettable || zone !== undefined) {
+    return new TcpStream(await Deno.connect({ ...address, signal }), zone);
+  }
   const { dialResettable } = await import("./node_stream.ts");
   return await dialResettable(address, signal);
 }
 
-function reason(error: unknown): string {
-  const { message } = error as Error;
-  const code = systemCode(error);
-  switch (code) {
+async function reason(hostname: string, error: unknown): Promise<string> {
+  switch (systemCode(error)) {
     case "ECONNREFUSED":
       return "connection refused; is the server running?";
     case "EHOSTUNREACH":
@@ -104,9 +106,7 @@ function reason(error: unknown): string {
       return "no such host";
     case "EADDRNOTAVAIL":
       return "this machine has no address or no port left for it";
-    case undefined:
-      return /lookup address/.test(message) ? "no such host" : message;
-    default:
-      return NETWORK_ERRORS.get(code)?.[1] ?? message;
   }
+  const { addressReason } = await import("./address_reasons.ts");
+  return addressReason(hostname, error);
 }

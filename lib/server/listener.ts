@@ -24,6 +24,8 @@ export interface ListenerOptions {
   peekCaller?: ((connection: Connection) => Promise<Caller>) | undefined;
   /** The part of the context that all connections share. */
   context: Omit<ServerContext, "client" | "signal" | "giveUp">;
+  /** The zone of the address that is listened on, if it has one. */
+  zone?: string | undefined;
   /** Timeouts and minimum rate of every connection. */
   limits: Pick<
     ConnectionOptions,
@@ -150,8 +152,8 @@ export class Listener {
   }
 
   #begin(conn: Deno.TcpConn): void {
-    const { limits } = this.#options;
-    const connection = new Connection(new TcpStream(conn), {
+    const { limits, zone } = this.#options;
+    const connection = new Connection(new TcpStream(conn, zone), {
       ...limits,
       onBegun: () => this.#ungreeted.delete(connection),
     });

@@ -8,6 +8,7 @@ import type { Access } from "../auth/access.ts";
 import {
   parseCount,
   parseDuration,
+  parseHost,
   parseRate,
   parseSeconds,
   parseSize,
@@ -35,7 +36,7 @@ const parseClients = (text: string, what: string): number =>
 const PLACES = {
   "host": option({
     value: "HOST",
-    parse: parseText,
+    parse: parseHost,
     default: "127.0.0.1",
     note: "this machine only",
     help: "listen on this address",

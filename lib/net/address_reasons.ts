@@ -1,0 +1,58 @@
+/**
+ * Why an address cannot be connected to, or listened on, in words.
+ *
+ * @module
+ */
+
+import { isLinkLocal, zoneOf } from "../address.ts";
+import { DISK_ERRORS, NETWORK_ERRORS, systemCode } from "../system_errors.ts";
+import { quoted } from "../text.ts";
+
+/**
+ * The reason of a failure to connect or to listen.
+ *
+ * @param error What the system threw.
+ */
+export function addressReason(hostname: string, error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const zone = zoneOf(hostname);
+  if (zone === undefined && isLinkLocal(hostname)) return needsZone(hostname);
+  if (/lookup address/.test(message)) return zone === undefined ? "no such host" : noZone(zone);
+  if (/^invalid (?:empty )?host\b/.test(message)) return "that is no name of a host";
+  const code = systemCode(error);
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+      return "the system does not permit it";
+    case "EINVAL":
+      return "the system does not accept that address";
+    case "EAFNOSUPPORT":
+      return "this machine has no network of that kind";
+    case undefined:
+      return message;
+  }
+  const [kind, why] = NETWORK_ERRORS.get(code) ?? DISK_ERRORS.get(code) ?? [];
+  return kind === "lost" || kind === "overloaded" ? why! : message;
+}
+
+function needsZone(hostname: string): string {
+  const interfaces = linkedInterfaces();
+  const such = `${hostname}%${interfaces[0] ?? "eth0"}`;
+  return `it needs a zone, the name of a network interface, such as ${such}${having(interfaces)}`;
+}
+
+function noZone(zone: string): string {
+  return `no link-local address here has the zone ${quoted(zone)}${having(linkedInterfaces())}`;
+}
+
+function having(interfaces: readonly string[]): string {
+  return interfaces.length === 0 ? "" : `; this machine has ${interfaces.join(", ")}`;
+}
+
+/** The interfaces that have a link-local address, where Deno may tell. */
+function linkedInterfaces(): string[] {
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "networkInterfaces" });
+  if (state !== "granted") return [];
+  const linked = Deno.networkInterfaces().filter(({ address }) => isLinkLocal(address));
+  return [...new Set(linked.map(({ name }) => name))];
+}
