@@ -1,3 +1,4 @@
+/// <reference types="./std.d.ts" />
 /**
  * The sending side: {@linkcode send} as a library, and its command line.
  *

@@ -1,3 +1,4 @@
+/// <reference types="./std.d.ts" />
 /**
  * The receiving side: {@linkcode serve} as a library, and its command line.
  *

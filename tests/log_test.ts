@@ -1,7 +1,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { LOG_EVENTS, type LogEvent } from "../lib/server/log_events.ts";
 import { formatLocalTime, printable } from "../lib/text.ts";
-import { integration, pure, ROOT, run, runSource } from "./helpers.ts";
+import { DirectoryStore } from "../lib/store/directory.ts";
+import { integration, pure, ROOT, run, runSource, tempDir } from "./helpers.ts";
+import { serveHere } from "./in_process.ts";
+import { Wire } from "./wire.ts";
 
 /** What a program writes to stderr that does this with a log of these options. */
 async function logged(options: Record<string, unknown>, statements: string): Promise<string> {
@@ -172,3 +175,25 @@ integration("server.ts --log json keeps to its schema in every mode and every ev
   ]]);
   assert(facts("stored", "ms", "address").flat().every((value) => value !== undefined));
 });
+
+integration(
+  "Log has a download that the disk breaks off as a failure, not as a file got",
+  async () => {
+    await using dir = await tempDir();
+    const store = await DirectoryStore.open(dir.path);
+    await dir.write("a", new Uint8Array(100_000));
+    const open = store.open.bind(store);
+    store.open = (name) => {
+      const broken = Object.assign(new Error("an I/O error"), { code: "EIO" });
+      const stream = () => new ReadableStream({ pull: (controller) => controller.error(broken) });
+      return Object.assign(open(name), { stream });
+    };
+    await using server = await serveHere({ dir: dir.path, store });
+    using wire = await Wire.greet(server);
+    await wire.says("get a\nexit\n");
+    await wire.rest();
+    await server.idle();
+    const why = 'Cannot read "a": the disk reported an I/O error';
+    assertEquals(server.failures.map(({ code, message }) => [code, message]), [["disk", why]]);
+  },
+);

@@ -124,8 +124,10 @@ export function option<T>(
   declared: Valued<T> & { readonly default?: string },
 ): Option<T | undefined> {
   const { parse, ...described } = declared;
-  const read = ([text = declared.default]: readonly string[], what: string): T | undefined =>
-    text === undefined ? undefined : parse(text, what);
+  const read = (given: readonly string[], what: string): T | undefined => {
+    const text = given[0] ?? declared.default;
+    return text === undefined ? undefined : parse(text, what);
+  };
   return { ...described, kind: "single", read };
 }
 

@@ -63,7 +63,7 @@ export async function serveFiles(connection: Connection, context: ServerContext)
     if (await servePushes(connection, context)) continue;
     const request = await nextRequest(connection, context);
     if (request === null) return;
-    context.log.begin("name" in request ? request.name : undefined);
+    context.log.begin(request.type !== "hello" && "name" in request ? request.name : undefined);
     if (await answer(connection, context, request) === "end") return;
     // Requests that have arrived already are answered without a wait in between.
     if (connection.buffered.length > 0 && isTurnDue()) await takeTurns();
