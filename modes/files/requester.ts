@@ -16,14 +16,17 @@ import { Patience } from "./patience.ts";
 /** Maximum number of lines in one page. */
 const MAX_PAGE_LINES = 500;
 
+/** What a requester needs to know of the client. */
+type Told = Pick<ClientContext, "onNote" | "onWarning" | "timeoutMs">;
+
 /** Sends requests and reads replies on one connection. */
 export class Requester {
   /** Why the session has ended: the connection was lost, or a body was incomplete. */
   end: InletError | undefined;
   readonly #connection: Connection;
-  readonly #context: Pick<ClientContext, "onNote" | "timeoutMs">;
+  readonly #context: Told;
 
-  constructor(connection: Connection, context: Pick<ClientContext, "onNote" | "timeoutMs">) {
+  constructor(connection: Connection, context: Told) {
     this.#connection = connection;
     this.#context = context;
   }
@@ -97,7 +100,7 @@ export class Requester {
     for (;;) {
       const reply = this.#decode(await this.#line());
       if (reply.type !== "note") return reply;
-      this.#noted(reply.text, patience);
+      this.#noted(reply, patience);
     }
   }
 
@@ -109,7 +112,7 @@ export class Requester {
       if (line === text + ACK) return line;
       const reply = this.#decode(line);
       if (reply.type !== "note") throw unexpected(reply);
-      this.#noted(reply.text, patience);
+      this.#noted(reply, patience);
     }
   }
 
@@ -120,8 +123,10 @@ export class Requester {
     this.#context.onNote?.(reply.text);
   }
 
-  #noted(text: string, patience: Patience): void {
-    this.#context.onNote?.(text);
+  #noted({ text, fields }: Extract<Reply, { type: "note" }>, patience: Patience): void {
+    const { onNote, onWarning } = this.#context;
+    const show = onNote ?? (fields?.kind === "warning" ? onWarning : undefined);
+    show?.(text);
     try {
       patience.noted();
     } catch (error) {
