@@ -108,7 +108,7 @@ export class Dialer {
     const { progress = new Progress(false), key, resume = false, retries = 0, onNotice } = options;
     this.#address = address;
     this.#options = options;
-    let lastNote = "";
+    let isWarned = false;
     this.retries = new Retries({
       limit: retries,
       signal: options.signal,
@@ -124,10 +124,10 @@ export class Dialer {
       tickets: new WeakMap(),
       wire: clientWire(options),
       onNotice: (text) => onNotice?.(text),
-      // A server that asks for patience does so again and again.
-      onNote: (text) => {
-        if (text !== lastNote) onNotice?.(text);
-        lastNote = text;
+      // Once, whatever the server sends.
+      onWarning: (text) => {
+        if (!isWarned) onNotice?.(text);
+        isWarned = true;
       },
       strict: options.strict,
       onGrowth: (label, size) => {

@@ -259,7 +259,7 @@ integration("client.ts --mode upload stops at the server's no within the body", 
   assertEquals([code, stderr], [3, "inlet: the disk is full\n"]);
 });
 
-integration("client.ts --mode upload says that the server's disk is full", async () => {
+integration("client.ts --mode upload says that the server's disk has no room", async () => {
   await using local = await tempDir();
   const dir = `${local.path}/received`;
   await Deno.mkdir(dir);
@@ -267,7 +267,8 @@ integration("client.ts --mode upload says that the server's disk is full", async
   await using small = await startServer(options);
   const large = await local.write("large.bin", bytes(16 * 2 ** 20));
   const ended = await runClient(small, ["--mode", "upload", large]);
-  assertRefused(ended, 3, 'Cannot store "large.bin": the disk is full');
+  const why = "it needs 16 MiB, and the disk has 1 MiB free";
+  assertRefused(ended, 3, `Cannot store "large.bin": ${why}`);
   await small.running.says(/client 1: left/);
   assertEquals(names(`/proc/${small.running.process.pid}/root${dir}`), []);
 }, { mounts: true });

@@ -26,7 +26,7 @@ const UNANSWERED =
   "takes bytes, use --mode raw or --mode message; if it waits for a size and a name, --mode upload";
 
 /** What a requester needs of the client. */
-type RequesterContext = Pick<ClientContext, "onNote" | "onNotice" | "timeoutMs">;
+type RequesterContext = Pick<ClientContext, "onNote" | "onNotice" | "onWarning" | "timeoutMs">;
 
 /** Sends requests and reads replies on one connection. */
 export class Requester {
@@ -109,7 +109,7 @@ export class Requester {
     for (;;) {
       const reply = this.#decode(await this.#line());
       if (reply.type !== "note") return reply;
-      this.#noted(reply.text, patience);
+      this.#noted(reply, patience);
     }
   }
 
@@ -145,7 +145,7 @@ export class Requester {
       if (line === text + ACK) return line;
       const reply = this.#decode(line);
       if (reply.type !== "note") throw unexpected(reply);
-      this.#noted(reply.text, patience);
+      this.#noted(reply, patience);
     }
   }
 
@@ -156,8 +156,10 @@ export class Requester {
     this.#context.onNote?.(reply.text);
   }
 
-  #noted(text: string, patience: Patience): void {
-    this.#context.onNote?.(text);
+  #noted({ text, fields }: Extract<Reply, { type: "note" }>, patience: Patience): void {
+    const { onNote, onWarning } = this.#context;
+    const show = onNote ?? (fields?.kind === "warning" ? onWarning : undefined);
+    show?.(text);
     try {
       patience.noted();
     } catch (error) {

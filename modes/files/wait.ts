@@ -56,7 +56,7 @@ async function warnOfSpace(
   const text = access === "drop-only"
     ? "Not all of the files may fit"
     : `Not all of the files may fit: ${why}`;
-  await connection.write(encodeReply({ type: "note", text }));
+  await connection.write(encodeReply({ type: "note", text, fields: { kind: "warning" } }));
 }
 
 /** The idle limit of a session, and the warning before it. */

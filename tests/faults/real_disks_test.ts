@@ -95,7 +95,10 @@ integration("server.ts holds announced sizes against the disk before the first b
   assertMatch(await second.line(), /^error no-space /);
   // A sum is warned of, and no more: not all of it need be sent.
   await second.says("push;total=15000000 6 c.txt\nhello\nend 363a3020\n");
-  assertMatch(await second.line(), /^note Not all of the files may fit: it needs 14\.3 MiB /);
+  assertMatch(
+    await second.line(),
+    /^note;kind=warning Not all of the files may fit: it needs 14\.3 MiB /,
+  );
   assertEquals(await second.line(), "ok 6 363a3020 c.txt");
   first[Symbol.dispose]();
   await server.running.says(/"test" .* left|left/);
