@@ -9,7 +9,7 @@ import { basename } from "@std/path/basename";
 import { explain, InletError } from "../errors.ts";
 import { Prefix } from "./prefix_crc.ts";
 import { readStdin } from "./stdio.ts";
-import { type StreamSource, streamSource } from "./stream_source.ts";
+import { type StreamReader, type StreamSource, streamSource } from "./stream_source.ts";
 import {
   type Change,
   type FileBody,
@@ -247,16 +247,37 @@ export function pathSource(path: string, as?: string): Source {
  * @throws {InletError} `usage` if the path cannot be read
  */
 export function sourceAt(path: string, as: string = basename(path)): Source | "folder" {
+  if (isStdin(path)) return streamSource(path, as, () => STDIN);
   const info = measure(path);
   if (info.isDirectory) return "folder";
-  if (info.isFile) return new FileSource(path, as, info);
+  if (info.isFile && !hidesSize(path, info)) return new FileSource(path, as, info);
   return streamSource(path, as, () => openPath(path));
 }
 
 /** Returns standard input as a source with a name. */
 export function stdinSource(name: string): StreamSource {
-  return streamSource("standard input", name, () => ({ read: readStdin, close: () => {} }));
+  return streamSource("standard input", name, () => STDIN);
 }
+
+const STDIN: StreamReader = { read: readStdin, close: () => {} };
+
+/** Whether a path is standard input, which needs no permission. */
+export function isStdin(path: string): boolean {
+  return path === "/dev/stdin" || path === "/dev/fd/0";
+}
+
+/**
+ * Whether a regular file of the system does not tell its size: /proc gives 0, and /sys a whole page.
+ * It is read to its end.
+ */
+function hidesSize(path: string, { size }: Deno.FileInfo): boolean {
+  if (size % 4096 !== 0 || Deno.build.os !== "linux") return false;
+  // Otherwise Deno would not have measured it; and it would ask for more permissions here.
+  const isPermitted = ALL.every((name) => Deno.permissions.querySync({ name }).state === "granted");
+  return isPermitted && /^\/(proc|sys)\//.test(Deno.realPathSync(path));
+}
+
+const ALL = ["read", "write", "net", "env", "sys", "run", "ffi"] as const;
 
 /** The error for a file that changed while it was sent. */
 export function changed(source: Source): InletError {
