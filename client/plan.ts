@@ -6,6 +6,7 @@
 
 import { dirname } from "@std/path/dirname";
 import { formatAddress } from "../lib/address.ts";
+import { isStdin } from "../lib/body/sources.ts";
 import { checkModes, type CommandLine, contradiction } from "../lib/cli/command_line.ts";
 import { parseHost, parsePort } from "../lib/cli/option_values.ts";
 import type { Need } from "../lib/cli/permissions.ts";
@@ -198,7 +199,7 @@ export function needsOf({ address, action, tokenFile }: Plan): Need[] {
   if (tokenFile !== undefined) needs.push({ name: "read", path: tokenFile });
   switch (action.type) {
     case "send": {
-      const files = action.files.filter((file) => file !== "-");
+      const files = action.files.filter((file) => file !== "-" && !isStdin(file));
       return [...needs, ...files.map((path) => ({ name: "read" as const, path }))];
     }
     case "get": {

@@ -102,7 +102,8 @@ export function explain(error: unknown, what?: string): InletError {
   }
   if (error instanceof Deno.errors.NotCapable) {
     const flag = /--allow-\w+/.exec(error.message)?.[0] ?? "a permission";
-    const message = `${what ?? GO_ON}: Deno does not permit it without ${flag}`;
+    const why = flag === "--allow-all" ? OF_THE_SYSTEM : `Deno does not permit it without ${flag}`;
+    const message = `${what ?? GO_ON}: ${why}`;
     return new InletError("denied", message, { cause: error });
   }
   const [code, why] = explanationOf(error, what !== undefined) ?? UNFORESEEN;
@@ -126,3 +127,6 @@ const UNFORESEEN = ["internal", "an internal error occurred"] as const;
 const GO_ON = "Cannot go on";
 
 const GARBLED = "its name is not valid UTF-8, which Deno cannot open";
+
+/** Why a path cannot be used that no permission for a path opens. */
+export const OF_THE_SYSTEM = "Deno opens files of /proc, /sys and /dev only with --allow-all";

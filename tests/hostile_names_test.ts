@@ -156,7 +156,7 @@ async function getOne(wire: Wire, name: string): Promise<string | undefined> {
     return undefined;
   }
   let content = "";
-  for (let line; !(line = await wire.line()).startsWith("end ");) {
+  for (let line; (line = await wire.line()).startsWith("data ");) {
     content += new TextDecoder().decode(await wire.bytes(Number(line.slice("data ".length))));
   }
   return content;

@@ -1,4 +1,5 @@
 import { crc32 } from "node:zlib";
+import { basename } from "@std/path/basename";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import { pathSource } from "../lib/body/sources.ts";
@@ -8,12 +9,15 @@ import {
   collect,
   fixture,
   integration,
+  PROC,
   pure,
   ROOT,
   run,
   runSource,
   tempDir,
 } from "./helpers.ts";
+import { serveHere } from "./in_process.ts";
+import { send } from "../client.ts";
 
 integration("pathSource() measures a file, and streams it", async () => {
   const path = fixture("naïve café ☕.txt");
@@ -175,4 +179,39 @@ integration("stdinSource() streams the standard input under a name", async () =>
   assertEquals(stdoutBytes.length, 3_000_000);
   assert(bytes(3_000_000).every((byte, index) => byte === stdoutBytes[index]));
   assertEquals(stderr, "standard input notes.txt null 3000000\n");
+});
+
+for (const path of ["/proc/version", "/sys/devices/system/cpu/online"]) {
+  integration(`${path}, which does not tell its size, is sent to its end`, async () => {
+    await using inbox = await tempDir();
+    await using server = await serveHere({ dir: inbox.path });
+    const address = { hostname: "127.0.0.1", port: server.port };
+    const [result] = await send(address, [path]);
+    const content = Deno.readTextFileSync(path);
+    assertEquals([result?.error, result?.stored?.size], [undefined, content.length]);
+    assertEquals(Deno.readTextFileSync(`${inbox.path}/${basename(path)}`), content);
+  }, PROC);
+}
+
+integration("a file that Deno does not open names the command that does", async () => {
+  const args = ["client.ts", "127.0.0.1", "5000", "/proc/version"];
+  const whole = ["--allow-net", "--allow-read"];
+  const scoped = ["--allow-net", "--allow-read=/proc/version"];
+  for (const permissions of [whole, scoped]) {
+    const ended = await run(Deno.execPath(), ["run", ...permissions, ...args]);
+    assertEquals([ended.code, ended.stderr], [
+      2,
+      'inlet: Cannot read "/proc/version": Deno opens files of /proc, /sys and /dev only with ' +
+      `--allow-all; run: deno run --allow-all ${args.join(" ")}\n`,
+    ]);
+  }
+}, PROC);
+
+integration("/dev/stdin is standard input, and needs no permission", async () => {
+  await using inbox = await tempDir();
+  await using server = await serveHere({ dir: inbox.path });
+  const script = ["client.ts", "127.0.0.1", `${server.port}`, "/dev/stdin", "--as", "a.txt"];
+  const ended = await run(Deno.execPath(), ["run", "--allow-net", ...script], { stdin: "hello" });
+  assertEquals(ended.code, 0, ended.stderr);
+  assertEquals(Deno.readTextFileSync(`${inbox.path}/a.txt`), "hello");
 });

@@ -10,7 +10,7 @@ import { explain, InletError } from "../errors.ts";
 import type { Waiting } from "./pipe.ts";
 import { Prefix } from "./prefix_crc.ts";
 import { readStdin } from "./stdio.ts";
-import { type StreamSource, streamSource } from "./stream_source.ts";
+import { type StreamReader, type StreamSource, streamSource } from "./stream_source.ts";
 import {
   type Change,
   type FileBody,
@@ -245,11 +245,12 @@ export function pathSource(path: string, as?: string, waiting?: Waiting): Source
  * @throws {InletError} `usage` if the path cannot be read
  */
 export function sourceAt(path: string, as?: string, waiting: Waiting = {}): Source | "folder" {
+  const name = nameAs(basename(path), as);
+  if (isStdin(path)) return streamSource(path, name, () => STDIN);
   const info = measure(path);
   if (info.isDirectory) return "folder";
   if (info.isSocket) throw new InletError("usage", `Cannot send ${quoted(path)}: it is a socket`);
-  const name = nameAs(basename(path), as);
-  if (info.isFile) return new FileSource(path, name, info);
+  if (info.isFile && !hidesSize(path, info)) return new FileSource(path, name, info);
   return streamSource(path, name, async () => {
     // Loaded on demand, because few sources are pipes.
     const { openPipe } = await import("./pipe.ts");
@@ -276,8 +277,28 @@ export function isNamed(path: string): boolean {
 
 /** Returns standard input as a source with a name. */
 export function stdinSource(name: string): StreamSource {
-  return streamSource("standard input", name, () => ({ read: readStdin, close: () => {} }));
+  return streamSource("standard input", name, () => STDIN);
 }
+
+const STDIN: StreamReader = { read: readStdin, close: () => {} };
+
+/** Whether a path is standard input, which needs no permission. */
+export function isStdin(path: string): boolean {
+  return path === "/dev/stdin" || path === "/dev/fd/0";
+}
+
+/**
+ * Whether a regular file of the system does not tell its size: /proc gives 0, and /sys a whole page.
+ * It is read to its end.
+ */
+function hidesSize(path: string, { size }: Deno.FileInfo): boolean {
+  if (size % 4096 !== 0 || Deno.build.os !== "linux") return false;
+  // Otherwise Deno would not have measured it; and it would ask for more permissions here.
+  const isPermitted = ALL.every((name) => Deno.permissions.querySync({ name }).state === "granted");
+  return isPermitted && /^\/(proc|sys)\//.test(Deno.realPathSync(path));
+}
+
+const ALL = ["read", "write", "net", "env", "sys", "run", "ffi"] as const;
 
 /** The error for a file that changed while it was sent. */
 export function changed(source: Source): InletError {

@@ -8,7 +8,7 @@
 import { fromFileUrl } from "@std/path/from-file-url";
 import { relative } from "@std/path/relative";
 import { tell } from "../body/stderr.ts";
-import { InletError } from "../errors.ts";
+import { InletError, OF_THE_SYSTEM } from "../errors.ts";
 import { quoted } from "../text.ts";
 
 /** A permission that the program requires. */
@@ -35,6 +35,12 @@ export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
   const terminal = Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
   // Queried once for each kind, because there may be thousands of files.
   const whole = [...new Set(needs.map(({ name }) => name))].filter(isWhole);
+  const closed = needs.find((need) => need.name === "read" && isClosed(need.path, terminal));
+  if (closed?.name === "read") {
+    const all = ["deno", "run", "--allow-all", script(), ...Deno.args].map(shellQuoted).join(" ");
+    const what = `Cannot read ${quoted(closed.path)}`;
+    throw new InletError("usage", `${what}: ${OF_THE_SYSTEM}; run: ${all}`);
+  }
   const left = needs.filter(({ name }) => !whole.includes(name));
   if (terminal) await askForFolders(left);
   for (const need of left) {
@@ -85,6 +91,21 @@ async function ask(need: Need): Promise<Deno.PermissionState> {
   const { state } = await Deno.permissions.request(need);
   if (state !== "granted" && performance.now() - asked < PERSON_MS) draw("\x1b8\x1b[J");
   return state;
+}
+
+/** Whether a path is one of the system's own that Deno does not open, whatever may be read. */
+function isClosed(path: string, terminal: boolean): boolean {
+  if (!/^\/(proc|sys|dev)\//.test(path)) return false;
+  // In a terminal Deno would ask for it, in its own words.
+  if (terminal && Deno.permissions.querySync({ name: "read", path }).state !== "granted") {
+    return false;
+  }
+  try {
+    Deno.statSync(path);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotCapable && error.message.includes("--allow-all");
+  }
 }
 
 /** Whether a permission is granted without exception. */
