@@ -78,7 +78,6 @@ function describe(need: Need): string {
 
 /** Returns the typed command, with all permissions that it needs. */
 function command(needs: readonly Need[]): string {
-  if (Deno.build.standalone) return "the program anew from a terminal, or compile it with them";
   const scopes = new Map<string, string[]>();
   for (const need of needs) {
     // A comma separates paths; a doubled one is a comma within a path.
@@ -90,6 +89,16 @@ function command(needs: readonly Need[]): string {
     if (scope.some((part) => part.includes(","))) return `--allow-${name}`;
     return `--allow-${name}=${[...new Set(scope)].join(",")}`;
   });
+  return commandWith(flags);
+}
+
+/** Returns the typed command with every permission: Deno keeps some paths from all others. */
+export function commandWithAll(): string {
+  return commandWith(["--allow-all"]);
+}
+
+function commandWith(flags: readonly string[]): string {
+  if (Deno.build.standalone) return "the program anew from a terminal, or compile it with them";
   return ["deno", "run", ...flags, script(), ...Deno.args].map(shellQuoted).join(" ");
 }
 
