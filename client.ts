@@ -69,8 +69,7 @@ async function main(args: readonly string[]): Promise<number> {
     case "session":
       return await startSession(dialer, options.name, stopping);
     case "send":
-    case "get":
-    case "get folder": {
+    case "get": {
       const code = await runTransfer(dialer, action, plan, options);
       await screen?.end();
       return code;
@@ -105,7 +104,7 @@ async function startSession(
 async function runTransfer(
   dialer: Dialer,
   action: Transfer,
-  { quiet, keepPartialsMs }: Plan,
+  { quiet, raw, keepPartialsMs }: Plan,
   options: SendFilesOptions,
 ): Promise<number> {
   const { progress, resume = false } = dialer.context;
@@ -118,7 +117,7 @@ async function runTransfer(
       await sendFiles(dialer, action.files, { ...options, onResult }, { as: action.as, onLeftOut });
     } else {
       const { download } = await import("./client/download.ts");
-      const all = { ...options, keepPartialsMs, warn: options.onNotice };
+      const all = { ...options, raw, keepPartialsMs, warn: options.onNotice };
       await download(dialer, action, all, report);
     }
   } catch (error) {
@@ -140,7 +139,7 @@ async function runTransfer(
 /** Whether a repeated command, or one with `--retry` if there was none, continues this transfer. */
 function isRepeatable(action: Transfer, mode: Mode, hadRetry: boolean): boolean {
   if (action.type === "send") return mode.name === "files" && !action.files.includes("-");
-  return action.type === "get folder" || action.output !== "-" || !hadRetry;
+  return action.output !== "-" || !hadRetry;
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Runs the downloads of the command line: a file, a folder, or a file to the standard output. A lost
+ * Runs the downloads of the command line: files, folders, or one file to the standard output. A lost
  * connection is retried.
  *
  * A module of its own, because an upload needs none of it.
@@ -7,33 +7,126 @@
  * @module
  */
 
-import { basename } from "@std/path/basename";
+import { contradiction } from "../lib/cli/command_line.ts";
+import { explain } from "../lib/errors.ts";
+import { quoted } from "../lib/text.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
+import type { FilesClient } from "../modes/files/client.ts";
 import type { Dialer } from "./dialer.ts";
 import type { LocalStoreOptions } from "./local_store.ts";
 import { OutputTarget } from "./output.ts";
-import type { Transfer } from "./plan.ts";
+import type { PathOutput } from "./path_output.ts";
+import type { ServerName, Transfer } from "./plan.ts";
 import type { Report } from "./report.ts";
+import { checkFolder, savedAs, savePath, writtenTo } from "./save_path.ts";
 import type { SendOptions } from "./send_options.ts";
+import type { ServerExcludes } from "./server_excludes.ts";
+import { distinct, labelOf } from "./server_names.ts";
 
 /** Options of {@linkcode download}. */
 export interface DownloadOptions
-  extends LocalStoreOptions, Pick<SendOptions, "exclude" | "skipSame"> {}
+  extends LocalStoreOptions, Pick<SendOptions, "exclude" | "skipSame" | "resume" | "signal"> {
+  /** Whether a terminal gets the exact bytes. */
+  raw?: boolean;
+}
+
+/** The options of one folder. */
+type FolderOptions = Omit<DownloadOptions, "exclude"> & {
+  directory: string;
+  excludes: ServerExcludes | undefined;
+};
+
+type Get = Extract<Transfer, { type: "get" }>;
 
 /**
- * Downloads what an action asks for, and reports the results.
+ * Downloads what an action asks for, and reports the results. A name that fails does not stop the
+ * others.
  *
- * @throws {InletError} when the connection fails for good, or the server refuses all of it
+ * @throws {InletError} when the connection fails for good, or nothing can be saved there
  */
 export async function download(
   dialer: Dialer,
-  action: Exclude<Transfer, { type: "send" }>,
+  { names, output }: Get,
   options: DownloadOptions,
   report: Report,
 ): Promise<void> {
-  if (action.type === "get folder") await getFolder(dialer, action, options, report);
-  else if (action.output === "-") await getToOutput(dialer, action.name);
-  else await getFile(dialer, action, options, report);
+  if (output === "-") return await getToOutput(dialer, names[0]!.name);
+  if (output !== undefined && names.length > 1) checkFolder(output);
+  const { warn } = options;
+  const excludes = await excludesOf(options);
+  const wanted = distinct(names, (name) => warn?.(`${name}: named twice, got once`));
+  const left: Download[] = [];
+  using streams = new DisposableStack();
+  for (const asked of excludes ? excludes.keep(wanted) : wanted) {
+    const one = await prepare(dialer, asked, { output, excludes }, options, report);
+    if (one.stream) streams.use(one.stream);
+    left.push(one);
+  }
+  let current: Download | undefined;
+  await dialer.withSession(async (client) => {
+    for (; (current = left.at(0)); left.shift()) {
+      await current.get(client).catch((error) => {
+        if (client.ended || options.signal?.aborted) throw error;
+        report.fail(explain(error));
+      });
+    }
+  }).catch((error) => {
+    const untried = left.filter((one) => one !== current).map(({ label }) => label);
+    if (names.length > 1 && untried.length > 0) options.warn?.(`Not tried: ${untried.join(", ")}`);
+    throw error;
+  });
+}
+
+async function excludesOf(
+  { exclude = [], warn }: DownloadOptions,
+): Promise<ServerExcludes | undefined> {
+  if (exclude.length === 0) return undefined;
+  const { ServerExcludes } = await import("./server_excludes.ts");
+  return new ServerExcludes(exclude, (text) => warn?.(text));
+}
+
+/** One name, and how to get it. */
+interface Download {
+  label: string;
+  /** The pipe or device that it goes to. */
+  stream?: PathOutput;
+  get(client: FilesClient): Promise<void>;
+}
+
+async function prepare(
+  dialer: Dialer,
+  asked: ServerName,
+  { output, excludes }: { output: string | undefined; excludes: ServerExcludes | undefined },
+  options: DownloadOptions,
+  report: Report,
+): Promise<Download> {
+  if (asked.isFolder) {
+    const directory = output ?? ".";
+    checkFolder(directory);
+    const all = { ...options, directory, excludes };
+    return { label: labelOf(asked), get: folderGetter(dialer, asked, all, report) };
+  }
+  const { name } = asked;
+  const { progress, resume } = dialer.context;
+  const { path, isStream } = savePath(name, output);
+  if (isStream) {
+    if (options.resume) throw contradiction(`--resume with ${quoted(path)}, a pipe or a device`);
+    const { getToStream, PathOutput } = await import("./path_output.ts");
+    const stream = await PathOutput.open(name, path, { ...options, onNotice: options.warn });
+    const get = async (client: FilesClient): Promise<void> => {
+      if (!stream.isTerminal) progress.begin(null);
+      const stored = await getToStream(client, name, stream, options.signal);
+      report.add({ label: name, stored, where: writtenTo(path) });
+    };
+    return { label: name, stream, get };
+  }
+  const { getFile } = await import("./get_file.ts");
+  const get = async (client: FilesClient): Promise<void> => {
+    progress.begin(null);
+    const stored = await getFile(client, name, path, { ...options, resume });
+    report.add({ label: name, stored, where: savedAs(path, stored.name) });
+  };
+  return { label: name, get };
 }
 
 async function getToOutput(dialer: Dialer, name: string): Promise<void> {
@@ -46,46 +139,32 @@ async function getToOutput(dialer: Dialer, name: string): Promise<void> {
   });
 }
 
-async function getFile(
+/** Gets a folder. What one connection completed, the next one leaves out. */
+function folderGetter(
   dialer: Dialer,
-  { name, output }: Extract<Transfer, { type: "get" }>,
-  options: DownloadOptions,
+  asked: ServerName,
+  { directory, excludes, skipSame = false, ...options }: FolderOptions,
   report: Report,
-): Promise<void> {
-  const { progress, resume } = dialer.context;
-  const { getFile, savePath } = await import("./get_file.ts");
-  await dialer.withSession(async (client) => {
-    progress.begin(null);
-    const path = savePath(name, output);
-    report.add({ label: name, stored: await getFile(client, name, path, { ...options, resume }) });
-  });
-}
-
-async function getFolder(
-  dialer: Dialer,
-  { name, directory }: Extract<Transfer, { type: "get folder" }>,
-  { exclude = [], skipSame = false, ...options }: DownloadOptions,
-  report: Report,
-): Promise<void> {
+): Download["get"] {
   const { progress, resume } = dialer.context;
   const done = new Set<string>();
-  const { getFolder } = await import("./get_folder.ts");
-  const excluding = exclude.length > 0 ? await import("./exclude.ts") : undefined;
-  const excludes = excluding && new excluding.Excludes(exclude);
-  const isExcluded = excludes?.of({ name: basename(name), paths: [basename(name), name] });
-  if (isExcluded?.("", true)) throw excluding!.nothingLeft();
-  const folder = `${name}/`;
+  const folder = labelOf(asked);
   const onResult = (label: string, result: ItemResult, name: string): void => {
     if (!("error" in result)) dialer.retries.progressed();
     report.add({ label, name, folder, ...result });
   };
+  const onBegin = (path: string): void => report.begin(folder, path);
   const onLeftOut = (count: number): void => {
     if (count > 0) report.leftOut(folder, count);
-    excludes?.reportUnused((text) => options.warn?.(text));
+    excludes?.listed(asked);
   };
+  const exclude = excludes?.of(asked);
   const all = {
-    ...{ ...options, directory, exclude: isExcluded, skipSame, resume, progress, done },
-    ...{ onResult, onLeftOut },
+    ...{ ...options, directory, exclude, skipSame, resume, progress, done },
+    ...{ onBegin, onResult, onLeftOut },
   };
-  await dialer.withSession((client) => getFolder(client, name, all));
+  return async (client) => {
+    const { getFolder } = await import("./get_folder.ts");
+    await getFolder(client, asked.name, all);
+  };
 }

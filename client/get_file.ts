@@ -8,7 +8,6 @@
 
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
-import { join } from "@std/path/join";
 import { explain } from "../lib/errors.ts";
 import type { Stored } from "../protocol.ts";
 import type { FilesClient } from "../modes/files/client.ts";
@@ -59,20 +58,5 @@ export async function getInto(
     // Wrong bytes are useless for resuming.
     if (code === "checksum" || code === "changed") await file.discard();
     throw error;
-  }
-}
-
-/** The path to save a file to. In a folder, the file keeps its own name. */
-export function savePath(name: string, output: string | undefined): string {
-  // A file named "-" is saved like any other: only --output - means the standard output.
-  if (output === undefined) return `./${basename(name)}`;
-  return output.endsWith("/") || isFolder(output) ? join(output, basename(name)) : output;
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
   }
 }

@@ -10,9 +10,11 @@
  */
 
 import { basename } from "@std/path/basename";
+import { dirname } from "@std/path/dirname";
+import { join } from "@std/path/join";
 import { explain, InletError } from "../lib/errors.ts";
 import type { Exclude } from "./exclude.ts";
-import { safeName } from "../lib/store/names.ts";
+import { EVERYTHING, safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
 import { encodeLine, formatTime, type ListEntry, modeOf, type Stored } from "../protocol.ts";
@@ -20,6 +22,7 @@ import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import { type GetFileOptions, getInto } from "./get_file.ts";
 import { LocalStore } from "./local_store.ts";
+import { pathIn } from "./save_path.ts";
 
 /** Largest file that is requested in a batch, in bytes. */
 const MAX_SMALL_BYTES = 64 * 1024;
@@ -44,6 +47,8 @@ export interface GetFolderOptions extends GetFileOptions {
   progress: Progress;
   /** Names that an earlier attempt completed. This attempt adds its own. */
   done: Set<string>;
+  /** Called with the local path of the folder, once the server has listed it. */
+  onBegin?: (path: string) => void;
   /** Called with the result of each file, and with the name to save it under. */
   onResult(label: string, result: ItemResult, name: string): void;
 }
@@ -57,7 +62,7 @@ interface Wanted {
 /**
  * Downloads a folder. A file that fails does not stop the others.
  *
- * @param name Name of the folder, with or without a trailing slash.
+ * @param name Name of the folder, or {@linkcode EVERYTHING}, which has no folder of its own.
  * @throws {InletError} when the connection fails or the server refuses the whole folder
  */
 export async function getFolder(
@@ -65,9 +70,16 @@ export async function getFolder(
   name: string,
   options: GetFolderOptions,
 ): Promise<void> {
-  const top = name.replace(/\/+$/, "");
-  await using store = await LocalStore.open(options.directory, options);
-  await new FolderGetter(client, store, options).getAll(await wantedOf(top, client, options));
+  const { directory, onBegin } = options;
+  await using store = await LocalStore.open(directory, options);
+  const wanted = await wantedOf(name, client, options);
+  onBegin?.(name === EVERYTHING ? directory : pathIn(join(directory), await folderIn(store, name)));
+  await new FolderGetter(client, store, options).getAll(wanted);
+}
+
+/** The name of a folder on this machine: with a number, where a file has its own. */
+async function folderIn(store: LocalStore, name: string): Promise<string> {
+  return dirname(await store.located(`${basename(safeName(name))}/-`));
 }
 
 /** The entries to download, with their local names. Excluded and unsafe entries are dropped. */
@@ -78,18 +90,17 @@ async function wantedOf(
 ): Promise<Wanted[]> {
   const wanted: Wanted[] = [];
   let leftOut = 0;
-  const safeTop = safeName(top);
+  const safeTop = top === EVERYTHING ? "" : safeName(top);
   let entries = 0;
   let characters = 0;
   const take = (entry: ListEntry): void => {
     try {
       const below = safeBelow(entry.name, safeTop);
-      const inner = below.slice(1);
-      if (exclude && inner !== "") {
-        if (isInExcluded(exclude, inner)) return;
-        if (exclude(inner, entry.size === null)) return void leftOut++;
+      if (exclude && below !== "") {
+        if (isInExcluded(exclude, below)) return;
+        if (exclude(below, entry.size === null)) return void leftOut++;
       }
-      wanted.push({ entry, local: basename(safeTop) + below });
+      wanted.push({ entry, local: [basename(safeTop), below].filter((part) => part).join("/") });
     } catch (error) {
       if (!done.has(entry.name)) onResult(entry.name, { error: explain(error) }, entry.name);
       done.add(entry.name);
@@ -117,14 +128,15 @@ function tooMany(folder: string): InletError {
   const limits = `${formatCount(MOST_ENTRIES)} entries and ${
     formatBytes(MOST_NAME_CHARACTERS)
   } of names`;
-  const what = `Cannot get ${quoted(`${folder}/`)} in one piece`;
+  const what = `Cannot get ${quoted(folder === EVERYTHING ? folder : `${folder}/`)} in one piece`;
   return new InletError("too-large", `${what}: the limit is ${limits}; get its folders one by one`);
 }
 
-/** The part of a server's name after the folder: empty, or beginning with `/`. */
+/** The part of a server's name below a folder: empty for the folder itself. */
 function safeBelow(name: string, folder: string): string {
   const safe = safeName(name);
-  if (safe === folder || safe.startsWith(`${folder}/`)) return safe.slice(folder.length);
+  if (folder === "") return safe;
+  if (safe === folder || safe.startsWith(`${folder}/`)) return safe.slice(folder.length + 1);
   const what = `Cannot take the name ${quoted(name)}`;
   throw new InletError("bad-name", `${what}: it is not inside ${quoted(folder)}`);
 }

@@ -30,18 +30,19 @@ const OPTIONS = {
     conflictsWith: ["list", "status", "session", "get"],
   }),
   "list": flag({
-    help: "list the files on the server: size, time, name",
+    help: "list the files on the server, or those in the folders NAME...: size, time, name",
     conflictsWith: ["status", "session", "get"],
   }),
   "get": option({
     value: "NAME",
     parse: parseText,
-    help: "download a file, or, with a trailing slash (NAME/), a folder",
+    help: "download a file, or, with a trailing slash (NAME/), a folder; / is everything, and " +
+      "further names may follow",
   }),
   "output": option({
     value: "PATH",
     parse: parseText,
-    help: "save to this file or into this folder; - is the standard output",
+    help: "save to this file, pipe or device, or into this folder; - is the standard output",
     note: "default: the current folder",
     completes: "file",
     needs: "get",
@@ -128,7 +129,8 @@ export const PROGRAM: Program<typeof OPTIONS> = {
     { name: "PORT", help: "the server's port, 1 to 65535", completes: "nothing" },
     {
       name: "FILE...",
-      help: "files and folders to send; - is the standard input, and needs --as",
+      help: "files and folders to send; - is the standard input, and needs --as; with --list and " +
+        "--get, names on the server",
       completes: "file",
     },
   ],

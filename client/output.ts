@@ -1,5 +1,6 @@
 /**
- * The client's standard output. Its failures are told as those of this machine.
+ * The streams that the client writes data to: its standard output, pipes and devices. Their failures are
+ * told as those of this machine.
  *
  * @module
  */
@@ -25,13 +26,15 @@ export async function writeOutput(chunk: Uint8Array): Promise<void> {
   }
 }
 
-/** Opens the terminal for a server's bytes. Loaded on demand, because few commands show any. */
-export async function openScreen(): Promise<TerminalOutput> {
+/** Opens a terminal for a server's bytes. Loaded on demand, because few commands show any. */
+export async function openScreen(
+  write: (chunk: Uint8Array) => Promise<void> = writeOutput,
+): Promise<TerminalOutput> {
   const { TerminalOutput } = await import("../lib/body/terminal_output.ts");
-  return new TerminalOutput(writeOutput);
+  return new TerminalOutput(write);
 }
 
-/** A download to the standard output. What was written can be continued, but not taken back. */
+/** A download to the standard output, or to another stream. What was written can be continued, but not taken back. */
 export class OutputTarget implements Saving {
   readonly kept: Tally = new Tally();
   readonly #name: string;
@@ -40,7 +43,7 @@ export class OutputTarget implements Saving {
 
   /**
    * @param name For messages.
-   * @param output Writes to the standard output.
+   * @param output Writes to the stream.
    */
   constructor(name: string, output: (chunk: Uint8Array) => Promise<void>) {
     this.#name = name;

@@ -13,7 +13,7 @@ import type { Need } from "../lib/cli/permissions.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import type { ServerAddress } from "../lib/net/connect.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
-import { safeName } from "../lib/store/names.ts";
+import { EVERYTHING, safeName } from "../lib/store/names.ts";
 import { printable, quoted } from "../lib/text.ts";
 import type { Mode } from "../modes/mode.ts";
 import { hasNoPut } from "../modes/table.ts";
@@ -39,15 +39,21 @@ export interface Plan {
 export type Action =
   | Transfer
   | { type: "say" }
-  | { type: "list" }
+  | { type: "list"; names: readonly ServerName[] }
   | { type: "status" }
   | { type: "session" };
 
 /** An action that transfers files. */
 export type Transfer =
   | { type: "send"; files: string[]; as: string | undefined }
-  | { type: "get"; name: string; output: string | undefined }
-  | { type: "get folder"; name: string; directory: string };
+  | { type: "get"; names: readonly ServerName[]; output: string | undefined };
+
+/** What a person asks the server for. */
+export interface ServerName {
+  /** Without a slash at its end, or {@linkcode EVERYTHING}. */
+  readonly name: string;
+  readonly isFolder: boolean;
+}
 
 type TransferOptions = Required<
   Pick<SendOptions, "exclude" | "skipSame" | "resume" | "retries" | "strict">
@@ -112,8 +118,11 @@ function checkArguments(files: readonly string[], values: ClientValues): void {
     values.session && "--session",
     values.get !== undefined && "--get",
   ].find((given) => given !== false);
-  if (mode.asks && files.length > 0) throw hasNoPut(files[0]!);
-  if (action && files.length > 0) throw contradiction(`FILE together with ${action}`);
+  const takesNames = action === "--get" || action === "--list";
+  if (mode.asks && files.length > 0 && !takesNames) throw hasNoPut(files[0]!);
+  if (action && files.length > 0 && !takesNames) {
+    throw contradiction(`FILE together with ${action}`);
+  }
   if (as && !mode.named) throw contradiction(`--as in mode ${mode.name}`);
   if (as && !as.endsWith("/") && files.length > 1) {
     const how = `for a folder to put them in, give --as ${printable(as)}/`;
@@ -121,8 +130,8 @@ function checkArguments(files: readonly string[], values: ClientValues): void {
   }
   if (!mode.send) return;
   if (values["token-file"]) throw contradiction(`--token-file in mode ${mode.name}`);
-  if (mode.asks && values.get?.endsWith("/")) {
-    throw contradiction(`--get of a folder in mode ${mode.name}`);
+  if (mode.asks && values.list && files.length > 0) {
+    throw contradiction(`--list with a name in mode ${mode.name}`);
   }
   if (action && !mode.asks) throw contradiction(`${action} in mode ${mode.name}`);
 }
@@ -141,20 +150,25 @@ function checkTransferOptions(
   const all = [...ofFolders, resume && "--resume"];
   if (where !== undefined) refuse(all, where);
   if (action.type === "get") {
-    refuse(ofFolders, "with --get of a file; for a folder, use --get NAME/");
+    if (where !== undefined && action.names.some(({ isFolder }) => isFolder)) {
+      throw contradiction(`--get of a folder ${where}`);
+    }
+    if (action.names.every(({ isFolder }) => !isFolder)) {
+      refuse(ofFolders, "with --get of a file; for a folder, use --get NAME/");
+    }
     if (action.output === "-") refuse([resume && "--resume"], "with --output -");
   } else if (action.type === "send") {
     if (action.files.includes("-")) refuse([resume && "--resume"], "with the standard input");
-  } else if (action.type !== "get folder") {
+  } else {
     refuse(all, "without a FILE or --get");
   }
 }
 
 function actionOf(files: string[], values: ClientValues): Action {
   const { as, get, output } = values;
-  if (values.list) return { type: "list" };
+  if (values.list) return { type: "list", names: files.map(serverName) };
   if (values.status) return { type: "status" };
-  if (get !== undefined) return getAction(get, output);
+  if (get !== undefined) return getAction([get, ...files].map(serverName), output);
   if (values.session || values.mode.asks) return { type: "session" };
   const isOneWay = values.mode.send !== undefined;
   if (files.length === 0) {
@@ -176,12 +190,25 @@ function actionOf(files: string[], values: ClientValues): Action {
   return { type: "send", files, as: as?.replace(/^(\.\/+)+/, "").replace(/\/+$/, "/") };
 }
 
-function getAction(get: string, output: string | undefined): Action {
-  const name = get.replace(/\/+$/, "");
+function getAction(names: ServerName[], output: string | undefined): Action {
+  if (output === undefined || !STDOUT.test(output)) return { type: "get", names, output };
+  if (names.some(({ isFolder }) => isFolder)) throw contradiction("--output - with a folder");
+  if (names.length > 1) throw contradiction("--output - with several files");
+  return { type: "get", names, output: "-" };
+}
+
+/**
+ * Reads a path from the server's directory: `./a.txt` is `a.txt`, `photos/` a folder, and `/` or `.`
+ * everything.
+ *
+ * @throws {InletError} `usage` if no file of the server can have the name
+ */
+export function serverName(typed: string): ServerName {
+  const name = typed.split("/").filter((part) => part !== "" && part !== ".").join("/");
+  const isFolder = typed !== "" && /(^|\/)\.?$/.test(typed);
+  if (name === "" && isFolder) return { name: EVERYTHING, isFolder };
   checkName(name);
-  if (name === get) return { type: "get", name, output };
-  if (output === "-") throw contradiction("--output - with a folder");
-  return { type: "get folder", name, directory: output ?? "." };
+  return { name, isFolder };
 }
 
 /** Reports an invalid name as a usage error, before the server is asked. */
@@ -193,6 +220,9 @@ function checkName(name: string): void {
   }
 }
 
+/** The names of the standard output. Deno opens the paths among them with every permission only. */
+const STDOUT = /^(-|\/dev\/stdout|\/dev\/fd\/1|\/proc\/self\/fd\/1)$/;
+
 /** The permissions that a plan needs. */
 export function needsOf({ address, action, tokenFile }: Plan): Need[] {
   const needs: Need[] = [{ name: "net", host: formatAddress(address) }];
@@ -203,12 +233,10 @@ export function needsOf({ address, action, tokenFile }: Plan): Need[] {
       return [...needs, ...files.map((path) => ({ name: "read" as const, path }))];
     }
     case "get": {
-      if (action.output === "-") return needs;
-      const path = dirname(action.output ?? "./");
-      return [...needs, { name: "read", path }, { name: "write", path }];
-    }
-    case "get folder": {
-      const path = action.directory;
+      const { names, output = "." } = action;
+      if (output === "-") return needs;
+      const isFile = names.length === 1 && !names[0]!.isFolder && action.output !== undefined;
+      const path = isFile ? dirname(output) : output;
       return [...needs, { name: "read", path }, { name: "write", path }];
     }
     case "session":

@@ -5,10 +5,11 @@
  */
 
 import { basename } from "@std/path/basename";
-import { formatCrc, type ListEntry, type Stored } from "../protocol.ts";
+import { formatCrc, type ListEntry } from "../protocol.ts";
 import { errorLine } from "../lib/body/stderr.ts";
 import { exitCode, type InletError } from "../lib/errors.ts";
 import type { Progress } from "../lib/cli/progress.ts";
+import { EVERYTHING } from "../lib/store/names.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import type { SendResult } from "./result.ts";
 import {
@@ -29,10 +30,19 @@ interface Move {
   elapsedMs: number;
 }
 
+/** A result, and for a download the words that tell where it went. */
+type Outcome = SendResult & {
+  where?: string;
+};
+
 /** The line for a transferred file: name, size, checksum and speed. */
-function summary(label: string, stored: Partial<Stored>, { bytes, elapsedMs }: Move): string {
+function summary(
+  { label, stored = {}, where }: Outcome,
+  { bytes, elapsedMs }: Move,
+): string {
   const facts: string[] = [];
-  if (stored.name) facts.push(`stored as ${quoted(stored.name)}`);
+  if (where) facts.push(where);
+  else if (stored.name) facts.push(`stored as ${quoted(stored.name)}`);
   if (stored.size !== undefined) facts.push(formatBytes(stored.size));
   if (stored.crc !== undefined) facts.push(`CRC-32 ${formatCrc(stored.crc)}`);
   // Small files move in batches, so the bytes since the last result may be more or none.
@@ -82,7 +92,7 @@ export class Report {
   }
 
   /** Adds the result of one file. */
-  add(outcome: SendResult): void {
+  add(outcome: Outcome): void {
     const move = this.#moveSinceLast();
     const { label, folder, stored, same, error } = outcome;
     const isRepeated = folder !== undefined && error !== undefined && this.#isTold(error);
@@ -92,7 +102,12 @@ export class Report {
     else this.#reason = "";
     if (folder !== undefined) this.#folder(folder).add(outcome, move, isRepeated);
     else if (same) this.#tell(`${printable(label)}: already there`);
-    else if (stored) this.#tell(summary(label, stored, move));
+    else if (stored) this.#tell(summary(outcome, move));
+  }
+
+  /** Notes that a folder is downloaded, and where to. It gets a summary even if it is empty. */
+  begin(folder: string, into: string): void {
+    this.#folder(folder).into = into;
   }
 
   /** Notes how many entries of a folder were excluded. */
@@ -152,7 +167,10 @@ function reasonOf({ code, message }: InletError): string {
 }
 
 class FolderReport {
+  /** Number of entries that were excluded. */
   leftOut = 0;
+  /** The folder on this machine that it is downloaded into. */
+  into: string | undefined;
   readonly #label: string;
   readonly #failed: string[] = [];
   #files = 0;
@@ -188,7 +206,8 @@ class FolderReport {
 
   /** Such as `photos: 10,000 files, 39 MiB, 12 MB/s; 1 failed: "photos/a.temp"`. */
   summary(): string {
-    const facts = [`${formatCount(this.#files)} ${this.#files === 1 ? "file" : "files"}`];
+    const into = this.into === undefined ? "" : ` into ${quoted(this.into)}`;
+    const facts = [`${formatCount(this.#files)} ${this.#files === 1 ? "file" : "files"}${into}`];
     facts.push(formatBytes(this.#bytes));
     const { bytes, elapsedMs } = this.#move;
     if (this.#bytes > 0) facts.push(formatSpeed(bytes, elapsedMs));
@@ -248,7 +267,17 @@ export async function* statusLines(client: Pick<FilesClient, "status">): AsyncGe
   for await (const page of client.status()) yield page.map(printable);
 }
 
-/** The lines of `list`. */
-export async function* listLines(client: Pick<FilesClient, "list">): AsyncGenerator<string[]> {
-  for await (const page of client.list()) yield page.map(formatEntry);
+/**
+ * The lines of a list: of every file, or of those in one folder.
+ *
+ * @param name A folder or a file; without it, everything.
+ */
+export async function* listLines(
+  client: Pick<FilesClient, "list" | "tree">,
+  name = EVERYTHING,
+): AsyncGenerator<string[]> {
+  for await (const page of name === EVERYTHING ? client.list() : client.tree(name)) {
+    const files = page.filter(({ size }) => size !== null);
+    if (files.length > 0) yield files.map(formatEntry);
+  }
 }

@@ -7,18 +7,19 @@
  */
 
 import { stdinSource } from "../lib/body/sources.ts";
+import { exitCode, explain } from "../lib/errors.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import type { Dialer } from "./dialer.ts";
-import type { Action, Transfer } from "./plan.ts";
+import type { Action, ServerName, Transfer } from "./plan.ts";
 import { printPages } from "./print_pages.ts";
-import { listLines, statusLines } from "./report.ts";
+import { listLines, Report, statusLines } from "./report.ts";
 
 /**
  * Runs an action. It is tried again, where retries are allowed, until a byte of the message has been
  * read, or a line of the answer has arrived.
  *
  * @returns The exit code.
- * @throws {InletError} when the server refuses, or the connection fails for good
+ * @throws {InletError} when the server refuses the message or the status, or the connection fails for good
  */
 export async function runRequest(
   dialer: Dialer,
@@ -27,9 +28,17 @@ export async function runRequest(
   const { progress } = dialer.context;
   const message = stdinSource("");
   let isUntouched = true;
+  const report = new Report(progress);
   const print = async (client: FilesClient): Promise<void> => {
-    const pages = action.type === "list" ? listLines(client) : statusLines(client);
-    await printPages(client, noting(pages, () => isUntouched = false));
+    const printAll = (pages: AsyncIterable<string[]>): Promise<void> =>
+      printPages(client, noting(pages, () => isUntouched = false));
+    if (action.type !== "list") return await printAll(statusLines(client));
+    for (const name of namesOf(action.names)) {
+      await printAll(listLines(client, name)).catch((error) => {
+        if (client.ended) throw error;
+        report.fail(explain(error));
+      });
+    }
   };
   const say = async (client: FilesClient): Promise<void> => {
     progress.begin(null);
@@ -39,7 +48,13 @@ export async function runRequest(
     action.type === "say" ? say : print,
     () => isUntouched && progress.moved === 0,
   );
-  return 0;
+  const failure = report.end();
+  return failure ? exitCode(failure) : 0;
+}
+
+/** The names to list, each once. */
+function namesOf(names: readonly ServerName[]): Iterable<string | undefined> {
+  return names.length === 0 ? [undefined] : new Set(names.map(({ name }) => name));
 }
 
 /** Passes pages on, and tells of each. */

@@ -8,16 +8,18 @@
 
 import { bold, dim, green } from "@std/fmt/colors";
 import { errorLine } from "../lib/body/stderr.ts";
-import { basename } from "@std/path/basename";
 import { FilesClient } from "../modes/files/client.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import type { Dialer } from "./dialer.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
-import { formatEntry, Report, statusLines } from "./report.ts";
+import { formatEntry, listLines, Report, statusLines } from "./report.ts";
 import { pathItems } from "./path_items.ts";
 import { getFile } from "./get_file.ts";
 import { meaningOf, nameIn, writtenName } from "./session_words.ts";
 import { printPages } from "./print_pages.ts";
+import { savedAs, savePath, writtenTo } from "./save_path.ts";
+import { type ServerName, serverName } from "./plan.ts";
+import { labelOf } from "./server_names.ts";
 import { EmptyFolder } from "../lib/body/sources.ts";
 import { printable, quoted } from "../lib/text.ts";
 
@@ -36,8 +38,8 @@ export interface SessionOptions {
 }
 
 const HELP = `status        list current and former clients
-list          list the files on the server
-get NAME      download a file; get NAME/ downloads a folder
+list          list the files on the server; list NAME lists those in a folder
+get NAME      download a file; get NAME/ downloads a folder, get / everything
 put FILE      send a file or a folder
 say TEXT      send a text to the server, which acknowledges it
 help          show this text
@@ -132,9 +134,10 @@ class Session {
       case "get":
       case "put":
         return await this.#move(client, verb, nameIn(rest));
+      case "list":
+        return await printPages(client, rest ? listed(client, nameIn(rest)) : this.#list(client));
       case "help":
       case "status":
-      case "list":
         return await this.#tell(client, verb);
       case "say":
         return await this.#say(client, rest);
@@ -154,15 +157,8 @@ class Session {
     await printPages(client, [[printable(await client.chat(text))]]);
   }
 
-  async #tell(client: FilesClient, verb: "help" | "status" | "list"): Promise<void> {
-    switch (verb) {
-      case "help":
-        return await printPages(client, [[HELP]]);
-      case "status":
-        return await printPages(client, statusLines(client));
-      case "list":
-        return await printPages(client, this.#list(client));
-    }
+  async #tell(client: FilesClient, verb: "help" | "status"): Promise<void> {
+    await printPages(client, verb === "help" ? [[HELP]] : statusLines(client));
   }
 
   async #learnNames(client: FilesClient): Promise<void> {
@@ -192,8 +188,7 @@ class Session {
     const report = new Report(progress);
     try {
       if (verb === "put") await this.#put(client, what, report, transfer.signal);
-      else if (what.endsWith("/")) await this.#getFolder(client, what, report, transfer.signal);
-      else await this.#get(client, what, report, transfer.signal);
+      else await this.#get(client, serverName(what), report, transfer.signal);
       const failure = report.end();
       if (failure) throw new InletError(failure.code, `Did not ${verb} all of ${quoted(what)}`);
     } finally {
@@ -204,29 +199,49 @@ class Session {
 
   async #get(
     client: FilesClient,
-    name: string,
+    asked: ServerName,
     report: Report,
     signal: AbortSignal,
   ): Promise<void> {
+    if (asked.isFolder) return await this.#getFolder(client, asked, report, signal);
+    const { name } = asked;
+    const { path, isStream } = savePath(name, undefined);
+    if (isStream) return await this.#getToStream(client, name, path, report, signal);
     this.#options.dialer.context.progress.begin(null);
-    report.add({ label: name, stored: await getFile(client, name, basename(name), { signal }) });
+    const stored = await getFile(client, name, path, { signal });
+    report.add({ label: name, stored, where: savedAs(path, stored.name) });
+  }
+
+  async #getToStream(
+    client: FilesClient,
+    name: string,
+    path: string,
+    report: Report,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { getToStream, PathOutput } = await import("./path_output.ts");
+    const onNotice = (text: string): void => this.lines.say(printable(text));
+    using stream = await client.rest(PathOutput.open(name, path, { signal, onNotice }));
+    const stored = await getToStream(client, name, stream, signal);
+    report.add({ label: name, stored, where: writtenTo(path) });
   }
 
   async #getFolder(
     client: FilesClient,
-    name: string,
+    asked: ServerName,
     report: Report,
     signal: AbortSignal,
   ): Promise<void> {
+    const folder = labelOf(asked);
     const { getFolder } = await import("./get_folder.ts");
-    await getFolder(client, name, {
+    await getFolder(client, asked.name, {
       directory: ".",
       skipSame: false,
       signal,
       progress: this.#options.dialer.context.progress,
       done: new Set(),
-      onResult: (label, result, local) =>
-        report.add({ label, name: local, folder: name, ...result }),
+      onBegin: (path) => report.begin(folder, path),
+      onResult: (label, result, local) => report.add({ label, name: local, folder, ...result }),
     });
   }
 
@@ -273,12 +288,17 @@ class Session {
   }
 
   #complete(typed: string): string[] {
-    const [, get, begun = ""] = /^(get )(.*)$/i.exec(typed) ?? [];
-    const lines = get === undefined
+    const [, verb, begun = ""] = /^((?:get|list) )(.*)$/i.exec(typed) ?? [];
+    const lines = verb === undefined
       ? COMMANDS
-      : this.#names.map((name) => get + writtenName(name, begun));
+      : this.#names.map((name) => verb + writtenName(name, begun));
     return lines.filter((line) => line.startsWith(typed));
   }
+}
+
+/** The lines of a list of one folder. */
+function listed(client: FilesClient, typed: string): AsyncGenerator<string[]> {
+  return listLines(client, serverName(typed).name);
 }
 
 /** The folders of a name, as `get` accepts them: `a/`, `a/b/`. */

@@ -9,10 +9,10 @@ import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
 
 /** Commands that take nothing behind them. */
-const ALONE = ["status", "list", "help", "exit"] as const;
+const ALONE = ["status", "help", "exit"] as const;
 
 /** Commands that take a name or a text. */
-const WITH_REST = ["get", "put", "say"] as const;
+const WITH_REST = ["list", "get", "put", "say"] as const;
 
 /** A line that is a command, or text for the server. */
 export interface Meaning {

@@ -14,19 +14,22 @@ import { dirname } from "@std/path/dirname";
 import { concat } from "@std/bytes/concat";
 import { MAX_CLIENT_NAME_BYTES } from "../protocol.ts";
 import type { TerminalOutput } from "../lib/body/terminal_output.ts";
-import { explain, InletError } from "../lib/errors.ts";
+import { exitCode, explain, InletError } from "../lib/errors.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { formatBytes, printable, quoted } from "../lib/text.ts";
 import { greetTalk } from "../modes/talk.ts";
 import type { TalkClient } from "../modes/talk/client.ts";
 import type { Received } from "../modes/talk/receive_file.ts";
 import { DEFAULT_NAME, type Dialer } from "./dialer.ts";
-import { savePath } from "./get_file.ts";
 import { LocalStore } from "./local_store.ts";
 import { OutputTarget } from "./output.ts";
+import type { PathOutputOptions } from "./path_output.ts";
 import type { Plan } from "./plan.ts";
 import { nameIn, writtenName } from "./session_words.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
+import { Report } from "./report.ts";
+import { checkFolder, savedAs, savePath, writtenTo } from "./save_path.ts";
+import { distinct } from "./server_names.ts";
 
 const HELP = "Type status, list, get NAME, help or exit; anything else is sent as it is";
 
@@ -53,21 +56,22 @@ export interface TalkOptions {
  */
 export async function talk(
   dialer: Dialer,
-  { action, options: { name = DEFAULT_NAME } }: Plan,
+  { action, raw, options: { name = DEFAULT_NAME } }: Plan,
   { stopping, screen }: TalkOptions,
 ): Promise<number> {
   checkName(name);
   const isSession = action.type === "session";
+  let code = 0;
   const interactive = isSession && Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
   if (isSession) {
     const session = new TalkSession(dialer, { name, interactive, stopping });
     using _ = session.lines;
     await session.run();
   } else {
-    await request(dialer, name, action);
+    code = await request(dialer, name, action, { raw, signal: stopping.signal });
   }
   await screen?.end();
-  return 0;
+  return code;
 }
 
 /** Refuses a name that would be several messages, or that servers of ours refuse. */
@@ -86,25 +90,55 @@ async function join(
   return await dialer.join((connection) => greetTalk(connection, name, dialer.context));
 }
 
-/** Makes one request in a session of its own. */
-async function request(dialer: Dialer, name: string, action: Plan["action"]): Promise<void> {
+/** Makes one request in a session of its own, or gets several files. Returns the exit code. */
+async function request(
+  dialer: Dialer,
+  name: string,
+  action: Plan["action"],
+  options: PathOutputOptions,
+): Promise<number> {
   const { connection, client } = await join(dialer, name);
   using _ = connection;
+  let code = 0;
   switch (action.type) {
     case "get":
-      // Some servers take a name for that of a file only behind a list.
-      if (dialer.context.wire.bareNames) await client.ask("list");
-      dialer.context.onNotice(await get(dialer, client, action.name, action.output));
+      code = await getAll(dialer, client, action, options);
       break;
     case "list":
     case "status":
       await print(dialer, await client.ask(action.type));
   }
   await client.exit();
+  return code;
+}
+
+/** Gets each of the names. One that fails does not stop the others. Returns the exit code. */
+async function getAll(
+  dialer: Dialer,
+  client: TalkClient,
+  { names, output }: Extract<Plan["action"], { type: "get" }>,
+  options: PathOutputOptions,
+): Promise<number> {
+  const { context } = dialer;
+  const report = new Report(context.progress);
+  if (output !== undefined && names.length > 1) checkFolder(output);
+  const onTwice = (name: string): void => context.onNotice(`${name}: named twice, got once`);
+  for (const { name } of distinct(names, onTwice)) {
+    try {
+      // Some servers take a name for that of a file only behind a list.
+      if (context.wire.bareNames) await client.ask("list");
+      context.onNotice(await get(dialer, client, name, output, options));
+    } catch (error) {
+      if (client.ended || options.signal?.aborted || names.length === 1) throw error;
+      report.fail(explain(error));
+    }
+  }
+  const failure = report.end();
+  return failure ? exitCode(failure) : 0;
 }
 
 /**
- * Downloads a file, to the standard output or into a folder.
+ * Downloads a file, to the standard output, a pipe or a device, or into a folder.
  *
  * @returns The line that tells of it.
  */
@@ -113,6 +147,7 @@ async function get(
   client: TalkClient,
   name: string,
   output: string | undefined,
+  options: PathOutputOptions,
 ): Promise<string> {
   const { progress } = context;
   progress.begin(null);
@@ -121,21 +156,31 @@ async function get(
     if (output === "-") {
       return told(name, await client.get(name, new OutputTarget(name, context.output)));
     }
-    const path = savePath(name, output);
+    const { path, isStream } = savePath(name, output);
+    if (isStream) {
+      const { PathOutput } = await import("./path_output.ts");
+      const onNotice = (text: string): void => context.onNotice(text);
+      const opening = PathOutput.open(name, path, { ...options, onNotice });
+      using stream = await client.pause(opening);
+      const received = await client.get(name, stream);
+      await stream.finish();
+      return told(name, received, writtenTo(path));
+    }
     await using store = await LocalStore.open(dirname(path));
     await using file = await client.pause(store.receive(basename(path), false));
     const received = await client.get(name, file);
-    return told(name, received, await file.publish({}));
+    return told(name, received, savedAs(path, await file.publish({})));
   } finally {
     progress.end();
   }
 }
 
-/** Such as `a.txt: stored as "a.txt", 6 B, ended by the marker "EOF"`. */
-function told(name: string, { size, endedBy, proved }: Received, as?: string): string {
-  const stored = as === undefined ? "" : `stored as ${quoted(as)}, `;
+/** Such as `a.txt: saved as "./a.txt", 6 B, ended by the marker "EOF"`. */
+function told(name: string, { size, endedBy, proved }: Received, where?: string): string {
   const doubt = proved ? "" : ": it may be incomplete";
-  return `${name}: ${stored}${formatBytes(size)}, ended by ${endedBy}${doubt}`;
+  return `${name}: ${where === undefined ? "" : `${where}, `}${
+    formatBytes(size)
+  }, ended by ${endedBy}${doubt}`;
 }
 
 /** Prints an answer, and ends its last line. */
@@ -197,9 +242,12 @@ class TalkSession {
   }
 
   async #obey(client: TalkClient, line: string): Promise<void> {
-    const [, name] = /^\s*get\s+(\S|\S.*\S)\s*$/i.exec(line) ?? [];
+    // What the server knows as `x` may be typed as `./x`.
+    const [, name] = /^\s*get\s+(?:\.\/+)*(\S|\S.*\S)\s*$/i.exec(line) ?? [];
     if (name !== undefined) {
-      return this.lines.say(printable(await get(this.#dialer, client, nameIn(name), undefined)));
+      const { signal } = this.#options.stopping;
+      const told = await get(this.#dialer, client, nameIn(name), undefined, { signal });
+      return this.lines.say(printable(told));
     }
     // Other programs know these words in lower case only.
     const word = line.trim().toLowerCase();

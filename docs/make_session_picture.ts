@@ -78,7 +78,7 @@ async function act(terminal: Terminal): Promise<void> {
     ["ben", /Tab completes\nben>$/],
     ["Hello", /Hello ACK\nben>$/],
     ["list", /minutes\.pdf\nben>$/],
-    ["get minutes.pdf", /minutes\.pdf: stored.*\nben>$/],
+    ["get minutes.pdf", /minutes\.pdf: saved.*\nben>$/],
     ["put holiday.jpg", /holiday\.jpg: stored.*\nben>$/],
     ["get cake.png", /does not exist\nben>$/],
     ["status", /Still Connected\nben>$/],

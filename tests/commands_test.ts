@@ -124,7 +124,15 @@ const CLIENT_MISUSE: [string[], string][] = [
     'Cannot send "deno.json/a": a part of the path is not a folder',
   ],
   [["127.0.0.1", "5000", "--list", "--status"], TOGETHER],
-  [["127.0.0.1", "5000", "a", "--list"], "Cannot use FILE together with --list; try --help"],
+  [["127.0.0.1", "5000", "a", "--status"], "Cannot use FILE together with --status; try --help"],
+  [
+    ["127.0.0.1", "5000", "--get", "./../a"],
+    'Cannot take the name "../a": it leads out of the directory',
+  ],
+  [
+    ["127.0.0.1", "5000", "--get", "a", "b", "--output", "-"],
+    "Cannot use --output - with several files; try --help",
+  ],
   [["127.0.0.1", "5000", "--output", "a"], "Cannot use --output without --get; try --help"],
   [
     ["127.0.0.1", "5000", "a", "b", "--as", "c"],

@@ -55,7 +55,7 @@ integration("--get brings every fixture back, into a file and to stdout", async 
     const toFile = await runClient(server, ["--get", name], { cwd: local.path });
     assertEquals(toFile.code, 0, toFile.stderr);
     assertEquals(toFile.stdout, "");
-    assertStringIncludes(toFile.stderr, `stored as "${name}"`);
+    assertStringIncludes(toFile.stderr, `saved as "./${name}"`);
     assertSame(Deno.readFileSync(`${local.path}/${name}`), Deno.readFileSync(fixture(name)));
     const toStdout = await runClient(server, ["--get", name, "--output", "-"]);
     assertEquals(toStdout.code, 0, toStdout.stderr);
@@ -206,7 +206,7 @@ integration("--get never overwrites", async () => {
   const mine = await local.write("hello.txt", "mine\n");
   const { code, stderr } = await runClient(server, ["--get", "hello.txt"], { cwd: local.path });
   assertEquals(code, 0);
-  assertStringIncludes(stderr, 'stored as "hello (2).txt"');
+  assertStringIncludes(stderr, 'saved as "./hello (2).txt"');
   assertEquals(Deno.readTextFileSync(mine), "mine\n");
   assertEquals(Deno.readTextFileSync(`${local.path}/hello (2).txt`), "hello\n");
 });
@@ -215,7 +215,7 @@ integration("--get --output with a folder puts the file into it, under its own n
   await using server = await startServer();
   await using local = await tempDir();
   makeTree(server.dir, { "in/hello.txt": "hello\n" });
-  makeTree(local.path, { "there/": "" });
+  makeTree(local.path, { "there/": "", "new/": "" });
   for (const folder of ["there", "new/"]) {
     const args = ["--get", "in/hello.txt", "--output", folder];
     assertEquals((await runClient(server, args, { cwd: local.path })).code, 0);

@@ -394,7 +394,10 @@ integration("session puts a folder and gets it back", async () => {
   const stdin = `put photos\nget photos/\nput ${file}\n`;
   const { code, stderr } = await runClient(server, ["--session"], { cwd: local.path, stdin });
   assertEquals(code, 0, stderr);
-  assertMatch(stderr, /^photos: 1 file, 1 B, .*\nphotos\/: 1 file, 1 B, .*\n.*hello\.txt: stored/);
+  assertMatch(
+    stderr,
+    /^photos: 1 file, 1 B, .*\nphotos\/: 1 file into "\.\/photos", 1 B, .*\n.*hello\.txt: stored/,
+  );
   assertEquals(names(`${local.path}/photos`), ["a (2).jpg", "a.jpg", "in"]);
   assertEquals(names(server.dir), ["hello.txt", "photos"]);
   makeTree(local.path, { "photos/b.temp": "b" });

@@ -36,7 +36,7 @@ integration("--get of a folder brings it back with its empty folders and its tim
     cwd: local.path,
   });
   assertEquals([code, stdout], [0, ""], stderr);
-  assertMatch(stderr, /^photos\/: 7 files, 2\.86 MiB, [\d.]+ [kMG]?B\/s\n$/);
+  assertMatch(stderr, /^photos\/: 7 files into "\.\/photos", 2\.86 MiB, [\d.]+ [kMG]?B\/s\n$/);
   assertEquals(names(local.path), ["photos"]);
   assertEquals(treeOf(`${local.path}/photos`), treeOf(`${server.dir}/photos`));
   assertEquals(Deno.statSync(`${local.path}/photos/-rf`).mtime, LONG_AGO);
@@ -46,6 +46,7 @@ integration("--get of a folder within a folder, into a directory, under its own 
   await using server = await startServer();
   await using local = await tempDir();
   makeTree(server.dir, { "photos/2024/a.jpg": "a", "photos/b.jpg": "b" });
+  makeTree(local.path, { "new/place/": "" });
   const args = ["--get", "photos/2024/", "--output", `${local.path}/new/place`];
   const { code, stderr } = await runClient(server, args);
   assertEquals(code, 0, stderr);
@@ -62,7 +63,7 @@ integration("--get of 3,000 small files around large ones brings each back as it
   makeTree(server.dir, files);
   const { code, stderr } = await runClient(server, ["--get", "m/"], { cwd: local.path });
   assertEquals(code, 0, stderr);
-  assertMatch(stderr, /^m\/: 3,003 files, /);
+  assertMatch(stderr, /^m\/: 3,003 files into "\.\/m", /);
   assertEquals(treeOf(local.path), treeOf(server.dir));
 });
 
@@ -78,7 +79,10 @@ integration("--get of a folder overwrites nothing, and goes through no link", as
     stderr.split("\n")[0],
     'inlet: Cannot go through "p/out": it is a symbolic link (this machine\'s disk)',
   );
-  assertMatch(stderr, /p\/: 2 files, .*; 2 failed: "p\/out", and 1 more for the same reason\n$/);
+  assertMatch(
+    stderr,
+    /p\/: 2 files into "\.\/p", .*; 2 failed: "p\/out", and 1 more for the same reason\n$/,
+  );
   assertEquals(stderr.trim().split("\n").length, 2, stderr);
   assertEquals(names(`${local.path}/elsewhere`), []);
   assertEquals(names(`${local.path}/p`), ["a (2).txt", "a.txt", "out", "z.txt"]);
@@ -122,7 +126,10 @@ integration("--get --skip-same gets what is new, and what changed in one byte", 
   assertEquals((await runClient(server, args, { cwd: local.path })).code, 0);
   makeTree(server.dir, { "p/changed.txt": "behind", "p/new.txt": "new" });
   const again = await runClient(server, args, { cwd: local.path });
-  assertMatch(again.stderr, /^p\/: 2 files, 9 B, .*, 1 already there, 1 under another name\n$/);
+  assertMatch(
+    again.stderr,
+    /^p\/: 2 files into "\.\/p", 9 B, .*, 1 already there, 1 under another name\n$/,
+  );
   assertEquals(names(`${local.path}/p`), [
     ...["changed (2).txt", "changed.txt", "new.txt", "same.txt"],
   ]);
@@ -165,7 +172,7 @@ integration("--get of a folder takes no name from outside it", async () => {
   const { code, stderr } = await client;
   assertEquals(code, 3);
   for (const [, reason] of OUTSIDE) assertStringIncludes(stderr, `: ${reason}\n`);
-  assertMatch(stderr, /p\/: 1 file, 1 B, .*; 8 failed: /);
+  assertMatch(stderr, /p\/: 1 file into "\.\/p", 1 B, .*; 8 failed: /);
   assertEquals(treeOf(local.path).map((line) => line.split(" ")[0]), ["p/", "p/good.txt"]);
 });
 
@@ -222,6 +229,6 @@ integration(
     const { code } = await client.stop("SIGINT");
     assertEquals(code, 130);
     assertEquals(names(`${local.path}/p`), ["a.txt"]);
-    assertMatch(client.log, /^inlet: Interrupted\np\/: 1 file, 1 B, /);
+    assertMatch(client.log, /^inlet: Interrupted\np\/: 1 file into "\.\/p", 1 B, /);
   },
 );

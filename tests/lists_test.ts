@@ -34,6 +34,8 @@ integration("list and tree give names by their UTF-8 bytes, folder by folder", a
   const listed = ["a b", "a.txt", "a/x", "a/y/z", "a0", "é", "～", "😀"];
   assertEquals(namesIn(await linesOf(wire, "list")), listed);
   assertEquals(namesIn(await linesOf(wire, "tree a")), ["a", "a/x", "a/y", "a/y/z"]);
+  const all = ["a b", "a.txt", "a", "a/x", "a/y", "a/y/z", "a0", "é", "～", "😀"];
+  assertEquals(namesIn(await linesOf(wire, "tree /")), all);
 });
 
 /** More than one page of the server, and than one write. */

@@ -93,7 +93,7 @@ integration("session asks for a name, talks, lists, puts, gets and leaves", asyn
     /^note\.txt: stored as "note\.txt", 6 B, CRC-32 363a3020/m,
   );
   await enter(terminal, "list", /^ +6 {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}note\.txt$/m);
-  await enter(terminal, "get note.txt", /^note\.txt: stored as "note \(2\)\.txt", 6 B/m);
+  await enter(terminal, "get note.txt", /^note\.txt: saved as "\.\/note \(2\)\.txt", 6 B/m);
   await enter(
     terminal,
     "status",
@@ -130,7 +130,7 @@ integration("session completes commands and the names of the server's files", as
   await terminal.press("Tab");
   await terminal.shows(/^ben> get a report\.txt$/m);
   await terminal.press("Enter");
-  await terminal.shows(/^a report\.txt: stored as "a report\.txt"/m);
+  await terminal.shows(/^a report\.txt: saved as "\.\/a report\.txt"/m);
   await terminal.press("Up", "Up");
   await terminal.shows(/^ben> status$/m);
   await terminal.press("C-c");
@@ -239,7 +239,10 @@ integration("--session runs a script and exits with 0", async () => {
   const ended = await runClient(server, ["--session"], { stdin, cwd: local.path });
   assertEquals(ended.code, 0);
   assertMatch(ended.stdout, /^Hello ACK\nhello ACK\n +6 {2}\S+ \S+ {2}a\.txt\n$/);
-  assertMatch(ended.stderr, /^a\.txt: stored as "a\.txt".*\na\.txt: stored as "a \(2\)\.txt".*\n$/);
+  assertMatch(
+    ended.stderr,
+    /^a\.txt: stored as "a\.txt".*\na\.txt: saved as "\.\/a \(2\)\.txt".*\n$/,
+  );
 });
 
 integration("--session takes its commands in any case, and leaves talk as it is", async () => {

@@ -162,8 +162,8 @@ integration("talk client runs a script against our server", async () => {
   );
   assertEquals(
     ended.stderr,
-    `${WELCOME}a.txt: stored as "a.txt", 6 B, ended by the marker "EOF"\n` +
-      'photos/b.bin: stored as "b.bin", 195 KiB, ended by the marker "EOF"\n',
+    `${WELCOME}a.txt: saved as "./a.txt", 6 B, ended by the marker "EOF"\n` +
+      'photos/b.bin: saved as "./b.bin", 195 KiB, ended by the marker "EOF"\n',
   );
   assertEquals(names(local.path), ["a.txt", "b.bin"]);
   assertEquals(Deno.readFileSync(`${local.path}/b.bin`), bytes(200_000));
@@ -200,6 +200,16 @@ integration("talk client makes single requests: --list, --status, --get", async 
   assertEquals([a.code, b.code], [0, 0]);
   // Nothing is replaced.
   assertEquals(names(local.path), ["c (2).txt", "c.txt"]);
+});
+
+integration("talk client gets several files, and goes on behind one that is missing", async () => {
+  await using server = await startTalk({ "a.txt": "hello\n", "b.txt": "b" });
+  await using local = await tempDir();
+  const several = ["./a.txt", "c.txt", "b.txt", "--output", local.path];
+  const { code, stderr } = await runHere(server, ["--get", ...several]);
+  assertEquals(code, 3);
+  assertStringIncludes(stderr, `b.txt: saved as "${local.path}/b.txt", 1 B, `);
+  assertEquals(names(local.path), ["a.txt", "b.txt"]);
 });
 
 integration("talk client prints nothing for an empty list", async () => {
@@ -527,7 +537,7 @@ integration("talk client holds a session in a terminal", async () => {
   await terminal.press("Tab");
   await terminal.shows(/^inlet> get a report\.txt$/m);
   await terminal.press("Enter");
-  await terminal.shows(/^a report\.txt: stored as "a report\.txt", 6 B, ended by the marker/m);
+  await terminal.shows(/^a report\.txt: saved as "\.\/a report\.txt", 6 B, ended by the marker/m);
   await enter(terminal, "Status", /^Client 1: inlet - Start: .*, End: Still Connected$/m);
   await enter(terminal, "exit", /^exit 0$/m);
   assertEquals(names(local.path), ["a report.txt"]);

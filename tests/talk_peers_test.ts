@@ -58,7 +58,7 @@ integration(
     assertEquals([ended.code, ended.stdout], [0, "Hello ACK\na.bin\nHello again ACK\n"]);
     assertMatch(
       ended.stderr,
-      /^Connected to .*\na\.bin: stored as .* ended by the marker "EOF"\n$/,
+      /^Connected to .*\na\.bin: saved as .* ended by the marker "EOF"\n$/,
     );
     assertEquals(ended.saved, CONTENT);
   },
@@ -80,7 +80,7 @@ integration(
       ),
     ]);
     assertEquals([named.code, named.stdout], [0, "Hello ACK\na.bin\nHello again ACK\n"]);
-    assertMatch(named.stderr, /^Client01\na\.bin: stored as .* it may be incomplete\n$/);
+    assertMatch(named.stderr, /^Client01\na\.bin: saved as .* it may be incomplete\n$/);
     assertEquals([polite.code, polite.stdout], [0, "Hello ACK\nFiles:\na.bin\nHello again ACK\n"]);
     assertMatch(polite.stderr, /\nGoodbye!\n$/);
     assertEquals([named.saved, polite.saved], [CONTENT, CONTENT]);

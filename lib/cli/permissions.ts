@@ -37,9 +37,8 @@ export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
   const whole = [...new Set(needs.map(({ name }) => name))].filter(isWhole);
   const closed = needs.find((need) => need.name === "read" && isClosed(need.path, terminal));
   if (closed?.name === "read") {
-    const all = ["deno", "run", "--allow-all", script(), ...Deno.args].map(shellQuoted).join(" ");
     const what = `Cannot read ${quoted(closed.path)}`;
-    throw new InletError("usage", `${what}: ${OF_THE_SYSTEM}; run: ${all}`);
+    throw new InletError("usage", `${what}: ${OF_THE_SYSTEM}; run: ${commandWithAll()}`);
   }
   const left = needs.filter(({ name }) => !whole.includes(name));
   if (terminal) await askForFolders(left);
@@ -126,7 +125,6 @@ function describe(need: Need): string {
 
 /** Returns the typed command, with all permissions that it needs. */
 function command(needs: readonly Need[]): string {
-  if (Deno.build.standalone) return "the program anew from a terminal, or compile it with them";
   const scopes = new Map<string, string[]>();
   for (const need of needs) {
     // A comma separates paths; a doubled one is a comma within a path.
@@ -138,6 +136,16 @@ function command(needs: readonly Need[]): string {
     if (scope.some((part) => part.includes(","))) return `--allow-${name}`;
     return `--allow-${name}=${[...new Set(scope)].join(",")}`;
   });
+  return commandWith(flags);
+}
+
+/** Returns the typed command with every permission: Deno keeps some paths from all others. */
+export function commandWithAll(): string {
+  return commandWith(["--allow-all"]);
+}
+
+function commandWith(flags: readonly string[]): string {
+  if (Deno.build.standalone) return "the program anew from a terminal, or compile it with them";
   return ["deno", "run", ...flags, script(), ...Deno.args].map(shellQuoted).join(" ");
 }
 

@@ -12,7 +12,7 @@ import { isTurnDue, takeTurns } from "../turns.ts";
 import { type Folders, lstatIfThere } from "./folders.ts";
 import { FolderNames, unlessLeftOut } from "./folder_names.ts";
 import { freeNumber } from "./free_number.ts";
-import { numberedName } from "./names.ts";
+import { EVERYTHING, numberedName } from "./names.ts";
 import { isTaken } from "./numbering.ts";
 import type { Fingerprint } from "./store.ts";
 import { DirectoryFile } from "./stored_file.ts";
@@ -116,14 +116,15 @@ async function isSame(
   }
 }
 
-/** Lists a folder and everything published below it, or one file, in pages. */
+/** Lists a folder and everything published below it, one file, or everything, in pages. */
 export async function* treePages(
   folders: Folders,
   name: string,
   signal?: AbortSignal,
 ): AsyncGenerator<readonly ListEntry[]> {
-  const safe = folders.safe(name);
   const what = `Cannot get ${quoted(name)}`;
+  if (name === EVERYTHING) return yield* allPages(folders, what, { withFolders: true, signal });
+  const safe = folders.safe(name);
   try {
     folders.check(safe);
     const { isFile, isDirectory, isSymlink, size, mtime, mode } = Deno.lstatSync(
@@ -148,9 +149,16 @@ export async function* listPages(
   folders: Folders,
   signal?: AbortSignal,
 ): AsyncGenerator<readonly ListEntry[]> {
-  const what = "Cannot list the files";
+  yield* allPages(folders, "Cannot list the files", { withFolders: false, signal });
+}
+
+async function* allPages(
+  folders: Folders,
+  what: string,
+  options: Parameters<typeof entryPages>[2],
+): AsyncGenerator<readonly ListEntry[]> {
   try {
-    yield* entryPages(folders, "", { withFolders: false, signal });
+    yield* entryPages(folders, "", options);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw explain(error, what);
     throw new InletError("not-found", `${what}: the directory was removed`, { cause: error });

@@ -17,6 +17,9 @@ export const TEMP = ".temp";
 /** The folder in which a store keeps its own files. No name leads into it. */
 export const OWN_FOLDER = ".inlet";
 
+/** The name of everything in a store, where a folder can be named. No file or folder can have it. */
+export const EVERYTHING = "/";
+
 /**
  * Most bytes of UTF-8 in one component: a few less than the limit of common file systems, 255, as
  * people and programs add endings of their own.

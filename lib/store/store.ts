@@ -132,8 +132,8 @@ export interface Store {
   list(signal?: AbortSignal): AsyncIterable<readonly ListEntry[]>;
 
   /**
-   * Lists a folder and everything published below it, or one file. The order is that of `list`,
-   * with a folder sorted as if its name ended with `/`.
+   * Lists a folder and everything published below it, or one file; `/` is everything. The order is
+   * that of `list`, with a folder sorted as if its name ended with `/`.
    *
    * @throws {InletError} `bad-name`, `denied` or `not-found`, when the first page is requested
    */

@@ -12,7 +12,7 @@
  *    the file's last change, which may follow the `end` of a put too. Meanwhile C may send
  *    `stop`: then the body ends with `abort stopped`, or, if the `stop` came too late, `stop ACK`
  *    follows the `end`.
- * 5. C: `list`, `tree photos` or `status`. S: `ok`, the lines as they are
+ * 5. C: `list`, `tree photos`, `tree /` or `status`. S: `ok`, the lines as they are
  *    found, and `end 1` with their number. C: `mkdir photos`.
  *    S: `ok photos`. C: `whoami`. S: `ok ben-2`.
  * 6. C: `say 6`. S: `go 0`. C: a body. S: `ok 6 363a3020`, once it is on the server's stdout.

@@ -93,11 +93,12 @@ export class Model {
 
   /** What there is at a name and below it, sorted, or the code of the refusal. */
   below(name: string): { names: string[] } | { code: string } {
+    const all = [...this.files.keys(), ...this.folders];
+    if (name === "/") return { names: inWireOrder(all, this.folders) };
     const found = this.find(name);
     const safe = safeOf(name);
     if (safe === undefined) return { code: "bad-name" };
     if ("code" in found && found.code === "denied") return found;
-    const all = [...this.files.keys(), ...this.folders];
     const names = all.filter((it) => it === safe || it.startsWith(`${safe}/`));
     if (names.length === 0) return { code: "not-found" };
     return { names: inWireOrder(names, this.folders) };

@@ -102,6 +102,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 3, arbitrary: fc.record({ ...type("get"), name, stop: fc.boolean() }) },
   fc.record({ ...type("mkdir", "tree"), name }),
+  fc.record({ ...type("tree"), name: fc.constant("/") }),
   fc.record({ ...type("reget"), name, offset: fc.nat(50), lies: fc.boolean() }),
   fc.record(type("list", "whoami")),
   { weight: 2, arbitrary: fc.record({ ...type("line"), line: anyLine }) },
