@@ -7,6 +7,7 @@
  * @module
  */
 
+import { explain } from "../lib/errors.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { Dialer } from "./dialer.ts";
 import type { LocalStoreOptions } from "./local_store.ts";
@@ -56,7 +57,13 @@ async function getFile(
   await dialer.withSession(async (client) => {
     progress.begin(null);
     const path = savePath(name, output);
-    report.add({ label: name, stored: await getFile(client, name, path, { ...options, resume }) });
+    const all = { ...options, resume, progress };
+    if (resume) {
+      const { findOneHere } = await import("./already_here.ts");
+      const here = await findOneHere(client, name, path, options);
+      if (here) return report.add({ label: name, stored: here, same: true });
+    }
+    report.add({ label: name, stored: await getFile(client, name, path, all) });
   });
 }
 
@@ -73,6 +80,25 @@ async function getFolder(
     if (!("error" in result)) dialer.retries.progressed();
     report.add({ label, folder: `${name}/`, ...result });
   };
-  const all = { ...options, directory, exclude, skipSame, resume, progress, done, onResult };
-  await dialer.withSession((client) => getFolder(client, name, all));
+  let left: string[] = [];
+  const onLeft = (names: string[]): string[] => left = names;
+  const all = {
+    ...options,
+    directory,
+    exclude,
+    skipSame,
+    resume,
+    progress,
+    done,
+    onResult,
+    onLeft,
+  };
+  try {
+    await dialer.withSession((client) => getFolder(client, name, all));
+  } catch (error) {
+    if (left.length === 0) throw error;
+    for (const label of left) {
+      report.add({ label, folder: `${name}/`, error: explain(error), untried: true });
+    }
+  }
 }

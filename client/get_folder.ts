@@ -15,7 +15,7 @@ import { excludeOf, isExcluded } from "./exclude.ts";
 import { safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
-import { encodeLine, formatTime, type ListEntry, type Stored } from "../protocol.ts";
+import { encodeLine, type ListEntry, type Stored } from "../protocol.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import { type GetFileOptions, getInto } from "./get_file.ts";
@@ -37,11 +37,13 @@ export interface GetFolderOptions extends GetFileOptions {
   directory: string;
   /** Globs of entries to exclude. */
   exclude: readonly string[];
-  /** Skips files that exist locally with the same size, time and CRC-32. */
+  /** Skips files that are here already, whole and the same. So does `resume`. */
   skipSame: boolean;
   progress: Progress;
   /** Names that an earlier attempt completed. This attempt adds its own. */
   done: Set<string>;
+  /** Called with the names of the files without a result, if the attempt fails. */
+  onLeft?(names: string[]): void;
   /** Called with the result of each file. */
   onResult(label: string, result: ItemResult): void;
 }
@@ -114,30 +116,6 @@ function safeBelow(name: string, folder: string): string {
   throw new InletError("bad-name", `${what}: it is not inside ${quoted(folder)}`);
 }
 
-/** A local file that may be identical to the server's. */
-class LocalCopy {
-  readonly file: Wanted;
-  readonly label: string;
-  readonly name: string;
-  readonly size: number;
-  readonly modified: Date;
-  readonly #store: LocalStore;
-
-  constructor(store: LocalStore, file: Wanted) {
-    this.#store = store;
-    this.file = file;
-    this.label = file.local;
-    this.name = file.entry.name;
-    this.size = file.entry.size ?? 0;
-    this.modified = file.entry.modified;
-  }
-
-  async crc(): Promise<number> {
-    using stored = await this.#store.open(this.file.local);
-    return (await stored.beginning(stored.size)).crc;
-  }
-}
-
 class FolderGetter {
   readonly #client: FilesClient;
   readonly #store: LocalStore;
@@ -156,8 +134,14 @@ class FolderGetter {
     for (const folder of this.#left(wanted)) {
       if (folder.entry.size === null) await this.#makeFolder(folder);
     }
-    if (this.#options.skipSame) await this.#skipSame(this.#left(files));
-    await this.#getAll(this.#left(files));
+    const { skipSame, resume } = this.#options;
+    try {
+      if (skipSame || resume) await this.#skipSame(this.#left(files));
+      await this.#getAll(this.#left(files));
+    } catch (error) {
+      this.#options.onLeft?.(this.#left(files).map(({ entry }) => entry.name));
+      throw error;
+    }
   }
 
   #left(wanted: readonly Wanted[]): Wanted[] {
@@ -172,29 +156,14 @@ class FolderGetter {
     }
   }
 
-  /** Skips identical local files. Only files with the same size and time are read. */
+  /** Skips what is here already. */
   async #skipSame(files: readonly Wanted[]): Promise<void> {
-    const here: LocalCopy[] = [];
-    for (const file of files) {
-      if (await this.#isSameByFacts(file)) here.push(new LocalCopy(this.#store, file));
-    }
-    await this.#client.compare(here, ({ file: { entry, local }, size }, name) => {
-      if (name !== entry.name) return;
+    const { findHere } = await import("./already_here.ts");
+    await findHere(this.#client, this.#store, files, ({ entry }, name) => {
+      const size = entry.size ?? 0;
       this.#options.progress.skip(size);
-      this.#tell(entry, { stored: { size, name: local }, same: true });
+      this.#tell(entry, { stored: { size, name }, same: true });
     });
-  }
-
-  async #isSameByFacts({ entry, local }: Wanted): Promise<boolean> {
-    try {
-      // The store opens it, because the store does not follow links.
-      using stored = await this.#store.open(local);
-      return stored.size === entry.size &&
-        formatTime(stored.modified) === formatTime(entry.modified);
-    } catch {
-      // There is no comparable file. The download is published under a free name.
-      return false;
-    }
   }
 
   /** Requests each batch before the previous one is received, so that the server never waits. */

@@ -6,7 +6,7 @@
 
 import { toLocal } from "../lib/local_errors.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
-import type { Facts, Maybe, StoredFile, Upload } from "../lib/store/store.ts";
+import type { Facts, Fingerprint, Found, Maybe, StoredFile, Upload } from "../lib/store/store.ts";
 import { unfinished } from "./unfinished.ts";
 
 /** Options of {@linkcode LocalStore.open}. */
@@ -86,6 +86,15 @@ export class LocalStore implements AsyncDisposable {
    */
   async open(name: string): Promise<StoredFile> {
     return await locally(() => this.#store.open(name));
+  }
+
+  /**
+   * Finds the same file under a name or its numbered variants.
+   *
+   * @throws {InletError} `bad-name` or `local-disk`
+   */
+  async find(name: string, same: Fingerprint): Promise<Found | undefined> {
+    return await locally(() => this.#store.find(name, same));
   }
 
   /** Tidies up: also what an earlier download left that was killed. */

@@ -15,8 +15,10 @@ export interface SendResult {
   readonly folder?: string;
   /** The file that the server acknowledged. A mode may not report every field. */
   readonly stored?: Partial<Stored>;
-  /** Set if the file existed already: see `skipSame`. */
+  /** Set if the file existed already: see `skipSame` and `resume`. */
   readonly same?: true;
   /** Why the item was not stored. */
   readonly error?: InletError;
+  /** Set with `error` if nothing of the item was sent: what ended the transfer came before it. */
+  readonly untried?: true;
 }

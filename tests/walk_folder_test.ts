@@ -92,7 +92,7 @@ integration("mkdir makes folders, and none through a link or a file", async () =
 });
 
 integration(
-  "compare finds a file by its size, checksum and time, under its numbers too",
+  "compare finds a file by its size and checksum, or its size and time, under its numbers too",
   async () => {
     await using server = await startServer();
     plant(server, "a.txt", "b (2).txt", "c/", "c/a.txt");
@@ -100,17 +100,26 @@ integration(
     Deno.writeTextFileSync(`${server.dir}/d.txt`, "hello\n");
     using wire = await Wire.greet(server);
     const facts = "6 363a3020 2020-02-29T12:00:00Z";
+    // Only just written, so that a later change could have the same time.
+    Deno.writeTextFileSync(`${server.dir}/fresh.txt`, "hello\n");
+    const fresh = Deno.statSync(`${server.dir}/fresh.txt`).mtime!.toISOString().slice(0, 19);
     for (
       const [request, expected] of [
         [`${facts} a.txt`, "ok a.txt"],
         [`${facts} b.txt`, "ok b (2).txt"],
         [`${facts} c/a.txt`, "ok c/a.txt"],
         [`${facts} c`, "ok"],
-        [`${facts} d.txt`, "ok"],
+        [`${facts} d.txt`, "ok d.txt"],
         [`${facts} e.txt`, "ok"],
         ["7 363a3020 2020-02-29T12:00:00Z a.txt", "ok"],
         ["6 363a3021 2020-02-29T12:00:00Z a.txt", "ok"],
-        ["6 363a3020 2020-02-29T12:00:01Z a.txt", "ok"],
+        ["6 363a3020 2020-02-29T12:00:01Z a.txt", "ok a.txt"],
+        ["6 - 2020-02-29T12:00:00Z a.txt", "ok a.txt"],
+        ["6 - 2020-02-29T12:00:00Z b.txt", "ok b (2).txt"],
+        ["6 - 2020-02-29T12:00:01Z a.txt", "ok;crc=needed"],
+        [`6 - ${fresh}Z fresh.txt`, "ok;crc=needed"],
+        ["7 - 2020-02-29T12:00:00Z a.txt", "ok"],
+        ["6 - 2020-02-29T12:00:00Z e.txt", "ok"],
       ] as const
     ) {
       assertEquals(await answerTo(wire, `compare ${request}`), [expected], request);

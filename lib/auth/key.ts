@@ -10,7 +10,7 @@ import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 
 /** The environment variable that may hold the key. */
-const VARIABLE = "INLET_TOKEN";
+export const KEY_VARIABLE = "INLET_TOKEN";
 
 /** Fewest characters of a key, against guessing. */
 const MIN_KEY_CHARACTERS = 16;
@@ -26,7 +26,7 @@ const RANDOM_BYTES = 32;
  * @throws {InletError} `usage` if the file cannot be read, or the key is too short
  */
 export function readKey(file: string | undefined): string | undefined {
-  const where = file === undefined ? `the key in ${VARIABLE}` : `the key in ${quoted(file)}`;
+  const where = file === undefined ? `the key in ${KEY_VARIABLE}` : `the key in ${quoted(file)}`;
   const key = (file === undefined ? readVariable() : readFile(file))?.trim();
   if (key !== undefined && key.length < MIN_KEY_CHARACTERS) {
     throw new InletError(
@@ -93,6 +93,6 @@ function readFile(path: string): string {
 
 /** Reads the variable only if permission was granted, without a prompt. */
 function readVariable(): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: VARIABLE });
-  return state === "granted" ? Deno.env.get(VARIABLE) : undefined;
+  const { state } = Deno.permissions.querySync({ name: "env", variable: KEY_VARIABLE });
+  return state === "granted" ? Deno.env.get(KEY_VARIABLE) : undefined;
 }

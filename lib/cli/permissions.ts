@@ -7,6 +7,7 @@
 
 import { fromFileUrl } from "@std/path/from-file-url";
 import { relative } from "@std/path/relative";
+import { KEY_VARIABLE } from "../auth/key.ts";
 import { InletError } from "../errors.ts";
 
 /** A permission that the program requires. */
@@ -35,10 +36,11 @@ export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
     let { state } = await Deno.permissions.query(need);
     if (state === "prompt" && terminal) state = await ask(need);
     if (state !== "granted") {
-      throw new InletError(
-        "usage",
-        `Cannot go on without permission to ${describe(need)}; run: ${command(needs)}`,
-      );
+      const anew = Deno.build.standalone
+        ? "the program anew from a terminal, or compile it with them"
+        : commandWith(needs);
+      const what = `Cannot go on without permission to ${describe(need)}`;
+      throw new InletError("usage", `${what}; run: ${anew}`);
     }
   }
 }
@@ -76,9 +78,13 @@ function describe(need: Need): string {
   }
 }
 
-/** Returns the typed command, with all permissions that it needs. */
-function command(needs: readonly Need[]): string {
-  if (Deno.build.standalone) return "the program anew from a terminal, or compile it with them";
+/**
+ * Returns a command that a shell runs: this program, with all permissions that it needs.
+ *
+ * @param args Its arguments, instead of the typed ones.
+ */
+export function commandWith(needs: readonly Need[], args: readonly string[] = Deno.args): string {
+  if (Deno.build.standalone) return [Deno.execPath(), ...args].map(shellQuoted).join(" ");
   const scopes = new Map<string, string[]>();
   for (const need of needs) {
     // A comma separates paths; a doubled one is a comma within a path.
@@ -90,7 +96,9 @@ function command(needs: readonly Need[]): string {
     if (scope.some((part) => part.includes(","))) return `--allow-${name}`;
     return `--allow-${name}=${[...new Set(scope)].join(",")}`;
   });
-  return ["deno", "run", ...flags, script(), ...Deno.args].map(shellQuoted).join(" ");
+  const { state } = Deno.permissions.querySync({ name: "env", variable: KEY_VARIABLE });
+  if (state === "granted") flags.push(`--allow-env=${KEY_VARIABLE}`);
+  return ["deno", "run", ...flags, script(), ...args].map(shellQuoted).join(" ");
 }
 
 /** Returns the path of the script, as typed in this directory. */

@@ -10,8 +10,13 @@ import { InletError } from "../../lib/errors.ts";
 import { formatCount, quoted } from "../../lib/text.ts";
 import { unexpected } from "./requester.ts";
 
-/** The result of one file or folder. `same` is set if it existed already. */
-export type ItemResult = { stored: Partial<Stored>; same?: true } | { error: InletError };
+/**
+ * The result of one file or folder. `same` is set if it existed already, `untried` if nothing of it
+ * was sent.
+ */
+export type ItemResult =
+  | { stored: Partial<Stored>; same?: true }
+  | { error: InletError; untried?: true };
 
 /** A received file: size in bytes, CRC-32, and modification time. */
 export interface Received {

@@ -1,5 +1,5 @@
 /**
- * Sends many requests without waiting for each answer: small files, folders, and comparisons.
+ * Sends many requests without waiting for each answer: small files and folders.
  *
  * @module
  */
@@ -22,7 +22,6 @@ import { Tally } from "../../lib/body/streams.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import { localError } from "../../lib/local_errors.ts";
-import type { Connection } from "../../lib/net/connection.ts";
 import { quoted } from "../../lib/text.ts";
 import { decodeOk, decodeStored, type ItemResult } from "./answers.ts";
 import { MAX_PUSHED_BYTES, trailerOf } from "./framing.ts";
@@ -31,20 +30,6 @@ import type { Requester } from "./requester.ts";
 
 /** Called once for each item, with its result. */
 export type OnResult = (item: Item, result: ItemResult) => void;
-
-/** A file to compare with the server's. */
-export interface Compared {
-  /** Name for messages. */
-  readonly label: string;
-  /** Name on the server. */
-  readonly name: string;
-  /** Size in bytes. */
-  readonly size: number;
-  /** Modification time. */
-  readonly modified: Date;
-  /** CRC-32 of the whole file. */
-  crc(): Promise<number>;
-}
 
 /** Items that were sent whole but not answered. The server may have stored them. */
 export class Unanswered extends Set<Item> {
@@ -62,7 +47,6 @@ export class Unanswered extends Set<Item> {
 /** Pipelines requests on one connection. */
 export class Batch {
   readonly unanswered: Unanswered = new Unanswered();
-  readonly #connection: Connection;
   readonly #context: ClientContext;
   readonly #requester: Requester;
   readonly #pipeline: Pipeline;
@@ -70,12 +54,10 @@ export class Batch {
 
   /** @param put Sends a file that is too large to push. */
   constructor(
-    connection: Connection,
     context: ClientContext,
     requester: Requester,
     put: (source: Source, signal?: AbortSignal) => Promise<Stored>,
   ) {
-    this.#connection = connection;
     this.#context = context;
     this.#requester = requester;
     this.#pipeline = new Pipeline(requester);
@@ -117,39 +99,6 @@ export class Batch {
     return [];
   }
 
-  /**
-   * Asks the server which files it has already: with the same size, time and CRC-32, under the same
-   * name or that name with a number.
-   *
-   * @param onAnswer Called with the name of the identical file; empty if there is none.
-   */
-  async compare<T extends Compared>(
-    files: readonly T[],
-    onAnswer: (file: T, name: string | InletError) => void,
-  ): Promise<void> {
-    for (const file of files) {
-      this.#context.progress.name(file.label);
-      let request: Uint8Array;
-      try {
-        checkName(file);
-        const { name, size, modified } = file;
-        const crc = await this.#connection.unwatched(file.crc());
-        request = encodeRequest({ type: "compare", size, crc, modified, name });
-      } catch (error) {
-        onAnswer(file, localError(error, `Cannot send ${quoted(file.label)}`));
-        continue;
-      }
-      (await this.#pipeline.room(request.length)).set(request);
-      this.#pipeline.add(request.length, async (answer) => {
-        onAnswer(file, await answer.then(decodeOk).catch(explain));
-      }, file.size);
-      // The server reads a large file while the client reads the next one.
-      if (file.size > MAX_PUSHED_BYTES) await this.#pipeline.send();
-    }
-    await this.#pipeline.settle();
-    if (this.#requester.end) throw this.#requester.end;
-  }
-
   /** Adds a small file to the batch as one piece: request, content and checksum. */
   async #push(source: FileSource, onResult: OnResult): Promise<void> {
     const { name, size } = source;
@@ -164,10 +113,10 @@ export class Batch {
     const trailer = trailerOf(tally, failure?.message, source.modified);
     room.set(request);
     room.set(trailer, end);
-    this.#pipeline.add(end + trailer.length, async (reply) => {
+    this.#pipeline.add(end + trailer.length, async (reply, isUnsent) => {
       const result = await this.unanswered.note(source, reply)
         .then((answer): ItemResult => ({ stored: decodeStored(source.label, answer, tally) }))
-        .catch((error): ItemResult => ({ error: explain(error) }));
+        .catch((error) => failed(error, isUnsent));
       onResult(source, failure ? { error: failure } : result);
     });
   }
@@ -175,14 +124,18 @@ export class Batch {
   async #makeFolder(item: EmptyFolder, onResult: OnResult): Promise<void> {
     const request = encodeRequest({ type: "mkdir", name: item.name });
     (await this.#pipeline.room(request.length)).set(request);
-    this.#pipeline.add(request.length, async (reply) => {
+    this.#pipeline.add(request.length, async (reply, isUnsent) => {
       const result = await reply.then((answer): ItemResult => ({
         stored: { name: decodeOk(answer) },
       }))
-        .catch((error): ItemResult => ({ error: explain(error) }));
+        .catch((error) => failed(error, isUnsent));
       onResult(item, result);
     });
   }
+}
+
+function failed(error: unknown, isUnsent: () => boolean): ItemResult {
+  return { error: explain(error), ...(isUnsent() && { untried: true }) };
 }
 
 /** The field with the id of an item that may be sent again. */
@@ -191,7 +144,7 @@ export function idField({ uploadId }: ClientContext, item: Item): { fields?: Fie
 }
 
 /** Refuses a name that cannot be sent in a request line. */
-function checkName({ label, name }: Pick<Item, "label" | "name">): void {
+export function checkName({ label, name }: Pick<Item, "label" | "name">): void {
   if (/[\r\n]/.test(name) || name.length > MAX_LINE_BYTES / 4) {
     const what = `Cannot send ${quoted(label)}`;
     throw new InletError("bad-name", `${what}: its name contains a line break or is too long`);

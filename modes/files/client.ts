@@ -28,7 +28,8 @@ import type { Connection } from "../../lib/net/connection.ts";
 import type { Upload } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
 import { decodeBeginning, decodeOk, decodeStored, type Received } from "./answers.ts";
-import { Batch, type Compared, idField, type OnResult } from "./batch.ts";
+import { Batch, idField, type OnResult } from "./batch.ts";
+import type { Compared, OnCompared } from "./compare.ts";
 import { Announced } from "./announced.ts";
 import { checkTrailer, receiveBody, sendBody, Stop } from "./framing.ts";
 import { Requester, unexpected } from "./requester.ts";
@@ -57,7 +58,7 @@ export class FilesClient {
     this.#context = context;
     this.#requester = new Requester(connection, context);
     const put = (source: Source, signal?: AbortSignal): Promise<Stored> => this.put(source, signal);
-    this.#batch = new Batch(connection, context, this.#requester, put);
+    this.#batch = new Batch(context, this.#requester, put);
   }
 
   /** Sends the greeting, proves the key if the server requires one, and waits for the welcome. */
@@ -127,16 +128,10 @@ export class FilesClient {
     return await this.#batch.send(items, onResult, signal);
   }
 
-  /**
-   * Asks the server which files it has already.
-   *
-   * @param onAnswer Called with the name of the identical file; empty if there is none.
-   */
-  async compare<T extends Compared>(
-    files: readonly T[],
-    onAnswer: (file: T, name: string | InletError) => void,
-  ): Promise<void> {
-    await this.#batch.compare(files, onAnswer);
+  /** Asks the server which files it has already. */
+  async compare<T extends Compared>(files: readonly T[], onAnswer: OnCompared<T>): Promise<void> {
+    const { Comparison } = await import("./compare.ts");
+    await new Comparison(this.#connection, this.#context, this.#requester).run(files, onAnswer);
   }
 
   /** Sends a message, and returns once the server has written it to its stdout. */
@@ -303,6 +298,7 @@ export class FilesClient {
     const { label, size } = source;
     const { progress, onResume, tickets } = this.#context;
     using file = source.openBeginning();
+    progress.doing("asking what the server has of it");
     const { askToResume } = await import("./resume.ts");
     const before = tickets?.get(source);
     const fields = { ...idField(this.#context, source).fields, ...before && { ticket: before } };

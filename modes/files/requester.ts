@@ -101,6 +101,11 @@ export class Requester {
     }
   }
 
+  /** Bytes of requests that never left, because the session ended first. */
+  get unsent(): number {
+    return this.#connection.unsent;
+  }
+
   /** Reads the answer to chat, which looks like any other reply except for its end. */
   async acknowledgement(text: string): Promise<string> {
     const patience = new Patience(this.#context.timeoutMs);
