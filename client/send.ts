@@ -103,7 +103,12 @@ export async function sendFiles(
       onFailure: (label, error) => report({ label, folder: path, error }),
     });
   };
-  const items = (await Promise.all(files.map(itemsAt))).flat();
+  const named = await Promise.all(
+    files.map(async (path) => ({ path, items: await itemsAt(path) })),
+  );
+  const items = typed && files.length > 1
+    ? (await import("./repeated_paths.ts")).withoutRepeats(named, (text) => onNotice?.(text))
+    : named.flatMap(({ items }) => items);
   await sendAll(dialer, items, {
     mode,
     skipSame,

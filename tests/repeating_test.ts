@@ -6,6 +6,9 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { send } from "../client.ts";
+import { Dialer } from "../client/dialer.ts";
+import { sendFiles } from "../client/send.ts";
+import { findMode } from "../modes/table.ts";
 import {
   bytes,
   integration,
@@ -111,4 +114,78 @@ integration("what changed within the second of its time is sent again", async ()
     const [result] = await send(address, [path], { resume: true });
     assertEquals(result!.same, same);
   }
+});
+
+/** What arrives of a command line, and what it says about repeats. */
+async function sentOf(
+  files: Record<string, string>,
+  paths: readonly string[],
+  links: Record<string, string> = {},
+  exclude: readonly string[] = [],
+): Promise<{ arrived: string[]; said: string[] }> {
+  await using local = await tempDir();
+  makeTree(local.path, { "received/": "", ...files });
+  for (const [link, target] of Object.entries(links)) {
+    const path = `${local.path}/${link}`;
+    if (target.startsWith("=")) Deno.linkSync(`${local.path}/${target.slice(1)}`, path);
+    else Deno.symlinkSync(`${local.path}/${target}`, path);
+  }
+  await using server = await serveHere({ dir: `${local.path}/received` });
+  const said: string[] = [];
+  const onNotice = (text: string): number => said.push(text.replaceAll(`${local.path}/`, ""));
+  const options = { mode: findMode("files"), onNotice, exclude };
+  const dialer = new Dialer({ hostname: "127.0.0.1", port: server.port }, options);
+  const named = paths.map((path) => `${local.path}/${path}`);
+  const results = await sendFiles(dialer, named, options, { as: undefined });
+  assertEquals(results.filter(({ error }) => error), []);
+  const arrived = treeOf(`${local.path}/received`).map((line) => line.replace(/ \d+ \S+$/, ""));
+  return { arrived, said };
+}
+
+integration("what a command line names twice is sent once, with a line", async () => {
+  const files = { "a.txt": "a", "p/x.txt": "x", "p/in/y.txt": "y", "q/a.txt": "other" };
+  const same = (path: string, first: string): string[] => [
+    `Skipped "${path}": it is the same as "${first}"`,
+  ];
+  const within = (path: string): string[] => [`Skipped "${path}": it is sent with "p"`];
+  const p = ["p/", "p/in/", "p/in/y.txt", "p/x.txt"];
+  const cases: [string[], string[], string[]][] = [
+    [["a.txt", "a.txt"], ["a.txt"], same("a.txt", "a.txt")],
+    [["p/../a.txt", "a.txt"], ["a.txt"], same("a.txt", "p/../a.txt")],
+    [["p", "p/"], p, same("p/", "p")],
+    [["p", "p/x.txt"], p, within("p/x.txt")],
+    [["p/in", "p"], p, within("p/in")],
+    [["link/a.txt", "a.txt"], ["a.txt"], same("a.txt", "link/a.txt")],
+    [["hard/a.txt", "a.txt"], ["a.txt"], same("a.txt", "hard/a.txt")],
+    // Two files, though both are called a.txt, and two names for one file.
+    [["a.txt", "q/a.txt"], ["a (2).txt", "a.txt"], []],
+    [["a.txt", "b.txt"], ["a.txt", "b.txt"], []],
+  ];
+  const links = { "link": ".", "hard/a.txt": "=a.txt", "b.txt": "a.txt" };
+  for (const [paths, arrived, said] of cases) {
+    const all = { ...files, "hard/": "" };
+    assertEquals(await sentOf(all, paths, links), { arrived, said }, paths.join(" "));
+  }
+});
+
+integration("the standard input that is named twice is sent once", async () => {
+  await using server = await startServer({ args: ["--mode", "raw"] });
+  const args = ["-", "-", "--mode", "raw"];
+  const { code, stderr } = await runClient(server, args, { stdin: "hello\n" });
+  assertEquals(code, 0, stderr);
+  assertStringIncludes(stderr, 'Skipped "-": it is the same as "-"\n');
+  await server.running.says(/client 1: left/);
+  assertEquals(names(server.dir), ["1.file"]);
+});
+
+integration("what only looks like a repeat is sent", async () => {
+  const files = { "p/x.txt": "x", "p/in/y.txt": "y", "q/": "" };
+  // Names for one file within one folder, and in two folders of which neither is in the other.
+  const links = { "p/z.txt": "=p/x.txt", "q/x.txt": "=p/x.txt" };
+  const hard = await sentOf(files, ["p", "q"], links);
+  const p = ["p/", "p/in/", "p/in/y.txt", "p/x.txt", "p/z.txt"];
+  assertEquals(hard, { arrived: [...p, "q/", "q/x.txt"], said: [] });
+  // A part of a folder that is left out of it.
+  const left = await sentOf(files, ["p", "p/x.txt"], {}, ["x.txt"]);
+  assertEquals(left, { arrived: ["p/", "p/in/", "p/in/y.txt", "x.txt"], said: [] });
 });
