@@ -91,6 +91,8 @@ integration("mkdir makes folders, and none through a link or a file", async () =
   assertEquals(names(`${server.dir}/../outside`), []);
 });
 
+const LINK = 'error denied Cannot go through "link": it is not a folder';
+
 integration(
   "compare finds a file by its size and checksum, or its size and time, under its numbers too",
   async () => {
@@ -100,6 +102,7 @@ integration(
     Deno.writeTextFileSync(`${server.dir}/d.txt`, "hello\n");
     using wire = await Wire.greet(server);
     const facts = "6 363a3020 2020-02-29T12:00:00Z";
+    Deno.symlinkSync(`${server.dir}/c`, `${server.dir}/link`);
     // Only just written, so that a later change could have the same time.
     Deno.writeTextFileSync(`${server.dir}/fresh.txt`, "hello\n");
     const fresh = Deno.statSync(`${server.dir}/fresh.txt`).mtime!.toISOString().slice(0, 19);
@@ -120,6 +123,9 @@ integration(
         [`6 - ${fresh}Z fresh.txt`, "ok;crc=needed"],
         ["7 - 2020-02-29T12:00:00Z a.txt", "ok"],
         ["6 - 2020-02-29T12:00:00Z e.txt", "ok"],
+        ["6 - 2020-02-29T12:00:00Z none/e.txt", "ok"],
+        ["6 - 2020-02-29T12:00:00Z link/a.txt", LINK],
+        ["6 - 2020-02-29T12:00:00Z link/none.txt", LINK],
       ] as const
     ) {
       assertEquals(await answerTo(wire, `compare ${request}`), [expected], request);

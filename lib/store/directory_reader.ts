@@ -81,6 +81,8 @@ export async function findFile(
     return undefined;
   };
   try {
+    // First, so that nothing is told of what is behind a link.
+    folders.check(safe);
     if (!isTaken(names, folders, 1)) return undefined;
     const found = await look(safe);
     if (found) return found;
@@ -94,6 +96,7 @@ export async function findFile(
     }
     return unsure;
   } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw explain(error, `Cannot compare ${quoted(name)}`);
   }
 }

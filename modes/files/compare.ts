@@ -85,7 +85,7 @@ export class Comparison {
         continue;
       }
       await this.#ask(file, null, (name, needsCrc) => {
-        if (name instanceof InletError && name.code === "denied") refusal = name;
+        if (name instanceof InletError && refusesAll(name)) refusal = name;
         if (needsCrc) unsure.push(file);
         else tell(file, name);
       });
@@ -149,6 +149,11 @@ function nameIn(reply: Reply | InletError): string | InletError {
   } catch (error) {
     return explain(error);
   }
+}
+
+/** Whether the server compares no files at all. A file behind a link is denied in other words. */
+function refusesAll({ code, message }: InletError): boolean {
+  return code === "denied" && message.startsWith("Cannot compare ");
 }
 
 function failureOf({ label }: Compared, error: unknown): InletError {
