@@ -26,7 +26,6 @@ import { type Code, exitCode, explain, InletError } from "./lib/errors.ts";
 import type { ServerAddress } from "./lib/net/connect.ts";
 import { RateLimit } from "./lib/net/rate_limit.ts";
 import { printable } from "./lib/text.ts";
-import type { Mode } from "./modes/mode.ts";
 import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
 import { PROGRAM } from "./client/options.ts";
 import { makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
@@ -104,12 +103,14 @@ async function startSession(
 async function runTransfer(
   dialer: Dialer,
   action: Transfer,
-  { quiet, raw, keepPartialsMs }: Plan,
+  plan: Plan,
   options: SendFilesOptions,
 ): Promise<number> {
+  const { quiet, raw, keepPartialsMs } = plan;
   const { progress, resume = false } = dialer.context;
-  const several = action.type === "send" && action.files.length > 1;
-  const report = new Report(progress, { quiet, several });
+  const several = (action.type === "send" ? action.files : action.names).length > 1;
+  const untried = action.type === "send" ? "not sent" : "not received";
+  const report = new Report(progress, { quiet, several, untried });
   try {
     if (action.type === "send") {
       const onResult = (result: SendResult): void => report.add(result);
@@ -125,21 +126,13 @@ async function runTransfer(
   }
   const failure = report.end();
   if (!failure) return 0;
-  const wasStopped = resume && failure.code === "interrupted";
-  const wasCut = progress.moved > 0 && (wasStopped || exitCode(failure) === 4);
-  if (wasCut && !quiet && isRepeatable(action, options.mode, resume)) {
-    const how = resume
-      ? "Run the same command again to continue"
-      : "With --retry N the client reconnects and continues";
-    progress.say(`inlet: ${how} the transfer`);
+  const wasCut = failure.code === "interrupted" || exitCode(failure) === 4;
+  if (wasCut && progress.moved > 0 && !quiet) {
+    const { adviceFor } = await import("./client/advice.ts");
+    const advice = adviceFor(plan, action, { resume, failure });
+    if (advice !== undefined) progress.say(`inlet: ${printable(advice)}`);
   }
   return exitCode(failure);
-}
-
-/** Whether a repeated command, or one with `--retry` if there was none, continues this transfer. */
-function isRepeatable(action: Transfer, mode: Mode, hadRetry: boolean): boolean {
-  if (action.type === "send") return mode.name === "files" && !action.files.includes("-");
-  return action.output !== "-" || !hadRetry;
 }
 
 /**

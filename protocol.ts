@@ -122,7 +122,7 @@ export type Request =
     | { type: "say"; size: number | null }
     | { type: "get"; name: string }
     | { type: "reget"; offset: number; crc: number; name: string }
-    | { type: "compare"; size: number; crc: number; modified: Date; name: string }
+    | { type: "compare"; size: number; crc: number | null; modified: Date; name: string }
     | { type: "tree"; name: string }
     | { type: "list" }
     | { type: "status" }
@@ -175,7 +175,8 @@ export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
       return encodeLine(`${verb} ${request.offset} ${formatCrc(request.crc)} ${request.name}`);
     case "compare": {
       const { size, crc, modified, name } = request;
-      return encodeLine(`${verb} ${size} ${formatCrc(crc)} ${formatTime(modified)} ${name}`);
+      const sum = crc === null ? "-" : formatCrc(crc);
+      return encodeLine(`${verb} ${size} ${sum} ${formatTime(modified)} ${name}`);
     }
     case "list":
     case "status":
@@ -276,7 +277,7 @@ function decodeKnown(verb: "reget" | "compare", number: string, rest: string): R
   return {
     type: verb,
     size: decodeNumber(number, "size"),
-    crc: decodeCrc(crc),
+    crc: crc === "-" ? null : decodeCrc(crc),
     modified: decodeTime(time),
     name: decodeName(name),
   };

@@ -70,7 +70,7 @@ export interface DialerOptions extends WireOptions {
   output?: (chunk: Uint8Array) => Promise<void>;
   /**
    * Whether the partial file of a large transfer is kept when the connection is lost, so that a
-   * later call can continue it.
+   * later call can continue it. What is there already, whole and the same, is left alone.
    *
    * @default {false}
    */
@@ -112,7 +112,10 @@ export class Dialer {
     this.retries = new Retries({
       limit: retries,
       signal: options.signal,
-      onNotice: (text) => onNotice?.(text),
+      onNotice: (text) => {
+        progress.doing("waiting to try again");
+        onNotice?.(text);
+      },
     });
     this.context = {
       progress,
@@ -129,6 +132,7 @@ export class Dialer {
         if (!isWarned) onNotice?.(text);
         isWarned = true;
       },
+      onNote: (text) => progress.doing(text),
       strict: options.strict,
       onGrowth: (label, size) => {
         const stored = `only its first ${formatCount(size)} bytes were sent`;
@@ -150,14 +154,24 @@ export class Dialer {
   async open({ resettable = false } = {}): Promise<Connection> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal = new AbortController().signal, rate } =
       this.#options;
+    this.context.progress.doing("connecting");
     const connection = await connect(this.#address, { timeoutMs, signal, rate, resettable });
     this.context.progress.follow(connection);
+    this.context.progress.doing(undefined);
     return connection;
   }
 
   /** Greets the server in the native protocol. */
   async greet(connection: Connection): Promise<FilesClient> {
-    return await FilesClient.greet(connection, this.#options.name ?? DEFAULT_NAME, this.context);
+    const { progress } = this.context;
+    progress.doing("waiting for the server's greeting");
+    const client = await FilesClient.greet(
+      connection,
+      this.#options.name ?? DEFAULT_NAME,
+      this.context,
+    );
+    progress.doing(undefined);
+    return client;
   }
 
   /**

@@ -63,18 +63,26 @@ export async function download(
     left.push(one);
   }
   let current: Download | undefined;
-  await dialer.withSession(async (client) => {
-    for (; (current = left.at(0)); left.shift()) {
-      await current.get(client).catch((error) => {
-        if (client.ended || options.signal?.aborted) throw error;
-        report.fail(explain(error));
-      });
+  try {
+    await dialer.withSession(async (client) => {
+      for (; (current = left.at(0)); left.shift()) {
+        await current.get(client).catch((error) => {
+          if (client.ended || options.signal?.aborted) throw error;
+          report.fail(explain(error));
+        });
+      }
+    });
+  } catch (thrown) {
+    const error = explain(thrown);
+    const folder = current?.label;
+    const within = current?.left?.() ?? [];
+    if (within.length === 0) report.fail(error);
+    else for (const label of within) report.add({ label, folder: folder!, error, untried: true });
+    if (names.length === 1) return;
+    for (const one of left) {
+      if (one !== current) report.add({ label: one.label, error, untried: true });
     }
-  }).catch((error) => {
-    const untried = left.filter((one) => one !== current).map(({ label }) => label);
-    if (names.length > 1 && untried.length > 0) options.warn?.(`Not tried: ${untried.join(", ")}`);
-    throw error;
-  });
+  }
 }
 
 async function excludesOf(
@@ -91,6 +99,8 @@ interface Download {
   /** The pipe or device that it goes to. */
   stream?: PathOutput;
   get(client: FilesClient): Promise<void>;
+  /** The files of a folder that have no result, once getting it has failed. */
+  left?(): readonly string[];
 }
 
 async function prepare(
@@ -104,7 +114,7 @@ async function prepare(
     const directory = output ?? ".";
     checkFolder(directory);
     const all = { ...options, directory, excludes };
-    return { label: labelOf(asked), get: folderGetter(dialer, asked, all, report) };
+    return folderDownload(dialer, asked, all, report);
   }
   const { name } = asked;
   const { progress, resume } = dialer.context;
@@ -123,7 +133,12 @@ async function prepare(
   const { getFile } = await import("./get_file.ts");
   const get = async (client: FilesClient): Promise<void> => {
     progress.begin(null);
-    const stored = await getFile(client, name, path, { ...options, resume });
+    if (resume) {
+      const { findOneHere } = await import("./already_here.ts");
+      const here = await findOneHere(client, name, path, options);
+      if (here) return report.add({ label: name, stored: here, same: true });
+    }
+    const stored = await getFile(client, name, path, { ...options, resume, progress });
     report.add({ label: name, stored, where: savedAs(path, stored.name) });
   };
   return { label: name, get };
@@ -139,13 +154,13 @@ async function getToOutput(dialer: Dialer, name: string): Promise<void> {
   });
 }
 
-/** Gets a folder. What one connection completed, the next one leaves out. */
-function folderGetter(
+/** A folder. What one connection completed, the next one leaves out. */
+function folderDownload(
   dialer: Dialer,
   asked: ServerName,
   { directory, excludes, skipSame = false, ...options }: FolderOptions,
   report: Report,
-): Download["get"] {
+): Download {
   const { progress, resume } = dialer.context;
   const done = new Set<string>();
   const folder = labelOf(asked);
@@ -158,13 +173,16 @@ function folderGetter(
     if (count > 0) report.leftOut(folder, count);
     excludes?.listed(asked);
   };
+  let left: readonly string[] = [];
+  const onLeft = (names: readonly string[]): void => void (left = names);
   const exclude = excludes?.of(asked);
   const all = {
     ...{ ...options, directory, exclude, skipSame, resume, progress, done },
-    ...{ onBegin, onResult, onLeftOut },
+    ...{ onBegin, onResult, onLeftOut, onLeft },
   };
-  return async (client) => {
+  const get = async (client: FilesClient): Promise<void> => {
     const { getFolder } = await import("./get_folder.ts");
     await getFolder(client, asked.name, all);
   };
+  return { label: folder, get, left: () => left };
 }

@@ -9,6 +9,7 @@
 import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import { explain } from "../lib/errors.ts";
+import type { Progress } from "../lib/cli/progress.ts";
 import type { Stored } from "../protocol.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import { LocalStore, type LocalStoreOptions } from "./local_store.ts";
@@ -19,6 +20,8 @@ export interface GetFileOptions extends LocalStoreOptions {
   signal?: AbortSignal | undefined;
   /** Keeps the partial file when the transfer fails, and continues that of an earlier attempt. */
   resume?: boolean | undefined;
+  /** Progress line to draw on. */
+  progress?: Progress | undefined;
 }
 
 /**
@@ -42,8 +45,9 @@ export async function getInto(
   name: string,
   store: LocalStore,
   as: string,
-  { signal, resume = false }: GetFileOptions,
+  { signal, resume = false, progress }: GetFileOptions,
 ): Promise<Stored> {
+  if (resume) progress?.doing("reading what is here of it");
   const opening = store.receive(as, resume);
   await using file = await client.rest(opening).catch((error) => {
     // Without a wait: it may be reading a large partial file, which stays.

@@ -17,7 +17,7 @@ import type { Exclude } from "./exclude.ts";
 import { EVERYTHING, safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
-import { encodeLine, formatTime, type ListEntry, modeOf, type Stored } from "../protocol.ts";
+import { encodeLine, type ListEntry, modeOf, type Stored } from "../protocol.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import { type GetFileOptions, getInto } from "./get_file.ts";
@@ -42,13 +42,15 @@ export interface GetFolderOptions extends GetFileOptions {
   exclude?: Exclude | undefined;
   /** Called with the number of excluded entries. A folder counts as one. */
   onLeftOut?(count: number): void;
-  /** Skips files that exist locally with the same size, time and CRC-32. */
+  /** Skips files that are here already, whole and the same. So does `resume`. */
   skipSame: boolean;
   progress: Progress;
   /** Names that an earlier attempt completed. This attempt adds its own. */
   done: Set<string>;
   /** Called with the local path of the folder, once the server has listed it. */
   onBegin?: (path: string) => void;
+  /** Called with the names of the files without a result, if the attempt fails. */
+  onLeft?(names: readonly string[]): void;
   /** Called with the result of each file, and with the name to save it under. */
   onResult(label: string, result: ItemResult, name: string): void;
 }
@@ -141,31 +143,6 @@ function safeBelow(name: string, folder: string): string {
   throw new InletError("bad-name", `${what}: it is not inside ${quoted(folder)}`);
 }
 
-/** A local file that may be identical to the server's. */
-class LocalCopy {
-  readonly file: Wanted;
-  readonly label: string;
-  readonly name: string;
-  readonly size: number;
-  readonly modified: Date;
-  readonly #store: LocalStore;
-
-  /** @param label Its name here. */
-  constructor(store: LocalStore, file: Wanted, label: string) {
-    this.#store = store;
-    this.file = file;
-    this.label = label;
-    this.name = file.entry.name;
-    this.size = file.entry.size ?? 0;
-    this.modified = file.entry.modified;
-  }
-
-  async crc(): Promise<number> {
-    using stored = await this.#store.open(this.label);
-    return (await stored.beginning(stored.size)).crc;
-  }
-}
-
 class FolderGetter {
   readonly #client: FilesClient;
   readonly #store: LocalStore;
@@ -186,11 +163,17 @@ class FolderGetter {
     for (const folder of this.#left(wanted)) {
       if (folder.entry.size === null) await this.#makeFolder(folder);
     }
-    if (this.#options.skipSame) await this.#skipSame(this.#left(files));
-    const left = this.#left(files);
-    const why = this.#store.shortage(sizeOf(left));
-    if (why !== undefined) this.#options.warn?.(`Not all of the folder may fit: ${why}`);
-    await this.#getAll(left);
+    const { skipSame, resume, warn, onLeft } = this.#options;
+    try {
+      if (skipSame || resume) await this.#skipSame(this.#left(files));
+      const left = this.#left(files);
+      const why = this.#store.shortage(sizeOf(left));
+      if (why !== undefined) warn?.(`Not all of the folder may fit: ${why}`);
+      await this.#getAll(left);
+    } catch (error) {
+      onLeft?.(this.#left(files).map(({ entry }) => entry.name));
+      throw error;
+    }
   }
 
   #left(wanted: readonly Wanted[]): Wanted[] {
@@ -205,33 +188,14 @@ class FolderGetter {
     }
   }
 
-  /** Skips identical local files. Only files with the same size and time are read. */
+  /** Skips what is here already. */
   async #skipSame(files: readonly Wanted[]): Promise<void> {
-    const here: LocalCopy[] = [];
-    for (const file of files) {
-      const local = await this.#sameByFacts(file);
-      if (local !== undefined) here.push(new LocalCopy(this.#store, file, local));
-    }
-    await this.#client.compare(here, ({ file, label, size }, name) => {
-      if (name !== file.entry.name) return;
+    const { findHere } = await import("./already_here.ts");
+    await findHere(this.#client, this.#store, files, (file, name) => {
+      const size = file.entry.size ?? 0;
       this.#options.progress.skip(size);
-      this.#tell(file, { stored: { size, name: label }, same: true });
+      this.#tell(file, { stored: { size, name }, same: true });
     });
-  }
-
-  /** Name of the local file, if it has the same size and time. */
-  async #sameByFacts({ entry, local: wanted }: Wanted): Promise<string | undefined> {
-    try {
-      const local = await this.#store.located(wanted);
-      // The store opens it, because the store does not follow links.
-      using stored = await this.#store.open(local);
-      const isSame = stored.size === entry.size &&
-        formatTime(stored.modified) === formatTime(entry.modified);
-      return isSame ? local : undefined;
-    } catch {
-      // There is no comparable file. The download is published under a free name.
-      return undefined;
-    }
   }
 
   /** Requests each batch before the previous one is received, so that the server never waits. */

@@ -9,7 +9,7 @@ import type { Facts } from "../lib/body/file_facts.ts";
 import { toLocal } from "../lib/local_errors.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import { DiskSpace } from "../lib/store/disk_space.ts";
-import type { Maybe, StoredFile, Upload } from "../lib/store/store.ts";
+import type { Fingerprint, Found, Maybe, StoredFile, Upload } from "../lib/store/store.ts";
 import type { FileUpload } from "../lib/store/upload.ts";
 import { unfinished } from "./unfinished.ts";
 
@@ -106,6 +106,15 @@ export class LocalStore implements AsyncDisposable {
    */
   async open(name: string): Promise<StoredFile> {
     return await locally(() => this.#store.open(name));
+  }
+
+  /**
+   * Finds the same file under a name or its numbered variants.
+   *
+   * @throws {InletError} `bad-name` or `local-disk`
+   */
+  async find(name: string, same: Fingerprint): Promise<Found | undefined> {
+    return await locally(() => this.#store.find(name, same));
   }
 
   /** Tidies up: also what an earlier download left that was killed. */

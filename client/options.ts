@@ -53,10 +53,11 @@ const OPTIONS = {
     help: "leave out what matches GLOB, by name, or by path if GLOB has a slash",
   }),
   "skip-same": flag({
-    help: "skip files that already exist with the same size, time and CRC-32",
+    help: "skip files that already exist with the same size and time, or size and CRC-32",
   }),
   "resume": flag({
-    help: "keep the partial file when the connection is lost, and continue an earlier one",
+    help: "keep the partial file when the connection is lost, continue an earlier one, and leave " +
+      "alone what exists already, as --skip-same does",
   }),
   "retry": option({
     value: "N",

@@ -16,7 +16,7 @@ import {
   formatBytes,
   formatCount,
   formatLocalTime,
-  formatSpeed,
+  measuredSpeed,
   printable,
   quoted,
 } from "../lib/text.ts";
@@ -46,7 +46,9 @@ function summary(
   if (stored.size !== undefined) facts.push(formatBytes(stored.size));
   if (stored.crc !== undefined) facts.push(`CRC-32 ${formatCrc(stored.crc)}`);
   // Small files move in batches, so the bytes since the last result may be more or none.
-  if (stored.size) facts.push(formatSpeed(Math.min(bytes, stored.size) || stored.size, elapsedMs));
+  if (stored.size) {
+    facts.push(...measuredSpeed(Math.min(bytes, stored.size) || stored.size, elapsedMs));
+  }
   return `${printable(label)}: ${facts.join(", ")}`;
 }
 
@@ -64,6 +66,12 @@ export interface ReportOptions {
    * @default {false}
    */
   several?: boolean;
+  /**
+   * What is said of the files that were not tried.
+   *
+   * @default {"not sent"}
+   */
+  untried?: string;
 }
 
 /**
@@ -76,6 +84,8 @@ export class Report {
   readonly #folders = new Map<string, FolderReport>();
   #worstError: InletError | undefined;
   #lastReported = "";
+  /** Files that were not tried, and are not of a folder. */
+  readonly #untried: string[] = [];
   /** Reason of the previous file's failure; empty if it succeeded. */
   #reason = "";
   #since = performance.now();
@@ -94,13 +104,15 @@ export class Report {
   /** Adds the result of one file. */
   add(outcome: Outcome): void {
     const move = this.#moveSinceLast();
-    const { label, folder, stored, same, error } = outcome;
-    const isRepeated = folder !== undefined && error !== undefined && this.#isTold(error);
+    const { label, folder, stored, same, error, untried } = outcome;
+    const isRepeated = error !== undefined && (folder !== undefined || untried === true) &&
+      this.#isTold(error);
     // The error of a lost connection does not name the file in transfer.
     const isWithin = this.#options.several && error && exitCode(error) === 4 && move.bytes > 0;
     if (error) this.fail(error, { isRepeated, ...(isWithin && { label }) });
     else this.#reason = "";
     if (folder !== undefined) this.#folder(folder).add(outcome, move, isRepeated);
+    else if (untried) this.#untried.push(label);
     else if (same) this.#tell(`${printable(label)}: already there`);
     else if (stored) this.#tell(summary(outcome, move));
   }
@@ -131,7 +143,14 @@ export class Report {
 
   /** Prints the folder summaries. Returns the failure with the highest exit code. */
   end(): InletError | undefined {
-    this.#folders.forEach((folder) => this.#tell(folder.summary()));
+    const { several, untried = "not sent" } = this.#options;
+    this.#folders.forEach((folder) => this.#tell(folder.summary(untried)));
+    // The only file of a command has its error.
+    const files = this.#untried.length;
+    if (several && files > 0) {
+      const what = `${formatCount(files)} ${files === 1 ? "file" : "files"} ${untried}`;
+      this.#tell(`${what}: ${listOf(this.#untried).join(", ")}`);
+    }
     return this.#worstError;
   }
 
@@ -179,6 +198,7 @@ class FolderReport {
   #renamed = 0;
   readonly #renamedFolders = new Set<string>();
   #sameReason = 0;
+  #untried = 0;
   readonly #move: Move = { bytes: 0, elapsedMs: 0 };
 
   constructor(label: string) {
@@ -186,14 +206,19 @@ class FolderReport {
   }
 
   /** @param isRepeated Whether it failed for a reason that was printed already. */
-  add({ label, name, stored, same, error }: SendResult, move: Move, isRepeated: boolean): void {
+  add(
+    { label, name, stored, same, error, untried }: SendResult,
+    move: Move,
+    isRepeated: boolean,
+  ): void {
     if (name !== undefined && stored?.name) {
       renamedFolders(name, stored.name, stored.size === undefined)
         .forEach((folder) => this.#renamedFolders.add(folder));
     }
     this.#move.bytes += move.bytes;
     this.#move.elapsedMs += move.elapsedMs;
-    if (isRepeated) this.#sameReason++;
+    if (untried) this.#untried++;
+    else if (isRepeated) this.#sameReason++;
     else if (error) this.#failed.push(label);
     else if (same) this.#same++;
     // An empty folder has no size.
@@ -204,13 +229,13 @@ class FolderReport {
     }
   }
 
-  /** Such as `photos: 10,000 files, 39 MiB, 12 MB/s; 1 failed: "photos/a.temp"`. */
-  summary(): string {
+  /** Such as `photos: 10,000 files, 39 MiB, 12 MB/s; 1 failed: "photos/a.temp"; 7 not sent`. */
+  summary(untried: string): string {
     const into = this.into === undefined ? "" : ` into ${quoted(this.into)}`;
     const facts = [`${formatCount(this.#files)} ${this.#files === 1 ? "file" : "files"}${into}`];
     facts.push(formatBytes(this.#bytes));
     const { bytes, elapsedMs } = this.#move;
-    if (this.#bytes > 0) facts.push(formatSpeed(bytes, elapsedMs));
+    if (this.#bytes > 0) facts.push(...measuredSpeed(bytes, elapsedMs));
     if (this.#same > 0) facts.push(`${formatCount(this.#same)} already there`);
     if (this.#renamed > 0) facts.push(`${formatCount(this.#renamed)} under another name`);
     if (this.leftOut > 0) facts.push(`${formatCount(this.leftOut)} left out`);
@@ -219,17 +244,18 @@ class FolderReport {
       const what = `${formatCount(size)} ${size === 1 ? "folder" : "folders"} under another name`;
       facts.push(`${what}: ${listOf([...this.#renamedFolders]).join(", ")}`);
     }
-    return `${printable(this.#label)}: ${facts.join(", ")}${this.#failures()}`;
+    const left = this.#untried > 0 ? `; ${formatCount(this.#untried)} ${untried}` : "";
+    return `${printable(this.#label)}: ${facts.join(", ")}${this.#failures()}${left}`;
   }
 
   #failures(): string {
     const failed = this.#failed.length + this.#sameReason;
     if (failed === 0) return "";
-    const named = listOf(this.#failed);
+    const those = listOf(this.#failed);
     if (this.#sameReason > 0) {
-      named.push(`and ${formatCount(this.#sameReason)} more for the same reason`);
+      those.push(`and ${formatCount(this.#sameReason)} more for the same reason`);
     }
-    return `; ${formatCount(failed)} failed: ${named.join(", ")}`;
+    return `; ${formatCount(failed)} failed: ${those.join(", ")}`;
   }
 }
 

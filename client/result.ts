@@ -21,15 +21,18 @@ interface ResultItem {
 export interface SentItem extends ResultItem {
   /** The stored file. A mode may not report every field. */
   readonly stored: Partial<Stored>;
-  /** Set if the file existed already: see `skipSame`. */
+  /** Set if the file existed already: see `skipSame` and `resume`. */
   readonly same?: true;
   readonly error?: undefined;
+  readonly untried?: undefined;
 }
 
 /** An item that the server did not acknowledge. */
 export interface FailedItem extends ResultItem {
   /** Why the item was not stored. */
   readonly error: InletError;
+  /** Set if nothing of the item was sent: what ended the transfer came before it. */
+  readonly untried?: true;
   readonly stored?: undefined;
   readonly same?: undefined;
 }

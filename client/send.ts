@@ -102,7 +102,12 @@ export async function sendFiles(
       onFailure: (label, error) => report({ label, folder: path, error }),
     });
   };
-  const items = (await Promise.all(files.map(itemsAt))).flat();
+  const named = await Promise.all(
+    files.map(async (path) => ({ path, items: await itemsAt(path) })),
+  );
+  const items = typed && files.length > 1
+    ? (await import("./repeated_paths.ts")).withoutRepeats(named, (text) => onNotice?.(text))
+    : named.flatMap(({ items }) => items);
   if (excluding && files.length > 0 && items.length + results.length === 0) {
     throw excluding.nothingLeft();
   }

@@ -23,7 +23,9 @@ export interface SendOptions extends DialerOptions {
    */
   exclude?: readonly string[];
   /**
-   * Whether to skip files that the server has already, with the same size, time and CRC-32.
+   * Whether to skip files that the server has already, with the same size and time, or the same size
+   * and CRC-32. `resume` and `retries` do so too; with `skipSame`, a file that cannot be compared
+   * fails.
    *
    * @default {false}
    */

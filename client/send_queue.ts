@@ -6,7 +6,7 @@
  */
 
 import { explain, InletError } from "../lib/errors.ts";
-import { FileSource, type Item, type Source } from "../lib/body/sources.ts";
+import { FileSource, type Item, type Source, totalSize } from "../lib/body/sources.ts";
 import type { Dialer } from "./dialer.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
@@ -15,7 +15,7 @@ import type { Mode } from "../modes/mode.ts";
 /** Options of {@linkcode sendAll}. */
 export interface SendAllOptions {
   mode: Mode;
-  /** Skips files that the server has already. */
+  /** Skips files that the server has already, and fails those that cannot be compared. */
   skipSame: boolean;
   /** Called with the result of each item, as soon as it is known. */
   onResult(item: Item, result: ItemResult): void;
@@ -41,6 +41,10 @@ class SendQueue {
   #movedBefore = 0;
   /** Items that a failed attempt sent whole: the server may have stored them. */
   #unanswered: ReadonlySet<Item> = new Set();
+  /** Whether the server was asked once for all that it has. */
+  #isCompared = false;
+  /** Items of which an attempt sent something. */
+  readonly #tried = new Set<Item>();
   /** Failure to retry after. */
   #failure: InletError | undefined;
 
@@ -63,12 +67,15 @@ class SendQueue {
         }
       });
     } catch (error) {
-      for (const item of [...this.#left]) this.#report(item, { error: explain(error) });
+      for (const item of [...this.#left]) {
+        const untried = !this.#tried.has(item);
+        this.#report(item, { error: explain(error), ...(untried && { untried }) });
+      }
     }
   }
 
   async #attempt(items: Item[]): Promise<void> {
-    const { mode: { send }, skipSame } = this.#options;
+    const { mode: { send } } = this.#options;
     using connection = await this.#dialer.open({ resettable: send !== undefined });
     this.#movedBefore = this.#dialer.context.progress.moved;
     if (send) {
@@ -80,27 +87,32 @@ class SendQueue {
       return this.#tell(source, result);
     }
     const client = await this.#dialer.greet(connection);
-    if (skipSame) await this.#compare(client, items);
-    else await this.#compare(client, items.filter((item) => this.#unanswered.has(item)));
+    await this.#compare(client, items);
     this.#unanswered = client.unanswered;
     const left = items.filter((item) => this.#left.has(item));
     await client.send(left, (item, result) => this.#tell(item, result));
     await client.exit();
   }
 
-  /** Skips files that the server has already. */
+  /** Skips files that the server has already: where asked to, and where a command is repeated. */
   async #compare(client: FilesClient, items: readonly Item[]): Promise<void> {
-    const files = items.filter((item) => item instanceof FileSource);
+    const { skipSame } = this.#options;
+    const asksForAll = !this.#isCompared && (skipSame || this.#dialer.context.resume);
+    const asked = asksForAll ? items : items.filter((item) => this.#unanswered.has(item));
+    const files = asked.filter((item) => item instanceof FileSource);
+    if (files.length === 0) return;
     await client.compare(files, (file, name) => {
       const wasSent = this.#unanswered.has(file);
       if (name instanceof InletError) {
-        return wasSent ? undefined : this.#tell(file, { error: name });
+        // Without --skip-same it is sent, and what is wrong with it shows then.
+        return skipSame && !wasSent && !client.ended && this.#tell(file, { error: name });
       }
       if (name === "") return;
       this.#dialer.context.progress.skip(file.size);
       const stored = { size: file.size, name };
       this.#report(file, wasSent ? { stored } : { stored, same: true });
     });
+    this.#isCompared = true;
   }
 
   #tell(item: Item, result: ItemResult): void {
@@ -109,6 +121,7 @@ class SendQueue {
       retries.progressed();
       return this.#report(item, result);
     }
+    if (!result.untried) this.#tried.add(item);
     // What was read from a stream cannot be sent again, and other wires than the native one cannot
     // tell what of a file has arrived.
     const canResume = item.size !== null && !this.#options.mode.send;
@@ -131,12 +144,4 @@ class SendQueue {
     progress.skip(this.#doneBytes);
     progress.addFiles(this.#items.length - this.#left.size);
   }
-}
-
-/** The total size in bytes, or `null` if a size is unknown. */
-function totalSize(items: readonly Item[]): number | null {
-  return items.reduce<number | null>(
-    (sum, { size }) => sum === null || size === null ? null : sum + size,
-    0,
-  );
 }

@@ -93,7 +93,7 @@ class Session {
     const { context } = this.#options.dialer;
     const onNote = (text: string): void => this.lines.say(dim(printable(text)));
     const { connection, client } = await this.#options.dialer.join((connection) =>
-      FilesClient.greet(connection, asked, { ...context, onNote })
+      FilesClient.greet(connection, asked, { ...context, onNote, onWarning: onNote })
     );
     using _ = connection;
     this.#isOpen = true;

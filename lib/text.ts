@@ -51,6 +51,14 @@ export function formatSeconds(milliseconds: number): string {
   return String(Math.round(milliseconds / 100) / 10);
 }
 
+/** Milliseconds from which on a speed is a measurement. */
+const MIN_MEASURED_MS = 1000;
+
+/** The speed as a list of one, or of none if less than a second was measured. */
+export function measuredSpeed(bytes: number, elapsedMs: number): string[] {
+  return elapsedMs < MIN_MEASURED_MS ? [] : [formatSpeed(bytes, elapsedMs)];
+}
+
 /** Formats a speed in powers of 1,000, as line speeds are given: `812 MB/s`. */
 export function formatSpeed(bytes: number, elapsedMs: number): string {
   // No options: any would load the locale data, which takes longer than sending a small file.

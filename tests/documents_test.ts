@@ -94,11 +94,13 @@ integration("PROTOCOL.md: its reput goes on as it stands", async () => {
   assertEquals(await Deno.readTextFile(`${server.dir}/greeting.txt`), "hello\n");
 });
 
-integration("PROTOCOL.md: its tree is answered as it stands", async () => {
+integration("PROTOCOL.md: its tree and its comparison are answered as they stand", async () => {
   await using server = await startServer();
   makeTree(server.dir, { "photos/a.jpg": bytes(48_210), "photos/later/": "" });
+  makeTree(server.dir, { "greeting.txt": "hello\n" });
   using wire = await Wire.greet(server);
   await typeTranscript(wire, "C: tree");
+  await typeTranscript(wire, "C: compare 6 -");
 });
 
 /** Types what PROTOCOL.md has a client say, and compares what comes back. */

@@ -450,7 +450,7 @@ integration("client.ts succeeds only after the server's acknowledgement", async 
   wire.close();
   const { code, stderr } = await client;
   assertEquals(code, 4);
-  assertMatch(stderr, /^inlet: .*clos.*\ninlet: With --retry N .*\n$/);
+  assertMatch(stderr, /^inlet: .*clos.*\ninlet: To send what is missing: deno run .* --resume\n$/);
 });
 
 integration("client.ts without a FILE writes a message to the server's stdout", async () => {

@@ -40,7 +40,7 @@ integration("a folder is sent with its names, its empty folders and its times", 
   makeTree(`${local.path}/photos`, ODD);
   const { code, stdout, stderr } = await runClient(server, ["photos/"], { cwd: local.path });
   assertEquals([code, stdout], [0, ""], stderr);
-  assertMatch(stderr, /^photos\/: 11 files, 195 KiB, [\d.]+ [kMG]?B\/s\n$/);
+  assertMatch(stderr, /^photos\/: 11 files, 195 KiB(?:, [\d.]+ [kMG]?B\/s)?\n$/);
   assertEquals(treeOf(server.dir), treeOf(local.path));
   assertStringIncludes(treeOf(server.dir).join(), LONG_AGO.toISOString().slice(0, 19));
 });
@@ -54,7 +54,7 @@ integration("a folder and a file go together, and the file has a line of its own
   assertEquals(code, 0, stderr);
   const [file, folder] = stderr.split("\n");
   assertStringIncludes(file!, 'notes.txt: stored as "notes.txt", 1 B, CRC-32');
-  assertMatch(folder!, /photos: 1 file, 1 B, /);
+  assertMatch(folder!, /photos: 1 file, 1 B\b/);
   assertEquals(treeOf(server.dir), treeOf(local.path));
 });
 
@@ -342,8 +342,9 @@ integration("--skip-same sends what is new, and what changed in one byte", async
   assertEquals([again.code, again.stderr], [0, "a: 0 files, 0 B, 2 already there\n"]);
   content[75_000]! ^= 1;
   makeTree(local.path, { "a/large.bin": content, "a/new.txt": "new" });
+  Deno.utimeSync(`${local.path}/a/large.bin`, 1e9, 1e9);
   const changed = await runClient(server, args, { cwd: local.path });
-  assertMatch(changed.stderr, /^a: 2 files, 146 KiB, .*, 1 already there, 1 under another name\n$/);
+  assertMatch(changed.stderr, /^a: 2 files, 146 KiB, .*1 already there, 1 under another name\n$/);
   assertEquals(names(`${server.dir}/a`), [
     ...["empty", "large (2).bin", "large.bin", "new.txt", "same.txt"],
   ]);
@@ -396,7 +397,7 @@ integration("session puts a folder and gets it back", async () => {
   assertEquals(code, 0, stderr);
   assertMatch(
     stderr,
-    /^photos: 1 file, 1 B, .*\nphotos\/: 1 file into "\.\/photos", 1 B, .*\n.*hello\.txt: stored/,
+    /^photos: 1 file, 1 B.*\nphotos\/: 1 file into "\.\/photos", 1 B.*\n.*hello\.txt: stored/,
   );
   assertEquals(names(`${local.path}/photos`), ["a (2).jpg", "a.jpg", "in"]);
   assertEquals(names(server.dir), ["hello.txt", "photos"]);

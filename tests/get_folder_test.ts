@@ -36,7 +36,10 @@ integration("--get of a folder brings it back with its empty folders and its tim
     cwd: local.path,
   });
   assertEquals([code, stdout], [0, ""], stderr);
-  assertMatch(stderr, /^photos\/: 7 files into "\.\/photos", 2\.86 MiB, [\d.]+ [kMG]?B\/s\n$/);
+  assertMatch(
+    stderr,
+    /^photos\/: 7 files into "\.\/photos", 2\.86 MiB(?:, [\d.]+ [kMG]?B\/s)?\n$/,
+  );
   assertEquals(names(local.path), ["photos"]);
   assertEquals(treeOf(`${local.path}/photos`), treeOf(`${server.dir}/photos`));
   assertEquals(Deno.statSync(`${local.path}/photos/-rf`).mtime, LONG_AGO);
@@ -125,10 +128,11 @@ integration("--get --skip-same gets what is new, and what changed in one byte", 
   const args = ["--get", "p/", "--skip-same"];
   assertEquals((await runClient(server, args, { cwd: local.path })).code, 0);
   makeTree(server.dir, { "p/changed.txt": "behind", "p/new.txt": "new" });
+  Deno.utimeSync(`${server.dir}/p/changed.txt`, 1e9, 1e9);
   const again = await runClient(server, args, { cwd: local.path });
   assertMatch(
     again.stderr,
-    /^p\/: 2 files into "\.\/p", 9 B, .*, 1 already there, 1 under another name\n$/,
+    /^p\/: 2 files into "\.\/p", 9 B, .*1 already there, 1 under another name\n$/,
   );
   assertEquals(names(`${local.path}/p`), [
     ...["changed (2).txt", "changed.txt", "new.txt", "same.txt"],
@@ -172,7 +176,7 @@ integration("--get of a folder takes no name from outside it", async () => {
   const { code, stderr } = await client;
   assertEquals(code, 3);
   for (const [, reason] of OUTSIDE) assertStringIncludes(stderr, `: ${reason}\n`);
-  assertMatch(stderr, /p\/: 1 file into "\.\/p", 1 B, .*; 8 failed: /);
+  assertMatch(stderr, /p\/: 1 file into "\.\/p", 1 B.*; 8 failed: /);
   assertEquals(treeOf(local.path).map((line) => line.split(" ")[0]), ["p/", "p/good.txt"]);
 });
 
@@ -229,6 +233,6 @@ integration(
     const { code } = await client.stop("SIGINT");
     assertEquals(code, 130);
     assertEquals(names(`${local.path}/p`), ["a.txt"]);
-    assertMatch(client.log, /^inlet: Interrupted\np\/: 1 file into "\.\/p", 1 B, /);
+    assertMatch(client.log, /^inlet: Interrupted\np\/: 1 file into "\.\/p", 1 B\b/);
   },
 );

@@ -5,7 +5,10 @@ import { pure } from "./helpers.ts";
 
 pure("progressFigures() gives percent, amount, speed and time left", () => {
   const table: [number, number | null, number, string][] = [
-    [0, 1000, 0, "  0 %  0 B  0 B/s  -:-- left"],
+    [0, 1000, 0, "  0 %  0 B"],
+    [0, 1000, 1000, "  0 %  0 B  0 B/s  -:-- left"],
+    [999, 1000, 999, " 99 %  999 B"],
+    [12, null, 76, "12 B"],
     [500, 1000, 1000, " 50 %  500 B  500 B/s  0:01 left"],
     [999, 1000, 1000, " 99 %  999 B  999 B/s  0:01 left"],
     [1000, 1000, 1000, "100 %  1000 B  1 kB/s  0:00 left"],
@@ -19,7 +22,7 @@ pure("progressFigures() gives percent, amount, speed and time left", () => {
 });
 
 pure("progressFigures() has no time left of an empty file, or of one that grew", () => {
-  assertEquals(progressFigures(0, 0, 10), "100 %  0 B  0 B/s  0:00 left");
+  assertEquals(progressFigures(0, 0, 1010), "100 %  0 B  0 B/s  0:00 left");
   assertEquals(progressFigures(2000, 1000, 1000), "100 %  1.95 KiB  2 kB/s  0:00 left");
 });
 

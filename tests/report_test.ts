@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import { Report } from "../client/report.ts";
 import type { SendResult } from "../client/result.ts";
@@ -12,6 +12,14 @@ function told(outcomes: SendResult[]): string[] {
   outcomes.forEach((outcome) => report.add({ ...outcome, folder: "p" }));
   report.end();
   return lines;
+}
+
+/** A clock that the test moves, until it goes out of scope. */
+function stoppedClock(): { ms: number } & Disposable {
+  const { now } = performance;
+  const clock = { ms: 0, [Symbol.dispose]: () => void (performance.now = now) };
+  performance.now = () => clock.ms;
+  return clock;
 }
 
 const A = { label: "p/a", stored: { size: 1, name: "p/a" } };
@@ -38,17 +46,42 @@ pure("Report names the file that a connection was lost within", () => {
 });
 
 pure("Report tells the speed of what moved, not of what was there already", () => {
-  for (const folder of [undefined, "p"]) {
+  for (const elapsedMs of [1000, 999]) {
+    for (const folder of [undefined, "p"]) {
+      const lines: string[] = [];
+      const progress = { moved: 5e9, say: (line: string): number => lines.push(line) };
+      using clock = stoppedClock();
+      const report = new Report(progress);
+      clock.ms += elapsedMs;
+      progress.moved += 1000;
+      const stored = { size: 1e12, name: "p/a" };
+      report.add({ label: "p/a", stored, ...(folder !== undefined && { folder }) });
+      report.end();
+      // Within a second it is no measurement.
+      assertEquals(
+        /, (\S+ \w?B\/s)$/.exec(lines[0]!)?.[1],
+        elapsedMs < 1000 ? undefined : "1 kB/s",
+      );
+    }
+  }
+});
+
+pure("Report tells what was not tried from what failed", () => {
+  const error = new InletError("interrupted", "Interrupted");
+  const left = ["p/c", "p/d"].map((label) => ({ label, error, untried: true as const }));
+  assertEquals(told([A, { label: "p/b", error }, ...left]), [
+    "inlet: Interrupted",
+    'p: 1 file, 1 B; 1 failed: "p/b"; 2 not sent',
+  ]);
+  assertEquals(told(left), ["inlet: Interrupted", "p: 0 files, 0 B; 2 not sent"]);
+  for (const several of [true, false]) {
     const lines: string[] = [];
-    const progress = { moved: 5e9, say: (line: string): number => lines.push(line) };
-    const report = new Report(progress);
-    const began = performance.now();
-    while (performance.now() - began < 2);
-    progress.moved += 1000;
-    const stored = { size: 1e12, name: "p/a" };
-    report.add({ label: "p/a", stored, ...(folder !== undefined && { folder }) });
-    report.end();
-    assertMatch(lines[0]!, /, [\d.]+ k?B\/s$/);
+    const progress = { moved: 0, say: (line: string): number => lines.push(line) };
+    const report = new Report(progress, { several, untried: "not received" });
+    left.forEach((outcome) => report.add(outcome));
+    assertEquals(report.end(), error);
+    const files = several ? ['2 files not received: "p/c", "p/d"'] : [];
+    assertEquals(lines, ["inlet: Interrupted", ...files]);
   }
 });
 

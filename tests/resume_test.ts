@@ -14,11 +14,16 @@ import {
 } from "./helpers.ts";
 import { relayTo } from "./relay.ts";
 import { makeTree, treeOf } from "./trees.ts";
+import { Wire } from "./wire.ts";
 
 const SIZE = 3_000_000;
 
 /** Bytes on the wire before the body of a file that nothing was kept of. */
-const UP = `hello 1 inlet\nreput ${"0".repeat(64)} ${SIZE} a.bin\n`.length;
+const UP = [
+  "hello 1 inlet\n",
+  `compare ${SIZE} - 2026-11-21T08:38:00Z a.bin\n`,
+  `reput ${"0".repeat(64)} ${SIZE} a.bin\n`,
+].join("").length;
 
 function assertSame(path: string, content: Uint8Array): void {
   const stored = Deno.readFileSync(path);
@@ -235,23 +240,30 @@ integration(
     await using local = await tempDir();
     await local.write("a.bin", bytes(SIZE));
     makeTree(server.dir, { "b.bin": bytes(SIZE) });
-    const again = "With --retry N the client reconnects and continues the transfer";
-    const advice: [string[], string | undefined][] = [
-      [["a.bin"], again],
-      [["a.bin", "--resume"], "Run the same command again to continue the transfer"],
+    const missing = /^To (?:send|get) what is missing: deno run .* --resume$/;
+    const advice: [string[], RegExp | undefined][] = [
+      [["a.bin"], missing],
+      [["a.bin", "--resume"], /^To continue: deno run .* a\.bin --resume$/],
+      [["--resume", "--", "a.bin"], /^To continue: deno run .* --resume -- a\.bin$/],
+      [["--", "a.bin"], / --resume -- a\.bin$/],
       [["a.bin", "--quiet"], undefined],
       [["a.bin", "--mode", "raw"], undefined],
-      [["--get", "b.bin"], again],
-      [["--get", "b.bin", "--output", "-"], again],
+      [["--get", "b.bin"], missing],
+      [
+        ["--get", "b.bin", "--output", "-"],
+        /^With --retry N the client reconnects and continues the transfer$/,
+      ],
     ];
     for (const [args, expected] of advice) {
       const direction = args[0] === "--get" ? "down" : "up";
       using relay = await relayTo(server, { direction, bytes: SIZE / 2, way: "reset" });
       const { code, stderr } = await runClient(relay, args, { cwd: local.path });
       assertEquals(code, 4, stderr);
-      const [failure, said] = stderr.trimEnd().split("\n");
+      const ours = stderr.split("\n").filter((line) => line.startsWith("inlet: "));
+      const [failure, said] = ours;
       assertMatch(failure!, /^inlet: /);
-      assertEquals(said, expected && `inlet: ${expected}`, args.join(" "));
+      if (expected) assertMatch(said!.replace(/^inlet: /, ""), expected);
+      else assertEquals(said, undefined, args.join(" "));
     }
   },
 );
@@ -266,7 +278,8 @@ integration("two clients that resume one file at once both store it whole", asyn
   await server.running.says(/client 1: left/);
   const both = await Promise.all([1, 2].map(() => runClient(server, [file, "--resume"])));
   assertEquals(both.map(({ code }) => code), [0, 0]);
-  assertEquals(names(server.dir), ["a (2).bin", "a.bin"]);
+  // One that asks when the other is done finds the file there.
+  assert([1, 2].includes(names(server.dir).length));
   for (const name of names(server.dir)) assertSame(`${server.dir}/${name}`, content);
 });
 
@@ -295,10 +308,13 @@ for (const what of ["ok 1 ", "ok 3000000 "]) {
       await using local = await tempDir();
       const size = Number(what.split(" ")[1]);
       makeTree(local.path, { "a.bin": bytes(size) });
+      using wire = await Wire.greet(server);
+      await wire.says(`compare ${size} - 2026-11-21T08:38:00Z a.bin\n`);
+      const compared = await wire.line();
       // The server stores it, and its answer is lost.
       const ticket = access === "" ? `;ticket=${crypto.randomUUID()}` : "";
       const go = size > 1 ? `go${ticket} 0\n` : "";
-      const down = `welcome client 1 of 100\n${go}`.length;
+      const down = `welcome client 2 of 100\n${compared}\n${go}`.length;
       using relay = await relayTo(server, { direction: "down", bytes: down + 1, way: "end" });
       const client = runClient(relay, ["a.bin", "--retry", "3"], { cwd: local.path });
       const { code, stderr } = await client;

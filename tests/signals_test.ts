@@ -7,6 +7,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
+  fileGrows,
   integration,
   names,
   run,
@@ -18,6 +19,7 @@ import {
   tempDir,
   uploadGrows,
 } from "./helpers.ts";
+import { makeTree } from "./trees.ts";
 import { Terminal, TERMINAL_PROGRAMS } from "./pty.ts";
 import { type Impostor, impostor, Wire } from "./wire.ts";
 
@@ -121,10 +123,8 @@ integration(
     await using get = await halfGet("deno task", "--resume");
     await get.terminal.types("\x03");
     assertEquals(await get.terminal.ended(), 130);
-    assertStringIncludes(
-      get.terminal.screen,
-      `${ERASED}\r\x1b[Kinlet: Run the same command again to continue the transfer\r\n`,
-    );
+    const advice = `${ERASED}\r\x1b[Kinlet: To continue: deno run --allow-net=127.0.0.1:`;
+    assertStringIncludes(get.terminal.screen, advice);
     assertEquals(names(get.directory.path).length, 1);
   },
   TERMINAL,
@@ -157,7 +157,9 @@ for (const [signal, exit] of Object.entries(EXIT_CODES)) {
       if (names(local.path).length === 0) { for await (const _ of watcher) break; }
       client.process.kill(signal as Deno.Signal);
       assertEquals((await client.stop(signal as Deno.Signal)).code, exit);
-      assertEquals(client.log, "inlet: Interrupted");
+      // The advice follows only if a byte had come.
+      const ours = /^inlet: Interrupted(?:\ninlet: To get what is missing: deno run .*)?$/;
+      assertMatch(client.log, ours);
       assertEquals(names(local.path), []);
     },
   );
@@ -197,6 +199,42 @@ integration(
     assertEquals(names(`${local.path}/got`), []);
   },
 );
+
+integration("client.ts stopped within a folder tells what it did not send or get", async () => {
+  using server = impostor();
+  await using local = await tempDir();
+  const files = Array.from({ length: 600 }, (_, index) => [`p/${index}`, "content\n"]);
+  makeTree(local.path, { ...Object.fromEntries(files), "q/": "" });
+  const slowly = ["p", "--limit", "1kB"];
+  await using sending = startClient(server, slowly, { cwd: local.path });
+  using wire = await server.accept();
+  await wire.line();
+  await wire.says("welcome client 1 of 1\n");
+  assertEquals(await wire.line(), "push 8 p/0");
+  assertEquals((await sending.stop("SIGINT")).code, 130);
+  const [, failed, left] = /^p: 0 files, 0 B; (\d+) failed: .*; (\d+) not sent$/m.exec(
+    sending.log,
+  )!;
+  assertEquals(Number(failed) + Number(left), 600);
+  // A piece of the limit has a hundred bytes, and each file takes fifty.
+  assert(Number(left) > 300, sending.log);
+  assertStringIncludes(sending.log, "inlet: To send what is missing: deno run ");
+  await using getting = startClient(server, ["--get", "q/"], { cwd: local.path });
+  using other = await server.accept();
+  await other.line();
+  await other.says("welcome client 1 of 1\n");
+  assertEquals(await other.line(), "tree q");
+  const time = "2001-02-03T04:05:06Z";
+  await other.says(`ok\n1 ${time} q/1\n1 ${time} q/2\nend 2\nok 1\ndata 1\nx`);
+  await other.says(`end 8cdc1683 ${time}\n`);
+  assertEquals([await other.line(), await other.line()], ["get q/1", "get q/2"]);
+  await fileGrows(`${local.path}/q/1`);
+  assertEquals((await getting.stop("SIGINT")).code, 130);
+  assertMatch(
+    getting.log,
+    /^inlet: Interrupted\nq\/: 1 file, 1 B(?:, \S+ B\/s)?; 1 not received\n/,
+  );
+});
 
 integration("client.ts under nohup outlives its terminal", async () => {
   await using directory = await tempDir();

@@ -196,7 +196,10 @@ integration("Store puts all of a folder under one number, where a file has its n
   // Which is found again, but not read under another name.
   const [modified] = [Deno.statSync(`${test.dir}/a (4).txt/b (2)`).mtime!];
   const same = { size: 1, crc: 0x71beeff9, modified };
-  assertEquals(await store.find("a.txt/b", same), "a (4).txt/b (2)");
+  assertEquals(await store.find("a.txt/b", same), {
+    name: "a (4).txt/b (2)",
+    isSame: true,
+  });
   assertEquals(await store.find("a.txt/c", same), undefined);
   refusedWith("denied", () => store.open("a.txt/b"));
   const long = `${"x".repeat(240)}/`.repeat(4).slice(0, 975);

@@ -13,6 +13,7 @@ import {
   UNCOVERED,
 } from "./helpers.ts";
 import { Terminal, TERMINAL_PROGRAMS, type TerminalOptions } from "./pty.ts";
+import { LONG_AGO, makeTree } from "./trees.ts";
 import { acceptPut, impostor } from "./wire.ts";
 
 const SERVER = scriptPath("server.ts");
@@ -129,6 +130,41 @@ integration("client.ts draws its progress on a terminal, and nowhere else", asyn
   assertStringIncludes(client.screen, '\r\x1b[Kgroße Datei.bin: stored as "a"');
   assertEquals(client.screen.split("\n").length, 2);
 }, TERMINAL);
+
+integration(
+  "client.ts says what it does while nothing moves, on a terminal of unknown width too",
+  async () => {
+    await using project = await tempDir();
+    const time = LONG_AGO.toISOString().replace(".000", "");
+    makeTree(project.path, { "p/1": "1", "p/2": "2", "p/3": "3" });
+    using theirs = impostor();
+    const command = `deno run -A ${CLIENT} 127.0.0.1 ${theirs.port} p --resume`;
+    await using client = Terminal.run(`sh -c 'stty cols 0; exec ${command}'`, {
+      cwd: project.path,
+    });
+    using wire = await theirs.accept();
+    await wire.line();
+    await client.shows(/waiting for the server's greeting/);
+    await wire.says("welcome client 1 of 1\n");
+    assertMatch(await wire.line(), /^compare 1 - \S+ p\/1$/);
+    await client.shows(/comparing 0 of 3 files/);
+    await wire.says("ok\n");
+    assertMatch(await wire.line() + await wire.line(), /p\/2compare.* p\/3$/);
+    await wire.says("ok;crc=needed\nok p/3\nnote Please wait: it takes a while\n");
+    assertEquals(await wire.line(), `compare 1 1ad5be0d ${time} p/2`);
+    await client.shows(/Please wait: it takes a while/);
+    await wire.says("ok p/2\n");
+    assertEquals(await wire.line(), "push 1 p/1");
+    assertEquals(await wire.line(), `1end 83dcefb7 ${time}`);
+    await wire.says("ok 1 83dcefb7 p/1\n");
+    assertEquals(await wire.line(), "exit");
+    await wire.says("ok bye\n");
+    assertEquals(await client.ended(), 0);
+    assertStringIncludes(client.text, "p: 1 file, 1 B, 2 already there");
+    assertNotMatch(client.screen, /B\/s|-:--/);
+  },
+  TERMINAL,
+);
 
 integration("client.ts --quiet draws nothing on a terminal", async () => {
   await using server = await startServer();

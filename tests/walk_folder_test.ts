@@ -97,8 +97,10 @@ integration("mkdir makes folders beside a file of that name, and none through a 
   assertEquals(names(`${server.dir}/../outside`), []);
 });
 
+const LINK = 'error denied Cannot go through "link": it is not a folder';
+
 integration(
-  "compare finds a file by its size, checksum and time, under its numbers too",
+  "compare finds a file by its size and checksum, or its size and time, under its numbers too",
   async () => {
     await using server = await startServer();
     plant(server, "a.txt", "b (2).txt", "c/", "c/a.txt");
@@ -106,17 +108,30 @@ integration(
     Deno.writeTextFileSync(`${server.dir}/d.txt`, "hello\n");
     using wire = await Wire.greet(server);
     const facts = "6 363a3020 2020-02-29T12:00:00Z";
+    Deno.symlinkSync(`${server.dir}/c`, `${server.dir}/link`);
+    // Only just written, so that a later change could have the same time.
+    Deno.writeTextFileSync(`${server.dir}/fresh.txt`, "hello\n");
+    const fresh = Deno.statSync(`${server.dir}/fresh.txt`).mtime!.toISOString().slice(0, 19);
     for (
       const [request, expected] of [
         [`${facts} a.txt`, "ok a.txt"],
         [`${facts} b.txt`, "ok b (2).txt"],
         [`${facts} c/a.txt`, "ok c/a.txt"],
         [`${facts} c`, "ok"],
-        [`${facts} d.txt`, "ok"],
+        [`${facts} d.txt`, "ok d.txt"],
         [`${facts} e.txt`, "ok"],
         ["7 363a3020 2020-02-29T12:00:00Z a.txt", "ok"],
         ["6 363a3021 2020-02-29T12:00:00Z a.txt", "ok"],
-        ["6 363a3020 2020-02-29T12:00:01Z a.txt", "ok"],
+        ["6 363a3020 2020-02-29T12:00:01Z a.txt", "ok a.txt"],
+        ["6 - 2020-02-29T12:00:00Z a.txt", "ok a.txt"],
+        ["6 - 2020-02-29T12:00:00Z b.txt", "ok b (2).txt"],
+        ["6 - 2020-02-29T12:00:01Z a.txt", "ok;crc=needed"],
+        [`6 - ${fresh}Z fresh.txt`, "ok;crc=needed"],
+        ["7 - 2020-02-29T12:00:00Z a.txt", "ok"],
+        ["6 - 2020-02-29T12:00:00Z e.txt", "ok"],
+        ["6 - 2020-02-29T12:00:00Z none/e.txt", "ok"],
+        ["6 - 2020-02-29T12:00:00Z link/a.txt", LINK],
+        ["6 - 2020-02-29T12:00:00Z link/none.txt", LINK],
       ] as const
     ) {
       assertEquals(await answerTo(wire, `compare ${request}`), [expected], request);

@@ -11,7 +11,7 @@ import type { Waiting } from "../body/pipe.ts";
 import { quoted } from "../text.ts";
 
 /** The environment variable that may hold the key. */
-const VARIABLE = "INLET_TOKEN";
+export const KEY_VARIABLE = "INLET_TOKEN";
 
 /** Fewest characters of a key, against guessing. */
 const MIN_KEY_CHARACTERS = 16;
@@ -33,7 +33,7 @@ export async function readKey(
 ): Promise<string | undefined> {
   if (file !== undefined) return checkKey(await readKeyFile(file, waiting), quoted(file));
   const key = readVariable();
-  return key === undefined ? undefined : checkKey(key, VARIABLE);
+  return key === undefined ? undefined : checkKey(key, KEY_VARIABLE);
 }
 
 /**
@@ -108,6 +108,6 @@ async function readKeyFile(path: string, waiting: Waiting): Promise<string> {
 
 /** Reads the variable only if permission was granted, without a prompt. */
 function readVariable(): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: VARIABLE });
-  return state === "granted" ? Deno.env.get(VARIABLE) : undefined;
+  const { state } = Deno.permissions.querySync({ name: "env", variable: KEY_VARIABLE });
+  return state === "granted" ? Deno.env.get(KEY_VARIABLE) : undefined;
 }

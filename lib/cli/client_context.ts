@@ -50,7 +50,7 @@ export interface ClientContext extends GrowthOptions {
   readonly onNote?: (text: string) => void;
   /** Called with notices for the user. */
   onNotice?(text: string): void;
-  /** Called with a note that warns of a failure to come, if there is no `onNote`. */
+  /** Called, instead of `onNote`, with a note that warns of a failure to come. */
   readonly onWarning?: (text: string) => void;
   /** Whether both peers keep the partial file of a lost connection, to resume it later. */
   readonly resume?: boolean;

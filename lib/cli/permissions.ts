@@ -7,6 +7,7 @@
 
 import { fromFileUrl } from "@std/path/from-file-url";
 import { relative } from "@std/path/relative";
+import { KEY_VARIABLE } from "../auth/key.ts";
 import { tell } from "../body/stderr.ts";
 import { InletError, OF_THE_SYSTEM } from "../errors.ts";
 import { quoted } from "../text.ts";
@@ -18,6 +19,9 @@ export type Need =
 
 /** Rows of a terminal that Deno's refusal to ask may take. */
 const REFUSAL_ROWS = 8;
+
+/** What to run where permissions are fixed. */
+const RECOMPILED = "the program anew from a terminal, or compile it with them";
 
 /** So many files are many. */
 const MANY = 3;
@@ -46,10 +50,9 @@ export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
     let { state } = await Deno.permissions.query(need);
     if (state === "prompt" && terminal) state = await ask(need);
     if (state !== "granted") {
-      throw new InletError(
-        "usage",
-        `Cannot go on without permission to ${describe(need)}; run: ${command(needs)}`,
-      );
+      const anew = Deno.build.standalone ? RECOMPILED : commandWith(needs);
+      const what = `Cannot go on without permission to ${describe(need)}`;
+      throw new InletError("usage", `${what}; run: ${anew}`);
     }
   }
 }
@@ -123,8 +126,12 @@ function describe(need: Need): string {
   }
 }
 
-/** Returns the typed command, with all permissions that it needs. */
-function command(needs: readonly Need[]): string {
+/**
+ * Returns a command that a shell runs: this program, with all permissions that it needs.
+ *
+ * @param args Its arguments, instead of the typed ones.
+ */
+export function commandWith(needs: readonly Need[], args: readonly string[] = Deno.args): string {
   const scopes = new Map<string, string[]>();
   for (const need of needs) {
     // A comma separates paths; a doubled one is a comma within a path.
@@ -136,17 +143,18 @@ function command(needs: readonly Need[]): string {
     if (scope.some((part) => part.includes(","))) return `--allow-${name}`;
     return `--allow-${name}=${[...new Set(scope)].join(",")}`;
   });
-  return commandWith(flags);
+  const { state } = Deno.permissions.querySync({ name: "env", variable: KEY_VARIABLE });
+  if (state === "granted") flags.push(`--allow-env=${KEY_VARIABLE}`);
+  return runWith(flags, args);
 }
 
 /** Returns the typed command with every permission: Deno keeps some paths from all others. */
 export function commandWithAll(): string {
-  return commandWith(["--allow-all"]);
+  return Deno.build.standalone ? RECOMPILED : runWith(["--allow-all"], Deno.args);
 }
 
-function commandWith(flags: readonly string[]): string {
-  if (Deno.build.standalone) return "the program anew from a terminal, or compile it with them";
-  return ["deno", "run", ...flags, script(), ...Deno.args].map(shellQuoted).join(" ");
+function runWith(flags: readonly string[], args: readonly string[]): string {
+  return ["deno", "run", ...flags, script(), ...args].map(shellQuoted).join(" ");
 }
 
 /** Returns the path of the script, as typed in this directory. */

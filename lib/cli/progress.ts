@@ -4,12 +4,15 @@
  * @module
  */
 
-import { formatBytes, formatCount, formatSpeed, printable } from "../text.ts";
+import { formatBytes, formatCount, measuredSpeed, printable } from "../text.ts";
 import { draw, tell } from "../body/stderr.ts";
 import { cutToWidth } from "./width.ts";
 
 /** Milliseconds between two redraws. */
 const REDRAW_MS = 100;
+
+/** Columns of a terminal that does not know its width. */
+const DEFAULT_COLUMNS = 80;
 
 /** A progress line. An invisible one costs only an addition per chunk. */
 export class Progress implements Disposable {
@@ -25,6 +28,8 @@ export class Progress implements Disposable {
   #timer: ReturnType<typeof setInterval> | undefined;
   #moving = false;
   #connection: { readonly unsent: number } | undefined;
+  /** What is done while nothing is transferred, and since when. */
+  #doing: { what: string | (() => string); since: number } | undefined;
 
   /** @param visible Whether to draw at all: stderr is a terminal, and `--quiet` was not given. */
   constructor(visible: boolean) {
@@ -40,6 +45,7 @@ export class Progress implements Disposable {
     this.#total = total;
     this.#done = this.#skipped = this.#filesDone = 0;
     this.#files = files;
+    this.#doing = undefined;
     this.#started = performance.now();
     this.#moving = true;
     if (this.#visible && this.#timer === undefined) {
@@ -59,8 +65,19 @@ export class Progress implements Disposable {
     this.#name = name;
   }
 
+  /**
+   * Shows what is done meanwhile instead of figures, such as `connecting`, until bytes move or
+   * `undefined` is given. That time does not count for the speed.
+   */
+  doing(what: string | (() => string) | undefined): void {
+    const now = performance.now();
+    if (this.#doing && what === undefined) this.#started += now - this.#doing.since;
+    this.#doing = what === undefined ? undefined : { what, since: this.#doing?.since ?? now };
+  }
+
   /** Counts transferred bytes. */
   add(bytes: number): void {
+    if (this.#doing) this.doing(undefined);
     this.#done += bytes;
     this.#moved += bytes;
   }
@@ -106,15 +123,18 @@ export class Progress implements Disposable {
     if (!this.#moving) return;
     const columns = terminalColumns();
     if (columns === undefined) return;
+    const line = fitted(printable(this.#name), this.#figures(), columns - 1);
+    draw(`\r\x1b[K${line}`);
+  }
+
+  #figures(): string {
+    if (this.#doing) return printable(textOf(this.#doing.what));
     if (typeof this.#total === "function") this.#total = this.#total();
     const elapsedMs = performance.now() - this.#started;
     const done = Math.max(0, this.#done - (this.#connection?.unsent ?? 0));
     const figures = progressFigures(done, this.#total, elapsedMs, this.#skipped);
-    const counted = this.#files === 1
-      ? figures
-      : `${fileFigures(this.#filesDone, this.#files)}  ${figures}`;
-    const line = fitted(printable(this.#name), counted, columns - 1);
-    draw(`\r\x1b[K${line}`);
+    if (this.#files === 1) return figures;
+    return `${fileFigures(this.#filesDone, this.#files)}  ${figures}`;
   }
 
   #erase(): void {
@@ -122,17 +142,22 @@ export class Progress implements Disposable {
   }
 }
 
-/** Width of the terminal; `undefined` once it is gone. */
+function textOf(what: string | (() => string)): string {
+  return typeof what === "string" ? what : what();
+}
+
+/** Width of the terminal; `undefined` once it is gone. A terminal need not know: it tells 0 then. */
 function terminalColumns(): number | undefined {
   try {
-    return Deno.consoleSize().columns;
+    return Deno.consoleSize().columns || DEFAULT_COLUMNS;
   } catch {
     return undefined;
   }
 }
 
 /**
- * Formats percent, amount, speed and time left: ` 42 %  1.2 GiB  812 MB/s  0:07 left`.
+ * Formats percent, amount, speed and time left: ` 42 %  1.2 GiB  812 MB/s  0:07 left`. The last two
+ * are left out within the first second.
  *
  * @param skipped Bytes that the peer had before, which took no time.
  */
@@ -143,9 +168,11 @@ export function progressFigures(
   skipped = 0,
 ): string {
   const there = done + skipped;
-  const moved = `${formatBytes(there)}  ${formatSpeed(done, elapsedMs)}`;
+  const speed = measuredSpeed(done, elapsedMs);
+  const moved = [formatBytes(there), ...speed].join("  ");
   if (total === null) return moved;
   const percent = there >= total ? 100 : Math.floor(there / total * 100);
+  if (speed.length === 0) return `${String(percent).padStart(3)} %  ${moved}`;
   const leftMs = there >= total ? 0 : done === 0 ? Infinity : (total - there) * elapsedMs / done;
   return `${String(percent).padStart(3)} %  ${moved}  ${formatDuration(leftMs)} left`;
 }

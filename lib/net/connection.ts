@@ -145,11 +145,11 @@ export class Connection extends BufferedReader implements Disposable {
 
   /** Writes all bytes. */
   async write(bytes: Uint8Array): Promise<void> {
+    this.#unsent += bytes.length;
     if (this.#failure) throw this.#failure;
     this.#writes++;
     try {
       this.#watchdog.sent();
-      this.#unsent += bytes.length;
       for (let written = 0; written < bytes.length;) {
         const end = this.#rate ? written + this.#rate.pieceBytes : undefined;
         const asked = awakeNow();

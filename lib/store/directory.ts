@@ -41,7 +41,7 @@ import {
 import { linkUnder, type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
 import { ResumeFailures } from "./resume_failures.ts";
-import type { Fingerprint, Maybe, PartialQuery, Resumable, Store } from "./store.ts";
+import type { Fingerprint, Found, Maybe, PartialQuery, Resumable, Store } from "./store.ts";
 import type { DirectoryFile } from "./stored_file.ts";
 import { isOtherFileSystem, type TempFile, tryTo } from "./temp_file.ts";
 import { FileUpload, type UploadContext } from "./upload.ts";
@@ -242,7 +242,7 @@ export class DirectoryStore implements Store {
     return openFile(this.#folders, name);
   }
 
-  async find(name: string, same: Fingerprint, signal?: AbortSignal): Promise<string | undefined> {
+  async find(name: string, same: Fingerprint, signal?: AbortSignal): Promise<Found | undefined> {
     return await findFile(this.#folders, name, same, signal);
   }
 

@@ -14,12 +14,18 @@ import { FolderNames, unlessLeftOut } from "./folder_names.ts";
 import { freeNumber } from "./free_number.ts";
 import { EVERYTHING, numberedName } from "./names.ts";
 import { isTaken } from "./numbering.ts";
-import type { Fingerprint } from "./store.ts";
+import type { Fingerprint, Found } from "./store.ts";
 import { DirectoryFile } from "./stored_file.ts";
 import { isSameFile } from "./temp_file.ts";
 
 /** Entries of one page. */
 const PAGE_ENTRIES = 500;
+
+/** Most files of another time that are read for one comparison. */
+const MOST_OTHERS = 2;
+
+/** Milliseconds after its last change from which on a file is taken for what its time says. */
+const SETTLED_MS = 10_000;
 
 /** Opens a published file without following a link. */
 export function openFile(folders: Folders, name: string): DirectoryFile {
@@ -64,36 +70,61 @@ export function whereIs(folders: Folders, name: string): string {
 /**
  * Finds the same file under its name or a numbered variant: first the name itself, then the newest
  * variant, which is the one that a client asks for after it lost an answer.
+ *
+ * Without a CRC-32 no file is read. The same size and time suffice then, as for rsync, unless the
+ * file could have changed later within the second of that time.
  */
 export async function findFile(
   folders: Folders,
   name: string,
   same: Fingerprint,
   signal?: AbortSignal,
-): Promise<string | undefined> {
+): Promise<Found | undefined> {
+  let others = MOST_OTHERS;
+  let unsure: Found | undefined;
+  const look = async (name: string): Promise<Found | undefined> => {
+    const there = lstatIfThere(folders.path(name));
+    if (!there?.isFile || there.size !== same.size) return undefined;
+    const isOfSameTime = secondsOf(there.mtime) === secondsOf(same.modified);
+    if (same.crc === null) {
+      if (isOfSameTime && isSettled(there)) return { name, isSame: true };
+      unsure ??= { name, isSame: false };
+    } else if ((isOfSameTime || others-- > 0) && await isSame(folders, name, same, signal)) {
+      return { name, isSame: true };
+    }
+    return undefined;
+  };
   try {
     const safe = whereIs(folders, name);
+    // First, so that nothing is told of what is behind a link.
+    folders.check(safe);
     const names = { nameOf: (number: number) => numberedName(safe, number) };
     if (!isTaken(names, folders, 1)) return undefined;
-    if (await isSame(folders, safe, same, signal)) return safe;
+    const found = await look(safe);
+    if (found) return found;
     const free = freeNumber(1, (number) => isTaken(names, folders, number));
     for (let number = free - 1; number > 1; number--) {
-      const numbered = numberedName(safe, number);
-      if (await isSame(folders, numbered, same, signal)) return numbered;
+      const found = await look(numberedName(safe, number));
+      if (found) return found;
       // A name can have tens of thousands of copies.
       if (isTurnDue()) await takeTurns();
       signal?.throwIfAborted();
     }
-    return undefined;
+    return unsure;
   } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw explain(error, `Cannot compare ${quoted(name)}`);
   }
 }
 
-/** Whether a file has the same size and time. The wire has times to the second. */
-function haveSameFacts({ size, mtime }: Deno.FileInfo, same: Fingerprint): boolean {
-  const seconds = (time: Date): number => Math.floor(time.getTime() / 1000);
-  return size === same.size && seconds(mtime ?? new Date(0)) === seconds(same.modified);
+/** Whole seconds, as on the wire. */
+function secondsOf(time: Date | null): number {
+  return Math.floor((time?.getTime() ?? 0) / 1000);
+}
+
+/** Whether a file was published so long after its last change that its source had no newer one. */
+function isSettled({ ctime, mtime }: Deno.FileInfo): boolean {
+  return ctime !== null && mtime !== null && ctime.getTime() - mtime.getTime() >= SETTLED_MS;
 }
 
 async function isSame(
@@ -102,9 +133,6 @@ async function isSame(
   same: Fingerprint,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const there = lstatIfThere(folders.path(name));
-  // Only a file that may be the same is opened and read.
-  if (!there?.isFile || !haveSameFacts(there, same)) return false;
   using stored = openFile(folders, name);
   try {
     const { bytes, crc } = await stored.beginning(same.size, signal);

@@ -21,11 +21,14 @@ export type Maybe<T> = T | Promise<T>;
 export interface Fingerprint {
   /** In bytes. */
   size: number;
-  /** CRC-32 of the whole file. */
-  crc: number;
+  /** CRC-32 of the whole file; `null` if it was not computed. */
+  crc: number | null;
   /** Time of the last change, compared to the second. */
   modified: Date;
 }
+
+/** A file that is the same as another, or has the same size, and its CRC-32 would tell. */
+export type Found = { readonly name: string; readonly isSame: boolean };
 
 /** How an upload can be resumed. */
 export interface Resumable {
@@ -115,13 +118,13 @@ export interface Store {
   open(name: string): Maybe<StoredFile>;
 
   /**
-   * Finds the same file under its name or a numbered variant.
+   * Finds the same file under its name or a numbered variant, by CRC-32 or, without one, by time.
    *
    * @param signal Gives up, with its reason.
-   * @returns The stored name, or `undefined` if there is no such file.
+   * @returns The file, or one that may be it; `undefined` if there is no such file.
    * @throws {InletError} `bad-name` or `denied`
    */
-  find(name: string, same: Fingerprint, signal?: AbortSignal): Promise<string | undefined>;
+  find(name: string, same: Fingerprint, signal?: AbortSignal): Promise<Found | undefined>;
 
   /**
    * Lists the published files, in pages: exactly those that `open` accepts. They are sorted by the

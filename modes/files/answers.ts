@@ -22,8 +22,13 @@ import { formatCount, quoted } from "../../lib/text.ts";
 import { checkCrc } from "./framing.ts";
 import { unexpected } from "./requester.ts";
 
-/** The result of one file or folder. `same` is set if it existed already. */
-export type ItemResult = { stored: Partial<Stored>; same?: true } | { error: InletError };
+/**
+ * The result of one file or folder. `same` is set if it existed already, `untried` if nothing of it
+ * was sent.
+ */
+export type ItemResult =
+  | { stored: Partial<Stored>; same?: true }
+  | { error: InletError; untried?: true };
 
 /** A received file: size in bytes, CRC-32, and what the server told of it. */
 export interface Received extends Facts {

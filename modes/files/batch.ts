@@ -1,5 +1,5 @@
 /**
- * Sends many requests without waiting for each answer: small files, folders, and comparisons.
+ * Sends many requests without waiting for each answer: small files and folders.
  *
  * @module
  */
@@ -24,30 +24,15 @@ import { Tally } from "../../lib/body/streams.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import { localError } from "../../lib/local_errors.ts";
-import type { Connection } from "../../lib/net/connection.ts";
 import { quoted } from "../../lib/text.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { decodeOk, decodeStored, type ItemResult } from "./answers.ts";
 import { MAX_PUSHED_BYTES, trailerOf } from "./framing.ts";
-import { Pipeline } from "./pipeline.ts";
+import { Pipeline, type Taker } from "./pipeline.ts";
 import type { Requester } from "./requester.ts";
 
 /** Called once for each item, with its result. */
 export type OnResult = (item: Item, result: ItemResult) => void;
-
-/** A file to compare with the server's. */
-export interface Compared {
-  /** Name for messages. */
-  readonly label: string;
-  /** Name on the server. */
-  readonly name: string;
-  /** Size in bytes. */
-  readonly size: number;
-  /** Modification time. */
-  readonly modified: Date;
-  /** CRC-32 of the whole file. */
-  crc(): Promise<number>;
-}
 
 /** Items that were sent whole but not answered. The server may have stored them. */
 export class Unanswered extends Set<Item> {
@@ -65,7 +50,6 @@ export class Unanswered extends Set<Item> {
 /** Pipelines requests on one connection. */
 export class Batch {
   readonly unanswered: Unanswered = new Unanswered();
-  readonly #connection: Connection;
   readonly #context: ClientContext;
   readonly #requester: Requester;
   readonly #pipeline: Pipeline;
@@ -74,12 +58,10 @@ export class Batch {
 
   /** @param put Sends a file that is too large to push. */
   constructor(
-    connection: Connection,
     context: ClientContext,
     requester: Requester,
     put: (source: Source, signal?: AbortSignal) => Promise<Stored>,
   ) {
-    this.#connection = connection;
     this.#context = context;
     this.#requester = requester;
     this.#pipeline = new Pipeline(requester);
@@ -122,39 +104,6 @@ export class Batch {
   }
 
   /**
-   * Asks the server which files it has already: with the same size, time and CRC-32, under the same
-   * name or that name with a number.
-   *
-   * @param onAnswer Called with the name of the identical file; empty if there is none.
-   */
-  async compare<T extends Compared>(
-    files: readonly T[],
-    onAnswer: (file: T, name: string | InletError) => void,
-  ): Promise<void> {
-    for (const file of files) {
-      this.#context.progress.name(file.label);
-      let request: Uint8Array;
-      try {
-        checkName(file);
-        const { name, size, modified } = file;
-        const crc = await this.#connection.unwatched(file.crc());
-        request = encodeRequest({ type: "compare", size, crc, modified, name });
-      } catch (error) {
-        onAnswer(file, localError(error, `Cannot send ${quoted(file.label)}`));
-        continue;
-      }
-      (await this.#pipeline.room(request.length)).set(request);
-      this.#pipeline.add(request.length, async (answer) => {
-        onAnswer(file, await answer.then(decodeOk).catch(explain));
-      }, file.size);
-      // The server reads a large file while the client reads the next one.
-      if (file.size > MAX_PUSHED_BYTES) await this.#pipeline.send();
-    }
-    await this.#pipeline.settle();
-    if (this.#requester.end) throw this.#requester.end;
-  }
-
-  /**
    * Adds a small file to the batch as one piece: request, content and checksum.
    *
    * @returns Whether it is small.
@@ -178,10 +127,10 @@ export class Batch {
     const trailer = trailerOf(tally, failure?.message, source);
     room.set(request);
     room.set(trailer, end);
-    this.#pipeline.add(end + trailer.length, async (reply) => {
+    this.#pipeline.add(end + trailer.length, async (reply, isUnsent) => {
       const result = await this.unanswered.note(source, reply)
         .then((answer): ItemResult => ({ stored: decodeStored(source.label, answer, tally) }))
-        .catch((error): ItemResult => ({ error: explain(error) }));
+        .catch((error) => failed(error, isUnsent));
       onResult(source, failure ? { error: failure } : result);
     });
     return true;
@@ -193,30 +142,36 @@ export class Batch {
     await this.#makeParents(folder.parent);
     this.#made.add(folder);
     // The items are refused for the same reason, and tell it.
-    if (folder.mode !== undefined) await this.#mkdir(folder, (reply) => reply.catch(() => {}));
+    if (folder.mode !== undefined) {
+      await this.#mkdir(folder, async (reply) => void await reply.catch(() => {}));
+    }
   }
 
   async #makeFolder(item: EmptyFolder, onResult: OnResult): Promise<void> {
-    await this.#mkdir(item, async (reply) => {
+    await this.#mkdir(item, async (reply, isUnsent) => {
       const result = await reply.then((answer): ItemResult => ({
         stored: { name: decodeOk(answer) },
       }))
-        .catch((error): ItemResult => ({ error: explain(error) }));
+        .catch((error) => failed(error, isUnsent));
       onResult(item, result);
     });
   }
 
   async #mkdir(
     folder: Parent | EmptyFolder,
-    onReply: (reply: Promise<Reply>) => Promise<unknown>,
+    take: Taker,
   ): Promise<void> {
     const { name, mode } = folder;
     const { fields } = folder instanceof EmptyFolder ? totalField(folder) : {};
     const all = { ...fields, ...modeField(mode).fields };
     const request = encodeRequest({ type: "mkdir", name, fields: all });
     (await this.#pipeline.room(request.length)).set(request);
-    this.#pipeline.add(request.length, async (reply) => void await onReply(reply));
+    this.#pipeline.add(request.length, take);
   }
+}
+
+function failed(error: unknown, isUnsent: () => boolean): ItemResult {
+  return { error: explain(error), ...(isUnsent() && { untried: true }) };
 }
 
 /** The first items of several, with the sum of their sizes. */
@@ -249,7 +204,7 @@ export function itemFields({ uploadId }: ClientContext, item: Item): { fields?: 
 }
 
 /** Refuses a name that cannot be sent in a request line. */
-function checkName({ label, name }: Pick<Item, "label" | "name">): void {
+export function checkName({ label, name }: Pick<Item, "label" | "name">): void {
   if (/[\r\n]/.test(name) || name.length > MAX_LINE_BYTES / 4) {
     const what = `Cannot send ${quoted(label)}`;
     throw new InletError("bad-name", `${what}: its name contains a line break or is too long`);

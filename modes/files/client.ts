@@ -35,7 +35,8 @@ import {
   type Received,
   type Saving,
 } from "./answers.ts";
-import { Batch, type Compared, itemFields, type OnResult } from "./batch.ts";
+import { Batch, itemFields, type OnResult } from "./batch.ts";
+import type { Compared, OnCompared } from "./compare.ts";
 import { Announced } from "./announced.ts";
 import { receiveBody, sendBody, Stop } from "./framing.ts";
 import { checkMinRate, helloOf } from "./own_limit.ts";
@@ -62,7 +63,7 @@ export class FilesClient {
     this.#context = context;
     this.#requester = new Requester(connection, context);
     const put = (source: Source, signal?: AbortSignal): Promise<Stored> => this.put(source, signal);
-    this.#batch = new Batch(connection, context, this.#requester, put);
+    this.#batch = new Batch(context, this.#requester, put);
   }
 
   /** Sends the greeting, proves the key if the server requires one, and waits for the welcome. */
@@ -132,16 +133,10 @@ export class FilesClient {
     return await this.#batch.send(items, onResult, signal);
   }
 
-  /**
-   * Asks the server which files it has already.
-   *
-   * @param onAnswer Called with the name of the identical file; empty if there is none.
-   */
-  async compare<T extends Compared>(
-    files: readonly T[],
-    onAnswer: (file: T, name: string | InletError) => void,
-  ): Promise<void> {
-    await this.#batch.compare(files, onAnswer);
+  /** Asks the server which files it has already. */
+  async compare<T extends Compared>(files: readonly T[], onAnswer: OnCompared<T>): Promise<void> {
+    const { Comparison } = await import("./compare.ts");
+    await new Comparison(this.#connection, this.#context, this.#requester).run(files, onAnswer);
   }
 
   /** Sends a message, and returns once the server has written it to its stdout. */
@@ -305,6 +300,7 @@ export class FilesClient {
     const { label, size } = source;
     const { progress, onResume, tickets } = this.#context;
     using file = source.openBeginning();
+    progress.doing("asking what the server has of it");
     const { askToResume } = await import("./resume.ts");
     const before = tickets?.get(source);
     const fields = { ...itemFields(this.#context, source).fields, ...before && { ticket: before } };

@@ -11,14 +11,20 @@ import type { Requester } from "./requester.ts";
 /** Maximum size of one write, and of one request with its body, in bytes. */
 export const BATCH_BYTES: number = 256 * 1024;
 
-/** Handles the answer to one request, or its failure. It must not reject. */
-export type Taker = (reply: Promise<Reply>) => Promise<void>;
+/**
+ * Handles the answer to one request, or its failure. It must not reject.
+ *
+ * @param isUnsent Whether nothing of the request has left, once it has failed.
+ */
+export type Taker = (reply: Promise<Reply>, isUnsent: () => boolean) => Promise<void>;
 
 /** A request in a batch or in flight. */
 interface Pending {
   take: Taker;
   /** Bytes that the server may have to read before it can reply. */
   readBytes: number;
+  /** Bytes that all requests before it take. */
+  start: number;
 }
 
 /** Requests in flight. Call `settle()` before any request outside the pipeline. */
@@ -26,6 +32,8 @@ export class Pipeline {
   readonly #requester: Requester;
   #batch: Uint8Array<ArrayBuffer> | undefined;
   #filled = 0;
+  /** Bytes of all batches before this one. */
+  #written = 0;
   #batched: Pending[] = [];
   readonly #unanswered: Pending[] = [];
   #listening: Promise<void> | undefined;
@@ -51,8 +59,8 @@ export class Pipeline {
    * @param readBytes Bytes that the server may have to read before it can reply.
    */
   add(bytes: number, take: Taker, readBytes = 0): void {
+    this.#batched.push({ take, readBytes, start: this.#written + this.#filled });
     this.#filled += bytes;
-    this.#batched.push({ take, readBytes });
   }
 
   /** Sends the batch, and waits for all answers. */
@@ -67,6 +75,8 @@ export class Pipeline {
     this.#unanswered.push(...this.#batched);
     this.#batched = [];
     const batch = this.#batch!.subarray(0, this.#filled);
+    // What the requester does not even try to write is never counted.
+    if (!this.#requester.end) this.#written += this.#filled;
     this.#filled = 0;
     this.#listening ??= this.#listen();
     // Each request receives this error when its reply is read.
@@ -75,7 +85,9 @@ export class Pipeline {
 
   async #listen(): Promise<void> {
     for (let next; (next = this.#unanswered.shift());) {
-      await next.take(this.#requester.reply(next.readBytes));
+      const { take, readBytes, start } = next;
+      const isUnsent = (): boolean => start >= this.#written - this.#requester.unsent;
+      await take(this.#requester.reply(readBytes), isUnsent);
     }
     // At once: a request that is sent after the look above would not be listened for.
     this.#listening = undefined;

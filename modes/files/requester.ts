@@ -113,6 +113,11 @@ export class Requester {
     }
   }
 
+  /** Bytes of requests that never left, because the session ended first. */
+  get unsent(): number {
+    return this.#connection.unsent;
+  }
+
   /**
    * Sends the greeting, and reads the reply. A server of another wire is told by its silence, or by
    * what it says.
@@ -158,8 +163,8 @@ export class Requester {
 
   #noted({ text, fields }: Extract<Reply, { type: "note" }>, patience: Patience): void {
     const { onNote, onWarning } = this.#context;
-    const show = onNote ?? (fields?.kind === "warning" ? onWarning : undefined);
-    show?.(text);
+    const isWarning = fields?.kind === "warning";
+    (isWarning ? onWarning ?? onNote : onNote)?.(text);
     try {
       patience.noted();
     } catch (error) {

@@ -55,7 +55,13 @@ export async function serveCompare(
   const find = (gone: AbortSignal) => context.store.find(name, fingerprint, gone);
   const action = () => patiently(connection, what, find);
   const found = await attempt(connection, context, "compare", what, action);
-  if (found) await connection.write(encodeReply({ type: "ok", detail: found.value ?? "" }));
+  if (!found) return;
+  const { value } = found;
+  await connection.write(encodeReply(
+    value && !value.isSame
+      ? { type: "ok", fields: { crc: "needed" }, detail: "" }
+      : { type: "ok", detail: value?.name ?? "" },
+  ));
 }
 
 /** Serves `list`, `tree` and `status`. */

@@ -69,7 +69,7 @@ export const anyRequest: fc.Arbitrary<Request> = withFields(fc.oneof(
   fc.record({ ...type("say"), size }),
   fc.record({ ...type("get"), name }),
   fc.record({ ...type("reget"), offset: number, crc, name }),
-  fc.record({ ...type("compare"), size: number, crc, modified, name }),
+  fc.record({ ...type("compare"), size: number, crc: fc.option(crc), modified, name }),
   fc.record({ ...type("tree"), name }),
   fc.constantFrom("list" as const, "status" as const, "whoami" as const, "exit" as const)
     .map((type) => ({ type })),
