@@ -17,7 +17,7 @@ import { join } from "@std/path/join";
 import { globToRegExp } from "@std/path/posix/glob-to-regexp";
 import { relative } from "@std/path/relative";
 import { InletError } from "../lib/errors.ts";
-import { isNamed } from "../lib/body/sources.ts";
+import { isNamed } from "../lib/body/path_source.ts";
 import { quoted } from "../lib/text.ts";
 
 /**

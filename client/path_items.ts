@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Item, sourceAt } from "../lib/body/sources.ts";
+import { sourceAt } from "../lib/body/path_source.ts";
+import type { Item } from "../lib/body/sources.ts";
 import { quoted } from "../lib/text.ts";
 import type { WalkOptions } from "./walk_folder.ts";
 

@@ -6,7 +6,7 @@
 
 import { dirname } from "@std/path/dirname";
 import { formatAddress } from "../lib/address.ts";
-import { isStdin } from "../lib/body/sources.ts";
+import { isStdin } from "../lib/body/path_source.ts";
 import { checkModes, type CommandLine, contradiction } from "../lib/cli/command_line.ts";
 import { parseHost, parsePort } from "../lib/cli/option_values.ts";
 import type { Need } from "../lib/cli/permissions.ts";

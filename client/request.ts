@@ -6,7 +6,7 @@
  * @module
  */
 
-import { stdinSource } from "../lib/body/sources.ts";
+import { stdinSource } from "../lib/body/path_source.ts";
 import { exitCode, explain } from "../lib/errors.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import type { Dialer } from "./dialer.ts";

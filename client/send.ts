@@ -6,7 +6,8 @@
 
 import { InletError } from "../lib/errors.ts";
 import type { ServerAddress } from "../lib/net/connect.ts";
-import { type Item, pathSource, stdinSource } from "../lib/body/sources.ts";
+import { pathSource, stdinSource } from "../lib/body/path_source.ts";
+import type { Item } from "../lib/body/sources.ts";
 import { Dialer } from "./dialer.ts";
 import { pathItems } from "./path_items.ts";
 import type { SendResult, SentItem } from "./result.ts";

@@ -12,12 +12,11 @@ import { SEPARATOR } from "@std/path/constants";
 import { join } from "@std/path/join";
 import { InletError } from "../lib/errors.ts";
 import type { Exclude } from "./exclude.ts";
+import { isNamed, nameAs } from "../lib/body/path_source.ts";
 import {
   EmptyFolder,
   FileSource,
-  isNamed,
   type Item,
-  nameAs,
   type Parent,
   permissionsOf,
   unusable,

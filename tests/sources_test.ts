@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import { basename } from "@std/path/basename";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
-import { pathSource } from "../lib/body/sources.ts";
+import { pathSource } from "../lib/body/path_source.ts";
 import { streamSource } from "../lib/body/stream_source.ts";
 import {
   bytes,

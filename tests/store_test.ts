@@ -3,7 +3,8 @@ import type { Disk } from "../lib/store/disk.ts";
 import { DiskSpace, type FileSystemFacts } from "../lib/store/disk_space.ts";
 import type { Upload } from "../lib/store/store.ts";
 import { InletError } from "../lib/errors.ts";
-import { type DirectoryOptions, DirectoryStore } from "../lib/store/directory.ts";
+import { DirectoryStore } from "../lib/store/directory.ts";
+import type { DirectoryOptions } from "../lib/store/directory_options.ts";
 import { FaultyDisk } from "./faults/disk.ts";
 import { holdingsOf } from "./faults/trial.ts";
 import {

@@ -28,68 +28,18 @@ import type { Facts } from "../body/file_facts.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { findFile, listPages, namesIn, openFile, treePages, whereIs } from "./directory_reader.ts";
-import type { Disk } from "./disk.ts";
 import type { DiskSpace } from "./disk_space.ts";
-import {
-  Folders,
-  isGroupGiven,
-  lstatIfThere,
-  type NamingOptions,
-  type Place,
-  readable,
-} from "./folders.ts";
+import { Folders, isGroupGiven, lstatIfThere, type Place, readable } from "./folders.ts";
 import { linkUnder, type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
 import { ResumeFailures } from "./resume_failures.ts";
 import type { Fingerprint, Found, Maybe, PartialQuery, Resumable, Store } from "./store.ts";
+import type { DirectoryOptions } from "./directory_options.ts";
 import type { DirectoryFile } from "./stored_file.ts";
 import { isOtherFileSystem, type TempFile, tryTo } from "./temp_file.ts";
 import { FileUpload, type UploadContext } from "./upload.ts";
 import type { Workspace } from "./workspace.ts";
 import { Workspaces } from "./workspaces.ts";
-
-/** Options of a {@linkcode DirectoryStore}. */
-export interface DirectoryOptions extends NamingOptions {
-  /**
-   * Whether a file and its folders are flushed to disk before the file is acknowledged.
-   *
-   * @default {false}
-   */
-  fsync?: boolean;
-  /**
-   * Milliseconds that a partial file is kept, if the client asked to resume it. 0 keeps none.
-   *
-   * @default {86_400_000}
-   */
-  keepPartialsMs?: number;
-  /**
-   * Whether it receives downloads: then the names of its own files begin with `get-`, so that it is
-   * not taken for a server that has the same directory.
-   *
-   * @default {false}
-   */
-  downloads?: boolean;
-  /**
-   * Whether nothing is written or removed.
-   *
-   * @default {false}
-   */
-  readOnly?: boolean;
-  /**
-   * The functions that write to the disk.
-   *
-   * @default {Deno}
-   */
-  disk?: Disk;
-  /** Refuses files that the disk has no room for, if their size is known before. */
-  space?: DiskSpace | undefined;
-  /**
-   * Called with a line for the operator, once each: an entry that cannot be read, for example.
-   *
-   * @default {() => {}}
-   */
-  warn?: (message: string) => void;
-}
 
 /** A store in a directory, of published files, uploads and partial files. */
 export class DirectoryStore implements Store {

@@ -9,7 +9,7 @@ import { walk } from "@std/fs/walk";
 import { crc32 } from "node:zlib";
 import { send } from "../../client.ts";
 import { exitCode, type InletError } from "../../lib/errors.ts";
-import { pathSource } from "../../lib/body/sources.ts";
+import { pathSource } from "../../lib/body/path_source.ts";
 import { resultsOf, ROOT, Running } from "../helpers.ts";
 import { contentOf, type Dice } from "./content.ts";
 import { type DiskFault, OPERATIONS } from "./disk.ts";
