@@ -239,10 +239,13 @@ class FolderReport {
     if (this.#same > 0) facts.push(`${formatCount(this.#same)} already there`);
     if (this.#renamed > 0) facts.push(`${formatCount(this.#renamed)} under another name`);
     if (this.leftOut > 0) facts.push(`${formatCount(this.leftOut)} left out`);
-    const { size } = this.#renamedFolders;
-    if (size > 0) {
-      const what = `${formatCount(size)} ${size === 1 ? "folder" : "folders"} under another name`;
-      facts.push(`${what}: ${listOf([...this.#renamedFolders]).join(", ")}`);
+    const renamed = [...this.#renamedFolders].filter((name) => !this.into?.endsWith(`/${name}`));
+    const { length } = renamed;
+    if (length > 0) {
+      const what = `${formatCount(length)} ${
+        length === 1 ? "folder" : "folders"
+      } under another name`;
+      facts.push(`${what}: ${listOf(renamed).join(", ")}`);
     }
     const left = this.#untried > 0 ? `; ${formatCount(this.#untried)} ${untried}` : "";
     return `${printable(this.#label)}: ${facts.join(", ")}${this.#failures()}${left}`;

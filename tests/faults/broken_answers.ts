@@ -57,7 +57,7 @@ const get: Action = async (relay, { local, known, timeoutMs }) => {
     timeoutMs,
     (client) => getFile(client, known, `${directory}/${known}`),
   );
-  const isWhole = /end [0-9a-f]{8}.*\n/.test(relay.passed);
+  const isWhole = /end\S* [0-9a-f]{8}.*\n/.test(relay.passed);
   assertEquals(got !== undefined, isWhole);
   assertEquals([...Deno.readDirSync(directory)].map(({ name }) => name), isWhole ? [known] : []);
 };

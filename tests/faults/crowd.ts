@@ -225,12 +225,12 @@ export class Crowd {
             controller.enqueue(piece);
           },
         }, { highWaterMark: 0 });
-        return { stream, tally, changed: () => false, [Symbol.dispose]: () => {} };
+        return { stream, tally, change: () => undefined, [Symbol.dispose]: () => {} };
       },
       read(room: Uint8Array) {
         room.set(content);
         own?.(content.length);
-        return true;
+        return undefined;
       },
     });
   }
