@@ -299,7 +299,7 @@ const WRONG_SENDS: readonly [Record<string, unknown>, string][] = [
   [{ files: [] }, "Cannot use an empty list as files: give a list of one or more paths"],
   [{ files: "a.txt" }, 'Cannot use "a.txt" as files: give a list of one or more paths'],
   [{ options: "raw" }, 'Cannot use "raw" as options: give an object'],
-  [{ mode: "ray" }, 'Cannot use the mode "ray": give one of'],
+  [{ mode: "ray" }, 'Cannot use the mode "ray": the nearest is raw, give one of'],
   [{ timeoutMs: -1 }, "Cannot use -1 as timeoutMs: give milliseconds from 1 to 2147483647"],
   [{ timeoutMs: Infinity }, "Cannot use Infinity as timeoutMs: give milliseconds from 1 to"],
   [{ retries: NaN }, "Cannot use NaN as retries: give a whole number from 0"],
@@ -323,7 +323,7 @@ const WRONG_SERVES: readonly [unknown, string][] = [
   ],
   [{ log: "json" }, 'Cannot use "json" as log: give an object'],
   [{ log: { format: "xml" } }, 'Cannot use "xml" as format: give one of text, json'],
-  [{ mode: "ray" }, 'Cannot use the mode "ray": give one of'],
+  [{ mode: "ray" }, 'Cannot use the mode "ray": the nearest is raw, give one of'],
   [5000, "Cannot use 5000 as options: give an object"],
 ];
 

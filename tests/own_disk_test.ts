@@ -86,18 +86,6 @@ integration("client.ts --get into a folder that is a file exits 2", async () => 
   assertRefused(ended, 2, `Cannot save into "${file}": it is not a folder`);
 });
 
-integration("client.ts --get of a folder whose place is taken by a file exits 6", async () => {
-  await using server = await startServer();
-  await Deno.mkdir(`${server.dir}/p`);
-  await Deno.writeFile(`${server.dir}/p/a.txt`, bytes(6));
-  await using local = await tempDir();
-  await local.write("p", "mine\n");
-  const { code, stderr } = await runClient(server, ["--get", "p/"], { cwd: local.path });
-  assertEquals(code, 6);
-  assertMatch(stderr, /^inlet: Cannot .*"p".* \(this machine's disk\)\n/);
-  assertEquals(names(local.path), ["p"]);
-});
-
 const PRINTED = ["--list", "--status", "--get a.txt --output -"];
 const ABOUT = ["--help", "--version", "--completions bash"];
 
