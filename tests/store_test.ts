@@ -209,6 +209,17 @@ integration("Store puts all of a folder under one number, where a file has its n
   assertEquals(names(test.dir).filter((name) => name.startsWith("xx")).length, 1);
 });
 
+integration("a numbered folder is found again whatever gets a number behind it", async () => {
+  await using test = await openStore();
+  const { store } = test;
+  for (const name of ["p", "p"]) await put(store, name);
+  await store.makeFolder("p", 0o700);
+  for (let number = 4; number < 10; number++) {
+    assertEquals(await put(store, "p"), `p (${number})`);
+    assertEquals(await put(store, `p/${number}`), `p (3)/${number}`);
+  }
+});
+
 integration("Store goes through no link to a folder, wherever it stands", async () => {
   await using test = await openStore();
   await Deno.writeTextFile(`${test.outside}/secret.txt`, "secret");
