@@ -62,8 +62,9 @@ export class Excludes {
   of({ name, paths }: Top): Exclude {
     const tops = [...new Set(paths.map((path) => slashed(path).replace(/^\/+/, "")))]
       .filter((path) => path !== "");
-    return (path, isFolder) => {
-      const own = path === "" ? name : path.slice(path.lastIndexOf("/") + 1);
+    return (entry, isFolder) => {
+      const path = entry.normalize("NFC");
+      const own = path === "" ? name?.normalize("NFC") : path.slice(path.lastIndexOf("/") + 1);
       const whole = path === "" ? tops : [path, ...tops.map((top) => `${top}/${path}`)];
       let isExcluded = false;
       // All of them, because each notes whether it was used.
@@ -111,6 +112,11 @@ function patternOf(glob: string): Pattern {
   const refuse = (why: string): InletError =>
     new InletError("usage", `Cannot use --exclude ${quoted(glob)}: ${why}`);
   if (body === "") throw refuse("it names nothing");
+  if (/\{(?:[^{}]*,)?\s|\{[^{}]*\s[,}]/.test(body)) {
+    throw refuse(
+      'the spaces beside "," and in "{ }" belong to the names; for such a name, put "?" there',
+    );
+  }
   if (/^!(?!\()/.test(body)) {
     throw refuse('a pattern brings nothing back; for a name that begins with "!", put "?" there');
   }
@@ -143,6 +149,7 @@ function compiled(glob: string): RegExp | undefined {
   }
 }
 
+/** With slashes, and in NFC: a disk and a keyboard may write one letter in two ways. */
 function slashed(path: string): string {
-  return path.replaceAll(SEPARATOR, "/");
+  return path.replaceAll(SEPARATOR, "/").normalize("NFC");
 }

@@ -94,13 +94,17 @@ async function openPath(
   signal: AbortSignal | undefined,
   onNotice: PathOutputOptions["onNotice"],
 ): Promise<Deno.FsFile> {
+  const what = `Cannot write to ${quoted(path)}`;
   const opening = Deno.open(path, { write: true });
   const timer = setTimeout(() => onNotice?.(`Waiting for a reader of ${quoted(path)}`), SOON_MS);
   try {
-    return await unlessAborted(opening, signal);
+    const file = await unlessAborted(opening, signal);
+    // It was a pipe when it was looked at. What is there now is replaced by nothing.
+    if (!file.statSync().isFile) return file;
+    throw new InletError("local-disk", `${what}: another program put a file there`);
   } catch (error) {
     opening.then((file) => file.close(), () => {});
-    throw pathError(error, `Cannot write to ${quoted(path)}`);
+    throw pathError(error, what);
   } finally {
     clearTimeout(timer);
   }

@@ -92,8 +92,9 @@ function placeOf(named: Named): Place | undefined {
     const { dev, ino, isFile, isDirectory } = Deno.statSync(path);
     if (!isFile && !isDirectory) return undefined;
     const real = Deno.realPathSync(path);
-    // Not every file system has inodes.
-    return new Place(named, real, ino ? `${dev} ${ino}` : real, isDirectory);
+    // Not every file system has inodes, and of a larger one the last digits are lost.
+    const isKnown = ino && Number.isSafeInteger(ino);
+    return new Place(named, real, isKnown ? `${dev} ${ino}` : real, isDirectory);
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Excludes } from "../client/exclude.ts";
 import { InletError } from "../lib/errors.ts";
 import { integration, pure } from "./helpers.ts";
@@ -104,6 +104,26 @@ pure("a pattern that can match nothing, or is no glob, is refused", () => {
   for (const glob of ["\\[", "[[]", "a]", "a}", "a(1)", "!(a)", "**/", "a,b", "a ", "~/x", "#"]) {
     new Excludes([glob]);
   }
+});
+
+pure("a pattern means a name however its letters are composed", () => {
+  for (const form of ["NFC", "NFD"]) {
+    for (const glob of ["né.key", "*é.key", "/né.key", "né/né.key"]) {
+      const exclude = new Excludes([glob.normalize(form)]).of({ paths: ["ne\u0301"] });
+      const names = ["NFC", "NFD"].map((form) => "né.key".normalize(form));
+      assertEquals(names.map((name) => exclude(name, false)), [true, true], glob);
+    }
+  }
+});
+
+pure("spaces in braces, which would be parts of names, are refused", () => {
+  for (
+    const glob of ["{.env, *.key}", "{ .env,*.key}", "{.env ,a}", "{.env,*.key }", "{a,b,\tc}"]
+  ) {
+    const { message } = assertThrows(() => new Excludes([glob]), InletError);
+    assertStringIncludes(message, 'the spaces beside "," and in "{ }"');
+  }
+  for (const glob of ["{a b,c}", "a, {b}", "{a,?b}"]) new Excludes([glob]);
 });
 
 pure("patterns that left nothing out are told once", () => {

@@ -4,7 +4,9 @@
  * @module
  */
 
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { PathOutput } from "../client/path_output.ts";
+import { InletError } from "../lib/errors.ts";
 import { serveTalk } from "../modes/talk.ts";
 import {
   assertRefused,
@@ -72,6 +74,15 @@ integration("--get to a pipe ends on Ctrl-C, whether it waits for a reader or wr
   assertEquals((await writing.stop("SIGINT")).code, 130);
   await writing.says(/^inlet: Interrupted$/);
 }, PIPES);
+
+integration("a file that another program puts in the place of a pipe stays as it is", async () => {
+  await using local = await tempDir();
+  const path = await local.write("pipe", "precious\n");
+  const opening = PathOutput.open("a.txt", path, {});
+  const { message } = await assertRejects(() => opening, InletError);
+  assertEquals(message, `Cannot write to "${path}": another program put a file there`);
+  assertEquals(Deno.readTextFileSync(path), "precious\n");
+});
 
 integration("--get to a pipe whose reader leaves exits with 6, in one line", async () => {
   await using it = await setUp();

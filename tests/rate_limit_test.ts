@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InletError, send } from "../client.ts";
 import { connect } from "../lib/net/connect.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
@@ -14,6 +14,8 @@ import {
   startServer,
   tempDir,
 } from "./helpers.ts";
+import { checkMinRate } from "../modes/files/own_limit.ts";
+import { ProtocolError } from "../protocol.ts";
 import { type InProcessServer, serveHere } from "./in_process.ts";
 
 /** A clock that stands still but for sleep. */
@@ -111,6 +113,16 @@ integration("--limit of nothing is refused", async () => {
 async function slowest(dir: string, bytesPerSecond: number): Promise<InProcessServer> {
   return await serveHere({ dir, minRate: { bytesPerSecond, windowMs: 60_000 } });
 }
+
+pure("a minimum rate that is no number is a fault of the server", () => {
+  const rate = new RateLimit(600);
+  for (const told of ["1e999", "Infinity", "NaN", "-1", "", "9".repeat(300)]) {
+    const fields = { "min-rate": told };
+    const check = (): void =>
+      checkMinRate({ type: "welcome", client: 1, limit: 1, fields }, { rate });
+    assertThrows(check, ProtocolError, "minimum rate");
+  }
+});
 
 integration("--limit below the server's --min-rate is refused at the start", async () => {
   await using local = await tempDir();

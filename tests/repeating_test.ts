@@ -7,7 +7,9 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { send } from "../client.ts";
 import { Dialer } from "../client/dialer.ts";
+import { withoutRepeats } from "../client/repeated_paths.ts";
 import { sendFiles } from "../client/send.ts";
+import { FileSource } from "../lib/body/sources.ts";
 import { findMode } from "../modes/table.ts";
 import {
   bytes,
@@ -191,4 +193,18 @@ integration("what only looks like a repeat is sent", async () => {
   // A part of a folder that is left out of it.
   const left = await sentOf(files, ["p", "p/x.txt"], {}, ["x.txt"]);
   assertEquals(left, { arrived: ["p/", "p/in/", "p/in/y.txt", "x.txt"], said: [] });
+});
+
+integration("files are not taken for one by an inode of which digits are lost", async () => {
+  await using local = await tempDir();
+  makeTree(local.path, { "p/x.txt": "1", "q/x.txt": "2" });
+  const named = ["p", "q"].map((folder) => {
+    const path = `${local.path}/${folder}/x.txt`;
+    return { path, items: [new FileSource(path, "x.txt")] };
+  });
+  const { statSync } = Deno;
+  // As those of network disks: 64 bits, of which a number has 53.
+  using _ = { [Symbol.dispose]: () => void (Deno.statSync = statSync) };
+  Deno.statSync = (path) => ({ ...statSync(path), dev: 1, ino: 2 ** 60 });
+  assertEquals(withoutRepeats(named, () => {}).length, 2);
 });

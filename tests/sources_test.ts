@@ -3,6 +3,7 @@ import { basename } from "@std/path/basename";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import { pathSource } from "../lib/body/path_source.ts";
+import { FileSource } from "../lib/body/sources.ts";
 import { streamSource } from "../lib/body/stream_source.ts";
 import {
   bytes,
@@ -42,6 +43,35 @@ integration("pathSource() follows a link, and names the file as the link", async
   await Deno.symlink(fixture("hello.txt"), `${local.path}/link.txt`);
   const source = pathSource(`${local.path}/link.txt`);
   assertEquals([source.name, source.size], ["link.txt", 6]);
+});
+
+integration("the bytes of a file never go with its earlier time and permission bits", async () => {
+  await using local = await tempDir();
+  const ways = {
+    open: (source: FileSource) => source.open(() => {}),
+    read: (source: FileSource) => void source.read(new Uint8Array(2000)),
+    openBeginning: (source: FileSource) => source.openBeginning(),
+  };
+  for (const [way, begin] of Object.entries(ways)) {
+    const path = await local.write(`${way}.bin`, bytes(1000));
+    Deno.chmodSync(path, 0o644);
+    Deno.utimeSync(path, 1000, 1000);
+    const source = new FileSource(path, way);
+    // Measured when the sizes of all are added up, long before its turn.
+    assertEquals([source.size, source.mode], [1000, 0o644]);
+    for (const [mode, seconds] of [[0o600, 2000], [0o640, 3000]] as const) {
+      Deno.writeFileSync(path, bytes(1000));
+      Deno.chmodSync(path, mode);
+      Deno.utimeSync(path, seconds, seconds);
+      // The second time is that of another attempt.
+      using _ = begin(source);
+      assertEquals([way, source.mode, source.modified.getTime()], [way, mode, seconds * 1000]);
+    }
+    // What a file was when its size was announced stays: it is resumed by its time.
+    Deno.writeFileSync(path, bytes(3000));
+    using _ = begin(source);
+    assertEquals([way, source.size, source.modified.getTime()], [way, 1000, 3_000_000]);
+  }
 });
 
 integration("pathSource() measures a file once more before it is sent", async () => {

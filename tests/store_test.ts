@@ -209,6 +209,41 @@ integration("Store puts all of a folder under one number, where a file has its n
   assertEquals(names(test.dir).filter((name) => name.startsWith("xx")).length, 1);
 });
 
+integration("a numbered folder is found again whatever gets a number behind it", async () => {
+  await using test = await openStore();
+  const { store } = test;
+  for (const name of ["p", "p"]) await put(store, name);
+  await store.makeFolder("p", 0o700);
+  for (let number = 4; number < 10; number++) {
+    assertEquals(await put(store, "p"), `p (${number})`);
+    assertEquals(await put(store, `p/${number}`), `p (3)/${number}`);
+  }
+});
+
+integration("a time that tells nothing is no proof that a file is the same", async () => {
+  await using test = await openStore();
+  const { store } = test;
+  const ask = async (modified: Date, later: () => void = () => {}): Promise<boolean> => {
+    await store.put("a", encoder.encode("1"), { modified });
+    later();
+    const found = await store.find("a", { size: 1, crc: null, modified });
+    Deno.removeSync(`${test.dir}/a`);
+    return found!.isSame;
+  };
+  assertEquals(await ask(new Date("1998-05-05T00:00:00Z")), true);
+  // A store of packages, and an archive.
+  assertEquals(await ask(new Date(1000)), false);
+  assertEquals(await ask(new Date("1980-01-01T00:00:00Z")), false);
+  // In the second of its last change, however late its status changes.
+  const now = new Date();
+  const { lstatSync } = Deno;
+  using _ = { [Symbol.dispose]: () => void (Deno.lstatSync = lstatSync) };
+  const touch = (): void => {
+    Deno.lstatSync = (path) => ({ ...lstatSync(path), ctime: new Date(now.getTime() + 60_000) });
+  };
+  assertEquals(await ask(now, touch), false);
+});
+
 integration("Store goes through no link to a folder, wherever it stands", async () => {
   await using test = await openStore();
   await Deno.writeTextFile(`${test.outside}/secret.txt`, "secret");

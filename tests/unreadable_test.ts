@@ -95,3 +95,13 @@ integration("a folder is sent without what cannot be read, each of which is said
   assertEquals(names(`${server.dir}/top`), ["a.txt", "c", "\ufffd.txt"]);
   assertEquals(treeOf(`${server.dir}/top/c`).length, 1);
 }, LINUX);
+
+integration("--read-only serves a folder with another user's uploads in progress", async () => {
+  await using local = await tempDir();
+  makeTree(local.path, { "a.txt": "a", ".inlet/places": "mounted\n" });
+  Deno.chmodSync(`${local.path}/.inlet`, 0);
+  const under = withoutRights();
+  await using server = await startServer({ dir: local.path, under, args: ["--read-only"] });
+  using wire = await Wire.greet(server);
+  assertEquals(await answerTo(wire, "list"), ["ok", "1 a.txt", "end 1"]);
+}, LINUX);

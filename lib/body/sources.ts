@@ -87,8 +87,7 @@ export class FileSource {
   /** Opens the file. Dispose of the body to close it. */
   open(onBytes: OnBytes): FileBody & Disposable {
     const file = openPath(this.label);
-    if (!this.#isBegun) this.#info = file.statSync();
-    this.#isBegun = true;
+    this.#refresh(file);
     return { ...fileBody(file, this.size, onBytes), [Symbol.dispose]: () => file.close() };
   }
 
@@ -100,7 +99,18 @@ export class FileSource {
    */
   read(room: Uint8Array): Change | undefined {
     using file = openPath(this.label);
+    this.#refresh(file, this.size);
     return readWhole(file, room, this.size);
+  }
+
+  /**
+   * Takes the facts of the open file. A time or permission bits of an earlier moment would go with the
+   * bytes of this one. Once its size was announced, a file of another size keeps its facts.
+   */
+  #refresh(file: Deno.FsFile, announced = this.#isBegun ? this.size : undefined): void {
+    const now = file.statSync();
+    if (announced === undefined || now.size === announced) this.#info = now;
+    this.#isBegun = true;
   }
 
   /**
@@ -116,7 +126,9 @@ export class FileSource {
 
   /** Opens the file to resume it, if the peer has its beginning. */
   openBeginning(): Beginning {
-    return new Beginning(openPath(this.label), openPath(this.label), this.size);
+    const file = openPath(this.label);
+    this.#refresh(file);
+    return new Beginning(file, openPath(this.label), this.size);
   }
 
   /**

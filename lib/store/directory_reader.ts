@@ -27,6 +27,9 @@ const MOST_OTHERS = 2;
 /** Milliseconds after its last change from which on a file is taken for what its time says. */
 const SETTLED_MS = 10_000;
 
+/** Programs give their files 1970 or the beginning of 1980 where they know no time, or hide it. */
+const FIRST_TIME_MS = Date.UTC(1980, 0, 2, 12);
+
 /** Opens a published file without following a link. */
 export function openFile(folders: Folders, name: string): DirectoryFile {
   const safe = folders.safe(name);
@@ -122,9 +125,14 @@ function secondsOf(time: Date | null): number {
   return Math.floor((time?.getTime() ?? 0) / 1000);
 }
 
-/** Whether a file was published so long after its last change that its source had no newer one. */
-function isSettled({ ctime, mtime }: Deno.FileInfo): boolean {
-  return ctime !== null && mtime !== null && ctime.getTime() - mtime.getTime() >= SETTLED_MS;
+/**
+ * Whether a file was published so long after its last change that its source had no newer one. The
+ * time of its last change of status is not enough: a new owner or a backup moves it on.
+ */
+function isSettled({ birthtime, ctime, mtime }: Deno.FileInfo): boolean {
+  if (ctime === null || mtime === null || mtime.getTime() < FIRST_TIME_MS) return false;
+  const published = Math.min(ctime.getTime(), birthtime?.getTime() || Infinity);
+  return published - mtime.getTime() >= SETTLED_MS;
 }
 
 async function isSame(

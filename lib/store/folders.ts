@@ -9,7 +9,7 @@ import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import type { Disk } from "./disk.ts";
 import { DiskPace } from "./disk_pace.ts";
-import { freeNumber } from "./free_number.ts";
+import { firstFreeNumber } from "./free_number.ts";
 import { numberedName, safeName } from "./names.ts";
 import { type Identity, isSameFile } from "./temp_file.ts";
 
@@ -196,7 +196,7 @@ export class Folders {
         const there = lstatIfThere(this.path(inside + numberedName(part, number)));
         return there !== undefined && this.#isTaken(there, number);
       };
-      inside += `${isTaken(1) ? numberedName(part, freeNumber(1, isTaken)) : part}/`;
+      inside += `${isTaken(1) ? numberedName(part, firstFreeNumber(isTaken)) : part}/`;
     }
     if (!this.hidesNames) safeName((inside + last).replace(/\/$/, ""));
     return inside + last;

@@ -28,3 +28,15 @@ export function freeNumber(taken: number, isTaken: (number: number) => boolean):
   }
   return high;
 }
+
+/** Most numbers that are looked at one by one. */
+const MOST_COUNTED = 100;
+
+/**
+ * Finds the first number from 2 on that is free: the same one each time, whatever is made behind it.
+ * Behind a hundred that are taken it is found as by {@linkcode freeNumber}, to bound the work.
+ */
+export function firstFreeNumber(isTaken: (number: number) => boolean): number {
+  for (let number = 2; number <= MOST_COUNTED; number++) if (!isTaken(number)) return number;
+  return freeNumber(MOST_COUNTED, isTaken);
+}

@@ -78,10 +78,20 @@ export class Workspaces {
 
   /** Refuses the names that lead into workspaces, without making or opening any. */
   refuse(): void {
-    for (const folder of ["", ...placesIn(this.#folders.path(OWN_FOLDER))]) {
+    for (const folder of ["", ...this.#readablePlaces()]) {
       const path = `${this.#folders.path(folder)}/${OWN_FOLDER}`;
       const info = lstatIfThere(path);
       if (info) this.#folders.refuse(path, info);
+    }
+  }
+
+  /** Another user's workspace cannot be read, and so neither can what is in it be given away. */
+  #readablePlaces(): string[] {
+    try {
+      return placesIn(this.#folders.path(OWN_FOLDER));
+    } catch (error) {
+      if (error instanceof Deno.errors.PermissionDenied) return [];
+      throw error;
     }
   }
 

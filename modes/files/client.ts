@@ -297,9 +297,9 @@ export class FilesClient {
 
   /** Continues the server's partial file of an earlier attempt, if it has one. */
   async #reput(source: FileSource): Promise<Stored> {
-    const { label, size } = source;
     const { progress, onResume, tickets } = this.#context;
     using file = source.openBeginning();
+    const { label, size } = source;
     progress.doing("asking what the server has of it");
     const { askToResume } = await import("./resume.ts");
     const before = tickets?.get(source);

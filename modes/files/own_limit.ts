@@ -10,7 +10,7 @@
 import { InletError } from "../../lib/errors.ts";
 import type { RateLimit } from "../../lib/net/rate_limit.ts";
 import { formatBytes } from "../../lib/text.ts";
-import { type Reply, type Request, VERSION } from "../../protocol.ts";
+import { decodeNumber, type Reply, type Request, VERSION } from "../../protocol.ts";
 
 /** What has the limit, if there is one. */
 interface Limited {
@@ -29,10 +29,10 @@ export function helloOf(name: string, { rate }: Limited): Request {
 /**
  * Checks that the client's limit is not below the minimum rate of the server.
  *
- * @throws {InletError} `usage`
+ * @throws {InletError} `usage`; `bad-request` if the server tells no number
  */
 export function checkMinRate({ fields }: Reply, { rate }: Limited): void {
-  const floor = Number(fields?.["min-rate"] ?? 0);
+  const floor = decodeNumber(fields?.["min-rate"] ?? "0", "minimum rate");
   if (!rate || !(rate.share < floor * MARGIN)) return;
   const kept = rate.users > 1 ? ` on each of ${rate.users} connections` : "";
   throw new InletError(
