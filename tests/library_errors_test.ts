@@ -299,12 +299,13 @@ const WRONG_SENDS: readonly [Record<string, unknown>, string][] = [
   [{ files: [] }, "Cannot use an empty list as files: give a list of one or more paths"],
   [{ files: "a.txt" }, 'Cannot use "a.txt" as files: give a list of one or more paths'],
   [{ options: "raw" }, 'Cannot use "raw" as options: give an object'],
-  [{ mode: "ray" }, 'Cannot use the mode "ray": give one of'],
+  [{ mode: "ray" }, 'Cannot use the mode "ray": the nearest is raw, give one of'],
   [{ timeoutMs: -1 }, "Cannot use -1 as timeoutMs: give milliseconds from 1 to 2147483647"],
   [{ timeoutMs: Infinity }, "Cannot use Infinity as timeoutMs: give milliseconds from 1 to"],
   [{ retries: NaN }, "Cannot use NaN as retries: give a whole number from 0"],
   [{ rate: 5000 }, "Cannot use 5000 as rate: give a RateLimit"],
   [{ resume: "no" }, 'Cannot use "no" as resume: give true or false'],
+  [{ strict: "yes" }, 'Cannot use "yes" as strict: give true or false'],
   [{ exclude: "*.o" }, 'Cannot use "*.o" as exclude: give a list of texts'],
   [{ onResult: {} }, "Cannot use an object as onResult: give a function"],
 ];
@@ -317,13 +318,14 @@ const WRONG_SERVES: readonly [unknown, string][] = [
   [{ maxBytes: "1GiB" }, 'Cannot use "1GiB" as maxBytes: give a number from 0'],
   [{ maxClients: 0 }, "Cannot use 0 as maxClients: give a whole number from 1"],
   [{ open: "false" }, 'Cannot use "false" as open: give true or false'],
+  [{ key: 5000 }, "Cannot use 5000 as key: give a text, or a function that returns it"],
   [
     { access: "readonly" },
     'Cannot use "readonly" as access: give one of all, read-only, drop-only',
   ],
   [{ log: "json" }, 'Cannot use "json" as log: give an object'],
   [{ log: { format: "xml" } }, 'Cannot use "xml" as format: give one of text, json'],
-  [{ mode: "ray" }, 'Cannot use the mode "ray": give one of'],
+  [{ mode: "ray" }, 'Cannot use the mode "ray": the nearest is raw, give one of'],
   [5000, "Cannot use 5000 as options: give an object"],
 ];
 
