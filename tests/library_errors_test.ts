@@ -318,7 +318,6 @@ const WRONG_SERVES: readonly [unknown, string][] = [
   [{ maxBytes: "1GiB" }, 'Cannot use "1GiB" as maxBytes: give a number from 0'],
   [{ maxClients: 0 }, "Cannot use 0 as maxClients: give a whole number from 1"],
   [{ open: "false" }, 'Cannot use "false" as open: give true or false'],
-  [{ key: 5000 }, "Cannot use 5000 as key: give a text, or a function that returns it"],
   [
     { access: "readonly" },
     'Cannot use "readonly" as access: give one of all, read-only, drop-only',
