@@ -34,7 +34,8 @@ export function adviceFor(
   const verb = action.type === "send" ? "send" : "get";
   const what = resume ? "To continue" : `To ${verb} what is missing`;
   const command = commandWith(needsOf(plan), resume ? Deno.args : withResume(Deno.args));
-  if (command.length <= MAX_COMMAND) return `${what}: ${command}`;
+  // A compiled program does not know by which name it was run.
+  if (!Deno.build.standalone && command.length <= MAX_COMMAND) return `${what}: ${command}`;
   return `${what}, run the same command ${resume ? "again" : "with --resume"}`;
 }
 

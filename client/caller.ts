@@ -28,15 +28,17 @@ const ADDRESS: Record<keyof ServerAddress, Kind> = {
   port: wholeNumber(1, 65_535),
 };
 
-const OPTIONS: Partial<Record<keyof SendOptions, Kind>> = {
+const OPTIONS: Record<keyof SendOptions, Kind> = {
   mode: TEXT,
   name: TEXT,
   timeoutMs: MILLISECONDS,
   key: TEXT,
   rate: { give: "a RateLimit", is: (value) => value instanceof RateLimit },
   signal: { give: "an AbortSignal", is: (value) => value instanceof AbortSignal },
+  progress: OBJECT,
   output: FUNCTION,
   resume: FLAG,
+  strict: FLAG,
   retries: wholeNumber(0, Infinity),
   onNotice: FUNCTION,
   onResult: FUNCTION,

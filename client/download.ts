@@ -62,6 +62,7 @@ export async function download(
     if (one.stream) streams.use(one.stream);
     left.push(one);
   }
+  report.restart();
   let current: Download | undefined;
   try {
     await dialer.withSession(async (client) => {

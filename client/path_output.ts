@@ -7,6 +7,7 @@
  * @module
  */
 
+import { unlessAborted, waitFor, type Waiting } from "../lib/body/pipe.ts";
 import { writeAll } from "../lib/body/streams.ts";
 import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
@@ -15,17 +16,10 @@ import type { FilesClient } from "../modes/files/client.ts";
 import { openScreen, OutputTarget } from "./output.ts";
 import { pathError } from "./save_path.ts";
 
-/** Milliseconds after which a pipe that is not open yet has no reader. */
-const SOON_MS = 300;
-
 /** Options of {@linkcode PathOutput.open}. */
-export interface PathOutputOptions {
-  /** Ends every wait, with its reason. */
-  signal?: AbortSignal | undefined;
+export interface PathOutputOptions extends Waiting {
   /** Whether a terminal gets the exact bytes. */
   raw?: boolean | undefined;
-  /** Called with a notice while the pipe has no reader. */
-  onNotice?: ((text: string) => void) | undefined;
 }
 
 /** A download to a pipe or a device. What was written can be continued, but not taken back. */
@@ -55,9 +49,10 @@ export class PathOutput extends OutputTarget implements Disposable {
   static async open(
     name: string,
     path: string,
-    { signal, raw, onNotice }: PathOutputOptions,
+    { raw, ...waiting }: PathOutputOptions,
   ): Promise<PathOutput> {
-    const file = await openPath(path, signal, onNotice);
+    const { signal } = waiting;
+    const file = await openPath(path, waiting);
     const write = (chunk: Uint8Array): Promise<void> => writeTo(file, path, chunk, signal);
     if (raw || !file.isTerminal()) {
       return new PathOutput(name, file, write, () => Promise.resolve());
@@ -89,24 +84,18 @@ export async function getToStream(
   return received;
 }
 
-async function openPath(
-  path: string,
-  signal: AbortSignal | undefined,
-  onNotice: PathOutputOptions["onNotice"],
-): Promise<Deno.FsFile> {
+async function openPath(path: string, waiting: Waiting): Promise<Deno.FsFile> {
   const what = `Cannot write to ${quoted(path)}`;
   const opening = Deno.open(path, { write: true });
-  const timer = setTimeout(() => onNotice?.(`Waiting for a reader of ${quoted(path)}`), SOON_MS);
+  const text = `Waiting for a reader of ${quoted(path)}`;
   try {
-    const file = await unlessAborted(opening, signal);
+    const file = await waitFor(opening, text, waiting, (file) => file.close());
     // It was a pipe when it was looked at. What is there now is replaced by nothing.
     if (!file.statSync().isFile) return file;
+    file.close();
     throw new InletError("local-disk", `${what}: another program put a file there`);
   } catch (error) {
-    opening.then((file) => file.close(), () => {});
     throw pathError(error, what);
-  } finally {
-    clearTimeout(timer);
   }
 }
 
@@ -124,15 +113,4 @@ async function writeTo(
     if (!(error instanceof Deno.errors.BrokenPipe)) throw pathError(error, what);
     throw new InletError("local-disk", `${what}: its reader has closed it`, { cause: error });
   }
-}
-
-/** Waits for a promise, or until a signal is aborted. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return await promise;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", onAbort);
-  if (signal.aborted) onAbort();
-  return await Promise.race([promise, aborted])
-    .finally(() => signal.removeEventListener("abort", onAbort));
 }

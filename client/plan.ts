@@ -139,7 +139,7 @@ function checkArguments(files: readonly string[], values: ClientValues): void {
 /** @param where Set where the mode supports none of these options: the words for the message. */
 function checkTransferOptions(
   action: Action,
-  { exclude, skipSame, resume }: TransferOptions,
+  { exclude, skipSame, resume, strict }: TransferOptions,
   where: string | undefined,
 ): void {
   const ofFolders = [exclude.length > 0 && "--exclude", skipSame && "--skip-same"];
@@ -160,7 +160,8 @@ function checkTransferOptions(
   } else if (action.type === "send") {
     if (action.files.includes("-")) refuse([resume && "--resume"], "with the standard input");
   } else {
-    refuse(all, "without a FILE or --get");
+    // A session can put and get.
+    refuse([...all, action.type !== "session" && strict && "--strict"], "without a FILE or --get");
   }
 }
 

@@ -117,6 +117,11 @@ export class Report {
     else if (stored) this.#tell(summary(outcome, move));
   }
 
+  /** Measures speeds from now on: what was waited for before is no part of a transfer. */
+  restart(): void {
+    this.#since = performance.now();
+  }
+
   /** Notes that a folder is downloaded, and where to. It gets a summary even if it is empty. */
   begin(folder: string, into: string): void {
     this.#folder(folder).into = into;

@@ -222,6 +222,7 @@ class Session {
     const { getToStream, PathOutput } = await import("./path_output.ts");
     const onNotice = (text: string): void => this.lines.say(printable(text));
     using stream = await client.rest(PathOutput.open(name, path, { signal, onNotice }));
+    report.restart();
     const stored = await getToStream(client, name, stream, signal);
     report.add({ label: name, stored, where: writtenTo(path) });
   }

@@ -108,6 +108,10 @@ const CLIENT_MISUSE: [string[], string][] = [
     "Cannot use --resume without a FILE or --get; try --help",
   ],
   [
+    ["127.0.0.1", "5000", "--list", "--strict"],
+    "Cannot use --strict without a FILE or --get; try --help",
+  ],
+  [
     ["127.0.0.1", "5000", "a", "--mode", "raw", "--resume", "--retry", "3"],
     "Cannot use --resume in mode raw; try --help",
   ],

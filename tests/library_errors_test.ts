@@ -7,7 +7,14 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { fixture, integration, names, pure, type TempDir, tempDir } from "./helpers.ts";
-import { InletError, RateLimit, send, type SendOptions, type SendResult } from "../client.ts";
+import {
+  InletError,
+  RateLimit,
+  send,
+  SendError,
+  type SendOptions,
+  type SendResult,
+} from "../client.ts";
 import { serve, type ServeOptions } from "../server.ts";
 import { acceptPut, type Impostor, impostor } from "./wire.ts";
 
@@ -260,6 +267,27 @@ integration("send() resolves when its signal is aborted after the last file", as
   assertEquals(sent.map(({ stored }) => stored.name), ["hello.txt"]);
 });
 
+integration("send() tells what broke off from what no attempt began with", async () => {
+  await using local = await tempDir();
+  using server = impostor();
+  const address = { hostname: "127.0.0.1", port: server.port };
+  const files = [await large(local), fixture("hello.txt")];
+  const sending = send(address, files, { retries: 1 }).catch((error) => error);
+  using wire = await server.accept();
+  await wire.line();
+  await wire.says("welcome client 1 of 1\n");
+  for (const line of ["ok\n", "ok\n", "go 0\n"]) {
+    await wire.line();
+    await wire.says(line);
+  }
+  await wire.skip(1000);
+  wire.close();
+  (await server.accept()).close();
+  const error = await sending;
+  assert(error instanceof SendError, Deno.inspect(error));
+  assertEquals(error.results.map(({ untried }) => untried), [undefined, true]);
+});
+
 integration("send() throws what a function of the caller throws, once all is sent", async () => {
   await using local = await tempDir();
   const directory = `${local.path}/received`;
@@ -305,6 +333,7 @@ const WRONG_SENDS: readonly [Record<string, unknown>, string][] = [
   [{ retries: NaN }, "Cannot use NaN as retries: give a whole number from 0"],
   [{ rate: 5000 }, "Cannot use 5000 as rate: give a RateLimit"],
   [{ resume: "no" }, 'Cannot use "no" as resume: give true or false'],
+  [{ strict: "yes" }, 'Cannot use "yes" as strict: give true or false'],
   [{ exclude: "*.o" }, 'Cannot use "*.o" as exclude: give a list of texts'],
   [{ onResult: {} }, "Cannot use an object as onResult: give a function"],
 ];

@@ -116,6 +116,18 @@ integration("send() speaks the mode that it is told", async () => {
   assertEquals(names(directory), ["hello.txt"]);
 });
 
+integration("serve() asks its function for the key that holds now", async () => {
+  await using local = await tempDir();
+  let key = "the first key of all";
+  await using server = await serve({ directory: local.path, key: () => key, log: QUIET });
+  const sendWith = (key: string) => send(server.address, [fixture("hello.txt")], { key });
+  await sendWith(key);
+  key = "another key altogether";
+  await sendWith(key);
+  const error = await assertRejects(() => sendWith("the first key of all"), SendError);
+  assertEquals(error.code, "denied");
+});
+
 integration("send() sends nothing when one file cannot be sent at all", async () => {
   await using local = await tempDir();
   const directory = `${local.path}/received`;

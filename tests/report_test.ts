@@ -45,6 +45,19 @@ pure("Report names the file that a connection was lost within", () => {
   ]);
 });
 
+pure("Report tells no speed of what was waited for before the transfer", () => {
+  const lines: string[] = [];
+  const progress = { moved: 0, say: (line: string): number => lines.push(line) };
+  using clock = stoppedClock();
+  const report = new Report(progress);
+  clock.ms += 5000;
+  report.restart();
+  clock.ms += 1000;
+  progress.moved = 2000;
+  report.add({ label: "a.txt", stored: { size: 2000 }, where: "written to pipe" });
+  assertEquals(lines, ["a.txt: written to pipe, 1.95 KiB, 2 kB/s"]);
+});
+
 pure("Report tells the speed of what moved, not of what was there already", () => {
   for (const elapsedMs of [1000, 999]) {
     for (const folder of [undefined, "p"]) {

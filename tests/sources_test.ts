@@ -199,7 +199,7 @@ pure("streamSource() gives the next body what a closed one was waiting for", asy
 
 integration("stdinSource() streams the standard input under a name", async () => {
   const script = `
-    import { stdinSource } from "${new URL("lib/body/sources.ts", ROOT).href}";
+    import { stdinSource } from "${new URL("lib/body/path_source.ts", ROOT).href}";
     const source = stdinSource("notes.txt");
     let moved = 0;
     using body = await source.open((count) => moved += count);

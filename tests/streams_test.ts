@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { concat } from "@std/bytes/concat";
 import { buffers, LARGE_BUFFER_BYTES } from "../lib/body/buffer_pool.ts";
-import { fileBody, readerBody, Tally, writeFully } from "../lib/body/streams.ts";
+import { fileBody, readerBody, Tally, untilAborted, writeFully } from "../lib/body/streams.ts";
 import { borrowAll, bytes, collect, fixture, integration, pure, tempDir } from "./helpers.ts";
 
 pure("Tally carries the CRC-32 of ISO 3309, however the bytes are cut", () => {
@@ -160,4 +160,24 @@ pure("readerBody() lends its buffer to nobody while a read into it is under way"
     await new Promise((resolve) => setTimeout(resolve));
     assertEquals(buffers.lentBytes, 0);
   }
+});
+
+pure("untilAborted() leaves its signal at every end, which may outlive many streams", async () => {
+  const { signal } = new AbortController();
+  const listeners = new Set<unknown>();
+  signal.addEventListener = (_: string, listener: unknown) => void listeners.add(listener);
+  signal.removeEventListener = (_: string, listener: unknown) => void listeners.delete(listener);
+  const ends: Record<string, (stream: ReadableStream<Uint8Array>) => Promise<unknown>> = {
+    "its end": collect,
+    "a reader that leaves": (stream) => stream.cancel(),
+  };
+  for (const [what, end] of Object.entries(ends)) {
+    await end(untilAborted(new Blob(["hello"]).stream(), signal));
+    assertEquals(listeners.size, 0, what);
+  }
+  const broken = new ReadableStream<Uint8Array>({
+    pull: () => Promise.reject(new Error("broken")),
+  });
+  await assertRejects(() => collect(untilAborted(broken, signal)), Error, "broken");
+  assertEquals(listeners.size, 0, "a failure");
 });

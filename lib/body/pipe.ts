@@ -33,19 +33,28 @@ export async function waitFor<T>(
   late?: (result: T) => void,
 ): Promise<T> {
   const timer = setTimeout(() => onNotice?.(text), MOMENT_MS);
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal!.reason);
-  signal?.addEventListener("abort", onAbort);
-  if (signal?.aborted) onAbort();
   try {
-    return await Promise.race([coming, aborted]);
+    return await unlessAborted(coming, signal);
   } catch (error) {
     coming.then(late, () => {});
     throw error;
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
   }
+}
+
+/** Waits for a promise, or until a signal is aborted, whose reason is thrown then. */
+export async function unlessAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (!signal) return await promise;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  if (signal.aborted) onAbort();
+  return await Promise.race([promise, aborted])
+    .finally(() => signal.removeEventListener("abort", onAbort));
 }
 
 /** Opens a pipe or a device to read from it. */

@@ -252,6 +252,8 @@ export function untilAborted(
   const reader = stream.getReader();
   let end = (): void => {};
   const onAbort = (): void => end();
+  // The signal may outlive many streams.
+  const leave = (): void => signal.removeEventListener("abort", onAbort);
   signal.addEventListener("abort", onAbort);
   return new ReadableStream<Uint8Array>({
     async pull(controller): Promise<void> {
@@ -260,13 +262,19 @@ export function untilAborted(
           end = () => resolve(undefined);
           reader.read().then(({ value }) => resolve(value), reject);
         },
-      );
+      ).catch((error) => {
+        leave();
+        throw error;
+      });
       if (chunk) return controller.enqueue(chunk);
-      signal.removeEventListener("abort", onAbort);
+      leave();
       // Nothing comes of a source that has ended.
       reader.cancel().catch(() => {});
       controller.close();
     },
-    cancel: (reason) => reader.cancel(reason),
+    cancel(reason): Promise<void> {
+      leave();
+      return reader.cancel(reason);
+    },
   }, { highWaterMark: 0 });
 }

@@ -149,7 +149,7 @@ const WAYS = {
   "raw": flag({
     help: "write messages to a terminal unchanged, control characters and all",
   }),
-  "quiet": flag({ help: "print only the first line and errors" }),
+  "quiet": flag({ help: "print only the first line, warnings and errors" }),
 };
 
 /**

@@ -9,6 +9,7 @@ import {
   AMOUNT,
   checkValues,
   FLAG,
+  FUNCTION,
   type Kind,
   MILLISECONDS,
   OBJECT,
@@ -22,7 +23,7 @@ import type { ServeOptions } from "./serve_options.ts";
 
 const COUNT = wholeNumber(1, Infinity);
 
-const OPTIONS: Partial<Record<keyof ServeOptions, Kind>> = {
+const OPTIONS: Record<keyof ServeOptions, Kind> = {
   port: wholeNumber(0, 65_535),
   hostname: TEXT,
   directory: TEXT,
@@ -38,7 +39,10 @@ const OPTIONS: Partial<Record<keyof ServeOptions, Kind>> = {
   fsync: FLAG,
   keepPartialsMs: AMOUNT,
   sessionTimeoutMs: MILLISECONDS,
-  key: TEXT,
+  key: {
+    give: "a text, or a function that returns it",
+    is: (value) => TEXT.is(value) || FUNCTION.is(value),
+  },
   open: FLAG,
   access: oneOf(ACCESS_RIGHTS),
   dotfiles: FLAG,
@@ -51,6 +55,7 @@ const OPTIONS: Partial<Record<keyof ServeOptions, Kind>> = {
   bareNames: FLAG,
   fallback: TEXT,
   log: OBJECT,
+  disk: OBJECT,
 };
 
 const LOG: Record<keyof LogOptions, Kind> = { format: oneOf(["text", "json"]), quiet: FLAG };
