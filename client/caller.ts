@@ -28,15 +28,16 @@ const ADDRESS: Record<keyof ServerAddress, Kind> = {
   port: wholeNumber(1, 65_535),
 };
 
-const OPTIONS: Partial<Record<keyof SendOptions, Kind>> = {
+const OPTIONS: Record<Exclude<keyof SendOptions, "progress">, Kind> = {
   mode: TEXT,
   name: TEXT,
   timeoutMs: MILLISECONDS,
-  key: TEXT,
+  key: { ...TEXT, isSecret: true },
   rate: { give: "a RateLimit", is: (value) => value instanceof RateLimit },
   signal: { give: "an AbortSignal", is: (value) => value instanceof AbortSignal },
   output: FUNCTION,
   resume: FLAG,
+  strict: FLAG,
   retries: wholeNumber(0, Infinity),
   onNotice: FUNCTION,
   onResult: FUNCTION,
@@ -65,6 +66,8 @@ export class Caller implements Disposable {
   readonly #signal: AbortSignal | undefined;
   readonly #stop = new AbortController();
   readonly #thrown: unknown[] = [];
+  /** What functions that are asynchronous have still to do. */
+  readonly #unfinished: Promise<void>[] = [];
 
   /**
    * @throws the reason of a signal that is aborted already
@@ -89,8 +92,9 @@ export class Caller implements Disposable {
   }
 
   /** Throws what the call has to end with, if that is not its results. */
-  check(isComplete: boolean): void {
+  async check(isComplete: boolean): Promise<void> {
     if (!isComplete) this.#signal?.throwIfAborted();
+    await Promise.all(this.#unfinished);
     if (this.#thrown.length > 0) throw this.#thrown[0];
   }
 
@@ -104,11 +108,14 @@ export class Caller implements Disposable {
   };
 
   /** Calls a function that has no say in the transfer: an error of it waits until all is done. */
-  #call(action: () => void): void {
+  #call(action: () => unknown): void {
+    const note = (error: unknown): void => void this.#thrown.push(error);
     try {
-      action();
+      const result = action();
+      // A rejection that nobody handles would end the program.
+      if (result instanceof Promise) this.#unfinished.push(result.then(() => {}, note));
     } catch (error) {
-      this.#thrown.push(error);
+      note(error);
     }
   }
 
