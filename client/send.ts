@@ -118,7 +118,12 @@ export async function sendFiles(
   excludes?.reportUnused((text) => onNotice?.(text));
   const [first] = items;
   // No server waits as long as a pipe's writer may take.
-  if (first && "ready" in first) await first.ready?.();
+  if (first && "ready" in first) {
+    const { progress } = dialer.context;
+    progress.doing("waiting for the other end of the pipe");
+    await first.ready?.();
+    progress.doing(undefined);
+  }
   await sendAll(dialer, items, {
     mode,
     skipSame,
