@@ -127,7 +127,7 @@ const TRICKS: Record<string, Trick> = {
     endless: CHUNK,
     code: 5,
     says:
-      /^inlet: Cannot get "p\/a\.txt": it grew during the transfer\np\/: 0 files, 0 B; 2 not received\n$/,
+      /^inlet: Cannot get "p\/a\.txt": it grew during the transfer\np\/: 0 files into "\.\/p", 0 B; 2 not received\n$/,
   },
   "a get whose size is no size": {
     ...{ args: GET, answers: [WELCOME, "ok five\n"], code: 3 },
