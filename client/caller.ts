@@ -32,7 +32,7 @@ const OPTIONS: Record<keyof SendOptions, Kind> = {
   mode: TEXT,
   name: TEXT,
   timeoutMs: MILLISECONDS,
-  key: TEXT,
+  key: { ...TEXT, isSecret: true },
   rate: { give: "a RateLimit", is: (value) => value instanceof RateLimit },
   signal: { give: "an AbortSignal", is: (value) => value instanceof AbortSignal },
   progress: OBJECT,
@@ -67,6 +67,8 @@ export class Caller implements Disposable {
   readonly #signal: AbortSignal | undefined;
   readonly #stop = new AbortController();
   readonly #thrown: unknown[] = [];
+  /** What functions that are asynchronous have still to do. */
+  readonly #unfinished: Promise<void>[] = [];
 
   /**
    * @throws the reason of a signal that is aborted already
@@ -91,8 +93,9 @@ export class Caller implements Disposable {
   }
 
   /** Throws what the call has to end with, if that is not its results. */
-  check(isComplete: boolean): void {
+  async check(isComplete: boolean): Promise<void> {
     if (!isComplete) this.#signal?.throwIfAborted();
+    await Promise.all(this.#unfinished);
     if (this.#thrown.length > 0) throw this.#thrown[0];
   }
 
@@ -106,11 +109,14 @@ export class Caller implements Disposable {
   };
 
   /** Calls a function that has no say in the transfer: an error of it waits until all is done. */
-  #call(action: () => void): void {
+  #call(action: () => unknown): void {
+    const note = (error: unknown): void => void this.#thrown.push(error);
     try {
-      action();
+      const result = action();
+      // A rejection that nobody handles would end the program.
+      if (result instanceof Promise) this.#unfinished.push(result.then(() => {}, note));
     } catch (error) {
-      this.#thrown.push(error);
+      note(error);
     }
   }
 

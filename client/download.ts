@@ -62,7 +62,6 @@ export async function download(
     if (one.stream) streams.use(one.stream);
     left.push(one);
   }
-  report.restart();
   let current: Download | undefined;
   try {
     await dialer.withSession(async (client) => {
@@ -123,7 +122,9 @@ async function prepare(
   if (isStream) {
     if (options.resume) throw contradiction(`--resume with ${quoted(path)}, a pipe or a device`);
     const { getToStream, PathOutput } = await import("./path_output.ts");
+    progress.doing("waiting for the other end of the pipe");
     const stream = await PathOutput.open(name, path, { ...options, onNotice: options.warn });
+    progress.doing(undefined);
     const get = async (client: FilesClient): Promise<void> => {
       if (!stream.isTerminal) progress.begin(null);
       const stored = await getToStream(client, name, stream, options.signal);

@@ -79,7 +79,7 @@ export interface ReportOptions {
  * each failure, and a summary for each folder at the end.
  */
 export class Report {
-  readonly #progress: Pick<Progress, "moved" | "say">;
+  readonly #progress: Pick<Progress, "moved" | "waitedMs" | "say">;
   readonly #options: ReportOptions;
   readonly #folders = new Map<string, FolderReport>();
   #worstError: InletError | undefined;
@@ -90,14 +90,16 @@ export class Report {
   #reason = "";
   #since = performance.now();
   #movedBefore: number;
+  #waitedBefore: number;
 
   /**
-   * @param progress Prints the lines, and counts the bytes moved: less than the size of a file that
-   * was resumed.
+   * @param progress Prints the lines, and counts the bytes moved, less than the size of a file that
+   * was resumed, and the time in which none could: that of a connection being made, for example.
    */
-  constructor(progress: Pick<Progress, "moved" | "say">, options: ReportOptions = {}) {
+  constructor(progress: Pick<Progress, "moved" | "waitedMs" | "say">, options: ReportOptions = {}) {
     this.#progress = progress;
     this.#movedBefore = progress.moved;
+    this.#waitedBefore = progress.waitedMs;
     this.#options = options;
   }
 
@@ -115,11 +117,6 @@ export class Report {
     else if (untried) this.#untried.push(label);
     else if (same) this.#tell(`${printable(label)}: already there`);
     else if (stored) this.#tell(summary(outcome, move));
-  }
-
-  /** Measures speeds from now on: what was waited for before is no part of a transfer. */
-  restart(): void {
-    this.#since = performance.now();
   }
 
   /** Notes that a folder is downloaded, and where to. It gets a summary even if it is empty. */
@@ -160,10 +157,12 @@ export class Report {
   }
 
   #moveSinceLast(): Move {
-    const { moved } = this.#progress;
+    const { moved, waitedMs } = this.#progress;
     const now = performance.now();
-    const move = { bytes: moved - this.#movedBefore, elapsedMs: now - this.#since };
+    const elapsedMs = now - this.#since - (waitedMs - this.#waitedBefore);
+    const move = { bytes: moved - this.#movedBefore, elapsedMs };
     this.#movedBefore = moved;
+    this.#waitedBefore = waitedMs;
     this.#since = now;
     return move;
   }

@@ -35,6 +35,7 @@ export class SendError extends InletError {
  * item counts as sent once the server acknowledges it.
  *
  * If a function of the caller throws, the first such error is rethrown after all files are done.
+ * Promises that such functions return are awaited then.
  *
  * @param files Paths of files and folders.
  * @returns One result for each file and each empty folder.
@@ -52,12 +53,14 @@ export async function send(
   using caller = new Caller(address, files, options);
   const mode = findMode(options.mode ?? "files");
   const dialer = new Dialer(address, caller.options);
-  const results = await sendFiles(dialer, files, { ...caller.options, mode }).catch((error) => {
-    caller.check(false);
-    throw error;
-  });
+  const results = await sendFiles(dialer, files, { ...caller.options, mode }).catch(
+    async (error) => {
+      await caller.check(false);
+      throw error;
+    },
+  );
   const failure = results.find(({ error }) => error)?.error;
-  caller.check(failure === undefined);
+  await caller.check(failure === undefined);
   if (failure) throw new SendError(failure, results);
   return results.filter((result) => !result.error);
 }
@@ -115,7 +118,12 @@ export async function sendFiles(
   excludes?.reportUnused((text) => onNotice?.(text));
   const [first] = items;
   // No server waits as long as a pipe's writer may take.
-  if (first && "ready" in first) await first.ready?.();
+  if (first && "ready" in first) {
+    const { progress } = dialer.context;
+    progress.doing("waiting for the other end of the pipe");
+    await first.ready?.();
+    progress.doing(undefined);
+  }
   await sendAll(dialer, items, {
     mode,
     skipSame,

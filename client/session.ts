@@ -221,8 +221,10 @@ class Session {
   ): Promise<void> {
     const { getToStream, PathOutput } = await import("./path_output.ts");
     const onNotice = (text: string): void => this.lines.say(printable(text));
+    const { progress } = this.#options.dialer.context;
+    progress.doing("waiting for the other end of the pipe");
     using stream = await client.rest(PathOutput.open(name, path, { signal, onNotice }));
-    report.restart();
+    progress.doing(undefined);
     const stored = await getToStream(client, name, stream, signal);
     report.add({ label: name, stored, where: writtenTo(path) });
   }

@@ -190,6 +190,29 @@ integration("KeyFile keeps the last key while its file is not one, and says so o
   ]);
 });
 
+integration("KeyFile sees each change, whatever the size and the time of the file", async () => {
+  await using local = await tempDir();
+  const path = await local.write("key", `${KEY}\n`);
+  const time = new Date(2001, 1, 1);
+  await Deno.utime(path, time, time);
+  const notices: string[] = [];
+  const file = await KeyFile.open(path, (text) => notices.push(text.replaceAll(path, "key")));
+  const keys = Array.from({ length: 50 }, (_, index) => String(index).padStart(KEY.length, "0"));
+  for (const [index, key] of keys.entries()) {
+    Deno.writeTextFileSync(path, `${key}\n`);
+    // As tools do that keep the times of what they copy.
+    if (index % 2 === 0) Deno.utimeSync(path, time, time);
+    assertEquals([file.current(), file.current()], [key, key]);
+  }
+  assertEquals(notices, keys.map(() => 'read "key" again: a new key'));
+  const [last] = keys.slice(-1);
+  await Deno.truncate(path, 3_000_000_000);
+  assertEquals([file.current(), file.current()], [last, last]);
+  assertEquals(notices.slice(keys.length), [
+    'Cannot read the key file "key" again: it is too large; the last key stays',
+  ]);
+});
+
 integration("server lets an address wait after three wrong answers, right ones too", async () => {
   await using local = await tempDir();
   const key = await local.write("key", KEY);

@@ -253,8 +253,10 @@ integration("send() takes AbortSignal.timeout(), and leaves nothing on a signal"
   const options = { signal, mode: "raw", dialogue: ["expect:hi"] };
   await Promise.all([
     assertRejects(() => send(address, [fixture("hello.txt")], options), InletError),
-    server.accept().then((wire) => wire.close()),
-    server.accept().then((wire) => wire.close()),
+    (async () => {
+      // The first is that of the call before.
+      for (let time = 0; time < 2; time++) (await server.accept()).close();
+    })(),
   ]);
   assertEquals(listeners, 0);
 });
@@ -313,10 +315,31 @@ integration("send() throws what a function of the caller throws, once all is sen
   await assertRejects(() => send(server.address, files, { onResult }), Error, files[0]);
   assertEquals(told, files);
   assertEquals(names(directory).slice(-1), ["one_byte.bin"]);
+  const late = Promise.withResolvers<void>();
+  const [file] = files as [string];
+  const sending = send(server.address, [file], {
+    // As an asynchronous function does.
+    onResult: (): Promise<void> => {
+      setTimeout(() => late.reject(mine));
+      return late.promise;
+    },
+  });
+  assertEquals(await sending.catch((error) => error), mine);
   await using reverse = await serve({ mode: "reverse", log: { quiet: true } });
   const options = { mode: "reverse", output: () => Promise.reject(mine) };
   const answer = await send(reverse.address, files.slice(0, 1), options).catch((error) => error);
   assert(answer === mine, Deno.inspect(answer));
+});
+
+integration("serve() takes a function that returns its key", async () => {
+  await using local = await tempDir();
+  let key = "correct horse battery staple";
+  const options = { directory: `${local.path}/in`, key: () => key, log: { quiet: true } };
+  await using server = await serve(options);
+  await send(server.address, [fixture("hello.txt")], { key });
+  key = "another key altogether";
+  await send(server.address, [fixture("one_byte.bin")], { key });
+  assertEquals(names(options.directory), ["hello.txt", "one_byte.bin"]);
 });
 
 /** What a program without type checking can give, and what it is told. */
@@ -332,6 +355,7 @@ const WRONG_SENDS: readonly [Record<string, unknown>, string][] = [
   [{ timeoutMs: Infinity }, "Cannot use Infinity as timeoutMs: give milliseconds from 1 to"],
   [{ retries: NaN }, "Cannot use NaN as retries: give a whole number from 0"],
   [{ rate: 5000 }, "Cannot use 5000 as rate: give a RateLimit"],
+  [{ strict: "no" }, 'Cannot use "no" as strict: give true or false'],
   [{ resume: "no" }, 'Cannot use "no" as resume: give true or false'],
   [{ strict: "yes" }, 'Cannot use "yes" as strict: give true or false'],
   [{ exclude: "*.o" }, 'Cannot use "*.o" as exclude: give a list of texts'],
@@ -345,6 +369,9 @@ const WRONG_SERVES: readonly [unknown, string][] = [
   [{ minRate: NaN }, "Cannot use NaN as minRate: give a number from 0"],
   [{ maxBytes: "1GiB" }, 'Cannot use "1GiB" as maxBytes: give a number from 0'],
   [{ maxClients: 0 }, "Cannot use 0 as maxClients: give a whole number from 1"],
+  [{ key: "0123456789abcde" }, "Cannot use this value as key: give a text of at least 16 char"],
+  [{ directory: "" }, 'Cannot use "" as directory: give a text that is not empty'],
+  [{ hostname: "" }, 'Cannot use "" as hostname: give a text that is not empty'],
   [{ open: "false" }, 'Cannot use "false" as open: give true or false'],
   [
     { access: "readonly" },

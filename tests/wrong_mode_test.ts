@@ -145,6 +145,19 @@ integration(
   },
 );
 
+integration("the default client hears out a server whose first words come in pieces", async () => {
+  using theirs = impostor();
+  const { promise: hinted, resolve: onNotice } = Promise.withResolvers<string>();
+  const client = toldTo(theirs, "files", { timeoutMs: 4000, onNotice });
+  using wire = await theirs.accept();
+  await wire.line();
+  await wire.says("welcome to ");
+  const first = await Promise.race([hinted, client]);
+  assertMatch(first, /^the server does not answer the greeting: /);
+  await wire.says("my server\n");
+  assertMatch(await client, /"welcome to my server", as none of mode files does;/);
+});
+
 integration("a server that takes any bytes logs a client that waits for an answer", async () => {
   await using server = await startServer({ args: ["--mode", "raw"] });
   using native = await Wire.dial(server);

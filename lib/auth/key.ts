@@ -14,7 +14,7 @@ import { quoted } from "../text.ts";
 export const KEY_VARIABLE = "INLET_TOKEN";
 
 /** Fewest characters of a key, against guessing. */
-const MIN_KEY_CHARACTERS = 16;
+export const MIN_KEY_CHARACTERS = 16;
 
 /** Bytes of a new key, and of a nonce. */
 const RANDOM_BYTES = 32;

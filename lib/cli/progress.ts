@@ -30,6 +30,7 @@ export class Progress implements Disposable {
   #connection: { readonly unsent: number } | undefined;
   /** What is done while nothing is transferred, and since when. */
   #doing: { what: string | (() => string); since: number } | undefined;
+  #waitedMs = 0;
 
   /** @param visible Whether to draw at all: stderr is a terminal, and `--quiet` was not given. */
   constructor(visible: boolean) {
@@ -45,7 +46,7 @@ export class Progress implements Disposable {
     this.#total = total;
     this.#done = this.#skipped = this.#filesDone = 0;
     this.#files = files;
-    this.#doing = undefined;
+    this.doing(undefined);
     this.#started = performance.now();
     this.#moving = true;
     if (this.#visible && this.#timer === undefined) {
@@ -71,7 +72,10 @@ export class Progress implements Disposable {
    */
   doing(what: string | (() => string) | undefined): void {
     const now = performance.now();
-    if (this.#doing && what === undefined) this.#started += now - this.#doing.since;
+    if (this.#doing && what === undefined) {
+      this.#started += now - this.#doing.since;
+      this.#waitedMs += now - this.#doing.since;
+    }
     this.#doing = what === undefined ? undefined : { what, since: this.#doing?.since ?? now };
   }
 
@@ -85,6 +89,11 @@ export class Progress implements Disposable {
   /** All bytes transferred so far, over all calls of `begin`. */
   get moved(): number {
     return this.#moved;
+  }
+
+  /** Milliseconds in which something else was done, over all calls of `begin`. */
+  get waitedMs(): number {
+    return this.#waitedMs;
   }
 
   /** Subtracts the unsent bytes of a connection, which can be many on a slow line. */

@@ -13,12 +13,19 @@ export interface Kind {
   /** What to give, for the message: `a text`. */
   readonly give: string;
   is(value: unknown): boolean;
+  /** Whether no message may show the value. */
+  readonly isSecret?: boolean;
 }
 
 /** The longest time that a timer can wait, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const TEXT: Kind = { give: "a text", is: (value) => typeof value === "string" };
+
+export const SOME_TEXT: Kind = {
+  give: "a text that is not empty",
+  is: (value) => TEXT.is(value) && value !== "",
+};
 
 export const TEXTS: Kind = {
   give: "a list of texts",
@@ -68,10 +75,11 @@ export function checkValues(
   kinds: Readonly<Record<string, Kind>>,
   { optional }: { optional: boolean },
 ): void {
-  for (const [name, { give, is }] of Object.entries(kinds)) {
+  for (const [name, { give, is, isSecret = false }] of Object.entries(kinds)) {
     const value = (values as Record<string, unknown>)[name];
     if (is(value) || (optional && value === undefined)) continue;
-    throw new InletError("usage", `Cannot use ${shown(value)} as ${name}: give ${give}`);
+    const what = isSecret ? "this value" : shown(value);
+    throw new InletError("usage", `Cannot use ${what} as ${name}: give ${give}`);
   }
 }
 

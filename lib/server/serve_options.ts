@@ -107,8 +107,8 @@ export interface ServeOptions {
    */
   sessionTimeoutMs?: number;
   /**
-   * The key that clients must prove they hold, or a function that returns the one that holds at that
-   * moment. Without one, every client is admitted.
+   * The key that clients must prove they hold, at least 16 characters, or a function that returns the
+   * one that holds at that moment. Without one, every client is admitted.
    *
    * @default {undefined}
    */

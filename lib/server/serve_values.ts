@@ -5,15 +5,16 @@
  */
 
 import { ACCESS_RIGHTS } from "../auth/access.ts";
+import { MIN_KEY_CHARACTERS } from "../auth/key.ts";
 import {
   AMOUNT,
   checkValues,
   FLAG,
-  FUNCTION,
   type Kind,
   MILLISECONDS,
   OBJECT,
   oneOf,
+  SOME_TEXT,
   TEXT,
   TEXTS,
   wholeNumber,
@@ -23,10 +24,19 @@ import type { ServeOptions } from "./serve_options.ts";
 
 const COUNT = wholeNumber(1, Infinity);
 
+/** The same rule as for a key file. What a function returns is not known beforehand. */
+const KEY: Kind = {
+  give: `a text of at least ${MIN_KEY_CHARACTERS} characters, or a function that returns one`,
+  is: (value) =>
+    typeof value === "function" ||
+    typeof value === "string" && value.trim().length >= MIN_KEY_CHARACTERS,
+  isSecret: true,
+};
+
 const OPTIONS: Record<keyof ServeOptions, Kind> = {
   port: wholeNumber(0, 65_535),
-  hostname: TEXT,
-  directory: TEXT,
+  hostname: SOME_TEXT,
+  directory: SOME_TEXT,
   mode: TEXT,
   maxClients: COUNT,
   maxPerAddress: COUNT,
@@ -39,10 +49,7 @@ const OPTIONS: Record<keyof ServeOptions, Kind> = {
   fsync: FLAG,
   keepPartialsMs: AMOUNT,
   sessionTimeoutMs: MILLISECONDS,
-  key: {
-    give: "a text, or a function that returns it",
-    is: (value) => TEXT.is(value) || FUNCTION.is(value),
-  },
+  key: KEY,
   open: FLAG,
   access: oneOf(ACCESS_RIGHTS),
   dotfiles: FLAG,

@@ -6,7 +6,14 @@
  */
 
 import type { ClientContext } from "../../lib/cli/client_context.ts";
-import { ACK, decodeReply, encodeRequest, type Reply, type Request } from "../../protocol.ts";
+import {
+  ACK,
+  decodeReply,
+  encodeRequest,
+  MAX_LINE_BYTES,
+  type Reply,
+  type Request,
+} from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { explain, InletError, refusalIn } from "../../lib/errors.ts";
 import { AwakeTimer } from "../../lib/net/awake.ts";
@@ -129,6 +136,11 @@ export class Requester {
     const hint = new AwakeTimer(silenceHintMs(timeoutMs), () => onNotice?.(UNANSWERED));
     try {
       await this.#connection.peek();
+      using _ = new AwakeTimer(
+        timeoutMs,
+        () => this.#connection.abort(new InletError("timeout", "No complete line")),
+      );
+      while (mayBecomeReply(this.#connection.buffered) && await this.#connection.more());
     } catch (error) {
       const { code } = this.giveUp(error);
       if (code !== "timeout") throw this.end;
@@ -216,5 +228,12 @@ function mayBeReply(bytes: Uint8Array): boolean {
     return false;
   }
 }
+
+/** Whether the first bytes of a server are the beginning of a reply, and its line goes on. */
+function mayBecomeReply(bytes: Uint8Array): boolean {
+  return bytes.length < MAX_LINE_BYTES && !bytes.includes(LF) && mayBeReply(bytes);
+}
+
+const LF = 0x0a;
 
 const decoder = new TextDecoder();
