@@ -690,3 +690,17 @@ integration("DirectoryStore counts what is kept of a file that is resumed", asyn
   }
   throw new Error("no partial file was found");
 });
+
+integration(
+  "DirectoryStore receives an empty file however much others have announced",
+  async () => {
+    let bavail = 100;
+    const space = new DiskSpace(() => ({ type: 0xef53, bsize: 1000, blocks: 1000, bavail }));
+    await using test = await openStore({ space });
+    const { store } = test;
+    await using _ = store.receive("a.bin", 80_000);
+    bavail = 40;
+    await using upload = store.receive("empty", 0);
+    assertEquals(await upload.publish(), "empty");
+  },
+);
