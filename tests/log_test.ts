@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { LOG_EVENTS, type LogEvent } from "../lib/server/log_events.ts";
 import { formatLocalTime, printable } from "../lib/text.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
-import { integration, pure, ROOT, run, runSource, tempDir } from "./helpers.ts";
+import { integration, pure, ROOT, run, runSource, startServer, tempDir } from "./helpers.ts";
 import { serveHere } from "./in_process.ts";
 import { Wire } from "./wire.ts";
 
@@ -197,3 +197,15 @@ integration(
     assertEquals(server.failures.map(({ code, message }) => [code, message]), [["disk", why]]);
   },
 );
+
+integration("server.ts logs a folder once it has made it, and not when it was there", async () => {
+  await using server = await startServer();
+  using wire = await Wire.greet(server);
+  await wire.says("mkdir;mode=750 photos/new\nmkdir photos\nmkdir photos/new\nmkdir other\n");
+  for (let count = 0; count < 4; count++) await wire.line();
+  await server.running.says(/made the folder "other"/);
+  assertEquals(
+    [...server.running.log.matchAll(/made the folder "(.*)"/g)].map(([, name]) => name),
+    ["photos/new", "other"],
+  );
+});

@@ -192,7 +192,10 @@ integration("Store puts all of a folder under one number, where a file has its n
   assertEquals(await put(store, "a.txt/b"), "a (4).txt/b");
   assertEquals(await put(store, "a.txt"), "a (5).txt");
   assertEquals(await store.put("a.txt/b", encoder.encode("b")), "a (4).txt/b (2)");
-  assertEquals(await store.makeFolder("a.txt/c/d"), "a (4).txt/c/d");
+  assertEquals(await store.makeFolder("a.txt/c/d"), {
+    name: "a (4).txt/c/d",
+    isNew: true,
+  });
   assertEquals(await put(store, "photos/in/e"), "photos/in (2)/e");
   // Which is found again, but not read under another name.
   const [modified] = [Deno.statSync(`${test.dir}/a (4).txt/b (2)`).mtime!];
@@ -725,3 +728,17 @@ integration("DirectoryStore counts what is kept of a file that is resumed", asyn
   }
   throw new Error("no partial file was found");
 });
+
+integration(
+  "DirectoryStore receives an empty file however much others have announced",
+  async () => {
+    let bavail = 100;
+    const space = new DiskSpace(() => ({ type: 0xef53, bsize: 1000, blocks: 1000, bavail }));
+    await using test = await openStore({ space });
+    const { store } = test;
+    await using _ = store.receive("a.bin", 80_000);
+    bavail = 40;
+    await using upload = store.receive("empty", 0);
+    assertEquals(await upload.publish(), "empty");
+  },
+);

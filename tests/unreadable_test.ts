@@ -10,6 +10,7 @@ import {
   integration,
   names,
   type Requirements,
+  ROOT,
   run,
   runClient,
   startServer,
@@ -49,7 +50,7 @@ integration("a list leaves out a folder that it cannot read, and says so once", 
   using wire = await Wire.greet(server);
   for (let times = 0; times < 2; times++) {
     assertEquals(await answerTo(wire, "list"), ["ok", "1 a.txt", "1 z.txt", "end 2"]);
-    assertEquals(await answerTo(wire, "tree p"), ["ok", "- p", "end 1"]);
+    assertEquals(await answerTo(wire, "tree p"), ["ok", "-;mode=755 p", "end 1"]);
   }
   // What was asked for by its name is not left out, but refused.
   assertMatch((await answerTo(wire, "tree lost+found"))[0]!, /^error denied /);
@@ -104,4 +105,35 @@ integration("--read-only serves a folder with another user's uploads in progress
   await using server = await startServer({ dir: local.path, under, args: ["--read-only"] });
   using wire = await Wire.greet(server);
   assertEquals(await answerTo(wire, "list"), ["ok", "1 a.txt", "end 1"]);
+}, LINUX);
+
+integration("what a crash left with the mode of its file is removed, and resumed", async () => {
+  await using temp = await tempDir();
+  const left = `${temp.path}/.inlet/${"0".repeat(32)}.temp`;
+  makeTree(temp.path, { [left.slice(temp.path.length + 1)]: "left" });
+  Deno.chmodSync(`${temp.path}/.inlet`, 0o700);
+  Deno.utimeSync(left, new Date(0), new Date(0));
+  Deno.chmodSync(left, 0);
+  const script = `
+    import { DirectoryStore } from "${new URL("lib/store/directory.ts", ROOT).href}";
+    const dir = ${JSON.stringify(temp.path)};
+    const warn = (message) => console.log(message);
+    const store = await DirectoryStore.open(dir, { warn });
+    await store.prepare();
+    const namesOf = () => [...Deno.readDirSync(dir + "/.inlet")].map(({ name }) => name);
+    console.log(namesOf().length);
+    const how = { fingerprint: "one" };
+    {
+      await using upload = await store.receiveResumable("a", null, how);
+      await upload.write(new Uint8Array(1000));
+    }
+    Deno.chmodSync(dir + "/.inlet/" + namesOf()[0], 0o444);
+    for await (const partial of store.findPartials("a", how)) {
+      await using upload = await partial.take(how);
+      console.log(upload.kept.bytes, await upload.publish({ mode: 0o440 }));
+    }`;
+  const command = [...withoutRights(), Deno.execPath(), "eval", script];
+  const { code, stdout, stderr } = await run(command[0]!, command.slice(1));
+  assertEquals([code, stdout], [0, "0\n1000 a\n"], stderr);
+  assertEquals(Deno.lstatSync(`${temp.path}/a`).mode! & 0o777, 0o440);
 }, LINUX);

@@ -33,7 +33,15 @@ import { Folders, isGroupGiven, lstatIfThere, type Place, readable } from "./fol
 import { linkUnder, type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
 import { ResumeFailures } from "./resume_failures.ts";
-import type { Fingerprint, Found, Maybe, PartialQuery, Resumable, Store } from "./store.ts";
+import type {
+  Fingerprint,
+  Found,
+  MadeFolder,
+  Maybe,
+  PartialQuery,
+  Resumable,
+  Store,
+} from "./store.ts";
 import type { DirectoryOptions } from "./directory_options.ts";
 import type { DirectoryFile } from "./stored_file.ts";
 import { isOtherFileSystem, type TempFile, tryTo } from "./temp_file.ts";
@@ -171,13 +179,14 @@ export class DirectoryStore implements Store {
     return pace.call(() => this.#putAtOnce(name, content, facts) ?? careful(), careful);
   }
 
-  makeFolder(name: string, mode?: number): Maybe<string> {
+  makeFolder(name: string, mode?: number): Maybe<MadeFolder> {
     const { fsync } = this.#context;
     const what = `make the folder ${quoted(name)}`;
     return this.#storing(what, () => {
-      const { folder } = this.#folders.make(`${this.#folders.safe(name)}/`, mode);
-      if (!fsync) return folder;
-      return this.#folders.sync(`${folder}/`).then(() => folder, (error) => {
+      const place = this.#folders.make(`${this.#folders.safe(name)}/`, mode);
+      const made = { name: place.folder, isNew: place.isNew };
+      if (!fsync) return made;
+      return this.#folders.sync(`${made.name}/`).then(() => made, (error) => {
         throw explain(error, `Cannot ${what}: it is there, but may be lost in a power failure`);
       });
     });

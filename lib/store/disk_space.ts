@@ -74,7 +74,7 @@ export class DiskSpace {
   expect(upload: Coming, size: number, hidesDisk = false): void {
     const dev = deviceOf(upload.path);
     if (dev === undefined) return;
-    const why = this.shortage(upload.path, size - upload.bytes);
+    const why = this.shortage(upload.path, size - upload.bytes, dev);
     if (why === undefined) return void this.#coming.set(upload, { size, dev });
     upload.close();
     const told = hidesDisk ? "the disk has no room for it" : why;
@@ -91,14 +91,17 @@ export class DiskSpace {
    * 20 MiB free`. A margin stays free for others, but no more than the bytes themselves: a small file
    * is not refused for the sake of a large margin.
    *
+   * @param dev The device of the path, if that is known.
    * @returns `undefined` if there is room, or if that is not known.
    */
-  shortage(path: string, bytes: number): string | undefined {
+  shortage(path: string, bytes: number, dev = deviceOf(path)): string | undefined {
+    // What others have announced is no matter of a file that needs nothing.
+    if (bytes <= 0) return undefined;
     const facts = this.#factsOf(path);
     if (!facts || facts.blocks === 0 || COMPRESSING.includes(facts.type)) return undefined;
     const { bsize, blocks, bavail } = facts;
     const free = bsize * bavail;
-    const others = this.#comingTo(deviceOf(path));
+    const others = this.#comingTo(dev);
     const margin = Math.min(blocks * bsize * MARGIN_PART, MOST_MARGIN_BYTES, bytes);
     if (bytes + others + margin <= free) return undefined;
     const needed = bytes > free ? "" : ` besides ${formatBytes(others + margin)} for others`;

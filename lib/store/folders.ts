@@ -42,6 +42,8 @@ export interface Place {
   /** Name of the outermost folder above it that is on the same file system, or its own. */
   readonly mount: string;
   readonly info: Deno.FileInfo;
+  /** Whether the innermost folder was made for it. */
+  readonly isNew: boolean;
 }
 
 /** The root of a store and the folders below it. */
@@ -167,18 +169,20 @@ export class Folders {
     let inside = "";
     let info = this.#root ??= Deno.statSync(this.root);
     let mount = "";
+    let isNew = false;
     for (const [index, part] of parts.entries()) {
       const folder = inside + part;
       const there = lstatIfThere(this.path(folder));
       if (there && this.#isTaken(there, 1)) return this.make(this.located(name), mode);
-      if (!there) this.#makeOne(this.path(folder), index === parts.length - 1 ? mode : undefined);
+      isNew = !there;
+      if (isNew) this.#makeOne(this.path(folder), index === parts.length - 1 ? mode : undefined);
       const { dev } = info;
       info = there ?? Deno.lstatSync(this.path(folder));
       this.#checkOne(folder, info);
       if (info.dev !== dev) mount = folder;
       inside = `${folder}/`;
     }
-    return { name: inside + last, folder: inside.slice(0, -1), mount, info };
+    return { name: inside + last, folder: inside.slice(0, -1), mount, info, isNew };
   }
 
   /**

@@ -30,6 +30,9 @@ export interface Fingerprint {
 /** A file that is the same as another, or has the same size, and its CRC-32 would tell. */
 export type Found = { readonly name: string; readonly isSame: boolean };
 
+/** The stored name of a folder, and whether it was missing before. */
+export type MadeFolder = { readonly name: string; readonly isNew: boolean };
+
 /** How an upload can be resumed. */
 export interface Resumable {
   /** Identifies the file that is sent, whatever its name: a partial file is found by it. */
@@ -105,10 +108,9 @@ export interface Store {
    * Makes a folder and its parents, as far as they are missing.
    *
    * @param mode Its permission bits, if it is missing. Those of its owner are added.
-   * @returns The stored name.
    * @throws {InletError} `bad-name`, `denied` or `no-space`
    */
-  makeFolder(name: string, mode?: number): Maybe<string>;
+  makeFolder(name: string, mode?: number): Maybe<MadeFolder>;
 
   /**
    * Opens the current version of a published file.

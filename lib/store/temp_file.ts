@@ -26,6 +26,17 @@ export function isSameFile(one: Identity, other: Identity): boolean {
   return one.ino === other.ino && one.dev === other.dev;
 }
 
+/**
+ * Lets its owner open a file again. A crash may have left it with the permission bits that it was to
+ * be published with.
+ *
+ * @param needed The bits that its owner needs.
+ */
+export function giveToOwner(disk: Disk, path: string, seen: Deno.FileInfo, needed = OWNERS): void {
+  if (seen.mode === null || (seen.mode & needed) === needed) return;
+  tryTo(() => disk.chmodSync(path, OWNERS));
+}
+
 /** An open temporary file. */
 export class TempFile {
   readonly file: Deno.FsFile;
@@ -65,6 +76,7 @@ export class TempFile {
   static reopen(disk: Disk, path: string): TempFile | undefined {
     const seen = disk.lstatSync(path);
     if (!seen.isFile || (seen.nlink ?? 1) > 1) return undefined;
+    giveToOwner(disk, path, seen);
     const file = disk.openSync(path, { read: true, write: true });
     try {
       const info = file.statSync();

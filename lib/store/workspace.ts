@@ -24,7 +24,7 @@ import type { Disk } from "./disk.ts";
 import { lstatIfThere } from "./folders.ts";
 import { OWN_FOLDER, TEMP } from "./names.ts";
 import {
-  type Identity,
+  giveToOwner,
   isOtherFileSystem,
   isSameFile,
   OWNERS,
@@ -273,7 +273,8 @@ export class Workspace {
     return [...Deno.readDirSync(this.path)].map(({ name }) => name);
   }
 
-  #removeUnlessLive(path: string, seen: Identity): void {
+  #removeUnlessLive(path: string, seen: Deno.FileInfo): void {
+    giveToOwner(this.#disk, path, seen, 0o400);
     const file = Deno.openSync(path);
     try {
       if (isSameFile(file.statSync(), seen) && file.tryLockSync(true)) this.#disk.removeSync(path);

@@ -39,9 +39,10 @@ export async function serveMkdir(
   const action = () => context.store.makeFolder(name, modeOf(request));
   const made = await attempt(connection, context, "mkdir", what, action);
   if (!made) return;
-  context.log.info("folder", `made the folder ${quoted(made.value)}`, { file: made.value });
+  const { name: file, isNew } = made.value;
+  if (isNew) context.log.info("folder", `made the folder ${quoted(file)}`, { file });
   // With a number it would tell that a file has the name.
-  const detail = context.access === "drop-only" ? safeName(name) : made.value;
+  const detail = context.access === "drop-only" ? safeName(name) : file;
   await connection.write(encodeReply({ type: "ok", detail }));
 }
 
