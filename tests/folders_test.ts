@@ -94,6 +94,13 @@ integration("--as gives a folder another name, and the root of a disk needs one"
     ...["a.jpg", "photos/", "photos/a.jpg"],
   ]);
   assertEquals(names(`${server.dir}/to/day`), ["a.jpg"]);
+  // A path from the server's directory, as for --get.
+  for (const as of ["/", "/in/", "/b.jpg", "in//./c.jpg"]) {
+    const { code, stderr } = await runClient(server, [files[0]!, "--as", as]);
+    assertEquals(code, 0, as + stderr);
+  }
+  assertEquals(names(server.dir), ["2024", "a.jpg", "b.jpg", "in", "to"]);
+  assertEquals(names(`${server.dir}/in`), ["a.jpg", "box", "c.jpg"]);
   const { code, stderr } = await runClient(server, ["/", "--exclude", "*"]);
   assertEquals([code, stderr], [2, 'inlet: Cannot send "/" without a name: give --as NAME\n']);
 });
