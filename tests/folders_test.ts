@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
+  assertRefused,
   bytes,
   fixture,
   integration,
@@ -76,6 +77,16 @@ for (
     assertEquals(names(server.dir), [expected]);
   });
 }
+
+integration("client.ts says which of two things is wrong with a name", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(local.path, { "f/a\nb": "1", "f/c": "2" });
+  const broken = await runClient(server, ["f"], { cwd: local.path });
+  assertStringIncludes(broken.stderr, 'Cannot send "f/a\\u{a}b": its name contains a line break\n');
+  const long = await runClient(server, ["f/c", "--as", "c".repeat(5000)], { cwd: local.path });
+  assertRefused(long, 3, 'Cannot send "f/c": its name is too long');
+});
 
 integration("--as gives a folder another name, and the root of a disk needs one", async () => {
   await using server = await startServer();
