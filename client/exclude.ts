@@ -36,13 +36,23 @@ export interface Top {
 
 interface Pattern {
   readonly glob: string;
+  /** The glob as it matches, without what no path of an entry has. */
+  readonly body: string;
   readonly expression: RegExp;
+  /** The same from the root of the disk, if it leads through `..`. */
+  fromRoot?: RegExp | undefined;
   /** Whether it matches folders only. */
   readonly folders: boolean;
   /** Whether it matches paths, not names. */
   readonly whole: boolean;
   used: boolean;
 }
+
+/** A path that leads to a folder above. */
+const UPWARD = /(^|\/)\.\.(\/|$)/;
+
+/** Characters that mean something in a glob. */
+const SPECIAL = /[\\*?+@!|(){}[\]]/g;
 
 /** The patterns of one run. They note which of them excluded something. */
 export class Excludes {
@@ -55,6 +65,9 @@ export class Excludes {
 
   /** The test for a file or folder of this machine. */
   at(path: string): Exclude {
+    for (const pattern of this.#patterns) {
+      if (UPWARD.test(pattern.body)) pattern.fromRoot ??= compiled(fromRoot(pattern));
+    }
     return this.of(topOf(path));
   }
 
@@ -70,9 +83,9 @@ export class Excludes {
       // All of them, because each notes whether it was used.
       for (const pattern of this.#patterns) {
         if (pattern.folders && !isFolder) continue;
-        const { expression } = pattern;
+        const { expression, fromRoot } = pattern;
         const matches = pattern.whole
-          ? whole.some((written) => expression.test(written))
+          ? whole.some((written) => expression.test(written) || fromRoot?.test(written))
           : own !== undefined && expression.test(own);
         if (matches) isExcluded = pattern.used = true;
       }
@@ -126,11 +139,23 @@ function patternOf(glob: string): Pattern {
   }
   return {
     glob,
+    body,
     expression,
     folders: path.endsWith("/"),
     whole: isAtTop || body.includes("/"),
     used: false,
   };
+}
+
+/** Follows the `..` of a glob, from the working directory if it is relative. */
+function fromRoot({ glob, body }: Pattern): string {
+  const here = /^([a-z]:)?\//i.test(slashed(glob)) ? [] : slashed(Deno.cwd()).split("/");
+  const parts = here.filter((part) => part !== "").map((part) => part.replace(SPECIAL, "\\$&"));
+  for (const part of body.split("/")) {
+    if (part === "..") parts.pop();
+    else parts.push(part);
+  }
+  return parts.join("/");
 }
 
 /** Whether every bracket in a part of a glob is closed: @std takes such a part as it stands. */

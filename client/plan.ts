@@ -188,7 +188,15 @@ function actionOf(files: string[], values: ClientValues): Action {
     const how = `it names a folder; give --as ${printable(as)}NAME`;
     throw new InletError("usage", `Cannot store the standard input as ${quoted(as)}: ${how}`);
   }
-  return { type: "send", files, as: as?.replace(/^(\.\/+)+/, "").replace(/\/+$/, "/") };
+  return { type: "send", files, as: as === undefined ? as : givenName(as) };
+}
+
+/** The value of `--as`: a path from the server's directory, as for `--get`. */
+function givenName(as: string): string {
+  const { name, isFolder } = partsOf(as);
+  // What is no name is refused by the server, in its own words.
+  if (!as.endsWith("/")) return isFolder ? as : name;
+  return name === "" ? "" : `${name}/`;
 }
 
 function getAction(names: ServerName[], output: string | undefined): Action {
@@ -205,11 +213,16 @@ function getAction(names: ServerName[], output: string | undefined): Action {
  * @throws {InletError} `usage` if no file of the server can have the name
  */
 export function serverName(typed: string): ServerName {
-  const name = typed.split("/").filter((part) => part !== "" && part !== ".").join("/");
-  const isFolder = typed !== "" && /(^|\/)\.?$/.test(typed);
+  const { name, isFolder } = partsOf(typed);
   if (name === "" && isFolder) return { name: EVERYTHING, isFolder };
   checkName(name);
   return { name, isFolder };
+}
+
+/** Without the parts of a path that stand for nothing. */
+function partsOf(typed: string): ServerName {
+  const name = typed.split("/").filter((part) => part !== "" && part !== ".").join("/");
+  return { name, isFolder: typed !== "" && /(^|\/)\.?$/.test(typed) };
 }
 
 /** Reports an invalid name as a usage error, before the server is asked. */

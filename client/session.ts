@@ -185,7 +185,8 @@ class Session {
     }
     const { progress } = this.#options.dialer.context;
     const transfer = this.#transfer = new AbortController();
-    const report = new Report(progress);
+    const untried = verb === "put" ? "not sent" : "not received";
+    const report = new Report(progress, { untried });
     try {
       if (verb === "put") await this.#put(client, what, report, transfer.signal);
       else await this.#get(client, serverName(what), report, transfer.signal);
@@ -237,6 +238,7 @@ class Session {
   ): Promise<void> {
     const folder = labelOf(asked);
     const { getFolder } = await import("./get_folder.ts");
+    let left: readonly string[] = [];
     await getFolder(client, asked.name, {
       directory: ".",
       skipSame: false,
@@ -245,7 +247,8 @@ class Session {
       done: new Set(),
       onBegin: (path) => report.begin(folder, path),
       onResult: (label, result, local) => report.add({ label, name: local, folder, ...result }),
-    });
+      onLeft: (names) => left = names,
+    }).catch((error) => reportStop(client, signal, error, report, { folder, left }));
   }
 
   async #put(
@@ -270,10 +273,13 @@ class Session {
       return report.add({ label: first.label, stored });
     }
     progress.begin(items.reduce((sum, { size }) => sum + (size ?? 0), 0), items.length);
+    const left = new Set(items.map(({ label }) => label));
     await client.send(items, ({ label, name }, result) => {
+      left.delete(label);
       progress.addFiles(1);
       report.add({ label, name, folder: path, ...result });
-    }, signal);
+    }, signal)
+      .catch((error) => reportStop(client, signal, error, report, { folder: path, left }));
   }
 
   /** Reports a failed command. An interactive session continues while the connection lasts. */
@@ -297,6 +303,18 @@ class Session {
       : this.#names.map((name) => verb + writtenName(name, begun));
     return lines.filter((line) => line.startsWith(typed));
   }
+}
+
+/** Reports what Ctrl-C left of a folder; its summary says what was done before. */
+function reportStop(
+  client: FilesClient,
+  signal: AbortSignal,
+  error: unknown,
+  report: Report,
+  { folder, left }: { folder: string; left: Iterable<string> },
+): void {
+  if (!signal.aborted || client.ended) throw error;
+  for (const label of left) report.add({ label, folder, error: explain(error), untried: true });
 }
 
 /** The lines of a list of one folder. */

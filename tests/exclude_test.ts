@@ -145,6 +145,15 @@ integration("a folder is known by its relative and its absolute path", () => {
     }
   }
   assertEquals(new Excludes([`${cwd}/a`]).at(".")("a", false), true);
+  // Through a folder above, from the working directory.
+  const own = cwd.slice(cwd.lastIndexOf("/") + 1);
+  for (const glob of [`../${own}/lib/*`, `lib/../../${own}/lib/a`, `${cwd}/docs/../lib/a`]) {
+    for (const path of [".", "lib", `../${own}`, cwd]) {
+      const entry = path === "lib" ? "a" : "lib/a";
+      assertEquals(new Excludes([glob]).at(path)(entry, false), true, `${glob} in ${path}`);
+    }
+    assertEquals(new Excludes([glob]).at(".")("a", false), false, glob);
+  }
   assertEquals(new Excludes(["*"]).at("/")("", true), false);
   return Promise.resolve();
 });

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
+  assertRefused,
   bytes,
   fixture,
   integration,
@@ -77,6 +78,16 @@ for (
   });
 }
 
+integration("client.ts says which of two things is wrong with a name", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(local.path, { "f/a\nb": "1", "f/c": "2" });
+  const broken = await runClient(server, ["f"], { cwd: local.path });
+  assertStringIncludes(broken.stderr, 'Cannot send "f/a\\u{a}b": its name contains a line break\n');
+  const long = await runClient(server, ["f/c", "--as", "c".repeat(5000)], { cwd: local.path });
+  assertRefused(long, 3, 'Cannot send "f/c": its name is too long');
+});
+
 integration("--as gives a folder another name, and the root of a disk needs one", async () => {
   await using server = await startServer();
   await using local = await tempDir();
@@ -94,6 +105,13 @@ integration("--as gives a folder another name, and the root of a disk needs one"
     ...["a.jpg", "photos/", "photos/a.jpg"],
   ]);
   assertEquals(names(`${server.dir}/to/day`), ["a.jpg"]);
+  // A path from the server's directory, as for --get.
+  for (const as of ["/", "/in/", "/b.jpg", "in//./c.jpg"]) {
+    const { code, stderr } = await runClient(server, [files[0]!, "--as", as]);
+    assertEquals(code, 0, as + stderr);
+  }
+  assertEquals(names(server.dir), ["2024", "a.jpg", "b.jpg", "in", "to"]);
+  assertEquals(names(`${server.dir}/in`), ["a.jpg", "box", "c.jpg"]);
   const { code, stderr } = await runClient(server, ["/", "--exclude", "*"]);
   assertEquals([code, stderr], [2, 'inlet: Cannot send "/" without a name: give --as NAME\n']);
 });

@@ -1,6 +1,6 @@
 /** The client's small files: many to one write, each with its own result. */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { send, type SendResult } from "../client.ts";
 import {
   bytes,

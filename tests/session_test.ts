@@ -175,6 +175,31 @@ integration("session stops a put on Ctrl-C, leaves nothing of it, and goes on", 
   assertEquals(names(server.dir), []);
 }, { programs: ["tmux"] });
 
+integration("session says once that a folder was stopped, and what was done of it", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  for (const top of [`${local.path}/both`, `${server.dir}/all`]) {
+    Deno.mkdirSync(top);
+    Deno.writeTextFileSync(`${top}/a.txt`, "a");
+    for (const name of ["huge.bin", "rest.bin"]) {
+      await Deno.truncate(await create(`${top}/${name}`), 4 * 2 ** 30);
+    }
+  }
+  await using terminal = await openSession(server, local.path);
+  await terminal.shows(/^ben>$/m);
+  await enter(terminal, "put both", /^both\/huge\.bin +[^]*%/m);
+  await terminal.press("C-c");
+  await terminal.shows(
+    /put both\ninlet: Stopped\nboth: 1 file, 1 B; 1 failed: "both\/huge\.bin"; 1 not sent\n/,
+  );
+  await enter(terminal, "get all/", /^all\/huge\.bin +[^]*%/m);
+  await terminal.press("C-c");
+  await terminal.shows(
+    /get all\/\ninlet: Stopped\nall\/: 1 file into "\.\/all", 1 B; 1 failed: "all\/huge\.bin"; 1 not received\n/,
+  );
+  await enter(terminal, "Hello", /^Hello ACK$/m);
+}, { programs: ["tmux"] });
+
 integration("session keeps the line being typed when the server says something", async () => {
   await using server = await startServer({ args: ["--session-timeout", "10"] });
   await using local = await tempDir();

@@ -66,6 +66,24 @@ integration("deno run client.ts asks once for the folder of many files", async (
   assertMatch(client.text, /^To read 6 files, Deno asks for their folder: "\."\r$/m);
 }, TERMINAL);
 
+integration("deno run client.ts says what it asks for, and ends at the first no", async () => {
+  await using project = await tempDir();
+  const files = ["a/one", "a/two", "b/three"];
+  for (const folder of ["a", "b", "here"]) await Deno.mkdir(`${project.path}/${folder}`);
+  for (const file of files) await project.write(file, "hello\n");
+  const command = `deno run ${CLIENT} 127.0.0.1 5000 ${
+    files.map((file) => `../${file}`).join(" ")
+  }`;
+  await using client = Terminal.run(command, { cwd: `${project.path}/here` });
+  await client.answers("n");
+  assertEquals(await client.ended(), 2);
+  assertMatch(client.text, /^To read 3 files, Deno asks for ".*\/a", "\.\.\/b\/three"\r$/m);
+  assertMatch(
+    client.screen,
+    /inlet: Cannot go on without permission to read .*\/a; run: deno run /,
+  );
+}, TERMINAL);
+
 integration("deno run client.ts --get works in a terminal", async () => {
   await using server = await startServer();
   await Deno.copyFile(fixture("hello.txt"), `${server.dir}/hello.txt`);
@@ -73,7 +91,7 @@ integration("deno run client.ts --get works in a terminal", async () => {
   const command = `deno run ${CLIENT} 127.0.0.1 ${server.port} --get hello.txt`;
   await using client = Terminal.run(command, { cwd: project.path });
   assertEquals(
-    await client.allowsUntil(/stored as /),
+    await client.allowsUntil(/saved as /),
     [`net access to "127.0.0.1:${server.port}"`, 'read access to "."', 'write access to "."'],
   );
   assertEquals(await client.ended(), 0);
@@ -154,9 +172,10 @@ integration(
     assertEquals(await wire.line(), `compare 1 1ad5be0d ${time} p/2`);
     await client.shows(/Please wait: it takes a while/);
     await wire.says("ok p/2\n");
+    assertMatch(await wire.line(), /^mkdir;mode=\d+ p$/);
     assertEquals(await wire.line(), "push 1 p/1");
-    assertEquals(await wire.line(), `1end 83dcefb7 ${time}`);
-    await wire.says("ok 1 83dcefb7 p/1\n");
+    assertMatch(await wire.line(), /^1end;mode=\d+ 83dcefb7 \S+$/);
+    await wire.says("ok p\nok 1 83dcefb7 p/1\n");
     assertEquals(await wire.line(), "exit");
     await wire.says("ok bye\n");
     assertEquals(await client.ended(), 0);

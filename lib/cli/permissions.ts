@@ -49,12 +49,14 @@ export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
   for (const need of left) {
     let { state } = await Deno.permissions.query(need);
     if (state === "prompt" && terminal) state = await ask(need);
-    if (state !== "granted") {
-      const anew = Deno.build.standalone ? RECOMPILED : commandWith(needs);
-      const what = `Cannot go on without permission to ${describe(need)}`;
-      throw new InletError("usage", `${what}; run: ${anew}`);
-    }
+    if (state !== "granted") throw refusal(need, needs);
   }
+}
+
+function refusal(need: Need, needs: readonly Need[]): InletError {
+  const anew = Deno.build.standalone ? RECOMPILED : commandWith(needs);
+  const what = `Cannot go on without permission to ${describe(need)}`;
+  return new InletError("usage", `${what}; run: ${anew}`);
 }
 
 /**
@@ -72,10 +74,13 @@ async function askForFolders(needs: readonly Need[]): Promise<void> {
   const { commonFolders } = await import("./common_folders.ts");
   const folders = commonFolders(paths, Deno.cwd());
   if (folders.length === paths.length) return;
-  const how = folders.length === 1 ? "their folder" : "their folders";
-  tell(`To read ${paths.length} files, Deno asks for ${how}: ${folders.map(quoted).join(", ")}`);
-  // An answer of no is found when the files are.
-  for (const path of folders) await ask({ name: "read", path });
+  // One that is alone in its folder stands for itself.
+  const how = folders.length === 1 ? "their folder: " : "";
+  tell(`To read ${paths.length} files, Deno asks for ${how}${folders.map(quoted).join(", ")}`);
+  for (const path of folders) {
+    const need: Need = { name: "read", path };
+    if (await ask(need) !== "granted") throw refusal(need, needs);
+  }
 }
 
 /**

@@ -205,8 +205,8 @@ export function itemFields({ uploadId }: ClientContext, item: Item): { fields?: 
 
 /** Refuses a name that cannot be sent in a request line. */
 export function checkName({ label, name }: Pick<Item, "label" | "name">): void {
-  if (/[\r\n]/.test(name) || name.length > MAX_LINE_BYTES / 4) {
-    const what = `Cannot send ${quoted(label)}`;
-    throw new InletError("bad-name", `${what}: its name contains a line break or is too long`);
-  }
+  const isBroken = /[\r\n]/.test(name);
+  if (!isBroken && name.length <= MAX_LINE_BYTES / 4) return;
+  const why = isBroken ? "its name contains a line break" : "its name is too long";
+  throw new InletError("bad-name", `Cannot send ${quoted(label)}: ${why}`);
 }
