@@ -54,7 +54,7 @@ export async function download(
   if (output !== undefined && names.length > 1) checkFolder(output);
   const { warn } = options;
   const excludes = await excludesOf(options);
-  const wanted = distinct(names, (name) => warn?.(`${name}: named twice, got once`));
+  const wanted = distinct(names, (text) => warn?.(text));
   const left: Download[] = [];
   using streams = new DisposableStack();
   for (const asked of excludes ? excludes.keep(wanted) : wanted) {

@@ -38,7 +38,9 @@ export function withoutRepeats(named: readonly Named[], onRepeat: (text: string)
     if (!place) return items;
     const same = first.get(place.identity)!;
     if (same !== place) {
-      onRepeat(`Skipped ${quoted(path)}: it is the same as ${quoted(same.path)}`);
+      const isTyped = path === same.path;
+      const why = isTyped ? "it is named twice" : `it is the same as ${quoted(same.path)}`;
+      onRepeat(`Skipped ${quoted(path)}: ${why}`);
       return [];
     }
     for (let above = dirname(place.real); above !== dirname(above); above = dirname(above)) {

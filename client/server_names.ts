@@ -5,22 +5,29 @@
  */
 
 import { EVERYTHING } from "../lib/store/names.ts";
+import { quoted } from "../lib/text.ts";
 import type { ServerName } from "./plan.ts";
 
-/** Each of several names once. A folder at the top is a part of everything. */
+/**
+ * Each of several names once. What is at the top is a part of everything.
+ *
+ * @param onSkip Called with a line for each name that is left out.
+ */
 export function distinct(
   names: readonly ServerName[],
-  onTwice: (name: string) => void,
+  onSkip: (text: string) => void,
 ): ServerName[] {
-  const seen = new Set<string>();
+  const times = new Map<string, number>();
   const hasAll = names.some(({ name }) => name === EVERYTHING);
   return names.filter((asked) => {
-    const { name } = asked;
-    const isTwice = seen.has(labelOf(asked)) ||
-      hasAll && name !== EVERYTHING && !name.includes("/");
-    if (isTwice) onTwice(labelOf(asked));
-    seen.add(labelOf(asked));
-    return !isTwice;
+    const label = labelOf(asked);
+    const before = times.get(label) ?? 0;
+    times.set(label, before + 1);
+    const isPart = hasAll && asked.name !== EVERYTHING && !asked.name.includes("/");
+    const why = isPart ? `it comes with ${quoted(EVERYTHING)}` : "it is named twice";
+    // One line, however often it is named.
+    if (isPart ? before === 0 : before === 1) onSkip(`Skipped ${quoted(label)}: ${why}`);
+    return !isPart && before === 0;
   });
 }
 

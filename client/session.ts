@@ -246,6 +246,7 @@ class Session {
       progress: this.#options.dialer.context.progress,
       done: new Set(),
       onBegin: (path) => report.begin(folder, path),
+      warn: (text) => this.lines.say(printable(text)),
       onResult: (label, result, local) => report.add({ label, name: local, folder, ...result }),
       onLeft: (names) => left = names,
     }).catch((error) => reportStop(client, signal, error, report, { folder, left }));

@@ -122,8 +122,7 @@ async function getAll(
   const { context } = dialer;
   const report = new Report(context.progress);
   if (output !== undefined && names.length > 1) checkFolder(output);
-  const onTwice = (name: string): void => context.onNotice(`${name}: named twice, got once`);
-  for (const { name } of distinct(names, onTwice)) {
+  for (const { name } of distinct(names, (text) => context.onNotice(text))) {
     try {
       // Some servers take a name for that of a file only behind a list.
       if (context.wire.bareNames) await client.ask("list");

@@ -63,7 +63,7 @@ integration(
     assertEquals(ended.code, 3);
     const lines = ended.stderr.trimEnd().split("\n");
     assertEquals(lines.length, 5, ended.stderr);
-    assertEquals(lines[0], "a.txt: named twice, got once");
+    assertEquals(lines[0], 'Skipped "a.txt": it is named twice');
     assertMatch(lines[1]!, /^a\.txt: saved as "\.\/a \(2\)\.txt", 6 B, CRC-32 363a3020/);
     assertEquals(lines[2], 'inlet: Cannot get "none": it does not exist');
     assertMatch(lines[3]!, /^photos\/2024\/: 1 file into "\.\/2024", 1 B/);
@@ -77,7 +77,10 @@ integration("--get / gets everything, and what is named beside it once", async (
   makeTree(it.local, { "new/": "" });
   const ended = await it.client("--get", "/", "photos/", "--output", "new", "--exclude", "m*");
   assertEquals(ended.code, 0, ended.stderr);
-  assertMatch(ended.stderr, /^photos\/: named twice, got once\n\/: 3 files into "new", 8 B.*\n$/);
+  assertMatch(
+    ended.stderr,
+    /^Skipped "photos\/": it comes with "\/"\n\/: 3 files into "new", 8 B.*\n$/,
+  );
   const left = treeOf(it.dir).filter((line) => !line.startsWith("my file"));
   assertEquals(treeOf(`${it.local}/new`), left);
 });

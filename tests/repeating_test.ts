@@ -150,7 +150,7 @@ async function sentOf(
 integration("what a command line names twice is sent once, with a line", async () => {
   const files = { "a.txt": "a", "p/x.txt": "x", "p/in/y.txt": "y", "q/a.txt": "other" };
   const same = (path: string, first: string): string[] => [
-    `Skipped "${path}": it is the same as "${first}"`,
+    `Skipped "${path}": ${path === first ? "it is named twice" : `it is the same as "${first}"`}`,
   ];
   const within = (path: string): string[] => [`Skipped "${path}": it is sent with "p"`];
   const p = ["p/", "p/in/", "p/in/y.txt", "p/x.txt"];
@@ -178,7 +178,7 @@ integration("the standard input that is named twice is sent once", async () => {
   const args = ["-", "-", "--mode", "raw"];
   const { code, stderr } = await runClient(server, args, { stdin: "hello\n" });
   assertEquals(code, 0, stderr);
-  assertStringIncludes(stderr, 'Skipped "-": it is the same as "-"\n');
+  assertStringIncludes(stderr, 'Skipped "-": it is named twice\n');
   await server.running.says(/client 1: left/);
   assertEquals(names(server.dir), ["1.file"]);
 });
