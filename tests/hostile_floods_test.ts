@@ -70,6 +70,12 @@ const FLOODS: Readonly<Record<string, Flood>> = {
 };
 
 /**
+ * Floods before a test fails. Where this program, and not the server, had to wait for the processor,
+ * one says nothing; a server that keeps others waiting does so in each.
+ */
+const ROUNDS = 5;
+
+/**
  * Milliseconds of processor time that the thread of a server's event loop has used: what others wait
  * for, however busy the machine is.
  */
@@ -97,18 +103,22 @@ for (const [what, { requests, answers, prepare }] of Object.entries(FLOODS)) {
     await using server = await startServer();
     prepare?.(server);
     using honest = await Wire.greet(server);
-    let isOver = false;
-    const over = flood(server, requests, answers).then(() => isOver = true);
-    const begun = busyMs(server);
-    let longestMs = 0;
-    while (!isOver) {
-      const start = busyMs(server);
-      await honest.says("whoami\n");
-      assertEquals(await honest.line(), "ok test");
-      longestMs = Math.max(longestMs, busyMs(server) - start);
+    for (let round = 0; round < ROUNDS; round++) {
+      let isOver = false;
+      const over = flood(server, requests, answers).then(() => isOver = true);
+      const begun = busyMs(server);
+      let longestMs = 0;
+      while (!isOver) {
+        const start = busyMs(server);
+        await honest.says("whoami\n");
+        assertEquals(await honest.line(), "ok test");
+        longestMs = Math.max(longestMs, busyMs(server) - start);
+      }
+      await over;
+      const totalMs = busyMs(server) - begun;
+      if (longestMs < totalMs / 4) return;
+      const worst = `one waited for ${longestMs} ms of ${totalMs} ms of work`;
+      assert(round + 1 < ROUNDS, worst);
     }
-    await over;
-    const totalMs = busyMs(server) - begun;
-    assert(longestMs < totalMs / 4, `one waited for ${longestMs} ms of ${totalMs} ms of work`);
   }, PROC);
 }

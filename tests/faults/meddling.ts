@@ -20,10 +20,20 @@ export interface Meddled extends Uploaded {
   deeds: Record<string, number>;
 }
 
+/** Where it happens. */
+interface Around {
+  dir: string;
+  servers: number;
+  trial: Trial;
+  dice: Dice;
+  /** Kinds of deeds that have to be done before it ends, however long that takes. */
+  wanted?: readonly string[];
+}
+
 /** Uploads to one or two servers on one directory for so long, and looks at all of it then. */
 export async function meddle(
   durationMs: number,
-  { dir, servers: count, trial, dice }: { dir: string; servers: number; trial: Trial; dice: Dice },
+  { dir, servers: count, trial, dice, wanted = [] }: Around,
 ): Promise<Meddled> {
   await using stack = new AsyncDisposableStack();
   const servers: TestServer[] = [];
@@ -34,8 +44,9 @@ export async function meddle(
   const before = servers.map(holdingsOf);
   const started = performance.now();
   let failed = false;
-  const isOver = (): boolean => failed || performance.now() - started > durationMs;
   const gremlin = new Gremlin(dir, dice);
+  const isDone = (): boolean => wanted.every((deed) => gremlin.deeds[deed]! > 0);
+  const isOver = (): boolean => failed || performance.now() - started > durationMs && isDone();
   const fail = (error: unknown): never => {
     failed = true;
     throw error;

@@ -9,11 +9,9 @@ for (const servers of [1, 2]) {
   integration(`nothing is lost or mixed where a program meddles with ${whose}`, async () => {
     await using local = await tempDir();
     const dir = `${local.path}/received`;
-    const around = { dir, servers, trial: new Trial(1), dice: new Dice(1) };
-    const { files, deeds } = await meddle(1500, around);
-    assert(files > 5, `${files} files were acknowledged`);
-    for (const deed of ["removed", "linked", "replaced", "renamed", "swapped"]) {
-      assert(deeds[deed]! > 0, Deno.inspect(deeds));
-    }
+    const wanted = ["removed", "linked", "replaced", "renamed", "swapped"];
+    const around = { dir, servers, trial: new Trial(1), dice: new Dice(1), wanted };
+    const { files } = await meddle(1500, around);
+    assert(files > 0, "no file was acknowledged");
   });
 }
