@@ -1,11 +1,19 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { send } from "../client.ts";
 import { getFolder } from "../client/get_folder.ts";
-import { getFile } from "../client/get_file.ts";
 import { Dialer } from "../client/dialer.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import { decodeBodyLine, decodeRequest, parseListEntry, ProtocolError } from "../protocol.ts";
-import { bytes, integration, ownFiles, pure, tempDir } from "./helpers.ts";
+import {
+  bytes,
+  integration,
+  ownFiles,
+  pure,
+  run,
+  scriptPath,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
 import { type InProcessServer, serveHere } from "./in_process.ts";
 
 /** The permission bits of what is at a path, and any bit beyond them. */
@@ -13,15 +21,12 @@ function modeAt(path: string): string {
   return (Deno.lstatSync(path).mode! & 0o7777).toString(8);
 }
 
-function addressOf({ port }: InProcessServer): { hostname: string; port: number } {
+function addressOf({ port }: Pick<InProcessServer, "port">): { hostname: string; port: number } {
   return { hostname: "127.0.0.1", port };
 }
 
-/** The umask of this process, which is that of servers and clients in it, until it goes out of scope. */
-function umask(mask: number): Disposable {
-  const before = Deno.umask(mask);
-  return { [Symbol.dispose]: () => void Deno.umask(before) };
-}
+/** The start of a command with another umask: that of this process belongs to all tests. */
+const UNDER_027 = ["sh", "-c", 'umask 027 && exec "$@"', "sh"];
 
 /** Makes a tree of every kind of permission bits. Once it goes out of scope it can be removed. */
 function makeModes(directory: string): Disposable {
@@ -52,23 +57,21 @@ function modesIn(directory: string): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, modeAt(`${directory}/top${name}`)]));
 }
 
-/** What arrives of them where the umask is 022. Folders keep the bits of their owner. */
-const ARRIVED = {
-  "": "710",
-  "/in": "755",
-  "/in/secret.txt": "600",
-  "/in/public.txt": "644",
-  "/in/run": "755",
-  "/large": "740",
-  "/read only": "755",
-  "/read only/a.txt": "444",
-  "/empty": "700",
-};
+/** What arrives of them under a umask. Folders keep the bits of their owner. */
+function arrived(umask = Deno.umask()): Record<string, string> {
+  const sent = {
+    ...{ "": 0o710, "/in": 0o755, "/in/secret.txt": 0o600, "/in/public.txt": 0o666 },
+    ...{ "/in/run": 0o755, "/large": 0o740, "/read only": 0o755, "/read only/a.txt": 0o444 },
+    ...{ "/empty": 0o700 },
+  };
+  return Object.fromEntries(
+    Object.entries(sent).map(([name, mode]) => [name, (mode & ~umask).toString(8)]),
+  );
+}
 
 for (const fsync of [false, true]) {
   const how = fsync ? ", and are flushed to disk" : "";
   integration(`files and folders arrive with their permission bits${how}`, async () => {
-    using _umask = umask(0o022);
     await using local = await tempDir();
     await using inbox = await tempDir();
     using _tree = makeModes(local.path);
@@ -77,12 +80,11 @@ for (const fsync of [false, true]) {
     assertEquals(results.filter(({ error }) => error), []);
     // A folder that only holds others is no item of its own.
     assertEquals(results.length, 6);
-    assertEquals(modesIn(inbox.path), ARRIVED);
+    assertEquals(modesIn(inbox.path), arrived());
   });
 }
 
 integration("a folder that is got has the permission bits that it has on the server", async () => {
-  using _umask = umask(0o022);
   await using local = await tempDir();
   await using inbox = await tempDir();
   using _tree = makeModes(inbox.path);
@@ -99,33 +101,26 @@ integration("a folder that is got has the permission bits that it has on the ser
     })
   );
   assertEquals(failed, []);
-  assertEquals(modesIn(local.path), ARRIVED);
+  assertEquals(modesIn(local.path), arrived());
 });
 
 integration("the umask of the receiver applies to files and folders, both ways", async () => {
-  using _umask = umask(0o027);
   await using local = await tempDir();
   await using inbox = await tempDir();
   using _tree = makeModes(local.path);
-  await using server = await serveHere({ dir: inbox.path });
+  await using server = await startServer({ dir: inbox.path, under: UNDER_027 });
   await send(addressOf(server), [`${local.path}/top`]);
-  assertEquals(modesIn(inbox.path), {
-    ...{ "": "710", "/in": "750", "/in/secret.txt": "600", "/in/public.txt": "640" },
-    ...{ "/in/run": "750", "/large": "740", "/read only": "750" },
-    ...{ "/read only/a.txt": "440", "/empty": "700" },
-  });
+  assertEquals(modesIn(inbox.path), arrived(0o027));
   Deno.chmodSync(`${inbox.path}/top/large`, 0o777);
-  const dialer = new Dialer(addressOf(server), {});
-  await dialer.withSession(async (client) => {
-    await getFile(client, "top/in/run", `${local.path}/run`);
-    await getFile(client, "top/large", `${local.path}/large`, { resume: true });
-  });
-  assertEquals(modeAt(`${local.path}/run`), "750");
-  assertEquals(modeAt(`${local.path}/large`), "750");
+  const names = ["top/in/run", "top/large"];
+  const client = [Deno.execPath(), "run", "-A", scriptPath("client.ts"), "127.0.0.1"];
+  const command = [...UNDER_027, ...client, String(server.port), "--get", ...names, "--resume"];
+  const { code, stderr } = await run(command[0]!, command.slice(1), { cwd: local.path });
+  assertEquals(code, 0, stderr);
+  assertEquals([modeAt(`${local.path}/run`), modeAt(`${local.path}/large`)], ["750", "750"]);
 });
 
 integration("a folder that is there keeps its permission bits", async () => {
-  using _umask = umask(0o022);
   await using local = await tempDir();
   await using inbox = await tempDir();
   using _tree = makeModes(local.path);
@@ -137,18 +132,17 @@ integration("a folder that is there keeps its permission bits", async () => {
 });
 
 integration("a drop-only server stores nothing that can be executed", async () => {
-  using _umask = umask(0o022);
   await using local = await tempDir();
   await using inbox = await tempDir();
   using _tree = makeModes(local.path);
   await using server = await serveHere({ dir: inbox.path, access: "drop-only" });
   await send(addressOf(server), [`${local.path}/top`]);
   const { "/in/run": run, "/large": large, "/in": folder } = modesIn(inbox.path);
-  assertEquals([run, large, folder], ["644", "640", "755"]);
+  const modes = [0o644, 0o640, 0o755].map((mode) => (mode & ~Deno.umask()).toString(8));
+  assertEquals([run, large, folder], modes);
 });
 
 integration("an upload in flight, and its partial file, are the owner's alone", async () => {
-  using _umask = umask(0);
   await using directory = await tempDir();
   const store = await DirectoryStore.open(directory.path);
   const how = { fingerprint: "a" };
@@ -166,7 +160,7 @@ integration("an upload in flight, and its partial file, are the owner's alone", 
   // What a wire of another program stores has no mode.
   await using other = store.receive("b.txt");
   await other.publish();
-  assertEquals(modeAt(`${directory.path}/b.txt`), "666");
+  assertEquals(modeAt(`${directory.path}/b.txt`), (0o666 & ~Deno.umask()).toString(8));
 });
 
 for (const mode of ["", "1777", "4755", "888", "0x1", "-1"]) {

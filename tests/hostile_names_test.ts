@@ -291,24 +291,21 @@ integration("a session's get saves under the name alone, and never outside", asy
   });
   const client = await FilesClient.greet(connection, "test", context);
   let saved = 0;
-  const home = Deno.cwd();
-  Deno.chdir(around.dir);
-  try {
-    await fc.assert(
-      fc.asyncProperty(batches(hostileName, around), async (batch) => {
-        for (const name of batch) {
-          // As client/session.ts calls it.
-          const stored = await getFile(client, name, basename(name)).catch(explain);
-          if (stored instanceof InletError) assert(/^bad-(name|request)$/.test(stored.code), name);
-          else saved++;
-        }
-        assertEquals((await around.check()).length, saved);
-      }),
-      RUNS,
-    );
-  } finally {
-    Deno.chdir(home);
-  }
+  await fc.assert(
+    fc.asyncProperty(batches(hostileName, around), async (batch) => {
+      for (const name of batch) {
+        // As client/session.ts calls it, which refuses these names before.
+        const last = basename(name);
+        if (["", ".", "..", "/"].includes(last)) continue;
+        const path = `${around.dir}/${last}`;
+        const stored = await getFile(client, name, path).catch(explain);
+        if (stored instanceof InletError) assert(/^bad-(name|request)$/.test(stored.code), name);
+        else saved++;
+      }
+      assertEquals((await around.check()).length, saved);
+    }),
+    RUNS,
+  );
   assert(saved > BATCH, `only ${saved} files were saved`);
   await client.exit();
   await giving;

@@ -218,10 +218,10 @@ integration("reverse client reads while it sends, so that no buffer fills up", a
 
 integration("reverse client sends each FILE over a connection of its own", async () => {
   await using server = await startReverse();
-  const file = fixture("hello.txt");
-  const { code, stdout } = await runClient(server, [file, file, "--mode", "reverse"]);
-  const text = await Deno.readTextFile(file);
-  assertEquals([code, stdout], [0, reversed(text).repeat(2)]);
+  await using local = await tempDir();
+  const files = [await local.write("a", "Hello\n"), await local.write("b", "world\n")];
+  const { code, stdout } = await runClient(server, [...files, "--mode", "reverse"]);
+  assertEquals([code, stdout], [0, "olleH\ndlrow\n"]);
   await server.running.says(/client 2: had/);
 });
 
