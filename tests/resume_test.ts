@@ -296,7 +296,7 @@ integration("--retry goes on in the same run, and sends nothing twice", async ()
   assertEquals(said.length, 3, stderr);
   assertMatch(said[0]!, /; trying again in (0\.[5-9]|1) s \(1 of 3\)$/);
   assertMatch(said[1]!, /a\/y\.bin: resuming at 1\.[34]\d* MiB of 2\.86 MiB$/);
-  assertMatch(said[2]!, /^a: 502 files, 2\.87 MiB, /);
+  assertMatch(said[2]!, /^a: 502 files, 2\.87 MiB/);
   assertEquals(treeOf(server.dir), treeOf(local.path));
 });
 

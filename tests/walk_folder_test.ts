@@ -97,7 +97,7 @@ integration("mkdir makes folders beside a file of that name, and none through a 
   assertEquals(names(`${server.dir}/../outside`), []);
 });
 
-const LINK = 'error denied Cannot go through "link": it is not a folder';
+const LINK = 'error denied Cannot go through "link": it is a symbolic link';
 
 integration(
   "compare finds a file by its size and checksum, or its size and time, under its numbers too",
