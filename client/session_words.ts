@@ -14,6 +14,14 @@ const ALONE = ["status", "help", "exit"] as const;
 /** Commands that take a name or a text. */
 const WITH_REST = ["list", "get", "put", "say"] as const;
 
+/** What other programs call them. */
+const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ...["quit", "bye", "logout"].map((word) => [word, "exit"] as const),
+  ...["ls", "dir"].map((word) => [word, "list"] as const),
+  ...["send", "upload"].map((word) => [word, "put"] as const),
+  ...["download", "fetch"].map((word) => [word, "get"] as const),
+]);
+
 /** A line that is a command, or text for the server. */
 export interface Meaning {
   readonly verb: typeof ALONE[number] | typeof WITH_REST[number] | "text" | "nothing";
@@ -45,7 +53,8 @@ function checkText(word: string, alone: string | undefined, line: string): void 
   if (alone !== undefined) {
     throw new InletError("usage", `Cannot use ${quoted(line)}: ${alone} stands alone; ${asText}`);
   }
-  const meant = nearest(word.toLowerCase(), [...WITH_REST, ...ALONE]);
+  const typed = word.toLowerCase();
+  const meant = ELSEWHERE.get(typed) ?? nearest(typed, [...WITH_REST, ...ALONE]);
   if (meant === undefined) return;
   const why = `it is no command; did you mean ${meant}? ${asText.replace("to", "To")}`;
   throw new InletError("usage", `Cannot use ${quoted(word)}: ${why}`);
