@@ -27,7 +27,7 @@ const SMALL_BYTES = 24;
 const MOST_BYTES = 140;
 
 /** Milliseconds after which a client gives a silent server up, and one that is only slow. */
-const SILENCE_MS = 2000;
+const SILENCE_MS = 5000;
 const TIMEOUT_MS = 30_000;
 
 /** What the clients have at hand. */
