@@ -67,7 +67,8 @@ export async function download(
     await dialer.withSession(async (client) => {
       for (; (current = left.at(0)); left.shift()) {
         await current.get(client).catch((error) => {
-          if (client.ended || options.signal?.aborted) throw error;
+          // Behind the last one there is nothing to ask for, not even the end of the session.
+          if (client.ended || options.signal?.aborted || left.length === 1) throw error;
           report.fail(explain(error));
         });
       }
