@@ -7,6 +7,7 @@
  */
 
 import { delay } from "@std/async/delay";
+import { tryTo } from "../../lib/store/temp_file.ts";
 import { ownFiles } from "../helpers.ts";
 import type { Dice } from "./content.ts";
 import { type OddServer, startOddServer } from "./odd_servers.ts";
@@ -53,7 +54,7 @@ export async function overtake(
   const [uploaded, stops] = await Promise.all([
     uploading,
     stopAtRandom(servers, dice, () => isDone),
-    makeOld(dir, dice, () => isDone),
+    makeOld(dir, dice, { isOver, isDone: () => isDone }),
   ]);
   for (const [nth, server] of servers.entries()) await givesBack(server, before[nth]!);
   // A wrong end leaves a partial file, which is to be there for the next client.
@@ -82,19 +83,20 @@ async function stopAtRandom(
 }
 
 /** Makes files in flight look as if nobody had written them for a time. */
-async function makeOld(dir: string, dice: Dice, isOver: () => boolean): Promise<void> {
-  while (!isOver()) {
+async function makeOld(
+  dir: string,
+  dice: Dice,
+  { isOver, isDone }: { isOver(): boolean; isDone(): boolean },
+): Promise<void> {
+  while (!isDone()) {
     const paths = ownFiles(dir).filter((path) => path.endsWith(".temp"));
     if (paths.length > 0) {
       // What is never resumed is swept; what is resumed belongs to whoever resumes it.
       const path = dice.of(paths);
       const isResumable = /\/(kept-)?[0-9a-f]{64}-/.test(path);
       const time = new Date(Date.now() - (isResumable ? QUIET_MS : ABANDONED_MS));
-      try {
-        Deno.utimeSync(path, time, time);
-      } catch {
-        // It is gone.
-      }
+      // The last upload would be swept at each attempt, if it takes longer than the sweeps are apart.
+      if (isResumable || !isOver()) tryTo(() => Deno.utimeSync(path, time, time));
     }
     await delay(dice.below(AGE_PAUSE_MS));
   }
