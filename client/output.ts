@@ -34,7 +34,10 @@ export async function openScreen(
   return new TerminalOutput(write);
 }
 
-/** A download to the standard output, or to another stream. What was written can be continued, but not taken back. */
+/**
+ * A download to the standard output, or to another stream. What was written can be continued, but
+ * not taken back.
+ */
 export class OutputTarget implements Saving {
   readonly kept: Tally = new Tally();
   readonly #name: string;

@@ -87,8 +87,9 @@ export class FileSource {
   /** Opens the file. Dispose of the body to close it. */
   open(onBytes: OnBytes): FileBody & Disposable {
     const file = openPath(this.label);
-    this.#refresh(file);
-    return { ...fileBody(file, this.size, onBytes), [Symbol.dispose]: () => file.close() };
+    const before = this.#refresh(file);
+    const body = fileBody(file, this.size, onBytes, { tally: new Tally(), before });
+    return { ...body, [Symbol.dispose]: () => file.close() };
   }
 
   /**
@@ -106,11 +107,14 @@ export class FileSource {
   /**
    * Takes the facts of the open file. A time or permission bits of an earlier moment would go with the
    * bytes of this one. Once its size was announced, a file of another size keeps its facts.
+   *
+   * @returns The file as it is now.
    */
-  #refresh(file: Deno.FsFile, announced = this.#isBegun ? this.size : undefined): void {
+  #refresh(file: Deno.FsFile, announced = this.#isBegun ? this.size : undefined): Deno.FileInfo {
     const now = file.statSync();
     if (announced === undefined || now.size === announced) this.#info = now;
     this.#isBegun = true;
+    return now;
   }
 
   /**
@@ -127,8 +131,8 @@ export class FileSource {
   /** Opens the file to resume it, if the peer has its beginning. */
   openBeginning(): Beginning {
     const file = openPath(this.label);
-    this.#refresh(file);
-    return new Beginning(file, openPath(this.label), this.size);
+    const before = this.#refresh(file);
+    return new Beginning(file, openPath(this.label), this.size, before);
   }
 
   /**
@@ -187,12 +191,15 @@ export class Beginning implements Disposable {
   readonly #before: Deno.FileInfo;
   readonly #prefix: Prefix;
 
-  /** @param ranges The same file, opened once more: each has a position of its own. */
-  constructor(file: Deno.FsFile, ranges: Deno.FsFile, size: number) {
+  /**
+   * @param ranges The same file, opened once more: each has a position of its own.
+   * @param before The file when it was opened.
+   */
+  constructor(file: Deno.FsFile, ranges: Deno.FsFile, size: number, before: Deno.FileInfo) {
     this.#file = file;
     this.#ranges = ranges;
     this.#size = size;
-    this.#before = file.statSync();
+    this.#before = before;
     this.#prefix = new Prefix(file);
   }
 
