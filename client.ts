@@ -50,12 +50,15 @@ async function main(args: readonly string[]): Promise<number> {
   const screen = toScreen && !plan.raw ? await openScreen() : undefined;
   const stopping = stopOnSignals(progress);
   const onNotice = (text: string): void => void (!quiet && progress.say(printable(text)));
+  const onWarning = (text: string): void => onNotice(`warning: ${text}`);
   const waiting = { signal: stopping.signal, onNotice };
   const options: SendFilesOptions = {
     ...plan.options,
     mode,
     progress,
-    key: mode.name === "files" ? await readKey(plan.tokenFile, waiting) : undefined,
+    key: mode.name === "files"
+      ? await readKey(plan.tokenFile, { ...waiting, onWarning })
+      : undefined,
     output: screen ? (chunk) => screen.write(chunk) : writeOutput,
     ...waiting,
   };
@@ -66,7 +69,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   switch (action.type) {
     case "session":
-      return await startSession(dialer, options.name, stopping);
+      return await startSession(dialer, stopping);
     case "send":
     case "get": {
       const code = await runTransfer(dialer, action, plan, options);
@@ -84,14 +87,10 @@ function writesToScreen({ action, mode }: Plan): boolean {
   return toStdout && Deno.stdout.isTerminal();
 }
 
-async function startSession(
-  dialer: Dialer,
-  name: string | undefined,
-  stopping: AbortController,
-): Promise<number> {
+async function startSession(dialer: Dialer, stopping: AbortController): Promise<number> {
   const { runSession } = await import("./client/session.ts");
   await runSession({
-    name,
+    name: await dialer.name(),
     defaultName: DEFAULT_NAME,
     interactive: Deno.stdin.isTerminal() && Deno.stderr.isTerminal(),
     dialer,

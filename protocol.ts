@@ -20,6 +20,7 @@ import {
   formatFields,
   formatTime,
   isDigest,
+  isSignature,
   MAX_LINE_BYTES,
   modeOf,
   oneLine,
@@ -52,6 +53,8 @@ export {
   type Fields,
   formatCrc,
   formatTime,
+  isDigest,
+  isSignature,
   MAX_LINE_BYTES,
   modeField,
   modeOf,
@@ -113,7 +116,7 @@ export type Request =
   & { fields?: Fields }
   & (
     | { type: "hello"; version: number; name: string }
-    | { type: "answer"; digest: string }
+    | { type: "answer"; proof: string }
     | { type: "put"; size: number | null; name: string }
     | { type: "push"; size: number; name: string }
     | { type: "reput"; fingerprint: string; size: number; name: string }
@@ -158,6 +161,7 @@ export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
     case "hello":
       return encodeLine(`${verb} ${request.version} ${request.name}`);
     case "answer":
+      return encodeLine(`${verb} ${request.proof}`);
     case "proof":
       return encodeLine(`${verb} ${request.digest}`);
     case "put":
@@ -251,6 +255,7 @@ function decodeVerb(verb: string, rest: string, line: string): Request | undefin
     case "compare":
       return decodeKnown(verb, word, more);
     case "answer":
+      return isDigest(rest) || isSignature(rest) ? { type: verb, proof: rest } : undefined;
     case "proof":
       return isDigest(rest) ? { type: verb, digest: rest } : undefined;
     case "chat":
@@ -381,11 +386,14 @@ export function featuresOf({ fields }: { fields?: Fields }): ReadonlySet<string>
 }
 
 /**
- * The bytes whose HMAC-SHA-256 is the answer to a challenge: a label for this wire, its version and
- * the client's side, then the nonce exactly as the challenge spelled it.
+ * The bytes that prove a client: it makes their HMAC-SHA-256, or signs them, to answer a challenge. The
+ * server's public key is a part, so that the answer is worth nothing at another server.
+ *
+ * @param pin The SHA-256 of that key.
+ * @param user The user's name; empty where all clients share a key.
  */
-export function challengeText(nonce: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(`inlet ${VERSION} client ${nonce}`);
+export function proofText(pin: Uint8Array, nonce: string, user = ""): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`inlet 2 client ${pin.toHex()} ${nonce} ${user}`);
 }
 
 function isErrorCode(code: string): code is ErrorCode {

@@ -18,9 +18,8 @@
 
 import denoJson from "./deno.json" with { type: "json" };
 import type { Access } from "./lib/auth/access.ts";
-import { KeyVerifier } from "./lib/auth/brute_force.ts";
-import { makeKeyFile, readKey } from "./lib/auth/key.ts";
-import { KeyFile } from "./lib/auth/key_file.ts";
+import { checkServerKey, KEY_VARIABLE, makeKeyFile, readKey } from "./lib/auth/key.ts";
+import { openKeyFile } from "./lib/auth/key_file.ts";
 import { formatAddress, inZone, isLoopback, zoneOf } from "./lib/address.ts";
 import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
 import {
@@ -36,12 +35,13 @@ import { onStopSignals } from "./lib/cli/signals.ts";
 import { type Code, explain, InletError } from "./lib/errors.ts";
 import { AcknowledgedUploads } from "./lib/server/acknowledged.ts";
 import { Clients } from "./lib/server/clients.ts";
+import { type Door, keyNotices, openDoor } from "./lib/server/door.ts";
 import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
 import { Log } from "./lib/server/log.ts";
 import { checkReach, serveOptionsOf, serverProgram } from "./lib/server/options.ts";
 import type { ServeOptions } from "./lib/server/serve_options.ts";
 import { checkServeOptions } from "./lib/server/serve_values.ts";
-import { type WireSettings, wireSettings } from "./lib/server/wire_options.ts";
+import { wireSettings } from "./lib/server/wire_options.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { addressReason } from "./lib/net/address_reasons.ts";
 import { DirectoryStore } from "./lib/store/directory.ts";
@@ -70,6 +70,8 @@ export interface Server extends AsyncDisposable {
   shutdown(graceMs?: number): Promise<void>;
   /** Ends every upload without waiting, for an immediate exit. Only those to resume are kept. */
   discardPartials(): void;
+  /** Reads the users again, whether their file looks changed or not. */
+  rereadUsers(): void;
 }
 
 const HOUR_MS = 3_600_000;
@@ -114,26 +116,36 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
     socket.close();
     throw error;
   });
-  const context = contextOf(mode, settings, { store, log, space });
+  const door = await openDoor(settings, log).catch((error) => {
+    socket.close();
+    store.close();
+    throw error;
+  });
+  const context = contextOf(mode, settings, { store, log, space, door });
   const zone = zoneOf(hostname);
   const address = inZone(socket.addr, zone);
   const listener = new Listener(socket, {
     serve: mode.serve ?? ((...given) => serveAnyWire(...given, fallback)),
-    peekCaller: callerOf(mode, context.wire, fallback),
+    peekCaller: callerOf(mode, context, fallback),
     limits: limitsOf(mode, settings),
+    secure: door.secure,
     zone,
     context,
   });
+  const stopWatching = door.watch(() => listener.dropRevoked());
+  listener.finished.catch(() => {}).finally(stopWatching);
   if (mode.stores) {
     const stop = sweepRegularly(store, log, keepPartialsMs);
     listener.finished.catch(() => {}).finally(stop);
   }
   announce(log, address, mode, settings);
+  door.announce();
   return {
     address,
     finished: listener.finished,
     shutdown: (graceMs = GRACE_MS) => listener.shutdown(graceMs),
     discardPartials: () => store.discardAll(),
+    rereadUsers: () => door.rereadUsers(),
     [Symbol.asyncDispose]: () => listener.shutdown(0),
   };
 }
@@ -144,10 +156,10 @@ async function storeOf(
   settings: Settings,
   { log, space }: { log: Log; space: DiskSpace | undefined },
 ): Promise<Store> {
-  const { directory, fsync, keepPartialsMs, disk = Deno, dotfiles, access } = settings;
+  const { directory, fsync, keepPartialsMs, disk = Deno, dotfiles, access, users } = settings;
   const warn = (message: string): void => log.warn("store", message);
-  // A drop-only server must not tell by a refusal which names are taken.
-  const hidesNames = access === "drop-only";
+  // Who may only upload must not learn by a refusal which names are taken.
+  const hidesNames = access === "drop-only" || users !== undefined;
   const naming = { dotfiles, hidesNames };
   const readOnly = access === "read-only";
   const options = { ...naming, fsync, keepPartialsMs, readOnly, disk, space, warn };
@@ -167,9 +179,14 @@ function withDefaults(given: ServeOptions): Settings {
 function contextOf(
   mode: Mode,
   settings: Settings,
-  { store, log, space }: { store: Store; log: Log; space: DiskSpace | undefined },
+  { store, log, space, door: { authenticator } }: {
+    store: Store;
+    log: Log;
+    space: DiskSpace | undefined;
+    door: Door;
+  },
 ): ListenerOptions["context"] {
-  const { maxClients, maxPerAddress, maxBytes, access, key, sessionTimeoutMs } = settings;
+  const { maxClients, maxPerAddress, maxBytes, access, sessionTimeoutMs } = settings;
   return {
     store,
     shortage: (bytes) => space?.shortage(settings.directory, bytes),
@@ -179,24 +196,20 @@ function contextOf(
     acknowledged: new AcknowledgedUploads(),
     maxBytes,
     access,
-    keyVerifier: verifierOf(key),
+    authenticator,
     sessionTimeoutMs,
     wire: wireSettings(settings, settings.fallback ?? mode.name),
   };
 }
 
-function verifierOf(key: ServeOptions["key"]): KeyVerifier | undefined {
-  if (key === undefined) return undefined;
-  return new KeyVerifier(typeof key === "string" ? () => key : key);
-}
-
 /** How a full server finds out who is calling. */
 function callerOf(
   mode: Mode,
-  wire: WireSettings,
+  { wire, authenticator }: ListenerOptions["context"],
   fallback: Mode | undefined,
 ): ListenerOptions["peekCaller"] {
-  if (!mode.serve) return (connection) => peekCaller(connection, fallback);
+  const encrypted = authenticator !== undefined;
+  if (!mode.serve) return (connection) => peekCaller(connection, { fallback, encrypted });
   // A server with a banner names its clients, and with a dialogue their first message is no name.
   const isNamed = wire.banner === undefined && wire.dialogue.length === 0;
   if (!mode.peekCaller || !isNamed) return undefined;
@@ -205,9 +218,10 @@ function callerOf(
 
 /** Logs the first line: the address, whether the network can reach it, and the directory. */
 function announce(log: Log, address: Deno.NetAddr, mode: Mode, settings: Settings): void {
-  const { key, directory, fallback, access } = settings;
-  const network = `open to the network${key === undefined ? "" : ", key required"}`;
-  const reach = isLoopback(address.hostname) ? "this machine only" : network;
+  const { key, users, directory, fallback, access } = settings;
+  const isClosed = key !== undefined || users !== undefined;
+  const who = isLoopback(address.hostname) ? "this machine only" : "open to the network";
+  const reach = isClosed ? `${who}, encrypted, key required` : who;
   const what = access === "read-only" ? "serving files from" : "storing into";
   const storing = mode.stores ? `, ${what} ${quoted(directory)}` : "";
   const others = fallback === undefined ? "" : `, other clients in mode ${fallback}`;
@@ -269,6 +283,11 @@ async function main(args: readonly string[]): Promise<number> {
   const [port, ...more] = positional;
   const tokenFile = options["token-file"] ?? (generate ? "inlet.token" : undefined);
   if (port === undefined && generate) return await generateOnly(tokenFile!);
+  const { users, "add-user": added, "remove-user": removed } = options;
+  if (users !== undefined && (added ?? removed) !== undefined) {
+    const { changeUsers } = await import("./lib/server/change_users.ts");
+    return await changeUsers({ ...options, users }, port);
+  }
   if (port === undefined) throw new InletError("usage", "Cannot listen without a port; try --help");
   if (more.length > 0) {
     throw new InletError("usage", `Cannot use ${quoted(more[0]!)}: give one port`);
@@ -281,15 +300,22 @@ async function main(args: readonly string[]): Promise<number> {
     makeKeyFile(tokenFile!);
   }
   const log = new Log(settings.log);
-  const keyFile = tokenFile === undefined ? undefined : await openKeyFile(tokenFile, log);
+  const warnings: string[] = [];
+  const keyFile = tokenFile === undefined
+    ? undefined
+    : await openKeyFile(tokenFile, keyNotices(log), { onWarning: (text) => warnings.push(text) });
   // Only the native wire can carry a key, so the other modes ignore the environment.
-  const variable = mode.name === "files" && !keyFile ? await readKey(undefined) : undefined;
+  const readsVariable = mode.name === "files" && !keyFile && settings.users === undefined;
+  const variable = readsVariable ? await readKey(undefined) : undefined;
+  if (variable !== undefined) checkServerKey(variable, KEY_VARIABLE);
   const key = keyFile ? () => keyFile.current() : variable;
   const server = await start(mode, { ...settings, key }).catch((error) => {
     // A key that no server has used is not left behind.
     if (generate) Deno.removeSync(tokenFile!);
     throw error;
   });
+  // The first line is the server's address.
+  for (const warning of warnings) log.warn("key-weak", warning);
   if (generate) stderr.add(keyHint(tokenFile!, String(server.address.port)));
   onStopSignals({
     stop: () => void server.shutdown(),
@@ -299,20 +325,14 @@ async function main(args: readonly string[]): Promise<number> {
       return 0;
     },
     reload(): void {
-      if (keyFile) keyFile.reread();
-      else log.info("key", "SIGHUP: there is no key file to read again");
+      keyFile?.reread();
+      server.rereadUsers();
+      if (keyFile || settings.users !== undefined) return;
+      log.info("key", "SIGHUP: there is no key file to read again");
     },
   });
   await server.finished;
   return 0;
-}
-
-/** Opens the key file of a server, which is read again when it changes. */
-async function openKeyFile(path: string, log: Log): Promise<KeyFile> {
-  return await KeyFile.open(path, (text, isWarning) => {
-    if (isWarning) log.warn("key-unread", text);
-    else log.info("key", text);
-  });
 }
 
 async function generateOnly(tokenFile: string): Promise<number> {
@@ -323,16 +343,22 @@ async function generateOnly(tokenFile: string): Promise<number> {
 }
 
 function needsOf(
-  settings: { hostname: string; port: number; directory: string; access: Access },
+  settings: Pick<ServeOptions, "users"> & {
+    hostname: string;
+    port: number;
+    directory: string;
+    access: Access;
+  },
   mode: Mode,
   tokenFile: string | undefined,
   generate: boolean,
 ): Need[] {
-  const { directory: path } = settings;
+  const { directory: path, users } = settings;
   const needs: Need[] = [{ name: "net", host: formatAddress(settings) }];
   if (mode.stores) needs.push({ name: "read", path });
   if (mode.stores && settings.access !== "read-only") needs.push({ name: "write", path });
   if (tokenFile !== undefined) needs.push({ name: "read", path: tokenFile });
+  if (users !== undefined) needs.push({ name: "read", path: users });
   if (tokenFile !== undefined && generate) needs.push({ name: "write", path: tokenFile });
   return needs;
 }

@@ -5,12 +5,14 @@
  * @module
  */
 
+import type { Credential } from "../lib/auth/credential.ts";
 import { connect, type ServerAddress } from "../lib/net/connect.ts";
 import { DEFAULT_TIMEOUT_MS } from "../lib/net/whole_line.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import type { WireContext } from "../lib/cli/client_context.ts";
 import { Progress } from "../lib/cli/progress.ts";
 import type { RateLimit } from "../lib/net/rate_limit.ts";
+import { InletError } from "../lib/errors.ts";
 import { resumption } from "./report.ts";
 import { Retries } from "./retry.ts";
 import { formatCount, quoted } from "../lib/text.ts";
@@ -35,7 +37,8 @@ export interface DialerOptions extends WireOptions {
    */
   timeoutMs?: number;
   /**
-   * Key, for servers that require one.
+   * Key, for servers that require one, or the token of a user. With it the connection is encrypted,
+   * and no other server is told anything.
    *
    * @default {undefined}
    */
@@ -103,6 +106,7 @@ export class Dialer {
   readonly retries: Retries;
   readonly #address: ServerAddress;
   readonly #options: DialerOptions;
+  #knowing: Promise<Credential | undefined> | undefined;
 
   constructor(address: ServerAddress, options: DialerOptions) {
     const { progress = new Progress(false), key, resume = false, retries = 0, onNotice } = options;
@@ -120,7 +124,9 @@ export class Dialer {
     this.context = {
       progress,
       rate: options.rate,
-      key,
+      prove: key === undefined
+        ? undefined
+        : async (nonce) => await (await this.#credential())!.prove(nonce),
       timeoutMs: options.timeoutMs,
       output: options.output ?? (() => Promise.resolve()),
       resume: resume || retries > 0,
@@ -154,11 +160,26 @@ export class Dialer {
   async open({ resettable = false } = {}): Promise<Connection> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal = new AbortController().signal, rate } =
       this.#options;
+    const { server } = await this.#credential() ?? {};
     this.context.progress.doing("connecting");
-    const connection = await connect(this.#address, { timeoutMs, signal, rate, resettable });
+    const how = { timeoutMs, signal, rate, resettable, server };
+    const connection = await connect(this.#address, how);
     this.context.progress.follow(connection);
     this.context.progress.doing(undefined);
     return connection;
+  }
+
+  /**
+   * The name of this client, if it was given one: that of a user is in the token.
+   *
+   * @throws {InletError} `usage` if the user is given another one
+   */
+  async name(): Promise<string | undefined> {
+    const { name } = this.#options;
+    const { userName } = await this.#credential() ?? {};
+    if (name === undefined || userName === undefined || name === userName) return userName ?? name;
+    const whose = `the token is that of the user ${quoted(userName)}`;
+    throw new InletError("usage", `Cannot be called ${quoted(name)}: ${whose}`);
   }
 
   /** Greets the server in the native protocol. */
@@ -167,7 +188,7 @@ export class Dialer {
     progress.doing("waiting for the server's greeting");
     const client = await FilesClient.greet(
       connection,
-      this.#options.name ?? DEFAULT_NAME,
+      await this.name() ?? DEFAULT_NAME,
       this.context,
     );
     progress.doing(undefined);
@@ -207,5 +228,19 @@ export class Dialer {
       await action(client);
       await client.exit();
     }, isRepeatable);
+  }
+
+  /** What the key tells of the server and of this client. It is derived once. */
+  #credential(): Promise<Credential | undefined> {
+    return this.#knowing ??= this.#derive();
+  }
+
+  async #derive(): Promise<Credential | undefined> {
+    const { key, onNotice } = this.#options;
+    if (key === undefined) return undefined;
+    const { credentialOf } = await import("../lib/auth/credential.ts");
+    const credential = await credentialOf(key);
+    if (credential.warning !== undefined) onNotice?.(`warning: ${credential.warning}`);
+    return credential;
   }
 }

@@ -11,7 +11,7 @@ import { formatSeconds } from "../lib/text.ts";
 const LONGEST_MS = 60_000;
 
 /** Error codes of temporary failures. */
-const PASSING: readonly Code[] = ["lost", "timeout", "shutdown", "busy", "overloaded"];
+const PASSING: readonly Code[] = ["lost", "timeout", "shutdown", "busy", "overloaded", "wait"];
 
 /** Options of {@linkcode Retries}. */
 export interface RetriesOptions {

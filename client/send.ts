@@ -4,6 +4,7 @@
  * @module
  */
 
+import { contradiction } from "../lib/cli/command_line.ts";
 import { InletError } from "../lib/errors.ts";
 import type { ServerAddress } from "../lib/net/connect.ts";
 import { pathSource, stdinSource } from "../lib/body/path_source.ts";
@@ -52,6 +53,7 @@ export async function send(
   const { Caller } = await import("./caller.ts");
   using caller = new Caller(address, files, options);
   const mode = findMode(options.mode ?? "files");
+  if (mode.send && options.key !== undefined) throw contradiction(`a key in mode ${mode.name}`);
   const dialer = new Dialer(address, caller.options);
   const results = await sendFiles(dialer, files, { ...caller.options, mode }).catch(
     async (error) => {

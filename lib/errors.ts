@@ -23,6 +23,7 @@ const LOCAL_CODES = {
   "lost": 4,
   "listen": 4,
   "closed": 4,
+  "untrusted": 5,
   "local-disk": 6,
   "interrupted": 130,
 } as const;

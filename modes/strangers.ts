@@ -61,9 +61,25 @@ export async function unknownClient(
 /** The error for a client of a wire that no inlet server speaks. */
 export function notSpoken(opening: "tls" | "http"): InletError {
   const what = opening === "tls"
-    ? "TLS: this is an inlet server on plain TCP"
+    ? "TLS: this is an inlet server without a key, on plain TCP"
     : "HTTP: this is an inlet server, and it has no web page";
   return new InletError("bad-request", `Cannot speak ${what}`);
+}
+
+/** The error for a client that is not encrypted, on a server with a key. */
+export function needsKey(): InletError {
+  const what = "Cannot go on: this server requires a key and is encrypted: give --token-file FILE";
+  return new InletError("denied", what);
+}
+
+/** Encodes an error as a response of HTTP: RFC 9112, section 4. */
+export function encodeForBrowser({ message }: InletError): Uint8Array<ArrayBuffer> {
+  const body = `${message}\n`;
+  const length = new TextEncoder().encode(body).length;
+  return new TextEncoder().encode(
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n" +
+      `Content-Length: ${length}\r\nConnection: close\r\n\r\n${body}`,
+  );
 }
 
 /** The error for a client of mode upload that begins with no size. */

@@ -36,7 +36,7 @@ import { storeBody } from "../lib/server/store_body.ts";
 import type { Source } from "../lib/body/sources.ts";
 import { quoted } from "../lib/text.ts";
 import type { WireContext } from "../lib/cli/client_context.ts";
-import type { ServerContext } from "../lib/server/context.ts";
+import { rightsOf, type ServerContext } from "../lib/server/context.ts";
 
 /** Wait for more of a name that arrived together with its size, in milliseconds. */
 const WHOLE_HEADER_MS = 15;
@@ -61,7 +61,7 @@ export async function serveUpload(connection: Connection, context: ServerContext
   connection.begun();
   connection.resting = false;
   const what = `store ${quoted(name)}`;
-  checkAccess(context.access, "put", what);
+  checkAccess(rightsOf(context), "put", what);
   checkSize(what, size, context.maxBytes);
   await using upload = await context.store.receive(name, size);
   using _ = connection.enforceMinRate();

@@ -14,11 +14,18 @@ import {
 import { encodeError, InletError } from "../lib/errors.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import type { ServerContext } from "../lib/server/context.ts";
-import type { Caller } from "../lib/server/waiting_room.ts";
+import { type Caller, UNKNOWN } from "../lib/server/waiting_room.ts";
 import { serveFiles } from "./files/serve.ts";
 import { type Opening, openingOf } from "./first_bytes.ts";
 import type { Mode } from "./mode.ts";
-import { following, notSpoken, PAUSE_MS, unknownClient } from "./strangers.ts";
+import {
+  encodeForBrowser,
+  following,
+  needsKey,
+  notSpoken,
+  PAUSE_MS,
+  unknownClient,
+} from "./strangers.ts";
 import { serveUpload } from "./upload.ts";
 
 /** How a client of the default mode begins. */
@@ -35,31 +42,42 @@ export async function serveAnyWire(
   context: ServerContext,
   fallback?: Mode,
 ): Promise<void> {
+  const { authenticator, client } = context;
   connection.resting = true;
-  context.client.unauthenticated = context.keyVerifier !== undefined;
+  client.unauthenticated = authenticator !== undefined;
   connection.farewell = encodeError;
-  switch (await openingOn(connection, fallback !== undefined)) {
+  const opening = await openingOn(connection, fallback !== undefined);
+  if (opening === "http") connection.farewell = encodeForBrowser;
+  if (authenticator && !connection.isEncrypted) {
+    if (connection.buffered.length === 0) return;
+    throw needsKey();
+  }
+  switch (opening) {
     case "native":
       return await serveFiles(connection, context);
     case "upload":
       return await serveUploadBeside(connection, context);
     case "tls":
-      throw notSpoken("tls");
     case "http":
-      throw notSpoken("http");
+      throw notSpoken(opening);
     case "other":
       if (fallback) return await fallBack(connection, context, fallback);
-      throw await unknownClient(connection, BEGINNING, context.keyVerifier === undefined);
+      throw await unknownClient(connection, BEGINNING, authenticator === undefined);
   }
 }
 
 /**
  * Finds out who is calling a full server. It consumes nothing.
  *
- * @param fallback As for {@linkcode serveAnyWire}.
+ * @param options.fallback As for {@linkcode serveAnyWire}.
+ * @param options.encrypted Whether no other caller counts.
  */
-export async function peekCaller(connection: Connection, fallback?: Mode): Promise<Caller> {
-  if (await connection.peek() === null) return { greeted: false, name: "", native: false };
+export async function peekCaller(
+  connection: Connection,
+  { fallback, encrypted }: { fallback?: Mode | undefined; encrypted: boolean },
+): Promise<Caller> {
+  const isOver = await connection.peek() === null;
+  if (isOver || (encrypted && !connection.isEncrypted)) return UNKNOWN;
   const opening = await openingOn(connection, fallback !== undefined);
   const native = opening === "native" || (opening === "other" && !fallback);
   if (!native) return { greeted: true, name: "", native };
@@ -112,7 +130,7 @@ async function fallBack(
 
 /** Serves an upload. A dialogue is for the wire of the fallback alone. */
 async function serveUploadBeside(connection: Connection, context: ServerContext): Promise<void> {
-  if (context.keyVerifier) {
+  if (context.authenticator) {
     throw new InletError("denied", "Cannot take uploads: this server requires a key");
   }
   await serveUpload(connection, { ...context, wire: { ...context.wire, dialogue: [] } });

@@ -186,6 +186,11 @@ export function isDigest(text: string): boolean {
   return /^[0-9a-f]{64}$/.test(text);
 }
 
+/** Whether a text is a signature of P-256, `r` and `s`: 128 lower-case hexadecimal digits. */
+export function isSignature(text: string): boolean {
+  return /^[0-9a-f]{128}$/.test(text);
+}
+
 /** Makes an error text fit a line, whatever the names that it quotes contain. */
 export function oneLine(text: string): string {
   return text.replaceAll(/[\r\n]+/g, " ").slice(0, 1000);

@@ -1,9 +1,16 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { BruteForceGuard } from "../lib/auth/brute_force.ts";
-import { answerChallenge, isAnswer, makeNonce } from "../lib/auth/key.ts";
-import { KeyFile } from "../lib/auth/key_file.ts";
 import {
-  dial,
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { credentialOf } from "../lib/auth/credential.ts";
+import { makeNonce } from "../lib/auth/key.ts";
+import { openKeyFile } from "../lib/auth/key_file.ts";
+import { SharedKey } from "../lib/auth/shared_key.ts";
+import { InletError } from "../lib/errors.ts";
+import {
   fixture,
   integration,
   names,
@@ -16,55 +23,25 @@ import {
   startServer,
   tempDir,
 } from "./helpers.ts";
+import { dialWithKey, type SecureConn } from "./secure.ts";
 
 const KEY = "correct horse battery staple";
 
-Deno.test("answerChallenge() is the HMAC-SHA-256 that other programs compute", async () => {
-  // printf 'inlet 1 client %064d' 0 | openssl dgst -sha256 -hmac 'correct horse battery staple'
-  assertEquals(
-    await answerChallenge(KEY, "0".repeat(64)),
-    "0f0fd9120c77793f58b96fb1e91c65e857c550327b4530a5c42a6eb9819de55d",
-  );
-});
+/** What a client hears that is not encrypted. */
+const PLAIN = "Cannot go on: this server requires a key and is encrypted: give --token-file FILE";
 
-Deno.test("isAnswer() takes the one right answer to its own challenge", async () => {
+const DENIED = /^error denied Cannot authenticate: the server does not accept this key; [^\n]*\n$/;
+
+Deno.test("credentialOf() proves a key as SharedKey verifies it, to its own challenge alone", async () => {
+  const { prove } = await credentialOf(KEY);
+  const server = new SharedKey(() => KEY, () => {});
+  const other = new SharedKey(() => "another key altogether", () => {});
   const nonce = makeNonce();
-  const digest = await answerChallenge(KEY, nonce);
-  assert(await isAnswer(KEY, nonce, digest));
-  assert(!await isAnswer(KEY, makeNonce(), digest));
-  assert(!await isAnswer("another key altogether", nonce, digest));
-});
-
-Deno.test("BruteForceGuard lets an address wait from the third wrong answer on, up to a minute", () => {
-  const failures = new BruteForceGuard();
-  const waits: number[] = [];
-  let now = 0;
-  for (let count = 0; count < 9; count++) {
-    failures.add("10.0.0.1", now);
-    const wait = failures.waitMs("10.0.0.1", now);
-    waits.push(wait / 1000);
-    now += wait;
-  }
-  assertEquals(waits, [0, 0, 5, 10, 20, 40, 60, 60, 60]);
-  assertEquals(failures.waitMs("10.0.0.2", now), 0);
-});
-
-Deno.test("BruteForceGuard forgets after a minute without a wrong answer", () => {
-  const failures = new BruteForceGuard();
-  failures.add("10.0.0.1", 0);
-  failures.add("10.0.0.1", 1);
-  failures.add("10.0.0.1", 60_001);
-  assertEquals(failures.waitMs("10.0.0.1", 60_001), 0);
-  failures.add("10.0.0.1", 60_002);
-  failures.add("10.0.0.1", 60_003);
-  assertEquals(failures.waitMs("10.0.0.1", 60_003), 5000);
-});
-
-Deno.test("BruteForceGuard remembers no more than 10,000 addresses", () => {
-  const failures = new BruteForceGuard();
-  for (let count = 0; count < 3; count++) failures.add("first", 0);
-  for (let number = 0; number < 10_000; number++) failures.add(`${number}`, 0);
-  assertEquals(failures.waitMs("first", 0), 0);
+  const answer = { nonce, name: "", proof: await prove(nonce) };
+  assert(await server.verify(answer));
+  assert(!await server.verify({ ...answer, nonce: makeNonce() }));
+  assert(!await other.verify(answer));
+  assert(!await server.verify({ ...answer, proof: answer.proof.repeat(2) }));
 });
 
 integration("--token-file lets in who has the key, and nobody else", async () => {
@@ -76,18 +53,18 @@ integration("--token-file lets in who has the key, and nobody else", async () =>
   assertEquals(right.code, 0);
   assertEquals(names(server.dir), ["hello.txt"]);
   const denied = await runClient(server, [fixture("hello.txt"), "--token-file", wrong]);
-  assertEquals(denied.code, 3);
-  assertEquals(denied.stderr, "inlet: Cannot authenticate: the key is wrong\n");
+  assertEquals(denied.code, 5);
+  assertMatch(denied.stderr, /\ninlet: Cannot trust the server: it does not hold this key\n$/);
   const none = await runClient(server, [fixture("hello.txt")]);
   assertEquals(none.code, 3);
   assertEquals(
     none.stderr,
-    "inlet: The server requires a key: give --token-file FILE\n",
+    `inlet: ${PLAIN}\n`,
   );
   assertEquals(names(server.dir), ["hello.txt"]);
-  using stranger = await dial(server);
-  await sendTo(stranger, "hello 1 eve\n");
-  await readChallenge(stranger);
+  using stranger = await dialWithKey(server, KEY);
+  await stranger.send("hello 1 eve\n");
+  await stranger.challenge();
   const { stdout } = await runClient(server, ["--status", "--token-file", key]);
   assertEquals(stdout.match(/^client \d+/gm), ["client 1", "client 5"]);
   assert(!server.running.log.includes(KEY));
@@ -111,39 +88,31 @@ integration("challenge is another one each time, and takes no answer twice", asy
   await using local = await tempDir();
   const key = await local.write("key", KEY);
   await using server = await startServer({ args: ["--token-file", key] });
-  using first = await dial(server);
-  await sendTo(first, "hello 1 ben\n");
-  const nonce = await readChallenge(first);
-  const digest = await answerChallenge(KEY, nonce);
-  await sendTo(first, `answer ${digest}\nwhoami\nexit\n`);
-  assertEquals(await readAll(first), "welcome client 1 of 100\nok ben\nok bye\n");
-  using second = await dial(server);
-  await sendTo(second, "hello 1 ben\n");
-  assert(await readChallenge(second) !== nonce);
-  await sendTo(second, `answer ${digest}\nexit\n`);
-  assertEquals(await readAll(second), "error denied Cannot authenticate: the key is wrong\n");
+  using first = await dialWithKey(server, KEY);
+  await first.send("hello 1 ben\n");
+  const nonce = await first.challenge();
+  const proof = await first.credential.prove(nonce);
+  await first.send(`answer ${proof}\nwhoami\nexit\n`);
+  assertEquals(await first.rest(), "welcome client 1 of 100\nok ben\nok bye\n");
+  using second = await dialWithKey(server, KEY);
+  await second.send("hello 1 ben\n");
+  assert(await second.challenge() !== nonce);
+  await second.send(`answer ${proof}\nexit\n`);
+  assertMatch(await second.rest(), DENIED);
 });
 
 integration("challenge lets nobody past who does not answer it", async () => {
   await using local = await tempDir();
   const key = await local.write("key", KEY);
   await using server = await startServer({ args: ["--token-file", key] });
-  using conn = await dial(server);
-  await sendTo(conn, "hello 1 ben\nlist\n");
-  await readChallenge(conn);
+  using conn = await dialWithKey(server, KEY);
+  await conn.send("hello 1 ben\nlist\n");
+  await conn.challenge();
   assertEquals(
-    await readAll(conn),
-    'error denied Cannot authenticate: send "answer DIGEST" first\n',
+    await conn.rest(),
+    'error denied Cannot authenticate: send "answer PROOF" first\n',
   );
 });
-
-/** Says hello with a key, and returns what comes after the challenge. */
-async function greetWith(server: { port: number }, key: string): Promise<string> {
-  using conn = await dial(server);
-  await sendTo(conn, "hello 1 ben\n");
-  await sendTo(conn, `answer ${await answerChallenge(key, await readChallenge(conn))}\nexit\n`);
-  return await readAll(conn);
-}
 
 integration(
   "server takes a new key from its file, and sessions that have begun go on",
@@ -151,91 +120,110 @@ integration(
     await using local = await tempDir();
     const file = await local.write("key", KEY);
     await using server = await startServer({ args: ["--token-file", file] });
-    using before = await dial(server);
-    await sendTo(before, "hello 1 ben\n");
-    await sendTo(before, `answer ${await answerChallenge(KEY, await readChallenge(before))}\n`);
+    using before = await dialWithKey(server, KEY);
+    await before.prove("ben");
     await server.running.says(/client 1: is "ben"/);
     await local.write("key", "another key altogether\n");
-    assertMatch(await greetWith(server, "another key altogether"), /^welcome /);
-    assertMatch(await greetWith(server, KEY), /^error denied /);
+    using after = await dialWithKey(server, "another key altogether");
+    await after.prove("eve");
+    assertMatch(await after.line(), /^welcome /);
+    await assertRejects(() => dialWithKey(server, KEY), InletError, "it does not hold this key");
     await server.running.says(/read ".*\/key" again: a new key$/);
     server.running.process.kill("SIGHUP");
     await server.running.says(/read ".*\/key" again: the same key$/);
-    await sendTo(before, "whoami\nexit\n");
-    assertMatch(await readAll(before), /^welcome client 1 of 100\nok ben\nok bye\n$/);
+    await before.send("whoami\nexit\n");
+    assertMatch(await before.rest(), /^welcome client 1 of 100\nok ben\nok bye\n$/);
   },
 );
 
-integration("KeyFile keeps the last key while its file is not one, and says so once", async () => {
-  await using local = await tempDir();
-  const path = await local.write("key", `${KEY}\n`);
-  const notices: string[] = [];
-  const file = await KeyFile.open(path, (text) => notices.push(text.replaceAll(path, "key")));
-  const turn = async (change: () => Promise<unknown>, key: string): Promise<void> => {
-    await change();
-    for (let time = 0; time < 2; time++) assertEquals(file.current(), key);
-  };
-  await turn(() => Promise.resolve(), KEY);
-  await turn(() => local.write("key", ""), KEY);
-  await turn(() => Deno.remove(path), KEY);
-  await turn(() => Deno.mkdir(path), KEY);
-  await Deno.remove(path);
-  await turn(() => local.write("key", "another key altogether"), "another key altogether");
-  const failed = 'Cannot read the key file "key" again';
-  assertEquals(notices, [
-    'Cannot use the key in "key": it is shorter than 16 characters; the last key stays',
-    `${failed}: it does not exist; the last key stays`,
-    `${failed}: it is not a file; the last key stays`,
-    'read "key" again: a new key',
-  ]);
-});
+integration(
+  "openKeyFile() keeps the last key while its file is not one, and says so once",
+  async () => {
+    await using local = await tempDir();
+    const path = await local.write("key", `${KEY}\n`);
+    const notices: string[] = [];
+    const file = await openKeyFile(path, (text) => notices.push(text.replaceAll(path, "key")));
+    const turn = async (change: () => Promise<unknown>, key: string): Promise<void> => {
+      await change();
+      for (let time = 0; time < 2; time++) assertEquals(file.current(), key);
+    };
+    await turn(() => Promise.resolve(), KEY);
+    await turn(() => local.write("key", ""), KEY);
+    await turn(() => Deno.remove(path), KEY);
+    await turn(() => Deno.mkdir(path), KEY);
+    await Deno.remove(path);
+    await turn(() => local.write("key", "another key altogether"), "another key altogether");
+    const failed = 'Cannot read the key file "key" again';
+    assertEquals(notices, [
+      'Cannot use the key in "key": it is shorter than 16 characters; the last key stays',
+      `${failed}: it does not exist; the last key stays`,
+      `${failed}: it is not a file; the last key stays`,
+      'read "key" again: a new key',
+    ]);
+  },
+);
 
-integration("KeyFile sees each change, whatever the size and the time of the file", async () => {
-  await using local = await tempDir();
-  const path = await local.write("key", `${KEY}\n`);
-  const time = new Date(2001, 1, 1);
-  await Deno.utime(path, time, time);
-  const notices: string[] = [];
-  const file = await KeyFile.open(path, (text) => notices.push(text.replaceAll(path, "key")));
-  const keys = Array.from({ length: 50 }, (_, index) => String(index).padStart(KEY.length, "0"));
-  for (const [index, key] of keys.entries()) {
-    Deno.writeTextFileSync(path, `${key}\n`);
-    // As tools do that keep the times of what they copy.
-    if (index % 2 === 0) Deno.utimeSync(path, time, time);
-    assertEquals([file.current(), file.current()], [key, key]);
-  }
-  assertEquals(notices, keys.map(() => 'read "key" again: a new key'));
-  const [last] = keys.slice(-1);
-  await Deno.truncate(path, 3_000_000_000);
-  assertEquals([file.current(), file.current()], [last, last]);
-  assertEquals(notices.slice(keys.length), [
-    'Cannot read the key file "key" again: it is too large; the last key stays',
-  ]);
-});
+integration(
+  "openKeyFile() sees each change, whatever the size and the time of the file",
+  async () => {
+    await using local = await tempDir();
+    const path = await local.write("key", `${KEY}\n`);
+    const time = new Date(2001, 1, 1);
+    await Deno.utime(path, time, time);
+    const notices: string[] = [];
+    const file = await openKeyFile(path, (text) => notices.push(text.replaceAll(path, "key")));
+    const keys = Array.from({ length: 50 }, (_, index) => String(index).padStart(KEY.length, "0"));
+    for (const [index, key] of keys.entries()) {
+      Deno.writeTextFileSync(path, `${key}\n`);
+      // As tools do that keep the times of what they copy.
+      if (index % 2 === 0) Deno.utimeSync(path, time, time);
+      assertEquals([file.current(), file.current()], [key, key]);
+    }
+    assertEquals(notices, keys.map(() => 'read "key" again: a new key'));
+    const [last] = keys.slice(-1);
+    await Deno.truncate(path, 3_000_000_000);
+    assertEquals([file.current(), file.current()], [last, last]);
+    assertEquals(notices.slice(keys.length), [
+      'Cannot read the key file "key" again: it is too large; the last key stays',
+    ]);
+  },
+);
 
-integration("server lets an address wait after three wrong answers, right ones too", async () => {
+integration("a wrong answer is refused late, holds no place, and keeps nobody out", async () => {
   await using local = await tempDir();
   const key = await local.write("key", KEY);
-  await using server = await startServer({ args: ["--token-file", key] });
-  using asked = await dial(server);
-  await sendTo(asked, "hello 1 ben\n");
-  const nonce = await readChallenge(asked);
-  for (let count = 0; count < 3; count++) {
-    using conn = await dial(server);
-    await sendTo(conn, `hello 1 ben\nanswer ${"0".repeat(64)}\nexit\n`);
-    await readChallenge(conn);
-    assertEquals(await readAll(conn), "error denied Cannot authenticate: the key is wrong\n");
+  await using server = await startServer({ args: ["--token-file", key, "--max-clients", "1"] });
+  const wrong: SecureConn[] = [];
+  using _ = { [Symbol.dispose]: () => wrong.forEach((conn) => conn.stream.close()) };
+  for (let count = 0; count < 5; count++) {
+    const conn = await dialWithKey(server, KEY);
+    wrong.push(conn);
+    await conn.send("hello 1 eve\n");
+    await conn.challenge();
+    await conn.send(`answer ${"0".repeat(64)}\n`);
+    // Its place is free as soon as the answer has been seen, and the refusal comes later.
+    const { code } = await runClient(server, ["--status", "--token-file", key, "--retry", "3"]);
+    assertEquals(code, 0);
   }
-  const refusal = /^error wait Cannot authenticate for [1-5] s: too many wrong keys from/;
-  await sendTo(asked, `answer ${await answerChallenge(KEY, nonce)}\nexit\n`);
-  assertMatch(await readAll(asked), refusal);
-  using unasked = await dial(server);
-  await sendTo(unasked, "hello 1 ben\n");
-  await unasked.closeWrite();
-  assertMatch(await readAll(unasked), refusal);
-  const { code, stderr } = await runClient(server, ["--status", "--token-file", key]);
-  assertEquals(code, 3);
-  assertMatch(stderr, /^inlet: Cannot authenticate for \d s: too many wrong keys/);
+  for (const conn of wrong) assertMatch(await conn.rest(), DENIED);
+});
+
+integration("--retry tries again after a wait that the server asks for", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const serving = (async () => {
+    using first = await listener.accept();
+    await sendTo(first, "error wait Come back later\n");
+    await first.closeWrite();
+    await readAll(first);
+    using second = await listener.accept();
+    await sendTo(second, "welcome client 1 of 1\nok\nend 0\nok bye\n");
+    await readAll(second);
+  })();
+  const { code, stderr } = await runClient({ port }, ["--list", "--retry", "1"]);
+  assertMatch(stderr, /^Come back later; trying again in/);
+  assertEquals(code, 0);
+  await serving;
 });
 
 integration("server with a key serves no upload client", async () => {
@@ -244,7 +232,7 @@ integration("server with a key serves no upload client", async () => {
   await using server = await startServer({ args: ["--token-file", key] });
   await runPeer("upload_client.py", ["127.0.0.1", String(server.port), fixture("hello.txt")]);
   await server.running.stop();
-  assertStringIncludes(server.running.log, "Cannot take uploads: this server requires a key");
+  assertStringIncludes(server.running.log, PLAIN);
   assertEquals(names(server.dir), []);
 });
 
@@ -320,16 +308,4 @@ async function serverRefusal(args: readonly string[]): Promise<string> {
   const { code, stderr } = await runServer([...args, "--dir", dir.path]);
   assertEquals(code, 2);
   return stderr;
-}
-
-/** Reads a challenge, byte by byte so as to take nothing of what follows. */
-async function readChallenge(conn: Deno.TcpConn): Promise<string> {
-  const byte = new Uint8Array(1);
-  let line = "";
-  while (!line.endsWith("\n")) {
-    assert(await conn.read(byte) !== null);
-    line += String.fromCharCode(byte[0]!);
-  }
-  const [, nonce] = /^challenge ([0-9a-f]{64})\n$/.exec(line)!;
-  return nonce!;
 }

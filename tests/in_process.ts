@@ -108,7 +108,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
       acknowledged: new AcknowledgedUploads(),
       maxBytes,
       access,
-      keyVerifier: undefined,
+      authenticator: undefined,
       sessionTimeoutMs: idleTimeoutMs,
       wire: wireSettings(wireOptionsOf(parseCommandLine(wire.args, WIRES).options), wire.mode),
     },

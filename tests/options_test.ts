@@ -148,6 +148,7 @@ pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
     sessionTimeoutMs: 600_000,
     maxBytes: Number.MAX_SAFE_INTEGER,
     keepPartialsMs: 86_400_000,
+    users: undefined,
     open: false,
     access: "all",
     dotfiles: true,

@@ -25,14 +25,34 @@ const REASON: Readonly<Record<Access, string>> = {
   "drop-only": "this server only accepts uploads",
 };
 
+const USERS_REASON: Readonly<Record<Access, string>> = {
+  "all": "",
+  "read-only": "you may only read",
+  "drop-only": "you may only upload",
+};
+
+/** What a client may do: what the server permits to all, and what it permits to this user. */
+export interface Rights {
+  readonly server: Access;
+  readonly user: Access;
+}
+
+/** Whether a client may only upload, and must not learn which names are taken. */
+export function isDropOnly({ server, user }: Rights): boolean {
+  return server === "drop-only" || user === "drop-only";
+}
+
 /**
  * Refuses a request that the access does not permit.
  *
  * @param what The action, for the message: `store "a.txt"`.
  * @throws {InletError} `denied`
  */
-export function checkAccess(access: Access, type: Request["type"], what: string): void {
-  if (REFUSED[access].includes(type)) {
-    throw new InletError("denied", `Cannot ${what}: ${REASON[access]}`);
-  }
+export function checkAccess({ server, user }: Rights, type: Request["type"], what: string): void {
+  const why = REFUSED[server].includes(type)
+    ? REASON[server]
+    : REFUSED[user].includes(type)
+    ? USERS_REASON[user]
+    : undefined;
+  if (why !== undefined) throw new InletError("denied", `Cannot ${what}: ${why}`);
 }

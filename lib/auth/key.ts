@@ -1,11 +1,10 @@
 /**
- * The key that a server and its clients share: reads and makes key files, and proves the key
- * without sending it.
+ * The text of a key: where it is read from, what it must be, and how a new one is made. secret.ts and
+ * credential.ts say what is derived from it.
  *
  * @module
  */
 
-import { challengeText } from "../../protocol.ts";
 import { explain, InletError } from "../errors.ts";
 import type { Waiting } from "../body/pipe.ts";
 import { quoted } from "../text.ts";
@@ -16,38 +15,93 @@ export const KEY_VARIABLE = "INLET_TOKEN";
 /** Fewest characters of a key, against guessing. */
 export const MIN_KEY_CHARACTERS = 16;
 
+/** How the token of a user begins: never as a key does. */
+export const USER_TOKEN = "inlet-user ";
+
 /** Bytes of a new key, and of a nonce. */
 const RANDOM_BYTES = 32;
+
+/** Permission bits of group and others. */
+const OF_OTHERS = 0o077;
+
+/** What is done while a key is read, and with what it looks like. */
+export interface KeyReading extends Waiting {
+  /** Called with a warning for the owner of the file. */
+  onWarning?: ((text: string) => void) | undefined;
+}
 
 /**
  * Reads the key from its file, or from the environment if Deno permits that.
  *
  * @param file Path of the key file, which takes precedence over the environment.
- * @param waiting What happens while the file is a pipe that waits for its writer.
  * @returns The key without surrounding white space, or `undefined` if there is none.
- * @throws {InletError} `usage` if the file cannot be read, or the key is too short
+ * @throws {InletError} `usage` if the file cannot be read, or holds no key
  */
 export async function readKey(
   file: string | undefined,
-  waiting: Waiting = {},
+  reading: KeyReading = {},
 ): Promise<string | undefined> {
-  if (file !== undefined) return checkKey(await readKeyFile(file, waiting), quoted(file));
+  if (file !== undefined) return checkKey(await readKeyFile(file, reading), quoted(file));
   const key = readVariable();
   return key === undefined ? undefined : checkKey(key, KEY_VARIABLE);
 }
 
 /**
- * Returns a key without surrounding white space.
+ * Returns a key without the white space or the byte order mark around it.
  *
- * @throws {InletError} `usage` if it is too short
+ * @throws {InletError} `usage` if it is none, or can be guessed at once
  */
 export function checkKey(text: string, where: string): string {
   const key = text.trim();
-  if (key.length >= MIN_KEY_CHARACTERS) return key;
+  const why = key === ""
+    ? "there is none: make one with server.ts --generate-token"
+    : key.length < MIN_KEY_CHARACTERS
+    ? `it is shorter than ${MIN_KEY_CHARACTERS} characters`
+    : /^(.)\1*$/su.test(key)
+    ? "it is one character again and again"
+    : undefined;
+  if (why === undefined) return key;
+  throw new InletError("usage", `Cannot use the key in ${where}: ${why}`);
+}
+
+/**
+ * Returns a key for a server, as {@linkcode checkKey} does.
+ *
+ * @throws {InletError} `usage`, also for the token of a user
+ */
+export function checkServerKey(text: string, where: string): string {
+  const key = checkKey(text, where);
+  if (!key.startsWith(USER_TOKEN)) return key;
   throw new InletError(
     "usage",
-    `Cannot use the key in ${where}: it is shorter than ${MIN_KEY_CHARACTERS} characters`,
+    `Cannot use ${where} as the key of a server: it is the token of a user, for client.ts`,
   );
+}
+
+/** What to say of a key file that others can read; `undefined` if there is nothing to say. */
+export function warningOf(path: string, { isFile, mode }: Deno.FileInfo): string | undefined {
+  if (!isFile || mode === null || (mode & OF_OTHERS) === 0) return undefined;
+  return `the key file ${quoted(path)} can be read by others on this machine: chmod 600`;
+}
+
+/**
+ * Makes a file that only its owner can read, and writes a text into it.
+ *
+ * @param what The file, for the message: `the key file`.
+ * @param hint What to do if it exists already.
+ * @throws {InletError} `usage` if it exists, or cannot be made
+ */
+export function makeSecretFile(path: string, text: string, what: string, hint: string): void {
+  try {
+    using file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
+    file.writeSync(new TextEncoder().encode(`${text}\n`));
+  } catch (cause) {
+    const cannot = `Cannot make ${what} ${quoted(path)}`;
+    const message = cause instanceof Deno.errors.AlreadyExists
+      ? `${cannot}: it exists already, ${hint}`
+      : explain(cause, cannot).message;
+    throw new InletError("usage", message, { cause });
+  }
 }
 
 /**
@@ -56,16 +110,7 @@ export function checkKey(text: string, where: string): string {
  * @throws {InletError} `usage` if the file exists, or cannot be made
  */
 export function makeKeyFile(path: string): void {
-  try {
-    using file = Deno.openSync(path, { write: true, createNew: true, mode: 0o600 });
-    file.writeSync(new TextEncoder().encode(`${randomHex()}\n`));
-  } catch (cause) {
-    const what = `Cannot make the key file ${quoted(path)}`;
-    const message = cause instanceof Deno.errors.AlreadyExists
-      ? `${what}: it exists already, use it with --token-file`
-      : explain(cause, what).message;
-    throw new InletError("usage", message, { cause });
-  }
+  makeSecretFile(path, randomHex(), "the key file", "use it with --token-file");
 }
 
 /** Makes a random nonce for one challenge. */
@@ -73,34 +118,20 @@ export function makeNonce(): string {
   return randomHex();
 }
 
-/** Computes the answer to a challenge: 64 hexadecimal digits that prove the key. */
-export async function answerChallenge(key: string, nonce: string): Promise<string> {
-  const signature = await crypto.subtle.sign("HMAC", await hmacKey(key), challengeText(nonce));
-  return new Uint8Array(signature).toHex();
-}
-
-/** Whether an answer proves the key. The comparison takes constant time. */
-export async function isAnswer(key: string, nonce: string, digest: string): Promise<boolean> {
-  const signature = Uint8Array.fromHex(digest);
-  return await crypto.subtle.verify("HMAC", await hmacKey(key), signature, challengeText(nonce));
-}
-
-async function hmacKey(key: string): Promise<CryptoKey> {
-  const algorithm = { name: "HMAC", hash: "SHA-256" };
-  const bytes = new TextEncoder().encode(key);
-  return await crypto.subtle.importKey("raw", bytes, algorithm, false, ["sign", "verify"]);
-}
-
-function randomHex(): string {
+/** 32 random bytes in hexadecimal digits. */
+export function randomHex(): string {
   return crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)).toHex();
 }
 
-async function readKeyFile(path: string, waiting: Waiting): Promise<string> {
+async function readKeyFile(path: string, reading: KeyReading): Promise<string> {
   const { waitFor, waitText } = await import("../body/pipe.ts");
   try {
-    return await waitFor(Deno.readTextFile(path), waitText(path), waiting);
+    const text = await waitFor(Deno.readTextFile(path), waitText(path), reading);
+    const warning = warningOf(path, Deno.statSync(path));
+    if (warning !== undefined) reading.onWarning?.(warning);
+    return text;
   } catch (cause) {
-    waiting.signal?.throwIfAborted();
+    reading.signal?.throwIfAborted();
     const { message } = explain(cause, `Cannot read the key file ${quoted(path)}`);
     throw new InletError("usage", message, { cause });
   }

@@ -44,8 +44,8 @@ export interface ClientContext extends GrowthOptions {
   readonly timeoutMs?: number | undefined;
   /** The client's own limit on bytes per second. */
   readonly rate?: RateLimit | undefined;
-  /** The key, for servers that require one. */
-  readonly key?: string | undefined;
+  /** Answers a challenge, for servers that require a key. */
+  readonly prove?: ((nonce: string) => Promise<string>) | undefined;
   /** Called with each note that the server sends. */
   readonly onNote?: (text: string) => void;
   /** Called with notices for the user. */

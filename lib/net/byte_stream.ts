@@ -1,6 +1,6 @@
 /**
  * A duplex stream of bytes to one peer, the transport of a {@linkcode Connection}. This file has
- * TCP; TLS or a relay would be other implementations.
+ * TCP; tls_stream.ts has TLS over another stream of bytes.
  *
  * @module
  */
@@ -11,6 +11,8 @@ import { formatAddress, inZone } from "../address.ts";
 export interface ByteStream {
   /** The peer, as `HOST:PORT`: for the log, for `status`, and for limits by address. */
   readonly remote: string;
+  /** Whether the peer's bytes are encrypted: known once some have been read. */
+  readonly isEncrypted?: boolean;
   /**
    * Reads at least one byte. Calls must not overlap.
    *

@@ -5,6 +5,7 @@
  */
 
 import { formatAddress, zoneOf } from "../address.ts";
+import type { PublicIdentity } from "../auth/identity.ts";
 import { AwakeTimer } from "./awake.ts";
 import { type ByteStream, TcpStream } from "./byte_stream.ts";
 import { Connection } from "./connection.ts";
@@ -31,12 +32,15 @@ export interface ConnectOptions {
   rate?: RateLimit | undefined;
   /** Whether the connection must be one that can be reset. */
   resettable?: boolean;
+  /** The server to talk to, encrypted: no other one is told anything. */
+  server?: PublicIdentity | undefined;
 }
 
 /**
  * Connects to a server.
  *
- * @throws {InletError} `lost`, with the reason
+ * @throws {InletError} `lost`, with the reason; `untrusted` or `denied` if it is not the server that
+ * was asked for
  */
 export async function connect(
   address: ServerAddress,
@@ -46,9 +50,7 @@ export async function connect(
   using _ = new AwakeTimer(options.timeoutMs, () => timeout.abort());
   const signal = AbortSignal.any([timeout.signal, options.signal]);
   try {
-    const stream = await dial(address, signal, options);
-    if (options.signal.aborted) stream.close();
-    options.signal.throwIfAborted();
+    const stream = await secured(await dial(address, signal, options), signal, options);
     return new DialledConnection(stream, {
       idleTimeoutMs: options.timeoutMs,
       signal: options.signal,
@@ -56,6 +58,7 @@ export async function connect(
     });
   } catch (cause) {
     if (options.signal.aborted) throw options.signal.reason;
+    if (cause instanceof InletError && !timeout.signal.aborted) throw cause;
     const why = timeout.signal.aborted
       ? `no answer within ${options.timeoutMs / 1000} s`
       : await reason(address.hostname, cause);
@@ -90,6 +93,27 @@ async function dial(
   }
   const { dialResettable } = await import("./node_stream.ts");
   return await dialResettable(address, signal);
+}
+
+/** Puts TLS on a connection, if a server is given. The signal closes it meanwhile. */
+async function secured(
+  stream: ByteStream,
+  signal: AbortSignal,
+  { server }: ConnectOptions,
+): Promise<ByteStream> {
+  const close = (): void => stream.close();
+  signal.addEventListener("abort", close);
+  try {
+    signal.throwIfAborted();
+    if (!server) return stream;
+    const { connectTls } = await import("./tls_connect.ts");
+    return await connectTls(stream, server);
+  } catch (error) {
+    close();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", close);
+  }
 }
 
 async function reason(hostname: string, error: unknown): Promise<string> {

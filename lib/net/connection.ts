@@ -82,6 +82,11 @@ export class Connection extends BufferedReader implements Disposable {
     return this.#failure;
   }
 
+  /** Whether what was read has come encrypted. */
+  get isEncrypted(): boolean {
+    return this.#stream.isEncrypted ?? false;
+  }
+
   /** Bytes passed to `write` that the system has not accepted yet. */
   get unsent(): number {
     return this.#unsent;

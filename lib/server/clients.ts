@@ -5,6 +5,7 @@
  */
 
 import { hostOf, isLoopback } from "../address.ts";
+import type { User } from "../auth/authenticator.ts";
 import { formatLocalTime, printable } from "../text.ts";
 
 /** Most clients that `status` remembers. */
@@ -24,6 +25,8 @@ export interface Client {
   name: string;
   /** Whether it has not proved the key yet. `status` omits it until then. */
   unauthenticated?: boolean;
+  /** The user that it has proved to be, on a server with users. */
+  user?: User;
   /** The features beyond version 1 that it supports. */
   features?: ReadonlySet<string>;
   /** When it disconnected; missing while it is connected. */
@@ -91,13 +94,16 @@ export class Clients {
   }
 
   /**
-   * Names a client. If a connected client has the name, it becomes `ben-2`, then `ben-3`.
+   * Names a client. If a connected client has the name, it becomes `ben-2`, then `ben-3`. The second
+   * one of a user is `ben (2)`, which is the name of no other user.
    *
    * @param name The requested name. Any number of clients may have an empty one.
    */
   introduce(client: Client, name: string): void {
     client.name = name;
-    for (let number = 2; this.#names.has(client.name); number++) client.name = `${name}-${number}`;
+    for (let number = 2; this.#names.has(client.name); number++) {
+      client.name = client.user ? `${name} (${number})` : `${name}-${number}`;
+    }
     if (name !== "") this.#names.add(client.name);
   }
 

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Access } from "../auth/access.ts";
-import type { KeyVerifier } from "../auth/brute_force.ts";
+import type { Access, Rights } from "../auth/access.ts";
+import type { Authenticator } from "../auth/authenticator.ts";
 import type { AcknowledgedUploads } from "./acknowledged.ts";
 import type { InletError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
@@ -28,10 +28,10 @@ export interface ServerContext {
   readonly client: Client;
   /** Size limit of a file or message, in bytes. */
   readonly maxBytes: number;
-  /** What clients may do. */
+  /** What the server permits to all clients. {@linkcode rightsOf} tells what this one may do. */
   readonly access: Access;
-  /** Verifies proofs of the key; missing on a server without a key. */
-  readonly keyVerifier: KeyVerifier | undefined;
+  /** Recognises clients, all of which are encrypted; missing on a server without a key. */
+  readonly authenticator: Authenticator | undefined;
   /** Milliseconds that a session may be idle between two requests. */
   readonly sessionTimeoutMs: number;
   /** Settings of the wires of other programs. */
@@ -40,4 +40,11 @@ export interface ServerContext {
   readonly signal: AbortSignal;
   /** Stops the server after an unrecoverable failure. */
   giveUp(reason: InletError): void;
+  /** Gives the place of this connection to others, before the connection ends. */
+  leavePlace(): void;
+}
+
+/** What a client may do at the moment. */
+export function rightsOf({ access, client }: Pick<ServerContext, "access" | "client">): Rights {
+  return { server: access, user: client.user?.access ?? "all" };
 }

@@ -9,7 +9,7 @@ import { hostOf } from "../address.ts";
 import type { ServerContext } from "./context.ts";
 import type { Client } from "./clients.ts";
 import { awakeNow } from "../net/awake.ts";
-import { TcpStream } from "../net/byte_stream.ts";
+import { type ByteStream, TcpStream } from "../net/byte_stream.ts";
 import { Connection } from "../net/connection.ts";
 import type { ConnectionOptions } from "../net/connection_options.ts";
 import { explain, InletError } from "../errors.ts";
@@ -23,7 +23,9 @@ export interface ListenerOptions {
   /** Finds out who is calling a full server; missing on wires without names. */
   peekCaller?: ((connection: Connection) => Promise<Caller>) | undefined;
   /** The part of the context that all connections share. */
-  context: Omit<ServerContext, "client" | "signal" | "giveUp">;
+  context: Omit<ServerContext, "client" | "signal" | "giveUp" | "leavePlace">;
+  /** Puts encryption on a connection that was accepted. */
+  secure?: ((stream: ByteStream) => ByteStream) | undefined;
   /** The zone of the address that is listened on, if it has one. */
   zone?: string | undefined;
   /** Timeouts and minimum rate of every connection. */
@@ -117,6 +119,14 @@ export class Listener {
     clearTimeout(timer);
   }
 
+  /** Ends the connections of users who were revoked, transfers included. */
+  dropRevoked(): void {
+    for (const [connection, { user }] of this.#places) {
+      if (!user?.isRevoked) continue;
+      connection.abort(new InletError("denied", "Cannot go on: your key was revoked"));
+    }
+  }
+
   #cutAll(): void {
     const reason = new InletError("shutdown", "The server shut down before this was complete");
     for (const connection of this.#connections) connection.abort(reason);
@@ -152,8 +162,9 @@ export class Listener {
   }
 
   #begin(conn: Deno.TcpConn): void {
-    const { limits, zone } = this.#options;
-    const connection = new Connection(new TcpStream(conn, zone), {
+    const { limits, zone, secure } = this.#options;
+    const stream = new TcpStream(conn, zone);
+    const connection = new Connection(secure?.(stream) ?? stream, {
       ...limits,
       onBegun: () => this.#ungreeted.delete(connection),
     });
@@ -209,7 +220,6 @@ export class Listener {
     const silent = clients.hasPlaceFor(address) ? undefined : this.#silentOne(address);
     if (!silent) return;
     const { connection, client, since } = silent;
-    this.#ungreeted.delete(connection);
     this.#drop(connection, client, `no greeting within ${formatSeconds(awakeNow() - since)} s`);
   }
 
@@ -239,9 +249,14 @@ export class Listener {
     return longest;
   }
 
-  #drop(connection: Connection, client: Client, why: string): void {
+  #leavePlace(connection: Connection, client: Client): void {
+    this.#ungreeted.delete(connection);
     this.#places.delete(connection);
     this.#options.context.clients.leave(client);
+  }
+
+  #drop(connection: Connection, client: Client, why: string): void {
+    this.#leavePlace(connection, client);
     const reason = `Dropped to admit another client: ${why}`;
     connection.abort(new InletError("timeout", reason));
   }
@@ -285,6 +300,7 @@ export class Listener {
         client,
         signal: this.#stop.signal,
         giveUp: (reason) => this.#giveUp(reason),
+        leavePlace: () => this.#leavePlace(connection, client),
       });
     } catch (error) {
       failure = explain(error);

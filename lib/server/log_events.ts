@@ -35,6 +35,8 @@ export interface LogKeys {
   ms: number;
   /** A path, as the client sent it. */
   path: string;
+  /** The SHA-256 of the server's public key, in base64. */
+  pin: string;
   /** The port that the server listens on. */
   port: number;
   /** Stack trace of an unexpected error. */
@@ -60,6 +62,7 @@ export const LOG_EVENTS = {
   "got": ["file", "bytes", "ms"],
   "key": [],
   "key-unread": [],
+  "key-weak": [],
   "left": ["clients", "ms"],
   "left-out": ["lines", "host"],
   "list": [],
@@ -67,6 +70,7 @@ export const LOG_EVENTS = {
   "message": ["bytes", "ms"],
   "other-mode": ["mode"],
   "path": ["path"],
+  "pin": ["pin"],
   "queued": [],
   "refused": ["code", "file", "ms"],
   "resumed": ["file", "bytes"],

@@ -115,19 +115,57 @@ const LIMITS = {
   }),
 };
 
+/** What a user may do. */
+export type UserRights = "all" | "read" | "drop";
+
+const RIGHTS_OF_USERS: Record<UserRights, string> = {
+  all: "everything",
+  read: "list and download",
+  drop: "upload",
+};
+
 const RIGHTS = {
   "token-file": option({
     value: "FILE",
     parse: parseText,
-    help: "admit clients that prove they hold the key in this file (or in INLET_TOKEN)",
+    help:
+      "encrypt, and admit clients that prove they hold the key in this file (or in INLET_TOKEN)",
     completes: "file",
   }),
   "generate-token": flag({
     help: "make that key file first (default inlet.token); without PORT, only make it",
   }),
+  "users": option({
+    value: "FILE",
+    parse: parseText,
+    help: "admit the users in this file, each with a key and rights of its own",
+    conflictsWith: ["token-file", "generate-token"],
+    completes: "file",
+  }),
+  "add-user": option({
+    value: "NAME",
+    parse: parseText,
+    help: "without PORT: add a user to that file, and write NAME.token for the user's client",
+    needs: "users",
+    conflictsWith: ["remove-user"],
+  }),
+  "rights": option({
+    value: "RIGHTS",
+    parse: (text, what) => parseWord(text, what, Object.keys(RIGHTS_OF_USERS) as UserRights[]),
+    note: "default all",
+    help: "what that user may do",
+    needs: "add-user",
+    completes: RIGHTS_OF_USERS,
+  }),
+  "remove-user": option({
+    value: "NAME",
+    parse: parseText,
+    help: "without PORT: remove a user from that file; a server that runs drops the user's clients",
+    needs: "users",
+  }),
   "open": flag({
     help: "listen on the network without a key: admit every client",
-    conflictsWith: ["token-file", "generate-token"],
+    conflictsWith: ["token-file", "generate-token", "users"],
   }),
   "read-only": flag({
     help: "clients may list and download, but not upload",
@@ -206,6 +244,7 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
     sessionTimeoutMs: values["session-timeout"],
     maxBytes: values["max-size"] ?? Number.MAX_SAFE_INTEGER,
     keepPartialsMs: values["keep-partials"],
+    users: values.users,
     open: values.open,
     access,
     dotfiles: !values["no-dotfiles"],
@@ -226,6 +265,7 @@ interface Reach extends
   mode: string;
   hostname: string;
   key?: ServeOptions["key"];
+  users?: ServeOptions["users"];
   open?: boolean;
   access?: Access;
 }
@@ -236,19 +276,23 @@ interface Reach extends
  * @throws {InletError} `usage`
  */
 export function checkReach(options: Reach): void {
-  const { mode, hostname, key, open, access, maxClients, maxPerAddress } = options;
+  const { mode, hostname, key, users, open, access, maxClients, maxPerAddress } = options;
   checkFallback(options);
   if (maxClients !== undefined && maxPerAddress !== undefined && maxPerAddress > maxClients) {
     const what = `Cannot serve ${maxPerAddress} clients from one address`;
     throw new InletError("usage", `${what}: the server serves ${maxClients} at once`);
   }
-  if (key !== undefined && open) {
+  if (key !== undefined && users !== undefined) {
+    throw new InletError("usage", "Cannot have one key for all and users: give one or the other");
+  }
+  const isClosed = key !== undefined || users !== undefined;
+  if (isClosed && open) {
     throw new InletError(
       "usage",
       "Cannot require a key and also admit every client: give one or the other",
     );
   }
-  if (key !== undefined && mode !== "files") {
+  if (isClosed && mode !== "files") {
     throw new InletError(
       "usage",
       `Cannot require a key in mode ${mode}: its wire cannot carry one`,
@@ -257,7 +301,7 @@ export function checkReach(options: Reach): void {
   if (access === "read-only" && mode !== "files" && mode !== "talk") {
     throw new InletError("usage", `Cannot be read-only in mode ${mode}: its clients can only send`);
   }
-  if (isLoopback(hostname) || open || key !== undefined) return;
+  if (isLoopback(hostname) || open || isClosed) return;
   const ways = mode === "files"
     ? "give --token-file FILE to require a key, or --open to admit every client"
     : `mode ${mode} cannot require a key, give --open to admit every client`;

@@ -108,11 +108,19 @@ export interface ServeOptions {
   sessionTimeoutMs?: number;
   /**
    * The key that clients must prove they hold, at least 16 characters, or a function that returns the
-   * one that holds at that moment. Without one, every client is admitted.
+   * one that holds at that moment. With it the server is encrypted. Without it and without `users`,
+   * every client is admitted, in plain TCP.
    *
    * @default {undefined}
    */
   key?: string | (() => string) | undefined;
+  /**
+   * Path of a file of users, each with a key and rights of its own, instead of one key for all. It is
+   * read again when it changes.
+   *
+   * @default {undefined}
+   */
+  users?: string | undefined;
   /**
    * Whether a server that listens on the network admits every client, without a key.
    *

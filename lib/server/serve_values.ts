@@ -50,6 +50,7 @@ const OPTIONS: Record<keyof ServeOptions, Kind> = {
   keepPartialsMs: AMOUNT,
   sessionTimeoutMs: MILLISECONDS,
   key: KEY,
+  users: SOME_TEXT,
   open: FLAG,
   access: oneOf(ACCESS_RIGHTS),
   dotfiles: FLAG,

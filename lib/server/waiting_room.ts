@@ -6,8 +6,8 @@
  * @module
  */
 
-import { AwakeTimer } from "../net/awake.ts";
 import type { Connection } from "../net/connection.ts";
+import { Pause } from "./pause.ts";
 
 /** Milliseconds that a connection is read. */
 const WAIT_MS = 1000;
@@ -30,8 +30,7 @@ export const UNKNOWN: Caller = { greeted: false, name: "", native: false };
 
 /** Waits for the greetings of connections without a place. */
 export class WaitingRoom {
-  /** Ends the waits, the oldest first. */
-  readonly #waiting = new Set<() => void>();
+  readonly #pause = new Pause(WAIT_MS, MAX_WAITING);
 
   /**
    * Waits for a greeting.
@@ -43,21 +42,11 @@ export class WaitingRoom {
     connection: Connection,
     peek: (connection: Connection) => Promise<Caller>,
   ): Promise<Caller> {
-    const { promise: late, resolve: giveUp } = Promise.withResolvers<void>();
-    if (this.#waiting.size >= MAX_WAITING) {
-      const [oldest] = this.#waiting;
-      this.#waiting.delete(oldest!);
-      oldest!();
-    }
-    this.#waiting.add(giveUp);
-    using _ = new AwakeTimer(WAIT_MS, giveUp);
     try {
-      return await Promise.race([peek(connection), late]) ?? UNKNOWN;
+      return await this.#pause.atMost(peek(connection)) ?? UNKNOWN;
     } catch {
       // It has left, or sent what no greeting is.
       return UNKNOWN;
-    } finally {
-      this.#waiting.delete(giveUp);
     }
   }
 }

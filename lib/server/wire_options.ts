@@ -92,6 +92,7 @@ interface FallbackOptions extends Pick<ServeOptions, "dialogue" | "banner"> {
   mode: string;
   fallback?: string | undefined;
   key?: ServeOptions["key"];
+  users?: ServeOptions["users"];
   access?: Access;
 }
 
@@ -101,7 +102,7 @@ interface FallbackOptions extends Pick<ServeOptions, "dialogue" | "banner"> {
  * @throws {InletError} `usage`
  */
 export function checkFallback(options: FallbackOptions): void {
-  const { mode, fallback, key, access, dialogue = [], banner } = options;
+  const { mode, fallback, key, users, access, dialogue = [], banner } = options;
   if (fallback === undefined) return;
   const refuse = (what: string, why: string): never => {
     throw new InletError("usage", `Cannot ${what} with --fallback ${fallback}: ${why}`);
@@ -110,7 +111,9 @@ export function checkFallback(options: FallbackOptions): void {
     refuse("serve", `give one of ${FALLBACKS.join(", ")}`);
   }
   if (mode !== "files") refuse(`serve in mode ${mode}`, "a fallback is for mode files");
-  if (key !== undefined) refuse("require a key", "its wire cannot carry one");
+  if (key !== undefined || users !== undefined) {
+    refuse("require a key", "its wire cannot carry one");
+  }
   if (access === "read-only" && fallback !== "talk") {
     refuse("be read-only", "its clients can only send");
   }

@@ -6,10 +6,10 @@
  */
 
 import { encodeReply, formatStored, type Request, type Stored } from "../../protocol.ts";
-import { checkAccess } from "../../lib/auth/access.ts";
+import { checkAccess, isDropOnly } from "../../lib/auth/access.ts";
 import { encodeError, explain, type InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
-import type { ServerContext } from "../../lib/server/context.ts";
+import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import { checkSize } from "../../lib/server/size_limit.ts";
 import { safeName } from "../../lib/store/names.ts";
 import type { Facts } from "../../lib/body/file_facts.ts";
@@ -22,21 +22,21 @@ import type { Facts } from "../../lib/body/file_facts.ts";
  * @throws {InletError} `denied` or `too-large`
  */
 export function admit(
-  { access, maxBytes }: ServerContext,
+  context: ServerContext,
   type: "put" | "push" | "reput",
   what: string,
   size: number | null,
 ): void {
-  checkAccess(access, type, what);
-  checkSize(what, size ?? 0, maxBytes);
+  checkAccess(rightsOf(context), type, what);
+  checkSize(what, size ?? 0, context.maxBytes);
 }
 
 /**
  * What a client may tell of its file. A drop-only server, which strangers may send to, stores
  * nothing that can be executed.
  */
-export function admittedFacts({ access }: ServerContext, facts: Facts): Facts {
-  if (access !== "drop-only" || facts.mode === undefined) return facts;
+export function admittedFacts(context: ServerContext, facts: Facts): Facts {
+  if (!isDropOnly(rightsOf(context)) || facts.mode === undefined) return facts;
   return { ...facts, mode: facts.mode & ~0o111 };
 }
 
@@ -47,12 +47,12 @@ export function admittedFacts({ access }: ServerContext, facts: Facts): Facts {
  * name would reveal which files exist.
  */
 export function acknowledge(
-  { access, log }: ServerContext,
+  context: ServerContext,
   stored: Stored,
   name: string,
 ): Uint8Array {
-  log.stored(stored);
-  const shown = access === "drop-only" ? { ...stored, name: safeName(name) } : stored;
+  context.log.stored(stored);
+  const shown = isDropOnly(rightsOf(context)) ? { ...stored, name: safeName(name) } : stored;
   return encodeReply({ type: "ok", detail: formatStored(shown) });
 }
 
@@ -70,7 +70,7 @@ export async function attempt<T>(
   action: () => T | Promise<T>,
 ): Promise<{ value: T } | undefined> {
   try {
-    checkAccess(context.access, type, what);
+    checkAccess(rightsOf(context), type, what);
     return { value: await action() };
   } catch (error) {
     // A client that has left is not refused anything.

@@ -18,7 +18,6 @@ import {
   STOPPED,
   type Stored,
 } from "../../protocol.ts";
-import { answerChallenge } from "../../lib/auth/key.ts";
 import type { FileSource, Item, OpenBody, Source } from "../../lib/body/sources.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
@@ -85,12 +84,10 @@ export class FilesClient {
   async #admission(hello: Request): Promise<Reply> {
     const reply = await this.#requester.first(hello);
     if (reply.type !== "challenge") return reply;
-    const { key } = this.#context;
-    if (key === undefined) {
-      throw new InletError("denied", "The server requires a key: give --token-file FILE");
-    }
-    const digest = await answerChallenge(key, reply.nonce);
-    await this.#requester.write(encodeRequest({ type: "answer", digest }));
+    const { prove } = this.#context;
+    if (!prove) throw unexpected(reply);
+    const proof = await prove(reply.nonce);
+    await this.#requester.write(encodeRequest({ type: "answer", proof }));
     return await this.#requester.reply();
   }
 

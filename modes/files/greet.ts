@@ -12,13 +12,13 @@ import {
   MAX_CLIENT_NAME_BYTES,
   VERSION,
 } from "../../protocol.ts";
-import { hostOf } from "../../lib/address.ts";
-import type { KeyVerifier } from "../../lib/auth/brute_force.ts";
+import type { Authenticator } from "../../lib/auth/authenticator.ts";
 import { makeNonce } from "../../lib/auth/key.ts";
 import { InletError } from "../../lib/errors.ts";
 import { awakeNow } from "../../lib/net/awake.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
+import { Pause } from "../../lib/server/pause.ts";
 import { quoted } from "../../lib/text.ts";
 
 /**
@@ -48,12 +48,13 @@ export async function greet(connection: Connection, context: ServerContext): Pro
     );
   }
   const { client, clients } = context;
-  if (context.keyVerifier) {
-    if (!await passes(connection, context.keyVerifier)) return false;
+  const name = request.name.trim();
+  if (context.authenticator) {
+    if (!await passes(connection, context, context.authenticator, name)) return false;
     client.unauthenticated = false;
   }
   client.features = featuresOf(request);
-  clients.introduce(client, request.name.trim());
+  clients.introduce(client, name);
   context.log.info("welcome", `is ${quoted(client.name)}`);
   await connection.write(
     encodeReply({
@@ -70,10 +71,16 @@ function minRateField({ minRate }: Connection): { fields?: Fields } {
   return minRate ? { fields: { "min-rate": String(minRate.bytesPerSecond) } } : {};
 }
 
-/** Challenges a client to prove its key. Returns false if the client closed instead. */
-async function passes(connection: Connection, keyVerifier: KeyVerifier): Promise<boolean> {
-  const host = hostOf(connection.remote);
-  keyVerifier.checkWait(host);
+/** Wrong answers wait for a second, so many of them at once. */
+const refusals = new Pause(1000, 256);
+
+/** Challenges a client to prove itself. Returns false if the client closed instead. */
+async function passes(
+  connection: Connection,
+  context: ServerContext,
+  authenticator: Authenticator,
+  name: string,
+): Promise<boolean> {
   const nonce = makeNonce();
   await connection.write(encodeReply({ type: "challenge", nonce }));
   connection.challengedAt = awakeNow();
@@ -81,8 +88,24 @@ async function passes(connection: Connection, keyVerifier: KeyVerifier): Promise
   if (line === null) return false;
   const request = decodeRequest(line);
   if (request.type !== "answer") {
-    throw new InletError("denied", `Cannot authenticate: send "answer DIGEST" first`);
+    throw new InletError("denied", `Cannot authenticate: send "answer PROOF" first`);
   }
-  await keyVerifier.check(host, nonce, request.digest);
+  const user = await authenticator.verify({ nonce, name, proof: request.proof });
+  if (user === false) throw await refuseLate(connection, context);
+  if (user !== true) context.client.user = user;
   return true;
+}
+
+/**
+ * Lets a wrong answer wait, so that guesses take long, and returns its refusal. It holds no place
+ * meanwhile: whoever has the key gets in.
+ */
+async function refuseLate(connection: Connection, context: ServerContext): Promise<InletError> {
+  context.leavePlace();
+  connection.resting = true;
+  await connection.unwatched(refusals.stay());
+  return new InletError(
+    "denied",
+    "Cannot authenticate: the server does not accept this key; it may have been replaced or revoked",
+  );
 }

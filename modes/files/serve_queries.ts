@@ -7,6 +7,7 @@
  * @module
  */
 
+import { isDropOnly } from "../../lib/auth/access.ts";
 import {
   ACK,
   encodeLine,
@@ -20,7 +21,7 @@ import {
 } from "../../protocol.ts";
 import { encodeError, explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
-import type { ServerContext } from "../../lib/server/context.ts";
+import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import { safeName } from "../../lib/store/names.ts";
 import { quoted } from "../../lib/text.ts";
 import { attempt, refuse } from "./admission.ts";
@@ -42,7 +43,7 @@ export async function serveMkdir(
   const { name: file, isNew } = made.value;
   if (isNew) context.log.info("folder", `made the folder ${quoted(file)}`, { file });
   // With a number it would tell that a file has the name.
-  const detail = context.access === "drop-only" ? safeName(name) : file;
+  const detail = isDropOnly(rightsOf(context)) ? safeName(name) : file;
   await connection.write(encodeReply({ type: "ok", detail }));
 }
 

@@ -5,12 +5,13 @@
  * @module
  */
 
+import { isDropOnly } from "../../lib/auth/access.ts";
 import { decodeRequest, encodeReply, MAX_RANGES, type Request } from "../../protocol.ts";
 import { makeNonce } from "../../lib/auth/key.ts";
 import { MAX_RANGE_BYTES, rangesDigest, type ReadAt } from "../../lib/body/fingerprint.ts";
 import { InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
-import type { ServerContext } from "../../lib/server/context.ts";
+import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { PartialFile, Resumable, Upload } from "../../lib/store/store.ts";
 import { formatBytes, quoted } from "../../lib/text.ts";
 import { acknowledge, admit } from "./admission.ts";
@@ -43,7 +44,7 @@ export async function serveReput(
     open: async () => {
       admit(context, "reput", what, size);
       // A drop-only server must not reveal the partial files of other clients.
-      if (context.access === "drop-only") return await context.store.receive(name, size);
+      if (isDropOnly(rightsOf(context))) return await context.store.receive(name, size);
       return await resume(connection, context, request, how) ??
         await context.store.receiveResumable(name, size, how);
     },

@@ -7,7 +7,7 @@
 import { encodeReply, formatStored, type Request } from "../../protocol.ts";
 import { checkAccess } from "../../lib/auth/access.ts";
 import type { Connection } from "../../lib/net/connection.ts";
-import type { ServerContext } from "../../lib/server/context.ts";
+import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { Target } from "../../lib/server/store_body.ts";
 import { BodyReceiver } from "./receive.ts";
 import { agreeOnStart } from "./serve_put.ts";
@@ -34,7 +34,7 @@ export async function serveSay(
   };
   await new BodyReceiver(connection, context, what).receive({
     open: () => {
-      checkAccess(context.access, "say", what);
+      checkAccess(rightsOf(context), "say", what);
       return target;
     },
     size,

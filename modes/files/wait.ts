@@ -4,10 +4,11 @@
  * @module
  */
 
+import { isDropOnly } from "../../lib/auth/access.ts";
 import { decodeNumber, decodeRequest, encodeReply, type Request } from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Rest } from "../../lib/net/connection_options.ts";
-import type { ServerContext } from "../../lib/server/context.ts";
+import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import { formatSeconds } from "../../lib/text.ts";
 
 /** Time between the warning and the end of an idle session, in milliseconds; at most half of it. */
@@ -48,12 +49,12 @@ export async function nextRequest(
 /** Tells a client whose files will probably not all fit. */
 async function warnOfSpace(
   connection: Connection,
-  { access, shortage }: ServerContext,
+  context: ServerContext,
   { fields }: Request,
 ): Promise<void> {
-  const why = shortage?.(decodeNumber(fields!.total!, "total"));
+  const why = context.shortage?.(decodeNumber(fields!.total!, "total"));
   if (why === undefined) return;
-  const text = access === "drop-only"
+  const text = isDropOnly(rightsOf(context))
     ? "Not all of the files may fit"
     : `Not all of the files may fit: ${why}`;
   await connection.write(encodeReply({ type: "note", text, fields: { kind: "warning" } }));

@@ -31,7 +31,7 @@ import { encodeError, explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { parseEscapes } from "../../lib/net/dialogue_steps.ts";
 import type { Client } from "../../lib/server/clients.ts";
-import type { ServerContext } from "../../lib/server/context.ts";
+import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { Caller } from "../../lib/server/waiting_room.ts";
 import type { WireSettings } from "../../lib/server/wire_options.ts";
 import { formatLocalTime, printable, quoted } from "../../lib/text.ts";
@@ -159,9 +159,9 @@ async function serveLines(
   { ending }: Message,
   word: "status" | "list",
 ): Promise<void> {
-  const { access, clients, log, store } = context;
+  const { clients, log, store } = context;
   const what = word === "list" ? "list the files" : "list the clients";
-  checkAccess(access, word, what);
+  checkAccess(rightsOf(context), word, what);
   log.info(word, `asked to ${what}`);
   const over = new AbortController();
   const pages = word === "list" ? namesOf(store.list(over.signal)) : clients.status(statusLine);

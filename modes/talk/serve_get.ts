@@ -6,10 +6,10 @@
  */
 
 import { concat } from "@std/bytes/concat";
-import { checkAccess } from "../../lib/auth/access.ts";
+import { checkAccess, isDropOnly } from "../../lib/auth/access.ts";
 import { explain } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
-import type { ServerContext } from "../../lib/server/context.ts";
+import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { StoredFile } from "../../lib/store/store.ts";
 import { formatBytes, quoted } from "../../lib/text.ts";
 
@@ -32,7 +32,7 @@ export async function serveTalkGet(
 ): Promise<void> {
   const name = nameIn(request);
   context.log.begin(name);
-  checkAccess(context.access, "get", `get ${quoted(name)}`);
+  checkAccess(rightsOf(context), "get", `get ${quoted(name)}`);
   const once = /^(.+?)\1+$/s.exec(request)?.[1];
   try {
     using file = await context.store.open(name);
@@ -56,7 +56,7 @@ export async function serveBareName(
   ending: Uint8Array,
 ): Promise<boolean> {
   // A server that gives no files does not tell which it has.
-  if (!context.wire.bareNames || context.access === "drop-only") return false;
+  if (!context.wire.bareNames || isDropOnly(rightsOf(context))) return false;
   try {
     using file = await context.store.open(text);
     await give(connection, context, text, file, ending);

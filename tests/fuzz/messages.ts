@@ -60,7 +60,7 @@ function withFields<T extends object>(messages: fc.Arbitrary<T>): fc.Arbitrary<T
 /** Every request there is. */
 export const anyRequest: fc.Arbitrary<Request> = withFields(fc.oneof(
   fc.record({ ...type("hello"), version: number, name: text }),
-  fc.record({ ...type("answer"), digest }),
+  fc.record({ ...type("answer"), proof: digest }),
   fc.record({ ...type("put"), size, name }),
   fc.record({ ...type("push"), size: number, name }),
   fc.record({ ...type("reput"), fingerprint: digest, size: number, name }),

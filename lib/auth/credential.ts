@@ -1,0 +1,67 @@
+/**
+ * What a client knows by its key: the server's public key, and how to prove itself there.
+ *
+ * Loaded on demand: a client without a key needs none of it.
+ *
+ * @module
+ */
+
+import { proofText } from "../../protocol.ts";
+import {
+  identityOf,
+  keyPairOf,
+  proofKeyOf,
+  type PublicIdentity,
+  publicIdentityOf,
+  sign,
+} from "./identity.ts";
+import { checkKey, USER_TOKEN } from "./key.ts";
+import { isWeak, secretOf, WEAK_KEY } from "./secret.ts";
+import { parseToken } from "./user_token.ts";
+
+/** A key, as the client uses it. */
+export interface Credential {
+  /** The one server to talk to. */
+  readonly server: PublicIdentity;
+  /** What to say of a key that can be guessed. */
+  readonly warning: string | undefined;
+  /** The name that the server knows the key by; `undefined` if all clients share it. */
+  readonly userName: string | undefined;
+  /** Answers a challenge of that server. */
+  prove(nonce: string): Promise<string>;
+}
+
+/**
+ * Makes what a client needs of a key, or of the token of a user.
+ *
+ * @throws {InletError} `usage` if it is no key, or a token that is broken
+ */
+export async function credentialOf(text: string): Promise<Credential> {
+  const key = checkKey(text, "the option key");
+  return key.startsWith(USER_TOKEN) ? await userCredential(key) : await sharedCredential(key);
+}
+
+async function sharedCredential(key: string): Promise<Credential> {
+  const secret = await secretOf(key);
+  const [server, proofKey] = await Promise.all([identityOf(secret), proofKeyOf(secret)]);
+  return {
+    server,
+    warning: isWeak(key) ? WEAK_KEY : undefined,
+    userName: undefined,
+    prove: async (nonce) => {
+      const text = proofText(server.pin, nonce);
+      return new Uint8Array(await crypto.subtle.sign("HMAC", proofKey, text)).toHex();
+    },
+  };
+}
+
+async function userCredential(token: string): Promise<Credential> {
+  const { name, server: spki, secret } = parseToken(token);
+  const [server, { privateKey }] = await Promise.all([publicIdentityOf(spki), keyPairOf(secret)]);
+  return {
+    server,
+    warning: undefined,
+    userName: name,
+    prove: async (nonce) => (await sign(privateKey, proofText(server.pin, nonce, name))).toHex(),
+  };
+}

@@ -1,0 +1,59 @@
+/**
+ * One key for a server and all its clients.
+ *
+ * Loaded on demand: a server without a key needs none of it.
+ *
+ * @module
+ */
+
+import { isDigest, proofText } from "../../protocol.ts";
+import type { Answer, Authenticator } from "./authenticator.ts";
+import { type Identity, identityOf, proofKeyOf } from "./identity.ts";
+import { isWeak, secretOf, WEAK_KEY } from "./secret.ts";
+
+/** What is derived from a key. */
+interface Derived {
+  readonly identity: Identity;
+  readonly proofKey: CryptoKey;
+}
+
+/** Admits whoever holds the key. */
+export class SharedKey implements Authenticator {
+  readonly #key: () => string;
+  readonly #onKey: (identity: Identity, warning?: string) => void;
+  /** What was derived last, and of which key: deriving takes long for some. */
+  #last: { key: string; derived: Promise<Derived> } | undefined;
+
+  /**
+   * @param key Returns the key that the server and its clients share at that moment.
+   * @param onKey Called with each identity, and with what is wrong with its key.
+   */
+  constructor(key: () => string, onKey: (identity: Identity, warning?: string) => void) {
+    this.#key = key;
+    this.#onKey = onKey;
+  }
+
+  async identity(): Promise<Identity> {
+    return (await this.#derived()).identity;
+  }
+
+  async verify({ nonce, proof }: Answer): Promise<boolean> {
+    const { identity, proofKey } = await this.#derived();
+    if (!isDigest(proof)) return false;
+    const bytes = Uint8Array.fromHex(proof);
+    return await crypto.subtle.verify("HMAC", proofKey, bytes, proofText(identity.pin, nonce));
+  }
+
+  #derived(): Promise<Derived> {
+    const key = this.#key();
+    if (this.#last?.key !== key) this.#last = { key, derived: this.#derive(key) };
+    return this.#last.derived;
+  }
+
+  async #derive(key: string): Promise<Derived> {
+    const secret = await secretOf(key);
+    const [identity, proofKey] = await Promise.all([identityOf(secret), proofKeyOf(secret)]);
+    this.#onKey(identity, isWeak(key) ? WEAK_KEY : undefined);
+    return { identity, proofKey };
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * The server half of TLS: what arrives on a connection is TLS 1.3, or is refused.
+ *
+ * Loaded on demand: a server without a key needs none of it.
+ *
+ * @module
+ */
+
+import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
+import type { Identity } from "../auth/identity.ts";
+import { InletError } from "../errors.ts";
+import { formatSeconds } from "../text.ts";
+import { AwakeTimer } from "./awake.ts";
+import type { ByteStream } from "./byte_stream.ts";
+import { TlsStream } from "./tls_stream.ts";
+
+/** First byte of a record that begins a handshake: RFC 8446, section 5.1. */
+const HANDSHAKE = 0x16;
+
+/** What a server needs to accept TLS. */
+export interface AcceptOptions {
+  /** The identity that holds now. */
+  identity(): Promise<Identity>;
+  /** Milliseconds from the first byte within which the handshake must be complete. */
+  handshakeMs: number;
+}
+
+/** Puts TLS on a connection that was accepted. The handshake begins with the first byte. */
+export function acceptTls(stream: ByteStream, options: AcceptOptions): ByteStream {
+  return new AcceptedStream(stream, options);
+}
+
+/**
+ * A stream that begins as TLS does, or is `isEncrypted: false` after its first read: then it gives the
+ * peer's bytes as they are, so that whoever reads them can refuse the peer in words that it knows.
+ */
+class AcceptedStream implements ByteStream {
+  readonly remote: string;
+  readonly #stream: ByteStream;
+  readonly #options: AcceptOptions;
+  /** The stream to read and write: decided by the first byte. */
+  #chosen: ByteStream | undefined;
+  #isClosed = false;
+
+  constructor(stream: ByteStream, options: AcceptOptions) {
+    this.#stream = stream;
+    this.remote = stream.remote;
+    this.#options = options;
+  }
+
+  get isEncrypted(): boolean {
+    return this.#chosen !== undefined && this.#chosen !== this.#stream;
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    if (this.#chosen) return await this.#chosen.read(into);
+    const read = await this.#stream.read(into);
+    if (read === null) return null;
+    if (into[0] !== HANDSHAKE) {
+      this.#chosen = this.#stream;
+      return read;
+    }
+    this.#chosen = await this.#shakeHands(into.slice(0, read));
+    return await this.#chosen.read(into);
+  }
+
+  async write(bytes: Uint8Array): Promise<number> {
+    // A peer that has not said what it speaks understands nothing.
+    return this.#chosen ? await this.#chosen.write(bytes) : bytes.length;
+  }
+
+  async touch(): Promise<void> {
+    await this.#stream.touch();
+  }
+
+  async closeWrite(): Promise<void> {
+    await (this.#chosen ?? this.#stream).closeWrite();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#chosen?.close();
+    this.#stream.close();
+  }
+
+  reset(): void {
+    this.close();
+  }
+
+  async #shakeHands(head: Uint8Array): Promise<ByteStream> {
+    const { identity, handshakeMs } = this.#options;
+    const late = `No complete TLS handshake within ${formatSeconds(handshakeMs)} s`;
+    const { promise: isLate, reject } = Promise.withResolvers<never>();
+    using _ = new AwakeTimer(handshakeMs, () => reject(new InletError("timeout", late)));
+    const secureContext = await Promise.race([contextOf(identity()), isLate]);
+    const secured = new TlsStream(this.#stream, {
+      open: (encrypted) => new TLSSocket(encrypted, { isServer: true, secureContext }),
+      event: "secure",
+      head,
+      explain: explainHandshake,
+    });
+    try {
+      await Promise.race([secured.secured, isLate]);
+    } catch (error) {
+      secured.close();
+      throw error;
+    }
+    if (this.#isClosed) secured.close();
+    return secured;
+  }
+}
+
+const contexts = new WeakMap<Identity, SecureContext>();
+
+/** The context of an identity, which is made once. */
+async function contextOf(coming: Promise<Identity>): Promise<SecureContext> {
+  const identity = await coming;
+  const known = contexts.get(identity);
+  if (known) return known;
+  const { certificate: cert, privateKey: key } = identity;
+  const context = createSecureContext({ cert, key, minVersion: "TLSv1.3" });
+  contexts.set(identity, context);
+  return context;
+}
+
+function explainHandshake(cause: Error): InletError {
+  const isRefusal = /alert/i.test(cause.message);
+  return isRefusal
+    ? new InletError("denied", "The client does not accept this server's key: it has another one", {
+      cause,
+    })
+    : new InletError("bad-request", `Cannot complete the TLS handshake: ${cause.message}`, {
+      cause,
+    });
+}

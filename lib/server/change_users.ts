@@ -1,0 +1,53 @@
+/**
+ * The command line that adds or removes a user, and starts no server.
+ *
+ * @module
+ */
+
+import { addUser, removeUser } from "../auth/user_admin.ts";
+import { identityPath } from "../auth/users.ts";
+import { stderr } from "../body/stderr.ts";
+import { ensurePermissions, type Need, shellQuoted } from "../cli/permissions.ts";
+import { InletError } from "../errors.ts";
+import { quoted } from "../text.ts";
+import type { UserRights } from "./options.ts";
+
+/** What is typed. */
+interface Typed {
+  users: string;
+  "add-user": string | undefined;
+  "remove-user": string | undefined;
+  rights: UserRights | undefined;
+}
+
+/**
+ * Adds or removes a user.
+ *
+ * @returns The exit code.
+ * @throws {InletError} `usage`
+ */
+export async function changeUsers(typed: Typed, port: string | undefined): Promise<number> {
+  const { users, "add-user": added, "remove-user": removed, rights = "all" } = typed;
+  if (port !== undefined) {
+    const option = added === undefined ? "--remove-user" : "--add-user";
+    throw new InletError("usage", `Cannot use ${option} with a port: start the server without it`);
+  }
+  if (added === undefined) {
+    await ensurePermissions(needsOf([users, identityPath(users), `${users}.next`]));
+    removeUser(users, removed!);
+    stderr.add(`The user ${quoted(removed!)} is removed from ${quoted(users)}`);
+    return 0;
+  }
+  const token = `${added}.token`;
+  await ensurePermissions(needsOf([users, identityPath(users), `${users}.next`, token]));
+  await addUser(users, token, { name: added, rights });
+  stderr.add(
+    `The token of the user ${quoted(added)} is in ${quoted(token)}, for nobody else:\n` +
+      `  deno run client.ts HOST PORT --token-file ${shellQuoted(token)} FILE`,
+  );
+  return 0;
+}
+
+function needsOf(paths: readonly string[]): Need[] {
+  return paths.flatMap((path): Need[] => [{ name: "read", path }, { name: "write", path }]);
+}
