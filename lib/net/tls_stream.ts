@@ -11,7 +11,7 @@
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { InletError } from "../errors.ts";
+import { explain, InletError } from "../errors.ts";
 import type { ByteStream } from "./byte_stream.ts";
 
 /** Bytes of one read of the encrypted stream. */
@@ -23,6 +23,9 @@ const READ_BYTES = 64 * 1024;
  */
 const MOST_WAITING_BYTES = 512 * 1024;
 const FEW_WAITING_BYTES = 256 * 1024;
+
+/** What precedes the number of an alert that ends a handshake: RFC 8446, sections 5.1 and 6. */
+const ALERT = [0x15, 3, 3, 0, 2, 2];
 
 /** How {@linkcode TlsStream} gets its socket, and what it does before and after the handshake. */
 export interface TlsOptions {
@@ -36,8 +39,17 @@ export interface TlsOptions {
    * Called with the first bytes of the peer. What it throws ends the handshake.
    */
   checkFirst?(bytes: Uint8Array): void;
-  /** Converts an error of the handshake. */
-  explain(error: Error): InletError;
+  /** Called at the end of the handshake. What it throws ends the connection before anything is said. */
+  checkPeer?(socket: TLSSocket): void;
+  /** Converts an error of the handshake; `undefined` is the end of the peer's bytes. */
+  explain(error: Error | undefined): Refusal;
+}
+
+/** Why a handshake is over. */
+export interface Refusal {
+  readonly error: InletError;
+  /** What tells the peer (RFC 8446, section 6.2), where it can still be told in the clear. */
+  readonly alert?: number;
 }
 
 /** The decrypted side of a TLS connection. */
@@ -51,6 +63,7 @@ export class TlsStream implements ByteStream {
   readonly #handshake = Promise.withResolvers<void>();
   readonly #writing = new Set<(error: Error) => void>();
   #isSecure = false;
+  #isRefusing = false;
   #failure: Error | undefined;
 
   constructor(stream: ByteStream, options: TlsOptions) {
@@ -65,18 +78,19 @@ export class TlsStream implements ByteStream {
     });
     const socket = options.open(this.#encrypted);
     this.#socket = socket;
-    socket.once(options.event, () => {
-      this.#isSecure = true;
-      this.#handshake.resolve();
-    });
+    socket.once(options.event, () => this.#complete(options));
     socket.on("data", (chunk: Uint8Array) => this.#waiting.add(chunk));
-    socket.on("end", () => this.#ended());
-    socket.on(
-      "error",
-      (error: Error) =>
-        this.#fail(this.#isSecure ? changedOnTheWay(error) : options.explain(error)),
-    );
-    socket.on("close", () => this.#fail(new InletError("lost", "The connection is closed")));
+    socket.on("end", () => {
+      if (this.#isSecure) this.#waiting.end("end");
+      else this.#refuse(options.explain(undefined));
+    });
+    socket.on("error", (error: Error) => {
+      if (this.#isSecure) this.#fail(changedOnTheWay(error));
+      else this.#refuse(options.explain(error));
+    });
+    socket.on("close", () => {
+      if (!this.#isRefusing) this.#fail(new InletError("lost", "The connection is closed"));
+    });
   }
 
   /** Settles once the handshake is complete; rejects if it fails. */
@@ -129,11 +143,25 @@ export class TlsStream implements ByteStream {
     this.close();
   }
 
-  #ended(): void {
-    if (!this.#isSecure) {
-      this.#fail(new InletError("lost", "The connection ended in the handshake"));
+  #complete({ checkPeer }: TlsOptions): void {
+    try {
+      checkPeer?.(this.#socket);
+    } catch (error) {
+      return this.#fail(explain(error));
     }
-    this.#waiting.end("end");
+    this.#isSecure = true;
+    this.#handshake.resolve();
+  }
+
+  /** Ends the handshake, and tells the peer why, which `node:tls` does not. */
+  async #refuse({ error, alert }: Refusal): Promise<void> {
+    this.#isRefusing = true;
+    try {
+      if (alert !== undefined) await this.#stream.write(Uint8Array.of(...ALERT, alert));
+    } catch {
+      // It has left.
+    }
+    this.#fail(error);
   }
 
   #fail(error: Error): void {
