@@ -84,6 +84,7 @@ class AcceptedStream implements ByteStream {
   }
 
   reset(): void {
+    this.#stream.reset();
     this.close();
   }
 
