@@ -8,8 +8,8 @@ import { assert, assertEquals } from "@std/assert";
 import { concat } from "@std/bytes/concat";
 import type { AddressInfo, Socket } from "node:net";
 import { createServer, type TlsOptions } from "node:tls";
-import { sendTo } from "./helpers.ts";
-import type { Change } from "./proxy.ts";
+import { dial, sendTo } from "./helpers.ts";
+import type { Change, Proxy } from "./proxy.ts";
 
 /** Keys of our own making, which take no time to stretch. */
 export const KEY = "5eed".repeat(16);
@@ -122,5 +122,74 @@ export async function tlsStranger(
       return said;
     },
     [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+/** One record of TLS in what has passed. */
+export interface TlsRecord {
+  /** 20 means nothing, 21 is an alert, 22 of the handshake, 23 encrypted. */
+  readonly type: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The whole records at the beginning of bytes. */
+export function recordsIn(bytes: Uint8Array): TlsRecord[] {
+  const records: TlsRecord[] = [];
+  for (let start = 0; start + 5 <= bytes.length;) {
+    const end = start + 5 + (bytes[start + 3]! << 8 | bytes[start + 4]!);
+    if (end > bytes.length) break;
+    records.push({ type: bytes[start]!, start, end });
+    start = end;
+  }
+  return records;
+}
+
+/**
+ * Listens in front of a server for one client, and passes on so many records of one direction. Then it
+ * ends both connections in order, as nobody does who speaks TLS.
+ */
+export function endingBehind(
+  server: { port: number },
+  direction: "up" | "down",
+  records: number,
+): Proxy {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const passing = (async () => {
+    using client = await listener.accept();
+    using upstream = await dial(server);
+    let isOver = false;
+    const end = async (conn: Deno.TcpConn): Promise<void> =>
+      await conn.closeWrite().catch(() => {});
+    const pump = async (from: Deno.TcpConn, to: Deno.TcpConn, most: number): Promise<void> => {
+      let held = new Uint8Array(0);
+      const buffer = new Uint8Array(65_536);
+      for (let read; (read = await from.read(buffer).catch(() => null)) !== null;) {
+        if (isOver) continue;
+        held = concat([held, buffer.subarray(0, read)]);
+        const whole = recordsIn(held).slice(0, most);
+        const passed = most === Infinity ? held.length : whole.at(-1)?.end ?? 0;
+        await sendTo(to, held.subarray(0, passed)).catch(() => {});
+        held = held.slice(passed);
+        most -= whole.length;
+        if (most > 0) continue;
+        isOver = true;
+        await Promise.all([end(from), end(to)]);
+      }
+      if (!isOver) await end(to);
+    };
+    const limit = (way: "up" | "down"): number => way === direction ? records : Infinity;
+    await Promise.all([
+      pump(client, upstream, limit("up")),
+      pump(upstream, client, limit("down")),
+    ]);
+  })();
+  return {
+    hostname: "127.0.0.1",
+    port: listener.addr.port,
+    async [Symbol.asyncDispose](): Promise<void> {
+      listener.close();
+      await passing;
+    },
   };
 }
