@@ -44,6 +44,11 @@ import { Requester, unexpected } from "./requester.ts";
 /** Size of the smallest file whose upload is resumed, in bytes. */
 const MIN_RESUMED_BYTES = 1024 * 1024;
 
+/** What a server does that is none of ours: one with a key has proved itself before it asks. */
+const ASKS_IN_THE_CLEAR =
+  "Cannot trust the server: it asks for a key and does not encrypt, as no " +
+  "inlet server does; it was told none";
+
 /**
  * Client half. After {@linkcode FilesClient.greet}, each method is one request. Methods throw
  * {@linkcode InletError}: a refusal of the server, or a failure of the connection.
@@ -85,7 +90,7 @@ export class FilesClient {
     const reply = await this.#requester.first(hello);
     if (reply.type !== "challenge") return reply;
     const { prove } = this.#context;
-    if (!prove) throw unexpected(reply);
+    if (!prove) throw new InletError("untrusted", ASKS_IN_THE_CLEAR);
     const proof = await prove(reply.nonce);
     await this.#requester.write(encodeRequest({ type: "answer", proof }));
     return await this.#requester.reply();
