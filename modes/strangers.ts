@@ -130,7 +130,12 @@ export async function noteStranger(
 ): Promise<void> {
   const opening = openingOf(connection.buffered);
   if (opening === undefined || opening === "other") return;
-  if (!answers && await following(connection, PAUSE_MS) !== "silence") return;
+  if (!answers) {
+    let next: "bytes" | "silence" | "end";
+    // A client of ours sends a file behind its greeting, and then waits.
+    do next = await following(connection, PAUSE_MS); while (next === "bytes");
+    if (next === "end") return;
+  }
   const whose = CLIENTS[opening];
   log.info("other-mode", `begins as ${whose} does: this is a server of mode ${mode}`, { mode });
 }
