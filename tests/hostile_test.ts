@@ -24,12 +24,17 @@ import {
   tempDir,
   type TestServer,
 } from "./helpers.ts";
+import { dialWithKey } from "./secure.ts";
 import { Wire } from "./wire.ts";
 
 const HELLO = "hello 1 test\n";
 
 /** Sends a text byte by byte, with pauses, until all is sent or nobody takes any more. */
-async function drip(wire: Wire, text: string, pauseMs = 50): Promise<void> {
+async function drip(
+  wire: Pick<Wire, "says">,
+  text: string,
+  pauseMs = 50,
+): Promise<void> {
   try {
     for (const character of text) {
       await wire.says(character);
@@ -97,10 +102,11 @@ integration("--greeting-timeout counts until the key is proved", async () => {
   const file = await local.write("key", "correct horse battery staple\n");
   const args = ["--greeting-timeout", "0.5", "--token-file", file];
   await using server = await startServer({ args });
-  using wire = await Wire.dial(server);
-  await wire.says(HELLO);
-  assertMatch(await wire.line(), /^challenge /);
-  const [told] = await Promise.all([wire.rest(), drip(wire, "answer 0123456789abcdef")]);
+  using conn = await dialWithKey(server, "correct horse battery staple");
+  await conn.send(HELLO);
+  await conn.challenge();
+  const wire = { says: (text: string | Uint8Array) => conn.send(String(text)) };
+  const [told] = await Promise.all([conn.rest(), drip(wire, "answer 0123456789abcdef")]);
   assertEquals(told, TOO_LATE);
 });
 

@@ -125,7 +125,7 @@ integration("serve() asks its function for the key that holds now", async () => 
   key = "another key altogether";
   await sendWith(key);
   const error = await assertRejects(() => sendWith("the first key of all"), SendError);
-  assertEquals(error.code, "denied");
+  assertEquals(error.code, "untrusted");
 });
 
 integration("send() sends nothing when one file cannot be sent at all", async () => {

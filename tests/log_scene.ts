@@ -17,6 +17,7 @@ const directory = `${local.path}/in`;
 const common: ServeOptions = { directory, log: { format: "json" } };
 
 await files();
+await keys();
 await disks();
 await talk();
 await raw();
@@ -73,6 +74,12 @@ async function files(): Promise<void> {
   for (let count = 0; count < 200; count++) await ben.line();
   await answers(second, "put 6 late.txt\n", /^go 0/);
   await server.shutdown(1);
+}
+
+/** A key that a person made up. */
+async function keys(): Promise<void> {
+  await using server = await serve({ ...common, key: "correct horse battery staple" });
+  await server.shutdown();
 }
 
 /** An upload that breaks off, and goes on. */

@@ -5,12 +5,14 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { credentialOf } from "../lib/auth/credential.ts";
 import { identityOf, isSignedBy } from "../lib/auth/identity.ts";
+import { readKey } from "../lib/auth/key.ts";
 import { secretOf } from "../lib/auth/secret.ts";
 import { SharedKey } from "../lib/auth/shared_key.ts";
 import { parseUsers } from "../lib/auth/users.ts";
+import { InletError } from "../lib/errors.ts";
 import { proofText } from "../protocol.ts";
 import { integration, PYTHON_KEYS, ROOT, run, tempDir } from "./helpers.ts";
 
@@ -82,6 +84,17 @@ integration("PROTOCOL.md: its worked example is what our code derives", async ()
   for (const proof of [user.proof!, await ben.prove(nonce)]) {
     assert(await isSignedBy(line!.spki, Uint8Array.fromHex(proof), text));
   }
+});
+
+integration("a key that is not text in UTF-8 is refused", async () => {
+  await using local = await tempDir();
+  const key = await local.write("key", Uint8Array.from({ length: 40 }, (_, index) => 200 + index));
+  const where = `the key in "${key}"`;
+  await assertRejects(
+    () => readKey(key),
+    InletError,
+    `Cannot use ${where}: it is not text in UTF-8`,
+  );
 });
 
 /** Derives everything from what it is given on stdin, and prints it. */

@@ -18,6 +18,9 @@ export const MIN_KEY_CHARACTERS = 16;
 /** How the token of a user begins: never as a key does. */
 export const USER_TOKEN = "inlet-user ";
 
+/** What decoding makes of bytes that are not UTF-8: different keys would become the same. */
+const REPLACEMENT = "\ufffd";
+
 /** Bytes of a new key, and of a nonce. */
 const RANDOM_BYTES = 32;
 
@@ -57,6 +60,8 @@ export function checkKey(text: string, where: string): string {
     ? "there is none: make one with server.ts --generate-token"
     : key.length < MIN_KEY_CHARACTERS
     ? `it is shorter than ${MIN_KEY_CHARACTERS} characters`
+    : key.includes(REPLACEMENT)
+    ? "it is not text in UTF-8"
     : /^(.)\1*$/su.test(key)
     ? "it is one character again and again"
     : undefined;
