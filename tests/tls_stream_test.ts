@@ -109,6 +109,21 @@ for (const first of ["client", "server"] as const) {
   });
 }
 
+Deno.test("what a write by TLS was given arrives, though this side closes right behind it", async () => {
+  const { client, server } = await pairOf(() => 1000);
+  const content = bytes(100_000);
+  // As a note does that crosses a reply.
+  const writes = [content.subarray(0, 40_000), content.subarray(40_000, 99_990)];
+  const writing = writes.map((part) => client.write(part));
+  const [, read] = await Promise.all([
+    client.write(content.subarray(99_990)).then(() => client.close()),
+    readOf(server, content.length, () => 100_000),
+    ...writing,
+  ]);
+  assertEquals(read, [content.length, crc32(content)]);
+  server.close();
+});
+
 Deno.test("a write by TLS returns once the stream below has taken all of it", async () => {
   const { client, belowClient, server } = await pairOf();
   belowClient.outgoing.limit = belowClient.outgoing.written + 20_000;

@@ -184,7 +184,7 @@ export class TlsStream implements ByteStream {
     if (this.#failure) throw this.#failure;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#calls.add(reject);
-    method((error) => error ? reject(error) : resolve(this.#encrypted.written));
+    method((error) => error ? reject(error) : resolve());
     try {
       await promise;
     } finally {
@@ -273,18 +273,12 @@ class EncryptedStream extends Duplex {
   #isFirst = true;
   #isWanted = false;
   #isReading = false;
-  #written: Promise<void> = Promise.resolve();
 
   constructor(stream: ByteStream, options: EncryptedOptions) {
     super({ allowHalfOpen: true });
     this.#stream = stream;
     this.#options = options;
     this.#head = options.head;
-  }
-
-  /** Settles when the stream below has taken all that was written. */
-  get written(): Promise<void> {
-    return this.#written;
   }
 
   /** Reads on, if that is wanted and there is room for it. */
@@ -311,8 +305,7 @@ class EncryptedStream extends Duplex {
 
   override _write(chunk: Uint8Array, _encoding: string, done: () => void): void {
     if (this.isOver) return done();
-    this.#written = this.#writeAll(chunk).catch((error) => this.#options.onFailure(error));
-    this.#written.then(done);
+    this.#writeAll(chunk).then(done, (error) => this.#options.onFailure(error));
   }
 
   /** The next bytes; `null` at the end. */
