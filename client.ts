@@ -16,7 +16,7 @@
  */
 
 import denoJson from "./deno.json" with { type: "json" };
-import { readKey } from "./lib/auth/key.ts";
+import { hasKeyVariable, KEY_VARIABLE, readKey } from "./lib/auth/key.ts";
 import { errorLine, HURRIED_MS, stderr } from "./lib/body/stderr.ts";
 import { parseCommandLine, printAbout, runMain } from "./lib/cli/command_line.ts";
 import { ensurePermissions } from "./lib/cli/permissions.ts";
@@ -62,6 +62,9 @@ async function main(args: readonly string[]): Promise<number> {
     output: screen ? (chunk) => screen.write(chunk) : writeOutput,
     ...waiting,
   };
+  if (mode.name !== "files" && hasKeyVariable()) {
+    onWarning(`mode ${mode.name} does not encrypt: the key in ${KEY_VARIABLE} is not used`);
+  }
   const dialer = new Dialer(address, options);
   if (mode.asks) {
     const { talk } = await import("./client/talk.ts");

@@ -130,16 +130,37 @@ export function randomHex(): string {
 
 async function readKeyFile(path: string, reading: KeyReading): Promise<string> {
   const { waitFor, waitText } = await import("../body/pipe.ts");
+  const cannot = `Cannot read the key file ${quoted(path)}`;
   try {
-    const text = await waitFor(Deno.readTextFile(path), waitText(path), reading);
+    const bytes = await waitFor(Deno.readFile(path), waitText(path), reading);
+    const text = decodeText(bytes, cannot);
     const warning = warningOf(path, Deno.statSync(path));
     if (warning !== undefined) reading.onWarning?.(warning);
     return text;
   } catch (cause) {
     reading.signal?.throwIfAborted();
-    const { message } = explain(cause, `Cannot read the key file ${quoted(path)}`);
+    const { message } = explain(cause, cannot);
     throw new InletError("usage", message, { cause });
   }
+}
+
+/**
+ * Decodes what a file holds. Of bytes that are no text, such as random ones, much would be lost.
+ *
+ * @param cannot The first half of the message.
+ * @throws {InletError} `usage` if it is not UTF-8
+ */
+export function decodeText(bytes: Uint8Array, cannot: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new InletError("usage", `${cannot}: it is not text in UTF-8`, { cause });
+  }
+}
+
+/** Whether the variable holds something, as far as Deno permits to see. */
+export function hasKeyVariable(): boolean {
+  return readVariable() !== undefined;
 }
 
 /** Reads the variable only if permission was granted, without a prompt. */

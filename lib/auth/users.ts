@@ -18,7 +18,7 @@ import type { Access } from "./access.ts";
 import type { Answer, Authenticator, User } from "./authenticator.ts";
 import { type Identity, identityOf, isSignedBy, parsePublicKey } from "./identity.ts";
 import { isWeak, secretOf } from "./secret.ts";
-import { type KeyReading, readKey } from "./key.ts";
+import { decodeText, type KeyReading, readKey } from "./key.ts";
 import { isUserName } from "./user_token.ts";
 import { type OnNotice, WatchedFile } from "./watched_file.ts";
 
@@ -183,7 +183,7 @@ function parseUser(words: string, refuse: (why: string) => InletError): Line {
 
 async function readUsers(path: string): Promise<string> {
   try {
-    return await Deno.readTextFile(path);
+    return decodeText(await Deno.readFile(path), `Cannot use the users file ${quoted(path)}`);
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
     const how = "make it with --add-user NAME";

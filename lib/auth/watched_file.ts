@@ -7,6 +7,7 @@
 
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
+import { decodeText } from "./key.ts";
 
 /**
  * Milliseconds after a change in which a further one can leave the file looking the same: clocks of
@@ -100,7 +101,7 @@ export class WatchedFile<T> {
       if (now.error) throw now.error;
       if (!now.isFile) throw new InletError("usage", `${cannot}: it is not a file`);
       if (now.size > maxBytes) throw new InletError("usage", `${cannot}: it is too large`);
-      const read = parse(Deno.readTextFileSync(this.#path));
+      const read = parse(decodeText(Deno.readFileSync(this.#path), cannot));
       const isNew = !isSame(read, this.#content);
       if (isNew) this.#content = read;
       this.#failure = undefined;
