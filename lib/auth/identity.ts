@@ -101,8 +101,9 @@ export function makeScalar(): Uint8Array {
  */
 export function parsePublicKey(text: string): Uint8Array<ArrayBuffer> | undefined {
   try {
-    const spki = Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
-    const isOurs = spki.length === SPKI_BYTES && startsWith(spki, SPKI_HEAD);
+    const spki = Uint8Array.fromBase64(text);
+    const isOurs = spki.length === SPKI_BYTES && startsWith(spki, SPKI_HEAD) &&
+      spki.toBase64() === text;
     // It refuses points that are not on the curve, which `crypto.subtle.importKey` takes.
     createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
     return isOurs ? spki : undefined;

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { addUser, removeUser } from "../auth/user_admin.ts";
-import { identityPath } from "../auth/users.ts";
+import { identityPath } from "../auth/key.ts";
+import { addUser, nextPath, removeUser, writtenPath } from "../auth/user_admin.ts";
 import { stderr } from "../body/stderr.ts";
 import { ensurePermissions, type Need, shellQuoted } from "../cli/permissions.ts";
 import { InletError } from "../errors.ts";
@@ -33,13 +33,13 @@ export async function changeUsers(typed: Typed, port: string | undefined): Promi
     throw new InletError("usage", `Cannot use ${option} with a port: start the server without it`);
   }
   if (added === undefined) {
-    await ensurePermissions(needsOf([users, identityPath(users), `${users}.next`]));
+    await permitChanges(users);
     removeUser(users, removed!);
     stderr.add(`The user ${quoted(removed!)} is removed from ${quoted(users)}`);
     return 0;
   }
   const token = `${added}.token`;
-  await ensurePermissions(needsOf([users, identityPath(users), `${users}.next`, token]));
+  await permitChanges(users, token);
   await addUser(users, token, { name: added, rights });
   stderr.add(
     `The token of the user ${quoted(added)} is in ${quoted(token)}, for nobody else:\n` +
@@ -48,6 +48,17 @@ export async function changeUsers(typed: Typed, port: string | undefined): Promi
   return 0;
 }
 
-function needsOf(paths: readonly string[]): Need[] {
-  return paths.flatMap((path): Need[] => [{ name: "read", path }, { name: "write", path }]);
+/** Ensures that the files may be read and written. Where a link leads can be told once it may be read. */
+async function permitChanges(users: string, ...others: readonly string[]): Promise<void> {
+  const permit = (): Promise<void> => {
+    const paths = [users, writtenPath(users), identityPath(users), nextPath(users), ...others];
+    return ensurePermissions(
+      [...new Set(paths)].flatMap((path): Need[] => [
+        { name: "read", path },
+        { name: "write", path },
+      ]),
+    );
+  };
+  await permit();
+  if (writtenPath(users) !== users) await permit();
 }
