@@ -90,7 +90,13 @@ export async function keyPairOf(scalar: Uint8Array): Promise<KeyPair> {
   return { spki: Uint8Array.of(...SPKI_HEAD, ...point), privateKey };
 }
 
-/** Makes a new key pair. */
+/** Whether bytes are a private number that {@linkcode keyPairOf} takes. */
+export function isScalar(bytes: Uint8Array): boolean {
+  const number = BigInt(`0x${bytes.toHex()}`);
+  return number > 0n && number < ORDER;
+}
+
+/** Makes a new private number. */
 export function makeScalar(): Uint8Array {
   return scalarOf(crypto.getRandomValues(new Uint8Array(48)));
 }

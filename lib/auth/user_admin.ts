@@ -90,11 +90,6 @@ export function writtenPath(path: string): string {
   }
 }
 
-/** Path of the new users file, until it takes the place of the old one. */
-export function nextPath(path: string): string {
-  return `${writtenPath(path)}.next`;
-}
-
 /** Locks the server's identity, and makes it if there are no users who know another one. */
 function lockIdentity(path: string): Disposable {
   // Read first: whoever adds users at the same time makes the identity before the first of them.
@@ -126,8 +121,8 @@ function replace(path: string, text: string): void {
   try {
     const file = writtenPath(path);
     const mode = isMissing(file) ? 0o600 : Deno.statSync(file).mode ?? 0o600;
-    Deno.writeTextFileSync(nextPath(path), text, { mode: mode & 0o777 });
-    Deno.renameSync(nextPath(path), file);
+    Deno.writeTextFileSync(`${file}.next`, text, { mode: mode & 0o777 });
+    Deno.renameSync(`${file}.next`, file);
   } catch (error) {
     throw new InletError("usage", explain(error, what).message, { cause: error });
   }

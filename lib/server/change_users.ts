@@ -4,8 +4,8 @@
  * @module
  */
 
-import { identityPath } from "../auth/key.ts";
-import { addUser, nextPath, removeUser, writtenPath } from "../auth/user_admin.ts";
+import { dirname } from "@std/path/dirname";
+import { addUser, removeUser, writtenPath } from "../auth/user_admin.ts";
 import { stderr } from "../body/stderr.ts";
 import { ensurePermissions, type Need, shellQuoted } from "../cli/permissions.ts";
 import { InletError } from "../errors.ts";
@@ -48,17 +48,20 @@ export async function changeUsers(typed: Typed, port: string | undefined): Promi
   return 0;
 }
 
-/** Ensures that the files may be read and written. Where a link leads can be told once it may be read. */
+/**
+ * Ensures that the users file and what is beside it may be changed. The folders are asked for: one by
+ * one, the files would be eight questions.
+ */
 async function permitChanges(users: string, ...others: readonly string[]): Promise<void> {
-  const permit = (): Promise<void> => {
-    const paths = [users, writtenPath(users), identityPath(users), nextPath(users), ...others];
-    return ensurePermissions(
-      [...new Set(paths)].flatMap((path): Need[] => [
-        { name: "read", path },
-        { name: "write", path },
-      ]),
-    );
-  };
-  await permit();
-  if (writtenPath(users) !== users) await permit();
+  await permitFoldersOf([users, ...others]);
+  // Where a link leads to can be told once it may be read.
+  await permitFoldersOf([users, writtenPath(users), ...others]);
+}
+
+async function permitFoldersOf(paths: readonly string[]): Promise<void> {
+  const folders = [...new Set(paths.map(dirname))];
+  await ensurePermissions([
+    ...folders.map((path): Need => ({ name: "read", path })),
+    ...folders.map((path): Need => ({ name: "write", path })),
+  ]);
 }
