@@ -8,6 +8,7 @@
 import { RateLimit, send } from "../client.ts";
 import { serve, type ServeOptions } from "../server.ts";
 import { bytes, tempDir } from "./helpers.ts";
+import { makeUsers } from "./user_files.ts";
 import { Wire } from "./wire.ts";
 
 const HELLO = "hello\nend 363a3020\n";
@@ -22,6 +23,7 @@ await talk();
 await raw();
 await messages();
 await reversed();
+await keys();
 
 /** The native conversation, uploads on its port, and a fallback. */
 async function files(): Promise<void> {
@@ -163,6 +165,16 @@ async function reversed(): Promise<void> {
     await wire.closeWrite();
     await wire.rest();
   });
+}
+
+/** A key that can be guessed, and users whose file is read again, and then gone. */
+async function keys(): Promise<void> {
+  await using _ = await serve({ ...common, key: "correct horse battery staple" });
+  await using users = await makeUsers({ ben: "all" });
+  await using server = await serve({ ...common, users: users.file });
+  server.rereadUsers();
+  await Deno.remove(users.file);
+  server.rereadUsers();
 }
 
 async function greet(address: Deno.NetAddr, name: string): Promise<Wire> {

@@ -180,5 +180,7 @@ integration("serve() takes users, and rereadUsers() applies a change at once", a
   using ben = await greeted(server.address, users, "ben");
   users.remove("ben");
   server.rereadUsers();
+  // Too late to be answered.
+  await ben.send("whoami\n").catch(() => {});
   assertEquals(await ben.rest(), REVOKED);
 });
