@@ -18,7 +18,13 @@
 
 import denoJson from "./deno.json" with { type: "json" };
 import type { Access } from "./lib/auth/access.ts";
-import { checkServerKey, KEY_VARIABLE, makeKeyFile, readKey } from "./lib/auth/key.ts";
+import {
+  checkServerKey,
+  identityPath,
+  KEY_VARIABLE,
+  makeKeyFile,
+  readKey,
+} from "./lib/auth/key.ts";
 import { openKeyFile } from "./lib/auth/key_file.ts";
 import { formatAddress, inZone, isLoopback, zoneOf } from "./lib/address.ts";
 import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
@@ -109,18 +115,15 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   const log = new Log(settings.log);
   checkReach({ ...settings, mode: mode.name });
   const fallback = settings.fallback === undefined ? undefined : findMode(settings.fallback);
-  // First, so that a start that fails for the port leaves the disk alone.
+  // First, so that a start that fails for the port or the keys leaves the disk alone.
   const socket = listen({ port: settings.port ?? 0, hostname, tcpBacklog: settings.backlog });
   const space = mode.stores ? await DiskSpace.ifPermitted() : undefined;
-  const store = await storeOf(mode, settings, { log, space }).catch((error) => {
+  const failed = (error: unknown): never => {
     socket.close();
     throw error;
-  });
-  const door = await openDoor(settings, log).catch((error) => {
-    socket.close();
-    store.close();
-    throw error;
-  });
+  };
+  const door = await openDoor(settings, log).catch(failed);
+  const store = await storeOf(mode, settings, { log, space }).catch(failed);
   const context = contextOf(mode, settings, { store, log, space, door });
   const zone = zoneOf(hostname);
   const address = inZone(socket.addr, zone);
@@ -358,7 +361,9 @@ function needsOf(
   if (mode.stores) needs.push({ name: "read", path });
   if (mode.stores && settings.access !== "read-only") needs.push({ name: "write", path });
   if (tokenFile !== undefined) needs.push({ name: "read", path: tokenFile });
-  if (users !== undefined) needs.push({ name: "read", path: users });
+  for (const path of users === undefined ? [] : [users, identityPath(users)]) {
+    needs.push({ name: "read", path });
+  }
   if (tokenFile !== undefined && generate) needs.push({ name: "write", path: tokenFile });
   return needs;
 }

@@ -161,6 +161,8 @@ export class Dialer {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal = new AbortController().signal, rate } =
       this.#options;
     const { server } = await this.#credential() ?? {};
+    // Before anything is said to the server.
+    await this.name();
     this.context.progress.doing("connecting");
     const how = { timeoutMs, signal, rate, resettable, server };
     const connection = await connect(this.#address, how);

@@ -12,7 +12,7 @@ import {
   startServer,
   tempDir,
 } from "./helpers.ts";
-import { serveHere } from "./in_process.ts";
+import { type InProcessOptions, serveHere } from "./in_process.ts";
 import { Wire } from "./wire.ts";
 
 integration("--read-only lists and gives files, and takes none", async () => {
@@ -107,38 +107,48 @@ const STATES: Readonly<Record<string, (path: string) => void>> = {
   "a link to nothing": (path) => Deno.symlinkSync("/nowhere", path),
 };
 
-integration(
-  "--drop-only gives one answer, whatever is there, and stores all it takes",
-  async () => {
-    const told: string[][] = [];
-    for (const prepare of Object.values(STATES)) {
-      const answers: string[] = [];
-      for (const probe of PROBES) {
-        await using local = await tempDir();
-        await using server = await serveHere({
-          dir: `${local.path}/received`,
-          access: "drop-only",
-        });
-        prepare(`${local.path}/received/salaries.pdf`);
-        using wire = await Wire.greet(server);
-        const request = probe("salaries.pdf");
-        // Twice, as the first makes the name taken where it was not.
-        await wire.says(`${request.repeat(2)}exit\n`);
-        const answer = await wire.rest();
-        answers.push(answer);
-        // All that was acknowledged is there.
-        const stored = answer.match(/^ok 6 /gm)?.length ?? 0;
-        const contents = filesIn(`${local.path}/received`).map((path) =>
-          Deno.readTextFileSync(path)
-        );
-        assertEquals(contents.filter((text) => text === "hello\n").length, stored, request);
-      }
-      told.push(answers);
-    }
-    for (const answers of told) assertEquals(answers, told[0]);
-    assert(told[0]!.filter((answer) => answer.includes("\nok 6 ")).length > 10);
+/** A server that only accepts uploads, and one that accepts nothing else from this user. */
+const DROPPING: Readonly<Record<string, Pick<InProcessOptions, "access" | "user">>> = {
+  "--drop-only": { access: "drop-only" },
+  "the right drop": {
+    user: { name: "dan", access: "drop-only", isRevoked: false },
   },
-);
+};
+
+for (const [whose, dropping] of Object.entries(DROPPING)) {
+  integration(
+    `${whose} gives one answer, whatever is there, and stores all it takes`,
+    async () => {
+      const told: string[][] = [];
+      for (const prepare of Object.values(STATES)) {
+        const answers: string[] = [];
+        for (const probe of PROBES) {
+          await using local = await tempDir();
+          await using server = await serveHere({
+            dir: `${local.path}/received`,
+            ...dropping,
+          });
+          prepare(`${local.path}/received/salaries.pdf`);
+          using wire = await Wire.greet(server);
+          const request = probe("salaries.pdf");
+          // Twice, as the first makes the name taken where it was not.
+          await wire.says(`${request.repeat(2)}exit\n`);
+          const answer = await wire.rest();
+          answers.push(answer);
+          // All that was acknowledged is there.
+          const stored = answer.match(/^ok 6 /gm)?.length ?? 0;
+          const contents = filesIn(`${local.path}/received`).map((path) =>
+            Deno.readTextFileSync(path)
+          );
+          assertEquals(contents.filter((text) => text === "hello\n").length, stored, request);
+        }
+        told.push(answers);
+      }
+      for (const answers of told) assertEquals(answers, told[0]);
+      assert(told[0]!.filter((answer) => answer.includes("\nok 6 ")).length > 10);
+    },
+  );
+}
 
 /** The files below a directory, not through links. */
 function filesIn(directory: string): string[] {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { User } from "../lib/auth/authenticator.ts";
 import { AcknowledgedUploads } from "../lib/server/acknowledged.ts";
 import { Clients } from "../lib/server/clients.ts";
 import type { InletError } from "../lib/errors.ts";
@@ -71,6 +72,8 @@ export interface InProcessOptions
   fsync?: boolean;
   /** Minimum rate of bodies. */
   minRate?: MinRate;
+  /** The user that every client is, without having to prove it. */
+  user?: User;
   /** The conversation, if it is not the native one. */
   serve?: ListenerOptions["serve"];
   /** The wire of another program, and options of the command line for it, such as `--banner`. */
@@ -91,16 +94,20 @@ export interface InProcessServer extends AsyncDisposable {
 /** Serves the native conversation, or another one. */
 export async function serveHere(options: InProcessOptions): Promise<InProcessServer> {
   const { dir, idleTimeoutMs = 30_000, access = "all", maxBytes = Infinity, minRate } = options;
+  const { user, serve = serveAnyWire } = options;
   const { disk = Deno, fsync = false, wire = { mode: "files", args: [] } } = options;
   const stdout = options.stdout ?? new StdoutQueue({ write: () => Promise.resolve() });
   const log = new KeptLog();
   const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const listener = new Listener(socket, {
-    serve: options.serve ?? serveAnyWire,
+    serve: (connection, context) => {
+      if (user) context.client.user = user;
+      return serve(connection, context);
+    },
     limits: { idleTimeoutMs, minRate },
     context: {
       store: options.store ?? await DirectoryStore.open(dir, {
-        ...{ disk, fsync, hidesNames: access === "drop-only" },
+        ...{ disk, fsync, hidesNames: access === "drop-only" || user !== undefined },
       }),
       log,
       stdout,

@@ -8,6 +8,7 @@
 import { RateLimit, send } from "../client.ts";
 import { serve, type ServeOptions } from "../server.ts";
 import { bytes, tempDir } from "./helpers.ts";
+import { makeUsers } from "./user_files.ts";
 import { Wire } from "./wire.ts";
 
 const HELLO = "hello\nend 363a3020\n";
@@ -17,12 +18,12 @@ const directory = `${local.path}/in`;
 const common: ServeOptions = { directory, log: { format: "json" } };
 
 await files();
-await keys();
 await disks();
 await talk();
 await raw();
 await messages();
 await reversed();
+await keys();
 
 /** The native conversation, uploads on its port, and a fallback. */
 async function files(): Promise<void> {
@@ -74,12 +75,6 @@ async function files(): Promise<void> {
   for (let count = 0; count < 200; count++) await ben.line();
   await answers(second, "put 6 late.txt\n", /^go 0/);
   await server.shutdown(1);
-}
-
-/** A key that a person made up. */
-async function keys(): Promise<void> {
-  await using server = await serve({ ...common, key: "correct horse battery staple" });
-  await server.shutdown();
 }
 
 /** An upload that breaks off, and goes on. */
@@ -170,6 +165,16 @@ async function reversed(): Promise<void> {
     await wire.closeWrite();
     await wire.rest();
   });
+}
+
+/** A key that can be guessed, and users whose file is read again, and then gone. */
+async function keys(): Promise<void> {
+  await using _ = await serve({ ...common, key: "correct horse battery staple" });
+  await using users = await makeUsers({ ben: "all" });
+  await using server = await serve({ ...common, users: users.file });
+  server.rereadUsers();
+  await Deno.remove(users.file);
+  server.rereadUsers();
 }
 
 async function greet(address: Deno.NetAddr, name: string): Promise<Wire> {

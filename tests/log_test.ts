@@ -114,7 +114,7 @@ const COMMON = ["time", "level", "event", "message", "id", "client", "address"];
  * Events that no client can bring about at will, or that belong to the command line. Their types are
  * checked all the same.
  */
-const RARE: readonly LogEvent[] = ["accepting", "key", "key-unread", "queued", "silent"];
+const RARE: readonly LogEvent[] = ["accepting", "queued", "silent"];
 
 /** The rows of a table of docs/log.md: the cells of each, without backticks. */
 function rowsOf(heading: string): string[][] {

@@ -11,7 +11,7 @@ import { identityOf, isSignedBy } from "../lib/auth/identity.ts";
 import { readKey } from "../lib/auth/key.ts";
 import { secretOf } from "../lib/auth/secret.ts";
 import { SharedKey } from "../lib/auth/shared_key.ts";
-import { parseUsers } from "../lib/auth/users.ts";
+import { parseUsers } from "../lib/auth/users_file.ts";
 import { InletError } from "../lib/errors.ts";
 import { proofText } from "../protocol.ts";
 import { integration, PYTHON_KEYS, ROOT, run, tempDir } from "./helpers.ts";

@@ -90,7 +90,13 @@ export async function keyPairOf(scalar: Uint8Array): Promise<KeyPair> {
   return { spki: Uint8Array.of(...SPKI_HEAD, ...point), privateKey };
 }
 
-/** Makes a new key pair. */
+/** Whether bytes are a private number that {@linkcode keyPairOf} takes. */
+export function isScalar(bytes: Uint8Array): boolean {
+  const number = BigInt(`0x${bytes.toHex()}`);
+  return number > 0n && number < ORDER;
+}
+
+/** Makes a new private number. */
 export function makeScalar(): Uint8Array {
   return scalarOf(crypto.getRandomValues(new Uint8Array(48)));
 }
@@ -101,8 +107,9 @@ export function makeScalar(): Uint8Array {
  */
 export function parsePublicKey(text: string): Uint8Array<ArrayBuffer> | undefined {
   try {
-    const spki = Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
-    const isOurs = spki.length === SPKI_BYTES && startsWith(spki, SPKI_HEAD);
+    const spki = Uint8Array.fromBase64(text);
+    const isOurs = spki.length === SPKI_BYTES && startsWith(spki, SPKI_HEAD) &&
+      spki.toBase64() === text;
     // It refuses points that are not on the curve, which `crypto.subtle.importKey` takes.
     createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
     return isOurs ? spki : undefined;

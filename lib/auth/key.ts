@@ -44,7 +44,9 @@ export async function readKey(
   file: string | undefined,
   reading: KeyReading = {},
 ): Promise<string | undefined> {
-  if (file !== undefined) return checkKey(await readKeyFile(file, reading), quoted(file));
+  if (file !== undefined) {
+    return checkKey(await readSecretFile(file, "key file", reading), quoted(file));
+  }
   const key = readVariable();
   return key === undefined ? undefined : checkKey(key, KEY_VARIABLE);
 }
@@ -83,10 +85,45 @@ export function checkServerKey(text: string, where: string): string {
   );
 }
 
-/** What to say of a key file that others can read; `undefined` if there is nothing to say. */
-export function warningOf(path: string, { isFile, mode }: Deno.FileInfo): string | undefined {
+/**
+ * Reads a file that only its owner may read.
+ *
+ * @param what The file, for messages: `key file`.
+ * @throws {InletError} `usage` if it cannot be read
+ */
+export async function readSecretFile(
+  path: string,
+  what: string,
+  reading: KeyReading,
+): Promise<string> {
+  const { waitFor, waitText } = await import("../body/pipe.ts");
+  const cannot = `Cannot read the ${what} ${quoted(path)}`;
+  try {
+    const bytes = await waitFor(Deno.readFile(path), waitText(path), reading);
+    const text = decodeText(bytes, cannot);
+    const warning = warningOf(path, what, Deno.statSync(path));
+    if (warning !== undefined) reading.onWarning?.(warning);
+    return text;
+  } catch (cause) {
+    reading.signal?.throwIfAborted();
+    const { message } = explain(cause, cannot);
+    throw new InletError("usage", message, { cause });
+  }
+}
+
+/** What to say of a file that others can read; `undefined` if there is nothing to say. */
+function warningOf(
+  path: string,
+  what: string,
+  { isFile, mode }: Deno.FileInfo,
+): string | undefined {
   if (!isFile || mode === null || (mode & OF_OTHERS) === 0) return undefined;
-  return `the key file ${quoted(path)} can be read by others on this machine: chmod 600`;
+  return `the ${what} ${quoted(path)} can be read by others on this machine: chmod 600`;
+}
+
+/** Path of the file with the secret of a server with users. */
+export function identityPath(users: string): string {
+  return `${users}.identity`;
 }
 
 /**
@@ -126,22 +163,6 @@ export function makeNonce(): string {
 /** 32 random bytes in hexadecimal digits. */
 export function randomHex(): string {
   return crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)).toHex();
-}
-
-async function readKeyFile(path: string, reading: KeyReading): Promise<string> {
-  const { waitFor, waitText } = await import("../body/pipe.ts");
-  const cannot = `Cannot read the key file ${quoted(path)}`;
-  try {
-    const bytes = await waitFor(Deno.readFile(path), waitText(path), reading);
-    const text = decodeText(bytes, cannot);
-    const warning = warningOf(path, Deno.statSync(path));
-    if (warning !== undefined) reading.onWarning?.(warning);
-    return text;
-  } catch (cause) {
-    reading.signal?.throwIfAborted();
-    const { message } = explain(cause, cannot);
-    throw new InletError("usage", message, { cause });
-  }
 }
 
 /**

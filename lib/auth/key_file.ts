@@ -29,6 +29,6 @@ export async function openKeyFile(
     maxBytes: MAX_KEY_BYTES,
     open: async () => parse((await readKey(path, reading))!),
     parse,
-    isSame: (one, other) => one === other,
+    newsOf: (before, after) => before === after ? undefined : "a new key",
   }, onNotice);
 }

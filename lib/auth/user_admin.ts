@@ -6,17 +6,27 @@
 
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
-import { identityOf, keyPairOf, makeScalar } from "./identity.ts";
-import { makeSecretFile, randomHex, readKey } from "./key.ts";
-import { secretOf } from "./secret.ts";
+import { keyPairOf, makeScalar } from "./identity.ts";
+import { identityPath, makeSecretFile, randomHex } from "./key.ts";
 import { formatToken, isUserName } from "./user_token.ts";
-import { formatUser, identityPath, parseUsers, type RIGHTS } from "./users.ts";
+import {
+  cannotUse,
+  formatUser,
+  isMissing,
+  noIdentity,
+  parseUsers,
+  readIdentity,
+  type RIGHTS,
+} from "./users_file.ts";
 
 /** A user to be added. */
 export interface NewUser {
   name: string;
   rights: keyof typeof RIGHTS;
 }
+
+/** The first line of a new file. Without users it stays: a server takes no empty file. */
+const HEADING = "# The users of a server of inlet, each with name, public key and rights\n";
 
 /**
  * Adds a user to a users file, and writes the token for the user's client. It makes the server's
@@ -31,22 +41,18 @@ export async function addUser(path: string, token: string, user: NewUser): Promi
     const how = "give letters, digits, dots, dashes and underscores, at most 64 bytes";
     throw new InletError("usage", `Cannot add the user ${quoted(name)}: ${how}`);
   }
-  if (!exists(identityPath(path))) {
-    makeSecretFile(identityPath(path), randomHex(), "the server's identity", "use it");
-  }
-  using _ = lock(path);
+  using _ = lockIdentity(path);
   const before = readIfThere(path);
   if (parseUsers(before, path).some((line) => line.name === name)) {
     throw new InletError("usage", `Cannot add the user ${quoted(name)}: there is one already`);
   }
-  const identity = await identityOf(await secretOf((await readKey(identityPath(path)))!));
-  const scalar = Uint8Array.from(makeScalar());
-  const { spki } = await keyPairOf(scalar);
-  const text = formatToken({ name, server: identity.spki, secret: scalar });
-  makeSecretFile(token, text, "the token", "move it away first");
+  const { spki: server } = await readIdentity(path);
+  const secret = Uint8Array.from(makeScalar());
+  const { spki } = await keyPairOf(secret);
+  makeSecretFile(token, formatToken({ name, server, secret }), "the token", "move it away first");
   try {
     const end = before === "" || before.endsWith("\n") ? "" : "\n";
-    replace(path, `${before}${end}${formatUser({ name, spki, rights })}\n`);
+    replace(path, `${before || HEADING}${end}${formatUser({ name, spki, rights })}\n`);
   } catch (error) {
     // A token that opens nothing is not left behind.
     Deno.removeSync(token);
@@ -60,27 +66,51 @@ export async function addUser(path: string, token: string, user: NewUser): Promi
  * @throws {InletError} `usage` if there is no such user, or the file cannot be written
  */
 export function removeUser(path: string, name: string): void {
+  if (isMissing(path)) throw cannotUse(path, "there is none");
   using _ = lock(path);
-  const before = readIfThere(path);
-  const isUser = (line: string): boolean => line.trim().split(/[ \t]+/)[0] === name;
-  const lines = before.split("\n");
+  const isUser = (line: string): boolean =>
+    isUserName(name) && line.trim().split(/[ \t]+/)[0] === name;
+  const lines = readIfThere(path).split("\n");
+  const left = lines.filter((line) => !isUser(line)).join("\n");
   if (!lines.some(isUser)) {
     throw new InletError(
       "usage",
       `Cannot remove the user ${quoted(name)}: there is none in ${quoted(path)}`,
     );
   }
-  replace(path, lines.filter((line) => !isUser(line)).join("\n"));
+  replace(path, left.trim() === "" ? HEADING : left);
+}
+
+/** The file that is written: a link to it stays one. */
+export function writtenPath(path: string): string {
+  try {
+    return Deno.lstatSync(path).isSymlink ? Deno.realPathSync(path) : path;
+  } catch {
+    return path;
+  }
+}
+
+/** Locks the server's identity, and makes it if there are no users who know another one. */
+function lockIdentity(path: string): Disposable {
+  // Read first: whoever adds users at the same time makes the identity before the first of them.
+  const hasUsers = parseUsers(readIfThere(path), path).length > 0;
+  if (hasUsers && isMissing(identityPath(path))) throw noIdentity(path, "there is none");
+  const file = lock(path, { create: true, mode: 0o600 });
+  if (!hasUsers && file.statSync().size === 0) {
+    file.writeSync(new TextEncoder().encode(`${randomHex()}\n`));
+  }
+  return file;
 }
 
 /** Keeps others from changing the users meanwhile. */
-function lock(path: string): Disposable {
-  const what = `Cannot change the users file ${quoted(path)}`;
+function lock(path: string, options: Deno.OpenOptions = {}): Deno.FsFile {
+  const identity = identityPath(path);
   try {
-    const file = Deno.openSync(identityPath(path), { read: true, write: true });
+    const file = Deno.openSync(identity, { read: true, write: true, ...options });
     file.lockSync(true);
     return file;
   } catch (error) {
+    const what = `Cannot lock the server's identity ${quoted(identity)}`;
     throw new InletError("usage", explain(error, what).message, { cause: error });
   }
 }
@@ -89,9 +119,8 @@ function lock(path: string): Disposable {
 function replace(path: string, text: string): void {
   const what = `Cannot write the users file ${quoted(path)}`;
   try {
-    // A link stays one.
-    const file = exists(path) ? Deno.realPathSync(path) : path;
-    const mode = exists(path) ? Deno.statSync(path).mode ?? 0o600 : 0o600;
+    const file = writtenPath(path);
+    const mode = isMissing(file) ? 0o600 : Deno.statSync(file).mode ?? 0o600;
     Deno.writeTextFileSync(`${file}.next`, text, { mode: mode & 0o777 });
     Deno.renameSync(`${file}.next`, file);
   } catch (error) {
@@ -100,15 +129,11 @@ function replace(path: string, text: string): void {
 }
 
 function readIfThere(path: string): string {
-  return exists(path) ? Deno.readTextFileSync(path) : "";
-}
-
-function exists(path: string): boolean {
+  if (isMissing(path)) return "";
   try {
-    Deno.lstatSync(path);
-    return true;
+    return Deno.readTextFileSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw explain(error, `Cannot read ${quoted(path)}`);
+    const what = `Cannot read the users file ${quoted(path)}`;
+    throw new InletError("usage", explain(error, what).message, { cause: error });
   }
 }

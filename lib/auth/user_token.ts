@@ -10,7 +10,7 @@
 
 import { isDigest } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
-import { parsePublicKey } from "./identity.ts";
+import { isScalar, parsePublicKey } from "./identity.ts";
 import { USER_TOKEN } from "./key.ts";
 
 /** The parts of a token. */
@@ -42,7 +42,7 @@ export function parseToken(text: string): UserToken {
   const [name = "", spki = "", secret = "", ...more] = text.slice(USER_TOKEN.length).split(/\s+/);
   const server = parsePublicKey(spki);
   const isWhole = isUserName(name) && server && isDigest(secret) && more.length === 0;
-  if (!isWhole) {
+  if (!isWhole || !isScalar(Uint8Array.fromHex(secret))) {
     throw new InletError(
       "usage",
       "Cannot use the token of a user: it is damaged, ask for a new one",

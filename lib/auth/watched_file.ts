@@ -35,8 +35,8 @@ export interface FileKind<T> {
    * @throws {InletError} `usage`
    */
   parse(text: string): T;
-  /** Whether two contents mean the same. */
-  isSame(one: T, other: T): boolean;
+  /** Tells what is new, such as `a new key`; `undefined` if both contents mean the same. */
+  newsOf(before: T, after: T): string | undefined;
 }
 
 /** Called with each line about the file, and whether it is one that a quiet log shows. */
@@ -93,7 +93,7 @@ export class WatchedFile<T> {
 
   /** @param now What it looked like before: a change since then is seen the next time. */
   #read(now: Look, { onlyNews }: { onlyNews: boolean }): void {
-    const { what, content, maxBytes, parse, isSame } = this.#kind;
+    const { what, content, maxBytes, parse, newsOf } = this.#kind;
     const cannot = `Cannot read the ${what} ${quoted(this.#path)} again`;
     this.#seen = now;
     const failed = this.#failure;
@@ -102,14 +102,11 @@ export class WatchedFile<T> {
       if (!now.isFile) throw new InletError("usage", `${cannot}: it is not a file`);
       if (now.size > maxBytes) throw new InletError("usage", `${cannot}: it is too large`);
       const read = parse(decodeText(Deno.readFileSync(this.#path), cannot));
-      const isNew = !isSame(read, this.#content);
-      if (isNew) this.#content = read;
+      const news = newsOf(this.#content, read);
+      if (news !== undefined) this.#content = read;
       this.#failure = undefined;
-      if (onlyNews && !isNew && failed === undefined) return;
-      this.#onNotice(
-        `read ${quoted(this.#path)} again: ${isNew ? "a new" : "the same"} ${content}`,
-        false,
-      );
+      if (onlyNews && news === undefined && failed === undefined) return;
+      this.#onNotice(`read ${quoted(this.#path)} again: ${news ?? `the same ${content}`}`, false);
     } catch (error) {
       this.#failure = explain(error, cannot).message;
       if (onlyNews && this.#failure === failed) return;

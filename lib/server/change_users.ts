@@ -4,8 +4,8 @@
  * @module
  */
 
-import { addUser, removeUser } from "../auth/user_admin.ts";
-import { identityPath } from "../auth/users.ts";
+import { dirname } from "@std/path/dirname";
+import { addUser, removeUser, writtenPath } from "../auth/user_admin.ts";
 import { stderr } from "../body/stderr.ts";
 import { ensurePermissions, type Need, shellQuoted } from "../cli/permissions.ts";
 import { InletError } from "../errors.ts";
@@ -33,13 +33,13 @@ export async function changeUsers(typed: Typed, port: string | undefined): Promi
     throw new InletError("usage", `Cannot use ${option} with a port: start the server without it`);
   }
   if (added === undefined) {
-    await ensurePermissions(needsOf([users, identityPath(users), `${users}.next`]));
+    await permitChanges(users);
     removeUser(users, removed!);
     stderr.add(`The user ${quoted(removed!)} is removed from ${quoted(users)}`);
     return 0;
   }
   const token = `${added}.token`;
-  await ensurePermissions(needsOf([users, identityPath(users), `${users}.next`, token]));
+  await permitChanges(users, token);
   await addUser(users, token, { name: added, rights });
   stderr.add(
     `The token of the user ${quoted(added)} is in ${quoted(token)}, for nobody else:\n` +
@@ -48,6 +48,20 @@ export async function changeUsers(typed: Typed, port: string | undefined): Promi
   return 0;
 }
 
-function needsOf(paths: readonly string[]): Need[] {
-  return paths.flatMap((path): Need[] => [{ name: "read", path }, { name: "write", path }]);
+/**
+ * Ensures that the users file and what is beside it may be changed. The folders are asked for: one by
+ * one, the files would be eight questions.
+ */
+async function permitChanges(users: string, ...others: readonly string[]): Promise<void> {
+  await permitFoldersOf([users, ...others]);
+  // Where a link leads to can be told once it may be read.
+  await permitFoldersOf([users, writtenPath(users), ...others]);
+}
+
+async function permitFoldersOf(paths: readonly string[]): Promise<void> {
+  const folders = [...new Set(paths.map(dirname))];
+  await ensurePermissions([
+    ...folders.map((path): Need => ({ name: "read", path })),
+    ...folders.map((path): Need => ({ name: "write", path })),
+  ]);
 }

@@ -125,7 +125,8 @@ export class Listener {
   dropRevoked(): void {
     for (const [connection, { user }] of this.#places) {
       if (!user?.isRevoked) continue;
-      connection.abort(new InletError("denied", "Cannot go on: your key was revoked"));
+      const why = `the key of the user ${quoted(user.name)} was revoked`;
+      connection.abort(new InletError("denied", `Cannot go on: ${why}`));
     }
   }
 

@@ -91,7 +91,9 @@ async function passes(
     throw new InletError("denied", `Cannot authenticate: send "answer PROOF" first`);
   }
   const user = await authenticator.verify({ nonce, name, proof: request.proof });
-  if (user === false) throw await refuseLate(connection, context);
+  if (user === false || (user !== true && user.isRevoked)) {
+    throw await refuseLate(connection, context);
+  }
   if (user !== true) context.client.user = user;
   return true;
 }
