@@ -9,13 +9,14 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   fixture,
   integration,
+  KEY,
   PYTHON,
   run,
   runClient,
   startServer,
-  tempDir,
   type TestServer,
 } from "./helpers.ts";
+import { dialWithKey } from "./secure.ts";
 import { Wire } from "./wire.ts";
 
 /** What a client is told first that greets with a name. */
@@ -73,19 +74,18 @@ integration("a full server makes way for an upload by the wire of other programs
 });
 
 integration("a client that is asked for its key goes after one that has said nothing", async () => {
-  await using local = await tempDir();
-  const key = await local.write("key", "correct horse battery staple");
-  await using server = await startServer({ args: ["--max-clients", "2", "--token-file", key] });
-  const { wire: asked, told } = await greets(server, "asked");
-  assertMatch(told, /^challenge /);
+  await using server = await startServer({ args: ["--max-clients", "2"], key: KEY });
+  using asked = await dialWithKey(server, KEY);
+  await asked.send("hello 1 asked\n");
+  await asked.challenge();
   using silent = await Wire.dial(server);
   await server.running.says(/client 2: connected/);
-  const next = await runClient(server, ["--token-file", key, fixture("hello.txt")]);
+  const next = await runClient(server, [fixture("hello.txt")]);
   assertEquals(next.code, 0, next.stderr);
-  assertMatch(await silent.rest(), /^error timeout Dropped to admit another client/);
-  await asked.says(`answer ${"0".repeat(64)}\n`);
+  assertEquals(await silent.rest(), "");
+  await server.running.says(/client 2: Dropped to admit another client: no greeting within/);
+  await asked.send(`answer ${"0".repeat(64)}\n`);
   assertMatch(await asked.line(), /^error denied /);
-  asked.close();
 });
 
 integration(
