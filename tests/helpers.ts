@@ -444,6 +444,8 @@ export interface TestServer extends AsyncDisposable {
   /** Its directory of received files. */
   readonly dir: string;
   readonly pid: number;
+  /** The key that it requires of clients, if it does: those of this file are given it. */
+  readonly key: string | undefined;
   readonly running: Running;
   /** What it has written to stdout, once it has ended. */
   readonly stdout: Promise<string>;
@@ -474,6 +476,22 @@ export interface TestServerOptions {
   permissions?: readonly string[];
   /** A command that runs the server, such as {@linkcode onTmpfs}. */
   under?: readonly string[];
+  /** A key, such as {@linkcode KEY}. With it, all is encrypted. */
+  key?: string | undefined;
+}
+
+/** A key that `--generate-token` could have made. */
+export const KEY = "0123456789abcdef".repeat(4);
+
+/** Where a server is, and what it requires. */
+export interface Reachable {
+  readonly port: number;
+  readonly key?: string | undefined;
+}
+
+/** What gives a program a key, in its environment. */
+function withKey(key: string | undefined): Record<string, string> {
+  return key === undefined ? {} : { INLET_TOKEN: key };
 }
 
 /** A command that runs another one with its stdout going to a file. */
@@ -515,6 +533,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const process = new Deno.Command(command!, {
     args: [...args, ...options.args ?? []],
     cwd: ROOT,
+    env: withKey(options.key),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -527,6 +546,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     port: Number(port),
     dir,
     pid: process.pid,
+    key: options.key,
     running,
     stdout,
     stdoutBytes,
@@ -614,22 +634,24 @@ export async function runSource(script: string, options: RunOptions = {}): Promi
 
 /** Runs client.ts against a server, to its end. */
 export async function runClient(
-  server: { port: number },
+  server: Reachable,
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<Ended> {
-  return await run(Deno.execPath(), clientArgs(server, args), options);
+  const env = { ...withKey(server.key), ...options.env };
+  return await run(Deno.execPath(), clientArgs(server, args), { ...options, env });
 }
 
 /** Starts client.ts against a server, with a pipe to its stdin. What it writes to stdout is lost. */
 export function startClient(
-  server: { port: number },
+  server: Reachable,
   args: readonly string[],
   options: { cwd?: string } = {},
 ): Running {
   const process = new Deno.Command(Deno.execPath(), {
     args: clientArgs(server, args),
     cwd: options.cwd ?? ROOT,
+    env: withKey(server.key),
     stdin: "piped",
     stdout: "null",
     stderr: "piped",

@@ -9,8 +9,10 @@ import { TextLineStream } from "@std/streams";
 import { serve, type ServeOptions } from "../server.ts";
 import {
   bytes,
+  exchange,
   fixture,
   integration,
+  KEY,
   names,
   openFiles,
   PROC,
@@ -220,23 +222,42 @@ async function p99(server: TestServer): Promise<number> {
   return times.sort((a, b) => a - b)[98]!;
 }
 
+const ONE_FILE = "push 6 a.txt\nhello\nend 363a3020\nexit\n";
+
 async function storesOneFile(server: TestServer): Promise<boolean> {
-  using wire = await Wire.dial(server);
-  await wire.says(`${HELLO}push 6 a.txt\nhello\nend 363a3020\nexit\n`);
-  const told = await wire.rest();
+  const told = server.key === undefined
+    ? await exchange(server, `${HELLO}${ONE_FILE}`)
+    : await tellsInSecret(server, server.key);
   if (told.startsWith("busy ")) return false;
   assertMatch(told, /^welcome .*\nok 6 363a3020 a( \(\d+\))?\.txt\nok bye\n$/);
   return true;
 }
 
-integration("10,000 who say nothing keep no honest client waiting for a second", async () => {
-  // They would be cut sooner or later: what is left is that they make way.
-  await using server = await startServer({ args: ["--backlog", "4096", ...PATIENCE] });
-  await using _crowd = await crowd(server);
-  // Those who were turned away and do not close hold nothing either.
-  assertLess(openFiles(server.running.process), CROWD / 10);
-  assertLess(await p99(server), 1000);
-}, MANY);
+async function tellsInSecret(server: TestServer, key: string): Promise<string> {
+  using conn = await dialWithKey(server, key);
+  await conn.send(HELLO);
+  const first = await conn.line();
+  const [, nonce] = /^challenge (\w+)$/.exec(first) ?? [];
+  if (nonce === undefined) return first;
+  await conn.send(`answer ${await conn.credential.prove(nonce)}\n${ONE_FILE}`);
+  return await conn.rest();
+}
+
+for (const key of [undefined, KEY]) {
+  const whose = key === undefined ? "" : " who has the key";
+  integration(
+    `10,000 who say nothing keep no honest client${whose} waiting for a second`,
+    async () => {
+      // They would be cut sooner or later: what is left is that they make way.
+      await using server = await startServer({ args: ["--backlog", "4096", ...PATIENCE], key });
+      await using _crowd = await crowd(server);
+      // Those who were turned away and do not close hold nothing either.
+      assertLess(openFiles(server.running.process), CROWD / 10);
+      assertLess(await p99(server), 1000);
+    },
+    MANY,
+  );
+}
 
 integration("10,000 who say nothing, held all at once, leave honest clients served", async () => {
   await using server = await startServer({

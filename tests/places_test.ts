@@ -9,11 +9,11 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   fixture,
   integration,
+  KEY,
   PYTHON,
   run,
   runClient,
   startServer,
-  tempDir,
   type TestServer,
 } from "./helpers.ts";
 import { dialWithKey } from "./secure.ts";
@@ -74,19 +74,17 @@ integration("a full server makes way for an upload by the wire of other programs
 });
 
 integration("a client that is asked for its key goes after one that has said nothing", async () => {
-  await using local = await tempDir();
-  const key = await local.write("key", "correct horse battery staple");
-  await using server = await startServer({ args: ["--max-clients", "2", "--token-file", key] });
-  using asked = await dialWithKey(server, "correct horse battery staple");
+  await using server = await startServer({ args: ["--max-clients", "2"], key: KEY });
+  using asked = await dialWithKey(server, KEY);
   await asked.send("hello 1 asked\n");
   await asked.challenge();
   using silent = await Wire.dial(server);
   await server.running.says(/client 2: connected/);
-  const next = await runClient(server, ["--token-file", key, fixture("hello.txt")]);
+  const next = await runClient(server, [fixture("hello.txt")]);
   assertEquals(next.code, 0, next.stderr);
   // Nobody knows what a connection speaks that has said nothing.
   assertEquals(await silent.rest(), "");
-  await server.running.says(/client 2: Dropped to admit another client/);
+  await server.running.says(/client 2: Dropped to admit another client: no greeting within/);
   await asked.send(`answer ${"0".repeat(64)}\n`);
   assertMatch(await asked.line(), /^error denied /);
 });

@@ -8,6 +8,7 @@
 
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Way } from "./faults/peer.ts";
+import type { Reachable } from "./helpers.ts";
 
 /** Where and how a relay cuts the first connection. */
 export interface Cut {
@@ -17,12 +18,16 @@ export interface Cut {
   bytes: number;
   /** What both sides see in the place of the next one. */
   way: Way;
+  /** Called when it cuts. */
+  onCut?: () => void;
 }
 
 /** A listening socket in front of a server. It stops when it goes out of scope. */
 export interface Relay extends Disposable {
   readonly hostname: string;
   readonly port: number;
+  /** The key of the server. */
+  readonly key: string | undefined;
   /** The counted bytes that it has passed on, a character a byte. */
   readonly passed: string;
   /** Whether it has cut the first connection. */
@@ -31,8 +36,8 @@ export interface Relay extends Disposable {
 
 /** Listens in the place of a server, and cuts the first connection. Later ones pass whole. */
 export async function relayTo(
-  server: { port: number },
-  { direction, bytes, way }: Cut,
+  server: Reachable,
+  { direction, bytes, way, onCut }: Cut,
 ): Promise<Relay> {
   let passed = "";
   let cut = false;
@@ -48,6 +53,7 @@ export async function relayTo(
         if (way === "end") socket.end();
         if (way === "reset") socket.resetAndDestroy();
       }
+      onCut?.();
     };
     const passCounted = (chunk: Uint8Array, to: Socket): void => {
       if (passed.length === bytes) return;
@@ -73,6 +79,7 @@ export async function relayTo(
   return {
     hostname: "127.0.0.1",
     port: (listener.address() as AddressInfo).port,
+    key: server.key,
     get passed() {
       return passed;
     },

@@ -14,8 +14,9 @@ import type { TLSSocket } from "node:tls";
 import { explain, InletError } from "../errors.ts";
 import type { ByteStream } from "./byte_stream.ts";
 
-/** Bytes of one read of the encrypted stream. */
+/** Most bytes of one read of the encrypted stream, and bytes of one on a quiet connection. */
 const READ_BYTES = 64 * 1024;
+const QUIET_READ_BYTES = 4 * 1024;
 
 /**
  * Decrypted bytes beyond which the encrypted stream is not read until somebody takes them, and under
@@ -273,6 +274,8 @@ class EncryptedStream extends Duplex {
   #isFirst = true;
   #isWanted = false;
   #isReading = false;
+  /** Expected size of the next read in bytes: many connections are open and say little. */
+  #expected = QUIET_READ_BYTES;
 
   constructor(stream: ByteStream, options: EncryptedOptions) {
     super({ allowHalfOpen: true });
@@ -318,8 +321,9 @@ class EncryptedStream extends Duplex {
       return Buffer.from(head);
     }
     // A new one each time: the socket keeps what it is given.
-    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    const buffer = Buffer.allocUnsafe(this.#expected);
     const read = await this.#stream.read(buffer);
+    this.#expected = Math.min(Math.max(4 * (read ?? 0), QUIET_READ_BYTES), READ_BYTES);
     if (read !== null) return buffer.subarray(0, read);
     // Until then the socket has told what it has made of all before.
     await nextTurn();

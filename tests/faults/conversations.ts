@@ -7,6 +7,7 @@
 
 import { concat } from "@std/bytes/concat";
 import { encodeUploadHeader, formatCrc } from "../../protocol.ts";
+import type { Reachable } from "../helpers.ts";
 import { idOf } from "../resuming.ts";
 import { contentOf, crcOf, nameOf } from "./content.ts";
 import type { Peer } from "./peer.ts";
@@ -14,6 +15,8 @@ import type { Peer } from "./peer.ts";
 /** What a client says in one go, and the answers that it waits for then. */
 interface Step {
   says: Uint8Array;
+  /** Whether it says the proof of its key instead, which is as long. */
+  proves?: boolean;
   /** What all answers so far have to match; missing where it does not wait. */
   answers?: RegExp;
 }
@@ -24,6 +27,8 @@ export interface Conversation {
   /** The names it stores, and how many bytes the client has to have said for each. */
   readonly stores: readonly { name: string; after: number }[];
 }
+
+const utf8 = new TextEncoder();
 
 /** Bytes of each file that is sent or got. */
 export const SIZE = 24;
@@ -89,8 +94,47 @@ export const CONVERSATIONS: Readonly<Record<string, Script>> = {
   },
 };
 
+/** Those that a server serves, which has a key or not. */
+export function conversationsOf({ key }: Reachable): Readonly<Record<string, Script>> {
+  return key === undefined ? CONVERSATIONS : SECURED;
+}
+
+/** What a client says that proves its key. */
+function answerOf(proof: string): Uint8Array {
+  return utf8.encode(`answer ${proof}\n`);
+}
+
+/** What a server with a key says to a greeting. */
+export const CHALLENGE = /^challenge \w+\n/;
+
+const PROOF: Step = {
+  says: answerOf("0".repeat(64)),
+  proves: true,
+  answers: /\nwelcome .*\n/,
+};
+
+/** The same with a proof of the key behind the greeting. */
+function secured({ steps: [hello, ...others], stores }: Conversation): Conversation {
+  return {
+    steps: [{ says: hello!.says, answers: CHALLENGE }, PROOF, ...others],
+    stores: stores.map(({ name, after }) => ({ name, after: after + PROOF.says.length })),
+  };
+}
+
+/** All but that of the wire that knows no keys. */
+const SECURED: Readonly<Record<string, Script>> = Object.fromEntries(
+  Object.entries(CONVERSATIONS).filter(([kind]) => kind !== "upload").map((
+    [kind, script],
+  ) => [kind, (seed, number) => secured(script(seed, number))]),
+);
+
 /** A put that can be continued. */
-export function resumable(seed: number, number: number): Conversation {
+export function resumable(seed: number, number: number, server: Reachable): Conversation {
+  const plain = resumablePut(seed, number);
+  return server.key === undefined ? plain : secured(plain);
+}
+
+function resumablePut(seed: number, number: number): Conversation {
   const file = fileOf(seed, number);
   return recorded([
     say("hello 1 fault\n", /^welcome .*\n/),
@@ -120,14 +164,21 @@ export function lengthOf({ steps }: Conversation): number {
  */
 export async function play(peer: Peer, { steps }: Conversation, bytes: number): Promise<void> {
   let left = bytes;
-  for (const { says, answers } of steps) {
-    await peer.write(says.subarray(0, left));
+  for (const { says, proves, answers } of steps) {
+    const content = proves && left > 0 ? await proofOf(peer) : says;
+    await peer.write(content.subarray(0, left));
     left -= says.length;
     if (left < 0) return;
     if (answers && !await peer.answered(answers)) {
       throw new Error(`the server has said ${JSON.stringify(peer.answers)}`);
     }
   }
+}
+
+/** The answer to the challenge that the server has sent. */
+export async function proofOf({ answers, credential }: Peer): Promise<Uint8Array> {
+  const [, nonce] = /^challenge (\w+)\n/.exec(answers)!;
+  return answerOf(await credential!.prove(nonce!));
 }
 
 /** A file that conversations send or get. */
@@ -153,5 +204,3 @@ function recorded(steps: (Step & { stores?: string })[]): Conversation {
   }
   return { steps, stores };
 }
-
-const utf8 = new TextEncoder();

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { allOf } from "../helpers.ts";
+import { allOf, type Reachable } from "../helpers.ts";
 import { assert, assertEquals } from "@std/assert";
 import { connect } from "../../lib/net/connect.ts";
 import type { Connection } from "../../lib/net/connection.ts";
@@ -17,9 +17,9 @@ import { type OnBytes, Tally } from "../../lib/body/streams.ts";
 import { FilesClient } from "../../modes/files/client.ts";
 import { sendUpload } from "../../modes/upload.ts";
 import { contentOf, crcOf, type Dice, nameOf } from "./content.ts";
-import { CONVERSATIONS, lengthOf, NUMBERS, play } from "./conversations.ts";
+import { conversationsOf, lengthOf, NUMBERS, play } from "./conversations.ts";
 import { Peer } from "./peer.ts";
-import { bytesSource, type Trial } from "./trial.ts";
+import { bytesSource, credentialFor, type Trial } from "./trial.ts";
 
 /** Bytes that a source hands over at once. */
 const PIECE_BYTES = 64 * 1024;
@@ -43,7 +43,7 @@ export interface Deeds {
 
 /** Options of a {@linkcode Crowd}. */
 export interface CrowdOptions {
-  server: { port: number };
+  server: Reachable;
   trial: Trial;
   dice: Dice;
   /** Told of every file as it is acknowledged. */
@@ -126,6 +126,8 @@ export class Crowd {
   }
 
   async #upload(): Promise<void> {
+    // It has no keys.
+    if (this.#options.server.key !== undefined) return;
     // The wire has no folders.
     const source = this.#source(100_000, [""]);
     using connection = await this.#open();
@@ -168,7 +170,8 @@ export class Crowd {
   /** Leaves in the midst of things, with an end or with a reset. */
   async #breakOff(): Promise<void> {
     const { dice, trial, server } = this.#options;
-    const script = dice.of([CONVERSATIONS.put!, CONVERSATIONS.upload!, CONVERSATIONS.session!]);
+    const { put, upload, session } = conversationsOf(server);
+    const script = dice.of(upload ? [put!, upload, session!] : [put!, session!]);
     const conversation = script(trial.seed, trial.take(NUMBERS));
     conversation.stores.forEach(({ name }) => trial.possible.add(name));
     const peer = await Peer.dial(server).catch((cause) => {
@@ -183,12 +186,14 @@ export class Crowd {
   async #open(): Promise<Connection> {
     const { signal } = new AbortController();
     const address = { hostname: "127.0.0.1", port: this.#options.server.port };
-    return await connect(address, { timeoutMs: TIMEOUT_MS, signal });
+    const credential = await credentialFor(this.#options.server);
+    return await connect(address, { timeoutMs: TIMEOUT_MS, signal, server: credential?.server });
   }
 
   async #converse(action: (client: FilesClient) => Promise<void>): Promise<void> {
     using connection = await this.#open();
-    const client = await FilesClient.greet(connection, "crowd", this.#context);
+    const { prove } = await credentialFor(this.#options.server) ?? {};
+    const client = await FilesClient.greet(connection, "crowd", { ...this.#context, prove });
     await action(client);
     await client.exit();
   }

@@ -1,6 +1,6 @@
 /**
- * Handshakes of TLS that break off after every byte, in either direction, between both halves of ours
- * over a stream in memory.
+ * Encrypted connections that break off after any byte, in either direction: handshakes between both
+ * halves of ours over a stream in memory, and whole conversations with a real server.
  *
  * @module
  */
@@ -11,6 +11,10 @@ import { InletError } from "../../lib/errors.ts";
 import { acceptTls } from "../../lib/net/tls_accept.ts";
 import { connectTls } from "../../lib/net/tls_connect.ts";
 import { memoryPair } from "../memory_stream.ts";
+import { relayTo } from "../relay.ts";
+import { contentOf, type Dice, nameOf } from "./content.ts";
+import type { Way } from "./peer.ts";
+import { bytesSource, type ServerOnTrial, type Trial, withClient } from "./trial.ts";
 
 const IDENTITY = await identityOf(new Uint8Array(32).fill(7));
 
@@ -76,4 +80,62 @@ async function cutHandshake(
   assert(belowServer.isClosed);
   if (error instanceof InletError) assertEquals(error.code, "lost", `${count} ${direction}`);
   return error !== undefined;
+}
+
+/** Bytes of a file that is put: more than one record of TLS. */
+const SIZE = 20_000;
+
+/** Connections that are cut at the same time. */
+const BATCH = 20;
+
+/**
+ * Cuts the encrypted bytes of conversations that put a file, at random, and looks after each batch
+ * whether all is well.
+ */
+export async function cutEncrypted(
+  server: ServerOnTrial,
+  trial: Trial,
+  way: Way,
+  { cuts, dice }: { cuts: number; dice: Dice },
+): Promise<void> {
+  const lengths = { up: 0, down: 0 };
+  for (const direction of ["up", "down"] as const) {
+    lengths[direction] = await putThrough(server, trial, { direction, bytes: Infinity, way });
+  }
+  for (let left = cuts; left > 0; left -= BATCH) {
+    await Promise.all(Array.from({ length: Math.min(left, BATCH) }, async () => {
+      const direction = dice.of(["up", "down"] as const);
+      const bytes = dice.below(lengths[direction]);
+      await putThrough(server, trial, { direction, bytes, way });
+    }));
+    await trial.assertSound(server);
+  }
+}
+
+/** Puts a file through a relay. Gives how many bytes that passed on in the direction that it cuts. */
+async function putThrough(
+  server: ServerOnTrial,
+  trial: Trial,
+  cut: { direction: Direction; bytes: number; way: Way },
+): Promise<number> {
+  const stop = new AbortController();
+  // Nobody else ends a silence: the client leaves then.
+  const onCut = (): void =>
+    cut.way === "silence" ? stop.abort(new InletError("lost", "cut")) : undefined;
+  using relay = await relayTo(server, { ...cut, onCut });
+  const number = trial.take(1);
+  const name = nameOf(number, SIZE);
+  trial.possible.add(name);
+  try {
+    await withClient(relay, async (client) => {
+      await client.put(bytesSource(name, contentOf(trial.seed, number, SIZE)));
+      trial.acknowledged.add(name);
+    }, stop.signal);
+    assert(cut.bytes === Infinity || relay.cut || cut.direction === "down");
+  } catch (error) {
+    assert(relay.cut, Deno.inspect(error));
+    // It says nothing of whose key the server has.
+    assert(error instanceof InletError && error.code === "lost", Deno.inspect(error));
+  }
+  return relay.passed.length;
 }

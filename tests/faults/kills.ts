@@ -36,17 +36,22 @@ const ARGS = ["--max-clients", "1000", "--backlog", "1000"];
  */
 export async function killServers(
   dir: string,
-  { kills, trial, dice }: { kills: number; trial: Trial; dice: Dice },
+  { kills, trial, dice, key }: {
+    kills: number;
+    trial: Trial;
+    dice: Dice;
+    key?: string | undefined;
+  },
 ): Promise<void> {
   for (let kill = 0; kill < kills; kill++) {
     anHourPasses(dir);
-    await using server = await startServer({ dir, args: ARGS });
+    await using server = await startServer({ dir, args: ARGS, key });
     await trial.look(dir);
     if (trial.acknowledged.size > MANY_FILES) trial.clear(server);
     await killUnderLoad(server, trial, dice);
   }
   anHourPasses(dir);
-  await using _last = await startServer({ dir, args: ARGS });
+  await using _last = await startServer({ dir, args: ARGS, key });
   await trial.look(dir);
 }
 

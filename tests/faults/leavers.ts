@@ -9,6 +9,7 @@ import { delay } from "@std/async/delay";
 import { startServer } from "../helpers.ts";
 import { idOf } from "../resuming.ts";
 import { contentOf, type Dice } from "./content.ts";
+import { CHALLENGE, proofOf } from "./conversations.ts";
 import { Peer } from "./peer.ts";
 import { givesBack, holdingsOf, type Trial, withClient } from "./trial.ts";
 
@@ -42,11 +43,11 @@ const REQUESTS: Readonly<Record<string, (dice: Dice) => Uint8Array>> = {
 /** Lets clients leave for so long. Gives how many left, by what they had asked for. */
 export async function leave(
   durationMs: number,
-  { dir, trial, dice }: { dir: string; trial: Trial; dice: Dice },
+  { dir, trial, dice, key }: { dir: string; trial: Trial; dice: Dice; key?: string | undefined },
 ): Promise<Record<string, number>> {
   await makeWork(dir);
   const args = ["--max-clients", String(PLACES), "--backlog", "1000", "--keep-partials", "0"];
-  await using server = await startServer({ dir, args });
+  await using server = await startServer({ dir, args, key });
   const before = holdingsOf(server);
   const left: Record<string, number> = {};
   const started = performance.now();
@@ -54,7 +55,11 @@ export async function leave(
     await Promise.all(Array.from({ length: PLACES - 1 }, async () => {
       const request = dice.of(Object.keys(REQUESTS));
       const peer = await Peer.dial(server);
-      await peer.write(concat([line("hello 1 leaver"), REQUESTS[request]!(dice)]));
+      await peer.write(line("hello 1 leaver"));
+      if (key !== undefined && await peer.answered(CHALLENGE)) {
+        await peer.write(await proofOf(peer));
+      }
+      await peer.write(REQUESTS[request]!(dice));
       await delay(dice.below(MOST_STAY_MS));
       await peer.cut("reset");
       left[request] = (left[request] ?? 0) + 1;

@@ -49,10 +49,10 @@ export interface LoadFigures extends Deeds {
  */
 export async function load(
   durationMs: number,
-  { trial, dice, dir }: { trial: Trial; dice: Dice; dir: string },
+  { trial, dice, dir, key }: { trial: Trial; dice: Dice; dir: string; key?: string | undefined },
 ): Promise<LoadFigures> {
   const args = ["--max-clients", "1000", "--backlog", "1000", "--quiet"];
-  await using server = await startServer({ dir, args });
+  await using server = await startServer({ dir, args, key });
   await withClient(server, (client) => trial.useHonestly(client));
   const before = holdingsOf(server);
   const samples: Holdings[] = [];
@@ -175,7 +175,13 @@ async function killWhile(
 /** Starts tests/faults/probe.ts. */
 function probe(server: TestServer): { stop(): Promise<number[]> } {
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", new URL("tests/faults/probe.ts", ROOT).href, String(server.port)],
+    args: [
+      "run",
+      "-A",
+      new URL("tests/faults/probe.ts", ROOT).href,
+      String(server.port),
+      server.key ?? "",
+    ],
     cwd: ROOT,
     stdin: "piped",
     stdout: "piped",

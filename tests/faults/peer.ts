@@ -6,7 +6,12 @@
  * @module
  */
 
-import { connect, type Socket } from "node:net";
+import type { Credential } from "../../lib/auth/credential.ts";
+import type { ByteStream } from "../../lib/net/byte_stream.ts";
+import { dialResettable } from "../../lib/net/node_stream.ts";
+import { connectTls } from "../../lib/net/tls_connect.ts";
+import type { Reachable } from "../helpers.ts";
+import { credentialFor } from "./trial.ts";
 
 /** How a connection is cut: by an end, by a reset, or by saying nothing more. */
 export type Way = "end" | "reset" | "silence";
@@ -14,36 +19,36 @@ export type Way = "end" | "reset" | "silence";
 /** All of them. */
 export const WAYS: readonly Way[] = ["end", "reset", "silence"];
 
-/** One plain connection of a client's. */
+/** One connection of a client's, encrypted where the server has a key. */
 export class Peer {
-  readonly #socket: Socket;
-  readonly #closed = Promise.withResolvers<void>();
+  /** What it knows of a server with a key. */
+  readonly credential: Credential | undefined;
+  readonly #stream: ByteStream;
+  readonly #closed: Promise<void>;
   #waiting: (() => void) | undefined;
   #isClosed = false;
   #answers = "";
 
-  constructor(socket: Socket) {
-    this.#socket = socket;
-    socket.on("data", (chunk: Uint8Array) => {
-      this.#answers += latin1.decode(chunk);
-      this.#waiting?.();
-    });
-    // Whatever happened to it, it is closed after that.
-    socket.on("error", () => {});
-    socket.on("close", () => {
-      this.#isClosed = true;
-      this.#waiting?.();
-      this.#closed.resolve();
-    });
+  constructor(stream: ByteStream, credential: Credential | undefined) {
+    this.#stream = stream;
+    this.credential = credential;
+    this.#closed = this.#read();
   }
 
   /** Connects to a server. */
-  static dial({ port }: { port: number }): Promise<Peer> {
-    const { promise, resolve, reject } = Promise.withResolvers<Peer>();
-    const socket = connect({ host: "127.0.0.1", port, noDelay: true });
-    socket.once("error", reject);
-    socket.once("connect", () => resolve(new Peer(socket)));
-    return promise;
+  static async dial(server: Reachable): Promise<Peer> {
+    const credential = await credentialFor(server);
+    const address = { hostname: "127.0.0.1", port: server.port };
+    const stream = await dialResettable(address, new AbortController().signal);
+    try {
+      return new Peer(
+        credential ? await connectTls(stream, credential.server) : stream,
+        credential,
+      );
+    } catch (error) {
+      stream.close();
+      throw error;
+    }
   }
 
   /** All that the server has said so far, a character a byte. */
@@ -54,9 +59,8 @@ export class Peer {
   /** Hands bytes to the system. */
   async write(content: Uint8Array): Promise<void> {
     if (content.length === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#socket.write(content, () => resolve());
-    await promise;
+    // Where the other side has closed already, what it has said tells why.
+    await this.#stream.write(content).catch(() => {});
   }
 
   /**
@@ -74,9 +78,25 @@ export class Peer {
 
   /** Cuts the connection, and waits until it is over: after a silence until the server ends it. */
   async cut(way: Way): Promise<void> {
-    if (way === "end") this.#socket.end();
-    if (way === "reset") this.#socket.resetAndDestroy();
-    await this.#closed.promise;
+    if (way === "end") this.#stream.closeWrite().catch(() => {});
+    if (way === "reset") this.#stream.reset();
+    await this.#closed;
+  }
+
+  /** Reads until it is over, in whatever way. */
+  async #read(): Promise<void> {
+    const buffer = new Uint8Array(64 * 1024);
+    try {
+      for (let read; (read = await this.#stream.read(buffer)) !== null;) {
+        this.#answers += latin1.decode(buffer.subarray(0, read));
+        this.#waiting?.();
+      }
+    } catch {
+      // It was cut.
+    }
+    this.#stream.close();
+    this.#isClosed = true;
+    this.#waiting?.();
   }
 }
 

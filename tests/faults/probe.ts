@@ -14,7 +14,8 @@ const PAUSE_MS = 50;
 let isOver = false;
 const ended = Deno.stdin.read(new Uint8Array(1)).then(() => isOver = true);
 const latenciesMs: number[] = [];
-await withClient({ port: Number(Deno.args[0]) }, async (client) => {
+const [port, key] = Deno.args;
+await withClient({ port: Number(port), key: key || undefined }, async (client) => {
   while (!isOver) {
     const started = performance.now();
     await allOf(client.list());

@@ -9,7 +9,15 @@ import { crc32 } from "node:zlib";
 import { decodeReply, formatCrc } from "../../protocol.ts";
 import { proofOf, type Prove, reputLine } from "../resuming.ts";
 import { contentOf, nameOf } from "./content.ts";
-import { type Conversation, lengthOf, play, resumable, SIZE } from "./conversations.ts";
+import {
+  type Conversation,
+  lengthOf,
+  play,
+  proofOf as challenged,
+  resumable,
+  SIZE,
+} from "./conversations.ts";
+import { offsetsUpTo } from "./cuts.ts";
 import { Peer, type Way } from "./peer.ts";
 import { isAlone, type ServerOnTrial, type Trial, withClient } from "./trial.ts";
 
@@ -23,17 +31,19 @@ interface BrokenPut {
 /**
  * Cuts the conversation after every byte of the client's, and then goes on with each.
  *
+ * @param step As for {@linkcode cutEverywhere}.
  * @returns How many connections were cut.
  */
 export async function cutAndResumeEverywhere(
   server: ServerOnTrial,
   trial: Trial,
   way: Way,
+  step = 1,
 ): Promise<number> {
-  const length = lengthOf(resumable(trial.seed, 0));
-  const puts = Array.from({ length: length + 1 }, (_, bytes) => {
+  const length = lengthOf(resumable(trial.seed, 0, server));
+  const puts = offsetsUpTo(length, trial, step).map((bytes) => {
     const number = trial.take(1);
-    return { number, conversation: resumable(trial.seed, number), bytes };
+    return { number, conversation: resumable(trial.seed, number, server), bytes };
   });
   await Promise.all(puts.map(async ({ conversation, bytes }) => {
     const peer = await Peer.dial(server);
@@ -55,6 +65,10 @@ async function goOn(server: ServerOnTrial, trial: Trial, put: BrokenPut): Promis
   const peer = await Peer.dial(server);
   const say = (text: string): Promise<void> => peer.write(new TextEncoder().encode(text));
   await say(`hello 1 fault\n`);
+  if (peer.credential) {
+    assert(await peer.answered(/^challenge \w+\n/), peer.answers);
+    await peer.write(await challenged(peer));
+  }
   await peer.write(reputLine(content, { size: SIZE, name }));
   assert(await peer.answered(/(prove .*|go;\S* \d+)\n$/), peer.answers);
   const [, question] = /^(prove .*)\n/m.exec(peer.answers) ?? [];

@@ -15,11 +15,12 @@ import { parseCommandLine, runMain } from "../../lib/cli/command_line.ts";
 import { helpText } from "../../lib/cli/help.ts";
 import { parseCount } from "../../lib/cli/option_values.ts";
 import { flag, option } from "../../lib/cli/options.ts";
-import { names, scriptPath, startServer, tempDir } from "../helpers.ts";
+import { KEY, names, scriptPath, startServer, tempDir } from "../helpers.ts";
 import { cutAnswersEverywhere } from "./broken_answers.ts";
 import { Dice } from "./content.ts";
 import { cutEverywhere, cutRawEverywhere } from "./cuts.ts";
 import { failEverywhere, lookAt, WAYS_IN } from "./disk_faults.ts";
+import { cutEncrypted, cutHandshakes } from "./handshakes.ts";
 import { leave } from "./leavers.ts";
 import { lie } from "./liars.ts";
 import { killClients, killServers } from "./kills.ts";
@@ -50,6 +51,9 @@ const PROGRAM = {
       help: "repeat the run of this seed",
       note: "default: a random one, which is printed",
     }),
+    "encrypted": flag({
+      help: "give the servers a key, so that clients are encrypted: kills, departures and load",
+    }),
     "help": flag({ help: "print this help", standsAlone: true }),
   },
   exitCodes: { 0: "every promise was kept", 1: "one broke", 2: "wrong use" },
@@ -76,6 +80,12 @@ const LIARS = 3;
 /** Kills of one round. */
 const SERVER_KILLS = 30;
 const CLIENT_KILLS = 6;
+
+/** Encrypted connections that are cut anywhere, in each way of one round. */
+const ENCRYPTED_CUTS = 350;
+
+/** Of so many bytes of an encrypted conversation, it is cut after one. */
+const SAMPLE = 3;
 
 const ARGS = ["--max-clients", "1000", "--backlog", "1000"];
 
@@ -118,6 +128,8 @@ interface Round {
   trial: Trial;
   dice: Dice;
   figures: Figures;
+  /** The key of the servers, if they are to have one. */
+  key: string | undefined;
   /** A directory for servers that is not there yet, and one for clients. */
   received: string;
   local: string;
@@ -134,6 +146,23 @@ async function cutConversations({ trial, figures, received }: Round): Promise<vo
     await using raw = await startServer({ dir: received, args: ["--mode", "raw", ...args] });
     figures.cuts += await cutRawEverywhere(raw, trial, way, []);
     trial.clear(server);
+  }
+}
+
+async function cutEncryptedConversations({ trial, dice, figures, received }: Round): Promise<void> {
+  for (const way of WAYS) {
+    const args = [...ARGS, ...way === "silence" ? SHORT : []];
+    await using server = await startServer({ dir: received, args, key: KEY });
+    figures.cuts += await cutEverywhere(server, trial, way, SAMPLE);
+    figures.cuts += await cutAndResumeEverywhere(server, trial, way, SAMPLE);
+    await cutEncrypted(server, trial, way, { cuts: ENCRYPTED_CUTS, dice });
+    figures.cuts += ENCRYPTED_CUTS;
+    trial.clear(server);
+  }
+  for (const direction of ["up", "down"] as const) {
+    for (const why of ["end", new Deno.errors.ConnectionReset("cut")] as const) {
+      figures.cuts += await cutHandshakes(direction, why, { first: 0, step: 1 });
+    }
   }
 }
 
@@ -156,10 +185,10 @@ async function failDisks({ dice, figures, received, local }: Round): Promise<voi
   }
 }
 
-async function killAll({ trial, dice, figures, received }: Round): Promise<void> {
-  await killServers(received, { kills: SERVER_KILLS, trial, dice });
+async function killAll({ trial, dice, figures, received, key }: Round): Promise<void> {
+  await killServers(received, { kills: SERVER_KILLS, trial, dice, key });
   figures.kills += SERVER_KILLS;
-  await using server = await startServer({ dir: received, args: ARGS });
+  await using server = await startServer({ dir: received, args: ARGS, key });
   trial.clear(server);
   await killClients(server, { kills: CLIENT_KILLS, trial, dice });
   figures.kills += CLIENT_KILLS;
@@ -184,8 +213,8 @@ async function holdUp({ trial, dice, figures, received: dir }: Round): Promise<v
   figures.stalls += (await stallDisk(ROUND_MS, { dir, trial, dice })).stalls;
 }
 
-async function leaveAll({ trial, dice, figures, received: dir }: Round): Promise<void> {
-  figures.left += sum(await leave(ROUND_MS, { dir, trial, dice }));
+async function leaveAll({ trial, dice, figures, received: dir, key }: Round): Promise<void> {
+  figures.left += sum(await leave(ROUND_MS, { dir, trial, dice, key }));
 }
 
 async function lieToClients({ dice, figures }: Round): Promise<void> {
@@ -204,6 +233,7 @@ const ROUNDS = [
   leaveAll,
   lieToClients,
   cutConversations,
+  cutEncryptedConversations,
   cutAnswers,
   failDisks,
   killAll,
@@ -231,7 +261,10 @@ class Run {
   loaded: LoadFigures | undefined;
   readonly #dice: Dice;
 
-  constructor(seed: number) {
+  readonly #key: string | undefined;
+
+  constructor(seed: number, key: string | undefined) {
+    this.#key = key;
     this.#dice = new Dice(seed);
   }
 
@@ -256,8 +289,8 @@ class Run {
   }
 
   async load(durationMs: number): Promise<void> {
-    await this.#attempt(async function loadOneServer({ trial, dice, received }) {
-      return await load(durationMs, { trial, dice, dir: received });
+    await this.#attempt(async function loadOneServer({ trial, dice, received, key }) {
+      return await load(durationMs, { trial, dice, dir: received, key });
     });
   }
 
@@ -270,7 +303,8 @@ class Run {
     await Deno.mkdir(local);
     const started = performance.now();
     try {
-      this.loaded = await act({ trial, dice, figures, received, local }) ?? this.loaded;
+      this.loaded = await act({ trial, dice, figures, key: this.#key, received, local }) ??
+        this.loaded;
     } catch (error) {
       broken.push(`${act.name}, seed ${seed}: ${(error as Error).stack}`);
     }
@@ -295,8 +329,10 @@ async function main(args: readonly string[]): Promise<number> {
   const { options } = parseCommandLine(args, PROGRAM.options);
   if (options.help) return console.log(helpText(PROGRAM)), 0;
   const { minutes, seed = crypto.getRandomValues(new Uint32Array(1))[0]! % 1_000_000 } = options;
-  console.log(`deno task torture --minutes ${minutes} --seed ${seed}`);
-  const run = new Run(seed);
+  const { encrypted = false } = options;
+  const again = encrypted ? " --encrypted" : "";
+  console.log(`deno task torture --minutes ${minutes} --seed ${seed}${again}`);
+  const run = new Run(seed, encrypted ? KEY : undefined);
   await Promise.all([
     run.fuzz(minutes * CASES_A_MINUTE),
     run.injectFaults(minutes * 60_000 * FAULTS_SHARE),

@@ -4,16 +4,16 @@
  * @module
  */
 
-import { allOf } from "../helpers.ts";
+import { allOf, type Reachable } from "../helpers.ts";
 import { assert, assertEquals } from "@std/assert";
+import { type Credential, credentialOf } from "../../lib/auth/credential.ts";
 import { connect } from "../../lib/net/connect.ts";
 import { Progress } from "../../lib/cli/progress.ts";
 import { FilesClient } from "../../modes/files/client.ts";
 import { contentOf, inspect, nameOf } from "./content.ts";
 
 /** Where a server is, and which process. */
-export interface ServerOnTrial {
-  readonly port: number;
+export interface ServerOnTrial extends Reachable {
   /** Its directory of received files. */
   readonly dir: string;
   readonly pid: number;
@@ -118,17 +118,34 @@ export class Trial {
   }
 }
 
+const credentials = new Map<string, Promise<Credential>>();
+
+/** What a client has to know of a server with that key. It is derived once. */
+export async function credentialFor({ key }: Reachable): Promise<Credential | undefined> {
+  if (key === undefined) return undefined;
+  const known = credentials.get(key) ?? credentialOf(key);
+  credentials.set(key, known);
+  return await known;
+}
+
 /** Has one conversation with a server. */
 export async function withClient<T>(
-  { port }: { port: number },
+  at: Reachable,
   action: (client: FilesClient) => Promise<T>,
+  signal = new AbortController().signal,
 ): Promise<T> {
-  const signal = new AbortController().signal;
+  const credential = await credentialFor(at);
+  const { port } = at;
   using connection = await connect({ hostname: "127.0.0.1", port }, {
     timeoutMs: PATIENCE_MS,
     signal,
+    server: credential?.server,
   });
-  const context = { progress: new Progress(false), output: () => Promise.resolve() };
+  const context = {
+    progress: new Progress(false),
+    output: () => Promise.resolve(),
+    prove: credential?.prove,
+  };
   const client = await FilesClient.greet(connection, "honest", context);
   const result = await action(client);
   await client.exit();

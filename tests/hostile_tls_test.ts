@@ -1,0 +1,89 @@
+/**
+ * Strangers at the port of a server with a key, who send what is no TLS, or the beginning of it, or
+ * nothing: the server goes on, and keeps nothing of them.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertLess } from "@std/assert";
+import { credentialOf } from "../lib/auth/credential.ts";
+import { givesBack, holdingsOf, PROMPT_GC, withClient } from "./faults/trial.ts";
+import { integration, KEY, PROC, startServer, type TestServer } from "./helpers.ts";
+import { IMPOSSIBLE, LEAVING, SILENT, type Visit, visit } from "./tls_strangers.ts";
+
+/** Strangers of a kind at once. */
+const MANY = 200;
+
+/** What a crowd of strangers may leave to the garbage collector, in bytes. */
+const GROWTH = 40 * 2 ** 20;
+
+const { server: IDENTITY } = await credentialOf(KEY);
+
+/** Limits that send nobody away within a test. */
+const PATIENCE = ["--greeting-timeout", "600", "--timeout", "600"];
+
+const SERVER = { key: KEY, under: PROMPT_GC };
+
+const PLACES = ["--max-clients", "1000", "--backlog", "1000"];
+
+/** Lets strangers of each kind come: one, and then many at once. Each has to go as it came. */
+async function receive(server: TestServer, kinds: Record<string, Visit>): Promise<void> {
+  await useHonestly(server);
+  const before = holdingsOf(server);
+  for (const [what, how] of Object.entries(kinds)) {
+    for (const count of [1, MANY]) {
+      await Promise.all(Array.from({ length: count }, () => visit(server, how, IDENTITY)));
+      await givesBack(server, before).catch((error) => {
+        throw new Error(`${count} of ${what}: ${error.message}`);
+      });
+      await useHonestly(server);
+    }
+  }
+  const { rssBytes } = holdingsOf(server);
+  assertLess(rssBytes - before.rssBytes, GROWTH);
+  // No fault of the program is among what it says, which would have a stack.
+  assert(!/internal error|^ +at /m.test(server.running.log), server.running.log);
+}
+
+async function useHonestly(server: TestServer): Promise<void> {
+  assertEquals(await withClient(server, (client) => client.chat("Hello")), "Hello ACK");
+}
+
+integration("a stranger who sends what is no TLS is sent away, and leaves nothing", async () => {
+  await using server = await startServer({ args: [...PLACES, ...PATIENCE], ...SERVER });
+  await receive(server, IMPOSSIBLE);
+}, PROC);
+
+integration("a stranger who breaks off a handshake leaves nothing", async () => {
+  await using server = await startServer({ args: [...PLACES, ...PATIENCE], ...SERVER });
+  await receive(server, LEAVING);
+}, PROC);
+
+integration("--greeting-timeout counts for a handshake that does not go on", async () => {
+  const args = [...PLACES, "--greeting-timeout", "0.5", "--timeout", "600"];
+  await using server = await startServer({ args, ...SERVER });
+  await receive(server, SILENT);
+  await server.running.says(/No complete TLS handshake within 0\.5 s/, 3);
+}, PROC);
+
+integration("strangers who fill a server keep nobody out who has the key", async () => {
+  const args = ["--max-clients", "2", "--backlog", "1000"];
+  await using server = await startServer({ args: [...args, ...PATIENCE], key: KEY });
+  await useHonestly(server);
+  const before = holdingsOf(server);
+  for (const [what, how] of Object.entries({ ...IMPOSSIBLE, ...LEAVING, ...SILENT })) {
+    const stop = new AbortController();
+    // Each that has left, or was dropped, is followed by the next.
+    const strangers = Array.from({ length: 8 }, async () => {
+      while (!stop.signal.aborted) await visit(server, how, IDENTITY, stop.signal);
+    });
+    for (let client = 0; client < 3; client++) {
+      await useHonestly(server).catch((error) => {
+        throw new Error(`${what}: ${error.message}`);
+      });
+    }
+    stop.abort();
+    await Promise.all(strangers);
+    await givesBack(server, before);
+  }
+}, PROC);
