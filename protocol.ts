@@ -60,6 +60,7 @@ export {
   modeOf,
   ProtocolError,
 } from "./protocol/line.ts";
+export { proofText } from "./protocol/proof.ts";
 export {
   decodeUploadSize,
   encodeUploadHeader,
@@ -383,17 +384,6 @@ function decodeReplyVerb(verb: string, rest: string): Reply | undefined {
  */
 export function featuresOf({ fields }: { fields?: Fields }): ReadonlySet<string> {
   return new Set(fields?.can?.split(",").filter((name) => name !== ""));
-}
-
-/**
- * The bytes that prove a client: it makes their HMAC-SHA-256, or signs them, to answer a challenge. The
- * server's public key is a part, so that the answer is worth nothing at another server.
- *
- * @param pin The SHA-256 of that key.
- * @param user The user's name; empty where all clients share a key.
- */
-export function proofText(pin: Uint8Array, nonce: string, user = ""): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(`inlet 2 client ${pin.toHex()} ${nonce} ${user}`);
 }
 
 function isErrorCode(code: string): code is ErrorCode {

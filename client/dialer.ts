@@ -184,14 +184,21 @@ export class Dialer {
 
   /** Greets the server in the native protocol. */
   async greet(connection: Connection): Promise<FilesClient> {
-    const { progress } = this.context;
+    const client = await this.approach(connection);
+    await client.welcomed;
+    return client;
+  }
+
+  /** Like `greet`, for a client that begins with `send()`, which need not wait for the welcome. */
+  async approach(connection: Connection): Promise<FilesClient> {
+    const { context, context: { progress } } = this;
     progress.doing("waiting for the server's greeting");
-    const client = await FilesClient.greet(
+    const client = await FilesClient.approach(
       connection,
       await this.name() ?? DEFAULT_NAME,
-      this.context,
+      context,
     );
-    progress.doing(undefined);
+    client.welcomed.then(() => progress.doing(undefined), () => {});
     return client;
   }
 

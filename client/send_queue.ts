@@ -86,7 +86,7 @@ class SendQueue {
         .catch((error): ItemResult => ({ error: explain(error) }));
       return this.#tell(source, result);
     }
-    const client = await this.#dialer.greet(connection);
+    const client = await this.#dialer.approach(connection);
     await this.#compare(client, items);
     this.#unanswered = client.unanswered;
     const left = items.filter((item) => this.#left.has(item));
@@ -101,6 +101,7 @@ class SendQueue {
     const asked = asksForAll ? items : items.filter((item) => this.#unanswered.has(item));
     const files = asked.filter((item) => item instanceof FileSource);
     if (files.length === 0) return;
+    await client.welcomed;
     await client.compare(files, (file, name) => {
       const wasSent = this.#unanswered.has(file);
       if (name instanceof InletError) {

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { concat } from "@std/bytes/concat";
+import { startsWith } from "@std/bytes/starts-with";
 import { InletError } from "../lib/errors.ts";
 import { AwakeTimer } from "../lib/net/awake.ts";
 import type { Connection } from "../lib/net/connection.ts";
@@ -72,14 +74,23 @@ export function needsKey(): InletError {
   return new InletError("denied", what);
 }
 
-/** Encodes an error as a response of HTTP: RFC 9112, section 4. */
-export function encodeForBrowser({ message }: InletError): Uint8Array<ArrayBuffer> {
-  const body = `${message}\n`;
-  const length = new TextEncoder().encode(body).length;
-  return new TextEncoder().encode(
+/** Tells a web client that has sent its request how this server ends the connection. */
+export function answerInHttp(connection: Connection): void {
+  const isHead = startsWith(connection.buffered, HEAD);
+  connection.farewell = ({ message }) => encodeForBrowser(message, isHead);
+}
+
+/** The method whose response has no body: RFC 9110, section 9.3.2. */
+const HEAD = new TextEncoder().encode("HEAD ");
+
+/** Encodes a message as a response of HTTP: RFC 9112, section 4. */
+function encodeForBrowser(message: string, isHead: boolean): Uint8Array<ArrayBuffer> {
+  const body = new TextEncoder().encode(`${message}\n`);
+  const head = new TextEncoder().encode(
     "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n" +
-      `Content-Length: ${length}\r\nConnection: close\r\n\r\n${body}`,
+      `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n`,
   );
+  return isHead ? head : concat([head, body]);
 }
 
 /** The error for a client of mode upload that begins with no size. */
@@ -90,8 +101,10 @@ export async function notAnUpload(connection: Connection): Promise<InletError> {
     opening = openingOf(connection.buffered) ?? (next === "bytes" ? undefined : "other");
   }
   switch (opening) {
-    case "tls":
     case "http":
+      answerInHttp(connection);
+      return notSpoken(opening);
+    case "tls":
       return notSpoken(opening);
     case "native":
       return new InletError(
@@ -117,7 +130,12 @@ export async function noteStranger(
 ): Promise<void> {
   const opening = openingOf(connection.buffered);
   if (opening === undefined || opening === "other") return;
-  if (!answers && await following(connection, PAUSE_MS) !== "silence") return;
+  if (!answers) {
+    let next: "bytes" | "silence" | "end";
+    // A client of ours sends a file behind its greeting, and then waits.
+    do next = await following(connection, PAUSE_MS); while (next === "bytes");
+    if (next === "end") return;
+  }
   const whose = CLIENTS[opening];
   log.info("other-mode", `begins as ${whose} does: this is a server of mode ${mode}`, { mode });
 }

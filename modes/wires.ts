@@ -19,7 +19,7 @@ import { serveFiles } from "./files/serve.ts";
 import { type Opening, openingOf } from "./first_bytes.ts";
 import type { Mode } from "./mode.ts";
 import {
-  encodeForBrowser,
+  answerInHttp,
   following,
   needsKey,
   notSpoken,
@@ -47,7 +47,7 @@ export async function serveAnyWire(
   client.unauthenticated = authenticator !== undefined;
   connection.farewell = encodeError;
   const opening = await openingOn(connection, fallback !== undefined);
-  if (opening === "http") connection.farewell = encodeForBrowser;
+  if (opening === "http") answerInHttp(connection);
   if (authenticator && !connection.isEncrypted) {
     if (connection.buffered.length === 0) return;
     throw needsKey();

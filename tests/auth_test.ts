@@ -25,7 +25,12 @@ import {
 } from "./helpers.ts";
 import { dialWithKey, type SecureConn } from "./secure.ts";
 
-const KEY = "correct horse battery staple";
+const OTHER_KEY = "fedcba9876543210".repeat(4);
+
+const KEY = "0123456789abcdef".repeat(4);
+
+/** One that a person made up, which takes long to try. */
+const WEAK_KEY = "correct horse battery staple";
 
 /** What a client hears that is not encrypted. */
 const PLAIN = "Cannot go on: this server requires a key and is encrypted: give --token-file FILE";
@@ -35,7 +40,7 @@ const DENIED = /^error denied Cannot authenticate: the server does not accept th
 Deno.test("credentialOf() proves a key as SharedKey verifies it, to its own challenge alone", async () => {
   const { prove } = await credentialOf(KEY);
   const server = new SharedKey(() => KEY, () => {});
-  const other = new SharedKey(() => "another key altogether", () => {});
+  const other = new SharedKey(() => OTHER_KEY, () => {});
   const nonce = makeNonce();
   const answer = { nonce, name: "", proof: await prove(nonce) };
   assert(await server.verify(answer));
@@ -47,14 +52,17 @@ Deno.test("credentialOf() proves a key as SharedKey verifies it, to its own chal
 integration("--token-file lets in who has the key, and nobody else", async () => {
   await using local = await tempDir();
   const key = await local.write("key", `${KEY}\n`);
-  const wrong = await local.write("wrong", "not the key at all, by far\n");
+  const wrong = await local.write("wrong", `${OTHER_KEY}\n`);
   await using server = await startServer({ args: ["--token-file", key] });
   const right = await runClient(server, [fixture("hello.txt"), "--token-file", key]);
   assertEquals(right.code, 0);
   assertEquals(names(server.dir), ["hello.txt"]);
   const denied = await runClient(server, [fixture("hello.txt"), "--token-file", wrong]);
   assertEquals(denied.code, 5);
-  assertMatch(denied.stderr, /\ninlet: Cannot trust the server: it does not hold this key\n$/);
+  assertMatch(
+    denied.stderr,
+    /inlet: Cannot trust the server: it does not hold this key, so nothing was sent; [^\n]*\n$/,
+  );
   const none = await runClient(server, [fixture("hello.txt")]);
   assertEquals(none.code, 3);
   assertEquals(
@@ -69,6 +77,21 @@ integration("--token-file lets in who has the key, and nobody else", async () =>
   assertEquals(stdout.match(/^client \d+/gm), ["client 1", "client 5"]);
   assert(!server.running.log.includes(KEY));
 });
+
+integration(
+  "a key that a person made up is stretched, and both programs say what is better",
+  async () => {
+    await using local = await tempDir();
+    const key = await local.write("key", `\uFEFF ${WEAK_KEY}\r\n`);
+    await Deno.chmod(key, 0o600);
+    await using server = await startServer({ args: ["--token-file", key] });
+    const { code, stderr } = await runClient(server, [fixture("hello.txt"), "--token-file", key]);
+    assertEquals(code, 0);
+    const advice = /the key was not made by inlet, .*: make one with server\.ts --generate-token$/m;
+    assertMatch(stderr, advice);
+    await server.running.says(advice);
+  },
+);
 
 integration("INLET_TOKEN is the key where Deno may read it", async () => {
   await using local = await tempDir();
@@ -123,8 +146,8 @@ integration(
     using before = await dialWithKey(server, KEY);
     await before.prove("ben");
     await server.running.says(/client 1: is "ben"/);
-    await local.write("key", "another key altogether\n");
-    using after = await dialWithKey(server, "another key altogether");
+    await local.write("key", `${OTHER_KEY}\n`);
+    using after = await dialWithKey(server, OTHER_KEY);
     await after.prove("eve");
     assertMatch(await after.line(), /^welcome /);
     await assertRejects(() => dialWithKey(server, KEY), InletError, "it does not hold this key");
@@ -152,10 +175,10 @@ integration(
     await turn(() => Deno.remove(path), KEY);
     await turn(() => Deno.mkdir(path), KEY);
     await Deno.remove(path);
-    await turn(() => local.write("key", "another key altogether"), "another key altogether");
+    await turn(() => local.write("key", OTHER_KEY), OTHER_KEY);
     const failed = 'Cannot read the key file "key" again';
     assertEquals(notices, [
-      'Cannot use the key in "key": it is shorter than 16 characters; the last key stays',
+      'Cannot use the key in "key": there is none: make one with server.ts --generate-token; the last key stays',
       `${failed}: it does not exist; the last key stays`,
       `${failed}: it is not a file; the last key stays`,
       'read "key" again: a new key',
@@ -172,7 +195,10 @@ integration(
     await Deno.utime(path, time, time);
     const notices: string[] = [];
     const file = await openKeyFile(path, (text) => notices.push(text.replaceAll(path, "key")));
-    const keys = Array.from({ length: 50 }, (_, index) => String(index).padStart(KEY.length, "0"));
+    const keys = Array.from(
+      { length: 50 },
+      (_, index) => String(index).padStart(KEY.length, "key "),
+    );
     for (const [index, key] of keys.entries()) {
       Deno.writeTextFileSync(path, `${key}\n`);
       // As tools do that keep the times of what they copy.

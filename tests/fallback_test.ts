@@ -18,6 +18,7 @@ import {
   tempDir,
   uploadGrows,
 } from "./helpers.ts";
+import { dialWithKey } from "./secure.ts";
 import { Wire } from "./wire.ts";
 import { serve } from "../server.ts";
 
@@ -33,7 +34,10 @@ integration("--fallback raw stores what is in no other wire, beside all the othe
   assertEquals(await exchange(server, "first"), "");
   const raw = await runClient(server, [fixture("hello.txt"), "--mode", "raw"]);
   assertEquals(raw.code, 0, raw.stderr);
-  assertMatch(await exchange(server, "GET / HTTP/1.1\r\n\r\n"), /^error bad-request .* HTTP/);
+  assertMatch(
+    await exchange(server, "GET / HTTP/1.1\r\n\r\n"),
+    /^HTTP\/1\.1 400 .*Cannot speak HTTP/s,
+  );
   assertMatch(await exchange(server, "\x16\x03\x01\x02\0"), /^error bad-request .* TLS/);
   assertEquals(names(server.dir), ["1.file", "2.file", "every_byte.bin", "hello.txt"]);
   assertEquals(Deno.readTextFileSync(`${server.dir}/1.file`), "first");
@@ -209,7 +213,6 @@ const OTHERS: [string, string, RegExp][] = [
   ["a hello without a version", "hello\n", /first line: .*"hello 1 NAME"/],
   ["a picture", "\x89PNG\r\n\x1a\n", /first bytes: .* --mode raw or --mode message/],
   ["a long text", "x".repeat(5000), /first bytes: .* --mode raw or --mode message/],
-  ["a page's request", "GET / HTTP/1.1\r\n", /Cannot speak HTTP: .* no web page/],
 ];
 
 for (const [what, text, told] of OTHERS) {
@@ -243,5 +246,7 @@ integration("a server that requires a key does not tell of --fallback", async ()
   await using local = await tempDir();
   const key = await local.write("key", "correct horse battery staple");
   await using server = await startServer({ args: ["--token-file", key] });
-  assertMatch(await exchange(server, "list\n"), /--mode reverse\n$/);
+  using conn = await dialWithKey(server, "correct horse battery staple");
+  await conn.send("list\n");
+  assertMatch(await conn.rest(), /--mode reverse\n$/);
 });

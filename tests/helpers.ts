@@ -37,6 +37,8 @@ export interface Requirements {
    * its help has to name that option: `nc -N`.
    */
   programs?: readonly string[];
+  /** A package that Python has to have beside its standard library. */
+  pythonPackage?: string;
   /** Whether it mounts file systems, in a namespace of its own. */
   mounts?: boolean;
   /** Whether it has a network of its own, in which {@linkcode LINK_LOCAL} is an address. */
@@ -75,6 +77,9 @@ export function integration(
 /** What a test needs that runs the programs under fixtures/peers/. */
 export const PYTHON: Requirements = { programs: ["python3"] };
 
+/** What a test needs that runs those of them that encrypt, or derives keys as they do. */
+export const PYTHON_KEYS: Requirements = { ...PYTHON, pythonPackage: "cryptography" };
+
 /** What a test needs that looks at a process's memory or descriptors. */
 export const PROC: Requirements = { proc: true };
 
@@ -89,7 +94,7 @@ async function withinDeadline(
 }
 
 function missingFor(
-  { programs = [], mounts, networks, ipv6, compiles, registry, descriptors = 0, proc }:
+  { programs = [], mounts, networks, ipv6, compiles, registry, descriptors = 0, proc, ...python }:
     Requirements,
 ): string | undefined {
   const denied = NEEDED.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");
@@ -98,6 +103,10 @@ function missingFor(
   }
   const absent = programs.filter((program) => !isInstalled(program));
   if (absent.length > 0) return `needs ${absent.join(", ")} to be installed`;
+  const { pythonPackage } = python;
+  if (pythonPackage !== undefined && !succeeds(`python3 -c "import ${pythonPackage}"`)) {
+    return `needs the Python package ${pythonPackage} to be installed`;
+  }
   if (mounts && !succeeds("unshare -rm mount -t tmpfs tmpfs /tmp")) {
     return "needs unshare, and to be allowed to mount";
   }

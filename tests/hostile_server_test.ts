@@ -223,14 +223,6 @@ for (const [what, { args, answers, endless, stdin, code, says }] of Object.entri
   });
 }
 
-integration("client.ts answers one challenge, and no second", async () => {
-  await using local = await tempDir();
-  const key = await local.write("key", "correct horse battery staple\n");
-  const answers = [`challenge ${"0".repeat(64)}\n`, `challenge ${"1".repeat(64)}\n`];
-  const { code, stderr } = await runAgainst(["--list", "--token-file", key], answers);
-  assertEquals([code, stderr], [3, "inlet: The server sent an unexpected reply: challenge\n"]);
-});
-
 integration("client.ts shows the name of an acknowledgement escaped", async () => {
   const answers = [WELCOME, "ok 6 363a3020 \x1b[2Ja\u202eb\n", "", "", "ok bye\n"];
   const { code, stderr } = await runAgainst([fixture("hello.txt")], answers);

@@ -60,15 +60,17 @@ integration(
       ["a", "b", "c", "d"].map((name) => local.write(name, bytes(60_000))),
     );
     files.push(await local.write("e", bytes(100_000)));
+    const large = await local.write("large", bytes(100_000));
     using gate = impostor();
-    const sending = resultsOf(send({ hostname: "127.0.0.1", port: gate.port }, files));
-    const wire = await gate.accept();
-    await wire.line();
+    const address = { hostname: "127.0.0.1", port: gate.port };
+    const sending = resultsOf(send(address, [large, ...files]));
+    const wire = await greet(gate);
+    assertEquals(await wire.line(), "put;total=440000 100000 large");
     // The files were measured already.
     await Deno.remove(files[1]!);
     await local.write("c", bytes(59_999));
-    await wire.says("welcome client 1 of 1\n");
-    assertEquals(await wire.line(), "push;total=340000 60000 a");
+    await wire.says("error denied not yet\n");
+    assertEquals(await wire.line(), "push 60000 a");
     await wire.skip(60_000);
     const [, crc] = /^end\S* (\w+) /.exec(await wire.line())!;
     await wire.says(`ok 60000 ${crc} a\n`);
@@ -84,7 +86,7 @@ integration(
     await wire.says("error denied not now\n");
     assertEquals(await wire.line(), "exit");
     await wire.says("ok bye\n");
-    assertEquals(outcomes(await sending), ["a", "usage", "c", "d", "denied"]);
+    assertEquals(outcomes(await sending), ["denied", "a", "usage", "c", "d", "denied"]);
     wire.close();
   },
 );

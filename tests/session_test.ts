@@ -423,7 +423,6 @@ integration("--list takes no notice of a note", async () => {
   await using server = startAnswering([
     "note one\nwelcome client 1 of 9",
     "note two\nok\nend 0",
-    "ok bye",
   ]);
   const ended = await runClient(server, ["--list"]);
   assertEquals(ended.code, 0);

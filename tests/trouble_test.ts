@@ -238,17 +238,6 @@ integration("client.ts exits 3 with one line when an HTTP server answers", async
   );
 });
 
-integration("server.ts tells a web browser what it is", async () => {
-  await using ours = await startServer();
-  using wire = await Wire.dial(ours);
-  await wire.says("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  assertEquals(
-    await wire.rest(),
-    "error bad-request Cannot speak HTTP: this is an inlet server, and it has no web page\n",
-  );
-  await assertServes(ours);
-});
-
 integration("server.ts refuses TLS in one line", async () => {
   await using ours = await startServer();
   const { port } = ours;
@@ -256,7 +245,9 @@ integration("server.ts refuses TLS in one line", async () => {
     .then((tls) => tls.handshake().finally(() => tls.close()))
     .then(() => "shaken", () => "refused");
   assertEquals(handshake, "refused");
-  await ours.running.says(/client 1: Cannot speak TLS: this is an inlet server on plain TCP/);
+  await ours.running.says(
+    /client 1: Cannot speak TLS: this is an inlet server without a key, on plain TCP/,
+  );
   await ours.running.says(/client 1: left/);
   assertEquals(ours.running.log.split("\n").length, 4);
   await assertServes(ours);

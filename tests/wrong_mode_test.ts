@@ -9,6 +9,9 @@ import type { SendResult } from "../client.ts";
 import { Dialer } from "../client/dialer.ts";
 import { sendFiles } from "../client/send.ts";
 import { explain } from "../lib/errors.ts";
+import { Connection } from "../lib/net/connection.ts";
+import type { ServerContext } from "../lib/server/context.ts";
+import { noteStranger } from "../modes/strangers.ts";
 import { greetTalk } from "../modes/talk.ts";
 import { findMode, MODES } from "../modes/table.ts";
 import { fixture, integration, startServer, tempDir } from "./helpers.ts";
@@ -179,6 +182,29 @@ integration("a server that takes any bytes logs a client that waits for an answe
   await whole.closeWrite();
   assertEquals(await whole.rest(), "");
   assert(!running.log.includes("client 4: begins"));
+});
+
+integration("a client that sends a file behind its greeting is logged all the same", async () => {
+  const pieces = ["hello 1 ann\n", "push 6 a.txt\nhello\nend 363a3020\n"];
+  using connection = new Connection({
+    remote: "127.0.0.1:1",
+    read: async (into) => {
+      const piece = pieces.shift();
+      if (piece === undefined) await new Promise(() => {});
+      return new TextEncoder().encodeInto(piece!, into).written;
+    },
+    write: (bytes) => Promise.resolve(bytes.length),
+    touch: () => Promise.resolve(),
+    closeWrite: () => Promise.resolve(),
+    close: () => {},
+    reset: () => {},
+  }, { idleTimeoutMs: 60_000 });
+  await connection.peek();
+  const logged: string[] = [];
+  const log = { info: (_: string, text: string) => logged.push(text) };
+  const context = { log } as unknown as ServerContext;
+  await noteStranger(connection, context, { mode: "raw", answers: false });
+  assertEquals(logged, ["begins as a client of mode files does: this is a server of mode raw"]);
 });
 
 integration("an upload server says so to clients of HTTP and TLS", async () => {

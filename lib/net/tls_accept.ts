@@ -12,7 +12,7 @@ import { InletError } from "../errors.ts";
 import { formatSeconds } from "../text.ts";
 import { AwakeTimer } from "./awake.ts";
 import type { ByteStream } from "./byte_stream.ts";
-import { TlsStream } from "./tls_stream.ts";
+import { type Refusal, TlsStream } from "./tls_stream.ts";
 
 /** First byte of a record that begins a handshake: RFC 8446, section 5.1. */
 const HANDSHAKE = 0x16;
@@ -84,6 +84,7 @@ class AcceptedStream implements ByteStream {
   }
 
   reset(): void {
+    this.#stream.reset();
     this.close();
   }
 
@@ -123,13 +124,37 @@ async function contextOf(coming: Promise<Identity>): Promise<SecureContext> {
   return context;
 }
 
-function explainHandshake(cause: Error): InletError {
-  const isRefusal = /alert/i.test(cause.message);
-  return isRefusal
-    ? new InletError("denied", "The client does not accept this server's key: it has another one", {
-      cause,
-    })
-    : new InletError("bad-request", `Cannot complete the TLS handshake: ${cause.message}`, {
-      cause,
-    });
+/** Alerts by which a client says that it knows another key. */
+const DISTRUST = /alert: \w*(?:Certificate|UnknownCA)/;
+
+/** Alerts: RFC 8446, section 6.2. */
+const HANDSHAKE_FAILURE = 40;
+const PROTOCOL_VERSION = 70;
+
+function explainHandshake(cause?: Error & { code?: string }): Refusal {
+  if (cause === undefined || cause.code === "ECONNRESET") {
+    return { error: new InletError("lost", "The client left in the TLS handshake", { cause }) };
+  }
+  const { message } = cause;
+  if (DISTRUST.test(message)) {
+    const what = "The client does not trust this server: it has another key, or none";
+    return { error: new InletError("denied", what, { cause }) };
+  }
+  const broken = (why: string): InletError =>
+    new InletError("bad-request", `Cannot complete the TLS handshake: ${why}`, { cause });
+  if (/incompatible: (?:SupportedVersions|SignatureAlgorithms)|Tls13/.test(message)) {
+    return { error: broken("the client does not speak TLS 1.3"), alert: PROTOCOL_VERSION };
+  }
+  if (/peer is incompatible/.test(message)) {
+    const why = "the client and this server have no algorithm in common";
+    return { error: broken(why), alert: HANDSHAKE_FAILURE };
+  }
+  const isAlert = /received fatal alert/.test(message);
+  return {
+    error: broken(
+      isAlert
+        ? "the client broke it off"
+        : "what the client sends is no TLS, or was changed on its way",
+    ),
+  };
 }

@@ -7,13 +7,14 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
-import { connect, type PeerCertificate } from "node:tls";
+import { connect, type TLSSocket } from "node:tls";
 import type { PublicIdentity } from "../auth/identity.ts";
 import { InletError } from "../errors.ts";
 import { printable } from "../text.ts";
 import type { ByteStream } from "./byte_stream.ts";
-import { TlsStream } from "./tls_stream.ts";
+import { type Refusal, TlsStream } from "./tls_stream.ts";
 
 /** Types of records by which a TLS server may answer: alert and handshake (RFC 8446, section 5.1). */
 const RECORDS = [0x15, 0x16];
@@ -39,10 +40,16 @@ export async function connectTls(
         socket: encrypted,
         // No name is sent, and none is compared: the public key is.
         servername: "",
+        checkServerIdentity: () => undefined,
         minVersion: "TLSv1.3",
-        checkServerIdentity: (_name, peer) => checkPublicKey(peer, server),
+        // NODE_TLS_REJECT_UNAUTHORIZED=0 means other programs.
+        rejectUnauthorized: true,
       }),
     event: "secureConnect",
+    // Whatever flags and variables have told the TLS library to accept.
+    checkPeer: (socket) => {
+      if (!hasPublicKey(socket, server)) throw untrusted(OTHER_KEY);
+    },
     checkFirst: (bytes) => {
       if (!RECORDS.includes(bytes[0]!)) throw notEncrypted(bytes);
     },
@@ -52,10 +59,11 @@ export async function connectTls(
   return secured;
 }
 
-/** Compares what the handshake has proved with what is known. */
-function checkPublicKey({ raw }: PeerCertificate, { spki }: PublicIdentity): Error | undefined {
+/** Whether a server has proved to hold the private key to this public key. */
+function hasPublicKey(socket: TLSSocket, { spki }: PublicIdentity): boolean {
+  const { raw } = socket.getPeerCertificate();
   const key = new X509Certificate(raw).publicKey.export({ type: "spki", format: "der" });
-  return Buffer.from(spki).equals(key) ? undefined : new Error("another public key");
+  return Buffer.from(spki).equals(key);
 }
 
 function notEncrypted(bytes: Uint8Array): InletError {
@@ -63,12 +71,38 @@ function notEncrypted(bytes: Uint8Array): InletError {
   const said = line === "" ? "" : `; it says "${printable(line.slice(0, SHOWN_CHARACTERS))}"`;
   return new InletError(
     "denied",
-    "Cannot use the key: the server has none, and does not encrypt; start it with --token-file, or " +
-      `leave the key out here${said}`,
+    "Cannot use the key: what answers does not encrypt, so it has no key, or is another program; " +
+      `nothing was sent; start the server with --token-file${said}`,
   );
 }
 
-function explainHandshake(cause: Error): InletError {
-  const what = "Cannot trust the server: it does not hold this key";
-  return new InletError("untrusted", what, { cause });
+/** The alert `bad_certificate`. */
+const BAD_CERTIFICATE = 42;
+
+const OTHER_KEY = "it does not hold this key, so nothing was sent; check the address and the key";
+
+/** What a TLS library says of a server that is none of ours, and what it means. */
+const FOREIGN: readonly (readonly [said: RegExp, why: string])[] = [
+  [/alert: ProtocolVersion|peer is incompatible/, "it does not speak TLS 1.3"],
+  [/received fatal alert/, "it breaks the TLS handshake off"],
+  [
+    /corrupt|decrypt|misbehaved/,
+    "its part of the TLS handshake is broken, or was changed on its way",
+  ],
+];
+
+function explainHandshake(cause?: Error & { code?: string }): Refusal {
+  if (cause === undefined || cause.code === "ECONNRESET") {
+    const what = "The server closed the connection in the TLS handshake";
+    return { error: new InletError("lost", `${what}; ${IS_IT_OURS}`, { cause }) };
+  }
+  const foreign = FOREIGN.find(([said]) => said.test(cause.message));
+  if (foreign) return { error: untrusted(`${foreign[1]}; ${IS_IT_OURS}`, cause) };
+  return { error: untrusted(OTHER_KEY, cause), alert: BAD_CERTIFICATE };
+}
+
+const IS_IT_OURS = "is it an inlet server with a key?";
+
+function untrusted(why: string, cause?: Error): InletError {
+  return new InletError("untrusted", `Cannot trust the server: ${why}`, { cause });
 }

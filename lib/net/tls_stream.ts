@@ -11,7 +11,7 @@
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { InletError } from "../errors.ts";
+import { explain, InletError } from "../errors.ts";
 import type { ByteStream } from "./byte_stream.ts";
 
 /** Bytes of one read of the encrypted stream. */
@@ -23,6 +23,9 @@ const READ_BYTES = 64 * 1024;
  */
 const MOST_WAITING_BYTES = 512 * 1024;
 const FEW_WAITING_BYTES = 256 * 1024;
+
+/** What precedes the number of an alert that ends a handshake: RFC 8446, sections 5.1 and 6. */
+const ALERT = [0x15, 3, 3, 0, 2, 2];
 
 /** How {@linkcode TlsStream} gets its socket, and what it does before and after the handshake. */
 export interface TlsOptions {
@@ -36,8 +39,17 @@ export interface TlsOptions {
    * Called with the first bytes of the peer. What it throws ends the handshake.
    */
   checkFirst?(bytes: Uint8Array): void;
-  /** Converts an error of the handshake. */
-  explain(error: Error): InletError;
+  /** Called at the end of the handshake. What it throws ends the connection before anything is said. */
+  checkPeer?(socket: TLSSocket): void;
+  /** Converts an error of the handshake; `undefined` is the end of the peer's bytes. */
+  explain(error: Error | undefined): Refusal;
+}
+
+/** Why a handshake is over. */
+export interface Refusal {
+  readonly error: InletError;
+  /** What tells the peer (RFC 8446, section 6.2), where it can still be told in the clear. */
+  readonly alert?: number;
 }
 
 /** The decrypted side of a TLS connection. */
@@ -49,8 +61,14 @@ export class TlsStream implements ByteStream {
   readonly #socket: TLSSocket;
   readonly #waiting = new Waiting();
   readonly #handshake = Promise.withResolvers<void>();
-  readonly #writing = new Set<(error: Error) => void>();
+  /** What waits for the socket, and is told when it fails. */
+  readonly #calls = new Set<(error: Error) => void>();
   #isSecure = false;
+  #isRefusing = false;
+  /** Whether the peer has closed its direction. */
+  #isEnded = false;
+  /** Set once this side closes its direction. */
+  #ending: Promise<void> | undefined;
   #failure: Error | undefined;
 
   constructor(stream: ByteStream, options: TlsOptions) {
@@ -61,22 +79,28 @@ export class TlsStream implements ByteStream {
       head: options.head,
       checkFirst: options.checkFirst,
       hasRoom: () => this.#waiting.bytes <= MOST_WAITING_BYTES,
+      onEnd: () => this.#isSecure || this.#refuse(options.explain(undefined)),
       onFailure: (error) => this.#fail(error),
     });
     const socket = options.open(this.#encrypted);
     this.#socket = socket;
-    socket.once(options.event, () => {
-      this.#isSecure = true;
-      this.#handshake.resolve();
-    });
+    socket.once(options.event, () => this.#complete(options));
     socket.on("data", (chunk: Uint8Array) => this.#waiting.add(chunk));
     socket.on("end", () => this.#ended());
-    socket.on(
-      "error",
-      (error: Error) =>
-        this.#fail(this.#isSecure ? changedOnTheWay(error) : options.explain(error)),
-    );
-    socket.on("close", () => this.#fail(new InletError("lost", "The connection is closed")));
+    const onError = (error: Error): void => {
+      if (this.#isSecure) this.#fail(changedOnTheWay(error));
+      else this.#refuse(options.explain(error));
+    };
+    socket.on("error", onError);
+    // After the handshake the server half tells of bad records by this one alone.
+    socket.on("_tlsError", onError);
+    socket.on("close", () => {
+      // It closes by itself once both directions are closed. Then nothing is lost.
+      const isOver = this.#isEnded && this.#ending;
+      if (!isOver && !this.#isRefusing) {
+        this.#fail(new InletError("lost", "The connection is closed"));
+      }
+    });
   }
 
   /** Settles once the handshake is complete; rejects if it fails. */
@@ -93,17 +117,8 @@ export class TlsStream implements ByteStream {
 
   /** Writes all bytes, and returns once the stream below has taken what they were encrypted to. */
   async write(bytes: Uint8Array): Promise<number> {
-    if (this.#failure) throw this.#failure;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#writing.add(reject);
-    try {
-      this.#socket.write(bytes, () => resolve());
-      await promise;
-      await this.#encrypted.written;
-    } finally {
-      this.#writing.delete(reject);
-    }
-    if (this.#failure) throw this.#failure;
+    if (this.#ending) throw new InletError("closed", "This direction is closed");
+    await this.#call((done) => this.#socket.write(bytes, done));
     return bytes.length;
   }
 
@@ -112,11 +127,8 @@ export class TlsStream implements ByteStream {
   }
 
   async closeWrite(): Promise<void> {
-    await this.touch();
-    if (this.#failure) throw this.#failure;
-    // Tells the peer by a message of TLS, and then by the end of the stream below.
-    this.#socket.end();
-    await this.#encrypted.ended;
+    this.#ending ??= this.#end();
+    await this.#ending;
   }
 
   close(): void {
@@ -130,10 +142,54 @@ export class TlsStream implements ByteStream {
   }
 
   #ended(): void {
-    if (!this.#isSecure) {
-      this.#fail(new InletError("lost", "The connection ended in the handshake"));
-    }
+    this.#isEnded = true;
     this.#waiting.end("end");
+  }
+
+  #complete({ checkPeer }: TlsOptions): void {
+    try {
+      checkPeer?.(this.#socket);
+    } catch (error) {
+      return this.#fail(explain(error));
+    }
+    this.#isSecure = true;
+    this.#handshake.resolve();
+  }
+
+  /** Ends the handshake, and tells the peer why, which `node:tls` does not. */
+  async #refuse({ error, alert }: Refusal): Promise<void> {
+    if (this.#isRefusing) return;
+    this.#isRefusing = true;
+    try {
+      if (alert !== undefined) await this.#stream.write(Uint8Array.of(...ALERT, alert));
+    } catch {
+      // It has left.
+    }
+    this.#fail(error);
+  }
+
+  /** Tells the peer by a message of TLS, and then by the end of the stream below. */
+  async #end(): Promise<void> {
+    await this.touch();
+    await this.#call((done) => this.#socket.end(done));
+    this.#encrypted.isOver = true;
+    await this.#stream.closeWrite();
+  }
+
+  /**
+   * Calls a method of the socket, and waits until the stream below has taken what comes of it, or the
+   * connection has failed.
+   */
+  async #call(method: (done: (error?: Error | null) => void) => unknown): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#calls.add(reject);
+    method((error) => error ? reject(error) : resolve());
+    try {
+      await promise;
+    } finally {
+      this.#calls.delete(reject);
+    }
   }
 
   #fail(error: Error): void {
@@ -141,8 +197,7 @@ export class TlsStream implements ByteStream {
     this.#failure = error;
     this.#handshake.reject(error);
     this.#waiting.end(error);
-    this.#writing.forEach((reject) => reject(error));
-    this.#encrypted.release();
+    this.#calls.forEach((reject) => reject(error));
     this.#socket.destroy();
     this.#encrypted.destroy();
   }
@@ -203,36 +258,27 @@ interface EncryptedOptions {
   head: Uint8Array | undefined;
   checkFirst: ((bytes: Uint8Array) => void) | undefined;
   hasRoom(): boolean;
+  /** Called at the end of the stream, when all before it has been decrypted. */
+  onEnd(): void;
   onFailure(error: Error): void;
 }
 
 /** A stream of bytes as `node:tls` wants to have it. */
 class EncryptedStream extends Duplex {
+  /** Whether what the socket still says, such as an alert, has nowhere to go. */
+  isOver = false;
   readonly #stream: ByteStream;
   readonly #options: EncryptedOptions;
-  readonly #ended = Promise.withResolvers<void>();
   #head: Uint8Array | undefined;
   #isFirst = true;
   #isWanted = false;
   #isReading = false;
-  #written: Promise<void> = Promise.resolve();
 
   constructor(stream: ByteStream, options: EncryptedOptions) {
     super({ allowHalfOpen: true });
     this.#stream = stream;
     this.#options = options;
     this.#head = options.head;
-    this.#ended.promise.catch(() => {});
-  }
-
-  /** Settles when the stream below has taken all that was written. */
-  get written(): Promise<void> {
-    return this.#written;
-  }
-
-  /** Settles when the stream below has been told that no more follows. */
-  get ended(): Promise<void> {
-    return this.#ended.promise;
   }
 
   /** Reads on, if that is wanted and there is room for it. */
@@ -245,14 +291,11 @@ class EncryptedStream extends Duplex {
       if (this.destroyed) return;
       if (chunk && this.#isFirst) this.#options.checkFirst?.(chunk);
       this.#isFirst = false;
+      if (chunk === null) this.#options.onEnd();
+      if (this.destroyed) return;
       this.push(chunk);
       this.pump();
     }).catch((error) => this.#options.onFailure(error));
-  }
-
-  /** Lets go of whoever waits. */
-  release(): void {
-    this.#ended.resolve();
   }
 
   override _read(): void {
@@ -261,14 +304,8 @@ class EncryptedStream extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: string, done: () => void): void {
-    this.#written = this.#writeAll(chunk).catch((error) => this.#options.onFailure(error));
-    this.#written.then(done);
-  }
-
-  override _final(done: () => void): void {
-    const closed = this.#stream.closeWrite();
-    closed.catch((error) => this.#options.onFailure(error)).finally(done);
-    closed.then(this.#ended.resolve, this.#ended.reject);
+    if (this.isOver) return done();
+    this.#writeAll(chunk).then(done, (error) => this.#options.onFailure(error));
   }
 
   /** The next bytes; `null` at the end. */
@@ -277,13 +314,16 @@ class EncryptedStream extends Duplex {
     this.#head = undefined;
     if (head) {
       // Never at once: bytes that are there when the socket is made, and are no TLS, end the process.
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await nextTurn();
       return Buffer.from(head);
     }
     // A new one each time: the socket keeps what it is given.
     const buffer = Buffer.allocUnsafe(READ_BYTES);
     const read = await this.#stream.read(buffer);
-    return read === null ? null : buffer.subarray(0, read);
+    if (read !== null) return buffer.subarray(0, read);
+    // Until then the socket has told what it has made of all before.
+    await nextTurn();
+    return null;
   }
 
   async #writeAll(chunk: Uint8Array): Promise<void> {
@@ -291,4 +331,9 @@ class EncryptedStream extends Duplex {
       written += await this.#stream.write(chunk.subarray(written));
     }
   }
+}
+
+/** Settles when all that can go on now has done so. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -41,7 +41,7 @@ const ACCEPT_PAUSE_MS = 100;
 /** Milliseconds that a client has to prove its key before a full server may drop it. */
 const ANSWER_MS = 250;
 
-/** Milliseconds in which a full server reads the greetings that have arrived before it drops one. */
+/** Milliseconds in which a server reads what has arrived before it drops a connection. */
 const LOOK_MS = 10;
 
 /** Most connections that wait at their end for the peer to close. */
@@ -99,6 +99,8 @@ export class Listener {
       const reason = new InletError("shutdown", "The server is shutting down");
       this.#stop.abort(reason);
       this.#socket.close();
+      // A client that has left may have its last words not read yet.
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
       const resting = [...this.#connections].filter((connection) => connection.resting);
       const moving = [...this.#connections].filter((connection) =>
         !connection.resting && !this.#leaving.has(connection)

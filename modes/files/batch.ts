@@ -69,12 +69,30 @@ export class Batch {
   }
 
   /**
-   * Sends files and folders. Small files do not wait for the previous answer.
+   * Sends files and folders. Small files do not wait for the previous answer, and the first of them
+   * not for the welcome.
    *
    * @param signal Stops the transfer; the session stays usable.
    * @returns The items that were not tried, because the connection ended first.
+   * @throws {InletError} why there was no welcome; then no item has a result
    */
   async send(
+    items: readonly Item[],
+    onResult: OnResult,
+    signal?: AbortSignal,
+  ): Promise<readonly Item[]> {
+    const requester = this.#requester;
+    const onWelcomed: OnResult = (item, result) => requester.isWelcome && onResult(item, result);
+    const untried = await this.#sendEach(items, onWelcomed, signal);
+    await requester.welcomed.catch(({ code }) => {
+      // A server that refuses has read nothing. One that is lost may have.
+      if (code !== "lost" && code !== "timeout") this.unanswered.clear();
+      throw requester.end;
+    });
+    return untried;
+  }
+
+  async #sendEach(
     items: readonly Item[],
     onResult: OnResult,
     signal?: AbortSignal,
@@ -121,7 +139,7 @@ export class Batch {
       return await this.#push(source, onResult);
     }
     const failure = change && changed(source);
-    this.#context.progress.add(size);
+    this.#count(size);
     const tally = new Tally();
     tally.add(room.subarray(request.length, end));
     const trailer = trailerOf(tally, failure?.message, source);
@@ -134,6 +152,13 @@ export class Batch {
       onResult(source, failure ? { error: failure } : result);
     });
     return true;
+  }
+
+  /** Counts bytes that move. Nothing does to a server that does not welcome this client. */
+  #count(size: number): void {
+    const add = (): void => this.#context.progress.add(size);
+    if (this.#requester.isWelcome) add();
+    else this.#requester.welcomed.then(add, () => {});
   }
 
   /** Makes the folders that an item is in, so that they have the permission bits of the sender's. */

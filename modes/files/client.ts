@@ -11,7 +11,6 @@ import {
   factsOf,
   featuresOf,
   type ListEntry,
-  parseListEntry,
   type Reply,
   type Request,
   STOP,
@@ -21,7 +20,7 @@ import {
 import type { FileSource, Item, OpenBody, Source } from "../../lib/body/sources.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
-import { exitCode, explain, InletError } from "../../lib/errors.ts";
+import { explain, InletError } from "../../lib/errors.ts";
 import { localError } from "../../lib/local_errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Upload } from "../../lib/store/store.ts";
@@ -44,8 +43,14 @@ import { Requester, unexpected } from "./requester.ts";
 /** Size of the smallest file whose upload is resumed, in bytes. */
 const MIN_RESUMED_BYTES = 1024 * 1024;
 
+/** What a server does that is none of ours: one with a key has proved itself before it asks. */
+const ASKS_IN_THE_CLEAR =
+  "Cannot trust the server: it asks for a key and does not encrypt, as no " +
+  "inlet server does; it was told none";
+
 /**
- * Client half. After {@linkcode FilesClient.greet}, each method is one request. Methods throw
+ * Client half. After {@linkcode FilesClient.greet}, each method is one request. After
+ * {@linkcode FilesClient.approach}, `send()` and `exit()` need not wait for the welcome. Methods throw
  * {@linkcode InletError}: a refusal of the server, or a failure of the connection.
  */
 export class FilesClient {
@@ -53,9 +58,7 @@ export class FilesClient {
   readonly #context: ClientContext;
   readonly #requester: Requester;
   readonly #batch: Batch;
-  #features: ReadonlySet<string> = new Set();
-  #number = 0;
-  #limit = 0;
+  #welcome: Extract<Reply, { type: "welcome" }> | undefined;
 
   private constructor(connection: Connection, context: ClientContext) {
     this.#connection = connection;
@@ -66,44 +69,64 @@ export class FilesClient {
   }
 
   /** Sends the greeting, proves the key if the server requires one, and waits for the welcome. */
-  static async greet(
+  static async greet(...given: Parameters<typeof FilesClient.approach>): Promise<FilesClient> {
+    const client = await FilesClient.approach(...given);
+    await client.#requester.welcomed;
+    return client;
+  }
+
+  /** Like `greet`, but waits for the welcome only if no request may run ahead of it. */
+  static async approach(
     connection: Connection,
     name: string,
     context: ClientContext,
   ): Promise<FilesClient> {
     const client = new FilesClient(connection, context);
-    const reply = await client.#admission(helloOf(name, context));
-    if (reply.type !== "welcome") throw unexpected(reply);
-    checkMinRate(reply, context);
-    client.#features = featuresOf(reply);
-    client.#number = reply.client;
-    client.#limit = reply.limit;
+    const { promise: sent, resolve: onSent } = Promise.withResolvers<void>();
+    const { welcomed } = client.#requester;
+    client.#requester.expectWelcome(client.#greet(helloOf(name, context), onSent));
+    // Whether the client's own limit will do, the welcome tells.
+    await (context.rate ? welcomed : Promise.race([sent, welcomed]));
     return client;
   }
 
-  async #admission(hello: Request): Promise<Reply> {
-    const reply = await this.#requester.first(hello);
-    if (reply.type !== "challenge") return reply;
+  async #greet(hello: Request, onSent: () => void): Promise<void> {
+    const reply = await this.#admission(hello, onSent);
+    if (reply.type !== "welcome") throw unexpected(reply);
+    checkMinRate(reply, this.#context);
+    this.#welcome = reply;
+  }
+
+  /** @param onSent Called when all is sent that the server needs for a welcome. */
+  async #admission(hello: Request, onSent: () => void): Promise<Reply> {
     const { prove } = this.#context;
-    if (!prove) throw unexpected(reply);
+    const reply = await this.#requester.first(hello, prove ? undefined : onSent);
+    if (reply.type !== "challenge") return reply;
+    if (!prove) throw new InletError("untrusted", ASKS_IN_THE_CLEAR);
     const proof = await prove(reply.nonce);
     await this.#requester.write(encodeRequest({ type: "answer", proof }));
+    onSent();
     return await this.#requester.reply();
+  }
+
+  /** Settles once the server has welcomed this client, or has not. */
+  get welcomed(): Promise<void> {
+    return this.#requester.welcomed;
   }
 
   /** The number that the server assigned to this client. The server's first client has number 1. */
   get number(): number {
-    return this.#number;
+    return this.#welcome?.client ?? 0;
   }
 
   /** The maximum number of clients connected to the server at once. */
   get limit(): number {
-    return this.#limit;
+    return this.#welcome?.limit ?? 0;
   }
 
   /** The features beyond version 1 that the server understands. */
   get features(): ReadonlySet<string> {
-    return this.#features;
+    return featuresOf(this.#welcome ?? {});
   }
 
   /** Items that were sent whole but not answered. The server may have stored them. */
@@ -259,12 +282,12 @@ export class FilesClient {
 
   /** Lists the files on the server, in pages as they arrive. Read all pages. */
   list(): AsyncGenerator<ListEntry[], void> {
-    return this.#entries({ type: "list" });
+    return this.#requester.entries({ type: "list" });
   }
 
   /** Lists a folder and its contents in the same way. Names are relative to the server's root. */
   tree(name: string): AsyncGenerator<ListEntry[], void> {
-    return this.#entries({ type: "tree", name });
+    return this.#requester.entries({ type: "tree", name });
   }
 
   /** Lists current and former clients, one line each, in pages as they arrive. */
@@ -272,24 +295,9 @@ export class FilesClient {
     return this.#requester.lines({ type: "status" });
   }
 
-  /** Ends the session. A lost connection is no error here, because all requests are answered. */
+  /** Ends the session. All requests are answered, so neither the answer nor a loss matters. */
   async exit(): Promise<void> {
-    if (this.#requester.end) return;
-    await this.#requester.request({ type: "exit" }).catch((error) => {
-      if (exitCode(error) !== 4) throw error;
-    });
-  }
-
-  async *#entries(request: Request): AsyncGenerator<ListEntry[], void> {
-    for await (const lines of this.#requester.lines(request)) {
-      let entries: ListEntry[];
-      try {
-        entries = lines.map(parseListEntry);
-      } catch (error) {
-        throw this.#requester.giveUp(error);
-      }
-      yield entries;
-    }
+    await this.#requester.write(encodeRequest({ type: "exit" })).catch(() => {});
   }
 
   /** Continues the server's partial file of an earlier attempt, if it has one. */

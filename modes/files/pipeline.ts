@@ -6,7 +6,7 @@
  */
 
 import type { Reply } from "../../protocol.ts";
-import type { Requester } from "./requester.ts";
+import { MAX_AHEAD_BYTES, type Requester } from "./requester.ts";
 
 /** Maximum size of one write, and of one request with its body, in bytes. */
 export const BATCH_BYTES: number = 256 * 1024;
@@ -48,7 +48,9 @@ export class Pipeline {
    * @param bytes At most {@linkcode BATCH_BYTES}.
    */
   async room(bytes: number): Promise<Uint8Array> {
-    if (this.#filled + bytes > BATCH_BYTES) await this.send();
+    // The first batch may run ahead of the welcome.
+    const most = this.#written === 0 ? MAX_AHEAD_BYTES : BATCH_BYTES;
+    if (this.#filled + bytes > most) await this.send();
     this.#batch ??= new Uint8Array(BATCH_BYTES);
     return this.#batch.subarray(this.#filled, this.#filled + bytes);
   }
@@ -63,10 +65,11 @@ export class Pipeline {
     this.#filled += bytes;
   }
 
-  /** Sends the batch, and waits for all answers. */
+  /** Sends the batch, and waits for all answers, or for the welcome if there are none. */
   async settle(): Promise<void> {
     await this.send();
     await this.#listening;
+    await this.#requester.welcomed.catch(() => {});
   }
 
   /** Sends the batch, without waiting for the answers. */
@@ -80,10 +83,12 @@ export class Pipeline {
     this.#filled = 0;
     this.#listening ??= this.#listen();
     // Each request receives this error when its reply is read.
-    await this.#requester.write(batch).catch(() => {});
+    await this.#requester.writeAhead(batch).catch(() => {});
   }
 
   async #listen(): Promise<void> {
+    // Each request receives this error, too.
+    await this.#requester.welcomed.catch(() => {});
     for (let next; (next = this.#unanswered.shift());) {
       const { take, readBytes, start } = next;
       const isUnsent = (): boolean => start >= this.#written - this.#requester.unsent;

@@ -10,7 +10,9 @@ import {
   ACK,
   decodeReply,
   encodeRequest,
+  type ListEntry,
   MAX_LINE_BYTES,
+  parseListEntry,
   type Reply,
   type Request,
 } from "../../protocol.ts";
@@ -19,7 +21,11 @@ import { explain, InletError, refusalIn } from "../../lib/errors.ts";
 import { AwakeTimer } from "../../lib/net/awake.ts";
 import { DEFAULT_TIMEOUT_MS, readWholeLine, silenceHintMs } from "../../lib/net/whole_line.ts";
 import { formatSeconds, quoted } from "../../lib/text.ts";
+import { MAX_PUSHED_BYTES } from "./framing.ts";
 import { Patience } from "./patience.ts";
+
+/** Most bytes of requests ahead of the welcome: the largest push, with its lines. */
+export const MAX_AHEAD_BYTES: number = MAX_PUSHED_BYTES + 2 * MAX_LINE_BYTES;
 
 /** Maximum number of lines in one page. */
 const MAX_PAGE_LINES = 500;
@@ -41,10 +47,37 @@ export class Requester {
   end: InletError | undefined;
   readonly #connection: Connection;
   readonly #context: RequesterContext;
+  readonly #welcome = Promise.withResolvers<void>();
+  #isWelcome = false;
+  #aheadBytes = 0;
 
   constructor(connection: Connection, context: RequesterContext) {
     this.#connection = connection;
     this.#context = context;
+    this.#welcome.promise.catch(() => {});
+  }
+
+  /** Settles once the server has welcomed this client. Otherwise it rejects, and the session ends. */
+  get welcomed(): Promise<void> {
+    return this.#welcome.promise;
+  }
+
+  /** Whether the server has welcomed this client. */
+  get isWelcome(): boolean {
+    return this.#isWelcome;
+  }
+
+  /** Makes a greeting that is under way the one that requests can run ahead of. */
+  expectWelcome(greeting: Promise<void>): void {
+    greeting.then(() => {
+      this.#isWelcome = true;
+      this.#welcome.resolve();
+    }, (error) => {
+      const failure = this.giveUp(error);
+      this.#welcome.reject(failure);
+      // It may never read what ran ahead.
+      this.#connection.abort(failure);
+    });
   }
 
   /**
@@ -84,6 +117,19 @@ export class Requester {
     }
   }
 
+  /** Like {@linkcode Requester.lines}, for lists of files and folders. */
+  async *entries(request: Request): AsyncGenerator<ListEntry[], void> {
+    for await (const lines of this.lines(request)) {
+      let entries: ListEntry[];
+      try {
+        entries = lines.map(parseListEntry);
+      } catch (error) {
+        throw this.giveUp(error);
+      }
+      yield entries;
+    }
+  }
+
   #checkCount(announced: number, came: number): void {
     if (announced === came) return;
     const reason = `The server announced ${announced} lines but sent ${came}`;
@@ -102,6 +148,21 @@ export class Requester {
   async write(bytes: Uint8Array): Promise<void> {
     if (this.end) throw this.end;
     await this.#connection.write(bytes).catch((error) => {
+      throw this.giveUp(error);
+    });
+  }
+
+  /**
+   * Sends requests that may run ahead of the welcome, up to {@linkcode MAX_AHEAD_BYTES} of them.
+   * Their replies have to wait for it.
+   */
+  async writeAhead(bytes: Uint8Array): Promise<void> {
+    this.#aheadBytes += bytes.length;
+    if (this.#aheadBytes > MAX_AHEAD_BYTES) await this.welcomed;
+    if (this.end) throw this.end;
+    await this.#connection.write(bytes).catch(async (error) => {
+      // What the server has said to the greeting explains it better.
+      await this.welcomed;
       throw this.giveUp(error);
     });
   }
@@ -128,11 +189,14 @@ export class Requester {
   /**
    * Sends the greeting, and reads the reply. A server of another wire is told by its silence, or by
    * what it says.
+   *
+   * @param onSent Called when it is sent.
    */
-  async first(hello: Request): Promise<Reply> {
+  async first(hello: Request, onSent?: () => void): Promise<Reply> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, onNotice } = this.#context;
     const greeting = encodeRequest(hello);
     await this.write(greeting);
+    onSent?.();
     const hint = new AwakeTimer(silenceHintMs(timeoutMs), () => onNotice?.(UNANSWERED));
     try {
       await this.#connection.peek();
@@ -142,7 +206,9 @@ export class Requester {
       );
       while (mayBecomeReply(this.#connection.buffered) && await this.#connection.more());
     } catch (error) {
-      const { code } = this.giveUp(error);
+      // What ran ahead, and was not read, makes a reset of a server that closes.
+      const isLost = this.#aheadBytes > 0 && explain(error).code === "lost";
+      const { code } = this.giveUp(isLost ? closed() : error);
       if (code !== "timeout") throw this.end;
       const late = `No answer to the greeting within ${formatSeconds(timeoutMs)} s`;
       throw this.end = new InletError("timeout", `${late}: is it a server of another --mode?`);
@@ -201,12 +267,16 @@ export class Requester {
     if (this.end) throw this.end;
     try {
       const line = await readWholeLine(this.#connection, this.#context.timeoutMs);
-      if (line === null) throw new InletError("lost", "The server closed the connection");
+      if (line === null) throw closed();
       return line;
     } catch (error) {
       throw this.giveUp(error);
     }
   }
+}
+
+function closed(): InletError {
+  return new InletError("lost", "The server closed the connection");
 }
 
 /** The error for a reply other than the expected one. */

@@ -107,7 +107,8 @@ async function answer(
     case "whoami":
       return await connection.write(encodeReply({ type: "ok", detail: context.client.name }));
     case "exit":
-      await connection.write(encodeReply({ type: "ok", detail: "bye" }));
+      // A client need not wait for it, and may have closed.
+      await connection.write(encodeReply({ type: "ok", detail: "bye" })).catch(() => {});
       return "end";
     case "chat":
       return await serveChat(connection, context, request.text);

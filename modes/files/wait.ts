@@ -14,19 +14,28 @@ import { formatSeconds } from "../../lib/text.ts";
 /** Time between the warning and the end of an idle session, in milliseconds; at most half of it. */
 const WARNING_MS = 60_000;
 
+/** Milliseconds in which a server that stops reads what has arrived. */
+const LOOK_MS = 10;
+
 /** Waits until a client sends something or closes. */
 export async function nextArrival(
   connection: Connection,
   context: ServerContext,
   rest: Rest,
 ): Promise<void> {
-  if (context.signal.aborted) throw context.signal.reason;
   connection.resting = true;
   try {
+    if (context.signal.aborted && !await isLeaving(connection)) throw context.signal.reason;
     await connection.rest(rest);
   } finally {
     connection.resting = false;
   }
+}
+
+/** Whether a client, which need not wait for an answer to it, has sent an `exit`. */
+async function isLeaving(connection: Connection): Promise<boolean> {
+  if (connection.buffered.length === 0) await connection.moreWithin(LOOK_MS).catch(() => {});
+  return /^exit\r?\n/.test(new TextDecoder().decode(connection.buffered.subarray(0, 6)));
 }
 
 /** Reads the next request; `null` if the client has closed. */
