@@ -19,7 +19,7 @@ import { drawPlots, type Results } from "./plots.ts";
 import { killAll } from "./processes.ts";
 import { formatSection, type Section } from "./report.ts";
 import { Workspace } from "./workspace.ts";
-import { clients } from "./workloads/clients.ts";
+import { clients, tlsClients } from "./workloads/clients.ts";
 import { fairness } from "./workloads/fairness.ts";
 import { files } from "./workloads/files.ts";
 import { get } from "./workloads/get.ts";
@@ -32,7 +32,8 @@ import { raw } from "./workloads/raw.ts";
 import { resume } from "./workloads/resume.ts";
 import { reverse, reverseClient, reverseMany } from "./workloads/reverse.ts";
 import { sessions } from "./workloads/sessions.ts";
-import { start } from "./workloads/start.ts";
+import { start, warm } from "./workloads/start.ts";
+import { tlsFiles, tlsGet, tlsPut } from "./workloads/tls.ts";
 import { waits } from "./workloads/waits.ts";
 import type { Workload } from "./workloads/workload.ts";
 
@@ -48,6 +49,11 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   "growth-files": growthFiles,
   memory,
   start,
+  warm,
+  "tls-put": tlsPut,
+  "tls-get": tlsGet,
+  "tls-files": tlsFiles,
+  "tls-clients": tlsClients,
   raw,
   message,
   reverse,

@@ -21,6 +21,8 @@ const TIMEOUT_MS = 120_000;
 export interface Task {
   readonly port: number;
   readonly mode: string;
+  /** What servers with a key ask for. */
+  readonly key?: string | undefined;
   /** The paths that each client sends. */
   readonly clients: readonly (readonly string[])[];
 }
@@ -67,12 +69,12 @@ export class Driver implements AsyncDisposable {
   }
 }
 
-async function perform({ port, mode, clients }: Task): Promise<Answer> {
+async function perform({ port, mode, key, clients }: Task): Promise<Answer> {
   const address = { hostname: "127.0.0.1", port };
   const started = performance.now();
   try {
     const eachMs = await Promise.all(clients.map(async (files) => {
-      await send(address, files, { mode, timeoutMs: TIMEOUT_MS });
+      await send(address, files, { mode, key, timeoutMs: TIMEOUT_MS });
       return performance.now() - started;
     }));
     return { eachMs };

@@ -21,8 +21,9 @@ export function inletForMany(
   workspace: Workspace,
   stack: AsyncDisposableStack,
   mode: string,
+  args: readonly string[] = [],
 ): Promise<Receiver> {
-  return inletReceiver(workspace, stack, ["--mode", mode, ...LIMITS]);
+  return inletReceiver(workspace, stack, ["--mode", mode, ...LIMITS, ...args]);
 }
 
 /** The Python server of the upload wire, a thread a client. */
@@ -38,17 +39,19 @@ export class Crowd {
   readonly receiver: Receiver;
   readonly #driver: Driver;
   readonly #mode: string;
+  readonly #key: string | undefined;
 
-  constructor(receiver: Receiver, mode: string, stack: AsyncDisposableStack) {
+  constructor(receiver: Receiver, mode: string, stack: AsyncDisposableStack, key?: string) {
     this.receiver = receiver;
     this.#mode = mode;
+    this.#key = key;
     this.#driver = stack.use(new Driver());
   }
 
   /** Has all clients send at once, and tells how long each took, in milliseconds. */
   async send(clients: Task["clients"]): Promise<number[]> {
     const port = await this.receiver.listen();
-    return await this.#driver.run({ port, mode: this.#mode, clients });
+    return await this.#driver.run({ port, mode: this.#mode, key: this.#key, clients });
   }
 
   /**

@@ -161,8 +161,9 @@ export function inletSender(args: readonly string[] = []): Sender {
 }
 
 /** client.ts with a folder. */
-export const inletFolderSender: Sender = (port, path) =>
-  run(clientCommand(port, [`${path}/`, "--quiet"]));
+export function inletFolderSender(args: readonly string[] = []): Sender {
+  return (port, path) => run(clientCommand(port, [`${path}/`, "--quiet", ...args]));
+}
 
 /** client.ts with a file as its stdin. */
 export function inletMessageSender(): Sender {

@@ -1,5 +1,5 @@
 /**
- * scp to an sshd of its own, with keys that are thrown away.
+ * scp and rsync to an sshd of its own, with keys that are thrown away.
  *
  * @module
  */
@@ -18,6 +18,17 @@ export const SSH_PROGRAMS: readonly string[] = [SSHD, "ssh-keygen", "scp", "id"]
 /** An empty directory that sshd insists on when root starts it. Systems make it at boot. */
 const ROOTS_DIRECTORY = "/run/sshd";
 
+/** An sshd, and those who talk to it. */
+export interface Ssh {
+  readonly receiver: Receiver;
+  /** scp. */
+  readonly sender: Sender;
+  /** rsync that sends whole files, as `rsyncSender` does to a daemon. */
+  readonly rsync: Sender;
+  /** scp the other way: a file of the server, and where to store it. */
+  fetch(port: number, path: string, output: string): Promise<void>;
+}
+
 /**
  * Starts an sshd.
  *
@@ -26,7 +37,7 @@ const ROOTS_DIRECTORY = "/run/sshd";
 export async function startSsh(
   workspace: Workspace,
   stack: AsyncDisposableStack,
-): Promise<{ receiver: Receiver; sender: Sender }> {
+): Promise<Ssh> {
   const directory = workspace.directory();
   const home = workspace.directory();
   const [hostKey, userKey] = [`${home}/host`, `${home}/user`];
@@ -50,11 +61,18 @@ export async function startSsh(
     ...["IdentitiesOnly=yes", "BatchMode=yes"],
     ...["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"],
   ].flatMap((option) => ["-o", option]);
-  const scp = ["scp", "-q", "-r", "-F", "/dev/null", "-i", userKey, ...options];
-  const user = await userName();
-  const sender: Sender = (port, path) =>
-    run([...scp, "-P", String(port), path, `${user}@127.0.0.1:${directory}/`]);
-  return { receiver, sender };
+  const identity = ["-F", "/dev/null", "-i", userKey, ...options];
+  const scp = ["scp", "-q", "-r", ...identity];
+  const there = `${await userName()}@127.0.0.1:`;
+  return {
+    receiver,
+    sender: (port, path) => run([...scp, "-P", String(port), path, `${there}${directory}/`]),
+    rsync: (port, path) => {
+      const shell = ["ssh", ...identity, "-p", String(port)].join(" ");
+      return run(["rsync", "-rtW", "-e", shell, path, `${there}${directory}/`]);
+    },
+    fetch: (port, path, output) => run([...scp, "-P", String(port), `${there}${path}`, output]),
+  };
 }
 
 async function startSshd(config: string, stack: AsyncDisposableStack): Promise<ServerProcess> {

@@ -34,7 +34,7 @@ export async function files({ workspace, runs, files }: Bench): Promise<Section>
       enter: async (stack) =>
         transferFolder(
           await inletReceiver(workspace, stack, ["--quiet"]),
-          inletFolderSender,
+          inletFolderSender(),
           folder,
         ),
     }, {

@@ -35,7 +35,7 @@ export async function put({ workspace, runs, size }: Bench): Promise<Section> {
     }, {
       name: SOCAT,
       needs: ["socat"],
-      enter: () => Promise.resolve(transfer(socatReceiver(workspace, "file"), socatSender, file)),
+      enter: () => Promise.resolve(transfer(socatReceiver(workspace, "file"), socatSender(), file)),
     }, {
       name: RSYNC,
       needs: ["rsync"],

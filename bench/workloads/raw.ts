@@ -28,7 +28,7 @@ export async function raw({ workspace, runs, size }: Bench): Promise<Section> {
       name: SERVER,
       needs: ["socat"],
       enter: async (stack) =>
-        transfer(await inletReceiver(workspace, stack, args), socatSender, file),
+        transfer(await inletReceiver(workspace, stack, args), socatSender(), file),
     }, {
       name: CLIENT,
       needs: ["socat"],
@@ -37,7 +37,7 @@ export async function raw({ workspace, runs, size }: Bench): Promise<Section> {
     }, {
       name: SOCAT,
       needs: ["socat"],
-      enter: () => Promise.resolve(transfer(socatReceiver(workspace, "file"), socatSender, file)),
+      enter: () => Promise.resolve(transfer(socatReceiver(workspace, "file"), socatSender(), file)),
     }],
     goals: [
       { of: SERVER, against: SOCAT, atLeast: 0.9 },

@@ -1,0 +1,44 @@
+/**
+ * What the two programs load before they know whether there is a key: encryption costs nobody else
+ * its time.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { integration, run, scriptPath } from "./helpers.ts";
+
+/** A part of what `deno info --json` tells. */
+interface Graph {
+  roots: string[];
+  modules: {
+    specifier: string;
+    dependencies?: { code?: { specifier: string }; isDynamic?: boolean }[];
+  }[];
+}
+
+for (const script of ["client.ts", "server.ts"]) {
+  integration(`${script} loads nothing of TLS on its start`, async () => {
+    const { stdout } = await run(Deno.execPath(), ["info", "--json", scriptPath(script)]);
+    const loaded = loadedAtOnce(JSON.parse(stdout));
+    const ofTls = loaded.filter((module) => /^node:|\/tls_|\/auth\//.test(module));
+    const cheap = ["access.ts", "key.ts", "key_file.ts", "watched_file.ts"].map((name) =>
+      `/auth/${name}`
+    );
+    const dear = ofTls.filter((module) => !cheap.some((end) => module.endsWith(end)));
+    // CRC-32 is needed with and without a key.
+    assertEquals(dear, ["node:zlib"]);
+  });
+}
+
+/** The modules that a program loads without being asked for anything. */
+function loadedAtOnce({ roots, modules }: Graph): string[] {
+  const known = new Map(modules.map((module) => [module.specifier, module]));
+  const loaded = new Set(roots);
+  for (const specifier of loaded) {
+    for (const { code, isDynamic } of known.get(specifier)?.dependencies ?? []) {
+      if (code && !isDynamic) loaded.add(code.specifier);
+    }
+  }
+  return [...loaded];
+}
