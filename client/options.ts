@@ -145,8 +145,7 @@ export const PROGRAM: Program<typeof OPTIONS> = {
     2: "usage error, or a missing permission",
     3: "refused by the server: full, denied, not found",
     4: "the connection failed, was lost, or was too slow",
-    5: "verification failed: the bytes differ from those that were sent, or the server does not hold " +
-      "the key",
+    5: "verification failed: the bytes differ, or the server does not hold the key",
     6: "this machine's disk or standard output failed: full, read-only, closed, an I/O error",
     129: "stopped by SIGHUP, which a closed terminal sends; partial files as for 130",
     130: "stopped by Ctrl-C (SIGINT); partial files are removed, except with --resume",
