@@ -7,6 +7,7 @@ import {
   dial,
   fixture,
   integration,
+  KEY,
   names,
   readAll,
   resultsOf,
@@ -21,14 +22,15 @@ import { Progress } from "../lib/cli/progress.ts";
 import { InletError } from "../lib/errors.ts";
 import { Connection } from "../lib/net/connection.ts";
 import { FilesClient } from "../modes/files/client.ts";
-import { type Impostor, impostor, type Wire } from "./wire.ts";
+import { acceptWithKey, dialWithKey } from "./secure.ts";
+import { type Impostor, impostor } from "./wire.ts";
 
 const WELCOME = "welcome client 1 of 9\n";
 const OK = "ok 6 363a3020 hello.txt\n";
 const HELLO = "hello\nend 363a3020\n";
 
 /** Reads a push of the file hello.txt, without having said anything. */
-async function pushed(wire: Wire): Promise<string> {
+async function pushed(wire: { line(): Promise<string> }): Promise<string> {
   const request = await wire.line();
   assertEquals(await wire.line(), "hello");
   assertMatch(await wire.line(), /^end\S* 363a3020 /);
@@ -89,23 +91,23 @@ integration("send() makes an empty folder, with what is in it, ahead of the welc
 
 integration("send() with a key sends a small file right behind the proof", async () => {
   using server = impostor();
-  const sending = sendAll(server, [fixture("hello.txt")], { key: "correct horse battery staple" });
-  using wire = await server.accept();
-  await wire.line();
-  await wire.says(`challenge ${"0".repeat(64)}\n`);
-  assertMatch(await wire.line(), /^answer [0-9a-f]{64}$/);
-  assertEquals(await pushed(wire), "push 6 hello.txt");
-  await wire.says(WELCOME + OK);
+  const sending = sendAll(server, [fixture("hello.txt")], { key: KEY });
+  using conn = await acceptWithKey(server, KEY);
+  assertEquals(await conn.line(), "hello 1 inlet");
+  await conn.send(`challenge ${"0".repeat(64)}\n`);
+  assertMatch(await conn.line(), /^answer [0-9a-f]{64}$/);
+  assertEquals(await pushed(conn), "push 6 hello.txt");
+  await conn.send(WELCOME + OK);
   assertEquals(outcomes(await sending), ["hello.txt"]);
 });
 
 integration("send() with a key sends nothing ahead of the proof", async () => {
   using server = impostor();
-  const options = { key: "correct horse battery staple", timeoutMs: 300 };
+  const options = { key: KEY, timeoutMs: 3000 };
   const sending = sendAll(server, [fixture("hello.txt")], options);
-  using wire = await server.accept();
-  assertEquals(await wire.rest(), "hello 1 inlet\n");
-  assertMatch(outcomes(await sending)[0]!, /^No answer to the greeting within 0\.3 s/);
+  using conn = await acceptWithKey(server, KEY);
+  assertEquals(await conn.rest(), "hello 1 inlet\n");
+  assertMatch(outcomes(await sending)[0]!, /^No answer to the greeting within 3 s/);
 });
 
 integration("send() sends little to a server that has not said what it is", async () => {
@@ -305,9 +307,6 @@ async function heldPlace(server: { port: number }): Promise<Deno.TcpConn> {
   return conn;
 }
 
-/** Stands for the file with the key. */
-const KEY = "KEY";
-
 /** Servers, by their options, and all that they answer to a greeting, two pushes and an exit. */
 const SERVERS: [string[], RegExp, string[]][] = [
   [[], /^welcome .*\nok 6 363a3020 a\nok 6 363a3020 b\nok bye\n$/, ["a", "b"]],
@@ -316,22 +315,26 @@ const SERVERS: [string[], RegExp, string[]][] = [
   [["--max-size", "5"], /^welcome .*\nerror too-large .*\nerror too-large .*\nok bye\n$/, []],
   [["--fallback", "raw"], /^welcome .*\nok 6 .* a\nok 6 .* b\nok bye\n$/, ["a", "b"]],
   [["--fallback", "talk"], /^welcome .*\nok 6 .* a\nok 6 .* b\nok bye\n$/, ["a", "b"]],
-  [
-    ["--token-file", KEY],
-    /^challenge [0-9a-f]{64}\nerror denied Cannot authenticate: send "answer DIGEST" first\n$/,
-    [],
-  ],
   [["--mode", "upload"], /^error bad-request Cannot serve a client of mode files: /, []],
 ];
 
+/** All that a client can say that waits for nothing. */
+const AHEAD = `hello 1 ben\npush 6 a\n${HELLO}push 6 b\n${HELLO}exit\n`;
+
+integration("a server with a key stores nothing that runs ahead of the proof", async () => {
+  await using server = await startServer({ key: KEY });
+  using conn = await dialWithKey(server, KEY);
+  await conn.send(AHEAD);
+  await conn.challenge();
+  assertMatch(await conn.rest(), /^error denied Cannot authenticate: send "answer PROOF" first\n$/);
+  assertEquals(names(server.dir), []);
+});
+
 for (const [args, answers, stored] of SERVERS) {
   integration(`server.ts ${args.join(" ")} takes requests and exit behind hello`, async () => {
-    await using local = await tempDir();
-    const key = await local.write("key", "correct horse battery staple");
-    await using server = await startServer({ args: args.map((arg) => arg === KEY ? key : arg) });
-    const all = `hello 1 ben\npush 6 a\n${HELLO}push 6 b\n${HELLO}exit\n`;
+    await using server = await startServer({ args });
     using conn = await dial(server);
-    await sendTo(conn, all);
+    await sendTo(conn, AHEAD);
     assertMatch(await readAll(conn), answers);
     assertEquals(names(server.dir), stored);
     await server.running.says(/client 1: left, 0 connected/);

@@ -9,6 +9,8 @@ import { Duplex } from "node:stream";
 import { connect, type TLSSocket } from "node:tls";
 import { type Credential, credentialOf } from "../lib/auth/credential.ts";
 import { type ByteStream, TcpStream } from "../lib/net/byte_stream.ts";
+import { SharedKey } from "../lib/auth/shared_key.ts";
+import { acceptTls } from "../lib/net/tls_accept.ts";
 import { connectTls } from "../lib/net/tls_connect.ts";
 
 /** An encrypted connection. */
@@ -74,6 +76,17 @@ export async function dialWithKey(server: { port: number }, key: string): Promis
     tcp.close();
     throw error;
   }
+}
+
+/** Accepts a client in the place of a server, with the server's key. */
+export async function acceptWithKey(
+  server: { acceptConn(): Promise<Deno.TcpConn> },
+  key: string,
+): Promise<SecureConn> {
+  const shared = new SharedKey(() => key, () => {});
+  const how = { identity: () => shared.identity(), handshakeMs: 60_000 };
+  const stream = acceptTls(new TcpStream(await server.acceptConn()), how);
+  return new SecureConn(stream, await credentialOf(key));
 }
 
 /** Connects without a key, and believes whatever certificate is shown. */

@@ -127,6 +127,8 @@ export interface Impostor extends Disposable {
   readonly port: number;
   /** The next client. */
   accept(): Promise<Wire>;
+  /** The same as a bare connection. */
+  acceptConn(): Promise<Deno.TcpConn>;
 }
 
 /** Listens as a server would, and says only what the test says. */
@@ -135,6 +137,7 @@ export function impostor(): Impostor {
   return {
     port: listener.addr.port,
     accept: async () => new Wire(await listener.accept()),
+    acceptConn: () => listener.accept(),
     [Symbol.dispose]: () => listener.close(),
   };
 }

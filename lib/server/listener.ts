@@ -8,7 +8,7 @@ import { encodeReply } from "../../protocol.ts";
 import { hostOf } from "../address.ts";
 import type { ServerContext } from "./context.ts";
 import type { Client } from "./clients.ts";
-import { awakeNow } from "../net/awake.ts";
+import { awakeNow, lookAround } from "../net/awake.ts";
 import { type ByteStream, TcpStream } from "../net/byte_stream.ts";
 import { Connection } from "../net/connection.ts";
 import type { ConnectionOptions } from "../net/connection_options.ts";
@@ -40,9 +40,6 @@ const ACCEPT_PAUSE_MS = 100;
 
 /** Milliseconds that a client has to prove its key before a full server may drop it. */
 const ANSWER_MS = 250;
-
-/** Milliseconds in which a server reads what has arrived before it drops a connection. */
-const LOOK_MS = 10;
 
 /** Most connections that wait at their end for the peer to close. */
 const MAX_LEAVING = 256;
@@ -100,7 +97,7 @@ export class Listener {
       this.#stop.abort(reason);
       this.#socket.close();
       // A client that has left may have its last words not read yet.
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await lookAround();
       const resting = [...this.#connections].filter((connection) => connection.resting);
       const moving = [...this.#connections].filter((connection) =>
         !connection.resting && !this.#leaving.has(connection)
@@ -219,7 +216,7 @@ export class Listener {
     const { clients } = this.#options.context;
     if (clients.hasPlaceFor(address)) return;
     // The oldest may have greeted, and the server not have read it yet.
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await lookAround();
     const silent = clients.hasPlaceFor(address) ? undefined : this.#silentOne(address);
     if (!silent) return;
     const { connection, client, since } = silent;
