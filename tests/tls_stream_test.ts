@@ -79,6 +79,7 @@ Deno.test("TLS goes through byte by byte, above and below", async () => {
   const one = (): number => 1;
   const { client, server } = await pairOf(one);
   const content = bytes(300);
+  assertEquals(await client.write(new Uint8Array(0)), 0);
   for (const [from, to] of [[client, server], [server, client]] as const) {
     const [, read] = await Promise.all([
       writeAll(from, content, one),

@@ -119,7 +119,8 @@ export class TlsStream implements ByteStream {
   /** Writes all bytes, and returns once the stream below has taken what they were encrypted to. */
   async write(bytes: Uint8Array): Promise<number> {
     if (this.#ending) throw new InletError("closed", "This direction is closed");
-    await this.#call((done) => this.#socket.write(bytes, done));
+    // The socket would never be done with nothing.
+    if (bytes.length > 0) await this.#call((done) => this.#socket.write(bytes, done));
     return bytes.length;
   }
 
