@@ -31,13 +31,15 @@ const DENIED = "Cannot authenticate: the server does not accept this key; " +
 const UNTRUSTED = "Cannot trust the server: it does not hold this key";
 
 /** An environment in which `deno` is the one that runs the tests. */
-const PATH = { PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}` };
+function environment(): Record<string, string> {
+  return { PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}` };
+}
 
 const SERVER = scriptPath("server.ts");
 
 /** Runs a command as it is typed, where there is no terminal. */
 async function typed(command: string, cwd: string): Promise<Ended> {
-  return await run("sh", ["-c", command], { cwd, env: PATH });
+  return await run("sh", ["-c", command], { cwd, env: environment() });
 }
 
 /** The command that a refusal for want of permissions says to run instead. */
@@ -69,7 +71,7 @@ integration(
       new Deno.Command("sh", {
         args: ["-c", `exec ${start}`],
         cwd: local.path,
-        env: PATH,
+        env: environment(),
         stdin: "null",
         stdout: "null",
         stderr: "piped",
@@ -101,7 +103,10 @@ integration(
 integration("--add-user asks twice in a terminal: to read its folder, and to write", async () => {
   await using project = await checkout();
   const add = "deno run server.ts --users users --add-user ben";
-  await using terminal = Terminal.run(add, { cwd: project.path, env: { ...UNCOVERED, ...PATH } });
+  await using terminal = Terminal.run(add, {
+    cwd: project.path,
+    env: { ...UNCOVERED, ...environment() },
+  });
   const questions = await terminal.allowsUntil(/The token of the user "ben"/);
   assertEquals(questions, ['read access to "."', 'write access to "."']);
   assertEquals(await terminal.ended(), 0);

@@ -106,7 +106,8 @@ export function formatUser({ name, spki, rights }: {
 export function parseUsers(text: string, path: string): readonly Line[] {
   const lines: Line[] = [];
   const numbers = new Map<string, number>();
-  for (const [index, line] of text.replace(/^\uFEFF/, "").split(/\r?\n/).entries()) {
+  for (const [index, line] of text.split("\n").entries()) {
+    // A carriage return is white space, and so is a byte order mark.
     const words = line.trim();
     if (words === "" || words.startsWith("#")) continue;
     const refuse = (why: string): InletError => cannotUse(path, `line ${index + 1}: ${why}`);
