@@ -27,9 +27,17 @@ function retriesOf(limit: number): { retries: Retries; said: string[] } {
 
 pure("Retries allows what may pass, and nothing that will not", () => {
   const { retries } = retriesOf(1);
-  const codes: Code[] = ["lost", "timeout", "shutdown", "busy", "overloaded"];
+  const codes: Code[] = ["lost", "timeout", "shutdown", "busy", "overloaded", "wait"];
   for (const code of codes) assert(retries.allows(new InletError(code, "")), code);
-  const final: Code[] = ["denied", "disk", "bad-name", "checksum", "usage", "interrupted", "wait"];
+  const final: Code[] = [
+    "denied",
+    "disk",
+    "bad-name",
+    "checksum",
+    "usage",
+    "interrupted",
+    "untrusted",
+  ];
   for (const code of final) assert(!retries.allows(new InletError(code, "")), code);
   assert(!retriesOf(0).retries.allows(LOST));
 });

@@ -195,6 +195,7 @@ function serving(chunks: AsyncIterable<Uint8Array>): ServerContext {
   const file = { size: 5000, stream: () => chunks, [Symbol.dispose]() {} };
   return {
     access: "all",
+    client: {},
     log: new Log({ quiet: true }),
     store: { open: () => Promise.resolve(file) },
     wire: { getMarker: new Uint8Array() },
