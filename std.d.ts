@@ -45,6 +45,10 @@ declare module "@std/bytes/ends-with" {
   export function endsWith(source: Uint8Array, suffix: Uint8Array): boolean;
 }
 
+declare module "@std/bytes/equals" {
+  export function equals(a: Uint8Array, b: Uint8Array): boolean;
+}
+
 declare module "@std/bytes/starts-with" {
   export function startsWith(source: Uint8Array, prefix: Uint8Array): boolean;
 }

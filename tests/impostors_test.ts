@@ -6,9 +6,11 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import { concat } from "@std/bytes/concat";
 import { X509Certificate } from "node:crypto";
-import { identityOf } from "../lib/auth/identity.ts";
+import { identityOf, type PublicIdentity } from "../lib/auth/identity.ts";
 import { secretOf } from "../lib/auth/secret.ts";
+import { connect } from "../lib/net/connect.ts";
 import {
   dial,
   type Ended,
@@ -164,6 +166,38 @@ integration(
     assertEquals(words, "hello 1 inlet\n");
   },
 );
+
+/** Connects to whoever shows a certificate and signs nothing right; what became of it. */
+async function outcomeOf(server: PublicIdentity, certificate: Uint8Array): Promise<string> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = listener.accept().then((conn) => serveByHand(conn, certificate));
+  const how = { timeoutMs: 60_000, signal: new AbortController().signal, server };
+  const outcome = await connect(listener.addr, how).then((connection) => {
+    connection[Symbol.dispose]();
+    return "connected";
+  }, (error) => error.code);
+  assertEquals(await serving, "");
+  return outcome;
+}
+
+integration("a client trusts no certificate that is not the one, byte for byte", async () => {
+  const server = await identityOf(await secretOf(KEY));
+  const der = new Uint8Array(new X509Certificate(server.certificate).raw);
+  // Of one that it cannot parse, the TLS library of Deno 2.9 takes every signature.
+  const behind = concat([der, Uint8Array.of(5, 0)]);
+  const within = concat([der, Uint8Array.of(5, 0)]);
+  within[3]! += 2;
+  const version1 = der.slice();
+  version1[der.indexOf(0xa0) + 4] = 0;
+  assertEquals(await outcomeOf(server, behind), "untrusted");
+  assertEquals(await outcomeOf(server, within), "untrusted");
+  assertEquals(await outcomeOf(server, version1), "untrusted");
+  for (let index = 0; index < der.length; index += 3) {
+    const flipped = der.slice();
+    flipped[index]! ^= 1;
+    assertEquals(await outcomeOf(server, flipped), "untrusted", `the bit of byte ${index}`);
+  }
+});
 
 integration("no nonce of a server is answered on a connection that is not encrypted", async () => {
   await using local = await tempDir();

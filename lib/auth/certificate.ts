@@ -1,14 +1,15 @@
 /**
  * Builds the certificate of a server: X.509 version 3 (RFC 5280), self-signed, for a P-256 key.
  *
- * Only its public key means anything. The rest is what browsers and TLS libraries want to see, and it
- * is the same in every certificate of inlet. So a client that knows the public key can build one too,
- * without the private key, and give it to its TLS library as the only one to trust.
+ * Only its public key means anything. The rest is what browsers and TLS libraries want to see, and but
+ * for the signature it is the same in every certificate of inlet. So a client that knows the public key
+ * can build one too, without the private key, and compare.
  *
  * @module
  */
 
 import { concat } from "@std/bytes/concat";
+import { equals } from "@std/bytes/equals";
 
 /** Length of a P-256 public key as SubjectPublicKeyInfo (RFC 5480), in bytes. */
 export const SPKI_BYTES = 91;
@@ -34,12 +35,34 @@ export async function makeCertificate(
   spki: Uint8Array,
   sign: Sign,
 ): Promise<Uint8Array<ArrayBuffer>> {
+  const body = bodyOf(spki);
+  return signed(body, await sign(body));
+}
+
+/**
+ * Whether a certificate is the one of a public key, as {@linkcode makeCertificate} makes it: byte for
+ * byte, but for the two numbers of its signature.
+ *
+ * Nothing less will do. Of a certificate that it cannot parse, Deno 2.9's TLS takes every signature,
+ * that of the handshake too: whoever appends two bytes to a server's certificate could pass for it.
+ */
+export function isCertificateOf(spki: Uint8Array, certificate: Uint8Array): boolean {
+  const body = bodyOf(spki);
+  // Behind the head of the sequence, 4 bytes, and of the bit string and its sequence, 5 bytes.
+  const numbers = certificate.subarray(4 + body.length + ECDSA_WITH_SHA256.length + 5);
+  const r = unsignedAt(numbers);
+  const s = unsignedAt(numbers.subarray(2 + (numbers[1] ?? 0)));
+  return equals(signed(body, concat([r, s])), certificate);
+}
+
+/** What is signed in a certificate. */
+function bodyOf(spki: Uint8Array): Uint8Array<ArrayBuffer> {
   const name = sequence(der(SET, sequence(COMMON_NAME, der(UTF8_STRING, ascii("inlet")))));
   const names = [
     ...NAMES.map((dns) => der(CONTEXT | 2, ascii(dns))),
     ...ADDRESSES.map((ip) => der(CONTEXT | 7, Uint8Array.from(ip))),
   ];
-  const body = sequence(
+  return sequence(
     der(CONTEXT | CONSTRUCTED | 0, der(INTEGER, Uint8Array.of(2))),
     der(INTEGER, Uint8Array.of(1)),
     ECDSA_WITH_SHA256,
@@ -55,7 +78,10 @@ export async function makeCertificate(
       ),
     ),
   );
-  const signature = await sign(body);
+}
+
+/** @param signature `r` and `s`, 32 bytes each. */
+function signed(body: Uint8Array, signature: Uint8Array): Uint8Array<ArrayBuffer> {
   const [r, s] = [signature.subarray(0, 32), signature.subarray(32)];
   const pair = sequence(unsigned(r), unsigned(s));
   return sequence(body, ECDSA_WITH_SHA256, der(BIT_STRING, Uint8Array.of(0), pair));
@@ -103,6 +129,12 @@ function unsigned(number: Uint8Array): Uint8Array<ArrayBuffer> {
   const start = number.findIndex((byte) => byte !== 0);
   const digits = start < 0 ? Uint8Array.of(0) : number.subarray(start);
   return digits[0]! < 0x80 ? der(INTEGER, digits) : der(INTEGER, Uint8Array.of(0), digits);
+}
+
+/** The number at the beginning of some bytes, in 32 bytes: its last ones, or with zeros before it. */
+function unsignedAt(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const digits = bytes.subarray(2, 2 + (bytes[1] ?? 0)).slice(-32);
+  return concat([new Uint8Array(32 - digits.length), digits]);
 }
 
 /** One element: its tag, its length, and its content. */

@@ -7,9 +7,8 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
-import { X509Certificate } from "node:crypto";
-import { connect, type TLSSocket } from "node:tls";
+import { connect } from "node:tls";
+import { isCertificateOf } from "../auth/certificate.ts";
 import type { PublicIdentity } from "../auth/identity.ts";
 import { InletError } from "../errors.ts";
 import { printable } from "../text.ts";
@@ -46,10 +45,8 @@ export async function connectTls(
         rejectUnauthorized: true,
       }),
     event: "secureConnect",
-    // Whatever flags and variables have told the TLS library to accept.
-    checkPeer: (socket) => {
-      if (!hasPublicKey(socket, server)) throw untrusted(OTHER_KEY);
-    },
+    // Whatever flags, variables and oddities have made the TLS library accept.
+    trusts: (certificate) => isCertificateOf(server.spki, certificate),
     checkFirst: (bytes) => {
       if (!RECORDS.includes(bytes[0]!)) throw notEncrypted(bytes);
     },
@@ -57,13 +54,6 @@ export async function connectTls(
   });
   await secured.secured;
   return secured;
-}
-
-/** Whether a server has proved to hold the private key to this public key. */
-function hasPublicKey(socket: TLSSocket, { spki }: PublicIdentity): boolean {
-  const { raw } = socket.getPeerCertificate();
-  const key = new X509Certificate(raw).publicKey.export({ type: "spki", format: "der" });
-  return Buffer.from(spki).equals(key);
 }
 
 function notEncrypted(bytes: Uint8Array): InletError {

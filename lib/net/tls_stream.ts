@@ -11,7 +11,7 @@
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import { explain, InletError } from "../errors.ts";
+import { InletError } from "../errors.ts";
 import type { ByteStream } from "./byte_stream.ts";
 
 /** Most bytes of one read of the encrypted stream, and bytes of one on a quiet connection. */
@@ -28,6 +28,9 @@ const FEW_WAITING_BYTES = 256 * 1024;
 /** What precedes the number of an alert that ends a handshake: RFC 8446, sections 5.1 and 6. */
 const ALERT = [0x15, 3, 3, 0, 2, 2];
 
+/** What {@linkcode TlsOptions.explain} is given for a peer that is not trusted. */
+const NOT_TRUSTED = new Error("not the certificate of this peer");
+
 /** How {@linkcode TlsStream} gets its socket, and what it does before and after the handshake. */
 export interface TlsOptions {
   /** Makes the socket over the encrypted stream. */
@@ -40,8 +43,8 @@ export interface TlsOptions {
    * Called with the first bytes of the peer. What it throws ends the handshake.
    */
   checkFirst?(bytes: Uint8Array): void;
-  /** Called at the end of the handshake. What it throws ends the connection before anything is said. */
-  checkPeer?(socket: TLSSocket): void;
+  /** Whether the peer that has shown this certificate, in DER, is the right one. */
+  trusts?(certificate: Uint8Array): boolean;
   /** Converts an error of the handshake; `undefined` is the end of the peer's bytes. */
   explain(error: Error | undefined): Refusal;
 }
@@ -148,11 +151,11 @@ export class TlsStream implements ByteStream {
     this.#waiting.end("end");
   }
 
-  #complete({ checkPeer }: TlsOptions): void {
-    try {
-      checkPeer?.(this.#socket);
-    } catch (error) {
-      return this.#fail(explain(error));
+  /** The end of the handshake. Nothing is said to a peer that is not the right one. */
+  #complete({ trusts, explain }: TlsOptions): void {
+    const { raw = new Uint8Array() } = this.#socket.getPeerCertificate() ?? {};
+    if (trusts && !trusts(raw)) {
+      return this.#fail(explain(NOT_TRUSTED).error);
     }
     this.#isSecure = true;
     this.#handshake.resolve();
