@@ -68,7 +68,8 @@ class SendQueue {
       });
     } catch (error) {
       for (const item of [...this.#left]) {
-        const untried = !this.#tried.has(item);
+        // Without a welcome nobody has told whether it arrived.
+        const untried = !this.#tried.has(item) && !this.#unanswered.has(item);
         this.#report(item, { error: explain(error), ...(untried && { untried }) });
       }
     }

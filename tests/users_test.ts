@@ -28,7 +28,8 @@ const DENIED = "Cannot authenticate: the server does not accept this key; " +
   "it may have been replaced or revoked";
 
 /** What a client hears that does not know the server's key. */
-const UNTRUSTED = "Cannot trust the server: it does not hold this key";
+const UNTRUSTED = "Cannot trust the server: it does not hold this key, so nothing was sent; " +
+  "check the address and the key";
 
 /** An environment in which `deno` is the one that runs the tests. */
 function environment(): Record<string, string> {
@@ -267,7 +268,7 @@ integration("a token is worth nothing at another server", async () => {
   await using plain = await startServer();
   const ended = await runClient(plain, [fixture("hello.txt"), ...token]);
   assertEquals([ended.code, ended.stdout], [3, ""]);
-  assertMatch(ended.stderr, /^inlet: Cannot use the key: the server has none, [^\n]+\n$/);
+  assertMatch(ended.stderr, /^inlet: Cannot use the key: what answers does not encrypt, [^\n]+\n$/);
   assertEquals([...names(other.dir), ...names(plain.dir)], []);
 });
 

@@ -46,8 +46,12 @@ export class SharedKey implements Authenticator {
 
   #derived(): Promise<Derived> {
     const key = this.#key();
-    if (this.#last?.key !== key) this.#last = { key, derived: this.#derive(key) };
-    return this.#last.derived;
+    if (this.#last?.key === key) return this.#last.derived;
+    const derived = this.#derive(key);
+    this.#last = { key, derived };
+    // Whoever comes next tries again: there may have been no memory.
+    derived.catch(() => this.#last?.derived === derived && (this.#last = undefined));
+    return derived;
   }
 
   async #derive(key: string): Promise<Derived> {

@@ -97,6 +97,8 @@ function lockIdentity(path: string): Disposable {
   if (hasUsers && isMissing(identityPath(path))) throw noIdentity(path, "there is none");
   const file = lock(path, { create: true, mode: 0o600 });
   if (!hasUsers && file.statSync().size === 0) {
+    // It may have been there, and open to others.
+    Deno.chmodSync(identityPath(path), 0o600);
     file.writeSync(new TextEncoder().encode(`${randomHex()}\n`));
   }
   return file;
@@ -120,9 +122,18 @@ function replace(path: string, text: string): void {
   const what = `Cannot write the users file ${quoted(path)}`;
   try {
     const file = writtenPath(path);
-    const mode = isMissing(file) ? 0o600 : Deno.statSync(file).mode ?? 0o600;
-    Deno.writeTextFileSync(`${file}.next`, text, { mode: mode & 0o777 });
-    Deno.renameSync(`${file}.next`, file);
+    const next = `${file}.${randomHex().slice(0, 8)}.next`;
+    const before = isMissing(file) ? undefined : Deno.statSync(file);
+    const mode = (before?.mode ?? 0o600) & 0o777;
+    Deno.writeTextFileSync(next, text, { mode, createNew: true });
+    try {
+      // The server has to read it, whoever writes it.
+      if (before && before.uid !== null) Deno.chownSync(next, before.uid, before.gid);
+      Deno.renameSync(next, file);
+    } catch (error) {
+      Deno.removeSync(next);
+      throw error;
+    }
   } catch (error) {
     throw new InletError("usage", explain(error, what).message, { cause: error });
   }

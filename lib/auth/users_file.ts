@@ -34,7 +34,7 @@ const ANEW = "put back a copy of it, or remove both files and add all users anew
 const MAX_NAMED = 10;
 
 /** Largest users file in bytes. */
-const MAX_BYTES = 16 * 1024 * 1024;
+const MAX_BYTES = 1024 * 1024;
 
 /** One line of the file. */
 export interface Line {

@@ -5,7 +5,7 @@
  */
 
 import type { Access, Rights } from "../auth/access.ts";
-import type { Authenticator } from "../auth/authenticator.ts";
+import { type Authenticator, revoked } from "../auth/authenticator.ts";
 import type { AcknowledgedUploads } from "./acknowledged.ts";
 import type { InletError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
@@ -44,7 +44,12 @@ export interface ServerContext {
   leavePlace(): void;
 }
 
-/** What a client may do at the moment. */
+/**
+ * What a client may do at the moment.
+ *
+ * @throws {InletError} `denied` if its user was revoked: what it has sent already counts no more
+ */
 export function rightsOf({ access, client }: Pick<ServerContext, "access" | "client">): Rights {
+  if (client.user?.isRevoked) throw revoked(client.user);
   return { server: access, user: client.user?.access ?? "all" };
 }

@@ -6,6 +6,7 @@
 
 import { encodeReply } from "../../protocol.ts";
 import { hostOf } from "../address.ts";
+import { revoked } from "../auth/authenticator.ts";
 import type { ServerContext } from "./context.ts";
 import type { Client } from "./clients.ts";
 import { awakeNow, lookAround } from "../net/awake.ts";
@@ -122,8 +123,7 @@ export class Listener {
   dropRevoked(): void {
     for (const [connection, { user }] of this.#places) {
       if (!user?.isRevoked) continue;
-      const why = `the key of the user ${quoted(user.name)} was revoked`;
-      connection.abort(new InletError("denied", `Cannot go on: ${why}`));
+      connection.abort(revoked(user));
     }
   }
 

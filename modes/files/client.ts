@@ -297,7 +297,8 @@ export class FilesClient {
 
   /** Ends the session. All requests are answered, so neither the answer nor a loss matters. */
   async exit(): Promise<void> {
-    await this.#requester.write(encodeRequest({ type: "exit" })).catch(() => {});
+    const exit = encodeRequest({ type: "exit" });
+    await this.#requester.write(exit).then(() => this.#connection.closeWrite()).catch(() => {});
   }
 
   /** Continues the server's partial file of an earlier attempt, if it has one. */

@@ -25,7 +25,7 @@ import { quoted } from "../../lib/text.ts";
  * Reads the greeting, and welcomes the client.
  *
  * @returns Whether requests follow; false if the client closed instead.
- * @throws {InletError} `bad-request`, `version`, `bad-name`, `denied` or `wait`
+ * @throws {InletError} `bad-request`, `version`, `bad-name` or `denied`
  */
 export async function greet(connection: Connection, context: ServerContext): Promise<boolean> {
   const line = await connection.readLine();
@@ -91,6 +91,8 @@ async function passes(
     throw new InletError("denied", `Cannot authenticate: send "answer PROOF" first`);
   }
   const user = await authenticator.verify({ nonce, name, proof: request.proof });
+  // Another client may have got its place meanwhile.
+  if (connection.failure) throw connection.failure;
   if (user === false || (user !== true && user.isRevoked)) {
     throw await refuseLate(connection, context);
   }
