@@ -10,8 +10,14 @@ import { inletReceiver, pythonReceiver, type Receiver } from "./peers.ts";
 import type { SourceFolder, Workspace } from "./workspace.ts";
 import { verifyFolder } from "./workspace.ts";
 
-/** Room for all clients, also when they come all at once; and no line of log for each. */
-const LIMITS = ["--max-clients", "2000", "--backlog", "1024", "--quiet"];
+/**
+ * Room for all clients, also when they come all at once, and time for the last one's handshake; and
+ * no line of log for each.
+ */
+const LIMITS = [
+  ...["--max-clients", "2000", "--backlog", "1024", "--quiet"],
+  ...["--greeting-timeout", "120"],
+];
 
 /** Size of what each client sends, in bytes. */
 export const CLIENT_BYTES = 1024 * 1024;
