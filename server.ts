@@ -20,6 +20,7 @@ import denoJson from "./deno.json" with { type: "json" };
 import type { Access } from "./lib/auth/access.ts";
 import {
   checkServerKey,
+  hasKeyVariable,
   identityPath,
   KEY_VARIABLE,
   makeKeyFile,
@@ -41,7 +42,7 @@ import { onStopSignals } from "./lib/cli/signals.ts";
 import { type Code, explain, InletError } from "./lib/errors.ts";
 import { AcknowledgedUploads } from "./lib/server/acknowledged.ts";
 import { Clients } from "./lib/server/clients.ts";
-import { type Door, keyNotices, openDoor } from "./lib/server/door.ts";
+import { type Authentication, authenticationOf, keyNotices } from "./lib/server/authentication.ts";
 import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
 import { Log } from "./lib/server/log.ts";
 import { checkReach, serveOptionsOf, serverProgram } from "./lib/server/options.ts";
@@ -122,33 +123,33 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
     socket.close();
     throw error;
   };
-  const door = await openDoor(settings, log).catch(failed);
+  const authentication = await authenticationOf(settings, log).catch(failed);
   const store = await storeOf(mode, settings, { log, space }).catch(failed);
-  const context = contextOf(mode, settings, { store, log, space, door });
+  const context = contextOf(mode, settings, { store, log, space, authentication });
   const zone = zoneOf(hostname);
   const address = inZone(socket.addr, zone);
   const listener = new Listener(socket, {
     serve: mode.serve ?? ((...given) => serveAnyWire(...given, fallback)),
     peekCaller: callerOf(mode, context, fallback),
     limits: limitsOf(mode, settings),
-    secure: door.secure,
+    secure: authentication.secure,
     zone,
     context,
   });
-  const stopWatching = door.watch(() => listener.dropRevoked());
+  const stopWatching = authentication.watch(() => listener.dropRevoked());
   listener.finished.catch(() => {}).finally(stopWatching);
   if (mode.stores) {
     const stop = sweepRegularly(store, log, keepPartialsMs);
     listener.finished.catch(() => {}).finally(stop);
   }
   announce(log, address, mode, settings);
-  door.announce();
+  authentication.announce();
   return {
     address,
     finished: listener.finished,
     shutdown: (graceMs = GRACE_MS) => listener.shutdown(graceMs),
     discardPartials: () => store.discardAll(),
-    rereadUsers: () => door.rereadUsers(),
+    rereadUsers: () => authentication.rereadUsers(),
     [Symbol.asyncDispose]: () => listener.shutdown(0),
   };
 }
@@ -182,11 +183,11 @@ function withDefaults(given: ServeOptions): Settings {
 function contextOf(
   mode: Mode,
   settings: Settings,
-  { store, log, space, door: { authenticator } }: {
+  { store, log, space, authentication: { authenticator } }: {
     store: Store;
     log: Log;
     space: DiskSpace | undefined;
-    door: Door;
+    authentication: Authentication;
   },
 ): ListenerOptions["context"] {
   const { maxClients, maxPerAddress, maxBytes, access, sessionTimeoutMs } = settings;
@@ -317,6 +318,12 @@ async function main(args: readonly string[]): Promise<number> {
     if (generate) Deno.removeSync(tokenFile!);
     throw error;
   });
+  if (!readsVariable && !keyFile && hasKeyVariable()) {
+    const what = settings.users === undefined
+      ? `mode ${mode.name} does not encrypt`
+      : "users count";
+    warnings.push(`${what}: the key in ${KEY_VARIABLE} is not used`);
+  }
   // The first line is the server's address.
   for (const warning of warnings) log.warn("key-weak", warning);
   if (generate) stderr.add(keyHint(tokenFile!, String(server.address.port)));

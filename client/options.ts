@@ -87,7 +87,7 @@ const OPTIONS = {
   "token-file": option({
     value: "FILE",
     parse: parseText,
-    help: "key file, for servers that require a key (or INLET_TOKEN)",
+    help: "key file, or the token of a user, for servers that require one (or INLET_TOKEN)",
     completes: "file",
   }),
   "mode": MODE_OPTION,

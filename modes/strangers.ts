@@ -7,6 +7,7 @@
 
 import { concat } from "@std/bytes/concat";
 import { startsWith } from "@std/bytes/starts-with";
+import { WITHOUT_A_KEY } from "../lib/auth/key.ts";
 import { InletError } from "../lib/errors.ts";
 import { AwakeTimer } from "../lib/net/awake.ts";
 import type { Connection } from "../lib/net/connection.ts";
@@ -63,14 +64,16 @@ export async function unknownClient(
 /** The error for a client of a wire that no inlet server speaks. */
 export function notSpoken(opening: "tls" | "http"): InletError {
   const what = opening === "tls"
-    ? "TLS: this is an inlet server without a key, on plain TCP"
+    ? `TLS: ${WITHOUT_A_KEY}, on plain TCP`
     : "HTTP: this is an inlet server, and it has no web page";
   return new InletError("bad-request", `Cannot speak ${what}`);
 }
 
 /** The error for a client that is not encrypted, on a server with a key. */
 export function needsKey(): InletError {
-  const what = "Cannot go on: this server requires a key and is encrypted: give --token-file FILE";
+  const what =
+    "Cannot go on: this server requires a key and is encrypted: give --token-file FILE, " +
+    "or INLET_TOKEN and --allow-env=INLET_TOKEN";
   return new InletError("denied", what);
 }
 

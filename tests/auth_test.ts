@@ -19,6 +19,7 @@ import {
   run,
   runClient,
   runPeer,
+  scriptPath,
   sendTo,
   startServer,
   tempDir,
@@ -33,7 +34,8 @@ const KEY = "0123456789abcdef".repeat(4);
 const WEAK_KEY = "correct horse battery staple";
 
 /** What a client hears that is not encrypted. */
-const PLAIN = "Cannot go on: this server requires a key and is encrypted: give --token-file FILE";
+const PLAIN =
+  "Cannot go on: this server requires a key and is encrypted: give --token-file FILE, or INLET_TOKEN and --allow-env=INLET_TOKEN";
 
 const DENIED = /^error denied Cannot authenticate: the server does not accept this key; [^\n]*\n$/;
 
@@ -87,7 +89,8 @@ integration(
     await using server = await startServer({ args: ["--token-file", key] });
     const { code, stderr } = await runClient(server, [fixture("hello.txt"), "--token-file", key]);
     assertEquals(code, 0);
-    const advice = /the key was not made by inlet, .*: make one with server\.ts --generate-token$/m;
+    const advice =
+      /the key was not made by inlet, .*; server\.ts --generate-token makes a better one$/m;
     assertMatch(stderr, advice);
     await server.running.says(advice);
   },
@@ -178,7 +181,7 @@ integration(
     await turn(() => local.write("key", OTHER_KEY), OTHER_KEY);
     const failed = 'Cannot read the key file "key" again';
     assertEquals(notices, [
-      'Cannot use the key in "key": there is none: make one with server.ts --generate-token; the last key stays',
+      'Cannot use the key in "key": it is empty; server.ts --generate-token makes one; the last key stays',
       `${failed}: it does not exist; the last key stays`,
       `${failed}: it is not a file; the last key stays`,
       'read "key" again: a new key',
@@ -288,13 +291,31 @@ integration("--host refuses the network without a key or --open, and names both 
     assertEquals(
       await serverRefusal(["0", "--host", host]),
       `inlet: Cannot listen on ${host} without a key: ` +
-        "give --token-file FILE to require a key, or --open to admit every client\n",
+        "give --generate-token to make a key, --token-file FILE to require the one that you have, " +
+        "or --open to admit every client\n",
     );
   }
   assertStringIncludes(
     await serverRefusal(["0", "--host", "0.0.0.0", "--mode", "upload"]),
     "mode upload cannot require a key, give --open to admit every client",
   );
+});
+
+integration("server tells of a key in INLET_TOKEN that it does not use", async () => {
+  await using local = await tempDir();
+  const warning = /mode raw does not encrypt: the key in INLET_TOKEN is not used$/;
+  await using server = await startServer({ args: ["--mode", "raw"], key: KEY });
+  await server.running.says(warning);
+  const users = `${local.path}/users`;
+  const add = ["--users", users, "--add-user", "ben"];
+  assertEquals(
+    (await run(Deno.execPath(), ["run", "-A", scriptPath("server.ts"), ...add], {
+      cwd: local.path,
+    })).code,
+    0,
+  );
+  await using closed = await startServer({ args: ["--users", users], key: KEY });
+  await closed.running.says(/users count: the key in INLET_TOKEN is not used$/);
 });
 
 integration("server refuses options about keys that contradict each other", async () => {

@@ -26,12 +26,10 @@ import { impostor } from "./wire.ts";
 const encoder = new TextEncoder();
 
 const NOT_ENCRYPTED =
-  "Cannot use the key: what answers does not encrypt, so it has no key, or is " +
-  "another program; nothing was sent; start the server with --token-file; it says " +
-  '"error bad-request Cannot speak TLS: this is an inlet server without a key, on plain TCP"';
+  "Cannot use the key: this inlet server has none, and does not encrypt; nothing was sent";
 
 const NEEDS_KEY =
-  "Cannot go on: this server requires a key and is encrypted: give --token-file FILE";
+  "Cannot go on: this server requires a key and is encrypted: give --token-file FILE, or INLET_TOKEN and --allow-env=INLET_TOKEN";
 
 const OTHER = "Cannot trust the server: it does not hold this key, so nothing was sent; " +
   "check the address and the key";
@@ -43,7 +41,7 @@ async function secret(local: TempDir, name: string, content: string | Uint8Array
   return path;
 }
 
-const NONE = "Cannot use the key in FILE: there is none: make one with server.ts --generate-token";
+const NONE = "Cannot use the key in FILE: it is empty; server.ts --generate-token makes one";
 
 const REFUSED: Readonly<Record<string, [content: string | Uint8Array, line: string]>> = {
   "empty": ["", NONE],
@@ -78,7 +76,7 @@ integration("a key is the same with whatever an editor puts around it", async ()
     const { code, stderr } = await runClient(server, ["--list", "--token-file", path]);
     assertEquals([code, stderr], [0, ""]);
   }
-  const warning = `the key file "${crlf}" can be read by others on this machine: chmod 600`;
+  const warning = `the key file "${crlf}" can be read by others on this machine: chmod 600 ${crlf}`;
   const { code, stderr } = await runClient(server, ["--list", "--token-file", crlf]);
   assertEquals([code, stderr], [0, `warning: ${warning}\n`]);
   await server.running.says(new RegExp(`${warning}$`));
@@ -92,7 +90,10 @@ integration("a key with accents is the same however they are encoded", async () 
   await using server = await startServer({ args: ["--token-file", composed] });
   const { code, stderr } = await runClient(server, ["--list", "--token-file", decomposed]);
   assertEquals(code, 0);
-  assertMatch(stderr, /^warning: the key was not made by inlet, [^\n]*--generate-token\n$/);
+  assertMatch(
+    stderr,
+    /^warning: the key was not made by inlet, [^\n]*--generate-token makes a better one\n$/,
+  );
 });
 
 integration(
@@ -180,8 +181,8 @@ integration("send() refuses a key that it cannot use, and a server that has anot
     assertMatch(error.message, message);
   };
   await fails({ key: KEY, mode: "raw" }, "usage", /^Cannot use a key in mode raw/);
-  await fails({ key: "" }, "usage", /^Cannot use the key in the option key: there is none/);
-  await fails({ key: "short" }, "usage", /^Cannot use the key in the option key: it is shorter/);
+  await fails({ key: "" }, "usage", /^Cannot use the key in the option "key": it is empty/);
+  await fails({ key: "short" }, "usage", /^Cannot use the key in the option "key": it is shorter/);
   await fails(
     { key: "inlet-user ada QUJD 00" },
     "usage",

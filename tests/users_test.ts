@@ -140,7 +140,7 @@ integration("server.ts refuses options about users that make no sense", async ()
   await refused(["--add-user", "eve"], "Cannot use --add-user without --users; try --help");
   await refused(
     ["0", ...file, "--add-user", "eve"],
-    "Cannot use --add-user with a port: start the server without it",
+    "Cannot use --add-user with a port: leave the port out",
   );
   await refused(
     [...file, "--add-user", "eve", "--remove-user", "ben"],
@@ -268,7 +268,7 @@ integration("a token is worth nothing at another server", async () => {
   await using plain = await startServer();
   const ended = await runClient(plain, [fixture("hello.txt"), ...token]);
   assertEquals([ended.code, ended.stdout], [3, ""]);
-  assertMatch(ended.stderr, /^inlet: Cannot use the key: what answers does not encrypt, [^\n]+\n$/);
+  assertMatch(ended.stderr, /^inlet: Cannot use the key: this inlet server has none, [^\n]+\n$/);
   assertEquals([...names(other.dir), ...names(plain.dir)], []);
 });
 

@@ -16,7 +16,7 @@ import {
   sign,
 } from "./identity.ts";
 import { checkKey, USER_TOKEN } from "./key.ts";
-import { isWeak, secretOf, WEAK_KEY } from "./secret.ts";
+import { secretOf, weaknessOf } from "./secret.ts";
 import { parseToken } from "./user_token.ts";
 
 /** A key, as the client uses it. */
@@ -37,7 +37,7 @@ export interface Credential {
  * @throws {InletError} `usage` if it is no key, or a token that is broken
  */
 export async function credentialOf(text: string): Promise<Credential> {
-  const key = checkKey(text, "the option key");
+  const key = checkKey(text, 'the option "key"');
   return key.startsWith(USER_TOKEN) ? await userCredential(key) : await sharedCredential(key);
 }
 
@@ -46,7 +46,7 @@ async function sharedCredential(key: string): Promise<Credential> {
   const [server, proofKey] = await Promise.all([identityOf(secret), proofKeyOf(secret)]);
   return {
     server,
-    warning: isWeak(key) ? WEAK_KEY : undefined,
+    warning: weaknessOf(key),
     userName: undefined,
     prove: async (nonce) => {
       const text = proofText(server.pin, nonce);

@@ -7,7 +7,7 @@
 
 import { explain, InletError } from "../errors.ts";
 import type { Waiting } from "../body/pipe.ts";
-import { quoted } from "../text.ts";
+import { printable, quoted } from "../text.ts";
 
 /** The environment variable that may hold the key. */
 export const KEY_VARIABLE = "INLET_TOKEN";
@@ -20,6 +20,9 @@ export const USER_TOKEN = "inlet-user ";
 
 /** What decoding makes of bytes that are not UTF-8: different keys would become the same. */
 const REPLACEMENT = "\ufffd";
+
+/** What a server without a key says to a client with one, which knows it by that. */
+export const WITHOUT_A_KEY = "this is an inlet server without a key";
 
 /** Bytes of a new key, and of a nonce. */
 const RANDOM_BYTES = 32;
@@ -59,7 +62,7 @@ export async function readKey(
 export function checkKey(text: string, where: string): string {
   const key = text.trim();
   const why = key === ""
-    ? "there is none: make one with server.ts --generate-token"
+    ? "it is empty; server.ts --generate-token makes one"
     : key.length < MIN_KEY_CHARACTERS
     ? `it is shorter than ${MIN_KEY_CHARACTERS} characters`
     : key.includes(REPLACEMENT)
@@ -118,7 +121,9 @@ function warningOf(
   { isFile, mode }: Deno.FileInfo,
 ): string | undefined {
   if (!isFile || mode === null || (mode & OF_OTHERS) === 0) return undefined;
-  return `the ${what} ${quoted(path)} can be read by others on this machine: chmod 600`;
+  return `the ${what} ${quoted(path)} can be read by others on this machine: chmod 600 ${
+    printable(path)
+  }`;
 }
 
 /** Path of the file with the secret of a server with users. */

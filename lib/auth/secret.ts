@@ -18,9 +18,17 @@ const STRETCHING = { N: 2 ** 17, r: 8, p: 1, maxmem: 256 * 1024 * 1024 };
 /** A client knows nothing of its server before the handshake, so all servers share the salt. */
 const SALT = "inlet 2 key";
 
-/** What to say of a key that a person made up. */
-export const WEAK_KEY = "the key was not made by inlet, so it can be guessed by whoever sees the " +
-  "server: make one with server.ts --generate-token";
+/** What a key of ours looks like that was cut, typed in capitals, or broken into groups. */
+const DAMAGED = /^[0-9a-f\s]{24,}$/i;
+
+/** What to say of a key that a person made up; `undefined` for one of ours. */
+export function weaknessOf(key: string): string | undefined {
+  if (!isWeak(key)) return undefined;
+  return DAMAGED.test(key)
+    ? "the key looks like a damaged copy of one that inlet made, which is 64 lower-case hexadecimal digits"
+    : "the key was not made by inlet, so whoever can reach the server can try to guess it; " +
+      "server.ts --generate-token makes a better one";
+}
 
 /** Whether a key was made up by a person, and is stretched. */
 export function isWeak(key: string): boolean {

@@ -9,7 +9,7 @@
 import { isDigest, proofText } from "../../protocol.ts";
 import type { Answer, Authenticator } from "./authenticator.ts";
 import { type Identity, identityOf, proofKeyOf } from "./identity.ts";
-import { isWeak, secretOf, WEAK_KEY } from "./secret.ts";
+import { secretOf, weaknessOf } from "./secret.ts";
 
 /** What is derived from a key. */
 interface Derived {
@@ -57,7 +57,7 @@ export class SharedKey implements Authenticator {
   async #derive(key: string): Promise<Derived> {
     const secret = await secretOf(key);
     const [identity, proofKey] = await Promise.all([identityOf(secret), proofKeyOf(secret)]);
-    this.#onKey(identity, isWeak(key) ? WEAK_KEY : undefined);
+    this.#onKey(identity, weaknessOf(key));
     return { identity, proofKey };
   }
 }

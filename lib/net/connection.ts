@@ -270,7 +270,8 @@ export class Connection extends BufferedReader implements Disposable {
     const farewell = this.#sending ? undefined : this.farewell?.(error);
     if (!farewell) return this.#close();
     const timer = setTimeout(() => this.#close(), FAREWELL_MS);
-    this.#stream.write(farewell).catch(() => {}).finally(() => {
+    const saying = this.#stream.write(farewell).then(() => this.#stream.closeWrite());
+    saying.catch(() => {}).finally(() => {
       clearTimeout(timer);
       this.#close();
     });

@@ -137,7 +137,7 @@ function explainHandshake(cause?: Error & { code?: string }): Refusal {
   }
   const { message } = cause;
   if (DISTRUST.test(message)) {
-    const what = "The client does not trust this server: it has another key, or none";
+    const what = "The client does not trust this server: the client has another key, or none";
     return { error: new InletError("denied", what, { cause }) };
   }
   const broken = (why: string): InletError =>

@@ -10,6 +10,7 @@
 import { connect } from "node:tls";
 import { isCertificateOf } from "../auth/certificate.ts";
 import type { PublicIdentity } from "../auth/identity.ts";
+import { WITHOUT_A_KEY } from "../auth/key.ts";
 import { InletError } from "../errors.ts";
 import { printable } from "../text.ts";
 import type { ByteStream } from "./byte_stream.ts";
@@ -59,11 +60,10 @@ export async function connectTls(
 function notEncrypted(bytes: Uint8Array): InletError {
   const [line = ""] = new TextDecoder().decode(bytes).split(/\r?\n/);
   const said = line === "" ? "" : `; it says "${printable(line.slice(0, SHOWN_CHARACTERS))}"`;
-  return new InletError(
-    "denied",
-    "Cannot use the key: what answers does not encrypt, so it has no key, or is another program; " +
-      `nothing was sent; start the server with --token-file${said}`,
-  );
+  const why = line.includes(WITHOUT_A_KEY)
+    ? "this inlet server has none, and does not encrypt; nothing was sent"
+    : `what answers is no inlet server with a key, and does not encrypt; nothing was sent${said}`;
+  return new InletError("denied", `Cannot use the key: ${why}`);
 }
 
 /** The alert `bad_certificate`. */

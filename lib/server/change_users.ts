@@ -30,7 +30,7 @@ export async function changeUsers(typed: Typed, port: string | undefined): Promi
   const { users, "add-user": added, "remove-user": removed, rights = "all" } = typed;
   if (port !== undefined) {
     const option = added === undefined ? "--remove-user" : "--add-user";
-    throw new InletError("usage", `Cannot use ${option} with a port: start the server without it`);
+    throw new InletError("usage", `Cannot use ${option} with a port: leave the port out`);
   }
   if (added === undefined) {
     await permitChanges(users);
@@ -43,7 +43,9 @@ export async function changeUsers(typed: Typed, port: string | undefined): Promi
   await addUser(users, token, { name: added, rights });
   stderr.add(
     `The token of the user ${quoted(added)} is in ${quoted(token)}, for nobody else:\n` +
-      `  deno run client.ts HOST PORT --token-file ${shellQuoted(token)} FILE`,
+      `  deno run client.ts HOST PORT --token-file ${shellQuoted(token)} ${
+        rights === "read" ? "--list" : "FILE"
+      }`,
   );
   return 0;
 }

@@ -303,7 +303,8 @@ export function checkReach(options: Reach): void {
   }
   if (isLoopback(hostname) || open || isClosed) return;
   const ways = mode === "files"
-    ? "give --token-file FILE to require a key, or --open to admit every client"
+    ? "give --generate-token to make a key, --token-file FILE to require the one that you have, " +
+      "or --open to admit every client"
     : `mode ${mode} cannot require a key, give --open to admit every client`;
   throw new InletError("usage", `Cannot listen on ${hostname} without a key: ${ways}`);
 }

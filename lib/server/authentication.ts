@@ -14,8 +14,8 @@ import type { ServeOptions } from "./serve_options.ts";
 /** How often the users are looked at, in milliseconds. */
 const USERS_MS = 1000;
 
-/** The way into a server. */
-export interface Door {
+/** How a server recognises its clients, if it does. */
+export interface Authentication {
   /** Recognises clients; missing if everybody is admitted. */
   readonly authenticator?: Authenticator;
   /** Puts encryption on a connection that was accepted. */
@@ -33,24 +33,28 @@ export interface Door {
 }
 
 /** The options that decide who is admitted. */
-type DoorOptions = Pick<ServeOptions, "key" | "users"> & { greetingTimeoutMs: number };
+type AuthenticationOptions = Pick<ServeOptions, "key" | "users"> & { greetingTimeoutMs: number };
 
 /**
- * Makes the way into a server.
+ * Reads the key or the users.
  *
  * @throws {InletError} `usage` if the key or the users cannot be used
  */
-export async function openDoor(options: DoorOptions, log: Log): Promise<Door> {
+export async function authenticationOf(
+  options: AuthenticationOptions,
+  log: Log,
+): Promise<Authentication> {
   const { key, users } = options;
-  if (users !== undefined) return await doorForUsers(users, options, new Tellings(log));
-  if (key !== undefined) return await doorForKey(key, options, new Tellings(log));
+  if (users !== undefined) return await byUsers(users, options, new KeyLog(log));
+  if (key !== undefined) return await byKey(key, options, new KeyLog(log));
   return OPEN;
 }
 
-const OPEN: Door = { watch: () => () => {}, rereadUsers: () => {}, announce: () => {} };
+/** That of a server that admits everybody. */
+const OPEN: Authentication = { watch: () => () => {}, rereadUsers: () => {}, announce: () => {} };
 
-/** What is told of keys. */
-class Tellings {
+/** Logs what concerns keys, the first of it behind the first line of the server. */
+class KeyLog {
   readonly #log: Log;
   /** What is told once the server has said its first line. */
   #held: (() => void)[] | undefined = [];
@@ -70,6 +74,7 @@ class Tellings {
     this.#tell(() => this.#log.info("pin", `public key sha256//${base64}`, { pin: base64 }));
   }
 
+  /** Logs what was held back, and from now on all at once. */
   release(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
@@ -82,34 +87,34 @@ class Tellings {
   }
 }
 
-async function doorForKey(
+async function byKey(
   key: string | (() => string),
-  { greetingTimeoutMs }: DoorOptions,
-  tellings: Tellings,
-): Promise<Door> {
+  { greetingTimeoutMs }: AuthenticationOptions,
+  keyLog: KeyLog,
+): Promise<Authentication> {
   const { SharedKey } = await import("../auth/shared_key.ts");
   const current = typeof key === "string" ? () => key : key;
   const authenticator = new SharedKey(
-    () => checkServerKey(current(), "the option key"),
+    () => checkServerKey(current(), 'the option "key"'),
     (identity, warning) => {
-      if (warning !== undefined) tellings.onWarning(warning);
-      tellings.pin(identity);
+      keyLog.pin(identity);
+      if (warning !== undefined) keyLog.onWarning(warning);
     },
   );
   await authenticator.identity();
   const secure = await securedBy(authenticator, greetingTimeoutMs);
-  return { ...OPEN, authenticator, secure, announce: () => tellings.release() };
+  return { ...OPEN, authenticator, secure, announce: () => keyLog.release() };
 }
 
-async function doorForUsers(
+async function byUsers(
   path: string,
-  { greetingTimeoutMs }: DoorOptions,
-  tellings: Tellings,
-): Promise<Door> {
+  { greetingTimeoutMs }: AuthenticationOptions,
+  keyLog: KeyLog,
+): Promise<Authentication> {
   const { Users } = await import("../auth/users.ts");
-  const { onNotice, onWarning } = tellings;
+  const { onNotice, onWarning } = keyLog;
   const users = await Users.open(path, onNotice, { onWarning });
-  tellings.pin(await users.identity());
+  keyLog.pin(await users.identity());
   return {
     authenticator: users,
     secure: await securedBy(users, greetingTimeoutMs),
@@ -119,7 +124,7 @@ async function doorForUsers(
       return () => clearInterval(timer);
     },
     rereadUsers: () => users.reread(),
-    announce: () => tellings.release(),
+    announce: () => keyLog.release(),
   };
 }
 
@@ -132,7 +137,7 @@ export function keyNotices(log: Log): (text: string, isWarning: boolean) => void
 async function securedBy(
   authenticator: Authenticator,
   handshakeMs: number,
-): Promise<Door["secure"] & object> {
+): Promise<Authentication["secure"] & object> {
   const { acceptTls } = await import("../net/tls_accept.ts");
   const identity = (): Promise<Identity> => authenticator.identity();
   return (stream) => acceptTls(stream, { identity, handshakeMs });
