@@ -78,7 +78,11 @@ for (const client of CLIENTS) {
       const identity = () => Promise.resolve(other);
       const secured = acceptTls(stream, { identity, handshakeMs: 60_000 });
       using _ = { [Symbol.dispose]: () => secured.close() };
-      return await secured.read(new Uint8Array(1000));
+      return await secured.read(new Uint8Array(1000)).catch((error) => {
+        // It leaves with something unread.
+        if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+        return null;
+      });
     })();
     const ended = await put(listener.addr, client, client === "key_client.py" ? key : token);
     const problem = `${client.replace(".py", "")}: the server has another key\n`;

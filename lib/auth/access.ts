@@ -6,6 +6,7 @@
 
 import type { Request } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
+import { quoted } from "../text.ts";
 
 /** `read-only`: list and download. `drop-only`: upload, without seeing files or other clients. */
 export type Access = "all" | "read-only" | "drop-only";
@@ -55,4 +56,9 @@ export function checkAccess({ server, user }: Rights, type: Request["type"], wha
     ? USERS_REASON[user]
     : undefined;
   if (why !== undefined) throw new InletError("denied", `Cannot ${what}: ${why}`);
+}
+
+/** The error for what a user does who was revoked. */
+export function revoked({ name }: { name: string }): InletError {
+  return new InletError("denied", `Cannot go on: the key of the user ${quoted(name)} was revoked`);
 }

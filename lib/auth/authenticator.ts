@@ -4,8 +4,6 @@
  * @module
  */
 
-import { InletError } from "../errors.ts";
-import { quoted } from "../text.ts";
 import type { Access } from "./access.ts";
 import type { Identity } from "./identity.ts";
 
@@ -16,11 +14,6 @@ export interface User {
   readonly access: Access;
   /** Whether the line is gone, or has another key. */
   readonly isRevoked: boolean;
-}
-
-/** The error for what a user does who was revoked. */
-export function revoked({ name }: User): InletError {
-  return new InletError("denied", `Cannot go on: the key of the user ${quoted(name)} was revoked`);
 }
 
 /** What a client answers a challenge with. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Access, Rights } from "../auth/access.ts";
-import { type Authenticator, revoked } from "../auth/authenticator.ts";
+import { type Access, revoked, type Rights } from "../auth/access.ts";
+import type { Authenticator } from "../auth/authenticator.ts";
 import type { AcknowledgedUploads } from "./acknowledged.ts";
 import type { InletError } from "../errors.ts";
 import type { Store } from "../store/store.ts";

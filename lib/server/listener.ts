@@ -6,7 +6,7 @@
 
 import { encodeReply } from "../../protocol.ts";
 import { hostOf } from "../address.ts";
-import { revoked } from "../auth/authenticator.ts";
+import { revoked } from "../auth/access.ts";
 import type { ServerContext } from "./context.ts";
 import type { Client } from "./clients.ts";
 import { awakeNow, lookAround } from "../net/awake.ts";
