@@ -278,6 +278,7 @@ class EncryptedStream extends Duplex {
   #isFirst = true;
   #isWanted = false;
   #isReading = false;
+  #buffer: Buffer | undefined;
   /** Expected size of the next read in bytes: many connections are open and say little. */
   #expected = QUIET_READ_BYTES;
 
@@ -301,6 +302,8 @@ class EncryptedStream extends Duplex {
       if (chunk === null) this.#options.onEnd();
       if (this.destroyed) return;
       this.push(chunk);
+      // What does not wait here has been decrypted, and its buffer is free: a new one is slow to touch.
+      if (this.readableLength > 0) this.#buffer = undefined;
       this.pump();
     }).catch((error) => this.#options.onFailure(error));
   }
@@ -324,8 +327,8 @@ class EncryptedStream extends Duplex {
       await nextTurn();
       return Buffer.from(head);
     }
-    // A new one each time: the socket keeps what it is given.
-    const buffer = Buffer.allocUnsafe(this.#expected);
+    if (this.#buffer?.length !== this.#expected) this.#buffer = Buffer.allocUnsafe(this.#expected);
+    const buffer = this.#buffer;
     const read = await this.#stream.read(buffer);
     this.#expected = Math.min(Math.max(4 * (read ?? 0), QUIET_READ_BYTES), READ_BYTES);
     if (read !== null) return buffer.subarray(0, read);
