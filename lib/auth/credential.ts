@@ -31,6 +31,12 @@ export interface Credential {
   prove(nonce: string): Promise<string>;
 }
 
+/** Most keys whose credential is kept: a program that sends often derives it once. */
+const MAX_KEPT = 8;
+
+/** The credentials of the keys that were used first, for the life of the process. */
+const kept = new Map<string, Promise<Credential>>();
+
 /**
  * Makes what a client needs of a key, or of the token of a user.
  *
@@ -38,6 +44,15 @@ export interface Credential {
  */
 export async function credentialOf(text: string): Promise<Credential> {
   const key = checkKey(text, 'the option "key"');
+  const known = kept.get(key);
+  if (known) return await known;
+  const coming = derive(key);
+  if (kept.size < MAX_KEPT) kept.set(key, coming);
+  coming.catch(() => kept.delete(key));
+  return await coming;
+}
+
+async function derive(key: string): Promise<Credential> {
   return key.startsWith(USER_TOKEN) ? await userCredential(key) : await sharedCredential(key);
 }
 
