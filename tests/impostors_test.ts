@@ -68,20 +68,20 @@ function assertSaid({ code, stdout, stderr }: Ended, expected: number, line: str
 const STRANGERS: Readonly<Record<string, [Words, code: number, line: string]>> = {
   "answers in HTTP": [
     { words: "HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n" },
-    3,
+    5,
     `${NOT_ENCRYPTED}; it says "HTTP/1.1 400 Bad Request"`,
   ],
   "speaks SSH": [
     { words: "SSH-2.0-OpenSSH_9.6\r\n" },
-    3,
+    5,
     `${NOT_ENCRYPTED}; it says "SSH-2.0-OpenSSH_9.6"`,
   ],
   "asks for a proof in the clear": [
     { words: `challenge ${"0".repeat(64)}\n` },
-    3,
+    5,
     `${NOT_ENCRYPTED}; it says "challenge ${"0".repeat(64)}"`,
   ],
-  "says only a line ending": [{ words: "\n" }, 3, NOT_ENCRYPTED],
+  "says only a line ending": [{ words: "\n" }, 5, NOT_ENCRYPTED],
   "answers with a broken record": [
     { words: Uint8Array.of(0x16, 3, 3, 0, 4, 2, 255, 255, 255) },
     5,
@@ -126,7 +126,7 @@ const NO_KEY =
   "Cannot use the key: this inlet server has none, and does not encrypt; nothing was sent";
 
 const SERVERS: Readonly<Record<string, [key: string | undefined, code: number, line: string]>> = {
-  "no key": [undefined, 3, NO_KEY],
+  "no key": [undefined, 5, NO_KEY],
   "another key": [OTHER_KEY, 5, OTHER],
 };
 
@@ -219,7 +219,7 @@ integration("no nonce of a server is answered on a connection that is not encryp
     "does; it was told none";
   assertSaid(await running, 5, line);
   using other = stranger({ words: String(challenge) });
-  assertEquals((await put(other)).code, 3);
+  assertEquals((await put(other)).code, 5);
   assertHelloAlone(await other.said);
 });
 

@@ -140,7 +140,7 @@ for (const [what, command] of Object.entries(COMMANDS)) {
     const stdin = "list\n";
     const ask = (server: { port: number }, ...args: readonly string[]) =>
       runClient(server, [...command, ...args], { cwd: local.path, stdin });
-    assertRefused(await ask(plain, "--token-file", key), 3, NOT_ENCRYPTED);
+    assertRefused(await ask(plain, "--token-file", key), 5, NOT_ENCRYPTED);
     assertRefused(await ask(keyed), 3, NEEDS_KEY);
     assertRefused(await ask(keyed, "--token-file", other), 5, OTHER);
     assertEquals([names(plain.dir), names(keyed.dir)], [[], []]);
@@ -156,7 +156,7 @@ integration("INLET_TOKEN encrypts as a key file does, and a mode that cannot say
   assertRefused(await list(keyed, OTHER_KEY), 5, OTHER);
   assertRefused(await list(keyed, ""), 2, NONE.replace("FILE", "INLET_TOKEN"));
   await using plain = await startServer();
-  assertRefused(await list(plain, KEY), 3, NOT_ENCRYPTED);
+  assertRefused(await list(plain, KEY), 5, NOT_ENCRYPTED);
   using raw = impostor();
   const sending = runClient(raw, [fixture("hello.txt"), "--mode", "raw"], {
     env: { INLET_TOKEN: KEY },

@@ -267,7 +267,7 @@ integration("a token is worth nothing at another server", async () => {
   assertRefused(await runClient(other, [fixture("hello.txt"), ...token]), 5, UNTRUSTED);
   await using plain = await startServer();
   const ended = await runClient(plain, [fixture("hello.txt"), ...token]);
-  assertEquals([ended.code, ended.stdout], [3, ""]);
+  assertEquals([ended.code, ended.stdout], [5, ""]);
   assertMatch(ended.stderr, /^inlet: Cannot use the key: this inlet server has none, [^\n]+\n$/);
   assertEquals([...names(other.dir), ...names(plain.dir)], []);
 });

@@ -39,7 +39,7 @@ export interface ConnectOptions {
 /**
  * Connects to a server.
  *
- * @throws {InletError} `lost`, with the reason; `untrusted` or `denied` if it is not the server that
+ * @throws {InletError} `lost`, with the reason; `untrusted` if it is not the server that
  * was asked for
  */
 export async function connect(

@@ -25,8 +25,8 @@ const SHOWN_CHARACTERS = 200;
 /**
  * Puts TLS on a connection that was opened.
  *
- * @throws {InletError} `untrusted` if the server does not hold the key, `denied` if it speaks no TLS,
- * `lost` if the connection ends
+ * @throws {InletError} `untrusted` if the server does not hold the key, or speaks no TLS; `lost` if the
+ * connection ends
  */
 export async function connectTls(
   stream: ByteStream,
@@ -63,7 +63,7 @@ function notEncrypted(bytes: Uint8Array): InletError {
   const why = line.includes(WITHOUT_A_KEY)
     ? "this inlet server has none, and does not encrypt; nothing was sent"
     : `what answers is no inlet server with a key, and does not encrypt; nothing was sent${said}`;
-  return new InletError("denied", `Cannot use the key: ${why}`);
+  return new InletError("untrusted", `Cannot use the key: ${why}`);
 }
 
 /** The alert `bad_certificate`. */
