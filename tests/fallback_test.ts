@@ -11,6 +11,7 @@ import {
   exchange,
   fixture,
   integration,
+  KEY,
   names,
   runClient,
   runScript,
@@ -181,7 +182,7 @@ integration(
   "a server that requires a key has no fallback, and makes no key file for it",
   async () => {
     await using local = await tempDir();
-    const key = await local.write("key", "correct horse battery staple");
+    const key = await local.write("key", KEY);
     const why = "Cannot require a key with --fallback raw: its wire cannot carry one";
     const made = `${local.path}/made`;
     for (const args of [["--token-file", key], ["--token-file", made, "--generate-token"]]) {
@@ -244,9 +245,9 @@ integration(
 
 integration("a server that requires a key does not tell of --fallback", async () => {
   await using local = await tempDir();
-  const key = await local.write("key", "correct horse battery staple");
+  const key = await local.write("key", KEY);
   await using server = await startServer({ args: ["--token-file", key] });
-  using conn = await dialWithKey(server, "correct horse battery staple");
+  using conn = await dialWithKey(server, KEY);
   await conn.send("list\n");
   assertMatch(await conn.rest(), /--mode reverse\n$/);
 });

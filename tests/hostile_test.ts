@@ -101,10 +101,10 @@ for (const [mode, begins] of Object.entries(BEGINS)) {
 
 integration("--greeting-timeout counts until the key is proved", async () => {
   await using local = await tempDir();
-  const file = await local.write("key", "correct horse battery staple\n");
+  const file = await local.write("key", `${KEY}\n`);
   const args = ["--greeting-timeout", "0.5", "--token-file", file];
   await using server = await startServer({ args });
-  using conn = await dialWithKey(server, "correct horse battery staple");
+  using conn = await dialWithKey(server, KEY);
   await conn.send(HELLO);
   await conn.challenge();
   const wire = { says: (text: string | Uint8Array) => conn.send(String(text)) };

@@ -12,7 +12,7 @@ import { integration, KEY, PROC, startServer, type TestServer } from "./helpers.
 import { IMPOSSIBLE, LEAVING, SILENT, type Visit, visit } from "./tls_strangers.ts";
 
 /** Strangers of a kind at once. */
-const MANY = 200;
+const MANY = 130;
 
 /** What a crowd of strangers may leave to the garbage collector, in bytes. */
 const GROWTH = 40 * 2 ** 20;

@@ -5,10 +5,8 @@
  */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { integration, names, run, startServer, tempDir } from "./helpers.ts";
+import { integration, KEY, names, run, startServer, tempDir } from "./helpers.ts";
 import { Wire } from "./wire.ts";
-
-const KEY = "correct horse battery staple";
 
 const NO_PAGE = "Cannot speak HTTP: this is an inlet server, and it has no web page\n";
 
