@@ -131,6 +131,8 @@ for (const raw of [false, true]) {
     await using client = startOnTerminal(server, `${file} --mode reverse --quiet ${option}`);
     using wire = await server.accept();
     await wire.bytes(bytes.length);
+    // To its end: a server that closes earlier has not taken everything.
+    assertEquals(await wire.rest(), "");
     await wire.says(bytes);
     await wire.closeWrite();
     assertEquals(await client.ended(), 0, client.screen);
