@@ -161,8 +161,6 @@ export class Dialer {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal = new AbortController().signal, rate } =
       this.#options;
     const { server } = await this.#credential() ?? {};
-    // Before anything is said to the server.
-    await this.name();
     this.context.progress.doing("connecting");
     const how = { timeoutMs, signal, rate, resettable, server };
     const connection = await connect(this.#address, how);
@@ -177,11 +175,8 @@ export class Dialer {
    * @throws {InletError} `usage` if the user is given another one
    */
   async name(): Promise<string | undefined> {
-    const { name } = this.#options;
     const { userName } = await this.#credential() ?? {};
-    if (name === undefined || userName === undefined || name === userName) return userName ?? name;
-    const whose = `the token is that of the user ${quoted(userName)}`;
-    throw new InletError("usage", `Cannot be called ${quoted(name)}: ${whose}`);
+    return userName ?? this.#options.name;
   }
 
   /** Greets the server in the native protocol. */
@@ -239,16 +234,25 @@ export class Dialer {
     }, isRepeatable);
   }
 
-  /** What the key tells of the server and of this client. It is derived once. */
+  /**
+   * What the key tells of the server and of this client. It is derived once.
+   *
+   * @throws {InletError} `usage` if a user is given another name
+   */
   #credential(): Promise<Credential | undefined> {
     return this.#knowing ??= this.#derive();
   }
 
   async #derive(): Promise<Credential | undefined> {
-    const { key, onNotice } = this.#options;
+    const { key, name, onNotice } = this.#options;
     if (key === undefined) return undefined;
     const { credentialOf } = await import("../lib/auth/credential.ts");
     const credential = await credentialOf(key);
+    const { userName } = credential;
+    if (name !== undefined && userName !== undefined && name !== userName) {
+      const whose = `the token is that of the user ${quoted(userName)}`;
+      throw new InletError("usage", `Cannot be called ${quoted(name)}: ${whose}`);
+    }
     if (credential.warning !== undefined) onNotice?.(`warning: ${credential.warning}`);
     return credential;
   }

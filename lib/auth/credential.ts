@@ -7,16 +7,10 @@
  */
 
 import { proofText } from "../../protocol.ts";
-import {
-  identityOf,
-  keyPairOf,
-  proofKeyOf,
-  type PublicIdentity,
-  publicIdentityOf,
-  sign,
-} from "./identity.ts";
+import { keyPairOf, type PublicIdentity, publicIdentityOf, sign } from "./identity.ts";
 import { checkKey, USER_TOKEN } from "./key.ts";
-import { secretOf, weaknessOf } from "./secret.ts";
+import { weaknessOf } from "./secret.ts";
+import { derive } from "./shared_key.ts";
 import { parseToken } from "./user_token.ts";
 
 /** A key, as the client uses it. */
@@ -46,19 +40,14 @@ export async function credentialOf(text: string): Promise<Credential> {
   const key = checkKey(text, 'the option "key"');
   const known = kept.get(key);
   if (known) return await known;
-  const coming = derive(key);
+  const coming = key.startsWith(USER_TOKEN) ? userCredential(key) : sharedCredential(key);
   if (kept.size < MAX_KEPT) kept.set(key, coming);
   coming.catch(() => kept.delete(key));
   return await coming;
 }
 
-async function derive(key: string): Promise<Credential> {
-  return key.startsWith(USER_TOKEN) ? await userCredential(key) : await sharedCredential(key);
-}
-
 async function sharedCredential(key: string): Promise<Credential> {
-  const secret = await secretOf(key);
-  const [server, proofKey] = await Promise.all([identityOf(secret), proofKeyOf(secret)]);
+  const { identity: server, proofKey } = await derive(key);
   return {
     server,
     warning: weaknessOf(key),

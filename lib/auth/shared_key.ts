@@ -12,7 +12,7 @@ import { type Identity, identityOf, proofKeyOf } from "./identity.ts";
 import { secretOf, weaknessOf } from "./secret.ts";
 
 /** What is derived from a key. */
-interface Derived {
+export interface Derived {
   readonly identity: Identity;
   readonly proofKey: CryptoKey;
 }
@@ -47,17 +47,23 @@ export class SharedKey implements Authenticator {
   #derived(): Promise<Derived> {
     const key = this.#key();
     if (this.#last?.key === key) return this.#last.derived;
-    const derived = this.#derive(key);
+    const derived = this.#deriveAndTell(key);
     this.#last = { key, derived };
     // Whoever comes next tries again: there may have been no memory.
     derived.catch(() => this.#last?.derived === derived && (this.#last = undefined));
     return derived;
   }
 
-  async #derive(key: string): Promise<Derived> {
-    const secret = await secretOf(key);
-    const [identity, proofKey] = await Promise.all([identityOf(secret), proofKeyOf(secret)]);
-    this.#onKey(identity, weaknessOf(key));
-    return { identity, proofKey };
+  async #deriveAndTell(key: string): Promise<Derived> {
+    const derived = await derive(key);
+    this.#onKey(derived.identity, weaknessOf(key));
+    return derived;
   }
+}
+
+/** Derives from a key what both of its sides need. */
+export async function derive(key: string): Promise<Derived> {
+  const secret = await secretOf(key);
+  const [identity, proofKey] = await Promise.all([identityOf(secret), proofKeyOf(secret)]);
+  return { identity, proofKey };
 }

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { isDigest } from "../../protocol.ts";
+import { isDigest, MAX_CLIENT_NAME_BYTES } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
 import { isScalar, parsePublicKey } from "./identity.ts";
 import { USER_TOKEN } from "./key.ts";
@@ -24,9 +24,6 @@ export interface UserToken {
 
 /** A user's name: it also names a file, and stands in a line of words. */
 const NAME = /^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]*$/u;
-
-/** Most bytes of a user's name, as of every client's name. */
-const MAX_NAME_BYTES = 64;
 
 /** Writes a token. */
 export function formatToken({ name, server, secret }: UserToken): string {
@@ -54,5 +51,5 @@ export function parseToken(text: string): UserToken {
 /** Whether a text can be the name of a user. */
 export function isUserName(text: string): boolean {
   const { length } = new TextEncoder().encode(text);
-  return NAME.test(text) && length <= MAX_NAME_BYTES && text === text.normalize("NFC");
+  return NAME.test(text) && length <= MAX_CLIENT_NAME_BYTES && text === text.normalize("NFC");
 }

@@ -56,7 +56,7 @@ function useAwakeClock(): Disposable {
 }
 
 /** Milliseconds by which a late timer shows that this process did not run. */
-const LATE_MS = 20;
+export const LATE_MS = 20;
 
 /** Most looks around, on a machine that is too busy for any. */
 const MOST_LOOKS = 10;

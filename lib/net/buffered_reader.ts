@@ -11,15 +11,13 @@
 
 import { decodeUtf8, MAX_LINE_BYTES, ProtocolError } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
+import { LATE_MS } from "./awake.ts";
 import type { ReadAhead } from "./departure.ts";
 import { formatCount } from "../text.ts";
 import { ReadBuffer, SMALL_BUFFER_BYTES } from "./read_buffer.ts";
 
 /** Most bytes that {@linkcode BufferedReader.gather} reads ahead. */
 const GATHERED_BYTES = 256 * 1024;
-
-/** Milliseconds by which a late timer shows that this process did not run. */
-const LATE_MS = 20;
 
 /** Keeps a byte order mark: a line that begins with one is a different line. */
 const verbatim = new TextDecoder("utf-8", { ignoreBOM: true });
