@@ -42,7 +42,12 @@ import { onStopSignals } from "./lib/cli/signals.ts";
 import { type Code, explain, InletError } from "./lib/errors.ts";
 import { AcknowledgedUploads } from "./lib/server/acknowledged.ts";
 import { Clients } from "./lib/server/clients.ts";
-import { type Authentication, authenticationOf, keyNotices } from "./lib/server/authentication.ts";
+import {
+  type Authentication,
+  authenticationOf,
+  isClosed,
+  keyNotices,
+} from "./lib/server/authentication.ts";
 import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
 import { Log } from "./lib/server/log.ts";
 import { checkReach, serveOptionsOf, serverProgram } from "./lib/server/options.ts";
@@ -222,10 +227,9 @@ function callerOf(
 
 /** Logs the first line: the address, whether the network can reach it, and the directory. */
 function announce(log: Log, address: Deno.NetAddr, mode: Mode, settings: Settings): void {
-  const { key, users, directory, fallback, access } = settings;
-  const isClosed = key !== undefined || users !== undefined;
+  const { directory, fallback, access } = settings;
   const who = isLoopback(address.hostname) ? "this machine only" : "open to the network";
-  const reach = isClosed ? `${who}, encrypted, key required` : who;
+  const reach = isClosed(settings) ? `${who}, encrypted, key required` : who;
   const what = access === "read-only" ? "serving files from" : "storing into";
   const storing = mode.stores ? `, ${what} ${quoted(directory)}` : "";
   const others = fallback === undefined ? "" : `, other clients in mode ${fallback}`;

@@ -16,13 +16,13 @@ import {
   noIdentity,
   parseUsers,
   readIdentity,
-  type RIGHTS,
+  type UserRights,
 } from "./users_file.ts";
 
 /** A user to be added. */
 export interface NewUser {
   name: string;
-  rights: keyof typeof RIGHTS;
+  rights: UserRights;
 }
 
 /** The first line of a new file. Without users it stays: a server takes no empty file. */

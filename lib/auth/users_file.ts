@@ -27,6 +27,9 @@ export const RIGHTS = {
   "drop": "drop-only",
 } as const satisfies Record<string, Access>;
 
+/** The last word of a line. */
+export type UserRights = keyof typeof RIGHTS;
+
 /** What to do where the server's identity is lost. */
 const ANEW = "put back a copy of it, or remove both files and add all users anew";
 
@@ -93,7 +96,7 @@ export function isMissing(path: string): boolean {
 export function formatUser({ name, spki, rights }: {
   name: string;
   spki: Uint8Array;
-  rights: keyof typeof RIGHTS;
+  rights: UserRights;
 }): string {
   return `${name} ${spki.toBase64()} ${rights}`;
 }
@@ -133,7 +136,7 @@ function parseUser(words: string, refuse: (why: string) => InletError): Line {
   if (!Object.hasOwn(RIGHTS, rights)) {
     throw refuse(`the rights are ${Object.keys(RIGHTS).join(", ")}, not ${quoted(rights)}`);
   }
-  return { name, spki, access: RIGHTS[rights as keyof typeof RIGHTS] };
+  return { name, spki, access: RIGHTS[rights as UserRights] };
 }
 
 async function readUsers(path: string): Promise<string> {

@@ -35,6 +35,11 @@ export interface Authentication {
 /** The options that decide who is admitted. */
 type AuthenticationOptions = Pick<ServeOptions, "key" | "users"> & { greetingTimeoutMs: number };
 
+/** Whether a server with these options admits some clients only. */
+export function isClosed({ key, users }: Pick<ServeOptions, "key" | "users">): boolean {
+  return key !== undefined || users !== undefined;
+}
+
 /**
  * Reads the key or the users.
  *

@@ -6,11 +6,11 @@
 
 import { dirname } from "@std/path/dirname";
 import { addUser, removeUser, writtenPath } from "../auth/user_admin.ts";
+import type { UserRights } from "../auth/users_file.ts";
 import { stderr } from "../body/stderr.ts";
 import { ensurePermissions, type Need, shellQuoted } from "../cli/permissions.ts";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
-import type { UserRights } from "./options.ts";
 
 /** What is typed. */
 interface Typed {

@@ -5,6 +5,7 @@
  */
 
 import type { Access } from "../auth/access.ts";
+import type { UserRights } from "../auth/users_file.ts";
 import {
   parseCount,
   parseDuration,
@@ -25,6 +26,7 @@ import {
 } from "../cli/options.ts";
 import { isLoopback } from "../address.ts";
 import { InletError } from "../errors.ts";
+import { isClosed } from "./authentication.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import { checkFallback, wireOptionsOf, WIRES } from "./wire_options.ts";
 
@@ -114,9 +116,6 @@ const LIMITS = {
     help: "keep the partial file of a client with --resume for this long, like 90s, 30m, 24h or 7d",
   }),
 };
-
-/** What a user may do. */
-export type UserRights = "all" | "read" | "drop";
 
 const RIGHTS_OF_USERS: Record<UserRights, string> = {
   all: "everything",
@@ -285,14 +284,14 @@ export function checkReach(options: Reach): void {
   if (key !== undefined && users !== undefined) {
     throw new InletError("usage", "Cannot have one key for all and users: give one or the other");
   }
-  const isClosed = key !== undefined || users !== undefined;
-  if (isClosed && open) {
+  const requiresKey = isClosed(options);
+  if (requiresKey && open) {
     throw new InletError(
       "usage",
       "Cannot require a key and also admit every client: give one or the other",
     );
   }
-  if (isClosed && mode !== "files") {
+  if (requiresKey && mode !== "files") {
     throw new InletError(
       "usage",
       `Cannot require a key in mode ${mode}: its wire cannot carry one`,
@@ -301,7 +300,7 @@ export function checkReach(options: Reach): void {
   if (access === "read-only" && mode !== "files" && mode !== "talk") {
     throw new InletError("usage", `Cannot be read-only in mode ${mode}: its clients can only send`);
   }
-  if (isLoopback(hostname) || open || isClosed) return;
+  if (isLoopback(hostname) || open || requiresKey) return;
   const ways = mode === "files"
     ? "give --generate-token to make a key, --token-file FILE to require the one that you have, " +
       "or --open to admit every client"

@@ -18,6 +18,7 @@ import {
 } from "../cli/wire_options.ts";
 import { InletError } from "../errors.ts";
 import { parseEscapes, type Step } from "../net/dialogue_steps.ts";
+import { isClosed } from "./authentication.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
 /** Settings of the wires of other programs. */
@@ -102,7 +103,7 @@ interface FallbackOptions extends Pick<ServeOptions, "dialogue" | "banner"> {
  * @throws {InletError} `usage`
  */
 export function checkFallback(options: FallbackOptions): void {
-  const { mode, fallback, key, users, access, dialogue = [], banner } = options;
+  const { mode, fallback, access, dialogue = [], banner } = options;
   if (fallback === undefined) return;
   const refuse = (what: string, why: string): never => {
     throw new InletError("usage", `Cannot ${what} with --fallback ${fallback}: ${why}`);
@@ -111,9 +112,7 @@ export function checkFallback(options: FallbackOptions): void {
     refuse("serve", `give one of ${FALLBACKS.join(", ")}`);
   }
   if (mode !== "files") refuse(`serve in mode ${mode}`, "a fallback is for mode files");
-  if (key !== undefined || users !== undefined) {
-    refuse("require a key", "its wire cannot carry one");
-  }
+  if (isClosed(options)) refuse("require a key", "its wire cannot carry one");
   if (access === "read-only" && fallback !== "talk") {
     refuse("be read-only", "its clients can only send");
   }
