@@ -23,7 +23,6 @@ import {
   isSignature,
   MAX_LINE_BYTES,
   modeOf,
-  oneLine,
   parseFields,
   ProtocolError,
 } from "./protocol/line.ts";
@@ -62,6 +61,14 @@ export {
 } from "./protocol/line.ts";
 export { proofText } from "./protocol/proof.ts";
 export {
+  decodeReply,
+  encodeReply,
+  ERROR_CODES,
+  type ErrorCode,
+  MAX_RANGES,
+  type Reply,
+} from "./protocol/replies.ts";
+export {
   decodeUploadSize,
   encodeUploadHeader,
   GO_AHEAD,
@@ -79,35 +86,6 @@ export const MAX_TALK_BYTES: number = MAX_LINE_BYTES - `${ACK}\n`.length;
 
 /** Longest client name in bytes of UTF-8. */
 export const MAX_CLIENT_NAME_BYTES = 64;
-
-/** Most ranges that a `prove` may ask for. */
-export const MAX_RANGES = 16;
-
-/**
- * The codes of an `error` reply, each with the exit code of the client: 3 the server refused,
- * 4 timeout or lost connection, 5 the data differs from what was sent.
- */
-export const ERROR_CODES = {
-  "aborted": 3,
-  "bad-name": 3,
-  "bad-request": 3,
-  "changed": 5,
-  "checksum": 5,
-  "denied": 3,
-  "disk": 3,
-  "internal": 3,
-  "no-space": 3,
-  "not-found": 3,
-  "overloaded": 3,
-  "shutdown": 4,
-  "timeout": 4,
-  "too-large": 3,
-  "version": 3,
-  "wait": 3,
-} as const;
-
-/** A stable code from {@linkcode ERROR_CODES}. */
-export type ErrorCode = keyof typeof ERROR_CODES;
 
 /**
  * A request of a client. A `size` of `null` means a body of unknown length, sent in chunks. The
@@ -133,26 +111,6 @@ export type Request =
     | { type: "whoami" }
     | { type: "exit" }
     | { type: "chat"; text: string }
-  );
-
-/**
- * A reply of a server. The `detail` of an `ok` depends on the request. `prove` asks for the digest of
- * ranges of the file, each of `length` bytes. The `offset` of a `go` counts the bytes that the server
- * has kept. `end` closes the lines of a list. A `note` replies to no request: it is text for the
- * user, and may precede any other reply.
- */
-export type Reply =
-  & { fields?: Fields }
-  & (
-    | { type: "welcome"; client: number; limit: number }
-    | { type: "busy"; clients: number; limit: number }
-    | { type: "challenge"; nonce: string }
-    | { type: "prove"; nonce: string; length: number; offsets: readonly number[] }
-    | { type: "go"; offset: number }
-    | { type: "ok"; detail: string }
-    | { type: "end"; count: number }
-    | { type: "note"; text: string }
-    | { type: "error"; code: ErrorCode; text: string }
   );
 
 /** Encodes a request as one line. */
@@ -289,94 +247,6 @@ function decodeKnown(verb: "reget" | "compare", number: string, rest: string): R
   };
 }
 
-/** Encodes a reply as one line. */
-export function encodeReply(reply: Reply): Uint8Array<ArrayBuffer> {
-  const verb = formatFields(reply.type, reply.fields);
-  switch (reply.type) {
-    case "welcome":
-      return encodeLine(`${verb} client ${reply.client} of ${reply.limit}`);
-    case "busy":
-      return encodeLine(`${verb} ${reply.clients} of ${reply.limit}`);
-    case "challenge":
-      return encodeLine(`${verb} ${reply.nonce}`);
-    case "prove":
-      return encodeLine(`${verb} ${reply.nonce} ${reply.length} ${reply.offsets.join(" ")}`);
-    case "go":
-      return encodeLine(`${verb} ${reply.offset}`);
-    case "ok":
-      return encodeLine(reply.detail === "" ? verb : `${verb} ${reply.detail}`);
-    case "end":
-      return encodeLine(`${verb} ${reply.count}`);
-    case "note":
-      return encodeLine(`${verb} ${oneLine(reply.text)}`);
-    case "error":
-      return encodeLine(`${verb} ${reply.code} ${oneLine(reply.text)}`);
-  }
-}
-
-/**
- * Decodes a reply line. An unknown error code is read as `internal`, so that a newer server can
- * still refuse.
- *
- * @throws {ProtocolError} if the line is not a reply
- */
-export function decodeReply(line: string): Reply {
-  const [first, rest] = cut(line);
-  const { word, ...fields } = parseFields(first);
-  const reply = decodeReplyVerb(word, rest);
-  if (reply) return { ...reply, ...fields };
-  throw new ProtocolError(`"${line}" is not a reply of an inlet server`);
-}
-
-function decodeReplyVerb(verb: string, rest: string): Reply | undefined {
-  switch (verb) {
-    case "welcome": {
-      const [, client, limit] = /^client (\d+) of (\d+)$/.exec(rest) ?? [];
-      if (client === undefined || limit === undefined) return undefined;
-      return {
-        type: verb,
-        client: decodeNumber(client, "client"),
-        limit: decodeNumber(limit, "limit"),
-      };
-    }
-    case "busy": {
-      const [, clients, limit] = /^(\d+) of (\d+)$/.exec(rest) ?? [];
-      if (clients === undefined || limit === undefined) return undefined;
-      return {
-        type: verb,
-        clients: decodeNumber(clients, "clients"),
-        limit: decodeNumber(limit, "limit"),
-      };
-    }
-    case "challenge":
-      return isDigest(rest) ? { type: verb, nonce: rest } : undefined;
-    case "prove": {
-      const [nonce = "", length = "", ...offsets] = rest.split(" ");
-      if (!isDigest(nonce) || offsets.length < 1 || offsets.length > MAX_RANGES) return undefined;
-      return {
-        type: verb,
-        nonce,
-        length: decodeNumber(length, "length"),
-        offsets: offsets.map((offset) => decodeNumber(offset, "offset")),
-      };
-    }
-    case "go":
-      return { type: verb, offset: decodeNumber(rest, "offset") };
-    case "ok":
-      return { type: verb, detail: rest };
-    case "end":
-      return { type: verb, count: decodeNumber(rest, "count") };
-    case "note":
-      return { type: verb, text: rest };
-    case "error": {
-      const [code, text] = cut(rest);
-      return { type: verb, code: isErrorCode(code) ? code : "internal", text: text || code };
-    }
-    default:
-      return undefined;
-  }
-}
-
 /**
  * The features beyond version 1 that a `hello` or `welcome` lists in its field `can`.
  *
@@ -384,8 +254,4 @@ function decodeReplyVerb(verb: string, rest: string): Reply | undefined {
  */
 export function featuresOf({ fields }: { fields?: Fields }): ReadonlySet<string> {
   return new Set(fields?.can?.split(",").filter((name) => name !== ""));
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(ERROR_CODES, code);
 }
