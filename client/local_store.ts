@@ -9,7 +9,17 @@ import type { Facts } from "../lib/body/file_facts.ts";
 import { toLocal } from "../lib/local_errors.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import { DiskSpace } from "../lib/store/disk_space.ts";
-import type { Fingerprint, Found, Maybe, StoredFile, Upload } from "../lib/store/store.ts";
+import type {
+  BatchedFile,
+  BatchedFolder,
+  BatchedFolderFacts,
+  Fingerprint,
+  Found,
+  Maybe,
+  StoreBatch,
+  StoredFile,
+  Upload,
+} from "../lib/store/store.ts";
 import type { FileUpload } from "../lib/store/upload.ts";
 import { unfinished } from "./unfinished.ts";
 
@@ -90,6 +100,11 @@ export class LocalStore implements AsyncDisposable {
     await locally(() => this.#store.makeFolder(name, mode));
   }
 
+  /** Begins a batch of files and folders. Dispose of it to discard what is not committed. */
+  batch(): LocalBatch {
+    return new LocalBatch(this.#store.batch());
+  }
+
   /**
    * Returns a name with the numbers of its folders, where files of this machine have their names.
    *
@@ -133,6 +148,55 @@ export class LocalStore implements AsyncDisposable {
       if (upload) return upload;
     }
     return await this.#store.receiveResumable(name, null, how);
+  }
+}
+
+/** Files and folders on their way into the directory. Their failures are told as of this machine's disk. */
+class LocalBatch implements StoreBatch {
+  readonly #batch: StoreBatch;
+  #added: BatchedFile[] = [];
+
+  constructor(batch: StoreBatch) {
+    this.#batch = batch;
+  }
+
+  put(name: string, content: Uint8Array, facts: Facts): Maybe<BatchedFile> {
+    return this.#add(() => this.#batch.put(name, content, facts));
+  }
+
+  makeFolder(name: string, facts: BatchedFolderFacts): Maybe<BatchedFolder> {
+    return this.#add(() => this.#batch.makeFolder(name, facts));
+  }
+
+  commit(): Maybe<void> {
+    const committed = this.#batch.commit();
+    if (committed) return committed.then(() => this.#tell());
+    this.#tell();
+  }
+
+  [Symbol.dispose](): void {
+    this.#batch[Symbol.dispose]();
+  }
+
+  #add<T extends BatchedFile>(action: () => Maybe<T>): Maybe<T> {
+    const note = (file: T): T => {
+      this.#added.push(file);
+      return file;
+    };
+    try {
+      const file = action();
+      if (!(file instanceof Promise)) return note(file);
+      return file.then(note, (error) => {
+        throw toLocal(error);
+      });
+    } catch (error) {
+      throw toLocal(error);
+    }
+  }
+
+  #tell(): void {
+    for (const file of this.#added) if (file.failure) file.failure = toLocal(file.failure);
+    this.#added = [];
   }
 }
 

@@ -27,6 +27,7 @@ import type { ListEntry } from "../../protocol.ts";
 import type { Facts } from "../body/file_facts.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
+import { DirectoryBatch } from "./batch.ts";
 import { findFile, listPages, namesIn, openFile, treePages, whereIs } from "./directory_reader.ts";
 import type { DiskSpace } from "./disk_space.ts";
 import { Folders, isGroupGiven, lstatIfThere, type Place, readable } from "./folders.ts";
@@ -190,6 +191,10 @@ export class DirectoryStore implements Store {
         throw explain(error, `Cannot ${what}: it is there, but may be lost in a power failure`);
       });
     });
+  }
+
+  batch(): DirectoryBatch {
+    return new DirectoryBatch(this);
   }
 
   /** Returns a name with the numbers of its folders. */

@@ -13,6 +13,7 @@
 
 import type { ListEntry } from "../../protocol.ts";
 import type { Facts } from "../body/file_facts.ts";
+import type { InletError } from "../errors.ts";
 
 /** A value, or a promise of it if that takes a wait. */
 export type Maybe<T> = T | Promise<T>;
@@ -32,6 +33,32 @@ export type Found = { readonly name: string; readonly isSame: boolean };
 
 /** The stored name of a folder, and whether it was missing before. */
 export type MadeFolder = { readonly name: string; readonly isNew: boolean };
+
+/** A file of a batch. Before the batch is committed, it may have neither name nor failure. */
+export interface BatchedFile {
+  /** The published name, once it is published. */
+  name?: string;
+  /** Why it was not stored. */
+  failure?: InletError;
+}
+
+/** A folder of a batch. Before the batch is committed, it may have neither name nor failure. */
+export interface BatchedFolder extends BatchedFile {
+  /** Whether it was missing before. */
+  isNew?: boolean;
+}
+
+/** What is announced of a folder. */
+export interface FolderFacts {
+  /** Its permission bits, if it is missing. Those of its owner are added. */
+  mode?: number | undefined;
+}
+
+/** What is announced of a folder in a batch. */
+export interface BatchedFolderFacts extends FolderFacts {
+  /** How many files follow that are directly in it. A guess: more or fewer may come. */
+  files?: number | undefined;
+}
 
 /** How an upload can be resumed. */
 export interface Resumable {
@@ -144,11 +171,41 @@ export interface Store {
    */
   tree(name: string, signal?: AbortSignal): AsyncIterable<readonly ListEntry[]>;
 
+  /** Begins a batch of files and folders of one sender. Dispose of it to discard what is not committed. */
+  batch(): StoreBatch;
+
   /** Ends all uploads, as far as that takes no wait; `sweep` does the rest. */
   discardAll(): void;
 
   /** Removes what the store needs for uploads, if there are none and no partial files. */
   close(): void;
+}
+
+/**
+ * Files and folders of one sender that arrive one after another. A file or folder may be published
+ * at once or when the batch is committed, and is acknowledged only after that.
+ */
+export interface StoreBatch extends Disposable {
+  /**
+   * Adds a file that is complete in memory. The caller may reuse that memory once this has settled.
+   *
+   * @returns The file; its name is the first free one. No file is ever replaced.
+   * @throws {InletError} what is known to keep it from being stored
+   */
+  put(name: string, content: Uint8Array, facts?: Facts): Maybe<BatchedFile>;
+
+  /**
+   * Adds a folder and its parents, as far as they are missing. What was added before is committed.
+   *
+   * @throws {InletError} what is known to keep it from being made
+   */
+  makeFolder(name: string, facts?: BatchedFolderFacts): Maybe<BatchedFolder>;
+
+  /**
+   * Publishes all that was added. Each file and folder has a name or a failure then, and the next
+   * files and folders can be added. It never fails as a whole.
+   */
+  commit(): Maybe<void>;
 }
 
 /** The partial file of an interrupted upload. */
