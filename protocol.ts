@@ -22,10 +22,10 @@ import {
   isDigest,
   isSignature,
   MAX_LINE_BYTES,
-  modeOf,
   parseFields,
   ProtocolError,
 } from "./protocol/line.ts";
+import { folderFactsOf, linkFactsOf } from "./protocol/folder_fields.ts";
 
 export {
   type BodyLine,
@@ -34,6 +34,7 @@ export {
   factsOf,
   formatListEntry,
   formatStored,
+  isFolderEntry,
   type ListEntry,
   MAX_CHUNK_BYTES,
   parseListEntry,
@@ -44,6 +45,14 @@ export {
   type TrailerFacts,
   trailerFacts,
 } from "./protocol/body_lines.ts";
+export {
+  type FolderFacts,
+  folderFactsOf,
+  folderFields,
+  type LinkFacts,
+  linkFactsOf,
+  linkFields,
+} from "./protocol/folder_fields.ts";
 export {
   decodeNumber,
   decodeUtf8,
@@ -90,6 +99,8 @@ export const MAX_CLIENT_NAME_BYTES = 64;
 /**
  * A request of a client. A `size` of `null` means a body of unknown length, sent in chunks. The
  * `fingerprint` of a `reput` finds the partial file of an earlier attempt, and `proof` answers a `prove`.
+ * The fields of a `mkdir` and a `symlink` are those of {@linkcode folderFields} and
+ * {@linkcode linkFields}.
  */
 export type Request =
   & { fields?: Fields }
@@ -101,6 +112,7 @@ export type Request =
     | { type: "reput"; fingerprint: string; size: number; name: string }
     | { type: "proof"; digest: string }
     | { type: "mkdir"; name: string }
+    | { type: "symlink"; name: string }
     | { type: "say"; size: number | null }
     | { type: "get"; name: string }
     | { type: "reget"; offset: number; crc: number; name: string }
@@ -133,6 +145,7 @@ export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
     case "get":
     case "tree":
     case "mkdir":
+    case "symlink":
       return encodeLine(`${verb} ${request.name}`);
     case "reget":
       return encodeLine(`${verb} ${request.offset} ${formatCrc(request.crc)} ${request.name}`);
@@ -175,7 +188,8 @@ export function decodeRequest(line: string): Request {
   const verb = wellFormedFields(first);
   const request = verb && decodeVerb(verb.word, rest, line);
   if (!request) return { type: "chat", text: line };
-  if (verb.word === "mkdir") modeOf(verb);
+  if (verb.word === "mkdir") folderFactsOf(verb);
+  if (verb.word === "symlink") linkFactsOf(verb);
   return verb.fields ? { ...request, fields: verb.fields } : request;
 }
 
@@ -209,6 +223,7 @@ function decodeVerb(verb: string, rest: string, line: string): Request | undefin
     case "get":
     case "tree":
     case "mkdir":
+    case "symlink":
       return { type: verb, name: decodeName(rest) };
     case "reget":
     case "compare":

@@ -56,7 +56,6 @@ import { checkServeOptions } from "./lib/server/serve_values.ts";
 import { wireSettings } from "./lib/server/wire_options.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { addressReason } from "./lib/net/address_reasons.ts";
-import { allowFolderChanges } from "./lib/store/current_folder.ts";
 import { DirectoryStore } from "./lib/store/directory.ts";
 import { DiskSpace } from "./lib/store/disk_space.ts";
 import { homeWarning, looksLikeHome } from "./lib/store/home_directory.ts";
@@ -166,11 +165,12 @@ async function storeOf(
   settings: Settings,
   { log, space }: { log: Log; space: DiskSpace | undefined },
 ): Promise<Store> {
-  const { directory, fsync, keepPartialsMs, disk = Deno, dotfiles, access, users } = settings;
+  const { directory, fsync, keepPartialsMs, disk = Deno, dotfiles, links, access, users } =
+    settings;
   const warn = (message: string): void => log.warn("store", message);
   // Who may only upload must not learn by a refusal which names are taken.
   const hidesNames = access === "drop-only" || users !== undefined;
-  const naming = { dotfiles, hidesNames };
+  const naming = { dotfiles, hidesNames, links };
   const readOnly = access === "read-only";
   const options = { ...naming, fsync, keepPartialsMs, readOnly, disk, space, warn };
   if (!mode.stores) return new DirectoryStore(directory, options);
@@ -284,7 +284,6 @@ function reasonNotToListen(hostname: string, error: Error): string {
 type ServerCommandLine = CommandLine<typeof PROGRAM.options>;
 
 async function main(args: readonly string[]): Promise<number> {
-  allowFolderChanges();
   const { positional, options, given }: ServerCommandLine = parseCommandLine(args, PROGRAM.options);
   if (await printAbout(PROGRAM, options, denoJson.version)) return 0;
   const { fallback } = options;

@@ -96,6 +96,8 @@ async function wantedOf(
   let entries = 0;
   let characters = 0;
   const take = (entry: ListEntry): void => {
+    // No link is followed, or made.
+    if (entry.to !== undefined) return;
     try {
       const below = safeBelow(entry.name, safeTop);
       if (exclude && below !== "") {
@@ -182,7 +184,7 @@ class FolderGetter {
 
   async #makeFolder(folder: Wanted): Promise<void> {
     try {
-      await this.#store.makeFolder(folder.local, modeOf(folder.entry));
+      await this.#store.makeFolder(folder.local, { mode: modeOf(folder.entry) });
     } catch (error) {
       this.#tell(folder, { error: explain(error) });
     }

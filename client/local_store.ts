@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FolderFacts } from "../protocol.ts";
 import type { Saving } from "../modes/files/answers.ts";
 import type { Facts } from "../lib/body/file_facts.ts";
 import { toLocal } from "../lib/local_errors.ts";
@@ -93,11 +94,10 @@ export class LocalStore implements AsyncDisposable {
   /**
    * Makes a folder and its parents, as far as they are missing.
    *
-   * @param mode Its permission bits, if it is missing.
    * @throws {InletError} `bad-name` or `local-disk`
    */
-  async makeFolder(name: string, mode?: number): Promise<void> {
-    await locally(() => this.#store.makeFolder(name, mode));
+  async makeFolder(name: string, facts: FolderFacts): Promise<void> {
+    await locally(() => this.#store.makeFolder(name, facts));
   }
 
   /** Begins a batch of files and folders. Dispose of it to discard what is not committed. */

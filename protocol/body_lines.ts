@@ -5,6 +5,7 @@
  * @module
  */
 
+import { checkTarget } from "./folder_fields.ts";
 import {
   cut,
   decodeCrc,
@@ -53,11 +54,13 @@ export interface Stored {
 }
 
 /**
- * An entry of a list: size in bytes, and the time of the last change, to the second. The size of a
- * folder, which only a tree contains, is `null`.
+ * An entry of a list: size in bytes, and the time of the last change. The size of a folder or a
+ * symbolic link, which only a tree contains, is `null`.
  */
 export interface ListEntry {
   size: number | null;
+  /** Where a symbolic link leads to. Nothing else has it. */
+  to?: string;
   modified: Date;
   name: string;
   fields?: Fields;
@@ -148,9 +151,20 @@ export function parseStored(detail: string): Stored {
   return { size: decodeNumber(size, "size"), crc: decodeCrc(crc), name };
 }
 
-/** Formats a line of a list: `SIZE TIME NAME`. The size of a folder is `-`. */
-export function formatListEntry({ size, modified, name, fields }: ListEntry): string {
-  return `${formatFields(String(size ?? "-"), fields)} ${formatTime(modified)} ${name}`;
+/** Whether an entry is a folder. */
+export function isFolderEntry({ size, to }: Pick<ListEntry, "size" | "to">): boolean {
+  return size === null && to === undefined;
+}
+
+/** The first word of the entry of a symbolic link. */
+const LINK = "@";
+
+/** Formats a line of a list: `SIZE TIME NAME`. The size of a folder is `-`, that of a link `@`. */
+export function formatListEntry({ size, to, modified, name, fields }: ListEntry): string {
+  const word = to === undefined
+    ? formatFields(String(size ?? "-"), fields)
+    : formatFields(LINK, { to, ...fields });
+  return `${word} ${formatTime(modified)} ${name}`;
 }
 
 /**
@@ -164,9 +178,15 @@ export function parseListEntry(line: string): ListEntry {
   const { word, ...fields } = parseFields(first);
   modeOf(fields);
   return {
-    size: decodeSize(word),
+    ...word === LINK ? linkOf(fields) : { size: decodeSize(word), ...fields },
     modified: decodeTime(time),
     name: decodeName(name),
-    ...fields,
   };
+}
+
+/** The target of a link, and its other fields. */
+function linkOf({ fields = {} }: { fields?: Fields }): Omit<ListEntry, "modified" | "name"> {
+  const { to, ...others } = fields;
+  checkTarget(to);
+  return { size: null, to, ...Object.keys(others).length > 0 && { fields: others } };
 }

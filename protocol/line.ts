@@ -124,21 +124,27 @@ export function decodeSize(text: string): number | null {
   return text === "-" ? null : decodeNumber(text, "size");
 }
 
-/** Formats a time in UTC to the second (RFC 3339), clamped to the years 1970 to 9999. */
+/**
+ * Formats a time in UTC (RFC 3339), clamped to the years 1 to 9999: with three digits of a second
+ * unless they are zero.
+ */
 export function formatTime(time: Date): string {
-  const milliseconds = Math.min(Math.max(time.getTime(), 0), LATEST_MS);
-  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+  const milliseconds = Math.min(Math.max(time.getTime(), EARLIEST_MS), LATEST_MS);
+  return new Date(milliseconds).toISOString().replace(".000Z", "Z");
 }
 
-/** 9999-12-31T23:59:59Z, the last time with a year of four digits. */
-const LATEST_MS = 253_402_300_799_000;
+/** 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999Z, the bounds of the years of RFC 3339. */
+const EARLIEST_MS = -62_135_596_800_000;
+const LATEST_MS = 253_402_300_799_999;
 
-/** Parses a time from 1970 on. Not every file system can store an earlier one. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z$/;
+
+/** Parses a time. Not every file system can store each. */
 export function decodeTime(text: string): Date {
-  const time = new Date(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) ? text : NaN);
+  const time = new Date(TIME.test(text) ? text : NaN);
   // `Date` reads a day that the month does not have as a day of the next month.
-  if (!(time.getTime() >= 0) || formatTime(time) !== text) {
-    throw new ProtocolError(`"${text}" is not a time like 2026-11-21T08:38:00Z, 1970 or later`);
+  if (Number.isNaN(time.getTime()) || formatTime(time) !== text.replace(".000Z", "Z")) {
+    throw new ProtocolError(`"${text}" is not a time like 2026-11-21T08:38:00Z`);
   }
   return time;
 }

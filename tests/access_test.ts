@@ -71,6 +71,8 @@ const LONG = `${"x".repeat(250)}/`.repeat(4);
 /** What a client can try, to learn whether a name is taken. */
 const PROBES: readonly ((name: string) => string)[] = [
   (name) => `mkdir ${name}\n`,
+  (name) => `symlink;to=gone ${name}\n`,
+  (name) => `symlink;to=gone ${name}/x\n`,
   (name) => `mkdir ${name}/x\n`,
   (name) => `mkdir ${name}/x/y/z\n`,
   ...[

@@ -152,6 +152,7 @@ pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
     open: false,
     access: "all",
     dotfiles: true,
+    links: "tree",
     fsync: false,
     raw: false,
     log: { format: "text", quiet: false },

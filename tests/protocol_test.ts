@@ -15,10 +15,15 @@ import {
   ERROR_CODES,
   type ErrorCode,
   featuresOf,
+  folderFactsOf,
+  folderFields,
   formatCrc,
   formatListEntry,
   formatStored,
   formatTime,
+  isFolderEntry,
+  linkFactsOf,
+  linkFields,
   MAX_CHUNK_BYTES,
   MAX_LINE_BYTES,
   parseListEntry,
@@ -324,12 +329,8 @@ pure("formatStored() keeps a wide or unbreakable space at the end of a name", ()
 pure("formatListEntry() writes size, time and name, and parseListEntry() reads them", () => {
   const modified = new Date("2024-05-06T07:08:09.987Z");
   const line = formatListEntry({ size: 6, modified, name: "a b.txt" });
-  assertEquals(line, "6 2024-05-06T07:08:09Z a b.txt");
-  assertEquals(parseListEntry(line), {
-    size: 6,
-    modified: new Date("2024-05-06T07:08:09Z"),
-    name: "a b.txt",
-  });
+  assertEquals(line, "6 2024-05-06T07:08:09.987Z a b.txt");
+  assertEquals(parseListEntry(line), { size: 6, modified, name: "a b.txt" });
   refused(() => parseListEntry("6 yesterday a.txt"), "yesterday");
   refused(() => parseListEntry("6 2024-05-06T07:08:09Z"), "name");
 });
@@ -368,25 +369,88 @@ pure("a go tells how much is kept, and an end the time of the file", () => {
   assertEquals(decodeBodyLine("end 363a3020"), { type: "end", crc: 0x363a3020 });
 });
 
-pure("a time is within 1970 and 9999, to the second, and of a day that there is", () => {
-  assertEquals(formatTime(new Date(-1)), "1970-01-01T00:00:00Z");
-  assertEquals(formatTime(new Date("9999-12-31T23:59:59.999Z")), "9999-12-31T23:59:59Z");
-  assertEquals(formatTime(new Date(8.64e15)), "9999-12-31T23:59:59Z");
-  for (
-    const wrong of [
-      "2026-11-21 08:38:00Z",
-      "2026-11-21T08:38:00+01:00",
-      "2026-11-21T08:38:00.5Z",
-      "2026-02-30T00:00:00Z",
-      "2026-11-21T24:00:00Z",
-      "1969-12-31T23:59:59Z",
-      "+10000-01-01T00:00:00Z",
-      "yesterday",
-    ]
-  ) {
-    refused(() => decodeBodyLine(`end 363a3020 ${wrong}`), "not a time like");
-    refused(() => decodeRequest(`compare 6 363a3020 ${wrong} a.txt`), "not a time like");
+pure(
+  "a time is within the years 1 and 9999, to the millisecond, and of a day that there is",
+  () => {
+    assertEquals(formatTime(new Date(-1)), "1969-12-31T23:59:59.999Z");
+    assertEquals(formatTime(new Date(-1000)), "1969-12-31T23:59:59Z");
+    assertEquals(formatTime(new Date(250)), "1970-01-01T00:00:00.250Z");
+    assertEquals(formatTime(new Date(8.64e15)), "9999-12-31T23:59:59.999Z");
+    assertEquals(formatTime(new Date(-8.64e15)), "0001-01-01T00:00:00Z");
+    for (
+      const time of ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.001Z", "2026-11-21T08:38:00Z"]
+    ) {
+      assertEquals(decodeBodyLine(`end 363a3020 ${time}`), {
+        type: "end",
+        crc: 0x363a3020,
+        modified: new Date(time),
+      });
+    }
+    // A sender leaves zeros out, and a receiver takes them all the same.
+    const { modified } = decodeBodyLine("end 363a3020 2026-11-21T08:38:00.000Z") as {
+      modified: Date;
+    };
+    assertEquals(formatTime(modified), "2026-11-21T08:38:00Z");
+    for (
+      const wrong of [
+        "2026-11-21 08:38:00Z",
+        "2026-11-21T08:38:00+01:00",
+        "2026-11-21T08:38:00.5Z",
+        "2026-11-21T08:38:00.5000Z",
+        "2026-02-30T00:00:00Z",
+        "2026-11-21T24:00:00Z",
+        "0000-12-31T23:59:59Z",
+        "-00001-12-31T23:59:59Z",
+        "+10000-01-01T00:00:00Z",
+        "yesterday",
+      ]
+    ) {
+      refused(() => decodeBodyLine(`end 363a3020 ${wrong}`), "not a time like");
+      refused(() => decodeRequest(`compare 6 363a3020 ${wrong} a.txt`), "not a time like");
+      refused(
+        () => decodeRequest(`mkdir;time=${wrong.replaceAll(" ", "%20")} a`),
+        "not a time like",
+      );
+      refused(
+        () => decodeRequest(`symlink;to=b;time=${wrong.replaceAll(" ", "%20")} a`),
+        "not a time like",
+      );
+    }
+  },
+);
+
+pure("mkdir and symlink have their facts in fields", () => {
+  const modified = new Date("1966-01-02T03:04:05.006Z");
+  const folder = { type: "mkdir", name: "a b" } as const;
+  const facts = { mode: 0o555, modified, id: "5f0c", files: 13 };
+  const line = "mkdir;id=5f0c;mode=555;time=1966-01-02T03:04:05.006Z;files=13 a b";
+  assertEquals(text(encodeRequest({ ...folder, fields: folderFields(facts) })), line);
+  assertEquals(folderFactsOf(decodeRequest(line)), facts);
+  assertEquals(Object.values(folderFactsOf(decodeRequest("mkdir a"))), Array(4).fill(undefined));
+  for (const wrong of ["mode=1777", "files=-1", "files=x", "id=", `id=${"x".repeat(65)}`]) {
+    refused(() => decodeRequest(`mkdir;${wrong} a`));
   }
+
+  const link = { type: "symlink", name: "a b" } as const;
+  const to = "../ä;b%\n";
+  const linkLine = "symlink;to=../%C3%A4%3Bb%25%0A;time=1966-01-02T03:04:05.006Z a b";
+  assertEquals(text(encodeRequest({ ...link, fields: linkFields({ to, modified }) })), linkLine);
+  assertEquals(linkFactsOf(decodeRequest(linkLine)), { to, modified });
+  assertEquals(linkFactsOf(decodeRequest("symlink;to=x y")), { to: "x" });
+  for (const wrong of ["symlink a", "symlink;to= a", "symlink;to=%00 a", "symlink;to=b"]) {
+    refused(() => decodeRequest(wrong));
+  }
+});
+
+pure("a link in a tree has its target in a field", () => {
+  const entry = { size: null, to: "../a b", modified: new Date(0), name: "c d" };
+  assertEquals(formatListEntry(entry), "@;to=../a%20b 1970-01-01T00:00:00Z c d");
+  assertEquals(parseListEntry("@;to=../a%20b 1970-01-01T00:00:00Z c d"), entry);
+  for (const wrong of ["@", "@;to=", "@;to=a%00", "@;x=y"]) {
+    refused(() => parseListEntry(`${wrong} 1970-01-01T00:00:00Z c`));
+  }
+  assertEquals(isFolderEntry(entry), false);
+  assert(isFolderEntry(parseListEntry("- 1970-01-01T00:00:00Z c")));
 });
 
 pure("formatCrc() gives eight lower-case digits for signed and unsigned numbers", () => {

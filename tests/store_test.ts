@@ -216,7 +216,7 @@ integration("a numbered folder is found again whatever gets a number behind it",
   await using test = await openStore();
   const { store } = test;
   for (const name of ["p", "p"]) await put(store, name);
-  await store.makeFolder("p", 0o700);
+  await store.makeFolder("p", { mode: 0o700 });
   for (let number = 4; number < 10; number++) {
     assertEquals(await put(store, "p"), `p (${number})`);
     assertEquals(await put(store, `p/${number}`), `p (3)/${number}`);

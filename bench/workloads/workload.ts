@@ -18,8 +18,6 @@ export interface Bench {
   readonly files: number;
   /** How many clients at once. */
   readonly clients: number;
-  /** A folder of this machine that is like those of people: of it a copy is sent. */
-  readonly tree: string;
 }
 
 /** Measures, and reports. */

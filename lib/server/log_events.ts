@@ -65,6 +65,7 @@ export const LOG_EVENTS = {
   "key-weak": [],
   "left": ["clients", "ms"],
   "left-out": ["lines", "host"],
+  "link": ["file"],
   "list": [],
   "listening": ["hostname", "port", "directory"],
   "message": ["bytes", "ms"],

@@ -26,6 +26,7 @@ import {
 } from "../cli/options.ts";
 import { isLoopback } from "../address.ts";
 import { InletError } from "../errors.ts";
+import { LINK_RULES, type LinkRule } from "../store/link_rules.ts";
 import { isClosed } from "./authentication.ts";
 import type { ServeOptions } from "./serve_options.ts";
 import { checkFallback, wireOptionsOf, WIRES } from "./wire_options.ts";
@@ -172,6 +173,13 @@ const RIGHTS = {
   }),
   "drop-only": flag({ help: "clients may upload, but not list or download" }),
   "no-dotfiles": flag({ help: "refuse and hide names that begin with a dot, like .ssh" }),
+  "links": option({
+    value: "WHICH",
+    parse: (text, what) => parseWord(text, what, Object.keys(LINK_RULES) as LinkRule[]),
+    default: "tree",
+    help: "make and list these symbolic links of folders: those that stay in DIR, all, or none",
+    completes: LINK_RULES,
+  }),
 };
 
 const WAYS = {
@@ -247,6 +255,7 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
     open: values.open,
     access,
     dotfiles: !values["no-dotfiles"],
+    links: values.links,
     fsync: values.fsync,
     raw: values.raw,
     log: { format: values.log, quiet: values.quiet },

@@ -6,6 +6,7 @@
 
 import type { Access } from "../auth/access.ts";
 import type { Disk } from "../store/disk.ts";
+import type { LinkRule } from "../store/link_rules.ts";
 import type { LogOptions } from "./log.ts";
 
 /** Options of {@linkcode serve}. */
@@ -140,6 +141,13 @@ export interface ServeOptions {
    * @default {true}
    */
   dotfiles?: boolean;
+  /**
+   * Which symbolic links of clients are made, and given to clients: those that lead to something
+   * within the directory, all, or none. No link is ever followed.
+   *
+   * @default {"tree"}
+   */
+  links?: LinkRule;
   /**
    * Whether messages are written to a terminal unchanged. By default, what a terminal would obey is
    * escaped there; files and pipes always get the exact bytes.

@@ -19,6 +19,7 @@ import {
   TEXTS,
   wholeNumber,
 } from "../cli/value_kinds.ts";
+import { LINK_RULES } from "../store/link_rules.ts";
 import type { LogOptions } from "./log.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
@@ -54,6 +55,7 @@ const OPTIONS: Record<keyof ServeOptions, Kind> = {
   open: FLAG,
   access: oneOf(ACCESS_RIGHTS),
   dotfiles: FLAG,
+  links: oneOf(Object.keys(LINK_RULES)),
   raw: FLAG,
   dialogue: TEXTS,
   banner: TEXT,

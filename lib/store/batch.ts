@@ -28,8 +28,8 @@ export class DirectoryBatch implements StoreBatch {
     return typeof stored === "string" ? { name: stored } : stored.then((name) => ({ name }));
   }
 
-  makeFolder(name: string, { mode }: BatchedFolderFacts = {}): Maybe<BatchedFolder> {
-    return this.#store.makeFolder(name, mode);
+  makeFolder(name: string, facts: BatchedFolderFacts = {}): Maybe<BatchedFolder> {
+    return this.#store.makeFolder(name, facts);
   }
 
   commit(): void {}

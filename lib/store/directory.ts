@@ -23,7 +23,7 @@
  * @module
  */
 
-import type { ListEntry } from "../../protocol.ts";
+import type { FolderFacts, LinkFacts, ListEntry } from "../../protocol.ts";
 import type { Facts } from "../body/file_facts.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
@@ -31,6 +31,7 @@ import { DirectoryBatch } from "./batch.ts";
 import { findFile, listPages, namesIn, openFile, treePages, whereIs } from "./directory_reader.ts";
 import type { DiskSpace } from "./disk_space.ts";
 import { Folders, isGroupGiven, lstatIfThere, type Place, readable } from "./folders.ts";
+import { Links } from "./links.ts";
 import { linkUnder, type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
 import { ResumeFailures } from "./resume_failures.ts";
@@ -38,6 +39,7 @@ import type {
   Fingerprint,
   Found,
   MadeFolder,
+  MadeLink,
   Maybe,
   PartialQuery,
   Resumable,
@@ -60,12 +62,14 @@ export class DirectoryStore implements Store {
   readonly #space: DiskSpace | undefined;
   readonly #inFlight = new Set<FileUpload>();
   readonly #numbering = new Numbering();
+  readonly #links: Links;
 
   /** Makes no directory: `root` need not exist yet. */
   constructor(root: string, options: DirectoryOptions = {}) {
     const { fsync = false, disk = Deno, warn = () => {} } = options;
     const folders = new Folders(root, disk, warn, options);
     this.#folders = folders;
+    this.#links = new Links(folders, options.links);
     this.#workspaces = new Workspaces(folders, options.downloads ? "get-" : "");
     this.#context = {
       folders,
@@ -180,16 +184,29 @@ export class DirectoryStore implements Store {
     return pace.call(() => this.#putAtOnce(name, content, facts) ?? careful(), careful);
   }
 
-  makeFolder(name: string, mode?: number): Maybe<MadeFolder> {
-    const { fsync } = this.#context;
+  makeFolder(name: string, facts: FolderFacts = {}): Maybe<MadeFolder> {
     const what = `make the folder ${quoted(name)}`;
     return this.#storing(what, () => {
-      const place = this.#folders.make(`${this.#folders.safe(name)}/`, mode);
-      const made = { name: place.folder, isNew: place.isNew };
-      if (!fsync) return made;
-      return this.#folders.sync(`${made.name}/`).then(() => made, (error) => {
-        throw explain(error, `Cannot ${what}: it is there, but may be lost in a power failure`);
-      });
+      const { folder, isNew } = this.#folders.makeFor(`${this.#folders.safe(name)}/`, facts);
+      return this.#flushed(what, `${folder}/`, { name: folder, isNew });
+    });
+  }
+
+  async makeLink(name: string, facts: LinkFacts): Promise<MadeLink> {
+    const what = `make the link ${quoted(name)}`;
+    const safe = this.#folders.safe(name);
+    await this.#links.prepare(safe, facts);
+    return this.#storing(what, () => {
+      const made = this.#links.make(safe, facts);
+      return this.#flushed(what, made.name, made);
+    });
+  }
+
+  /** Flushes the folders of a name to disk, if that is asked for, and returns the value. */
+  #flushed<T>(what: string, name: string, value: T): Maybe<T> {
+    if (!this.#context.fsync) return value;
+    return this.#folders.sync(name).then(() => value, (error) => {
+      throw explain(error, `Cannot ${what}: it is there, but may be lost in a power failure`);
     });
   }
 
@@ -253,8 +270,7 @@ export class DirectoryStore implements Store {
         workspace.write(temp, content, mode);
         if (isGroupGiven(place)) disk.chownSync(temp, null, place.info.gid);
         if (modified) tryTo(() => disk.utimeSync(temp, new Date(), modified));
-        const names = this.#numbering.variants(place.name);
-        return this.#folders.inFolder(place, () => linkUnder(names, this.#folders, temp));
+        return linkUnder(this.#numbering.variants(place.name), this.#folders, temp);
       } catch (error) {
         if (isOtherFileSystem(error)) return undefined;
         throw error;
@@ -369,7 +385,7 @@ export class DirectoryStore implements Store {
       const cause = error instanceof InletError ? error.cause : error;
       const { message } = explain(
         cause,
-        `Cannot ${this.#readOnly ? "read" : "store into"} ${quoted(this.#folders.shownRoot)}`,
+        `Cannot ${this.#readOnly ? "read" : "store into"} ${quoted(this.#folders.root)}`,
       );
       throw new InletError("usage", message, { cause });
     }

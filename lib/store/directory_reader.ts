@@ -9,9 +9,10 @@ import { explain, InletError } from "../errors.ts";
 import { permissionsOf } from "../body/sources.ts";
 import { printable, quoted } from "../text.ts";
 import { isTurnDue, takeTurns } from "../turns.ts";
-import { folderOf, type Folders, lstatIfThere } from "./folders.ts";
+import { type Folders, lstatIfThere } from "./folders.ts";
 import { FolderNames, unlessLeftOut } from "./folder_names.ts";
 import { freeNumber } from "./free_number.ts";
+import { isLeftOut } from "./link_rules.ts";
 import { EVERYTHING, numberedName } from "./names.ts";
 import { isTaken } from "./numbering.ts";
 import type { Fingerprint, Found } from "./store.ts";
@@ -34,7 +35,8 @@ const FIRST_TIME_MS = Date.UTC(1980, 0, 2, 12);
 export function openFile(folders: Folders, name: string): DirectoryFile {
   const safe = folders.safe(name);
   const what = `Cannot get ${quoted(name)}`;
-  const open = (): DirectoryFile => {
+  try {
+    folders.check(safe);
     const path = folders.path(safe);
     const seen = Deno.lstatSync(path);
     if (seen.isDirectory) {
@@ -52,9 +54,6 @@ export function openFile(folders: Folders, name: string): DirectoryFile {
       throw new InletError("denied", `${what}: it changed while it was opened`);
     }
     return new DirectoryFile(file, name, opened, folders.pace, () => openFile(folders, name));
-  };
-  try {
-    return folders.inFolder(folderOf(safe), open);
   } catch (error) {
     throw explain(error, what);
   }
@@ -161,7 +160,7 @@ export async function* treePages(
   signal?: AbortSignal,
 ): AsyncGenerator<readonly ListEntry[]> {
   const what = `Cannot get ${quoted(name)}`;
-  if (name === EVERYTHING) return yield* allPages(folders, what, { withFolders: true, signal });
+  if (name === EVERYTHING) return yield* allPages(folders, what, { isTree: true, signal });
   const safe = folders.safe(name);
   try {
     folders.check(safe);
@@ -176,7 +175,7 @@ export async function* treePages(
     }
     const fields = modeField(permissionsOf(mode));
     const first: ListEntry = { name: safe, size: null, modified, ...fields };
-    yield* entryPages(folders, `${safe}/`, { first, withFolders: true, signal });
+    yield* entryPages(folders, `${safe}/`, { first, isTree: true, signal });
   } catch (error) {
     throw explain(error, what);
   }
@@ -187,7 +186,7 @@ export async function* listPages(
   folders: Folders,
   signal?: AbortSignal,
 ): AsyncGenerator<readonly ListEntry[]> {
-  yield* allPages(folders, "Cannot list the files", { withFolders: false, signal });
+  yield* allPages(folders, "Cannot list the files", { isTree: false, signal });
 }
 
 async function* allPages(
@@ -208,18 +207,20 @@ async function* allPages(
  * about a megabyte for a folder of 100,000 files. An entry that cannot be read is left out.
  *
  * @param top Empty for the root; otherwise it ends with `/`.
+ * @param options.isTree Whether folders and links are listed too.
  */
 async function* entryPages(
   folders: Folders,
   top: string,
-  { first, withFolders, signal }: {
+  { first, isTree, signal }: {
     first?: ListEntry;
-    withFolders: boolean;
+    isTree: boolean;
     signal: AbortSignal | undefined;
   },
 ): AsyncGenerator<readonly ListEntry[]> {
   let page: ListEntry[] = first ? [first] : [];
-  const open = [await FolderNames.read(folders, top)];
+  const withLinks = isTree && folders.links !== "none";
+  const open = [await FolderNames.read(folders, top, withLinks)];
   for (let folder; (folder = open.at(-1));) {
     const name = folder.next();
     if (name === undefined) {
@@ -228,9 +229,11 @@ async function* entryPages(
     }
     const isFolder = name.endsWith("/");
     const entry = entryOf(folders, isFolder ? name.slice(0, -1) : name, isFolder);
-    const inner = entry && isFolder ? await FolderNames.readBelow(folders, name) : undefined;
+    const inner = entry && isFolder
+      ? await FolderNames.readBelow(folders, name, withLinks)
+      : undefined;
     if (inner) open.push(inner);
-    if (entry && (isFolder ? withFolders && inner : true)) page.push(entry);
+    if (entry && (isFolder ? isTree && inner : true)) page.push(entry);
     const isFull = page.length >= PAGE_ENTRIES;
     if (!isFull && !inner && !isTurnDue()) continue;
     if (isFull) {
@@ -249,10 +252,19 @@ async function* entryPages(
 function entryOf(folders: Folders, name: string, isFolder: boolean): ListEntry | undefined {
   if (!isPublishedName(folders, name)) return undefined;
   const info = unlessLeftOut(folders, name, () => Deno.lstatSync(folders.path(name)));
-  if (!info || (isFolder ? !info.isDirectory : !info.isFile)) return undefined;
+  if (!info || (isFolder ? !info.isDirectory : info.isDirectory)) return undefined;
+  if (info.isSymlink) return linkOf(folders, name, info);
+  if (!isFolder && !info.isFile) return undefined;
   const modified = info.mtime ?? new Date(0);
   if (!isFolder) return { name, size: info.size, modified };
   return { name, size: null, modified, ...modeField(permissionsOf(info.mode)) };
+}
+
+/** The entry of a link, unless links such as this are left out. */
+function linkOf(folders: Folders, name: string, { mtime }: Deno.FileInfo): ListEntry | undefined {
+  const to = unlessLeftOut(folders, name, () => Deno.readLinkSync(folders.path(name)));
+  if (to === undefined || isLeftOut(folders.links, name, to)) return undefined;
+  return { name, size: null, to, modified: mtime ?? new Date(0) };
 }
 
 function isPublishedName(folders: Folders, name: string): boolean {

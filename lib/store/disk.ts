@@ -17,6 +17,7 @@ export type Disk = Pick<
   | "openSync"
   | "removeSync"
   | "renameSync"
+  | "symlinkSync"
   | "utimeSync"
   | "writeFileSync"
 >;

@@ -83,31 +83,42 @@ export class FolderNames {
    * Reads a folder.
    *
    * @param prefix The path in front of its names; empty for the root, otherwise it ends with `/`.
+   * @param withLinks Whether symbolic links are among them.
    */
-  static async read(folders: Folders, prefix: string): Promise<FolderNames> {
-    if (isSmall(folders.path(prefix))) return await this.#read(folders, prefix);
-    const names = takePlace(reading).then(() => this.#read(folders, prefix));
+  static async read(folders: Folders, prefix: string, withLinks: boolean): Promise<FolderNames> {
+    if (isSmall(folders.path(prefix))) return await this.#read(folders, prefix, withLinks);
+    const names = takePlace(reading).then(() => this.#read(folders, prefix, withLinks));
     reading = names.catch(() => {});
     return await names;
   }
 
   /** Reads a folder inside a list, or returns `undefined` if it has to be left out. */
-  static async readBelow(folders: Folders, prefix: string): Promise<FolderNames | undefined> {
+  static async readBelow(
+    folders: Folders,
+    prefix: string,
+    withLinks: boolean,
+  ): Promise<FolderNames | undefined> {
     try {
-      return await FolderNames.read(folders, prefix);
+      return await FolderNames.read(folders, prefix, withLinks);
     } catch (error) {
       leaveOut(folders, prefix, error);
       return undefined;
     }
   }
 
-  static async #read(folders: Folders, prefix: string): Promise<FolderNames> {
+  static async #read(
+    folders: Folders,
+    prefix: string,
+    withLinks: boolean,
+  ): Promise<FolderNames> {
     const names: string[] = [];
     try {
       folders.check(prefix);
-      for await (const { name, isFile, isDirectory } of Deno.readDir(folders.path(prefix))) {
+      for await (const entry of Deno.readDir(folders.path(prefix))) {
+        const { name, isFile, isDirectory, isSymlink } = entry;
         // Opening anything else, such as a pipe, could block.
-        if (isFile || isDirectory) names.push(isDirectory ? `${name}/` : name);
+        if (isDirectory) names.push(`${name}/`);
+        else if (isFile || (isSymlink && withLinks)) names.push(name);
       }
     } catch (error) {
       // A folder that is gone counts as empty, except the root.

@@ -5,15 +5,16 @@
  */
 
 import { dirname } from "@std/path/dirname";
+import type { FolderFacts } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import type { Disk } from "./disk.ts";
 import { DiskPace } from "./disk_pace.ts";
-import { foldersOf, FolderWays, lstatIfThere, type Way } from "./folder_ways.ts";
 import { firstFreeNumber } from "./free_number.ts";
+import type { LinkRule } from "./link_rules.ts";
+import { finishFolder, MadeFolders } from "./made_folders.ts";
 import { numberedName, safeName } from "./names.ts";
-
-export { folderOf, foldersOf, lstatIfThere, type Way } from "./folder_ways.ts";
+import { type Identity, isSameFile } from "./temp_file.ts";
 
 /** Most messages that are remembered as told. The oldest is forgotten first. */
 const MAX_WARNINGS = 1000;
@@ -33,12 +34,20 @@ export interface NamingOptions {
    * @default {false}
    */
   hidesNames?: boolean | undefined;
+  /**
+   * Which symbolic links are made and listed.
+   *
+   * @default {"tree"}
+   */
+  links?: LinkRule | undefined;
 }
 
-/** Where a name leads to: its innermost folder. */
-export interface Place extends Way {
+/** Where a name leads to. */
+export interface Place {
   /** The name, with the numbers that its folders got. */
   readonly name: string;
+  /** Name of the innermost folder; empty for the root. */
+  readonly folder: string;
   /** Name of the outermost folder above it that is on the same file system, or its own. */
   readonly mount: string;
   readonly info: Deno.FileInfo;
@@ -47,13 +56,17 @@ export interface Place extends Way {
 }
 
 /** The root of a store and the folders below it. */
-export class Folders extends FolderWays {
+export class Folders {
+  readonly root: string;
   readonly disk: Disk;
   /** How fast that disk answers. */
   readonly pace: DiskPace = new DiskPace();
+  /** The folders that clients made in this run. */
+  readonly made: MadeFolders = new MadeFolders();
   readonly #warn: (message: string) => void;
   readonly #naming: NamingOptions;
   readonly #warned = new Set<string>();
+  readonly #refused = new Map<string, Identity>();
   #root: Deno.FileInfo | undefined;
   /** Folders in which the root was made, and that are not flushed yet. */
   #unsynced: string[] = [];
@@ -64,10 +77,15 @@ export class Folders extends FolderWays {
     warn: (message: string) => void,
     naming: NamingOptions = {},
   ) {
-    super(root);
+    this.root = root;
     this.disk = disk;
     this.#warn = warn;
     this.#naming = naming;
+  }
+
+  /** Which symbolic links are made and listed. */
+  get links(): LinkRule {
+    return this.#naming.links ?? "tree";
   }
 
   /** Whether no message may tell that a name is taken. */
@@ -97,6 +115,12 @@ export class Folders extends FolderWays {
     this.#warn(message);
   }
 
+  /** Returns the path of a name; an empty name is the root. */
+  path(name: string): string {
+    // Every system accepts a slash, and `safeName` has refused `.` and `..`.
+    return name === "" ? this.root : `${this.root}/${name}`;
+  }
+
   /**
    * Makes the root, and what is missing above it.
    *
@@ -120,7 +144,7 @@ export class Folders extends FolderWays {
     // Without its parents: a whole disk can be missing.
     this.disk.mkdirSync(this.root);
     this.#unsynced = [dirname(this.root)];
-    this.#warn(`Made the directory ${quoted(this.shownRoot)} again: it had been removed`);
+    this.#warn(`Made the directory ${quoted(this.root)} again: it had been removed`);
   }
 
   /** Flushes the folders of a name to disk, up to the root: any of them may be new. */
@@ -141,7 +165,7 @@ export class Folders extends FolderWays {
         if (!(error instanceof Deno.errors.NotCapable)) throw error;
         this.warnOnce(
           `cannot flush ${quoted(folder)} to disk without permission to read it: a power failure ` +
-            `now could lose ${quoted(this.shownRoot)}`,
+            `now could lose ${quoted(this.root)}`,
         );
       }
     }
@@ -162,23 +186,35 @@ export class Folders extends FolderWays {
     let info = this.#root ??= Deno.statSync(this.root);
     let mount = "";
     let isNew = false;
-    const seen: Deno.FileInfo[] = [];
     for (const [index, part] of parts.entries()) {
       const folder = inside + part;
       const there = lstatIfThere(this.path(folder));
       if (there && this.#isTaken(there, 1)) return this.make(this.located(name), mode);
       isNew = !there;
+      if (isNew) {
+        isNew = this.#makeOne(this.path(folder), index === parts.length - 1 ? mode : undefined);
+      }
       const { dev } = info;
-      info = there ?? this.inFolder({ folder: inside.slice(0, -1), seen }, () => {
-        this.#makeOne(this.path(folder), index === parts.length - 1 ? mode : undefined);
-        return Deno.lstatSync(this.path(folder));
-      });
-      this.checkOne(folder, info);
-      seen.push(info);
+      info = there ?? Deno.lstatSync(this.path(folder));
+      this.#checkOne(folder, info);
       if (info.dev !== dev) mount = folder;
       inside = `${folder}/`;
     }
-    return { name: inside + last, folder: inside.slice(0, -1), mount, info, isNew, seen };
+    return { name: inside + last, folder: inside.slice(0, -1), mount, info, isNew };
+  }
+
+  /**
+   * Makes the folders of a name for a client, which tells of the innermost. One that was made for it
+   * gets what it tells.
+   */
+  makeFor(name: string, facts: FolderFacts): Place {
+    const place = this.make(name, facts.mode);
+    const { info, folder, isNew } = place;
+    if (isNew && facts.id !== undefined) this.made.add(info, facts.id);
+    if (facts.modified && (isNew || this.made.has(info, facts.id))) {
+      finishFolder(this.disk, this.path(folder), info, facts);
+    }
+    return place;
   }
 
   /**
@@ -208,12 +244,51 @@ export class Folders extends FolderWays {
     return !isDirectory && (!isSymlink || number > 1 || this.hidesNames);
   }
 
-  #makeOne(path: string, mode: number | undefined): void {
+  /**
+   * Refuses every name that leads into a folder, under whatever name: one of the store's own.
+   *
+   * @param path Where the folder is: another one can get its number once it is removed.
+   */
+  refuse(path: string, own: Identity): void {
+    this.#refused.set(path, own);
+  }
+
+  #isRefused(seen: Identity): boolean {
+    for (const [path, own] of this.#refused) {
+      if (!isSameFile(own, seen)) continue;
+      const there = lstatIfThere(path);
+      if (there && isSameFile(own, there)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Checks that a name leads through real folders only.
+   *
+   * @throws {InletError} `denied` if one of them is a link or a file
+   */
+  check(name: string): void {
+    for (const folder of foldersOf(name)) this.#checkOne(folder);
+  }
+
+  /** Makes a folder. Returns whether it was missing: another program can make it in the meantime. */
+  #makeOne(path: string, mode: number | undefined): boolean {
     try {
       this.disk.mkdirSync(path, mode === undefined ? {} : { mode: mode | 0o700 });
+      return true;
     } catch (error) {
-      // Another client made it in the meantime.
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      return false;
+    }
+  }
+
+  #checkOne(folder: string, seen = Deno.lstatSync(this.path(folder))): void {
+    if (!seen.isDirectory) {
+      const why = seen.isSymlink ? "it is a symbolic link" : "it is not a folder";
+      throw new InletError("denied", `Cannot go through ${quoted(folder)}: ${why}`);
+    }
+    if (this.#isRefused(seen)) {
+      throw new InletError("denied", `Cannot go through ${quoted(folder)}: it is reserved`);
     }
   }
 }
@@ -226,9 +301,25 @@ async function syncFolder(disk: Disk, path: string): Promise<void> {
   await folder.sync();
 }
 
+/** Returns the folders of a name, outermost first. */
+export function foldersOf(name: string): string[] {
+  const parts = name.split("/").slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
+}
+
 /** @throws if a folder cannot be read */
 export function readable(folder: string): void {
   for (const _ of Deno.readDirSync(folder)) return;
+}
+
+/** Returns what is at a path, or `undefined` if nothing is. A link is not followed. */
+export function lstatIfThere(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
 /** Whether files that are made in a folder get its group: they are made elsewhere, and moved. */

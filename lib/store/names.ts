@@ -126,7 +126,7 @@ export function numberedName(name: string, number: number): string {
  * invisible characters, the compatibility forms of letters, or what follows a colon, and Windows
  * gives a long name a short one, such as `INLET~1`.
  */
-function isOwnFolder(component: string): boolean {
+export function isOwnFolder(component: string): boolean {
   const folded = component.normalize("NFKC").replaceAll(/\p{Default_Ignorable_Code_Point}/gu, "")
     .toLowerCase().normalize("NFKC").replace(/:.*$/s, "").replace(/[. ]+$/, "");
   return folded === OWN_FOLDER || /^\.?inlet~\d+$/.test(folded);

@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { ListEntry } from "../../protocol.ts";
+import type { FolderFacts, LinkFacts, ListEntry } from "../../protocol.ts";
 import type { Facts } from "../body/file_facts.ts";
 import type { InletError } from "../errors.ts";
 
@@ -48,17 +48,11 @@ export interface BatchedFolder extends BatchedFile {
   isNew?: boolean;
 }
 
-/** What is announced of a folder. */
-export interface FolderFacts {
-  /** Its permission bits, if it is missing. Those of its owner are added. */
-  mode?: number | undefined;
-}
+/** What is announced of a folder in a batch. The number of files is a guess: more or fewer may come. */
+export type BatchedFolderFacts = FolderFacts;
 
-/** What is announced of a folder in a batch. */
-export interface BatchedFolderFacts extends FolderFacts {
-  /** How many files follow that are directly in it. A guess: more or fewer may come. */
-  files?: number | undefined;
-}
+/** The stored name of a symbolic link, and whether it was missing before. */
+export type MadeLink = { readonly name: string; readonly isNew: boolean };
 
 /** How an upload can be resumed. */
 export interface Resumable {
@@ -132,12 +126,21 @@ export interface Store {
   put(name: string, content: Uint8Array, facts?: Facts): Maybe<string>;
 
   /**
-   * Makes a folder and its parents, as far as they are missing.
+   * Makes a folder and its parents, as far as they are missing. One that is there already is not
+   * changed, unless it was made for the same id: with a time, it then gets its permission bits and
+   * that time. Until it has its time, the permission bits of its owner are added.
    *
-   * @param mode Its permission bits, if it is missing. Those of its owner are added.
    * @throws {InletError} `bad-name`, `denied` or `no-space`
    */
-  makeFolder(name: string, mode?: number): Maybe<MadeFolder>;
+  makeFolder(name: string, facts?: FolderFacts): Maybe<MadeFolder>;
+
+  /**
+   * Makes a symbolic link under the first free name, and its parents. The same link that is there
+   * already is left as it is. No link is ever followed.
+   *
+   * @throws {InletError} `bad-name` or `no-space`; `denied` for a link that leads out of the store
+   */
+  makeLink(name: string, facts: LinkFacts): Maybe<MadeLink>;
 
   /**
    * Opens the current version of a published file.

@@ -108,12 +108,10 @@ export class Workspaces {
 
   #openIn(folder: string): Workspace {
     const { disk } = this.#folders;
-    const path = this.#folders.path(folder);
-    const options = {
+    const workspace = Workspace.open(this.#folders.path(folder), {
       ...{ disk, prefix: this.#prefix },
-      warn: (message: string) => this.#folders.warnOnce(message),
-    };
-    const workspace = this.#folders.inFolder(folder, () => Workspace.open(path, options));
+      warn: (message) => this.#folders.warnOnce(message),
+    });
     this.#open.set(folder, workspace);
     this.#folders.refuse(workspace.path, workspace.info);
     return workspace;

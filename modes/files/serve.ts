@@ -14,7 +14,8 @@
  *    follows the `end`.
  * 5. C: `list`, `tree photos`, `tree /` or `status`. S: `ok`, the lines as they are
  *    found, and `end 1` with their number. C: `mkdir photos`.
- *    S: `ok photos`. C: `whoami`. S: `ok ben-2`.
+ *    S: `ok photos`. C: `symlink;to=a.jpg photos/latest`. S: `ok photos/latest`. C: `whoami`.
+ *    S: `ok ben-2`.
  * 6. C: `say 6`. S: `go 0`. C: a body. S: `ok 6 363a3020`, once it is on the server's stdout.
  * 7. C: any other line, `Hello`, or `chat Hello`. S: `Hello ACK`.
  * 8. C: `reput FINGERPRINT 6 a.txt`. S: `prove NONCE 2 0`, if bytes are kept from an earlier attempt with
@@ -50,7 +51,7 @@ import { serveGet } from "./serve_get.ts";
 import { servePut } from "./serve_put.ts";
 import { serveReput } from "./serve_reput.ts";
 import { serveSay } from "./serve_say.ts";
-import { serveChat, serveCompare, serveLines, serveMkdir } from "./serve_queries.ts";
+import { serveChat, serveCompare, serveLines, serveMkdir, serveSymlink } from "./serve_queries.ts";
 import { nextArrival, nextRequest, restOf } from "./wait.ts";
 
 /** Server half. */
@@ -92,6 +93,8 @@ async function answer(
       return await serveReput(connection, context, request);
     case "mkdir":
       return await serveMkdir(connection, context, request);
+    case "symlink":
+      return await serveSymlink(connection, context, request);
     case "say":
       return await serveSay(connection, context, request);
     case "get":

@@ -1,5 +1,6 @@
 /**
- * Serves the requests without a body: `list`, `tree`, `status`, `compare`, `mkdir` and chat.
+ * Serves the requests without a body: `list`, `tree`, `status`, `compare`, `mkdir`, `symlink` and
+ * chat.
  *
  * Lists are streamed: each page of lines is written before the next one is read, so a list of a
  * hundred thousand files takes no more memory than one of a hundred.
@@ -13,10 +14,11 @@ import {
   encodeLine,
   encodeLines,
   encodeReply,
+  folderFactsOf,
   formatListEntry,
+  linkFactsOf,
   type ListEntry,
   MAX_TALK_BYTES,
-  modeOf,
   type Request,
 } from "../../protocol.ts";
 import { encodeError, explain, InletError } from "../../lib/errors.ts";
@@ -37,12 +39,28 @@ export async function serveMkdir(
   { name, ...request }: Extract<Request, { type: "mkdir" }>,
 ): Promise<void> {
   const what = `make the folder ${quoted(name)}`;
-  const action = () => context.store.makeFolder(name, modeOf(request));
+  const action = () => context.store.makeFolder(name, folderFactsOf(request));
   const made = await attempt(connection, context, "mkdir", what, action);
   if (!made) return;
   const { name: file, isNew } = made.value;
   if (isNew) context.log.info("folder", `made the folder ${quoted(file)}`, { file });
   // With a number it would tell that a file has the name.
+  const detail = isDropOnly(rightsOf(context)) ? safeName(name) : file;
+  await connection.write(encodeReply({ type: "ok", detail }));
+}
+
+/** Serves `symlink`. */
+export async function serveSymlink(
+  connection: Connection,
+  context: ServerContext,
+  { name, ...request }: Extract<Request, { type: "symlink" }>,
+): Promise<void> {
+  const what = `make the link ${quoted(name)}`;
+  const action = () => context.store.makeLink(name, linkFactsOf(request));
+  const made = await attempt(connection, context, "symlink", what, action);
+  if (!made) return;
+  const { name: file, isNew } = made.value;
+  if (isNew) context.log.info("link", `made the link ${quoted(file)}`, { file });
   const detail = isDropOnly(rightsOf(context)) ? safeName(name) : file;
   await connection.write(encodeReply({ type: "ok", detail }));
 }

@@ -63,6 +63,7 @@ export class FaultyDisk {
       this.#watched(this.#do("open", () => Deno.openSync(path, options))),
     removeSync: (path, options) => this.#do("remove", () => Deno.removeSync(path, options)),
     renameSync: (from, to) => this.#do("rename", () => Deno.renameSync(from, to)),
+    symlinkSync: (to, path) => this.#do("link", () => Deno.symlinkSync(to, path)),
     utimeSync: (path, atime, mtime) => Deno.utimeSync(path, atime, mtime),
     writeFileSync: (path, data, options) => {
       const bytes = data as Uint8Array;

@@ -12,8 +12,13 @@ import {
   encodeRequest,
   ERROR_CODES,
   type ErrorCode,
+  type Fields,
+  type FolderFacts,
+  folderFields,
   formatListEntry,
   formatStored,
+  type LinkFacts,
+  linkFields,
   type ListEntry,
   MAX_CHUNK_BYTES,
   type Reply,
@@ -34,31 +39,51 @@ const digest = fc.string({
   minLength: 64,
   maxLength: 64,
 });
-const modified = fc.nat(253_402_300_799).map((seconds) => new Date(seconds * 1000));
+const milliseconds = fc.integer({ min: -62_135_596_800_000, max: 253_402_300_799_999 });
+const modified = fc.oneof(milliseconds, milliseconds.map((it) => it - it % 1000))
+  .map((it) => new Date(it));
 
 function type<T extends string>(it: T): { type: fc.Arbitrary<T> } {
   return { type: fc.constant(it) };
 }
 
 const key = fc.stringMatching(/^[a-z][a-z0-9-]{0,31}$/);
-const fields = fc.dictionary(key, text.map((it) => it.slice(0, 20).toWellFormed()), {
-  minKeys: 1,
-  maxKeys: 3,
-});
+const fields = fc.dictionary(
+  key.filter((it) => it !== "to"),
+  text.map((it) => it.slice(0, 20).toWellFormed()),
+  {
+    minKeys: 1,
+    maxKeys: 3,
+  },
+);
 
-/** The same messages, some of them with fields. */
-function withFields<T extends object>(messages: fc.Arbitrary<T>): fc.Arbitrary<T> {
+/** The same messages, some of them with more fields. */
+function withFields<T extends { fields?: Fields }>(messages: fc.Arbitrary<T>): fc.Arbitrary<T> {
   return fc.oneof(
     { weight: 3, arbitrary: messages },
     {
       weight: 1,
-      arbitrary: fc.tuple(messages, fields).map(([it, fields]) => ({ ...it, fields })),
+      arbitrary: fc.tuple(messages, fields).map(([it, fields]) => ({
+        ...it,
+        fields: { ...fields, ...it.fields },
+      })),
     },
   );
 }
 
+const folderFacts: fc.Arbitrary<FolderFacts> = fc.record({
+  mode: fc.nat(0o777),
+  modified,
+  id: fc.uuid(),
+  files: number,
+}, { requiredKeys: ["id"] });
+const linkFacts: fc.Arbitrary<LinkFacts> = fc.record({
+  to: name.filter((it) => !it.includes("\0")),
+  modified,
+}, { requiredKeys: ["to"] });
+
 /** Every request there is. */
-export const anyRequest: fc.Arbitrary<Request> = withFields(fc.oneof(
+export const anyRequest: fc.Arbitrary<Request> = withFields<Request>(fc.oneof(
   fc.record({ ...type("hello"), version: number, name: text }),
   fc.record({ ...type("answer"), proof: digest }),
   fc.record({ ...type("put"), size, name }),
@@ -66,6 +91,8 @@ export const anyRequest: fc.Arbitrary<Request> = withFields(fc.oneof(
   fc.record({ ...type("reput"), fingerprint: digest, size: number, name }),
   fc.record({ ...type("proof"), digest }),
   fc.record({ ...type("mkdir"), name }),
+  fc.record({ ...type("mkdir"), name, fields: folderFacts.map(folderFields) }),
+  fc.record({ ...type("symlink"), name, fields: linkFacts.map(linkFields) }),
   fc.record({ ...type("say"), size }),
   fc.record({ ...type("get"), name }),
   fc.record({ ...type("reget"), offset: number, crc, name }),
@@ -78,7 +105,7 @@ export const anyRequest: fc.Arbitrary<Request> = withFields(fc.oneof(
 ));
 
 /** Every reply there is. */
-export const anyReply: fc.Arbitrary<Reply> = withFields(fc.oneof(
+export const anyReply: fc.Arbitrary<Reply> = withFields<Reply>(fc.oneof(
   fc.record({ ...type("welcome"), client: number, limit: number }),
   fc.record({ ...type("busy"), clients: number, limit: number }),
   fc.record({ ...type("challenge"), nonce: digest }),
@@ -100,7 +127,7 @@ export const anyReply: fc.Arbitrary<Reply> = withFields(fc.oneof(
 ));
 
 /** Every line that frames a body. */
-export const anyBodyLine: fc.Arbitrary<BodyLine> = withFields(fc.oneof(
+export const anyBodyLine: fc.Arbitrary<BodyLine> = withFields<BodyLine>(fc.oneof(
   fc.record({ ...type("data"), size: fc.integer({ min: 1, max: MAX_CHUNK_BYTES }) }),
   fc.record({ ...type("end"), crc, modified }, { requiredKeys: ["type", "crc"] }),
   fc.record({ ...type("abort"), text }),
@@ -110,9 +137,12 @@ export const anyBodyLine: fc.Arbitrary<BodyLine> = withFields(fc.oneof(
 export const anyStored: fc.Arbitrary<Stored> = fc.record({ size: number, crc, name: text });
 
 /** A line of a list. */
-export const anyListEntry: fc.Arbitrary<ListEntry> = withFields(
+export const anyListEntry: fc.Arbitrary<ListEntry> = withFields<ListEntry>(fc.oneof(
   fc.record({ size, modified, name }),
-);
+  linkFacts.chain(({ to }) =>
+    fc.record({ size: fc.constant(null), to: fc.constant(to), modified, name })
+  ),
+));
 
 const decoder = new TextDecoder();
 

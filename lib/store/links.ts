@@ -1,0 +1,103 @@
+/**
+ * The symbolic links of a directory store: made and read, and never followed.
+ *
+ * @module
+ */
+
+import type { LinkFacts } from "../../protocol.ts";
+import { InletError } from "../errors.ts";
+import { quoted } from "../text.ts";
+import { type Folders, lstatIfThere } from "./folders.ts";
+import { firstFreeNumber } from "./free_number.ts";
+import { isLeftOut, type LinkRule } from "./link_rules.ts";
+import { numberedName } from "./names.ts";
+import type { MadeLink } from "./store.ts";
+import { tryTo } from "./temp_file.ts";
+
+/** Makes links. */
+export class Links {
+  readonly #folders: Folders;
+  readonly #rule: LinkRule;
+  #setTime: ((path: string, time: Date) => void) | undefined;
+
+  constructor(folders: Folders, rule: LinkRule = "tree") {
+    this.#folders = folders;
+    this.#rule = rule;
+  }
+
+  /**
+   * Prepares to make links: loads what sets their times.
+   *
+   * @throws {InletError} `denied` if a link is left out, or Deno permits none
+   */
+  async prepare(name: string, { to, modified }: LinkFacts): Promise<void> {
+    const what = `Cannot make the link ${quoted(name)}`;
+    if (isLeftOut(this.#rule, name, to)) {
+      const why = this.#rule === "none" ? "links are not stored" : "it leads out of the directory";
+      throw new InletError("denied", `${what}: ${why}`);
+    }
+    if (!mayMakeLinks()) {
+      this.#folders.warnOnce(`Symbolic links are not made: ${NOT_PERMITTED}`);
+      throw new InletError("denied", `${what}: ${NOT_PERMITTED}`);
+    }
+    if (modified) this.#setTime ??= await timeSetter();
+  }
+
+  /**
+   * Makes a link under the first free one of its names. The same link is left as it is.
+   *
+   * @param name A safe name.
+   */
+  make(name: string, { to, modified }: LinkFacts): MadeLink {
+    const { name: wanted } = this.#folders.make(name);
+    for (let number = 1;;) {
+      const free = numberedName(wanted, number);
+      const path = this.#folders.path(free);
+      if (this.#isSame(path, to)) return { name: free, isNew: false };
+      try {
+        // It fails where anything is, also a link that leads to nothing.
+        this.#folders.disk.symlinkSync(to, path);
+        if (modified) tryTo(() => this.#setTime?.(path, modified));
+        return { name: free, isNew: true };
+      } catch (error) {
+        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      }
+      const before = number;
+      number = firstFreeNumber((number) => {
+        const other = this.#folders.path(numberedName(wanted, number));
+        return number <= before || (lstatIfThere(other) !== undefined && !this.#isSame(other, to));
+      });
+    }
+  }
+
+  #isSame(path: string, to: string): boolean {
+    if (!lstatIfThere(path)?.isSymlink) return false;
+    try {
+      return Deno.readLinkSync(path) === to;
+    } catch {
+      // Its target is not UTF-8, or it is gone.
+      return false;
+    }
+  }
+}
+
+const NOT_PERMITTED = "Deno permits it with --allow-read and --allow-write without paths only";
+
+/** Whether Deno permits to make links. It would ask for it in a terminal. */
+function mayMakeLinks(): boolean {
+  const names = ["read", "write"] as const;
+  return names.every((name) => Deno.permissions.querySync({ name }).state === "granted");
+}
+
+/** Returns the function that sets the time of a link, where there is one. */
+async function timeSetter(): Promise<(path: string, time: Date) => void> {
+  // Deno's own follows links.
+  const { lutimesSync } = await import("node:fs");
+  return (path, time) => {
+    const milliseconds = time.getTime();
+    // It would set the present time instead of one before 1970.
+    if (milliseconds < 0) return;
+    // In the middle of the millisecond, or it could become the one before.
+    lutimesSync(path, Date.now() / 1000, (milliseconds + 0.5) / 1000);
+  };
+}
