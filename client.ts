@@ -65,6 +65,9 @@ async function main(args: readonly string[]): Promise<number> {
   if (mode.name !== "files" && hasKeyVariable()) {
     onWarning(`mode ${mode.name} does not encrypt: the key in ${KEY_VARIABLE} is not used`);
   }
+  if (action.type === "get" || action.type === "session" || mode.asks) {
+    (await import("./lib/store/current_folder.ts")).allowFolderChanges();
+  }
   const dialer = new Dialer(address, options);
   if (mode.asks) {
     const { talk } = await import("./client/talk.ts");

@@ -56,6 +56,7 @@ import { checkServeOptions } from "./lib/server/serve_values.ts";
 import { wireSettings } from "./lib/server/wire_options.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { addressReason } from "./lib/net/address_reasons.ts";
+import { allowFolderChanges } from "./lib/store/current_folder.ts";
 import { DirectoryStore } from "./lib/store/directory.ts";
 import { DiskSpace } from "./lib/store/disk_space.ts";
 import { homeWarning, looksLikeHome } from "./lib/store/home_directory.ts";
@@ -284,6 +285,7 @@ function reasonNotToListen(hostname: string, error: Error): string {
 type ServerCommandLine = CommandLine<typeof PROGRAM.options>;
 
 async function main(args: readonly string[]): Promise<number> {
+  allowFolderChanges();
   const { positional, options, given }: ServerCommandLine = parseCommandLine(args, PROGRAM.options);
   if (await printAbout(PROGRAM, options, denoJson.version)) return 0;
   const { fallback } = options;

@@ -21,7 +21,7 @@ import { formatSection, type Section } from "./report.ts";
 import { Workspace } from "./workspace.ts";
 import { clients, tlsClients } from "./workloads/clients.ts";
 import { fairness } from "./workloads/fairness.ts";
-import { files } from "./workloads/files.ts";
+import { files, filesFsync, filesGet } from "./workloads/files.ts";
 import { get } from "./workloads/get.ts";
 import { growthClients, growthFiles } from "./workloads/growth.ts";
 import { memory } from "./workloads/memory.ts";
@@ -34,6 +34,7 @@ import { reverse, reverseClient, reverseMany } from "./workloads/reverse.ts";
 import { sessions } from "./workloads/sessions.ts";
 import { start, warm } from "./workloads/start.ts";
 import { tlsFiles, tlsGet, tlsPut } from "./workloads/tls.ts";
+import { treeAgain, treeGet, treePut } from "./workloads/trees.ts";
 import { waits } from "./workloads/waits.ts";
 import type { Workload } from "./workloads/workload.ts";
 
@@ -43,6 +44,11 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   get,
   resume,
   files,
+  "files-get": filesGet,
+  "files-fsync": filesFsync,
+  "tree-put": treePut,
+  "tree-get": treeGet,
+  "tree-again": treeAgain,
   clients,
   fairness,
   "growth-clients": growthClients,
@@ -95,6 +101,12 @@ const PROGRAM = {
       default: "10000",
       help: "small files in a folder; growth is measured up to ten times as many",
     }),
+    "tree": option({
+      value: "PATH",
+      parse: (path) => path,
+      default: "/usr/share",
+      help: "a folder of which a copy is sent as an example of a real tree",
+    }),
     "clients": option({
       value: "N",
       parse: (text, what) => parseCount(text, what, { min: 1, max: 1000 }),
@@ -107,7 +119,7 @@ const PROGRAM = {
   notes: [
     "A program that is not installed is left out, and said. Files are kept in memory, in /dev/shm " +
     "where there is one: three times the size of the big file has to be free there, and for its " +
-    "fourfold twelve times, or that is left out. A run of all workloads at the default sizes " +
+    "fourfold twelve times, or that is left out. A tree needs six times its size. A run of all workloads at the default sizes " +
     "writes bench/results.json and draws docs/bench-*.svg.",
   ],
 };
@@ -119,14 +131,14 @@ async function main(args: readonly string[]): Promise<number> {
     throw new InletError("usage", `Cannot use ${quoted(positional[0])}; try --help`);
   }
   if (options.plots) return drawPlots(JSON.parse(Deno.readTextFileSync(RESULTS))), 0;
-  const { only: workloads = Object.entries(WORKLOADS), runs, size, files, clients } = options;
+  const { only: workloads = Object.entries(WORKLOADS), runs, size, files, clients, tree } = options;
   using workspace = new Workspace();
   tidyOnSignals(workspace);
   const about = machine(workspace);
   console.log(Object.values(about).join(", ") + `; median of ${runs}\n`);
   const sections: Section[] = [];
   for (const [name, workload] of workloads) {
-    const section = await workload({ workspace, runs, size, files, clients }).catch((error) =>
+    const section = await workload({ workspace, runs, size, files, clients, tree }).catch((error) =>
       broken(name, error)
     );
     console.log(formatSection(section));
@@ -134,7 +146,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const { options: whole } = parseCommandLine([], PROGRAM.options);
   const isWhole = options.only === undefined &&
-    (["size", "files", "clients"] as const).every((name) => options[name] === whole[name]);
+    (["size", "files", "clients", "tree"] as const).every((name) => options[name] === whole[name]);
   if (isWhole) {
     const date = new Date().toISOString();
     const results: Results = { date, machine: about, runs, size, files, clients, sections };

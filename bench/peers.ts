@@ -77,23 +77,29 @@ export function transferFolder(
   };
 }
 
-/**
- * The command line of server.ts, on any free port.
- *
- * Files below /dev, where the system's directory in memory is, can be written with no narrower
- * permission than all.
- */
-export function serverCommand(directory: string, args: readonly string[] = []): string[] {
+/** What a program is permitted. Files below /dev can be written with no narrower permission. */
+export const ALL: readonly string[] = ["--allow-all"];
+
+/** The command line of server.ts, on any free port. */
+export function serverCommand(
+  directory: string,
+  args: readonly string[] = [],
+  permissions = ALL,
+): string[] {
   return [
-    ...[Deno.execPath(), "run", "--allow-all", new URL("server.ts", ROOT).pathname],
+    ...[Deno.execPath(), "run", ...permissions, new URL("server.ts", ROOT).pathname],
     ...["0", "--dir", directory, ...args],
   ];
 }
 
 /** The command line of client.ts. */
-export function clientCommand(port: number, args: readonly string[]): string[] {
+export function clientCommand(
+  port: number,
+  args: readonly string[],
+  permissions = ALL,
+): string[] {
   return [
-    ...[Deno.execPath(), "run", "--allow-all", new URL("client.ts", ROOT).pathname],
+    ...[Deno.execPath(), "run", ...permissions, new URL("client.ts", ROOT).pathname],
     ...["127.0.0.1", String(port), ...args],
   ];
 }
@@ -108,9 +114,11 @@ export async function inletReceiver(
   workspace: Workspace,
   stack: AsyncDisposableStack,
   args: readonly string[] = [],
+  permissions = ALL,
 ): Promise<Receiver> {
   const directory = workspace.directory();
-  return storing(directory, stack.use(await startServer(serverCommand(directory, args))));
+  const command = serverCommand(directory, args, permissions);
+  return storing(directory, stack.use(await startServer(command)));
 }
 
 /** A Python server that is given a port and a directory. */
@@ -161,8 +169,8 @@ export function inletSender(args: readonly string[] = []): Sender {
 }
 
 /** client.ts with a folder. */
-export function inletFolderSender(args: readonly string[] = []): Sender {
-  return (port, path) => run(clientCommand(port, [`${path}/`, "--quiet", ...args]));
+export function inletFolderSender(args: readonly string[] = [], permissions = ALL): Sender {
+  return (port, path) => run(clientCommand(port, [`${path}/`, "--quiet", ...args], permissions));
 }
 
 /** client.ts with a file as its stdin. */

@@ -15,14 +15,15 @@ const MODULE = "in";
 export async function rsyncReceiver(
   workspace: Workspace,
   stack: AsyncDisposableStack,
+  directory: string = workspace.directory(),
 ): Promise<Receiver> {
-  const directory = workspace.directory();
   const config = `${workspace.directory()}/rsyncd.conf`;
   // A daemon that root starts would store as nobody, who may not.
   const user = `uid = ${Deno.uid()}\ngid = ${Deno.gid()}\n`;
   await Deno.writeTextFile(
     config,
-    `use chroot = no\n${
+    // Munged, a link would not be the link that was sent.
+    `use chroot = no\nmunge symlinks = no\n${
       Deno.uid() === 0 ? user : ""
     }[${MODULE}]\npath = ${directory}\nread only = no\n`,
   );
@@ -36,3 +37,18 @@ export async function rsyncReceiver(
 /** rsync that sends whole files, without looking for what has changed, and keeps their times. */
 export const rsyncSender: Sender = (port, path) =>
   run(["rsync", "-rtW", path, `rsync://127.0.0.1:${port}/${MODULE}/`]);
+
+/**
+ * rsync as people type it for a tree: with links, modes and times.
+ *
+ * @param into A folder of the daemon's directory; without it, the directory.
+ */
+export function rsyncTreeSender(args: readonly string[] = [], into = ""): Sender {
+  return (port, path) =>
+    run(["rsync", "-a", ...args, path, `rsync://127.0.0.1:${port}/${MODULE}/${into}`]);
+}
+
+/** rsync that gets a folder of the daemon into a directory. */
+export function rsyncTreeGetter(port: number, name: string, into: string): Promise<void> {
+  return run(["rsync", "-a", `rsync://127.0.0.1:${port}/${MODULE}/${name}`, `${into}/`]);
+}

@@ -2,6 +2,9 @@
  * The directory of a benchmark: in memory where the system has such a place, so that no disk is
  * measured, and gone at the end.
  *
+ * Below /dev, where Linux has that place, Deno opens nothing unless everything is permitted. So the
+ * directory is mounted at a second path, where this user may mount.
+ *
  * @module
  */
 
@@ -46,14 +49,21 @@ export class Workspace implements Disposable {
   readonly path: string;
   /** Whether it is in memory. */
   readonly inMemory: boolean;
+  /** Whether Deno opens what is in it without every permission. */
+  readonly isOrdinary: boolean;
+  /** The directory by its first path. */
+  readonly #made: string;
   readonly #sources = new Map<string, SourceFile>();
   readonly #folders = new Map<string, SourceFolder>();
   #directories = 0;
 
-  constructor() {
-    this.inMemory = isDirectory(TMPFS);
+  /** @param where.onDisk Whether it is where the system keeps temporary files, and not in memory. */
+  constructor({ onDisk = false } = {}) {
+    this.inMemory = !onDisk && isDirectory(TMPFS);
     const dir = this.inMemory ? { dir: TMPFS } : {};
-    this.path = Deno.makeTempDirSync({ prefix: "inlet-bench-", ...dir });
+    this.#made = Deno.makeTempDirSync({ prefix: "inlet-bench-", ...dir });
+    this.path = this.inMemory ? mounted(this.#made) ?? this.#made : this.#made;
+    this.isOrdinary = !this.path.startsWith("/dev/");
   }
 
   /** A new directory. */
@@ -99,7 +109,27 @@ export class Workspace implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    Deno.removeSync(this.path, { recursive: true });
+    if (this.path !== this.#made) {
+      isDone("umount", this.path);
+      Deno.removeSync(this.path);
+    }
+    Deno.removeSync(this.#made, { recursive: true });
+  }
+}
+
+/** A second path of a directory, outside /dev; `undefined` where this user may not mount. */
+function mounted(directory: string): string | undefined {
+  const path = Deno.makeTempDirSync({ prefix: "inlet-bench-" });
+  if (isDone("mount", "--bind", directory, path)) return path;
+  Deno.removeSync(path);
+  return undefined;
+}
+
+function isDone(program: string, ...args: string[]): boolean {
+  try {
+    return new Deno.Command(program, { args, stdout: "null", stderr: "null" }).outputSync().success;
+  } catch {
+    return false;
   }
 }
 

@@ -18,6 +18,8 @@ export interface Bench {
   readonly files: number;
   /** How many clients at once. */
   readonly clients: number;
+  /** A folder of this machine that is like those of people: of it a copy is sent. */
+  readonly tree: string;
 }
 
 /** Measures, and reports. */

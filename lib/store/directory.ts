@@ -270,7 +270,8 @@ export class DirectoryStore implements Store {
         workspace.write(temp, content, mode);
         if (isGroupGiven(place)) disk.chownSync(temp, null, place.info.gid);
         if (modified) tryTo(() => disk.utimeSync(temp, new Date(), modified));
-        return linkUnder(this.#numbering.variants(place.name), this.#folders, temp);
+        const names = this.#numbering.variants(place.name);
+        return this.#folders.inFolder(place, () => linkUnder(names, this.#folders, temp));
       } catch (error) {
         if (isOtherFileSystem(error)) return undefined;
         throw error;
@@ -385,7 +386,7 @@ export class DirectoryStore implements Store {
       const cause = error instanceof InletError ? error.cause : error;
       const { message } = explain(
         cause,
-        `Cannot ${this.#readOnly ? "read" : "store into"} ${quoted(this.#folders.root)}`,
+        `Cannot ${this.#readOnly ? "read" : "store into"} ${quoted(this.#folders.shownRoot)}`,
       );
       throw new InletError("usage", message, { cause });
     }

@@ -9,7 +9,7 @@ import { explain, InletError } from "../errors.ts";
 import { permissionsOf } from "../body/sources.ts";
 import { printable, quoted } from "../text.ts";
 import { isTurnDue, takeTurns } from "../turns.ts";
-import { type Folders, lstatIfThere } from "./folders.ts";
+import { folderOf, type Folders, lstatIfThere } from "./folders.ts";
 import { FolderNames, unlessLeftOut } from "./folder_names.ts";
 import { freeNumber } from "./free_number.ts";
 import { isLeftOut } from "./link_rules.ts";
@@ -35,8 +35,7 @@ const FIRST_TIME_MS = Date.UTC(1980, 0, 2, 12);
 export function openFile(folders: Folders, name: string): DirectoryFile {
   const safe = folders.safe(name);
   const what = `Cannot get ${quoted(name)}`;
-  try {
-    folders.check(safe);
+  const open = (): DirectoryFile => {
     const path = folders.path(safe);
     const seen = Deno.lstatSync(path);
     if (seen.isDirectory) {
@@ -54,6 +53,9 @@ export function openFile(folders: Folders, name: string): DirectoryFile {
       throw new InletError("denied", `${what}: it changed while it was opened`);
     }
     return new DirectoryFile(file, name, opened, folders.pace, () => openFile(folders, name));
+  };
+  try {
+    return folders.inFolder(folderOf(safe), open);
   } catch (error) {
     throw explain(error, what);
   }

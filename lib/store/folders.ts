@@ -10,11 +10,13 @@ import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import type { Disk } from "./disk.ts";
 import { DiskPace } from "./disk_pace.ts";
+import { foldersOf, FolderWays, lstatIfThere, type Way } from "./folder_ways.ts";
 import { firstFreeNumber } from "./free_number.ts";
 import type { LinkRule } from "./link_rules.ts";
 import { finishFolder, MadeFolders } from "./made_folders.ts";
 import { numberedName, safeName } from "./names.ts";
-import { type Identity, isSameFile } from "./temp_file.ts";
+
+export { folderOf, foldersOf, lstatIfThere, type Way } from "./folder_ways.ts";
 
 /** Most messages that are remembered as told. The oldest is forgotten first. */
 const MAX_WARNINGS = 1000;
@@ -42,12 +44,10 @@ export interface NamingOptions {
   links?: LinkRule | undefined;
 }
 
-/** Where a name leads to. */
-export interface Place {
+/** Where a name leads to: its innermost folder. */
+export interface Place extends Way {
   /** The name, with the numbers that its folders got. */
   readonly name: string;
-  /** Name of the innermost folder; empty for the root. */
-  readonly folder: string;
   /** Name of the outermost folder above it that is on the same file system, or its own. */
   readonly mount: string;
   readonly info: Deno.FileInfo;
@@ -56,8 +56,7 @@ export interface Place {
 }
 
 /** The root of a store and the folders below it. */
-export class Folders {
-  readonly root: string;
+export class Folders extends FolderWays {
   readonly disk: Disk;
   /** How fast that disk answers. */
   readonly pace: DiskPace = new DiskPace();
@@ -66,7 +65,6 @@ export class Folders {
   readonly #warn: (message: string) => void;
   readonly #naming: NamingOptions;
   readonly #warned = new Set<string>();
-  readonly #refused = new Map<string, Identity>();
   #root: Deno.FileInfo | undefined;
   /** Folders in which the root was made, and that are not flushed yet. */
   #unsynced: string[] = [];
@@ -77,7 +75,7 @@ export class Folders {
     warn: (message: string) => void,
     naming: NamingOptions = {},
   ) {
-    this.root = root;
+    super(root);
     this.disk = disk;
     this.#warn = warn;
     this.#naming = naming;
@@ -115,12 +113,6 @@ export class Folders {
     this.#warn(message);
   }
 
-  /** Returns the path of a name; an empty name is the root. */
-  path(name: string): string {
-    // Every system accepts a slash, and `safeName` has refused `.` and `..`.
-    return name === "" ? this.root : `${this.root}/${name}`;
-  }
-
   /**
    * Makes the root, and what is missing above it.
    *
@@ -144,7 +136,7 @@ export class Folders {
     // Without its parents: a whole disk can be missing.
     this.disk.mkdirSync(this.root);
     this.#unsynced = [dirname(this.root)];
-    this.#warn(`Made the directory ${quoted(this.root)} again: it had been removed`);
+    this.#warn(`Made the directory ${quoted(this.shownRoot)} again: it had been removed`);
   }
 
   /** Flushes the folders of a name to disk, up to the root: any of them may be new. */
@@ -165,7 +157,7 @@ export class Folders {
         if (!(error instanceof Deno.errors.NotCapable)) throw error;
         this.warnOnce(
           `cannot flush ${quoted(folder)} to disk without permission to read it: a power failure ` +
-            `now could lose ${quoted(this.root)}`,
+            `now could lose ${quoted(this.shownRoot)}`,
         );
       }
     }
@@ -186,21 +178,23 @@ export class Folders {
     let info = this.#root ??= Deno.statSync(this.root);
     let mount = "";
     let isNew = false;
+    const seen: Deno.FileInfo[] = [];
     for (const [index, part] of parts.entries()) {
       const folder = inside + part;
       const there = lstatIfThere(this.path(folder));
       if (there && this.#isTaken(there, 1)) return this.make(this.located(name), mode);
       isNew = !there;
-      if (isNew) {
-        isNew = this.#makeOne(this.path(folder), index === parts.length - 1 ? mode : undefined);
-      }
       const { dev } = info;
-      info = there ?? Deno.lstatSync(this.path(folder));
-      this.#checkOne(folder, info);
+      info = there ?? this.inFolder({ folder: inside.slice(0, -1), seen }, () => {
+        isNew = this.#makeOne(this.path(folder), index === parts.length - 1 ? mode : undefined);
+        return Deno.lstatSync(this.path(folder));
+      });
+      this.checkOne(folder, info);
+      seen.push(info);
       if (info.dev !== dev) mount = folder;
       inside = `${folder}/`;
     }
-    return { name: inside + last, folder: inside.slice(0, -1), mount, info, isNew };
+    return { name: inside + last, folder: inside.slice(0, -1), mount, info, isNew, seen };
   }
 
   /**
@@ -244,33 +238,6 @@ export class Folders {
     return !isDirectory && (!isSymlink || number > 1 || this.hidesNames);
   }
 
-  /**
-   * Refuses every name that leads into a folder, under whatever name: one of the store's own.
-   *
-   * @param path Where the folder is: another one can get its number once it is removed.
-   */
-  refuse(path: string, own: Identity): void {
-    this.#refused.set(path, own);
-  }
-
-  #isRefused(seen: Identity): boolean {
-    for (const [path, own] of this.#refused) {
-      if (!isSameFile(own, seen)) continue;
-      const there = lstatIfThere(path);
-      if (there && isSameFile(own, there)) return true;
-    }
-    return false;
-  }
-
-  /**
-   * Checks that a name leads through real folders only.
-   *
-   * @throws {InletError} `denied` if one of them is a link or a file
-   */
-  check(name: string): void {
-    for (const folder of foldersOf(name)) this.#checkOne(folder);
-  }
-
   /** Makes a folder. Returns whether it was missing: another program can make it in the meantime. */
   #makeOne(path: string, mode: number | undefined): boolean {
     try {
@@ -279,16 +246,6 @@ export class Folders {
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       return false;
-    }
-  }
-
-  #checkOne(folder: string, seen = Deno.lstatSync(this.path(folder))): void {
-    if (!seen.isDirectory) {
-      const why = seen.isSymlink ? "it is a symbolic link" : "it is not a folder";
-      throw new InletError("denied", `Cannot go through ${quoted(folder)}: ${why}`);
-    }
-    if (this.#isRefused(seen)) {
-      throw new InletError("denied", `Cannot go through ${quoted(folder)}: it is reserved`);
     }
   }
 }
@@ -301,25 +258,9 @@ async function syncFolder(disk: Disk, path: string): Promise<void> {
   await folder.sync();
 }
 
-/** Returns the folders of a name, outermost first. */
-export function foldersOf(name: string): string[] {
-  const parts = name.split("/").slice(0, -1);
-  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
-}
-
 /** @throws if a folder cannot be read */
 export function readable(folder: string): void {
   for (const _ of Deno.readDirSync(folder)) return;
-}
-
-/** Returns what is at a path, or `undefined` if nothing is. A link is not followed. */
-export function lstatIfThere(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.lstatSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }
 
 /** Whether files that are made in a folder get its group: they are made elsewhere, and moved. */

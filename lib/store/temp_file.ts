@@ -10,6 +10,7 @@
 import { writeFully } from "../body/streams.ts";
 import { InletError } from "../errors.ts";
 import { takeTurns } from "../turns.ts";
+import { here } from "./current_folder.ts";
 import type { Disk } from "./disk.ts";
 
 /** Size of the buffer for a copy, in bytes. */
@@ -34,7 +35,7 @@ export function isSameFile(one: Identity, other: Identity): boolean {
  */
 export function giveToOwner(disk: Disk, path: string, seen: Deno.FileInfo, needed = OWNERS): void {
   if (seen.mode === null || (seen.mode & needed) === needed) return;
-  tryTo(() => disk.chmodSync(path, OWNERS));
+  tryTo(() => disk.chmodSync(here(path), OWNERS));
 }
 
 /** An open temporary file. */
@@ -57,14 +58,14 @@ export class TempFile {
    * @param mode Its permission bits: until it is published, it is its owner's alone.
    */
   static create(disk: Disk, path: string, mode = OWNERS): TempFile {
-    const file = disk.openSync(path, { read: true, write: true, createNew: true, mode });
+    const file = disk.openSync(here(path), { read: true, write: true, createNew: true, mode });
     try {
       // The lock tells the servers that share the directory that this one is alive.
       file.tryLockSync(true);
       return new TempFile(disk, path, file, file.statSync());
     } catch (error) {
       file.close();
-      tryTo(() => disk.removeSync(path));
+      tryTo(() => disk.removeSync(here(path)));
       throw error;
     }
   }
@@ -74,10 +75,10 @@ export class TempFile {
    * has another name too: after a crash between link and removal, it is a published file.
    */
   static reopen(disk: Disk, path: string): TempFile | undefined {
-    const seen = disk.lstatSync(path);
+    const seen = disk.lstatSync(here(path));
     if (!seen.isFile || (seen.nlink ?? 1) > 1) return undefined;
     giveToOwner(disk, path, seen);
-    const file = disk.openSync(path, { read: true, write: true });
+    const file = disk.openSync(here(path), { read: true, write: true });
     try {
       const info = file.statSync();
       const isFree = file.tryLockSync(true) && isSameFile(info, seen) && (info.nlink ?? 1) <= 1;
@@ -114,7 +115,7 @@ export class TempFile {
 
   #infoAt(path: string): Deno.FileInfo | undefined {
     try {
-      const info = this.#disk.lstatSync(path);
+      const info = this.#disk.lstatSync(here(path));
       return isSameFile(info, this.info) ? info : undefined;
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
@@ -124,12 +125,12 @@ export class TempFile {
 
   /** Sets its permission bits, if its disk can. */
   setMode(mode: number | undefined): void {
-    if (mode !== undefined) tryTo(() => this.#disk.chmodSync(this.#path, mode));
+    if (mode !== undefined) tryTo(() => this.#disk.chmodSync(here(this.#path), mode));
   }
 
   /** Renames the file. */
   moveTo(path: string): void {
-    this.#disk.renameSync(this.#path, path);
+    this.#disk.renameSync(here(this.#path), here(path));
     this.#path = path;
   }
 
@@ -147,7 +148,7 @@ export class TempFile {
 
   /** Removes the file, unless its path has come to lead to another one. */
   remove(): void {
-    if (this.isAt(this.#path)) this.#disk.removeSync(this.#path);
+    if (this.isAt(this.#path)) this.#disk.removeSync(here(this.#path));
   }
 
   /** Removes and closes the file. */

@@ -10,7 +10,7 @@ import { Tally, tallyOf, writeAll, writeFully } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { readInTurn } from "./checksums.ts";
-import { type Folders, foldersOf } from "./folders.ts";
+import { folderOf, type Folders, foldersOf } from "./folders.ts";
 import { linkUnder, type Names } from "./numbering.ts";
 import type { ResumeFailures } from "./resume_failures.ts";
 import type { Maybe, Resumable, Upload } from "./store.ts";
@@ -223,14 +223,15 @@ export class FileUpload implements Upload {
     this.#checkEnded();
     // Not sooner: a file that seems old could be taken for abandoned.
     if (modified) tryTo(() => this.#temp.file.utimeSync(new Date(), modified));
-    folders.check(this.#name);
     this.#temp.check(this.what, this.bytes);
     this.#temp.setMode(this.#workspace.modeFor(mode));
-    const name = linkUnder(names, folders, this.#temp.path);
-    const path = folders.path(name);
-    if (this.#temp.isAt(path)) return name;
-    tryTo(() => this.#takeBack(path));
-    throw new InletError("aborted", `${this.what}: another program replaced it`);
+    return folders.inFolder(folderOf(this.#name), () => {
+      const name = linkUnder(names, folders, this.#temp.path);
+      const path = folders.path(name);
+      if (this.#temp.isAt(path)) return name;
+      tryTo(() => this.#takeBack(path));
+      throw new InletError("aborted", `${this.what}: another program replaced it`);
+    });
   }
 
   /** Removes a name that was given to another file by mistake, if that has its own name still. */

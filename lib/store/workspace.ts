@@ -20,6 +20,7 @@ import { writeFully } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { isTurnDue, takeTurns } from "../turns.ts";
+import { changesFolder, here, within } from "./current_folder.ts";
 import type { Disk } from "./disk.ts";
 import { lstatIfThere } from "./folders.ts";
 import { OWN_FOLDER, TEMP } from "./names.ts";
@@ -86,11 +87,11 @@ export class Workspace {
   static open(parent: string, { disk, prefix, warn }: WorkspaceOptions): Workspace {
     const path = `${parent}/${OWN_FOLDER}`;
     try {
-      disk.mkdirSync(path, { mode: 0o700 });
+      disk.mkdirSync(here(path), { mode: 0o700 });
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
-    const info = disk.lstatSync(path);
+    const info = disk.lstatSync(here(path));
     const what = `Cannot use ${quoted(path)} for uploads`;
     if (!info.isDirectory) throw new InletError("usage", `${what}: it is not a folder; remove it`);
     const workspace = new Workspace(path, disk, prefix, info);
@@ -117,13 +118,14 @@ export class Workspace {
 
   /** Makes a file for an upload. @param hash That of an upload that can be resumed. */
   create(hash?: string): TempFile {
-    return TempFile.create(this.#disk, this.#pathOf(hash));
+    return this.#within(() => TempFile.create(this.#disk, this.#pathOf(hash)));
   }
 
   /** Makes the file for an upload with a number; returns `undefined` if the number is taken. */
   createNumbered(name: string): TempFile | undefined {
     try {
-      return TempFile.create(this.#disk, `${this.path}/${this.#prefix}${name}${TEMP}`);
+      const path = `${this.path}/${this.#prefix}${name}${TEMP}`;
+      return this.#within(() => TempFile.create(this.#disk, path));
     } catch (error) {
       if (error instanceof Deno.errors.AlreadyExists) return undefined;
       throw error;
@@ -141,11 +143,13 @@ export class Workspace {
   /** Writes a new file, which no moment has more permission bits than it is to be published with. */
   write(path: string, content: Uint8Array, mode: number | undefined): void {
     // A mode costs a call more, and most files have that of any new file.
-    if (this.modeFor(mode) === this.modeFor()) {
-      return this.#disk.writeFileSync(path, content, { createNew: true });
-    }
-    using file = this.#disk.openSync(path, { write: true, createNew: true, mode: mode! });
-    writeFully(file, content);
+    this.#within(() => {
+      if (this.modeFor(mode) === this.modeFor()) {
+        return this.#disk.writeFileSync(here(path), content, { createNew: true });
+      }
+      using file = this.#disk.openSync(here(path), { write: true, createNew: true, mode: mode! });
+      writeFully(file, content);
+    });
   }
 
   /** Removes the file at that path. If that fails, the next one gets another path. */
@@ -166,7 +170,8 @@ export class Workspace {
   keep(temp: TempFile, hash: string): void {
     // It may have failed when it was to be published, with the mode for that.
     temp.setMode(OWNERS);
-    temp.moveTo(`${this.path}/${this.#prefix}${KEPT}${hash}-${newId()}${TEMP}`);
+    const kept = `${this.path}/${this.#prefix}${KEPT}${hash}-${newId()}${TEMP}`;
+    this.#within(() => temp.moveTo(kept));
   }
 
   /** Finds the files of uploads with a hash, the largest first. */
@@ -190,18 +195,21 @@ export class Workspace {
    *
    * @returns `undefined` if it is gone, or if another server has it.
    */
-  take({ path, kept, info }: Candidate, hash: string): TempFile | undefined {
+  take(candidate: Candidate, hash: string): TempFile | undefined {
     try {
-      const mine = this.#pathOf(hash);
-      if (kept) this.#disk.renameSync(path, mine);
-      const temp = TempFile.reopen(this.#disk, kept ? mine : path);
-      if (!temp || !isSameFile(temp.info, info)) return void temp?.close();
-      if (!kept) temp.moveTo(mine);
-      return temp;
+      return this.#within(() => this.#take(candidate, this.#pathOf(hash)));
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
     }
+  }
+
+  #take({ path, kept, info }: Candidate, mine: string): TempFile | undefined {
+    if (kept) this.#disk.renameSync(here(path), here(mine));
+    const temp = TempFile.reopen(this.#disk, kept ? mine : path);
+    if (!temp || !isSameFile(temp.info, info)) return void temp?.close();
+    if (!kept) temp.moveTo(mine);
+    return temp;
   }
 
   /** The time by the clock of the disk, in milliseconds. Each call makes and removes a file. */
@@ -234,7 +242,7 @@ export class Workspace {
       const limitMs = isPartial ? keepMs : Math.max(isResumable ? keepMs : 0, ABANDONED_MS);
       if (this.quietMs(info, now) <= limitMs) continue;
       try {
-        this.#removeUnlessLive(path, info);
+        this.#within(() => this.#removeUnlessLive(path, info));
       } catch (error) {
         warn(explain(error, `Cannot remove ${quoted(path)}, which is abandoned`).message);
       }
@@ -246,8 +254,10 @@ export class Workspace {
     const temp = this.create();
     const there = other.newPath();
     try {
-      this.#disk.linkSync(temp.path, there);
-      this.#disk.removeSync(there);
+      other.#within(() => {
+        this.#disk.linkSync(temp.path, here(there));
+        this.#disk.removeSync(here(there));
+      });
       return true;
     } catch (error) {
       if (isOtherFileSystem(error)) return false;
@@ -275,17 +285,28 @@ export class Workspace {
 
   #removeUnlessLive(path: string, seen: Deno.FileInfo): void {
     giveToOwner(this.#disk, path, seen, 0o400);
-    const file = Deno.openSync(path);
+    const file = Deno.openSync(here(path));
     try {
-      if (isSameFile(file.statSync(), seen) && file.tryLockSync(true)) this.#disk.removeSync(path);
+      const isAbandoned = isSameFile(file.statSync(), seen) && file.tryLockSync(true);
+      if (isAbandoned) this.#disk.removeSync(here(path));
     } finally {
       file.close();
     }
   }
 
+  /** Runs an action in the folder itself, whatever its path leads to by then. */
+  #within<T>(action: () => T): T {
+    return changesFolder() ? within(this.path, () => this.#checkHere(), action) : action();
+  }
+
+  #checkHere(): void {
+    if (isSameFile(this.#disk.lstatSync("."), this.info)) return;
+    throw new Deno.errors.NotFound(`another program replaced ${quoted(this.path)}`);
+  }
+
   /** The facts of a file just made here: its owner is this user, and its time is the disk's. */
   #probe(what: string): Deno.FileInfo {
-    const temp = TempFile.create(this.#disk, this.newPath(), 0o777);
+    const temp = this.#within(() => TempFile.create(this.#disk, this.newPath(), 0o777));
     try {
       temp.check(what);
       return temp.info;

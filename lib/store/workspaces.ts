@@ -108,10 +108,12 @@ export class Workspaces {
 
   #openIn(folder: string): Workspace {
     const { disk } = this.#folders;
-    const workspace = Workspace.open(this.#folders.path(folder), {
+    const path = this.#folders.path(folder);
+    const options = {
       ...{ disk, prefix: this.#prefix },
-      warn: (message) => this.#folders.warnOnce(message),
-    });
+      warn: (message: string) => this.#folders.warnOnce(message),
+    };
+    const workspace = this.#folders.inFolder(folder, () => Workspace.open(path, options));
     this.#open.set(folder, workspace);
     this.#folders.refuse(workspace.path, workspace.info);
     return workspace;
