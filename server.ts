@@ -146,7 +146,10 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
   listener.finished.catch(() => {}).finally(stopWatching);
   if (mode.stores) {
     const stop = sweepRegularly(store, log, keepPartialsMs);
-    listener.finished.catch(() => {}).finally(stop);
+    listener.finished.catch(() => {}).finally(() => {
+      stop();
+      store.save();
+    });
   }
   announce(log, address, mode, settings);
   authentication.announce();

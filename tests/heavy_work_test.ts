@@ -71,18 +71,113 @@ pure("SharedWork that fails, fails for all who wait, and is tried again by the n
   assertEquals(await work.get("a", () => Promise.resolve("yes")), "yes");
 });
 
+/** Readings that end when they are told to. */
+class Readings {
+  /** In the order in which they began. */
+  readonly begun: string[] = [];
+  readonly #ends = new Map<string, () => void>();
+
+  read(what: string, client?: string): Promise<void> {
+    return readInTurn(LARGE, () => {
+      this.begun.push(what);
+      return new Promise((resolve) => this.#ends.set(what, resolve));
+    }, { client });
+  }
+
+  end(what: string): void {
+    this.#ends.get(what)!();
+  }
+}
+
+/** Lets everything go on that waits for nothing but its turn. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await null;
+}
+
 pure("two large files are read at once, and small ones do not wait for them", async () => {
-  const finish: (() => void)[] = [];
-  const read = (): Promise<void> => new Promise((resolve) => finish.push(resolve));
-  const large = [1, 2, 3].map(() => readInTurn(LARGE, read));
+  const readings = new Readings();
+  const large = ["a", "b", "c"].map((what) => readings.read(what));
   await readInTurn(1, () => Promise.resolve());
-  assertEquals(finish.length, 2);
-  finish[0]!();
+  await settle();
+  assertEquals(readings.begun, ["a", "b"]);
+  readings.end("a");
   await large[0];
-  await readInTurn(1, () => Promise.resolve());
-  assertEquals(finish.length, 3);
-  finish.forEach((end) => end());
+  await settle();
+  assertEquals(readings.begun, ["a", "b", "c"]);
+  readings.end("b");
+  readings.end("c");
   await Promise.all(large);
+});
+
+pure("a client has one large file read at a time, so that others find a place", async () => {
+  const readings = new Readings();
+  const of = (client: string) => (what: string) => readings.read(what, client);
+  const greedy = ["a", "b", "c"].map(of("greedy"));
+  await settle();
+  assertEquals(readings.begun, ["a"]);
+  const modest = of("modest")("d");
+  await settle();
+  assertEquals(readings.begun, ["a", "d"]);
+  readings.end("d");
+  await modest;
+  await settle();
+  // The other place stays free for others, and those of the greedy one follow in their order.
+  assertEquals(readings.begun, ["a", "d"]);
+  for (const [index, what] of ["a", "b", "c"].entries()) {
+    readings.end(what);
+    await greedy[index];
+    await settle();
+  }
+  assertEquals(readings.begun, ["a", "d", "b", "c"]);
+});
+
+pure(
+  "who wants the same checksum does not wait behind what else another has asked for",
+  async () => {
+    const readings = new Readings();
+    const own = readings.read("own", "greedy");
+    const queued = readings.read("queued", "greedy");
+    let opened = 0;
+    const open = () => {
+      opened++;
+      let left = LARGE;
+      return {
+        readNext: (into: Uint8Array) => (left -= into.length) < 0 ? 0 : into.length,
+        [Symbol.dispose]: () => {},
+      };
+    };
+    const behind = checksumOf("v2", LARGE, open, { client: "greedy" });
+    await settle();
+    assertEquals(opened, 0);
+    const modest = checksumOf("v2", LARGE, open, { client: "modest" });
+    assertEquals([(await modest).crc, opened], [(await behind).crc, 1]);
+    assertEquals(readings.begun, ["own"]);
+    readings.end("own");
+    await own;
+    await settle();
+    readings.end("queued");
+    await queued;
+  },
+);
+
+pure("a reading that all have given up before its turn is not done", async () => {
+  const readings = new Readings();
+  const held = ["a", "b"].map((what) => readings.read(what));
+  const leaving = new AbortController();
+  const open = (): never => {
+    throw new Error("opened");
+  };
+  const sum = checksumOf("v3", LARGE, open, { client: "c", signal: leaving.signal });
+  await settle();
+  leaving.abort(new Error("left"));
+  await assertRejects(() => sum, Error, "left");
+  for (const what of ["a", "b"]) readings.end(what);
+  await Promise.all(held);
+  // Its turn was not lost with it.
+  const after = readings.read("c", "c");
+  await settle();
+  readings.end("c");
+  await after;
 });
 
 pure("a file is opened once for all who ask for the same checksum, and closed", async () => {

@@ -34,9 +34,6 @@ export async function storeBody(
     return written instanceof Promise ? connection.unwatched(written) : written;
   };
   await body.pipeTo(new WritableStream({ write }));
-  log.stored({
-    size: tally.bytes,
-    crc: tally.crc,
-    name: await connection.unwatched(target.publish()),
-  });
+  const { bytes: size, crc } = tally;
+  log.stored({ size, crc, name: await connection.unwatched(target.publish({}, crc)) });
 }

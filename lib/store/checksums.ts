@@ -1,7 +1,7 @@
 /**
- * Checksums of stored files that take long: few are computed at once, and each of them for all who
- * ask for it meanwhile. A thousand clients that ask for the checksum of one large file cost as much
- * as one client.
+ * Checksums of stored files that take long: few are computed at once, one for each client, and each
+ * of them for all who ask for it meanwhile. A thousand clients that ask for the checksum of one large
+ * file cost as much as one client.
  *
  * @module
  */
@@ -9,6 +9,7 @@
 import { type Tally, tallyOf } from "../body/streams.ts";
 import { Semaphore } from "../semaphore.ts";
 import { SharedWork } from "../shared_work.ts";
+import type { Asker } from "./store.ts";
 
 /** Reading this many bytes takes a few milliseconds, and needs no turn. */
 const LIGHT_BYTES = 8 * 1024 * 1024;
@@ -16,27 +17,33 @@ const LIGHT_BYTES = 8 * 1024 * 1024;
 /** Readings that are under way at once. More would not be faster, and would leave others less. */
 const readings = new Semaphore(2);
 
+/** The turns of the clients that want one. */
+const ofClients = new Map<string, { readonly turn: Semaphore; wanted: number }>();
+
 const sums = new SharedWork<Tally>();
+const waiting = new Map<string, Waiting>();
 
 /** A file that is open for reading. */
 export interface OpenFile extends Disposable {
   /** Reads from the current position. `null` at the end. */
   readNext(into: Uint8Array): number | null | Promise<number | null>;
+  /** Called with what was read. */
+  summed?(tally: Tally): void;
 }
 
 /**
- * Reads much, when it is this reading's turn.
+ * Reads much, when it is this reading's turn: a client has one at a time.
  *
  * @param bytes How much it reads, at most. A small reading takes no turn.
- * @param signal Leaves the queue, with its reason. The reading has to heed it itself.
+ * @param asker Its signal leaves the queue. The reading has to heed it itself.
  */
 export async function readInTurn<T>(
   bytes: number,
   read: () => Promise<T>,
-  signal?: AbortSignal,
+  asker: Asker = {},
 ): Promise<T> {
   if (bytes <= LIGHT_BYTES) return await read();
-  using _ = await readings.acquire(signal);
+  using _ = await nextTurnOf(asker);
   return await read();
 }
 
@@ -47,20 +54,83 @@ export async function readInTurn<T>(
  * @param version A key of the file's content: the same key means the same bytes.
  * @param open Opens that version at its beginning. It is not called if somebody else's reading of
  * the same bytes is under way.
- * @param signal Gives up, with its reason. The reading ends when the last caller has given up.
+ * @param asker The reading ends when the last caller has given up.
  */
 export async function checksumOf(
   version: string,
   bytes: number,
   open: () => OpenFile,
-  signal?: AbortSignal,
+  asker: Asker = {},
 ): Promise<Tally> {
-  const work = async (abandoned?: AbortSignal): Promise<Tally> =>
-    await readInTurn(bytes, async () => {
-      using file = open();
-      return await tallyOf((buffer) => file.readNext(buffer), bytes, abandoned);
-    }, abandoned);
-  return bytes <= LIGHT_BYTES
-    ? await work(signal)
-    : await sums.get(`${bytes} ${version}`, work, signal);
+  const read = async (signal: AbortSignal | undefined): Promise<Tally> => {
+    using file = open();
+    const tally = await tallyOf((buffer) => file.readNext(buffer), bytes, signal);
+    file.summed?.(tally);
+    return tally;
+  };
+  if (bytes <= LIGHT_BYTES) return await read(asker.signal);
+  const key = `${bytes} ${version}`;
+  const sum = sums.get(key, async (abandoned) => {
+    const wait = new Waiting(abandoned);
+    waiting.set(key, wait);
+    try {
+      using _ = await wait.turn;
+      return await read(abandoned);
+    } finally {
+      if (waiting.get(key) === wait) waiting.delete(key);
+    }
+  }, asker.signal);
+  waiting.get(key)?.join(asker);
+  return await sum;
+}
+
+/**
+ * A reading that waits for a turn. The first turn that one of its callers gets is its own: nobody
+ * waits behind what else another one has asked for.
+ */
+class Waiting {
+  readonly #turn = Promise.withResolvers<Disposable>();
+  /** Ends the waits of all callers. */
+  readonly #over = new AbortController();
+
+  /** @param abandoned Aborts when the last caller has left. */
+  constructor(abandoned: AbortSignal) {
+    abandoned.addEventListener("abort", () => {
+      this.#over.abort();
+      this.#turn.reject(abandoned.reason);
+    }, { once: true });
+  }
+
+  get turn(): Promise<Disposable> {
+    return this.#turn.promise;
+  }
+
+  /** Adds a caller. */
+  join({ client, signal }: Asker): void {
+    const over = this.#over.signal;
+    if (over.aborted) return;
+    const asker = { client, signal: signal ? AbortSignal.any([signal, over]) : over };
+    nextTurnOf(asker).then((turn) => {
+      if (over.aborted) return turn[Symbol.dispose]();
+      this.#over.abort();
+      this.#turn.resolve(turn);
+    }, () => {
+      // This caller has left, or another one got a turn.
+    });
+  }
+}
+
+/** Waits for the turn of a client, and then for that of a reading. Dispose of it to end both. */
+async function nextTurnOf({ client, signal }: Asker): Promise<Disposable> {
+  if (client === undefined) return await readings.acquire(signal);
+  using stack = new DisposableStack();
+  const own = ofClients.get(client) ?? { turn: new Semaphore(1), wanted: 0 };
+  ofClients.set(client, own);
+  own.wanted++;
+  stack.defer(() => {
+    if (--own.wanted === 0) ofClients.delete(client);
+  });
+  stack.use(await own.turn.acquire(signal));
+  stack.use(await readings.acquire(signal));
+  return stack.move();
 }

@@ -18,6 +18,10 @@
  * - Uploads without a name are numbered `1.file`, `2.file`, on from the highest existing number,
  *   published or not. Only the holder of `.inlet/7.file.temp` may publish `7.file`.
  *
+ * - The checksums of large files are remembered: from when they are published, or read for one
+ *   (remembered_sums.ts). `.inlet/sums-RUN.log` keeps them for the next run (sums_log.ts). It may be
+ *   removed at any time.
+ *
  * The store does not limit the total size, and it never deletes a published file.
  *
  * @module
@@ -25,7 +29,7 @@
 
 import type { FolderFacts, LinkFacts, ListEntry } from "../../protocol.ts";
 import type { Facts } from "../body/file_facts.ts";
-import { explain, InletError } from "../errors.ts";
+import { explain } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { DirectoryBatch } from "./batch.ts";
 import { findFile, listPages, namesIn, openFile, treePages, whereIs } from "./directory_reader.ts";
@@ -34,8 +38,10 @@ import { Folders, isGroupGiven, lstatIfThere, type Place, readable } from "./fol
 import { Links } from "./links.ts";
 import { linkUnder, type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
+import { rememberedSums } from "./remembered_sums.ts";
 import { ResumeFailures } from "./resume_failures.ts";
 import type {
+  Asker,
   Fingerprint,
   Found,
   MadeFolder,
@@ -49,6 +55,7 @@ import type { DirectoryOptions } from "./directory_options.ts";
 import type { DirectoryFile } from "./stored_file.ts";
 import { isOtherFileSystem, type TempFile, tryTo } from "./temp_file.ts";
 import { FileUpload, type UploadContext } from "./upload.ts";
+import { orUsage } from "./usable.ts";
 import type { Workspace } from "./workspace.ts";
 import { Workspaces } from "./workspaces.ts";
 
@@ -76,6 +83,7 @@ export class DirectoryStore implements Store {
       workspaces: this.#workspaces,
       fsync,
       failures: new ResumeFailures(),
+      sums: rememberedSums(folders, this.#workspaces, options),
     };
     this.#keepPartialsMs = options.keepPartialsMs ?? 24 * 3_600_000;
     this.#readOnly = options.readOnly ?? false;
@@ -89,15 +97,16 @@ export class DirectoryStore implements Store {
    */
   static async open(directory: string, options: DirectoryOptions = {}): Promise<DirectoryStore> {
     const store = new DirectoryStore(directory, options);
-    await store.#use(() =>
-      store.#readOnly ? readable(directory) : store.#folders.makeRoot(store.#context.fsync)
-    );
+    const { shownRoot } = store.#folders;
+    if (store.#readOnly) await orUsage("read", shownRoot, () => readable(directory));
+    else {await orUsage("store into", shownRoot, () =>
+        store.#folders.makeRoot(store.#context.fsync));}
     return store;
   }
 
   async prepare(): Promise<void> {
     if (this.#readOnly) return this.#workspaces.refuse();
-    await this.#use(async () => {
+    await orUsage("store into", this.#folders.shownRoot, async () => {
       // Reports a directory without write access at the start, not to the first client.
       this.#workspaces.root.create().discard();
       await this.sweep();
@@ -106,6 +115,7 @@ export class DirectoryStore implements Store {
 
   async sweep(): Promise<void> {
     if (this.#readOnly) return;
+    await this.#context.sums.flush();
     for (const workspace of this.#workspaces.all()) {
       try {
         await workspace.sweep(this.#keepPartialsMs, (message) => this.#folders.warnOnce(message));
@@ -220,11 +230,11 @@ export class DirectoryStore implements Store {
   }
 
   open(name: string): DirectoryFile {
-    return openFile(this.#folders, name);
+    return openFile(this.#folders, this.#context.sums, name);
   }
 
-  async find(name: string, same: Fingerprint, signal?: AbortSignal): Promise<Found | undefined> {
-    return await findFile(this.#folders, name, same, signal);
+  async find(name: string, same: Fingerprint, asker?: Asker): Promise<Found | undefined> {
+    return await findFile(this.#folders, this.#context.sums, name, same, asker);
   }
 
   list(signal?: AbortSignal): AsyncIterable<readonly ListEntry[]> {
@@ -233,6 +243,10 @@ export class DirectoryStore implements Store {
 
   tree(name: string, signal?: AbortSignal): AsyncIterable<readonly ListEntry[]> {
     return treePages(this.#folders, name, signal);
+  }
+
+  save(): void {
+    this.#context.sums.close();
   }
 
   discardAll(): void {
@@ -375,20 +389,5 @@ export class DirectoryStore implements Store {
     });
     this.#inFlight.add(upload);
     return this.expect(upload, resumable?.size ?? null);
-  }
-
-  async #use(action: () => Maybe<void>): Promise<void> {
-    try {
-      await action();
-    } catch (error) {
-      if (error instanceof InletError && error.code === "usage") throw error;
-      // Without its own message, which would name the probe file.
-      const cause = error instanceof InletError ? error.cause : error;
-      const { message } = explain(
-        cause,
-        `Cannot ${this.#readOnly ? "read" : "store into"} ${quoted(this.#folders.shownRoot)}`,
-      );
-      throw new InletError("usage", message, { cause });
-    }
   }
 }

@@ -15,7 +15,8 @@ import { freeNumber } from "./free_number.ts";
 import { isLeftOut } from "./link_rules.ts";
 import { EVERYTHING, numberedName } from "./names.ts";
 import { isTaken } from "./numbering.ts";
-import type { Fingerprint, Found } from "./store.ts";
+import type { RememberedSums } from "./remembered_sums.ts";
+import type { Asker, Fingerprint, Found } from "./store.ts";
 import { DirectoryFile } from "./stored_file.ts";
 import { isSameFile } from "./temp_file.ts";
 
@@ -32,7 +33,7 @@ const SETTLED_MS = 10_000;
 const FIRST_TIME_MS = Date.UTC(1980, 0, 2, 12);
 
 /** Opens a published file without following a link. */
-export function openFile(folders: Folders, name: string): DirectoryFile {
+export function openFile(folders: Folders, sums: RememberedSums, name: string): DirectoryFile {
   const safe = folders.safe(name);
   const what = `Cannot get ${quoted(name)}`;
   const open = (): DirectoryFile => {
@@ -52,7 +53,8 @@ export function openFile(folders: Folders, name: string): DirectoryFile {
       file.close();
       throw new InletError("denied", `${what}: it changed while it was opened`);
     }
-    return new DirectoryFile(file, name, opened, folders.pace, () => openFile(folders, name));
+    const reopen = (): DirectoryFile => openFile(folders, sums, name);
+    return new DirectoryFile(file, safe, opened, folders.pace, sums, reopen);
   };
   try {
     return folders.inFolder(folderOf(safe), open);
@@ -78,13 +80,15 @@ export function whereIs(folders: Folders, name: string): string {
  * variant, which is the one that a client asks for after it lost an answer.
  *
  * Without a CRC-32 no file is read. The same size and time suffice then, as for rsync, unless the
- * file could have changed later within the second of that time.
+ * file could have changed later within the second of that time. With one, no file is read whose
+ * checksum is remembered.
  */
 export async function findFile(
   folders: Folders,
+  sums: RememberedSums,
   name: string,
   same: Fingerprint,
-  signal?: AbortSignal,
+  asker?: Asker,
 ): Promise<Found | undefined> {
   let others = MOST_OTHERS;
   let unsure: Found | undefined;
@@ -95,10 +99,14 @@ export async function findFile(
     if (same.crc === null) {
       if (isOfSameTime && isSettled(there)) return { name, isSame: true };
       unsure ??= { name, isSame: false };
-    } else if ((isOfSameTime || others-- > 0) && await isSame(folders, name, same, signal)) {
-      return { name, isSame: true };
+      return undefined;
     }
-    return undefined;
+    const known = await sums.crcOf(name, there);
+    if (known === undefined && !isOfSameTime && others-- <= 0) return undefined;
+    const isSame = known === undefined
+      ? await hasContent(folders, sums, name, same, asker)
+      : known === same.crc;
+    return isSame ? { name, isSame } : undefined;
   };
   try {
     const safe = whereIs(folders, name);
@@ -114,7 +122,7 @@ export async function findFile(
       if (found) return found;
       // A name can have tens of thousands of copies.
       if (isTurnDue()) await takeTurns();
-      signal?.throwIfAborted();
+      asker?.signal?.throwIfAborted();
     }
     return unsure;
   } catch (error) {
@@ -138,15 +146,16 @@ function isSettled({ birthtime, ctime, mtime }: Deno.FileInfo): boolean {
   return published - mtime.getTime() >= SETTLED_MS;
 }
 
-async function isSame(
+async function hasContent(
   folders: Folders,
+  sums: RememberedSums,
   name: string,
   same: Fingerprint,
-  signal: AbortSignal | undefined,
+  asker: Asker | undefined,
 ): Promise<boolean> {
-  using stored = openFile(folders, name);
+  using stored = openFile(folders, sums, name);
   try {
-    const { bytes, crc } = await stored.beginning(same.size, signal);
+    const { bytes, crc } = await stored.beginning(same.size, asker);
     return bytes === same.size && crc === same.crc;
   } catch (error) {
     // Another program writes it.

@@ -10,7 +10,7 @@
 import { explain } from "../errors.ts";
 import { lstatIfThere } from "./folders.ts";
 import { isSameFile, type TempFile } from "./temp_file.ts";
-import type { PartialFile, Resumable } from "./store.ts";
+import type { Asker, PartialFile, Resumable } from "./store.ts";
 import type { FileUpload } from "./upload.ts";
 import type { Candidate, Workspace } from "./workspace.ts";
 
@@ -108,18 +108,18 @@ export class DirectoryPartial implements PartialFile, Disposable {
     return filled;
   }
 
-  async take(how: Resumable, signal?: AbortSignal): Promise<FileUpload | undefined> {
+  async take(how: Resumable, asker: Asker = {}): Promise<FileUpload | undefined> {
     try {
-      return await this.#take(how, signal);
+      return await this.#take(how, asker);
     } catch (error) {
       throw explain(error, "Cannot resume the upload");
     }
   }
 
-  async #take(how: Resumable, signal: AbortSignal | undefined): Promise<FileUpload | undefined> {
+  async #take(how: Resumable, asker: Asker): Promise<FileUpload | undefined> {
     const { workspace, hash, candidate, live, resume, warn } = this.#found;
     if (live) await live.handOver();
-    else if (!candidate.kept && !await isAbandoned(workspace, candidate, warn, signal)) {
+    else if (!candidate.kept && !await isAbandoned(workspace, candidate, warn, asker.signal)) {
       return undefined;
     }
     // Its name may have changed; the file is the one whose content was proven.
@@ -129,7 +129,7 @@ export class DirectoryPartial implements PartialFile, Disposable {
     if (!temp) return undefined;
     const upload = resume(temp, how);
     try {
-      await upload.readKept(signal);
+      await upload.readKept(asker);
       return upload;
     } catch (error) {
       upload.close();

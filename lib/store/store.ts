@@ -71,6 +71,17 @@ export interface PartialQuery {
   readonly ticket?: string | undefined;
 }
 
+/** Who asks for work that can take long. */
+export interface Asker {
+  /** Gives up, with its reason. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Tells clients apart: each of them gets one long reading at a time. Without it, nobody else is
+   * taken for the same one.
+   */
+  readonly client?: string | undefined;
+}
+
 /** A store of published files, uploads and partial files. */
 export interface Store {
   /**
@@ -152,11 +163,10 @@ export interface Store {
   /**
    * Finds the same file under its name or a numbered variant, by CRC-32 or, without one, by time.
    *
-   * @param signal Gives up, with its reason.
    * @returns The file, or one that may be it; `undefined` if there is no such file.
    * @throws {InletError} `bad-name` or `denied`
    */
-  find(name: string, same: Fingerprint, signal?: AbortSignal): Promise<Found | undefined>;
+  find(name: string, same: Fingerprint, asker?: Asker): Promise<Found | undefined>;
 
   /**
    * Lists the published files, in pages: exactly those that `open` accepts. They are sorted by the
@@ -176,6 +186,9 @@ export interface Store {
 
   /** Begins a batch of files and folders of one sender. Dispose of it to discard what is not committed. */
   batch(): StoreBatch;
+
+  /** Writes down what it remembers for its next run, without a wait. Nothing is lost without it. */
+  save(): void;
 
   /** Ends all uploads, as far as that takes no wait; `sweep` does the rest. */
   discardAll(): void;
@@ -226,7 +239,7 @@ export interface PartialFile {
    *
    * @returns `undefined` if another client was faster, or goes on uploading it.
    */
-  take(how: Resumable, signal?: AbortSignal): Promise<Upload | undefined>;
+  take(how: Resumable, asker?: Asker): Promise<Upload | undefined>;
 }
 
 /**
@@ -244,9 +257,10 @@ export interface Upload extends AsyncDisposable {
   /**
    * Publishes the complete file under the first free name. No file is ever replaced.
    *
+   * @param crc The CRC-32 of its content, if the caller knows it. The store may remember it.
    * @returns The published name.
    */
-  publish(facts?: Facts): Promise<string>;
+  publish(facts?: Facts, crc?: number): Promise<string>;
   /**
    * Discards what this upload wrote. A partial file that it resumed stays as it was, for two more
    * attempts: after that its content is taken for wrong.
@@ -281,10 +295,10 @@ export interface StoredFile extends Disposable {
   /** Streams from an offset to the end. A chunk is valid until the next one is requested. */
   stream(offset: number): ReadableStream<Uint8Array>;
   /**
-   * Computes the CRC-32 of the first bytes, or of the whole file if it is shorter.
+   * Computes the CRC-32 of the first bytes, or of the whole file if it is shorter. That of a whole
+   * file may be remembered.
    *
-   * @param signal Gives up, with its reason.
    * @returns How many bytes that were, and their CRC-32.
    */
-  beginning(bytes: number, signal?: AbortSignal): Promise<Extent>;
+  beginning(bytes: number, asker?: Asker): Promise<Extent>;
 }

@@ -9,13 +9,14 @@ import { LARGE_BUFFER_BYTES } from "../body/buffer_pool.ts";
 import { bufferedStream, changeOf, type Tally } from "../body/streams.ts";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
-import { checksumOf } from "./checksums.ts";
+import { checksumOf, type OpenFile } from "./checksums.ts";
 import type { DiskPace } from "./disk_pace.ts";
-import type { Maybe, StoredFile } from "./store.ts";
+import type { RememberedSums } from "./remembered_sums.ts";
+import type { Asker, Extent, Maybe, StoredFile } from "./store.ts";
 import { isSameFile } from "./temp_file.ts";
 
 /** One version of a file. Reads fail if its size has changed since it was opened. */
-export class DirectoryFile implements StoredFile {
+export class DirectoryFile implements StoredFile, OpenFile {
   readonly size: number;
   readonly modified: Date;
   readonly mode: number | undefined;
@@ -24,12 +25,17 @@ export class DirectoryFile implements StoredFile {
   readonly #info: Deno.FileInfo;
   readonly #version: string;
   readonly #pace: DiskPace;
+  readonly #sums: RememberedSums;
   readonly #reopen: () => DirectoryFile;
+  /** Whether a change from now on will be seen. */
+  #isSettled = false;
   #position = 0;
   #grew = false;
 
   /**
+   * @param name Its name on disk.
    * @param pace That of its disk.
+   * @param sums The checksums that are remembered.
    * @param reopen Opens the same name again, at its beginning.
    */
   constructor(
@@ -37,6 +43,7 @@ export class DirectoryFile implements StoredFile {
     name: string,
     info: Deno.FileInfo,
     pace: DiskPace,
+    sums: RememberedSums,
     reopen: () => DirectoryFile,
   ) {
     const { dev, ino, size, mtime, ctime, mode } = info;
@@ -45,6 +52,7 @@ export class DirectoryFile implements StoredFile {
     this.#name = name;
     this.#version = [dev, ino, size, mtime?.getTime(), ctime?.getTime()].join(" ");
     this.#pace = pace;
+    this.#sums = sums;
     this.#reopen = reopen;
     this.size = size;
     this.modified = mtime ?? new Date(0);
@@ -89,8 +97,24 @@ export class DirectoryFile implements StoredFile {
     });
   }
 
-  async beginning(bytes: number, signal?: AbortSignal): Promise<Tally> {
-    return await checksumOf(this.#version, bytes, () => this.#again(), signal);
+  async beginning(bytes: number, asker?: Asker): Promise<Extent> {
+    const { size } = this;
+    const crc = bytes >= size ? await this.#sums.crcOf(this.#name, this.#info) : undefined;
+    if (crc !== undefined) return { bytes: size, crc };
+    return await checksumOf(this.#version, bytes, () => this.#toSum(bytes), asker);
+  }
+
+  /** Remembers the checksum, if all of the file was read, and did not change meanwhile. */
+  summed({ bytes, crc }: Tally): void {
+    if (!this.#isSettled || bytes !== this.size) return;
+    this.#sums.addRead(this.#name, this.#info, this.#file.statSync(), crc);
+  }
+
+  #toSum(bytes: number): DirectoryFile {
+    const again = this.#again();
+    const isWhole = bytes >= again.size && this.#sums.isWorthIt(again.size);
+    again.#isSettled = isWhole && this.#sums.isSettled(again.#info);
+    return again;
   }
 
   [Symbol.dispose](): void {

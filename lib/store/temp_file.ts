@@ -104,11 +104,12 @@ export class TempFile {
    * Checks that the path still leads to this file.
    *
    * @param size Bytes that the file has to have, if that is known.
+   * @returns What the disk tells of it.
    * @throws {InletError} `aborted` if another program removed, replaced or changed it
    */
-  check(what: string, size?: number): void {
+  check(what: string, size?: number): Deno.FileInfo {
     const info = this.#infoAt(this.#path);
-    if (info && (size === undefined || info.size === size)) return;
+    if (info && (size === undefined || info.size === size)) return info;
     const deed = info ? "changed" : "removed or replaced";
     throw new InletError("aborted", `${what}: another program ${deed} its temporary file`);
   }

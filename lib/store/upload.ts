@@ -13,7 +13,8 @@ import { readInTurn } from "./checksums.ts";
 import { folderOf, type Folders, foldersOf } from "./folders.ts";
 import { linkUnder, type Names } from "./numbering.ts";
 import type { ResumeFailures } from "./resume_failures.ts";
-import type { Maybe, Resumable, Upload } from "./store.ts";
+import type { RememberedSums } from "./remembered_sums.ts";
+import type { Asker, Maybe, Resumable, Upload } from "./store.ts";
 import { isOtherFileSystem, isSameFile, type TempFile, tryTo } from "./temp_file.ts";
 import type { Workspace } from "./workspace.ts";
 import type { Workspaces } from "./workspaces.ts";
@@ -25,6 +26,7 @@ export interface UploadContext {
   /** Whether a file is flushed to disk before it is acknowledged. */
   readonly fsync: boolean;
   readonly failures: ResumeFailures;
+  readonly sums: RememberedSums;
 }
 
 /** Options of a {@linkcode FileUpload}. */
@@ -51,6 +53,8 @@ export class FileUpload implements Upload {
   /** Bytes that the file has to have. */
   bytes: number;
   #publishing = false;
+  /** The file when it was about to get its name. */
+  #unpublished: Deno.FileInfo | undefined;
   #ended = false;
   #writing: Promise<void> | undefined;
   #checkedAt = Date.now();
@@ -80,7 +84,7 @@ export class FileUpload implements Upload {
   }
 
   /** Computes the checksum of the partial file that it resumes. */
-  async readKept(signal?: AbortSignal): Promise<void> {
+  async readKept(asker: Asker = {}): Promise<void> {
     const { file } = this.#temp;
     try {
       const { size } = file.statSync();
@@ -89,7 +93,7 @@ export class FileUpload implements Upload {
         this.#movedAt = performance.now();
         return this.#call(() => file.readSync(buffer), () => file.read(buffer));
       };
-      this.kept = await readInTurn(size, () => tallyOf(read, size, signal), signal);
+      this.kept = await readInTurn(size, () => tallyOf(read, size, asker.signal), asker);
       this.bytes = this.kept.bytes;
     } catch (error) {
       throw explain(error, this.what);
@@ -123,14 +127,15 @@ export class FileUpload implements Upload {
     }
   }
 
-  async publish(facts: Facts = {}): Promise<string> {
-    const { folders, fsync } = this.#options.context;
+  async publish(facts: Facts = {}, crc?: number): Promise<string> {
+    const { folders, fsync, sums } = this.#options.context;
     let name: string | undefined;
     try {
       this.#checkEnded();
       this.#publishing = true;
       name = await this.#link(facts);
       tryTo(() => this.#temp.remove());
+      if (crc !== undefined && sums.isWorthIt(this.bytes)) this.#remember(name, crc);
       this.#end();
       if (fsync) await folders.sync(name);
       return name;
@@ -141,6 +146,12 @@ export class FileUpload implements Upload {
       const but = `it is stored as ${quoted(shown)}, but may be lost in a power failure`;
       throw explain(error, `${this.what}: ${but}`);
     }
+  }
+
+  /** Remembers the checksum of the published file. Its removed name has changed its ctime. */
+  #remember(name: string, crc: number): void {
+    const { sums } = this.#options.context;
+    tryTo(() => sums.addReceived(name, this.#unpublished!, this.#temp.file.statSync(), crc));
   }
 
   discard(): void {
@@ -223,7 +234,7 @@ export class FileUpload implements Upload {
     this.#checkEnded();
     // Not sooner: a file that seems old could be taken for abandoned.
     if (modified) tryTo(() => this.#temp.file.utimeSync(new Date(), modified));
-    this.#temp.check(this.what, this.bytes);
+    this.#unpublished = this.#temp.check(this.what, this.bytes);
     this.#temp.setMode(this.#workspace.modeFor(mode));
     return folders.inFolder(folderOf(this.#name), () => {
       const name = linkUnder(names, folders, this.#temp.path);

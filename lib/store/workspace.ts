@@ -8,6 +8,7 @@
  * - `kept-HASH-ID.temp` is a partial file: what has arrived of such an upload. No one writes it.
  * - `7.file.temp` is an upload that is to be published as `7.file`.
  * - `get-` before any of these names says that it is a download of a client.
+ * - `sums-ID.log` has the checksums that one run of a server remembers (sums_log.ts).
  * - `places` lists the folders below the store that have a `.inlet` of their own.
  *
  * A lock may not reach other machines (NFS, SMB), so no file is taken for abandoned on the word of

@@ -101,7 +101,8 @@ export class BodyReceiver {
     await this.#attempt(async () => {
       const facts = checkEnd(this.#what, this.#tally, trailer, this.#isResumed);
       const { bytes: size, crc } = this.#tally;
-      const publish = (): Promise<string> => target.publish(admittedFacts(this.#context, facts));
+      const publish = (): Promise<string> =>
+        target.publish(admittedFacts(this.#context, facts), crc);
       const discard = (): void | Promise<void> => target.discard();
       const { acknowledged } = this.#context;
       // A disk that is slow to flush is no silence of this side.

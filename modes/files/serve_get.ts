@@ -10,7 +10,7 @@ import { Tally } from "../../lib/body/streams.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
-import type { StoredFile } from "../../lib/store/store.ts";
+import type { Asker, StoredFile } from "../../lib/store/store.ts";
 import { formatBytes, quoted } from "../../lib/text.ts";
 import { attempt } from "./admission.ts";
 import { chunked, MAX_PUSHED_BYTES, trailerOf } from "./framing.ts";
@@ -42,7 +42,7 @@ export async function serveGet(
     await giveWhole(connection, context, name, stored);
   } else {
     const begun = kept &&
-      await patiently(connection, what, (gone) => beginningOf(stored, kept, gone));
+      await patiently(connection, what, (asker) => beginningOf(stored, kept, asker));
     await giveChunks(connection, context, name, stored, begun);
   }
 }
@@ -108,11 +108,11 @@ async function giveWhole(
 async function beginningOf(
   stored: StoredFile,
   { offset, crc }: Kept,
-  gone: AbortSignal,
+  asker: Asker,
 ): Promise<Tally> {
   const tally = new Tally();
   if (offset > stored.size) return tally;
-  const begun = await stored.beginning(offset, gone);
+  const begun = await stored.beginning(offset, asker);
   return begun.bytes === offset && begun.crc === crc
     ? Object.assign(tally, { bytes: offset, crc })
     : tally;

@@ -25,6 +25,7 @@ import { encodeError, explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import { safeName } from "../../lib/store/names.ts";
+import type { Asker } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
 import { attempt, refuse } from "./admission.ts";
 import { patiently } from "./wait.ts";
@@ -72,7 +73,7 @@ export async function serveCompare(
   { name, ...fingerprint }: Extract<Request, { type: "compare" }>,
 ): Promise<void> {
   const what = `compare ${quoted(name)}`;
-  const find = (gone: AbortSignal) => context.store.find(name, fingerprint, gone);
+  const find = (asker: Asker) => context.store.find(name, fingerprint, asker);
   const action = () => patiently(connection, what, find);
   const found = await attempt(connection, context, "compare", what, action);
   if (!found) return;

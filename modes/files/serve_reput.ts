@@ -68,7 +68,7 @@ async function resume(
     const upload = await patiently(
       connection,
       `store ${quoted(name)}`,
-      (gone) => partial.take(how, gone),
+      (asker) => partial.take(how, asker),
     );
     if (upload && upload.kept.bytes <= size) return upload;
     await upload?.[Symbol.asyncDispose]();

@@ -8,7 +8,9 @@ import { isDropOnly } from "../../lib/auth/access.ts";
 import { decodeNumber, decodeRequest, encodeReply, type Request } from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Rest } from "../../lib/net/connection_options.ts";
+import { hostOf, isLoopback } from "../../lib/address.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
+import type { Asker } from "../../lib/store/store.ts";
 import { formatSeconds } from "../../lib/text.ts";
 
 /** Time between the warning and the end of an idle session, in milliseconds; at most half of it. */
@@ -83,13 +85,18 @@ export function restOf(limitMs: number): Rest {
 
 /**
  * Does slow work for a client. Notes tell it meanwhile that the server works. A client that leaves
- * ends the work, which is told by its signal.
+ * ends the work, which is told by the signal. Clients of one address are taken for one client.
  */
 export async function patiently<T>(
   connection: Connection,
   what: string,
-  work: (gone: AbortSignal) => T | Promise<T>,
+  work: (asker: Asker) => T | Promise<T>,
 ): Promise<T> {
   const text = `Please wait: it takes a while to ${what}`;
-  return await connection.whilePresent(work, { probe: encodeReply({ type: "note", text }) });
+  const host = hostOf(connection.remote);
+  // A tunnel brings all its clients from this machine.
+  const client = isLoopback(host) ? connection.remote : host;
+  return await connection.whilePresent((signal) => work({ signal, client }), {
+    probe: encodeReply({ type: "note", text }),
+  });
 }
