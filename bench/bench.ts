@@ -20,6 +20,7 @@ import { killAll } from "./processes.ts";
 import { formatSection, type Section } from "./report.ts";
 import { Workspace } from "./workspace.ts";
 import { clients, tlsClients } from "./workloads/clients.ts";
+import { compares } from "./workloads/compares.ts";
 import { fairness } from "./workloads/fairness.ts";
 import { files, filesFsync, filesGet } from "./workloads/files.ts";
 import { get } from "./workloads/get.ts";
@@ -43,6 +44,7 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   put,
   get,
   resume,
+  compares,
   files,
   "files-get": filesGet,
   "files-fsync": filesFsync,
