@@ -7,6 +7,7 @@
  * @module
  */
 
+import { decodeDiffCount } from "./protocol/diff_lines.ts";
 import {
   cut,
   decodeCrc,
@@ -45,6 +46,14 @@ export {
   type TrailerFacts,
   trailerFacts,
 } from "./protocol/body_lines.ts";
+export {
+  type DiffEntry,
+  type DiffFlag,
+  formatDiffEntry,
+  MAX_DIFF_ENTRIES,
+  parseDiffEntry,
+  parseDiffFlags,
+} from "./protocol/diff_lines.ts";
 export {
   type FolderFacts,
   folderFactsOf,
@@ -117,6 +126,7 @@ export type Request =
     | { type: "get"; name: string }
     | { type: "reget"; offset: number; crc: number; name: string }
     | { type: "compare"; size: number; crc: number | null; modified: Date; name: string }
+    | { type: "diff"; count: number; name: string }
     | { type: "tree"; name: string }
     | { type: "list" }
     | { type: "status" }
@@ -147,6 +157,8 @@ export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
     case "mkdir":
     case "symlink":
       return encodeLine(`${verb} ${request.name}`);
+    case "diff":
+      return encodeLine(`${verb} ${request.count} ${request.name}`);
     case "reget":
       return encodeLine(`${verb} ${request.offset} ${formatCrc(request.crc)} ${request.name}`);
     case "compare": {
@@ -225,6 +237,8 @@ function decodeVerb(verb: string, rest: string, line: string): Request | undefin
     case "mkdir":
     case "symlink":
       return { type: verb, name: decodeName(rest) };
+    case "diff":
+      return { type: verb, count: decodeDiffCount(word), name: decodeName(more) };
     case "reget":
     case "compare":
       return decodeKnown(verb, word, more);

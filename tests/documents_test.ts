@@ -101,7 +101,14 @@ integration("PROTOCOL.md: its tree and its comparison are answered as they stand
   Deno.symlinkSync("a.jpg", `${server.dir}/photos/latest`);
   using wire = await Wire.greet(server);
   await typeTranscript(wire, "C: tree");
+  makeTree(server.dir, { "photos/note.txt": "hello\n" });
+  const untold = new Date("1980-01-01T00:00:00Z");
+  for (const name of ["greeting.txt", "photos/note.txt", "photos/a.jpg"]) {
+    Deno.chmodSync(`${server.dir}/${name}`, 0o644);
+    if (!name.endsWith("jpg")) Deno.utimeSync(`${server.dir}/${name}`, untold, untold);
+  }
   await typeTranscript(wire, "C: compare 6 -");
+  await typeTranscript(wire, "C: diff 5");
 });
 
 /** Types what PROTOCOL.md has a client say, and compares what comes back. */

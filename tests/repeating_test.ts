@@ -99,9 +99,9 @@ integration("send() with resume leaves alone what is the same, by one rule", asy
   // Another time and the same content; the same time and another size; the same time and size.
   Deno.utimeSync(paths[0]!, 1e9, 1e9);
   makeTree(local.path, { "b.txt": "longer", "c.txt": "d" });
-  assertEquals(await again({ skipSame: true }), [true, undefined, true]);
+  assertEquals(await again({ skipSame: true }), [undefined, undefined, true]);
   assertEquals(await again({ resume: true }), [true, true, true]);
-  assertEquals(names(dir), ["a.txt", "b (2).txt", "b.txt", "c.txt"]);
+  assertEquals(names(dir), ["a (2).txt", "a.txt", "b (2).txt", "b.txt", "c.txt"]);
 });
 
 integration("what changed within the second of its time is sent again", async () => {
@@ -109,7 +109,7 @@ integration("what changed within the second of its time is sent again", async ()
   makeTree(local.path, { "received/": "" });
   await using server = await serveHere({ dir: `${local.path}/received` });
   const address = { hostname: "127.0.0.1", port: server.port };
-  const now = new Date();
+  const now = new Date(Math.floor(Date.now() / 1000) * 1000);
   for (const [content, same] of [["1", undefined], ["1", true], ["2", undefined]] as const) {
     const path = await local.write("a.txt", content);
     Deno.utimeSync(path, now, now);

@@ -238,13 +238,15 @@ integration("a time that tells nothing is no proof that a file is the same", asy
   assertEquals(await ask(new Date(1000)), false);
   assertEquals(await ask(new Date("1980-01-01T00:00:00Z")), false);
   // In the second of its last change, however late its status changes.
-  const now = new Date();
+  const now = new Date(Math.floor(Date.now() / 1000) * 1000);
   const { lstatSync } = Deno;
   using _ = { [Symbol.dispose]: () => void (Deno.lstatSync = lstatSync) };
   const touch = (): void => {
     Deno.lstatSync = (path) => ({ ...lstatSync(path), ctime: new Date(now.getTime() + 60_000) });
   };
   assertEquals(await ask(now, touch), false);
+  // A later change has other milliseconds.
+  assertEquals(await ask(new Date(now.getTime() + 1), touch), true);
 });
 
 integration("Store goes through no link to a folder, wherever it stands", async () => {

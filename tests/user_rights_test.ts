@@ -18,6 +18,7 @@ const REQUESTS: Readonly<Record<string, Asked>> = {
   get: { request: "get a.txt\n", end: /^end\S* 363a3020/ },
   reget: { request: "reget 2 00000000 a.txt\n", end: /^end\S* 363a3020/ },
   compare: { request: "compare 6 363a3020 2026-11-21T08:38:00Z a.txt\n", end: /^ok/ },
+  diff: { request: "diff 1 /\n6 2026-11-21T08:38:00Z a.txt\n", end: /^ok [=!?]$/ },
   list: { request: "list\n", end: /^end 1$/ },
   tree: { request: "tree /\n", end: /^end 1$/ },
   status: { request: "status\n", end: /^end \d$/ },
@@ -35,7 +36,7 @@ const REQUESTS: Readonly<Record<string, Asked>> = {
 };
 
 const WRITING = ["put", "push", "reput", "mkdir", "say"];
-const SEEING = ["get", "reget", "compare", "list", "tree", "status"];
+const SEEING = ["get", "reget", "compare", "diff", "list", "tree", "status"];
 
 /** Which requests are refused, by the rights of the user, and why. */
 const REFUSED: Readonly<Record<string, { requests: readonly string[]; why: string }>> = {

@@ -14,7 +14,7 @@ export type Access = "all" | "read-only" | "drop-only";
 const REFUSED: Readonly<Record<Access, readonly Request["type"][]>> = {
   "all": [],
   "read-only": ["put", "push", "reput", "mkdir", "symlink", "say"],
-  "drop-only": ["get", "reget", "compare", "tree", "list", "status", "say"],
+  "drop-only": ["get", "reget", "compare", "diff", "tree", "list", "status", "say"],
 };
 
 /** Every {@linkcode Access}. */

@@ -27,12 +27,13 @@
  * @module
  */
 
-import type { FolderFacts, LinkFacts, ListEntry } from "../../protocol.ts";
+import type { DiffEntry, FolderFacts, LinkFacts, ListEntry } from "../../protocol.ts";
 import type { Facts } from "../body/file_facts.ts";
 import { explain } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { DirectoryBatch } from "./batch.ts";
 import { findFile, listPages, namesIn, openFile, treePages, whereIs } from "./directory_reader.ts";
+import { diffFolder } from "./directory_diff.ts";
 import type { DiskSpace } from "./disk_space.ts";
 import { Folders, isGroupGiven, lstatIfThere, type Place, readable } from "./folders.ts";
 import { Links } from "./links.ts";
@@ -42,6 +43,7 @@ import { rememberedSums } from "./remembered_sums.ts";
 import { ResumeFailures } from "./resume_failures.ts";
 import type {
   Asker,
+  DiffOptions,
   Fingerprint,
   Found,
   MadeFolder,
@@ -83,6 +85,7 @@ export class DirectoryStore implements Store {
       workspaces: this.#workspaces,
       fsync,
       failures: new ResumeFailures(),
+      traitsOf: (dev) => this.#workspaces.traitsOf(dev, !options.readOnly),
       sums: rememberedSums(folders, this.#workspaces, options),
     };
     this.#keepPartialsMs = options.keepPartialsMs ?? 24 * 3_600_000;
@@ -234,7 +237,11 @@ export class DirectoryStore implements Store {
   }
 
   async find(name: string, same: Fingerprint, asker?: Asker): Promise<Found | undefined> {
-    return await findFile(this.#folders, this.#context.sums, name, same, asker);
+    return await findFile(this.#folders, this.#context, name, same, asker);
+  }
+
+  diff(folder: string, entries: readonly DiffEntry[], how?: DiffOptions): Maybe<string> {
+    return diffFolder(this.#folders, this.#context, folder, entries, how);
   }
 
   list(signal?: AbortSignal): AsyncIterable<readonly ListEntry[]> {

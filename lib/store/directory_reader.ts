@@ -14,8 +14,10 @@ import { FolderNames, unlessLeftOut } from "./folder_names.ts";
 import { freeNumber } from "./free_number.ts";
 import { isLeftOut } from "./link_rules.ts";
 import { EVERYTHING, numberedName } from "./names.ts";
+import type { DiskTraits, TraitsOf } from "./disk_traits.ts";
 import { isTaken } from "./numbering.ts";
 import type { RememberedSums } from "./remembered_sums.ts";
+import { hasSameShape, judge } from "./sameness.ts";
 import type { Asker, Fingerprint, Found } from "./store.ts";
 import { DirectoryFile } from "./stored_file.ts";
 import { isSameFile } from "./temp_file.ts";
@@ -26,11 +28,11 @@ const PAGE_ENTRIES = 500;
 /** Most files of another time that are read for one comparison. */
 const MOST_OTHERS = 2;
 
-/** Milliseconds after its last change from which on a file is taken for what its time says. */
-const SETTLED_MS = 10_000;
-
-/** Programs give their files 1970 or the beginning of 1980 where they know no time, or hide it. */
-const FIRST_TIME_MS = Date.UTC(1980, 0, 2, 12);
+/** What is known of files beside what a look at them tells. */
+export interface Known {
+  readonly sums: RememberedSums;
+  readonly traitsOf: TraitsOf;
+}
 
 /** Opens a published file without following a link. */
 export function openFile(folders: Folders, sums: RememberedSums, name: string): DirectoryFile {
@@ -79,13 +81,12 @@ export function whereIs(folders: Folders, name: string): string {
  * Finds the same file under its name or a numbered variant: first the name itself, then the newest
  * variant, which is the one that a client asks for after it lost an answer.
  *
- * Without a CRC-32 no file is read. The same size and time suffice then, as for rsync, unless the
- * file could have changed later within the second of that time. With one, no file is read whose
+ * Without a CRC-32 no file is read: {@linkcode judge} has the rule. With one, no file is read whose
  * checksum is remembered.
  */
 export async function findFile(
   folders: Folders,
-  sums: RememberedSums,
+  { sums, traitsOf }: Known,
   name: string,
   same: Fingerprint,
   asker?: Asker,
@@ -94,15 +95,18 @@ export async function findFile(
   let unsure: Found | undefined;
   const look = async (name: string): Promise<Found | undefined> => {
     const there = lstatIfThere(folders.path(name));
-    if (!there?.isFile || there.size !== same.size) return undefined;
-    const isOfSameTime = secondsOf(there.mtime) === secondsOf(same.modified);
+    if (!there?.isFile) return undefined;
+    const traits = (): DiskTraits => traitsOf(there.dev);
+    const verdict = judge(there, same, traits);
     if (same.crc === null) {
-      if (isOfSameTime && isSettled(there)) return { name, isSame: true };
-      unsure ??= { name, isSame: false };
+      if (verdict === "same" && !same.byContent) return { name, isSame: true };
+      const mayBe = same.byContent ? hasSameShape(there, same, traits) : verdict === "unsure";
+      if (mayBe) unsure ??= { name, isSame: false };
       return undefined;
     }
+    if (!hasSameShape(there, same, traits)) return undefined;
     const known = await sums.crcOf(name, there);
-    if (known === undefined && !isOfSameTime && others-- <= 0) return undefined;
+    if (known === undefined && verdict === "other" && others-- <= 0) return undefined;
     const isSame = known === undefined
       ? await hasContent(folders, sums, name, same, asker)
       : known === same.crc;
@@ -129,21 +133,6 @@ export async function findFile(
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw explain(error, `Cannot compare ${quoted(name)}`);
   }
-}
-
-/** Whole seconds, as on the wire. */
-function secondsOf(time: Date | null): number {
-  return Math.floor((time?.getTime() ?? 0) / 1000);
-}
-
-/**
- * Whether a file was published so long after its last change that its source had no newer one. The
- * time of its last change of status is not enough: a new owner or a backup moves it on.
- */
-function isSettled({ birthtime, ctime, mtime }: Deno.FileInfo): boolean {
-  if (ctime === null || mtime === null || mtime.getTime() < FIRST_TIME_MS) return false;
-  const published = Math.min(ctime.getTime(), birthtime?.getTime() || Infinity);
-  return published - mtime.getTime() >= SETTLED_MS;
 }
 
 async function hasContent(

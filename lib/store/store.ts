@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { FolderFacts, LinkFacts, ListEntry } from "../../protocol.ts";
+import type { DiffEntry, FolderFacts, LinkFacts, ListEntry } from "../../protocol.ts";
 import type { Facts } from "../body/file_facts.ts";
 import type { InletError } from "../errors.ts";
 
@@ -24,8 +24,12 @@ export interface Fingerprint {
   size: number;
   /** CRC-32 of the whole file; `null` if it was not computed. */
   crc: number | null;
-  /** Time of the last change, compared to the second. */
+  /** Time of the last change, compared as finely as the disk keeps it. */
   modified: Date;
+  /** Permission bits, if they are compared. */
+  mode?: number | undefined;
+  /** Whether only the content can tell, whatever the time says. */
+  byContent?: boolean | undefined;
 }
 
 /** A file that is the same as another, or has the same size, and its CRC-32 would tell. */
@@ -80,6 +84,12 @@ export interface Asker {
    * taken for the same one.
    */
   readonly client?: string | undefined;
+}
+
+/** How entries of a client are compared with what is stored. */
+export interface DiffOptions extends Asker {
+  /** Whether the content of files is compared, whatever their times say. */
+  readonly byContent?: boolean | undefined;
 }
 
 /** A store of published files, uploads and partial files. */
@@ -167,6 +177,16 @@ export interface Store {
    * @throws {InletError} `bad-name` or `denied`
    */
   find(name: string, same: Fingerprint, asker?: Asker): Promise<Found | undefined>;
+
+  /**
+   * Compares what a client has in one folder with what is there, also under numbered names. Nothing
+   * is read, except for an entry with a CRC-32.
+   *
+   * @param folder Its name; `/` is the root.
+   * @returns One `DiffFlag` for each entry.
+   * @throws {InletError} `bad-name`, or `denied` if the folder is behind a link
+   */
+  diff(folder: string, entries: readonly DiffEntry[], options?: DiffOptions): Maybe<string>;
 
   /**
    * Lists the published files, in pages: exactly those that `open` accepts. They are sorted by the

@@ -10,23 +10,22 @@ import { Tally, tallyOf, writeAll, writeFully } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { readInTurn } from "./checksums.ts";
+import type { Known } from "./directory_reader.ts";
 import { folderOf, type Folders, foldersOf } from "./folders.ts";
 import { linkUnder, type Names } from "./numbering.ts";
 import type { ResumeFailures } from "./resume_failures.ts";
-import type { RememberedSums } from "./remembered_sums.ts";
 import type { Asker, Maybe, Resumable, Upload } from "./store.ts";
 import { isOtherFileSystem, isSameFile, type TempFile, tryTo } from "./temp_file.ts";
 import type { Workspace } from "./workspace.ts";
 import type { Workspaces } from "./workspaces.ts";
 
 /** What all uploads of one store share. */
-export interface UploadContext {
+export interface UploadContext extends Known {
   readonly folders: Folders;
   readonly workspaces: Workspaces;
   /** Whether a file is flushed to disk before it is acknowledged. */
   readonly fsync: boolean;
   readonly failures: ResumeFailures;
-  readonly sums: RememberedSums;
 }
 
 /** Options of a {@linkcode FileUpload}. */

@@ -23,6 +23,7 @@ import { quoted } from "../text.ts";
 import { isTurnDue, takeTurns } from "../turns.ts";
 import { changesFolder, here, within } from "./current_folder.ts";
 import type { Disk } from "./disk.ts";
+import { type DiskTraits, probeTraits, UNTRIED } from "./disk_traits.ts";
 import { lstatIfThere } from "./folders.ts";
 import { OWN_FOLDER, TEMP } from "./names.ts";
 import {
@@ -71,6 +72,7 @@ export class Workspace {
   #reused: string | undefined;
   /** The permission bits that a new file here may have, by the umask; `null` where none are kept. */
   #permitted: number | null = null;
+  #traits: DiskTraits = UNTRIED;
 
   private constructor(path: string, disk: Disk, prefix: string, info: Deno.FileInfo) {
     this.path = path;
@@ -97,7 +99,12 @@ export class Workspace {
     if (!info.isDirectory) throw new InletError("usage", `${what}: it is not a folder; remove it`);
     const workspace = new Workspace(path, disk, prefix, info);
     // A client may be told this one, and not where the directory is.
-    const ours = workspace.#probe(`Cannot use ${quoted(OWN_FOLDER)} for uploads`);
+    const ours = workspace.#probe(`Cannot use ${quoted(OWN_FOLDER)} for uploads`, (path) => {
+      const { stepMs, keepsModes } = probeTraits(disk, path);
+      const modeFor = (mode: number): number | undefined =>
+        keepsModes ? workspace.modeFor(mode) : undefined;
+      workspace.#traits = { stepMs, modeFor };
+    });
     workspace.#permitted = ours.mode;
     if (ours.uid !== info.uid) {
       throw new InletError("usage", `${what}: it belongs to another user; use another directory`);
@@ -106,6 +113,11 @@ export class Workspace {
       warn(`other users may read unfinished uploads: ${quoted(path)} is not private`);
     }
     return workspace;
+  }
+
+  /** What its disk keeps of times and permission bits. */
+  get traits(): DiskTraits {
+    return this.#traits;
   }
 
   /**
@@ -305,11 +317,16 @@ export class Workspace {
     throw new Deno.errors.NotFound(`another program replaced ${quoted(this.path)}`);
   }
 
-  /** The facts of a file just made here: its owner is this user, and its time is the disk's. */
-  #probe(what: string): Deno.FileInfo {
+  /**
+   * The facts of a file just made here: its owner is this user, and its time is the disk's.
+   *
+   * @param look Called with its path before it is removed.
+   */
+  #probe(what: string, look?: (path: string) => void): Deno.FileInfo {
     const temp = this.#within(() => TempFile.create(this.#disk, this.newPath(), 0o777));
     try {
       temp.check(what);
+      look?.(temp.path);
       return temp.info;
     } finally {
       temp.discard();

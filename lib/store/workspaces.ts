@@ -5,6 +5,7 @@
  * @module
  */
 
+import { type DiskTraits, UNTRIED } from "./disk_traits.ts";
 import { type Folders, foldersOf, lstatIfThere, type Place } from "./folders.ts";
 import { OWN_FOLDER } from "./names.ts";
 import { placesIn, Workspace } from "./workspace.ts";
@@ -33,6 +34,15 @@ export class Workspaces {
       if (workspace?.info.dev === info.dev) return workspace;
     }
     return this.root.info.dev === info.dev ? this.root : this.addTo(mount);
+  }
+
+  /**
+   * What is known of a disk: that of the root is tried, where something may be written. Elsewhere
+   * nothing is known without an open workspace.
+   */
+  traitsOf(dev: number, mayTry: boolean): DiskTraits {
+    for (const { info, traits } of this.#open.values()) if (info.dev === dev) return traits;
+    return mayTry && this.root.info.dev === dev ? this.root.traits : UNTRIED;
   }
 
   /** Makes a workspace in a folder. The root remembers where, for the next run. */

@@ -24,7 +24,9 @@
  *    C: `reget 2 d1256687 a.txt`. S: `ok 6 2`, and the rest, as in 4.
  * 9. C: `compare 6 363a3020 2026-11-21T08:38:00Z a.txt`. S: `ok a.txt` if it has that file, else
  *    `ok`.
- * 10. C: `exit`. S: `ok bye` and the end.
+ * 10. C: `diff 2 photos`, and a line for each of two entries: `6;mode=644 2026-11-21T08:38:00Z a.txt`.
+ *    S: `ok =.`, a character for each: the first is the same here, and the second is missing.
+ * 11. C: `exit`. S: `ok bye` and the end.
  *
  * Between requests S may send `note TEXT`, or `error shutdown …` or `error timeout …` and the end.
  * A note can cross a request; it then precedes the answer.
@@ -47,6 +49,7 @@ import type { ServerContext } from "../../lib/server/context.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { greet } from "./greet.ts";
 import { servePushes } from "./pushes.ts";
+import { serveDiff, serveDiffs } from "./serve_diff.ts";
 import { serveGet } from "./serve_get.ts";
 import { servePut } from "./serve_put.ts";
 import { serveReput } from "./serve_reput.ts";
@@ -62,6 +65,7 @@ export async function serveFiles(connection: Connection, context: ServerContext)
     context.log.begin();
     await nextArrival(connection, context, rest);
     if (await servePushes(connection, context)) continue;
+    if (await serveDiffs(connection, context)) continue;
     const request = await nextRequest(connection, context);
     if (request === null) return;
     context.log.begin(request.type !== "hello" && "name" in request ? request.name : undefined);
@@ -103,6 +107,8 @@ async function answer(
       return await serveGet(connection, context, request.name, request);
     case "compare":
       return await serveCompare(connection, context, request);
+    case "diff":
+      return await serveDiff(connection, context, request);
     case "list":
     case "tree":
     case "status":

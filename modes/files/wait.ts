@@ -93,10 +93,15 @@ export async function patiently<T>(
   work: (asker: Asker) => T | Promise<T>,
 ): Promise<T> {
   const text = `Please wait: it takes a while to ${what}`;
-  const host = hostOf(connection.remote);
-  // A tunnel brings all its clients from this machine.
-  const client = isLoopback(host) ? connection.remote : host;
+  const client = clientOf(connection);
   return await connection.whilePresent((signal) => work({ signal, client }), {
     probe: encodeReply({ type: "note", text }),
   });
+}
+
+/** What tells the clients of long readings apart. */
+export function clientOf({ remote }: Connection): string {
+  const host = hostOf(remote);
+  // A tunnel brings all its clients from this machine.
+  return isLoopback(host) ? remote : host;
 }

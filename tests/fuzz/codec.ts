@@ -16,9 +16,11 @@ import {
   encodeLine,
   encodeReply,
   encodeRequest,
+  formatDiffEntry,
   formatListEntry,
   formatStored,
   MAX_LINE_BYTES,
+  parseDiffEntry,
   parseListEntry,
   parseStored,
   ProtocolError,
@@ -26,6 +28,7 @@ import {
 import { lookOf, openingOf } from "../../modes/first_bytes.ts";
 import {
   anyBodyLine,
+  anyDiffEntry,
   anyLine,
   anyListEntry,
   anyReply,
@@ -53,6 +56,11 @@ const PAIRS: readonly Pair[] = [
     name: "list entry",
     decode: parseListEntry,
     encode: (it) => lineOf(encodeLine(formatListEntry(it))),
+  },
+  {
+    name: "diff entry",
+    decode: parseDiffEntry,
+    encode: (it) => lineOf(encodeLine(formatDiffEntry(it))),
   },
 ];
 
@@ -134,7 +142,9 @@ function sortedKeys(_key: string, value: unknown): unknown {
 
 /** Tries so many lines, messages and bytes. */
 export function fuzzCodec(cases: number, seed: number): void {
-  const messages = [anyRequest, anyReply, anyBodyLine, anyStored, anyListEntry] as const;
+  const messages = [
+    ...[anyRequest, anyReply, anyBodyLine, anyStored, anyListEntry, anyDiffEntry],
+  ] as const;
   const checks = fc.oneof(
     { weight: 4, arbitrary: anyLine.map((line) => ({ line })) },
     {

@@ -7,6 +7,7 @@
 import fc from "fast-check";
 import {
   type BodyLine,
+  type DiffEntry,
   encodeBodyLine,
   encodeReply,
   encodeRequest,
@@ -15,12 +16,14 @@ import {
   type Fields,
   type FolderFacts,
   folderFields,
+  formatDiffEntry,
   formatListEntry,
   formatStored,
   type LinkFacts,
   linkFields,
   type ListEntry,
   MAX_CHUNK_BYTES,
+  MAX_DIFF_ENTRIES,
   type Reply,
   type Request,
   type Stored,
@@ -97,6 +100,7 @@ export const anyRequest: fc.Arbitrary<Request> = withFields<Request>(fc.oneof(
   fc.record({ ...type("get"), name }),
   fc.record({ ...type("reget"), offset: number, crc, name }),
   fc.record({ ...type("compare"), size: number, crc: fc.option(crc), modified, name }),
+  fc.record({ ...type("diff"), count: fc.integer({ min: 1, max: MAX_DIFF_ENTRIES }), name }),
   fc.record({ ...type("tree"), name }),
   fc.constantFrom("list" as const, "status" as const, "whoami" as const, "exit" as const)
     .map((type) => ({ type })),
@@ -144,6 +148,22 @@ export const anyListEntry: fc.Arbitrary<ListEntry> = withFields<ListEntry>(fc.on
   ),
 ));
 
+const part = name.map((it) => it.replaceAll("/", "") || "a");
+const mode = fc.nat(0o777);
+
+/** A line behind a `diff`. */
+export const anyDiffEntry: fc.Arbitrary<DiffEntry> = fc.oneof(
+  fc.record({ size: number, mode, crc, modified, name: part }, {
+    requiredKeys: ["size", "modified", "name"],
+  }),
+  fc.record({ size: fc.constant(null), mode, modified, name: part }, {
+    requiredKeys: ["size", "modified", "name"],
+  }),
+  linkFacts.chain(({ to }) =>
+    fc.record({ size: fc.constant(null), to: fc.constant(to), modified, name: part })
+  ),
+);
+
 const decoder = new TextDecoder();
 
 /** A line as text, its line break taken off. */
@@ -157,6 +177,7 @@ const rightLine = fc.oneof(
   anyBodyLine.map((it) => lineOf(encodeBodyLine(it))),
   anyStored.map(formatStored),
   anyListEntry.map(formatListEntry),
+  anyDiffEntry.map(formatDiffEntry),
 );
 
 /** What takes the place of a part of a line. */
