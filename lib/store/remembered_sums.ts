@@ -24,7 +24,7 @@ import type { Folders } from "./folders.ts";
 import type { LoggedSum, SumsLog } from "./sums_log.ts";
 import type { Workspaces } from "./workspaces.ts";
 
-/** A smaller file is read in less than a millisecond, and is not remembered. */
+/** A smaller file is read in about a millisecond, and is not remembered. */
 const LEAST_BYTES = 1024 * 1024;
 
 /** Most memory of all that is remembered, in bytes, about. That is 50,000 files. */
