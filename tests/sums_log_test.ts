@@ -222,6 +222,27 @@ integration("a full disk is told, and nothing fails", async () => {
   assertMatch(scene.said[0]!, /^Cannot keep checksums in .*: the disk is full/);
 });
 
+integration("what is written behind a line that a full disk cut is kept", async () => {
+  await using scene = await Scene.open();
+  let isFull = true;
+  const openSync: Disk["openSync"] = (path, options) => {
+    const file = Deno.openSync(path, options);
+    if (!String(path).endsWith(".log")) return file;
+    const write = file.writeSync.bind(file);
+    file.writeSync = (piece) => {
+      if (!isFull) return write(piece);
+      write(piece.subarray(0, piece.length - 10));
+      throw Object.assign(new Error("full"), { code: "ENOSPC" });
+    };
+    return file;
+  };
+  const log = scene.log({ openSync });
+  await log.append(SUMS);
+  isFull = false;
+  await log.append([sumOf("later")]);
+  assertEquals(await scene.known(), [...SUMS.slice(0, -1), sumOf("later")]);
+});
+
 integration("nothing is kept on a disk without hard links", async () => {
   const { scene, path } = await afterOneRun();
   await using _ = scene;
