@@ -207,6 +207,24 @@ integration("a log that another program removed is begun again", async () => {
   assertMatch(scene.said.join("\n"), /^Cannot keep checksums in .*: it does not exist$/);
 });
 
+integration("no log is written or read behind a link in place of its folder", async () => {
+  const { scene } = await afterOneRun();
+  await using _ = scene;
+  const log = scene.log();
+  const elsewhere = `${scene.dir}/elsewhere`;
+  Deno.renameSync(`${scene.dir}/${OWN}`, elsewhere);
+  Deno.symlinkSync(elsewhere, `${scene.dir}/${OWN}`);
+  const before = scene.paths;
+  await log.read(() => {
+    throw new Error("read");
+  });
+  await log.append([sumOf("a")]);
+  await log.rewrite([sumOf("a")]);
+  log.close([sumOf("a")]);
+  assertEquals(scene.paths, before);
+  Deno.removeSync(`${scene.dir}/${OWN}`);
+});
+
 integration("a full disk is told, and nothing fails", async () => {
   await using scene = await Scene.open();
   const openSync: Disk["openSync"] = (path, options) =>

@@ -101,9 +101,9 @@ export class DirectoryStore implements Store {
   static async open(directory: string, options: DirectoryOptions = {}): Promise<DirectoryStore> {
     const store = new DirectoryStore(directory, options);
     const { shownRoot } = store.#folders;
+    const make = (): Promise<void> => store.#folders.makeRoot(store.#context.fsync);
     if (store.#readOnly) await orUsage("read", shownRoot, () => readable(directory));
-    else {await orUsage("store into", shownRoot, () =>
-        store.#folders.makeRoot(store.#context.fsync));}
+    else await orUsage("store into", shownRoot, make);
     return store;
   }
 

@@ -24,6 +24,7 @@ import { writeAll, writeFully } from "../body/streams.ts";
 import { explain } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { takeTurns } from "../turns.ts";
+import { here } from "./current_folder.ts";
 import type { Disk } from "./disk.ts";
 import type { DiskPace } from "./disk_pace.ts";
 import { lstatIfThere } from "./folders.ts";
@@ -177,7 +178,7 @@ export class SumsLog {
     seen: Deno.FileInfo,
     onSum: (sum: LoggedSum) => void,
   ): Promise<void> {
-    using file = Deno.openSync(path);
+    using file = this.#options.workspace.inside(() => Deno.openSync(here(path)));
     if (!isSameFile(file.statSync(), seen)) return;
     const decoder = new TextDecoder();
     const buffer = new Uint8Array(PIECE_BYTES);
@@ -207,7 +208,8 @@ export class SumsLog {
       this.#own = undefined;
     }
     const path = `${workspace.path}/sums-${crypto.randomUUID().replaceAll("-", "")}.log`;
-    const file = disk.openSync(path, { append: true, createNew: true, mode: 0o600 });
+    const how = { append: true, createNew: true, mode: 0o600 };
+    const file = workspace.inside(() => disk.openSync(here(path), how));
     try {
       file.tryLockSync(true);
       this.#bytes = 0;
@@ -235,17 +237,19 @@ export class SumsLog {
   /** Removes the log of a run that has ended, unless it was written since it was read. */
   #removeIfDead(seen: Seen): void {
     tryTo(() => {
-      using file = Deno.openSync(seen.path, { read: true, write: true });
+      const open = (): Deno.FsFile => Deno.openSync(here(seen.path), { read: true, write: true });
+      using file = this.#options.workspace.inside(open);
       const { size } = file.statSync();
       if (size === seen.info.size && file.tryLockSync(true)) this.#remove(seen);
     });
   }
 
   #remove({ path, info }: Seen): void {
-    const { disk } = this.#options;
-    tryTo(() => {
-      if (isSameFile(disk.lstatSync(path), info)) disk.removeSync(path);
-    });
+    const { disk, workspace } = this.#options;
+    const removeSame = (): void => {
+      if (isSameFile(disk.lstatSync(here(path)), info)) disk.removeSync(here(path));
+    };
+    tryTo(() => workspace.inside(removeSame));
   }
 
   /** Whether the disk numbers its files for good, as those do that have hard links. */

@@ -307,6 +307,25 @@ export class Workspace {
     }
   }
 
+  /**
+   * Runs an action on files of the folder, whatever its path leads to by then.
+   *
+   * @param action It does not wait for anything, and uses each path as `here()` gives it.
+   * @throws {Deno.errors.NotFound} if another program has replaced the folder
+   */
+  inside<T>(action: () => T): T {
+    return this.#within(() => {
+      if (!changesFolder() && !isSameFile(this.#disk.lstatSync(this.path), this.info)) {
+        throw this.#replaced();
+      }
+      return action();
+    });
+  }
+
+  #replaced(): Error {
+    return new Deno.errors.NotFound(`another program replaced ${quoted(this.path)}`);
+  }
+
   /** Runs an action in the folder itself, whatever its path leads to by then. */
   #within<T>(action: () => T): T {
     return changesFolder() ? within(this.path, () => this.#checkHere(), action) : action();
@@ -314,7 +333,7 @@ export class Workspace {
 
   #checkHere(): void {
     if (isSameFile(this.#disk.lstatSync("."), this.info)) return;
-    throw new Deno.errors.NotFound(`another program replaced ${quoted(this.path)}`);
+    throw this.#replaced();
   }
 
   /**
