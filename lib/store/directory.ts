@@ -5,6 +5,8 @@
  *
  * - `NAME` is a published file: complete and verified. It is created as a hard link to the finished
  *   temporary file, because a link never replaces an existing file; a rename would do so silently.
+ *   A disk without hard links is found out at its first use; there it is a rename after all, under a
+ *   lock that all inlets share (rename_lock.ts).
  * - `.inlet/` holds everything else: uploads and partial files (workspace.ts). Their names are
  *   random, so no client can aim at one, and nothing outside this folder is ever removed.
  * - If the name is taken, the new file is published as `report (2).pdf`. Folders are created one by
@@ -280,12 +282,13 @@ export class DirectoryStore implements Store {
     return await upload.publish(facts);
   }
 
-  /** Returns `undefined` if the folder of the name turns out to be on another file system. */
+  /** Returns `undefined` where its disk, or that of the folder of the name, allows no link to it. */
   #putAtOnce(name: string, content: Uint8Array, { modified, mode }: Facts): string | undefined {
     return this.#storing(`store ${quoted(name)}`, () => {
       const { disk } = this.#folders;
       const place = this.#folders.make(this.#folders.safe(name));
       const workspace = this.#workspaces.of(place);
+      if (!workspace.abilities.hasLinks) return undefined;
       const temp = workspace.reusedPath();
       try {
         workspace.write(temp, content, mode);
@@ -294,7 +297,7 @@ export class DirectoryStore implements Store {
         const names = this.#numbering.variants(place.name);
         return this.#folders.inFolder(place, () => linkUnder(names, this.#folders, temp));
       } catch (error) {
-        if (isOtherFileSystem(error)) return undefined;
+        if (isOtherFileSystem(error) || workspace.abilities.lacksLinks(error)) return undefined;
         throw error;
       } finally {
         workspace.freeReused();

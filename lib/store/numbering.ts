@@ -6,6 +6,7 @@
  */
 
 import { InletError } from "../errors.ts";
+import { systemCode } from "../system_errors.ts";
 import { type Folders, lstatIfThere } from "./folders.ts";
 import { freeNumber } from "./free_number.ts";
 import { numberedName, TEMP } from "./names.ts";
@@ -64,10 +65,35 @@ export class Numbering {
  * @returns The published name.
  */
 export function linkUnder(names: Names, folders: Folders, temp: string): string {
+  return placeUnder(names, folders, (path) => folders.disk.linkSync(temp, path));
+}
+
+/**
+ * The same where the disk has no hard links. The caller holds the lock of rename_lock.ts.
+ *
+ * @param move Renames the file. What is there is replaced.
+ */
+export function moveUnder(names: Names, folders: Folders, move: (path: string) => void): string {
+  return placeUnder(names, folders, (path) => {
+    if (lstatIfThere(path)) throw new Deno.errors.AlreadyExists(path);
+    try {
+      move(path);
+    } catch (error) {
+      // A folder was made there in this moment, which no file replaces.
+      if (!FOLDER_IS_THERE.includes(systemCode(error) ?? "")) throw error;
+      throw new Deno.errors.AlreadyExists(path);
+    }
+  });
+}
+
+const FOLDER_IS_THERE: readonly string[] = ["EISDIR", "EEXIST", "ENOTEMPTY"];
+
+/** @param place Gives the file a path, or throws `AlreadyExists`. */
+function placeUnder(names: Names, folders: Folders, place: (path: string) => void): string {
   for (let number = names.first;;) {
     const name = names.nameOf(number);
     try {
-      folders.disk.linkSync(temp, folders.path(name));
+      place(folders.path(name));
       names.onNumber?.(number);
       return name;
     } catch (error) {

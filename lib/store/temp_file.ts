@@ -135,6 +135,11 @@ export class TempFile {
     this.#path = path;
   }
 
+  /** Tells that a rename of its folder, or by another program, has moved it. */
+  foundAt(path: string): void {
+    this.#path = path;
+  }
+
   /** Copies all of the file into an empty one, which gets its group as well. */
   async copyTo(copy: TempFile): Promise<void> {
     const buffer = new Uint8Array(COPIED_BYTES);

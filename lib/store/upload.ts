@@ -12,7 +12,7 @@ import { quoted } from "../text.ts";
 import { readInTurn } from "./checksums.ts";
 import type { Known } from "./directory_reader.ts";
 import { folderOf, type Folders, foldersOf } from "./folders.ts";
-import { linkUnder, type Names } from "./numbering.ts";
+import { linkUnder, moveUnder, type Names } from "./numbering.ts";
 import type { ResumeFailures } from "./resume_failures.ts";
 import type { Asker, Maybe, Resumable, Upload } from "./store.ts";
 import { isOtherFileSystem, isSameFile, type TempFile, tryTo } from "./temp_file.ts";
@@ -37,6 +37,12 @@ export interface FileUploadOptions {
   /** How it is resumed if it is not published; without it, it is discarded. */
   resumable?: (Resumable & { readonly hash: string }) | undefined;
   onEnd(): void;
+}
+
+/** What is known of a complete file. */
+interface Verified extends Facts {
+  /** The CRC-32 of what was received, if it was computed. */
+  receivedCrc: number | undefined;
 }
 
 /** Milliseconds for which an upload is still its writer's, as no one else takes it over sooner. */
@@ -127,15 +133,12 @@ export class FileUpload implements Upload {
   }
 
   async publish(facts: Facts = {}, crc?: number): Promise<string> {
-    const { folders, fsync, sums } = this.#options.context;
+    const { folders, fsync } = this.#options.context;
     let name: string | undefined;
     try {
       this.#checkEnded();
       this.#publishing = true;
-      name = await this.#link(facts);
-      tryTo(() => this.#temp.remove());
-      if (crc !== undefined && sums.isWorthIt(this.bytes)) this.#remember(name, crc);
-      this.#end();
+      name = await this.#publish({ ...facts, receivedCrc: crc });
       if (fsync) await folders.sync(name);
       return name;
     } catch (error) {
@@ -145,12 +148,6 @@ export class FileUpload implements Upload {
       const but = `it is stored as ${quoted(shown)}, but may be lost in a power failure`;
       throw explain(error, `${this.what}: ${but}`);
     }
-  }
-
-  /** Remembers the checksum of the published file. Its removed name has changed its ctime. */
-  #remember(name: string, crc: number): void {
-    const { sums } = this.#options.context;
-    tryTo(() => sums.addReceived(name, this.#unpublished!, this.#temp.file.statSync(), crc));
   }
 
   discard(): void {
@@ -215,33 +212,79 @@ export class FileUpload implements Upload {
     if (this.#ended) throw new InletError("aborted", `${this.what}: the upload has ended`);
   }
 
-  /** Gives the file its final name. On another file system it is copied first. */
-  async #link(facts: Facts): Promise<string> {
+  /** Gives the file its final name, which ends the upload. On another file system it is copied first. */
+  async #publish(facts: Verified): Promise<string> {
     try {
-      return await this.#linkHere(facts);
+      return await this.#publishHere(facts);
     } catch (error) {
       if (!isOtherFileSystem(error)) throw error;
     }
     await this.#copyBeside();
-    return await this.#linkHere(facts);
+    return await this.#publishHere(facts);
+  }
+
+  async #publishHere(facts: Verified): Promise<string> {
+    if (this.#options.context.fsync) await this.#temp.file.sync();
+    try {
+      if (this.#workspace.abilities.hasLinks) return this.#link(facts);
+    } catch (error) {
+      if (!this.#workspace.abilities.lacksLinks(error)) throw error;
+    }
+    return await this.#move(facts);
+  }
+
+  #link(facts: Verified): string {
+    const { context: { folders }, names } = this.#options;
+    this.#settle(facts);
+    const name = folders.inFolder(folderOf(this.#name), () => {
+      const name = linkUnder(names, folders, this.#temp.path);
+      const path = folders.path(name);
+      if (this.#temp.isAt(path)) return name;
+      tryTo(() => this.#takeBack(path));
+      throw this.#replaced();
+    });
+    tryTo(() => this.#temp.remove());
+    return this.#published(name, facts.receivedCrc);
+  }
+
+  /** On a disk without hard links. */
+  async #move(facts: Verified): Promise<string> {
+    const { context: { folders }, names } = this.#options;
+    let name = "";
+    const lock = await this.#workspace.abilities.renameLock();
+    await lock.publish(this.#temp, () => {
+      this.#settle(facts);
+      name = folders.inFolder(folderOf(this.#name), () => {
+        const name = moveUnder(names, folders, (path) => this.#temp.moveTo(path));
+        if (this.#temp.isAt(folders.path(name))) return name;
+        throw this.#replaced();
+      });
+      this.#published(name, facts.receivedCrc);
+    });
+    return name;
   }
 
   /** The open file is what gets the name: both names are compared with it. */
-  async #linkHere({ modified, mode }: Facts): Promise<string> {
-    const { context: { folders, fsync }, names } = this.#options;
-    if (fsync) await this.#temp.file.sync();
+  #settle({ modified, mode }: Facts): void {
     this.#checkEnded();
     // Not sooner: a file that seems old could be taken for abandoned.
     if (modified) tryTo(() => this.#temp.file.utimeSync(new Date(), modified));
     this.#unpublished = this.#temp.check(this.what, this.bytes);
     this.#temp.setMode(this.#workspace.modeFor(mode));
-    return folders.inFolder(folderOf(this.#name), () => {
-      const name = linkUnder(names, folders, this.#temp.path);
-      const path = folders.path(name);
-      if (this.#temp.isAt(path)) return name;
-      tryTo(() => this.#takeBack(path));
-      throw new InletError("aborted", `${this.what}: another program replaced it`);
-    });
+  }
+
+  #replaced(): InletError {
+    return new InletError("aborted", `${this.what}: another program replaced it`);
+  }
+
+  /** Ends the upload, and remembers its checksum. Its removed name has changed its ctime. */
+  #published(name: string, crc: number | undefined): string {
+    const { sums } = this.#options.context;
+    if (crc !== undefined && sums.isWorthIt(this.bytes)) {
+      tryTo(() => sums.addReceived(name, this.#unpublished!, this.#temp.file.statSync(), crc));
+    }
+    this.#end();
+    return name;
   }
 
   /** Removes a name that was given to another file by mistake, if that has its own name still. */

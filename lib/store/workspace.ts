@@ -7,6 +7,8 @@
  * - `HASH-ID.temp` is an upload that can be resumed.
  * - `kept-HASH-ID.temp` is a partial file: what has arrived of such an upload. No one writes it.
  * - `7.file.temp` is an upload that is to be published as `7.file`.
+ * - `lock/` and `ID.d/` hold files that are just being published, on a disk without hard links
+ *   (rename_lock.ts).
  * - `get-` before any of these names says that it is a download of a client.
  * - `sums-ID.log` has the checksums that one run of a server remembers (sums_log.ts).
  * - `places` lists the folders below the store that have a `.inlet` of their own.
@@ -23,6 +25,7 @@ import { quoted } from "../text.ts";
 import { isTurnDue, takeTurns } from "../turns.ts";
 import { changesFolder, here, within } from "./current_folder.ts";
 import type { Disk } from "./disk.ts";
+import { DiskAbilities } from "./disk_abilities.ts";
 import { type DiskTraits, probeTraits, UNTRIED } from "./disk_traits.ts";
 import { lstatIfThere } from "./folders.ts";
 import { OWN_FOLDER, TEMP } from "./names.ts";
@@ -44,6 +47,8 @@ const HASH = /[0-9a-f]{64}/.source;
 const ID = /[0-9a-f]{32}/.source;
 const UPLOAD = new RegExp(`^(?:${ID}|\\d{1,15}\\.[a-z]{1,16})\\.temp$`);
 const RESUMABLE = new RegExp(`^${HASH}-${ID}\\.temp$`);
+const LOCK = "lock";
+const BOX = new RegExp(`^${ID}\\.d$`);
 const PARTIAL = new RegExp(`^${KEPT}${HASH}-${ID}\\.temp$`);
 
 /** A file that may be resumed. */
@@ -69,16 +74,19 @@ export class Workspace {
   readonly info: Deno.FileInfo;
   readonly #disk: Disk;
   readonly #prefix: string;
+  /** What its disk can do. */
+  readonly abilities: DiskAbilities;
   #reused: string | undefined;
   /** The permission bits that a new file here may have, by the umask; `null` where none are kept. */
   #permitted: number | null = null;
   #traits: DiskTraits = UNTRIED;
 
-  private constructor(path: string, disk: Disk, prefix: string, info: Deno.FileInfo) {
+  private constructor(path: string, options: WorkspaceOptions, info: Deno.FileInfo) {
     this.path = path;
-    this.#disk = disk;
-    this.#prefix = prefix;
+    this.#disk = options.disk;
+    this.#prefix = options.prefix;
     this.info = info;
+    this.abilities = new DiskAbilities(this, options);
   }
 
   /**
@@ -87,7 +95,8 @@ export class Workspace {
    * @param parent Path of the folder that it is in.
    * @throws {InletError} `usage` if it is not a folder of this user's own
    */
-  static open(parent: string, { disk, prefix, warn }: WorkspaceOptions): Workspace {
+  static open(parent: string, options: WorkspaceOptions): Workspace {
+    const { disk } = options;
     const path = `${parent}/${OWN_FOLDER}`;
     try {
       disk.mkdirSync(here(path), { mode: 0o700 });
@@ -97,7 +106,7 @@ export class Workspace {
     const info = disk.lstatSync(here(path));
     const what = `Cannot use ${quoted(path)} for uploads`;
     if (!info.isDirectory) throw new InletError("usage", `${what}: it is not a folder; remove it`);
-    const workspace = new Workspace(path, disk, prefix, info);
+    const workspace = new Workspace(path, options, info);
     // A client may be told this one, and not where the directory is.
     const ours = workspace.#probe(`Cannot use ${quoted(OWN_FOLDER)} for uploads`, (path) => {
       const { stepMs, keepsModes } = probeTraits(disk, path);
@@ -109,9 +118,7 @@ export class Workspace {
     if (ours.uid !== info.uid) {
       throw new InletError("usage", `${what}: it belongs to another user; use another directory`);
     }
-    if ((info.mode ?? 0) & 0o077) {
-      warn(`other users may read unfinished uploads: ${quoted(path)} is not private`);
-    }
+    if ((info.mode ?? 0) & 0o077) workspace.#warnOfReaders(options);
     return workspace;
   }
 
@@ -243,34 +250,33 @@ export class Workspace {
    */
   async sweep(keepMs: number, warn: (message: string) => void): Promise<void> {
     let now: number | undefined;
-    for await (const { name } of Deno.readDir(this.path)) {
+    const quietMs = (info: Deno.FileInfo): number => this.quietMs(info, now ??= this.now());
+    const look = async (name: string): Promise<void> => {
       if (isTurnDue()) await takeTurns();
+      const path = `${this.path}/${name}`;
       const own = this.#ownPart(name);
       const [isPartial, isResumable] = [PARTIAL.test(own), RESUMABLE.test(own)];
-      if (!isPartial && !isResumable && !UPLOAD.test(own)) continue;
-      const path = `${this.path}/${name}`;
+      const isBox = name === LOCK || BOX.test(own);
+      if (!isPartial && !isResumable && !isBox && !UPLOAD.test(own)) return;
       const info = lstatIfThere(path);
-      if (!info?.isFile) continue;
-      now ??= this.now();
+      if (!info || !(isBox ? info.isDirectory : info.isFile)) return;
       const limitMs = isPartial ? keepMs : Math.max(isResumable ? keepMs : 0, ABANDONED_MS);
-      if (this.quietMs(info, now) <= limitMs) continue;
+      if (quietMs(info) <= limitMs) return;
       try {
-        this.#within(() => this.#removeUnlessLive(path, info));
+        if (!isBox) return this.#within(() => this.#removeUnlessLive(path, info));
+        for (const moved of await this.abilities.emptyBox(path)) await look(moved);
       } catch (error) {
         warn(explain(error, `Cannot remove ${quoted(path)}, which is abandoned`).message);
       }
-    }
+    };
+    for await (const { name } of Deno.readDir(this.path)) await look(name);
   }
 
-  /** Whether its files can be linked into another workspace, and so into the folders around that. */
+  /** Whether its files can be moved into another workspace, and so into the folders around that. */
   reaches(other: Workspace): boolean {
     const temp = this.create();
-    const there = other.newPath();
     try {
-      other.#within(() => {
-        this.#disk.linkSync(temp.path, here(there));
-        this.#disk.removeSync(here(there));
-      });
+      other.#within(() => temp.moveTo(other.newPath()));
       return true;
     } catch (error) {
       if (isOtherFileSystem(error)) return false;
@@ -282,6 +288,7 @@ export class Workspace {
 
   /** Removes the folder if it is empty. */
   tidy(): void {
+    if (!this.abilities.hasLinks) tryTo(() => this.#disk.removeSync(`${this.path}/${LOCK}`));
     tryTo(() => this.#disk.removeSync(this.path));
   }
 
@@ -294,6 +301,15 @@ export class Workspace {
   /** The names in the folder. */
   names(): string[] {
     return [...Deno.readDirSync(this.path)].map(({ name }) => name);
+  }
+
+  #warnOfReaders({ prefix, warn }: WorkspaceOptions): void {
+    const keepsModes = this.#traits.modeFor(OWNERS) !== undefined;
+    const why = keepsModes ? "is not private" : "is on a disk that keeps no permissions";
+    // On such a disk nothing can be done about it, and whoever downloads to it knows.
+    if (keepsModes || prefix === "") {
+      warn(`other users may read unfinished uploads: ${quoted(this.path)} ${why}`);
+    }
   }
 
   #removeUnlessLive(path: string, seen: Deno.FileInfo): void {
