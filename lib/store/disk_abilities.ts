@@ -20,6 +20,12 @@ const NO_LINKS: readonly string[] = [
   "EMLINK",
 ];
 
+/** Bytes of the hole that is tried: more than any block of a disk. */
+const HOLE_BYTES = 1024 * 1024;
+
+/** What the system counts the blocks of a file in, whatever its disk does. */
+const STAT_BLOCK_BYTES = 512;
+
 /** Options of {@linkcode DiskAbilities}. */
 export interface DiskAbilitiesOptions {
   disk: Disk;
@@ -42,6 +48,7 @@ export class DiskAbilities {
   readonly #workspace: OnDisk;
   readonly #options: DiskAbilitiesOptions;
   #hasLinks: boolean | undefined;
+  #hasHoles: boolean | undefined;
   #lock: RenameLock | undefined;
 
   /** @param workspace What is made in it is removed at once. */
@@ -81,6 +88,25 @@ export class DiskAbilities {
     const moved = (await this.renameLock()).moveOut(path);
     this.#options.disk.removeSync(path);
     return moved;
+  }
+
+  /** Whether parts of a file can be left out. Where they cannot, growing a file writes zeros. */
+  get hasHoles(): boolean {
+    return this.#hasHoles ??= this.#tryHole();
+  }
+
+  #tryHole(): boolean {
+    const temp = this.#workspace.create();
+    try {
+      temp.file.truncateSync(HOLE_BYTES);
+      const { blocks } = temp.file.statSync();
+      return blocks !== null && blocks * STAT_BLOCK_BYTES < HOLE_BYTES / 2;
+    } catch {
+      // Writing tells what is wrong, if anything is.
+      return false;
+    } finally {
+      temp.discard();
+    }
   }
 
   #tryLink(): boolean {

@@ -12,6 +12,7 @@ import { InletError } from "../errors.ts";
 import { takeTurns } from "../turns.ts";
 import { here } from "./current_folder.ts";
 import type { Disk } from "./disk.ts";
+import { HoleFinder, writeRuns } from "./holes.ts";
 
 /** Size of the buffer for a copy, in bytes. */
 const COPIED_BYTES = 256 * 1024;
@@ -140,13 +141,26 @@ export class TempFile {
     this.#path = path;
   }
 
-  /** Copies all of the file into an empty one, which gets its group as well. */
-  async copyTo(copy: TempFile): Promise<void> {
+  /**
+   * Copies all of the file into an empty one, which gets its group as well.
+   *
+   * @param keepHoles Whether runs of zeros become holes.
+   */
+  async copyTo(copy: TempFile, keepHoles: boolean): Promise<void> {
     const buffer = new Uint8Array(COPIED_BYTES);
     this.file.seekSync(0, Deno.SeekMode.Start);
-    for (let read; (read = this.file.readSync(buffer));) {
-      writeFully(copy.file, buffer.subarray(0, read));
-      await takeTurns();
+    const holes = new HoleFinder();
+    const { file } = copy;
+    let end = 0;
+    for (let read; (read = this.file.readSync(buffer)); await takeTurns()) {
+      const chunk = buffer.subarray(0, read);
+      const runs = keepHoles ? holes.runsOf(chunk, end) : undefined;
+      end += read;
+      if (!runs) writeFully(file, chunk);
+      else {
+        const write = (part: Uint8Array): void => writeFully(file, part);
+        writeRuns(chunk, runs, { file, end, write, grow: (bytes) => file.truncateSync(bytes) });
+      }
     }
     const { gid } = this.file.statSync();
     if (gid !== copy.info.gid) this.#disk.chownSync(copy.path, null, gid);

@@ -12,6 +12,7 @@ import { quoted } from "../text.ts";
 import { readInTurn } from "./checksums.ts";
 import type { Known } from "./directory_reader.ts";
 import { folderOf, type Folders, foldersOf } from "./folders.ts";
+import { HoleFinder, writeRuns } from "./holes.ts";
 import { linkUnder, moveUnder, type Names } from "./numbering.ts";
 import type { ResumeFailures } from "./resume_failures.ts";
 import type { Asker, Maybe, Resumable, Upload } from "./store.ts";
@@ -55,6 +56,7 @@ export class FileUpload implements Upload {
   readonly #options: FileUploadOptions;
   #workspace: Workspace;
   #temp: TempFile;
+  readonly #holes = new HoleFinder();
   /** Bytes that the file has to have. */
   bytes: number;
   #publishing = false;
@@ -120,8 +122,7 @@ export class FileUpload implements Upload {
       this.#checkLease();
       this.bytes += chunk.length;
       this.#movedAt = performance.now();
-      const { file } = this.#temp;
-      const written = this.#call(() => writeFully(file, chunk), () => writeAll(file, chunk));
+      const written = this.#append(chunk);
       if (!written) return;
       this.#writing = written.catch(() => {});
       return written.catch((error) => {
@@ -130,6 +131,18 @@ export class FileUpload implements Upload {
     } catch (error) {
       throw explain(error, this.what);
     }
+  }
+
+  /** Writes a chunk that ends where the file is to end now. */
+  #append(chunk: Uint8Array): Maybe<void> {
+    const { file } = this.#temp;
+    const write = (part: Uint8Array): Maybe<void> =>
+      this.#call(() => writeFully(file, part), () => writeAll(file, part));
+    const runs = this.#holes.runsOf(chunk, this.bytes - chunk.length);
+    if (!runs || !this.#workspace.abilities.hasHoles) return write(chunk);
+    const grow = (bytes: number): Maybe<void> =>
+      this.#call(() => file.truncateSync(bytes), () => file.truncate(bytes));
+    return writeRuns(chunk, runs, { file, end: this.bytes, write, grow });
   }
 
   async publish(facts: Facts = {}, crc?: number): Promise<string> {
@@ -191,6 +204,7 @@ export class FileUpload implements Upload {
   /** Cuts the file back, unless another server has taken it over: then it may be published. */
   #cutTo(bytes: number): void {
     this.#temp.check(this.what);
+    this.#holes.reset();
     this.#temp.file.truncateSync(bytes);
     this.#temp.file.seekSync(bytes, Deno.SeekMode.Start);
   }
@@ -298,7 +312,7 @@ export class FileUpload implements Upload {
     const workspace = workspaces.addBeyond(foldersOf(this.#name).at(-1) ?? "");
     const temp = workspace.create();
     try {
-      await this.#temp.copyTo(temp);
+      await this.#temp.copyTo(temp, workspace.abilities.hasHoles);
     } catch (error) {
       temp.discard();
       throw error;
