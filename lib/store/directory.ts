@@ -5,8 +5,7 @@
  *
  * - `NAME` is a published file: complete and verified. It is created as a hard link to the finished
  *   temporary file, because a link never replaces an existing file; a rename would do so silently.
- *   A disk without hard links is found out at its first use; there it is a rename after all, under a
- *   lock that all inlets share (rename_lock.ts).
+ *   Where the disk has no hard links it is renamed, under a lock (rename_lock.ts).
  * - `.inlet/` holds everything else: uploads and partial files (workspace.ts). Their names are
  *   random, so no client can aim at one, and nothing outside this folder is ever removed.
  * - If the name is taken, the new file is published as `report (2).pdf`. Folders are created one by
@@ -19,10 +18,8 @@
  * - A folder on another file system gets a `.inlet` of its own, as no link leads there.
  * - Uploads without a name are numbered `1.file`, `2.file`, on from the highest existing number,
  *   published or not. Only the holder of `.inlet/7.file.temp` may publish `7.file`.
- *
  * - The checksums of large files are remembered: from when they are published, or read for one
- *   (remembered_sums.ts). `.inlet/sums-RUN.log` keeps them for the next run (sums_log.ts). It may be
- *   removed at any time.
+ *   (remembered_sums.ts). `.inlet/sums-RUN.log` keeps them, for the next run (sums_log.ts).
  *
  * The store does not limit the total size, and it never deletes a published file.
  *

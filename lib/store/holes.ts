@@ -6,6 +6,7 @@
 
 // Deno's own API compares no bytes, and a loop takes six times as long. node:zlib loads it anyway.
 import { Buffer } from "node:buffer";
+import { writeAll, writeFully } from "../body/streams.ts";
 import type { Maybe } from "./store.ts";
 
 /** Bytes of a block, counted from the beginning of a file. A hole begins with a whole block. */
@@ -57,35 +58,48 @@ export class HoleFinder {
   }
 }
 
-/** How {@linkcode writeRuns} writes. */
-export interface HoleWriter {
-  file: Pick<Deno.FsFile, "seekSync">;
+/** How {@linkcode HoleWriter.append} writes. */
+export interface AppendOptions {
   /** Size of the file with the chunk. */
   end: number;
-  write(part: Uint8Array): Maybe<void>;
-  /** Sets the size of the file. */
-  grow(bytes: number): Maybe<void>;
+  /** Whether the disk has holes. */
+  hasHoles(): boolean;
+  /** Runs one of two forms of a call. */
+  call(atOnce: () => void, later: () => Promise<void>): Maybe<void>;
 }
 
-/**
- * Writes a chunk at the end of a file, which is where the file is positioned, before and after.
- *
- * @param runs What {@linkcode HoleFinder.runsOf} gave for it.
- */
-export function writeRuns(
-  chunk: Uint8Array,
-  runs: readonly Run[],
-  { file, end, write, grow }: HoleWriter,
-): Maybe<void> {
-  for (let index = 0; index < runs.length; index++) {
-    const { from, to, isHole } = runs[index]!;
-    const isLast = index === runs.length - 1;
-    if (isHole) file.seekSync(to - from, Deno.SeekMode.Current);
-    const done = !isHole ? write(chunk.subarray(from, to)) : isLast ? grow(end) : undefined;
-    if (done instanceof Promise) {
-      const rest = runs.slice(index + 1);
-      return done.then(() => writeRuns(chunk, rest, { file, end, write, grow }));
-    }
+/** Writes a file from its beginning to its end. */
+export class HoleWriter {
+  readonly #finder = new HoleFinder();
+
+  /** Writes a chunk at the end of a file, which is where the file is positioned, before and after. */
+  append(file: Deno.FsFile, chunk: Uint8Array, options: AppendOptions): Maybe<void> {
+    const { end, hasHoles, call } = options;
+    const write = (part: Uint8Array): Maybe<void> =>
+      call(() => writeFully(file, part), () => writeAll(file, part));
+    const runs = this.#finder.runsOf(chunk, end - chunk.length);
+    if (!runs || !hasHoles()) return write(chunk);
+    const next = (index: number): Maybe<void> => {
+      for (; index < runs.length; index++) {
+        const { from, to, isHole } = runs[index]!;
+        if (!isHole) {
+          const written = write(chunk.subarray(from, to));
+          if (written) return written.then(() => next(index + 1));
+          continue;
+        }
+        file.seekSync(to - from, Deno.SeekMode.Current);
+        // Whoever looks at the file sees all that came.
+        if (to === chunk.length) {
+          return call(() => file.truncateSync(end), () => file.truncate(end));
+        }
+      }
+    };
+    return next(0);
+  }
+
+  /** Goes on at the end of what was written in another way. */
+  reset(): void {
+    this.#finder.reset();
   }
 }
 

@@ -7,12 +7,11 @@
  * @module
  */
 
-import { writeFully } from "../body/streams.ts";
 import { InletError } from "../errors.ts";
 import { takeTurns } from "../turns.ts";
 import { here } from "./current_folder.ts";
 import type { Disk } from "./disk.ts";
-import { HoleFinder, writeRuns } from "./holes.ts";
+import { HoleWriter } from "./holes.ts";
 
 /** Size of the buffer for a copy, in bytes. */
 const COPIED_BYTES = 256 * 1024;
@@ -149,18 +148,13 @@ export class TempFile {
   async copyTo(copy: TempFile, keepHoles: boolean): Promise<void> {
     const buffer = new Uint8Array(COPIED_BYTES);
     this.file.seekSync(0, Deno.SeekMode.Start);
-    const holes = new HoleFinder();
-    const { file } = copy;
+    const holes = new HoleWriter();
+    const call = (atOnce: () => void): void => atOnce();
     let end = 0;
     for (let read; (read = this.file.readSync(buffer)); await takeTurns()) {
-      const chunk = buffer.subarray(0, read);
-      const runs = keepHoles ? holes.runsOf(chunk, end) : undefined;
       end += read;
-      if (!runs) writeFully(file, chunk);
-      else {
-        const write = (part: Uint8Array): void => writeFully(file, part);
-        writeRuns(chunk, runs, { file, end, write, grow: (bytes) => file.truncateSync(bytes) });
-      }
+      const hasHoles = (): boolean => keepHoles;
+      await holes.append(copy.file, buffer.subarray(0, read), { end, hasHoles, call });
     }
     const { gid } = this.file.statSync();
     if (gid !== copy.info.gid) this.#disk.chownSync(copy.path, null, gid);

@@ -6,17 +6,18 @@
  */
 
 import type { Facts } from "../body/file_facts.ts";
-import { Tally, tallyOf, writeAll, writeFully } from "../body/streams.ts";
+import { Tally, tallyOf } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { readInTurn } from "./checksums.ts";
 import type { Known } from "./directory_reader.ts";
-import { folderOf, type Folders, foldersOf } from "./folders.ts";
-import { HoleFinder, writeRuns } from "./holes.ts";
-import { linkUnder, moveUnder, type Names } from "./numbering.ts";
+import { type Folders, foldersOf } from "./folders.ts";
+import { HoleWriter } from "./holes.ts";
+import type { Names } from "./numbering.ts";
+import { publishFile } from "./publishing.ts";
 import type { ResumeFailures } from "./resume_failures.ts";
 import type { Asker, Maybe, Resumable, Upload } from "./store.ts";
-import { isOtherFileSystem, isSameFile, type TempFile, tryTo } from "./temp_file.ts";
+import { isOtherFileSystem, type TempFile, tryTo } from "./temp_file.ts";
 import type { Workspace } from "./workspace.ts";
 import type { Workspaces } from "./workspaces.ts";
 
@@ -56,7 +57,7 @@ export class FileUpload implements Upload {
   readonly #options: FileUploadOptions;
   #workspace: Workspace;
   #temp: TempFile;
-  readonly #holes = new HoleFinder();
+  readonly #holes = new HoleWriter();
   /** Bytes that the file has to have. */
   bytes: number;
   #publishing = false;
@@ -122,7 +123,11 @@ export class FileUpload implements Upload {
       this.#checkLease();
       this.bytes += chunk.length;
       this.#movedAt = performance.now();
-      const written = this.#append(chunk);
+      const written = this.#holes.append(this.#temp.file, chunk, {
+        end: this.bytes,
+        hasHoles: () => this.#workspace.abilities.hasHoles,
+        call: (atOnce, later) => this.#call(atOnce, later),
+      });
       if (!written) return;
       this.#writing = written.catch(() => {});
       return written.catch((error) => {
@@ -131,18 +136,6 @@ export class FileUpload implements Upload {
     } catch (error) {
       throw explain(error, this.what);
     }
-  }
-
-  /** Writes a chunk that ends where the file is to end now. */
-  #append(chunk: Uint8Array): Maybe<void> {
-    const { file } = this.#temp;
-    const write = (part: Uint8Array): Maybe<void> =>
-      this.#call(() => writeFully(file, part), () => writeAll(file, part));
-    const runs = this.#holes.runsOf(chunk, this.bytes - chunk.length);
-    if (!runs || !this.#workspace.abilities.hasHoles) return write(chunk);
-    const grow = (bytes: number): Maybe<void> =>
-      this.#call(() => file.truncateSync(bytes), () => file.truncate(bytes));
-    return writeRuns(chunk, runs, { file, end: this.bytes, write, grow });
   }
 
   async publish(facts: Facts = {}, crc?: number): Promise<string> {
@@ -238,47 +231,16 @@ export class FileUpload implements Upload {
   }
 
   async #publishHere(facts: Verified): Promise<string> {
-    if (this.#options.context.fsync) await this.#temp.file.sync();
-    try {
-      if (this.#workspace.abilities.hasLinks) return this.#link(facts);
-    } catch (error) {
-      if (!this.#workspace.abilities.lacksLinks(error)) throw error;
-    }
-    return await this.#move(facts);
-  }
-
-  #link(facts: Verified): string {
-    const { context: { folders }, names } = this.#options;
-    this.#settle(facts);
-    const name = folders.inFolder(folderOf(this.#name), () => {
-      const name = linkUnder(names, folders, this.#temp.path);
-      const path = folders.path(name);
-      if (this.#temp.isAt(path)) return name;
-      tryTo(() => this.#takeBack(path));
-      throw this.#replaced();
+    const { context: { folders, fsync }, names } = this.#options;
+    if (fsync) await this.#temp.file.sync();
+    return await publishFile({
+      ...{ folders, names, what: this.what },
+      ...{ workspace: this.#workspace, temp: this.#temp },
+      settle: () => this.#settle(facts),
+      onPublished: (name) => this.#published(name, facts.receivedCrc),
     });
-    tryTo(() => this.#temp.remove());
-    return this.#published(name, facts.receivedCrc);
   }
 
-  /** On a disk without hard links. */
-  async #move(facts: Verified): Promise<string> {
-    const { context: { folders }, names } = this.#options;
-    let name = "";
-    const lock = await this.#workspace.abilities.renameLock();
-    await lock.publish(this.#temp, () => {
-      this.#settle(facts);
-      name = folders.inFolder(folderOf(this.#name), () => {
-        const name = moveUnder(names, folders, (path) => this.#temp.moveTo(path));
-        if (this.#temp.isAt(folders.path(name))) return name;
-        throw this.#replaced();
-      });
-      this.#published(name, facts.receivedCrc);
-    });
-    return name;
-  }
-
-  /** The open file is what gets the name: both names are compared with it. */
   #settle({ modified, mode }: Facts): void {
     this.#checkEnded();
     // Not sooner: a file that seems old could be taken for abandoned.
@@ -287,24 +249,13 @@ export class FileUpload implements Upload {
     this.#temp.setMode(this.#workspace.modeFor(mode));
   }
 
-  #replaced(): InletError {
-    return new InletError("aborted", `${this.what}: another program replaced it`);
-  }
-
   /** Ends the upload, and remembers its checksum. Its removed name has changed its ctime. */
-  #published(name: string, crc: number | undefined): string {
+  #published(name: string, crc: number | undefined): void {
     const { sums } = this.#options.context;
     if (crc !== undefined && sums.isWorthIt(this.bytes)) {
       tryTo(() => sums.addReceived(name, this.#unpublished!, this.#temp.file.statSync(), crc));
     }
     this.#end();
-    return name;
-  }
-
-  /** Removes a name that was given to another file by mistake, if that has its own name still. */
-  #takeBack(path: string): void {
-    const { disk } = this.#options.context.folders;
-    if (isSameFile(disk.lstatSync(path), disk.lstatSync(this.#temp.path))) disk.removeSync(path);
   }
 
   async #copyBeside(): Promise<void> {
