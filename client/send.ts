@@ -10,6 +10,7 @@ import type { ServerAddress } from "../lib/net/connect.ts";
 import { pathSource, stdinSource } from "../lib/body/path_source.ts";
 import type { Item } from "../lib/body/sources.ts";
 import { Dialer } from "./dialer.ts";
+import { Items } from "./items.ts";
 import { pathItems } from "./path_items.ts";
 import type { SendResult, SentItem } from "./result.ts";
 import type { SendOptions } from "./send_options.ts";
@@ -96,9 +97,9 @@ export async function sendFiles(
   // Loaded on demand, because most sends exclude nothing.
   const excluding = exclude.length > 0 ? await import("./exclude.ts") : undefined;
   const excludes = excluding && new excluding.Excludes(exclude);
-  const itemsAt = async (path: string): Promise<Item[]> => {
-    if (typed && path === "-") return [stdinSource(as ?? "")];
-    if (isOneWay) return [pathSource(path, as, { onNotice, signal })];
+  const pagesAt = async (path: string): Promise<Iterable<readonly Item[]>> => {
+    if (typed && path === "-") return [[stdinSource(as ?? "")]];
+    if (isOneWay) return [[pathSource(path, as, { onNotice, signal })]];
     return await pathItems(path, {
       as,
       exclude: excludes?.at(path),
@@ -108,17 +109,14 @@ export async function sendFiles(
       onFailure: (label, error) => report({ label, folder: path, error }),
     });
   };
-  const named = await Promise.all(
-    files.map(async (path) => ({ path, items: await itemsAt(path) })),
-  );
-  const items = typed && files.length > 1
-    ? (await import("./repeated_paths.ts")).withoutRepeats(named, (text) => onNotice?.(text))
-    : named.flatMap(({ items }) => items);
-  if (excluding && files.length > 0 && items.length + results.length === 0) {
+  const items = new Items(await pagesOf(files, pagesAt, { typed, onNotice }));
+  // Patterns are refused before anything is sent, and several files are measured by then.
+  if (excluding || files.length > 1) await items.measure(signal);
+  if (excluding && files.length > 0 && items.isOver && results.length === 0) {
     throw excluding.nothingLeft();
   }
   excludes?.reportUnused((text) => onNotice?.(text));
-  const [first] = items;
+  const first = items.first;
   // No server waits as long as a pipe's writer may take.
   if (first && "ready" in first) {
     const { progress } = dialer.context;
@@ -133,4 +131,18 @@ export async function sendFiles(
       report({ label, name, ...(folder !== undefined && { folder }), ...result }),
   });
   return results;
+}
+
+/** The items of all paths, in pages, those that two of a command line's paths lead to once. */
+async function pagesOf(
+  files: readonly string[],
+  pagesAt: (path: string) => Promise<Iterable<readonly Item[]>>,
+  { typed, onNotice }: { typed: unknown; onNotice: ((text: string) => void) | undefined },
+): Promise<Iterable<readonly Item[]>> {
+  const pages = await Promise.all(files.map(pagesAt));
+  if (pages.length === 1) return pages[0]!;
+  const named = files.map((path, index) => ({ path, items: [...pages[index]!].flat() }));
+  if (!typed) return named.map(({ items }) => items);
+  const { withoutRepeats } = await import("./repeated_paths.ts");
+  return [withoutRepeats(named, (text) => onNotice?.(text))];
 }

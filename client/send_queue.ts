@@ -6,8 +6,9 @@
  */
 
 import { explain, InletError } from "../lib/errors.ts";
-import { FileSource, type Item, type Source, totalSize } from "../lib/body/sources.ts";
+import { FileSource, type Item, type Source } from "../lib/body/sources.ts";
 import type { Dialer } from "./dialer.ts";
+import type { Items } from "./items.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import type { Mode } from "../modes/mode.ts";
@@ -24,7 +25,7 @@ export interface SendAllOptions {
 /** Sends all items. An item counts as sent once the server acknowledges it. */
 export async function sendAll(
   dialer: Dialer,
-  items: readonly Item[],
+  items: Items,
   options: SendAllOptions,
 ): Promise<void> {
   await new SendQueue(dialer, items, options).sendAll();
@@ -33,10 +34,7 @@ export async function sendAll(
 class SendQueue {
   readonly #dialer: Dialer;
   readonly #options: SendAllOptions;
-  /** Items without a result yet, in order. */
-  readonly #left: Set<Item>;
-  readonly #items: readonly Item[];
-  #doneBytes = 0;
+  readonly #items: Items;
   /** Bytes that earlier attempts read from sources. */
   #movedBefore = 0;
   /** Items that a failed attempt sent whole: the server may have stored them. */
@@ -48,10 +46,9 @@ class SendQueue {
   /** Failure to retry after. */
   #failure: InletError | undefined;
 
-  constructor(dialer: Dialer, items: readonly Item[], options: SendAllOptions) {
+  constructor(dialer: Dialer, items: Items, options: SendAllOptions) {
     this.#dialer = dialer;
     this.#options = options;
-    this.#left = new Set(items);
     this.#items = items;
   }
 
@@ -59,15 +56,17 @@ class SendQueue {
   async sendAll(): Promise<void> {
     try {
       await this.#dialer.retries.run(async () => {
-        while (this.#left.size > 0) {
+        while (!this.#items.isDone) {
           this.#failure = undefined;
           this.#showProgress();
-          await this.#attempt([...this.#left]).catch((error) => this.#failure = explain(error));
-          if (this.#failure && this.#left.size > 0) throw this.#failure;
+          await this.#attempt().catch((error) => this.#failure = explain(error));
+          if (this.#failure && !this.#items.isDone) throw this.#failure;
         }
       });
     } catch (error) {
-      for (const item of [...this.#left]) {
+      // Each of those that were not even found yet has the same result.
+      await this.#items.collect();
+      for (const item of this.#items.remaining()) {
         // Without a welcome nobody has told whether it arrived.
         const untried = !this.#tried.has(item) && !this.#unanswered.has(item);
         this.#report(item, { error: explain(error), ...(untried && { untried }) });
@@ -75,12 +74,13 @@ class SendQueue {
     }
   }
 
-  async #attempt(items: Item[]): Promise<void> {
+  async #attempt(): Promise<void> {
     const { mode: { send } } = this.#options;
     using connection = await this.#dialer.open({ resettable: send !== undefined });
     this.#movedBefore = this.#dialer.context.progress.moved;
     if (send) {
-      const source = items[0] as Source;
+      const [source] = this.#items.remaining() as Iterable<Source>;
+      if (!source) return;
       this.#dialer.context.progress.name(source.label);
       const result = await send(connection, source, this.#dialer.context)
         .then((stored): ItemResult => ({ stored }))
@@ -88,18 +88,22 @@ class SendQueue {
       return this.#tell(source, result);
     }
     const client = await this.#dialer.approach(connection);
-    await this.#compare(client, items);
+    await this.#compare(client);
     this.#unanswered = client.unanswered;
-    const left = items.filter((item) => this.#left.has(item));
-    await client.send(left, (item, result) => this.#tell(item, result));
+    await client.send(this.#items.remaining(), (item, result) => this.#tell(item, result), {
+      total: () => this.#items.total,
+      idle: () => void this.#items.look(),
+    });
     await client.exit();
   }
 
   /** Skips files that the server has already: where asked to, and where a command is repeated. */
-  async #compare(client: FilesClient, items: readonly Item[]): Promise<void> {
+  async #compare(client: FilesClient): Promise<void> {
     const { skipSame } = this.#options;
     const asksForAll = !this.#isCompared && (skipSame || this.#dialer.context.resume);
-    const asked = asksForAll ? items : items.filter((item) => this.#unanswered.has(item));
+    const asked = asksForAll
+      ? [...this.#items.remaining()]
+      : [...this.#items.left].filter((item) => this.#unanswered.has(item));
     const files = asked.filter((item) => item instanceof FileSource);
     if (files.length === 0) return;
     await client.welcomed;
@@ -134,16 +138,16 @@ class SendQueue {
   }
 
   #report(item: Item, result: ItemResult): void {
-    this.#left.delete(item);
-    this.#doneBytes += item.size ?? 0;
+    this.#items.finish(item);
     this.#dialer.context.progress.addFiles(1);
     this.#options.onResult(item, result);
   }
 
   #showProgress(): void {
     const { progress } = this.#dialer.context;
-    progress.begin(() => totalSize(this.#items), this.#items.length);
-    progress.skip(this.#doneBytes);
-    progress.addFiles(this.#items.length - this.#left.size);
+    const { doneBytes, doneCount } = this.#items;
+    progress.begin(() => this.#items.bytes, () => this.#items.count);
+    progress.skip(doneBytes);
+    progress.addFiles(doneCount);
   }
 }

@@ -260,11 +260,13 @@ class Session {
   ): Promise<void> {
     checkReadable(path);
     const { progress } = this.#options.dialer.context;
-    const items = await pathItems(path, {
-      onSkip: (text) => progress.say(printable(text)),
-      onFailure: (label, error) => report.add({ label, folder: path, error }),
-      signal,
-    });
+    const items = [
+      ...await pathItems(path, {
+        onSkip: (text) => progress.say(printable(text)),
+        onFailure: (label, error) => report.add({ label, folder: path, error }),
+        signal,
+      }),
+    ].flat();
     const [first] = items;
     if (first && first.folder === undefined && !(first instanceof EmptyFolder)) {
       progress.begin(first.size);
@@ -273,13 +275,14 @@ class Session {
       this.#names.push(stored.name);
       return report.add({ label: first.label, stored });
     }
-    progress.begin(items.reduce((sum, { size }) => sum + (size ?? 0), 0), items.length);
+    const total = items.reduce((sum, { size }) => sum + (size ?? 0), 0);
+    progress.begin(total, items.length);
     const left = new Set(items.map(({ label }) => label));
     await client.send(items, ({ label, name }, result) => {
       left.delete(label);
       progress.addFiles(1);
       report.add({ label, name, folder: path, ...result });
-    }, signal)
+    }, { signal, total: () => items.length > 1 ? total : undefined })
       .catch((error) => reportStop(client, signal, error, report, { folder: path, left }));
   }
 

@@ -1,5 +1,6 @@
 /**
- * Walks a folder, and returns its files and empty folders as items to send.
+ * Walks a folder, and finds its files and empty folders as items to send: the files of each folder,
+ * and then those of its subfolders.
  *
  * Symbolic links are not followed; pipes, sockets and devices are not opened. Each is reported. An
  * unreadable entry is reported too and the walk continues, where @std's walk would end.
@@ -22,8 +23,10 @@ import {
   unusable,
 } from "../lib/body/sources.ts";
 import { MAX_COMPONENTS, OWN_FOLDER } from "../lib/store/names.ts";
-import { isTurnDue, takeTurns } from "../lib/turns.ts";
 import { quoted, REPLACED } from "../lib/text.ts";
+
+/** Most items of one page. */
+const MAX_PAGE = 1000;
 
 /** Options of {@linkcode folderItems}. */
 export interface WalkOptions {
@@ -31,29 +34,30 @@ export interface WalkOptions {
   as?: string | undefined;
   /** Excludes entries. */
   exclude?: Exclude | undefined;
-  /** Called with the number of excluded entries, if there are any. A folder counts as one. */
+  /** Called at the end with the number of excluded entries, if there are any. A folder counts as one. */
   onLeftOut?(count: number): void;
   /** Called with a notice for each entry that is neither a file nor a folder. */
   onSkip(text: string): void;
   /** Called for each entry that cannot be sent. */
   onFailure(label: string, error: InletError): void;
-  /** Stops the walk, which then throws its reason. */
+  /** Stops waiting for a pipe. A walk ends when nobody asks for more. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * The items of a folder, sorted by name within each folder.
+ * The items of a folder in pages, sorted by name within each folder. Each page is found when it is
+ * asked for.
  *
  * @throws {InletError} `usage` if the folder has no name
  */
-export async function folderItems(folder: string, options: WalkOptions): Promise<Item[]> {
+export async function folderItems(
+  folder: string,
+  options: WalkOptions,
+): Promise<Iterable<readonly Item[]>> {
   const { as } = options;
   // The root of a disk has no name of its own, and may not need one.
   const top = as && !as.endsWith("/") ? as : nameAs(await folderName(folder), as);
-  const walk = new Walk(folder, top, options);
-  await walk.visit(folder, "", undefined);
-  if (walk.leftOut > 0) options.onLeftOut?.(walk.leftOut);
-  return walk.found;
+  return new Walk(folder, top, options).pages();
 }
 
 /** The folder's name. For `.` and `..` it is that of the real path. */
@@ -64,8 +68,7 @@ async function folderName(path: string): Promise<string> {
 }
 
 class Walk {
-  readonly found: Item[] = [];
-  leftOut = 0;
+  #leftOut = 0;
   readonly #folder: string;
   readonly #top: string;
   readonly #options: WalkOptions;
@@ -76,8 +79,17 @@ class Walk {
     this.#options = options;
   }
 
+  *pages(): Generator<readonly Item[], void> {
+    yield* this.#visit(this.#folder, "", undefined);
+    if (this.#leftOut > 0) this.#options.onLeftOut?.(this.#leftOut);
+  }
+
   /** @param below The folder's path relative to the top; empty for the top itself. */
-  async visit(path: string, below: string, parent: Parent | undefined): Promise<void> {
+  *#visit(
+    path: string,
+    below: string,
+    parent: Parent | undefined,
+  ): Generator<readonly Item[], void> {
     let entries: Deno.DirEntry[];
     let mode: number | undefined;
     try {
@@ -95,43 +107,51 @@ class Walk {
       );
       return this.#options.onFailure(path, error);
     }
-    const here: Parent = { name, mode, parent };
-    let isEmpty = true;
-    for (const { name: part, isFile, isDirectory, isSymlink } of entries) {
-      const inner = below === "" ? part : `${below}/${part}`;
-      // A folder that was received into has it, and a server would refuse it.
-      if (part === OWN_FOLDER) continue;
-      if (this.#options.exclude?.(inner, isDirectory)) {
-        this.leftOut++;
-        continue;
-      }
-      const innerPath = join(path, part);
-      const lost = lostName(innerPath, part);
-      if (lost) {
-        this.#options.onFailure(innerPath, unusable(lost, innerPath));
-        isEmpty = false;
-        continue;
-      }
-      if (isSymlink) this.#skip(innerPath, "symbolic links are not followed");
-      else if (!isFile && !isDirectory) this.#skip(innerPath, "it is neither a file nor a folder");
-      else isEmpty = false;
-      if (isFile) {
-        const name = `${this.#top}/${inner}`;
-        this.found.push(new FileSource(innerPath, name, undefined, this.#folder, here));
-      }
-      if (isDirectory) await this.visit(innerPath, inner, here);
-      if (isTurnDue()) await this.#rest();
+    // Joining the parts of each path would take longer than finding it.
+    const inside = join(path, "-").slice(0, -1);
+    const innerOf = (part: string): string => below === "" ? part : `${below}/${part}`;
+    const { files, folders, isEmpty } = this.#sort(entries, inside, innerOf);
+    const here: Parent = { name, mode, parent, files: files.length };
+    if (isEmpty) return yield [new EmptyFolder(path, here, this.#folder)];
+    for (let start = 0; start < files.length; start += MAX_PAGE) {
+      yield files.slice(start, start + MAX_PAGE).map((part) =>
+        new FileSource(inside + part, `${name}/${part}`, undefined, this.#folder, here)
+      );
     }
-    if (isEmpty) this.found.push(new EmptyFolder(path, here, this.#folder));
+    for (const part of folders) yield* this.#visit(inside + part, innerOf(part), here);
+  }
+
+  /** The names of what is sent of a folder. What is not is told. */
+  #sort(
+    entries: readonly Deno.DirEntry[],
+    inside: string,
+    innerOf: (part: string) => string,
+  ): { files: string[]; folders: string[]; isEmpty: boolean } {
+    const files: string[] = [];
+    const folders: string[] = [];
+    let isEmpty = true;
+    for (const { name, isFile, isDirectory, isSymlink } of entries) {
+      // A folder that was received into has it, and a server would refuse it.
+      if (name === OWN_FOLDER) continue;
+      if (this.#options.exclude?.(innerOf(name), isDirectory)) {
+        this.#leftOut++;
+        continue;
+      }
+      const path = inside + name;
+      const lost = lostName(path, name);
+      if (isSymlink && !lost) this.#skip(path, "symbolic links are not followed");
+      else if (!isFile && !isDirectory && !lost) {
+        this.#skip(path, "it is neither a file nor a folder");
+      } else isEmpty = false;
+      if (lost) this.#options.onFailure(path, unusable(lost, path));
+      else if (isFile) files.push(name);
+      else if (isDirectory) folders.push(name);
+    }
+    return { files, folders, isEmpty };
   }
 
   #skip(path: string, why: string): void {
     this.#options.onSkip(`Skipped ${quoted(path)}: ${why}`);
-  }
-
-  async #rest(): Promise<void> {
-    await takeTurns();
-    this.#options.signal?.throwIfAborted();
   }
 }
 

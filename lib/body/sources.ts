@@ -39,6 +39,8 @@ export interface Parent {
   readonly mode: number | undefined;
   /** The folder that it is in, unless it is the one that the user gave. */
   readonly parent: Parent | undefined;
+  /** How many files were found in it, not counting those of its subfolders. */
+  readonly files: number;
 }
 
 /** A regular file. It is measured when its size or time is first requested. */
@@ -93,14 +95,15 @@ export class FileSource {
   }
 
   /**
-   * Reads all of a small file.
+   * Reads all of a small file, right after it was measured: a look at the open file would take longer
+   * than to open and read it, where not everything is permitted.
    *
    * @param room Larger than the measured size.
    * @returns How it differs from its measured size. Missing bytes become zeros.
    */
   read(room: Uint8Array): Change | undefined {
     using file = openPath(this.label);
-    this.#refresh(file, this.size);
+    this.#isBegun = true;
     return readWhole(file, room, this.size);
   }
 
@@ -118,14 +121,17 @@ export class FileSource {
   }
 
   /**
-   * Measures the file once more, before anything of it is sent.
+   * Measures the file as it is now, before anything of it is sent.
    *
-   * @returns Whether its size differs.
+   * @returns Its size in bytes.
+   * @throws {InletError} `changed` if a link has taken the place of a file that was found in a folder
    */
-  measureAgain(): boolean {
-    const { size } = this;
-    this.#info = factsOf(this.label, Deno.statSync);
-    return this.size !== size;
+  measure(): number {
+    const isNamed = this.folder === undefined;
+    const info = factsOf(this.label, isNamed ? Deno.statSync : Deno.lstatSync);
+    if (info.isSymlink) throw changed(this);
+    this.#info = info;
+    return this.size;
   }
 
   /** Opens the file to resume it, if the peer has its beginning. */
@@ -149,7 +155,10 @@ export class FileSource {
 }
 
 /** Measures a file. An error is ignored here, because opening the file reports it. */
-function factsOf(path: string, measure = Deno.lstatSync): FileFacts {
+function factsOf(
+  path: string,
+  measure = Deno.lstatSync,
+): FileFacts & { readonly isSymlink?: boolean } {
   try {
     return measure(path);
   } catch {

@@ -21,7 +21,7 @@ export class Progress implements Disposable {
   #total: number | null | (() => number | null) = null;
   #done = 0;
   #skipped = 0;
-  #files = 1;
+  #files: number | (() => number | null) = 1;
   #filesDone = 0;
   #moved = 0;
   #name = "";
@@ -40,9 +40,13 @@ export class Progress implements Disposable {
   /**
    * Starts counting a transfer.
    *
-   * @param total In bytes: `null` if unknown, a function if it takes long to compute.
+   * @param total In bytes: `null` if unknown, a function if it is known later.
+   * @param files How many files there are, in the same way.
    */
-  begin(total: number | null | (() => number | null), files = 1): void {
+  begin(
+    total: number | null | (() => number | null),
+    files: number | (() => number | null) = 1,
+  ): void {
     this.#total = total;
     this.#done = this.#skipped = this.#filesDone = 0;
     this.#files = files;
@@ -138,12 +142,13 @@ export class Progress implements Disposable {
 
   #figures(): string {
     if (this.#doing) return printable(textOf(this.#doing.what));
-    if (typeof this.#total === "function") this.#total = this.#total();
+    const total = typeof this.#total === "function" ? this.#total() : this.#total;
+    const files = typeof this.#files === "function" ? this.#files() : this.#files;
     const elapsedMs = performance.now() - this.#started;
     const done = Math.max(0, this.#done - (this.#connection?.unsent ?? 0));
-    const figures = progressFigures(done, this.#total, elapsedMs, this.#skipped);
-    if (this.#files === 1) return figures;
-    return `${fileFigures(this.#filesDone, this.#files)}  ${figures}`;
+    const figures = progressFigures(done, total, elapsedMs, this.#skipped);
+    if (files === 1) return figures;
+    return `${fileFigures(this.#filesDone, files)}  ${figures}`;
   }
 
   #erase(): void {
@@ -186,8 +191,9 @@ export function progressFigures(
   return `${String(percent).padStart(3)} %  ${moved}  ${formatDuration(leftMs)} left`;
 }
 
-/** Formats the number of finished files: `1,234 of 10,000 files`. */
-export function fileFigures(done: number, files: number): string {
+/** Formats the number of finished files: `1,234 of 10,000 files`, or `1,234 files` of unknown many. */
+export function fileFigures(done: number, files: number | null): string {
+  if (files === null) return `${formatCount(done)} ${done === 1 ? "file" : "files"}`;
   return `${formatCount(done)} of ${formatCount(files)} files`;
 }
 

@@ -15,7 +15,7 @@ import {
 import {
   changed,
   EmptyFolder,
-  type FileSource,
+  FileSource,
   type Item,
   type Parent,
   type Source,
@@ -25,7 +25,6 @@ import type { ClientContext } from "../../lib/cli/client_context.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import { localError } from "../../lib/local_errors.ts";
 import { quoted } from "../../lib/text.ts";
-import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { decodeOk, decodeStored, type ItemResult } from "./answers.ts";
 import { MAX_PUSHED_BYTES, trailerOf } from "./framing.ts";
 import { Pipeline, type Taker } from "./pipeline.ts";
@@ -47,6 +46,22 @@ export class Unanswered extends Set<Item> {
   }
 }
 
+/** Options of {@linkcode Batch.send}. */
+export interface SendItemsOptions {
+  /** Stops the transfer; the session stays usable. */
+  signal?: AbortSignal | undefined;
+  /**
+   * The bytes of all items that have no result yet, once they are known. The next request tells them,
+   * so that the server can warn if they do not fit.
+   */
+  total?: (() => number | undefined) | undefined;
+  /** Called where it costs little time: while the server is slower than the client. */
+  idle?: (() => void) | undefined;
+}
+
+/** Size of a file, in bytes, that takes so long that what else there is may be looked for before. */
+const MIN_LONG_BYTES = 16 * 1024 * 1024;
+
 /** Pipelines requests on one connection. */
 export class Batch {
   readonly unanswered: Unanswered = new Unanswered();
@@ -54,6 +69,8 @@ export class Batch {
   readonly #requester: Requester;
   readonly #pipeline: Pipeline;
   readonly #made = new Set<Parent>();
+  #total: (() => number | undefined) | undefined;
+  #idle: (() => void) | undefined;
   readonly #put: (source: Source, signal?: AbortSignal) => Promise<Stored>;
 
   /** @param put Sends a file that is too large to push. */
@@ -64,61 +81,92 @@ export class Batch {
   ) {
     this.#context = context;
     this.#requester = requester;
-    this.#pipeline = new Pipeline(requester);
+    this.#pipeline = new Pipeline(requester, () => this.#idle?.());
     this.#put = put;
   }
 
   /**
    * Sends files and folders. Small files do not wait for the previous answer, and the first of them
-   * not for the welcome.
+   * not for the welcome. Of the files of a folder the small ones come first. If the connection ends,
+   * no further item is taken, and those without a result were not tried.
    *
-   * @param signal Stops the transfer; the session stays usable.
-   * @returns The items that were not tried, because the connection ended first.
    * @throws {InletError} why there was no welcome; then no item has a result
    */
   async send(
-    items: readonly Item[],
+    items: Iterable<Item>,
     onResult: OnResult,
-    signal?: AbortSignal,
-  ): Promise<readonly Item[]> {
+    { signal, total, idle }: SendItemsOptions = {},
+  ): Promise<void> {
     const requester = this.#requester;
     const onWelcomed: OnResult = (item, result) => requester.isWelcome && onResult(item, result);
-    const untried = await this.#sendEach(items, onWelcomed, signal);
+    this.#total = total;
+    this.#idle = idle;
+    await this.#sendEach(items, onWelcomed, signal);
     await requester.welcomed.catch(({ code }) => {
       // A server that refuses has read nothing. One that is lost may have.
       if (code !== "lost" && code !== "timeout") this.unanswered.clear();
       throw requester.end;
     });
-    return untried;
   }
 
   async #sendEach(
-    items: readonly Item[],
+    items: Iterable<Item>,
     onResult: OnResult,
-    signal?: AbortSignal,
-  ): Promise<readonly Item[]> {
-    await announceTotal(items);
-    for (const [index, item] of items.entries()) {
-      if (signal?.aborted) break;
-      this.#context.progress.name(item.label);
-      try {
-        checkName(item);
-        if ("parent" in item) await this.#makeParents(item.parent);
-        if (item instanceof EmptyFolder) {
-          await this.#makeFolder(item, onResult);
-        } else if (item.size === null || !await this.#push(item, onResult)) {
-          await this.#pipeline.settle();
-          onResult(item, { stored: await this.#put(item, signal) });
-        }
-      } catch (error) {
-        await this.#pipeline.settle();
-        onResult(item, { error: localError(error, `Cannot send ${quoted(item.label)}`) });
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    let large: FileSource[] = [];
+    let current: Parent | undefined;
+    let seen = 0;
+    const sendLarge = async (): Promise<void> => {
+      const files = large;
+      large = [];
+      seen = 0;
+      for (const file of files) {
+        if (signal?.aborted || this.#requester.end) return;
+        await this.#try(file, onResult, () => this.#putAlone(file, onResult, signal));
       }
-      if (this.#requester.end) return items.slice(index + 1);
+    };
+    for (const item of items) {
+      const parent = "parent" in item ? item.parent : undefined;
+      if (parent !== current) await sendLarge();
+      current = parent;
+      if (signal?.aborted || this.#requester.end) break;
+      await this.#try(item, onResult, async () => {
+        checkName(item);
+        await this.#makeParents(parent);
+        if (item instanceof EmptyFolder) return await this.#makeFolder(item, onResult);
+        if (item instanceof FileSource && await this.#push(item, onResult)) return;
+        if (item instanceof FileSource && parent) large.push(item);
+        else await this.#putAlone(item, onResult, signal);
+      });
+      // Before the next folder is looked at, which may change until then.
+      if (++seen === parent?.files) await sendLarge();
     }
+    await sendLarge();
     await this.#pipeline.settle();
     signal?.throwIfAborted();
-    return [];
+  }
+
+  /** Sends an item. What keeps it from being sent is its result. */
+  async #try(item: Item, onResult: OnResult, send: () => Promise<void>): Promise<void> {
+    this.#context.progress.name(item.label);
+    try {
+      await send();
+    } catch (error) {
+      await this.#pipeline.settle();
+      onResult(item, { error: localError(error, `Cannot send ${quoted(item.label)}`) });
+    }
+  }
+
+  /** Sends a file or stream that is not small, with nothing else in flight. */
+  async #putAlone(
+    source: Source,
+    onResult: OnResult,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    await this.#pipeline.settle();
+    if ((source.size ?? 0) >= MIN_LONG_BYTES) this.#idle?.();
+    onResult(source, { stored: await this.#put(source, signal) });
   }
 
   /**
@@ -127,17 +175,28 @@ export class Batch {
    * @returns Whether it is small.
    */
   async #push(source: FileSource, onResult: OnResult): Promise<boolean> {
-    const { name, size } = source;
-    if (size > MAX_PUSHED_BYTES) return false;
-    const fields = itemFields(this.#context, source);
-    const request = encodeRequest({ type: "push", size, name, ...fields });
-    const room = await this.#pipeline.room(request.length + size + MAX_LINE_BYTES);
+    for (;;) {
+      // Right before it is opened: a time or permission bits of an earlier moment would go with the
+      // bytes of this one.
+      const size = source.measure();
+      if (size > MAX_PUSHED_BYTES) return false;
+      if (!this.#pipeline.hasRoom(size + 2 * MAX_LINE_BYTES)) {
+        await this.#pipeline.send();
+        continue;
+      }
+      if (this.#pushNow(source, size, onResult)) return true;
+    }
+  }
+
+  /** @returns Whether it was added. If not, it has changed since it was measured. */
+  #pushNow(source: FileSource, size: number, onResult: OnResult): boolean {
+    const room = this.#pipeline.roomNow(size + 2 * MAX_LINE_BYTES);
+    const fields = this.fieldsOf(source);
+    const request = encodeRequest({ type: "push", size, name: source.name, ...fields });
     const end = request.length + size;
     const change = source.read(room.subarray(request.length));
-    // It was measured when its turn had not come: nothing of it is sent yet.
-    if (change && !this.#context.strict && source.measureAgain()) {
-      return await this.#push(source, onResult);
-    }
+    // Nothing of it is sent yet.
+    if (change && !this.#context.strict && source.measure() !== size) return false;
     const failure = change && changed(source);
     this.#count(size);
     const tally = new Tally();
@@ -145,10 +204,14 @@ export class Batch {
     const trailer = trailerOf(tally, failure?.message, source);
     room.set(request);
     room.set(trailer, end);
-    this.#pipeline.add(end + trailer.length, async (reply, isUnsent) => {
-      const result = await this.unanswered.note(source, reply)
-        .then((answer): ItemResult => ({ stored: decodeStored(source.label, answer, tally) }))
-        .catch((error) => failed(error, isUnsent));
+    this.#pipeline.add(end + trailer.length, (answer, isUnsent) => {
+      const isAnswered = !(answer instanceof InletError);
+      if (!isAnswered) this.unanswered.add(source);
+      const result = resultOf(
+        answer,
+        isUnsent,
+        (reply) => decodeStored(source.label, reply, tally),
+      );
       onResult(source, failure ? { error: failure } : result);
     });
     return true;
@@ -167,65 +230,59 @@ export class Batch {
     await this.#makeParents(folder.parent);
     this.#made.add(folder);
     // The items are refused for the same reason, and tell it.
-    if (folder.mode !== undefined) {
-      await this.#mkdir(folder, async (reply) => void await reply.catch(() => {}));
-    }
+    if (folder.mode !== undefined || folder.files > 0) await this.#mkdir(folder, () => {});
   }
 
   async #makeFolder(item: EmptyFolder, onResult: OnResult): Promise<void> {
-    await this.#mkdir(item, async (reply, isUnsent) => {
-      const result = await reply.then((answer): ItemResult => ({
-        stored: { name: decodeOk(answer) },
-      }))
-        .catch((error) => failed(error, isUnsent));
-      onResult(item, result);
+    await this.#mkdir(item, (answer, isUnsent) => {
+      onResult(item, resultOf(answer, isUnsent, (reply) => ({ name: decodeOk(reply) })));
     });
   }
 
-  async #mkdir(
-    folder: Parent | EmptyFolder,
-    take: Taker,
-  ): Promise<void> {
+  async #mkdir(folder: Parent | EmptyFolder, take: Taker): Promise<void> {
     const { name, mode } = folder;
-    const { fields } = folder instanceof EmptyFolder ? totalField(folder) : {};
-    const all = { ...fields, ...modeField(mode).fields };
-    const request = encodeRequest({ type: "mkdir", name, fields: all });
+    const files = folder instanceof EmptyFolder ? 0 : folder.files;
+    const fields = {
+      ...this.#totalField(),
+      ...files > 0 && { files: String(files) },
+      ...modeField(mode).fields,
+    };
+    const request = encodeRequest({ type: "mkdir", name, fields });
     (await this.#pipeline.room(request.length)).set(request);
     this.#pipeline.add(request.length, take);
   }
-}
 
-function failed(error: unknown, isUnsent: () => boolean): ItemResult {
-  return { error: explain(error), ...(isUnsent() && { untried: true }) };
-}
-
-/** The first items of several, with the sum of their sizes. */
-const totals = new WeakMap<Item, number>();
-
-/**
- * Sees to it that the first of several items tells the size of all, so that the server can warn if
- * they do not fit.
- */
-async function announceTotal(items: readonly Item[]): Promise<void> {
-  const [first, ...others] = items;
-  if (!first || others.length === 0) return;
-  let total = 0;
-  for (const item of items) {
-    total += item.size ?? 0;
-    if (isTurnDue()) await takeTurns();
+  /** The id of an item that may be sent again, and once the size of all items. */
+  fieldsOf(item: Item): { fields?: Fields } {
+    const { uploadId } = this.#context;
+    if (!uploadId && !this.#total) return {};
+    const fields = { ...this.#totalField(), ...uploadId && { id: uploadId(item) } };
+    return { fields };
   }
-  totals.set(first, total);
+
+  #totalField(): Fields {
+    const total = this.#total?.();
+    if (total === undefined) return {};
+    this.#total = undefined;
+    return { total: String(total) };
+  }
 }
 
-function totalField(item: Item): { fields?: Fields } {
-  const total = totals.get(item);
-  return total === undefined ? {} : { fields: { total: String(total) } };
-}
-
-/** The id of an item that may be sent again, and the size of all items. */
-export function itemFields({ uploadId }: ClientContext, item: Item): { fields?: Fields } {
-  const { fields } = totalField(item);
-  return uploadId ? { fields: { ...fields, id: uploadId(item) } } : fields ? { fields } : {};
+/** The result of an item: what a reply means, or why it means nothing. */
+function resultOf(
+  answer: Reply | InletError,
+  isUnsent: () => boolean,
+  decode: (reply: Reply) => Partial<Stored>,
+): ItemResult {
+  let error = answer;
+  if (!(error instanceof InletError)) {
+    try {
+      return { stored: decode(error) };
+    } catch (thrown) {
+      error = explain(thrown);
+    }
+  }
+  return { error, ...isUnsent() && { untried: true } };
 }
 
 /** Refuses a name that cannot be sent in a request line. */

@@ -33,7 +33,7 @@ import {
   type Received,
   type Saving,
 } from "./answers.ts";
-import { Batch, itemFields, type OnResult } from "./batch.ts";
+import { Batch, type OnResult, type SendItemsOptions } from "./batch.ts";
 import type { Compared, OnCompared } from "./compare.ts";
 import { Announced } from "./announced.ts";
 import { receiveBody, sendBody, Stop } from "./framing.ts";
@@ -140,17 +140,15 @@ export class FilesClient {
   }
 
   /**
-   * Sends files and folders. Small files do not wait for the previous answer.
-   *
-   * @param signal Stops the transfer; the session stays usable.
-   * @returns The items that were not tried, because the connection ended first.
+   * Sends files and folders. Small files do not wait for the previous answer. If the connection ends,
+   * no further item is taken, and those without a result were not tried.
    */
   async send(
-    items: readonly Item[],
+    items: Iterable<Item>,
     onResult: OnResult,
-    signal?: AbortSignal,
-  ): Promise<readonly Item[]> {
-    return await this.#batch.send(items, onResult, signal);
+    options?: SendItemsOptions,
+  ): Promise<void> {
+    await this.#batch.send(items, onResult, options);
   }
 
   /** Asks the server which files it has already. */
@@ -182,7 +180,7 @@ export class FilesClient {
     // Only a chunked body can be aborted without closing the connection.
     const size = signal ? null : source.size;
     const { name } = source;
-    const fields = itemFields(this.#context, source);
+    const fields = this.#batch.fieldsOf(source);
     await this.#requester.write(encodeRequest({ type: "put", size, name, ...fields }));
     return await this.#sendBody(source, body, size, signal);
   }
@@ -309,7 +307,7 @@ export class FilesClient {
     progress.doing("asking what the server has of it");
     const { askToResume } = await import("./resume.ts");
     const before = tickets?.get(source);
-    const fields = { ...itemFields(this.#context, source).fields, ...before && { ticket: before } };
+    const fields = { ...this.#batch.fieldsOf(source).fields, ...before && { ticket: before } };
     const { offset, ticket } = await askToResume(this.#requester, source, file, fields);
     if (ticket !== undefined) tickets?.set(source, ticket);
     // A file that has become shorter proves different when its rest is read.

@@ -127,8 +127,7 @@ export class Comparison {
     }
     const readBytes = crc === null ? 0 : file.size;
     (await this.#pipeline.room(request.length)).set(request);
-    this.#pipeline.add(request.length, async (answer) => {
-      const reply = await answer.catch(explain);
+    this.#pipeline.add(request.length, (reply) => {
       take(nameIn(reply), "fields" in reply && reply.fields?.crc === "needed");
     }, readBytes);
     // The server reads a large file while the client reads the next one.

@@ -6,17 +6,21 @@
  */
 
 import type { Reply } from "../../protocol.ts";
+import { explain, type InletError } from "../../lib/errors.ts";
 import { MAX_AHEAD_BYTES, type Requester } from "./requester.ts";
 
 /** Maximum size of one write, and of one request with its body, in bytes. */
-export const BATCH_BYTES: number = 256 * 1024;
+export const BATCH_BYTES: number = 1024 * 1024;
+
+/** Milliseconds between two calls of `idle`, while a write waits for the server. */
+const IDLE_MS = 50;
 
 /**
- * Handles the answer to one request, or its failure. It must not reject.
+ * Handles the answer to one request, or its failure. It must not throw.
  *
  * @param isUnsent Whether nothing of the request has left, once it has failed.
  */
-export type Taker = (reply: Promise<Reply>, isUnsent: () => boolean) => Promise<void>;
+export type Taker = (answer: Reply | InletError, isUnsent: () => boolean) => void;
 
 /** A request in a batch or in flight. */
 interface Pending {
@@ -30,16 +34,24 @@ interface Pending {
 /** Requests in flight. Call `settle()` before any request outside the pipeline. */
 export class Pipeline {
   readonly #requester: Requester;
+  readonly #idle: (() => void) | undefined;
+  /** The buffer that is being filled, and the one that is being written. */
   #batch: Uint8Array<ArrayBuffer> | undefined;
+  #other: Uint8Array<ArrayBuffer> | undefined;
+  #writing: Promise<void> | undefined;
   #filled = 0;
   /** Bytes of all batches before this one. */
   #written = 0;
   #batched: Pending[] = [];
-  readonly #unanswered: Pending[] = [];
+  /** Requests in flight, in order. Those before `#answered` have their answer. */
+  #unanswered: Pending[] = [];
+  #answered = 0;
   #listening: Promise<void> | undefined;
 
-  constructor(requester: Requester) {
+  /** @param idle Called from time to time while a write waits for the server. */
+  constructor(requester: Requester, idle?: () => void) {
     this.#requester = requester;
+    this.#idle = idle;
   }
 
   /**
@@ -48,9 +60,19 @@ export class Pipeline {
    * @param bytes At most {@linkcode BATCH_BYTES}.
    */
   async room(bytes: number): Promise<Uint8Array> {
+    if (!this.hasRoom(bytes)) await this.send();
+    return this.roomNow(bytes);
+  }
+
+  /** Whether a request with its body fits into the batch, so that room for it takes no wait. */
+  hasRoom(bytes: number): boolean {
     // The first batch may run ahead of the welcome.
     const most = this.#written === 0 ? MAX_AHEAD_BYTES : BATCH_BYTES;
-    if (this.#filled + bytes > most) await this.send();
+    return this.#filled === 0 || this.#filled + bytes <= most;
+  }
+
+  /** Reserves room that there is. */
+  roomNow(bytes: number): Uint8Array {
     this.#batch ??= new Uint8Array(BATCH_BYTES);
     return this.#batch.subarray(this.#filled, this.#filled + bytes);
   }
@@ -68,33 +90,51 @@ export class Pipeline {
   /** Sends the batch, and waits for all answers, or for the welcome if there are none. */
   async settle(): Promise<void> {
     await this.send();
+    await this.#writing;
     await this.#listening;
     await this.#requester.welcomed.catch(() => {});
   }
 
-  /** Sends the batch, without waiting for the answers. */
+  /**
+   * Sends the batch, without waiting for the answers. After the first one it waits only for the batch
+   * before it, so that the next one is filled meanwhile.
+   */
   async send(): Promise<void> {
     if (this.#batched.length === 0) return;
+    await this.#writing;
     this.#unanswered.push(...this.#batched);
     this.#batched = [];
     const batch = this.#batch!.subarray(0, this.#filled);
+    [this.#batch, this.#other] = [this.#other, this.#batch];
     // What the requester does not even try to write is never counted.
     if (!this.#requester.end) this.#written += this.#filled;
     this.#filled = 0;
     this.#listening ??= this.#listen();
+    this.#writing = this.#write(batch);
+    if (!this.#requester.isWelcome) await this.#writing;
+  }
+
+  async #write(batch: Uint8Array): Promise<void> {
+    const idle = this.#idle && setInterval(this.#idle, IDLE_MS);
     // Each request receives this error when its reply is read.
     await this.#requester.writeAhead(batch).catch(() => {});
+    if (idle !== undefined) clearInterval(idle);
   }
 
   async #listen(): Promise<void> {
     // Each request receives this error, too.
     await this.#requester.welcomed.catch(() => {});
-    for (let next; (next = this.#unanswered.shift());) {
-      const { take, readBytes, start } = next;
+    for (; this.#answered < this.#unanswered.length; this.#answered++) {
+      const { take, readBytes, start } = this.#unanswered[this.#answered]!;
       const isUnsent = (): boolean => start >= this.#written - this.#requester.unsent;
-      await take(this.#requester.reply(readBytes), isUnsent);
+      // Waiting for each of thousands of answers that have arrived together is measurable.
+      const answer = this.#requester.arrived() ??
+        await this.#requester.reply(readBytes).catch(explain);
+      take(answer, isUnsent);
     }
     // At once: a request that is sent after the look above would not be listened for.
+    this.#unanswered = [];
+    this.#answered = 0;
     this.#listening = undefined;
   }
 }

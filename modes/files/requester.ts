@@ -9,6 +9,7 @@ import type { ClientContext } from "../../lib/cli/client_context.ts";
 import {
   ACK,
   decodeReply,
+  decodeUtf8,
   encodeRequest,
   type ListEntry,
   MAX_LINE_BYTES,
@@ -181,6 +182,26 @@ export class Requester {
     }
   }
 
+  /**
+   * The next reply, if it has arrived whole. A note and a malformed line are left to
+   * {@linkcode Requester.reply}.
+   */
+  arrived(): Reply | undefined {
+    if (this.end) return undefined;
+    const { buffered } = this.#connection;
+    const end = buffered.indexOf(LF);
+    if (end < 0 || end >= MAX_LINE_BYTES) return undefined;
+    try {
+      const line = buffered.subarray(0, buffered[end - 1] === CR ? end - 1 : end);
+      const reply = decodeReply(decodeUtf8(line));
+      if (reply.type === "note") return undefined;
+      this.#connection.skip(end + 1);
+      return reply;
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Bytes of requests that never left, because the session ended first. */
   get unsent(): number {
     return this.#connection.unsent;
@@ -305,5 +326,6 @@ function mayBecomeReply(bytes: Uint8Array): boolean {
 }
 
 const LF = 0x0a;
+const CR = 0x0d;
 
 const decoder = new TextDecoder();
