@@ -59,11 +59,13 @@ integration(
 
 /** Has a program run out of open files whenever it reads a folder called z. */
 const OUT_OF_FILES = `
-  const { readDir } = Deno;
-  Deno.readDir = (path) => {
-    if (!String(path).endsWith("/z/")) return readDir(path);
-    throw Object.assign(new Error("Too many open files (os error 24)"), { code: "EMFILE" });
-  };`;
+  for (const name of ["readDir", "readDirSync"]) {
+    const read = Deno[name];
+    Deno[name] = (path) => {
+      if (!Deno.realPathSync(path).endsWith("/z")) return read(path);
+      throw Object.assign(new Error("Too many open files (os error 24)"), { code: "EMFILE" });
+    };
+  }`;
 
 integration("a list that fails in the middle ends with an error, and exits with 3", async () => {
   await using temp = await tempDir();

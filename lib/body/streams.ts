@@ -98,7 +98,7 @@ export type Change = "grew" | "changed";
  * @param size The announced size in bytes.
  */
 export function changeOf(
-  file: Deno.FsFile,
+  file: { statSync(): Pick<Deno.FileInfo, "size" | "mtime"> },
   before: Pick<Deno.FileInfo, "mtime">,
   size: number,
 ): Change | undefined {

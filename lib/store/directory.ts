@@ -54,7 +54,7 @@ import type {
 } from "./store.ts";
 import type { DirectoryOptions } from "./directory_options.ts";
 import type { DirectoryFile } from "./stored_file.ts";
-import { isOtherFileSystem, type TempFile, tryTo } from "./temp_file.ts";
+import { isOtherFileSystem, type TempFile } from "./temp_file.ts";
 import { FileUpload, type UploadContext } from "./upload.ts";
 import { orUsage } from "./usable.ts";
 import type { Workspace } from "./workspace.ts";
@@ -280,17 +280,14 @@ export class DirectoryStore implements Store {
   }
 
   /** Returns `undefined` where its disk, or that of the folder of the name, allows no link to it. */
-  #putAtOnce(name: string, content: Uint8Array, { modified, mode }: Facts): string | undefined {
+  #putAtOnce(name: string, content: Uint8Array, facts: Facts): string | undefined {
     return this.#storing(`store ${quoted(name)}`, () => {
-      const { disk } = this.#folders;
       const place = this.#folders.make(this.#folders.safe(name));
       const workspace = this.#workspaces.of(place);
       if (!workspace.abilities.hasLinks) return undefined;
       const temp = workspace.reusedPath();
       try {
-        workspace.write(temp, content, mode);
-        if (isGroupGiven(place)) disk.chownSync(temp, null, place.info.gid);
-        if (modified) tryTo(() => disk.utimeSync(temp, new Date(), modified));
+        workspace.write(temp, content, facts, isGroupGiven(place) ? place.info.gid : null);
         const names = this.#numbering.variants(place.name);
         return this.#folders.inFolder(place, () => linkUnder(names, this.#folders, temp));
       } catch (error) {
@@ -309,7 +306,7 @@ export class DirectoryStore implements Store {
     const temp = workspace.create(hash);
     try {
       if (isGroupGiven(place) && place.info.gid !== temp.info.gid) {
-        this.#folders.disk.chownSync(temp.path, null, place.info.gid);
+        workspace.inside(() => temp.setGroup(place.info.gid));
       }
       return { place, workspace, temp };
     } catch (error) {

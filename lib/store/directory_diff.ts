@@ -35,14 +35,17 @@ export function diffFolder(
     const inside = folder === EVERYTHING ? "" : insideOf(folders, folder);
     if (inside === undefined) return ".".repeat(entries.length);
     const diff = new FolderDiff(folders, known, inside, how);
-    let flags = "";
-    for (const entry of entries) {
-      const flag = diff.flagOf(entry);
-      // A name that is taken may be there under a number, which takes longer to find out.
-      if (flag === undefined) return diff.rest(flags, entries);
-      flags += flag;
-    }
-    return flags;
+    const flags = folders.inFolder(inside.slice(0, -1), () => {
+      let flags = "";
+      for (const entry of entries) {
+        const flag = diff.flagOf(entry);
+        if (flag === undefined) break;
+        flags += flag;
+      }
+      return flags;
+    });
+    // A name that is taken may be there under a number, which takes longer to find out.
+    return flags.length < entries.length ? diff.rest(flags, entries) : flags;
   } catch (error) {
     throw explain(error, `Cannot compare ${quoted(folder)}`);
   }
@@ -105,7 +108,8 @@ class FolderDiff {
     const { signal } = this.#how;
     for (const entry of entries.slice(flags.length)) {
       signal?.throwIfAborted();
-      flags += this.flagOf(entry) ?? await this.#lookFurther(entry);
+      const flag = this.#folders.inFolder(this.#inside.slice(0, -1), () => this.flagOf(entry));
+      flags += flag ?? await this.#lookFurther(entry);
     }
     return flags;
   }

@@ -16,11 +16,11 @@ import { isLeftOut } from "./link_rules.ts";
 import { EVERYTHING, numberedName } from "./names.ts";
 import type { DiskTraits, TraitsOf } from "./disk_traits.ts";
 import { isTaken } from "./numbering.ts";
+import { RegularFile } from "./regular_file.ts";
 import type { RememberedSums } from "./remembered_sums.ts";
 import { hasSameShape, judge } from "./sameness.ts";
 import type { Asker, Fingerprint, Found } from "./store.ts";
 import { DirectoryFile } from "./stored_file.ts";
-import { isSameFile } from "./temp_file.ts";
 
 /** Entries of one page. */
 const PAGE_ENTRIES = 500;
@@ -48,15 +48,11 @@ export function openFile(folders: Folders, sums: RememberedSums, name: string): 
       const why = seen.isSymlink ? "it is a symbolic link" : "it is not a regular file";
       throw new InletError("not-found", `${what}: ${why}`);
     }
-    const file = Deno.openSync(path);
-    const opened = file.statSync();
-    // A link made between the two calls leads to a different file.
-    if (!isSameFile(opened, seen)) {
-      file.close();
-      throw new InletError("denied", `${what}: it changed while it was opened`);
-    }
+    const opened = RegularFile.open(path, seen);
+    if (!opened) throw new InletError("denied", `${what}: it changed while it was opened`);
+    const { file, facts } = opened;
     const reopen = (): DirectoryFile => openFile(folders, sums, name);
-    return new DirectoryFile(file, safe, opened, folders.pace, sums, reopen);
+    return new DirectoryFile(file, safe, facts, folders.pace, sums, reopen);
   };
   try {
     return folders.inFolder(folderOf(safe), open);
@@ -94,7 +90,8 @@ export async function findFile(
   let others = MOST_OTHERS;
   let unsure: Found | undefined;
   const look = async (name: string): Promise<Found | undefined> => {
-    const there = lstatIfThere(folders.path(name));
+    const look = (): Deno.FileInfo | undefined => lstatIfThere(folders.path(name));
+    const there = folders.inFolder(folderOf(name), look);
     if (!there?.isFile) return undefined;
     const traits = (): DiskTraits => traitsOf(there.dev);
     const verdict = judge(there, same, traits);
@@ -163,10 +160,9 @@ export async function* treePages(
   if (name === EVERYTHING) return yield* allPages(folders, what, { isTree: true, signal });
   const safe = folders.safe(name);
   try {
-    folders.check(safe);
-    const { isFile, isDirectory, isSymlink, size, mtime, mode } = Deno.lstatSync(
-      folders.path(safe),
-    );
+    const look = (): Deno.FileInfo => Deno.lstatSync(folders.path(safe));
+    const seen = folders.inFolder(folderOf(safe), look);
+    const { isFile, isDirectory, isSymlink, size, mtime, mode } = seen;
     const modified = mtime ?? new Date(0);
     if (isFile) return yield [{ name: safe, size, modified }];
     if (!isDirectory) {
@@ -222,18 +218,12 @@ async function* entryPages(
   const withLinks = isTree && folders.links !== "none";
   const open = [await FolderNames.read(folders, top, withLinks)];
   for (let folder; (folder = open.at(-1));) {
-    const name = folder.next();
-    if (name === undefined) {
-      open.pop();
-      continue;
-    }
-    const isFolder = name.endsWith("/");
-    const entry = entryOf(folders, isFolder ? name.slice(0, -1) : name, isFolder);
-    const inner = entry && isFolder
-      ? await FolderNames.readBelow(folders, name, withLinks)
-      : undefined;
+    const next = takeFiles(folders, folder, { page, withLinks });
+    if (next === "end") open.pop();
+    const entry = typeof next === "string" ? undefined : next;
+    const inner = entry && await FolderNames.readBelow(folders, `${entry.name}/`, withLinks);
     if (inner) open.push(inner);
-    if (entry && (isFolder ? isTree && inner : true)) page.push(entry);
+    if (inner && isTree) page.push(entry);
     const isFull = page.length >= PAGE_ENTRIES;
     if (!isFull && !inner && !isTurnDue()) continue;
     if (isFull) {
@@ -242,10 +232,36 @@ async function* entryPages(
     }
     await takeTurns();
     signal?.throwIfAborted();
-    // Others may have had their turn: a folder can have become a link to another one.
-    while (open.length > 0 && !open.at(-1)!.isThere) open.pop();
   }
   if (page.length > 0) yield page;
+}
+
+/**
+ * Adds the files and links of a folder to a page, as far as the next folder in it, which is returned. Others may
+ * have had their turn meanwhile: what has become a link to another folder has ended.
+ */
+function takeFiles(
+  folders: Folders,
+  folder: FolderNames,
+  { page, withLinks }: { page: ListEntry[]; withLinks: boolean },
+): ListEntry | "end" | "pause" {
+  const take = (): ListEntry | "end" | "pause" => {
+    for (let name; (name = folder.next()) !== undefined;) {
+      const isFolder = name.endsWith("/");
+      const entry = entryOf(folders, isFolder ? name.slice(0, -1) : name, isFolder);
+      if (entry && isFolder) return entry;
+      // A file can have become a link since.
+      if (entry && (withLinks || entry.to === undefined)) page.push(entry);
+      if (page.length >= PAGE_ENTRIES || isTurnDue()) return "pause";
+    }
+    return "end";
+  };
+  const taken = page.length;
+  const where = folder.folder;
+  const next = unlessLeftOut(folders, `${where}/`, () => folders.inFolder(where, take));
+  // Where it led elsewhere, nothing of it is told.
+  if (next === undefined) page.length = taken;
+  return next ?? "end";
 }
 
 /** Returns the entry of a name, unless it changed its kind or went since its folder was read. */

@@ -8,6 +8,7 @@
 import { explain, InletError } from "../errors.ts";
 import { quoted, REPLACED } from "../text.ts";
 import type { Folders } from "./folders.ts";
+import { readingFolder } from "./regular_file.ts";
 
 /** Looks at a path, or returns `undefined` if it has to be left out of a list. */
 export function unlessLeftOut<T>(folders: Folders, name: string, action: () => T): T | undefined {
@@ -63,18 +64,45 @@ async function takePlace(before: Promise<unknown>): Promise<void> {
   await Promise.race([before, late]).finally(() => clearTimeout(timer));
 }
 
+/** Reads a folder. It is read at once, unless it is large or the disk is slow. */
+async function namesIn(folders: Folders, prefix: string, withLinks: boolean): Promise<string[]> {
+  const names: string[] = [];
+  const add = ({ name, isFile, isDirectory, isSymlink }: Deno.DirEntry): void => {
+    // Opening anything else, such as a pipe, could block.
+    if (isDirectory) names.push(`${name}/`);
+    else if (isFile || (isSymlink && withLinks)) names.push(name);
+  };
+  const later = async (path: string): Promise<void> => {
+    for await (const entry of Deno.readDir(path)) add(entry);
+  };
+  let isRead = true;
+  await folders.inFolder(prefix.slice(0, -1), () => {
+    const path = folders.path(prefix);
+    const slowly = (): Promise<void> => {
+      const reading = readingFolder(path, later);
+      isRead = reading !== undefined;
+      return reading ?? Promise.resolve();
+    };
+    if (!isSmall(path)) return slowly();
+    return folders.pace.call(() => Deno.readDirSync(path).forEach(add), slowly);
+  });
+  if (isRead) return names;
+  folders.check(prefix);
+  await later(folders.path(prefix));
+  folders.check(prefix);
+  return names;
+}
+
 /**
  * The files and folders in a folder, sorted by the UTF-8 bytes of their names; folders end with
  * `/`. They are held as one string: a string for each would take four times the memory.
  */
 export class FolderNames {
-  readonly #folders: Folders;
   readonly #prefix: string;
   readonly #names: string;
   #at = 0;
 
-  private constructor(folders: Folders, prefix: string, names: string) {
-    this.#folders = folders;
+  private constructor(prefix: string, names: string) {
     this.#prefix = prefix;
     this.#names = names;
   }
@@ -111,15 +139,9 @@ export class FolderNames {
     prefix: string,
     withLinks: boolean,
   ): Promise<FolderNames> {
-    const names: string[] = [];
+    let names: string[] = [];
     try {
-      folders.check(prefix);
-      for await (const entry of Deno.readDir(folders.path(prefix))) {
-        const { name, isFile, isDirectory, isSymlink } = entry;
-        // Opening anything else, such as a pipe, could block.
-        if (isDirectory) names.push(`${name}/`);
-        else if (isFile || (isSymlink && withLinks)) names.push(name);
-      }
+      names = await namesIn(folders, prefix, withLinks);
     } catch (error) {
       // A folder that is gone counts as empty, except the root.
       if (prefix === "" || !isGone(error)) throw error;
@@ -130,13 +152,12 @@ export class FolderNames {
     if (distinct.some((name) => SURROGATE.test(name))) distinct.sort(byCodePoints);
     else distinct.sort();
     distinct.push("");
-    return new FolderNames(folders, prefix, distinct.join("\0"));
+    return new FolderNames(prefix, distinct.join("\0"));
   }
 
-  /** Whether the folder is still where it was, and is reached through no link. */
-  get isThere(): boolean {
-    const check = (): true => (this.#folders.check(this.#prefix), true);
-    return unlessLeftOut(this.#folders, this.#prefix, check) ?? false;
+  /** The name of the folder; empty for the root. */
+  get folder(): string {
+    return this.#prefix.slice(0, -1);
   }
 
   /** Returns the next name, with its folders. */

@@ -15,6 +15,7 @@ import { firstFreeNumber } from "./free_number.ts";
 import type { LinkRule } from "./link_rules.ts";
 import { finishFolder, MadeFolders } from "./made_folders.ts";
 import { numberedName, safeName } from "./names.ts";
+import { isSameFile } from "./temp_file.ts";
 
 export { folderOf, foldersOf, lstatIfThere, type Way } from "./folder_ways.ts";
 
@@ -206,7 +207,10 @@ export class Folders extends FolderWays {
     const { info, folder, isNew } = place;
     if (isNew && facts.id !== undefined) this.made.add(info, facts.id);
     if (facts.modified && (isNew || this.made.has(info, facts.id))) {
-      finishFolder(this.disk, this.path(folder), info, facts);
+      this.inFolder(place, () => {
+        const path = this.path(`${folder}/`);
+        if (isSameFile(Deno.lstatSync(path), info)) finishFolder(this.disk, path, info, facts);
+      });
     }
     return place;
   }

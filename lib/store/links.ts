@@ -49,7 +49,11 @@ export class Links {
    * @param name A safe name.
    */
   make(name: string, { to, modified }: LinkFacts): MadeLink {
-    const { name: wanted } = this.#folders.make(name);
+    const place = this.#folders.make(name);
+    return this.#folders.inFolder(place, () => this.#makeHere(place.name, { to, modified }));
+  }
+
+  #makeHere(wanted: string, { to, modified }: LinkFacts): MadeLink {
     for (let number = 1;;) {
       const free = numberedName(wanted, number);
       const path = this.#folders.path(free);

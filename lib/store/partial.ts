@@ -9,6 +9,7 @@
 
 import { explain } from "../errors.ts";
 import { lstatIfThere } from "./folders.ts";
+import type { Opened, RegularFile } from "./regular_file.ts";
 import { isSameFile, type TempFile } from "./temp_file.ts";
 import type { Asker, PartialFile, Resumable } from "./store.ts";
 import type { FileUpload } from "./upload.ts";
@@ -75,34 +76,30 @@ export function inOrder(
 export class DirectoryPartial implements PartialFile, Disposable {
   readonly bytes: number;
   readonly #found: Found;
-  readonly #file: Deno.FsFile;
+  readonly #file: RegularFile;
 
-  private constructor(found: Found, file: Deno.FsFile) {
+  private constructor(found: Found, { file, facts }: Opened) {
     this.#found = found;
     this.#file = file;
-    this.bytes = file.statSync().size;
+    this.bytes = facts.size;
   }
 
   /** Opens a file that was found; returns `undefined` if it has gone or changed meanwhile. */
   static open(found: Found): DirectoryPartial | undefined {
-    let file: Deno.FsFile;
     try {
-      file = Deno.openSync(found.candidate.path);
+      const opened = found.workspace.open(found.candidate);
+      return opened && new DirectoryPartial(found, opened);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
     }
-    if (isSameFile(file.statSync(), found.candidate.info)) return new DirectoryPartial(found, file);
-    file.close();
-    return undefined;
   }
 
   async read(offset: number, into: Uint8Array): Promise<number> {
-    await this.#file.seek(offset, Deno.SeekMode.Start);
     let filled = 0;
     while (filled < into.length) {
-      const read = await this.#file.read(into.subarray(filled));
-      if (read === null) break;
+      const read = await this.#file.read(into.subarray(filled), offset + filled);
+      if (read === 0) break;
       filled += read;
     }
     return filled;

@@ -11,6 +11,7 @@ import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { checksumOf, type OpenFile } from "./checksums.ts";
 import type { DiskPace } from "./disk_pace.ts";
+import type { FileFacts, RegularFile } from "./regular_file.ts";
 import type { RememberedSums } from "./remembered_sums.ts";
 import type { Asker, Extent, Maybe, StoredFile } from "./store.ts";
 import { isSameFile } from "./temp_file.ts";
@@ -20,9 +21,9 @@ export class DirectoryFile implements StoredFile, OpenFile {
   readonly size: number;
   readonly modified: Date;
   readonly mode: number | undefined;
-  readonly #file: Deno.FsFile;
+  readonly #file: RegularFile;
   readonly #name: string;
-  readonly #info: Deno.FileInfo;
+  readonly #info: FileFacts;
   readonly #version: string;
   readonly #pace: DiskPace;
   readonly #sums: RememberedSums;
@@ -34,14 +35,15 @@ export class DirectoryFile implements StoredFile, OpenFile {
 
   /**
    * @param name Its name on disk.
+   * @param info Its facts when it was opened.
    * @param pace That of its disk.
    * @param sums The checksums that are remembered.
    * @param reopen Opens the same name again, at its beginning.
    */
   constructor(
-    file: Deno.FsFile,
+    file: RegularFile,
     name: string,
-    info: Deno.FileInfo,
+    info: FileFacts,
     pace: DiskPace,
     sums: RememberedSums,
     reopen: () => DirectoryFile,
@@ -64,7 +66,7 @@ export class DirectoryFile implements StoredFile, OpenFile {
   }
 
   read(offset: number, into: Uint8Array): Maybe<number> {
-    this.#seek(offset);
+    this.#position = offset;
     const go = (filled: number, read: number | null): Maybe<number> => {
       const now = filled + (read ?? 0);
       // A short read at the expected size is the end.
@@ -77,16 +79,17 @@ export class DirectoryFile implements StoredFile, OpenFile {
 
   /** Reads from the current position. `null` at the end. */
   readNext(into: Uint8Array): Maybe<number | null> {
-    const read = this.#pace.call(() => this.#file.readSync(into), () => this.#file.read(into));
+    const [file, at] = [this.#file, this.#position];
+    const read = this.#pace.call(() => file.readSync(into, at), () => file.read(into, at));
     return then(read, (bytes) => {
-      this.#position += bytes ?? 0;
-      return bytes;
+      this.#position += bytes;
+      return bytes === 0 ? null : bytes;
     });
   }
 
   stream(offset: number): ReadableStream<Uint8Array> {
     let left = this.size - offset;
-    this.#seek(offset);
+    this.#position = offset;
     return bufferedStream(Math.min(Math.max(left, 1), LARGE_BUFFER_BYTES), (buffer) => {
       if (left === 0) return this.#atEnd();
       return then(this.readNext(buffer.subarray(0, Math.min(left, buffer.length))), (read) => {
@@ -131,11 +134,6 @@ export class DirectoryFile implements StoredFile, OpenFile {
     if (hasGrown || again.#version === this.#version) return again;
     again[Symbol.dispose]();
     throw this.#changed();
-  }
-
-  #seek(offset: number): void {
-    if (this.#position !== offset) this.#file.seekSync(offset, Deno.SeekMode.Start);
-    this.#position = offset;
   }
 
   #atEnd(): null {

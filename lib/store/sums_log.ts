@@ -29,6 +29,7 @@ import type { Disk } from "./disk.ts";
 import type { DiskPace } from "./disk_pace.ts";
 import { lstatIfThere } from "./folders.ts";
 import type { Maybe } from "./store.ts";
+import { RegularFile } from "./regular_file.ts";
 import { isSameFile, tryTo } from "./temp_file.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -178,14 +179,15 @@ export class SumsLog {
     seen: Deno.FileInfo,
     onSum: (sum: LoggedSum) => void,
   ): Promise<void> {
-    using file = this.#options.workspace.inside(() => Deno.openSync(here(path)));
-    if (!isSameFile(file.statSync(), seen)) return;
+    const opened = this.#options.workspace.inside(() => RegularFile.open(here(path), seen));
+    if (!opened) return;
+    using file = opened.file;
     const decoder = new TextDecoder();
     const buffer = new Uint8Array(PIECE_BYTES);
     let rest = "";
-    const next = (): Maybe<number | null> =>
-      this.#options.pace.call(() => file.readSync(buffer), () => file.read(buffer));
-    for (let left = seen.size, read; left > 0 && (read = await next()); left -= read) {
+    const next = (at: number): Maybe<number> =>
+      this.#options.pace.call(() => file.readSync(buffer, at), () => file.read(buffer, at));
+    for (let at = 0, read; at < seen.size && (read = await next(at)); at += read) {
       const lines = (rest + decoder.decode(buffer.subarray(0, read), { stream: true })).split("\n");
       rest = lines.pop()!;
       // No line is so long: whatever it is, its check fails.

@@ -30,11 +30,9 @@ export function isSameFile(one: Identity, other: Identity): boolean {
 /**
  * Lets its owner open a file again. A crash may have left it with the permission bits that it was to
  * be published with.
- *
- * @param needed The bits that its owner needs.
  */
-export function giveToOwner(disk: Disk, path: string, seen: Deno.FileInfo, needed = OWNERS): void {
-  if (seen.mode === null || (seen.mode & needed) === needed) return;
+export function giveToOwner(disk: Disk, path: string, seen: Deno.FileInfo): void {
+  if (seen.mode === null || (seen.mode & OWNERS) === OWNERS) return;
   tryTo(() => disk.chmodSync(here(path), OWNERS));
 }
 
@@ -129,6 +127,11 @@ export class TempFile {
     if (mode !== undefined) tryTo(() => this.#disk.chmodSync(here(this.#path), mode));
   }
 
+  /** Sets its group. */
+  setGroup(gid: number | null): void {
+    this.#disk.chownSync(here(this.#path), null, gid);
+  }
+
   /** Renames the file. */
   moveTo(path: string): void {
     this.#disk.renameSync(here(this.#path), here(path));
@@ -157,7 +160,7 @@ export class TempFile {
       await holes.append(copy.file, buffer.subarray(0, read), { end, hasHoles, call });
     }
     const { gid } = this.file.statSync();
-    if (gid !== copy.info.gid) this.#disk.chownSync(copy.path, null, gid);
+    if (gid !== copy.info.gid) copy.setGroup(gid);
   }
 
   /** Removes the file, unless its path has come to lead to another one. */

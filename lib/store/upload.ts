@@ -246,7 +246,8 @@ export class FileUpload implements Upload {
     // Not sooner: a file that seems old could be taken for abandoned.
     if (modified) tryTo(() => this.#temp.file.utimeSync(new Date(), modified));
     this.#unpublished = this.#temp.check(this.what, this.bytes);
-    this.#temp.setMode(this.#workspace.modeFor(mode));
+    const permitted = this.#workspace.modeFor(mode);
+    if (permitted !== undefined) this.#workspace.inside(() => this.#temp.setMode(permitted));
   }
 
   /** Ends the upload, and remembers its checksum. Its removed name has changed its ctime. */

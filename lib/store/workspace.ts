@@ -19,6 +19,7 @@
  * @module
  */
 
+import type { Facts } from "../body/file_facts.ts";
 import { writeFully } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
@@ -29,6 +30,8 @@ import { DiskAbilities } from "./disk_abilities.ts";
 import { type DiskTraits, probeTraits, UNTRIED } from "./disk_traits.ts";
 import { lstatIfThere } from "./folders.ts";
 import { OWN_FOLDER, TEMP } from "./names.ts";
+import { addPlace } from "./places.ts";
+import { type Opened, RegularFile } from "./regular_file.ts";
 import {
   giveToOwner,
   isOtherFileSystem,
@@ -42,7 +45,6 @@ import {
 const ABANDONED_MS = 3_600_000;
 
 const KEPT = "kept-";
-const PLACES = "places";
 const HASH = /[0-9a-f]{64}/.source;
 const ID = /[0-9a-f]{32}/.source;
 const UPLOAD = new RegExp(`^(?:${ID}|\\d{1,15}\\.[a-z]{1,16})\\.temp$`);
@@ -160,16 +162,26 @@ export class Workspace {
     return this.#reused ??= this.#pathOf(undefined);
   }
 
-  /** Writes a new file, which no moment has more permission bits than it is to be published with. */
-  write(path: string, content: Uint8Array, mode: number | undefined): void {
-    // A mode costs a call more, and most files have that of any new file.
+  /**
+   * Writes a new file, which no moment has more permission bits than it is to be published with.
+   *
+   * @param gid Its group; `null` for the one that any new file here gets.
+   */
+  write(path: string, content: Uint8Array, { mode, modified }: Facts, gid: number | null): void {
     this.#within(() => {
-      if (this.modeFor(mode) === this.modeFor()) {
-        return this.#disk.writeFileSync(here(path), content, { createNew: true });
-      }
-      using file = this.#disk.openSync(here(path), { write: true, createNew: true, mode: mode! });
-      writeFully(file, content);
+      this.#writeHere(here(path), content, mode);
+      if (gid !== null) this.#disk.chownSync(here(path), null, gid);
+      if (modified) tryTo(() => this.#disk.utimeSync(here(path), new Date(), modified));
     });
+  }
+
+  #writeHere(path: string, content: Uint8Array, mode: number | undefined): void {
+    // A mode costs a call more, and most files have that of any new file.
+    if (this.modeFor(mode) === this.modeFor()) {
+      return this.#disk.writeFileSync(path, content, { createNew: true });
+    }
+    using file = this.#disk.openSync(path, { write: true, createNew: true, mode: mode! });
+    writeFully(file, content);
   }
 
   /** Removes the file at that path. If that fails, the next one gets another path. */
@@ -208,6 +220,11 @@ export class Workspace {
     // After a crash between link and removal, a published file has such a name too.
     return found.filter(({ info }) => info.isFile && (info.nlink ?? 1) === 1)
       .sort((one, other) => other.info.size - one.info.size);
+  }
+
+  /** Opens a file that was found, for reading; `undefined` if it is another one by now. */
+  open({ path, info }: Candidate): Opened | undefined {
+    return this.#within(() => RegularFile.open(here(path), info));
   }
 
   /**
@@ -294,8 +311,7 @@ export class Workspace {
 
   /** Remembers a folder that has a `.inlet` of its own. */
   addPlace(folder: string): void {
-    if (placesIn(this.path).includes(folder)) return;
-    Deno.writeTextFileSync(`${this.path}/${PLACES}`, `${folder}\n`, { append: true });
+    this.#within(() => addPlace(this.path, folder));
   }
 
   /** The names in the folder. */
@@ -313,8 +329,9 @@ export class Workspace {
   }
 
   #removeUnlessLive(path: string, seen: Deno.FileInfo): void {
-    giveToOwner(this.#disk, path, seen, 0o400);
-    const file = Deno.openSync(here(path));
+    giveToOwner(this.#disk, path, seen);
+    // Also for writing, as that does not wait for the writer of a pipe.
+    const file = Deno.openSync(here(path), { read: true, write: true });
     try {
       const isAbandoned = isSameFile(file.statSync(), seen) && file.tryLockSync(true);
       if (isAbandoned) this.#disk.removeSync(here(path));
@@ -330,26 +347,18 @@ export class Workspace {
    * @throws {Deno.errors.NotFound} if another program has replaced the folder
    */
   inside<T>(action: () => T): T {
-    return this.#within(() => {
-      if (!changesFolder() && !isSameFile(this.#disk.lstatSync(this.path), this.info)) {
-        throw this.#replaced();
-      }
-      return action();
-    });
-  }
-
-  #replaced(): Error {
-    return new Deno.errors.NotFound(`another program replaced ${quoted(this.path)}`);
+    if (!changesFolder()) this.#checkAt(this.path);
+    return this.#within(action);
   }
 
   /** Runs an action in the folder itself, whatever its path leads to by then. */
   #within<T>(action: () => T): T {
-    return changesFolder() ? within(this.path, () => this.#checkHere(), action) : action();
+    return changesFolder() ? within(this.path, () => this.#checkAt("."), action) : action();
   }
 
-  #checkHere(): void {
-    if (isSameFile(this.#disk.lstatSync("."), this.info)) return;
-    throw this.#replaced();
+  #checkAt(path: string): void {
+    if (isSameFile(this.#disk.lstatSync(path), this.info)) return;
+    throw new Deno.errors.NotFound(`another program replaced ${quoted(this.path)}`);
   }
 
   /**
@@ -384,14 +393,4 @@ function newId(): string {
 
 function timeOf({ mtime }: Deno.FileInfo): number {
   return mtime?.getTime() ?? 0;
-}
-
-/** The folders that have a `.inlet` of their own, as the one in the root lists them. */
-export function placesIn(workspace: string): string[] {
-  try {
-    return Deno.readTextFileSync(`${workspace}/${PLACES}`).split("\n").filter(Boolean);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
 }

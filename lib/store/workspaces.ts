@@ -8,7 +8,8 @@
 import { type DiskTraits, UNTRIED } from "./disk_traits.ts";
 import { type Folders, foldersOf, lstatIfThere, type Place } from "./folders.ts";
 import { OWN_FOLDER } from "./names.ts";
-import { placesIn, Workspace } from "./workspace.ts";
+import { placesIn } from "./places.ts";
+import { Workspace } from "./workspace.ts";
 
 /** Opens workspaces as they are needed. */
 export class Workspaces {

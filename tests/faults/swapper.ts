@@ -1,0 +1,51 @@
+/**
+ * A program that swaps two entries of a disk as fast as it can, until its stdin ends. Then it puts
+ * them back, and prints how often it swapped them.
+ *
+ * ```sh
+ * deno run -A tests/faults/swapper.ts received/photos parked
+ * ```
+ *
+ * @module
+ */
+
+/** Swaps between two looks at stdin. */
+const ROUND = 500;
+
+const AT_FDCWD = -100;
+const RENAME_EXCHANGE = 2;
+
+/** Returns a function that swaps two paths: in one call where the system has such a call. */
+function swapperOf(one: string, other: string): () => void {
+  if (Deno.build.os !== "linux") return () => inThreeSteps(one, other);
+  const libc = Deno.dlopen("libc.so.6", {
+    renameat2: { parameters: ["i32", "buffer", "i32", "buffer", "u32"], result: "i32" },
+  });
+  const [first, second] = [one, other].map((path) => new TextEncoder().encode(`${path}\0`));
+  return () => {
+    const { renameat2 } = libc.symbols;
+    if (renameat2(AT_FDCWD, first!, AT_FDCWD, second!, RENAME_EXCHANGE) !== 0) {
+      inThreeSteps(one, other);
+    }
+  };
+}
+
+function inThreeSteps(one: string, other: string): void {
+  Deno.renameSync(one, `${other}.between`);
+  Deno.renameSync(other, one);
+  Deno.renameSync(`${other}.between`, other);
+}
+
+if (import.meta.main) {
+  const [one, other] = Deno.args as [string, string];
+  const swap = swapperOf(one, other);
+  let isOver = false;
+  Deno.stdin.read(new Uint8Array(1)).then(() => isOver = true);
+  let swaps = 0;
+  while (!isOver) {
+    for (let nth = 0; nth < ROUND; nth++) swap();
+    swaps += ROUND;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  console.log(swaps);
+}
