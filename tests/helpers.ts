@@ -41,6 +41,8 @@ export interface Requirements {
   pythonPackage?: string;
   /** Whether it mounts file systems, in a namespace of its own. */
   mounts?: boolean;
+  /** A shell command that has to succeed, and what it shows to be missing if it does not. */
+  succeeds?: readonly [command: string, missing: string];
   /** Whether it has a network of its own, in which {@linkcode LINK_LOCAL} is an address. */
   networks?: boolean;
   /** Whether it needs ::1. */
@@ -93,10 +95,9 @@ async function withinDeadline(
   await Promise.race([action, promise]).finally(() => clearTimeout(timer));
 }
 
-function missingFor(
-  { programs = [], mounts, networks, ipv6, compiles, registry, descriptors = 0, proc, ...python }:
-    Requirements,
-): string | undefined {
+function missingFor(requirements: Requirements): string | undefined {
+  const { programs = [], mounts, networks, ipv6, compiles, registry, ...others } = requirements;
+  const { descriptors = 0, proc, ...python } = others;
   const denied = NEEDED.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");
   if (denied.length > 0) {
     return `needs ${denied.map((name) => `--allow-${name}`).join(" ")}: deno task test`;
@@ -109,6 +110,9 @@ function missingFor(
   }
   if (mounts && !succeeds("unshare -rm mount -t tmpfs tmpfs /tmp")) {
     return "needs unshare, and to be allowed to mount";
+  }
+  if (requirements.succeeds && !succeeds(requirements.succeeds[0])) {
+    return `needs ${requirements.succeeds[1]}`;
   }
   if (networks && !succeeds(`unshare -rn sh -c '${ADDS_LINK_LOCAL}'`)) {
     return "needs unshare and ip, and to be allowed to add an address";
@@ -315,7 +319,18 @@ export function ownFiles(directory: string): string[] {
 /** Makes what a store has in flight older than the hour that is given to the upload of a dead server. */
 export function anHourPasses(directory: string): void {
   const before = new Date(Date.now() - 3_700_000);
-  for (const path of ownFiles(directory)) Deno.utimeSync(path, before, before);
+  const age = (path: string): void => {
+    // Files that were just to be published, on a disk without hard links.
+    if (Deno.lstatSync(path).isDirectory) {
+      for (const name of namesOf(path)) age(`${path}/${name}`);
+    }
+    Deno.utimeSync(path, before, before);
+  };
+  ownFiles(directory).forEach(age);
+}
+
+function namesOf(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name);
 }
 
 /** Waits until a store has an upload, or a partial file, of at least so many bytes. */

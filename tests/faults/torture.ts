@@ -15,6 +15,7 @@ import { parseCommandLine, runMain } from "../../lib/cli/command_line.ts";
 import { helpText } from "../../lib/cli/help.ts";
 import { parseCount } from "../../lib/cli/option_values.ts";
 import { flag, option } from "../../lib/cli/options.ts";
+import { canMountExfat, exfatDisk } from "../exfat.ts";
 import { KEY, names, scriptPath, startServer, tempDir } from "../helpers.ts";
 import { cutAnswersEverywhere } from "./broken_answers.ts";
 import { Dice } from "./content.ts";
@@ -24,6 +25,7 @@ import { cutEncrypted, cutHandshakes } from "./handshakes.ts";
 import { leave } from "./leavers.ts";
 import { lie } from "./liars.ts";
 import { killClients, killServers } from "./kills.ts";
+import { killAndStop } from "./linkless.ts";
 import { load, type LoadFigures } from "./load.ts";
 import { meddle } from "./meddling.ts";
 import { overtake } from "./overtaking.ts";
@@ -208,6 +210,17 @@ async function stopServers({ trial, dice, figures, received: dir }: Round): Prom
   figures.resumed += resumed;
 }
 
+/** A lock that is left is broken after five seconds. */
+async function stopWithoutLinks({ trial, dice, figures }: Round): Promise<void> {
+  if (!canMountExfat()) return console.log("no disk without hard links can be mounted here");
+  await using disk = await exfatDisk();
+  const dir = `${disk.path}/received`;
+  const rounds = dice.below(2) + 1;
+  const { stops, kills } = await killAndStop(dir, { rounds, mostStopMs: 7000, trial, dice });
+  figures.stops += stops;
+  figures.kills += kills;
+}
+
 async function holdUp({ trial, dice, figures, received: dir }: Round): Promise<void> {
   figures.filesUnread += (await blockLog(ROUND_MS, { dir, trial, dice })).files;
   figures.stalls += (await stallDisk(ROUND_MS, { dir, trial, dice })).stalls;
@@ -229,6 +242,7 @@ function sum(counts: Record<string, number>): number {
 const ROUNDS = [
   meddleWithAll,
   stopServers,
+  stopWithoutLinks,
   holdUp,
   leaveAll,
   lieToClients,
