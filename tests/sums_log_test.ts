@@ -38,6 +38,8 @@ const SUMS = NAMES.map(sumOf);
 /** A directory with the logs of servers. */
 class Scene implements AsyncDisposable {
   readonly said: string[] = [];
+  /** Makes the folder of the last log again. */
+  reopen: () => void = () => {};
   readonly dir: string;
   readonly #temp: AsyncDisposable;
   readonly #logs: SumsLog[] = [];
@@ -56,8 +58,15 @@ class Scene implements AsyncDisposable {
   log(disk: Partial<Disk> = {}): SumsLog {
     const warn = (message: string): void => void this.said.push(message);
     const whole = { ...Deno, ...disk };
-    const workspace = Workspace.open(this.dir, { disk: whole, prefix: "", warn });
-    const log = new SumsLog({ workspace, disk: whole, pace: new DiskPace(), warn });
+    const open = (): Workspace => Workspace.open(this.dir, { disk: whole, prefix: "", warn });
+    this.reopen = (): void => void (workspace = open());
+    let workspace = open();
+    const log = new SumsLog({
+      workspace: () => workspace,
+      disk: whole,
+      pace: new DiskPace(),
+      warn,
+    });
     this.#logs.push(log);
     return log;
   }
@@ -204,7 +213,10 @@ integration("a log that another program removed is begun again", async () => {
   // Together with all that the store has for itself, too.
   Deno.removeSync(`${scene.dir}/${OWN}`, { recursive: true });
   await log.append([sumOf("lost")]);
-  assertMatch(scene.said.join("\n"), /^Cannot keep checksums in .*: it does not exist$/);
+  assertMatch(scene.said.join("\n"), /^Cannot keep checksums for the next run: it does not exist$/);
+  scene.reopen();
+  await log.append([sumOf("kept, too")]);
+  assertEquals(await scene.known(), [sumOf("kept, too")]);
 });
 
 integration("no log is written or read behind a link in place of its folder", async () => {
@@ -237,7 +249,7 @@ integration("a full disk is told, and nothing fails", async () => {
   await log.rewrite(SUMS);
   log.close(SUMS);
   assertEquals(new Set(scene.said).size, 1, scene.said.join("\n"));
-  assertMatch(scene.said[0]!, /^Cannot keep checksums in .*: the disk is full/);
+  assertMatch(scene.said[0]!, /^Cannot keep checksums for the next run: the disk is full/);
 });
 
 integration("what is written behind a line that a full disk cut is kept", async () => {
@@ -300,7 +312,7 @@ integration("what is killed within its writes has written whole lines, but the l
     import { DiskPace } from "${ROOT}lib/store/disk_pace.ts";
     const warn = console.error;
     const workspace = Workspace.open(Deno.args[0], { disk: Deno, prefix: "", warn });
-    const log = new SumsLog({ workspace, disk: Deno, pace: new DiskPace(), warn });
+    const log = new SumsLog({ workspace: () => workspace, disk: Deno, pace: new DiskPace(), warn });
     for (let number = 0;; number++) {
       const facts = number + " 4194304 -1582977600123 1582977600";
       await log.append([{ name: "x".repeat(number % 1000), facts, crc: number }]);

@@ -87,7 +87,7 @@ export function rememberedSums(
     log: async () => {
       const { SumsLog } = await import("./sums_log.ts");
       const warn = (message: string): void => folders.warnOnce(message);
-      return new SumsLog({ workspace: workspaces.root, disk, pace, warn });
+      return new SumsLog({ workspace: () => workspaces.root, disk, pace, warn });
     },
   });
 }

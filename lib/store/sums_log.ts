@@ -22,7 +22,6 @@
 import { crc32 } from "node:zlib";
 import { writeAll, writeFully } from "../body/streams.ts";
 import { explain } from "../errors.ts";
-import { quoted } from "../text.ts";
 import { takeTurns } from "../turns.ts";
 import { here } from "./current_folder.ts";
 import type { Disk } from "./disk.ts";
@@ -58,8 +57,8 @@ export interface LoggedSum {
 
 /** Options of {@linkcode SumsLog}. */
 export interface SumsLogOptions {
-  /** The folder of the log. */
-  workspace: Workspace;
+  /** The folder of the log: another one, if a program has removed the first. */
+  workspace(): Workspace;
   disk: Disk;
   pace: DiskPace;
   /** Tells the operator that nothing can be written. */
@@ -79,6 +78,8 @@ interface OwnLog extends Seen {
 
 /** The log of one run, and those of others. */
 export class SumsLog {
+  /** The device that it is on. */
+  readonly dev: number;
   readonly #options: SumsLogOptions;
   #own: OwnLog | undefined;
   #bytes = 0;
@@ -89,11 +90,7 @@ export class SumsLog {
 
   constructor(options: SumsLogOptions) {
     this.#options = options;
-  }
-
-  /** The device that it is on. */
-  get dev(): number {
-    return this.#options.workspace.info.dev;
+    this.dev = options.workspace().info.dev;
   }
 
   /** Whether it should be rewritten: most of it is out of date, or others can be taken in. */
@@ -179,7 +176,8 @@ export class SumsLog {
     seen: Deno.FileInfo,
     onSum: (sum: LoggedSum) => void,
   ): Promise<void> {
-    const opened = this.#options.workspace.inside(() => RegularFile.open(here(path), seen));
+    const { workspace } = this.#options;
+    const opened = workspace().inside(() => RegularFile.open(here(path), seen));
     if (!opened) return;
     using file = opened.file;
     const decoder = new TextDecoder();
@@ -202,7 +200,8 @@ export class SumsLog {
 
   /** The own log, which is made if there is none, or if another program has removed it. */
   #ownLog(): OwnLog {
-    const { workspace, disk } = this.#options;
+    const { disk } = this.#options;
+    const workspace = this.#options.workspace();
     if (this.#own) {
       const there = lstatIfThere(this.#own.path);
       if (there && isSameFile(there, this.#own.info)) return this.#own;
@@ -225,7 +224,7 @@ export class SumsLog {
 
   /** The logs of others that may be read. */
   #find(): Seen[] {
-    const { workspace } = this.#options;
+    const workspace = this.#options.workspace();
     const found: Seen[] = [];
     for (const name of workspace.names()) {
       const path = `${workspace.path}/${name}`;
@@ -240,7 +239,7 @@ export class SumsLog {
   #removeIfDead(seen: Seen): void {
     tryTo(() => {
       const open = (): Deno.FsFile => Deno.openSync(here(seen.path), { read: true, write: true });
-      using file = this.#options.workspace.inside(open);
+      using file = this.#options.workspace().inside(open);
       const { size } = file.statSync();
       if (size === seen.info.size && file.tryLockSync(true)) this.#remove(seen);
     });
@@ -251,23 +250,23 @@ export class SumsLog {
     const removeSame = (): void => {
       if (isSameFile(disk.lstatSync(here(path)), info)) disk.removeSync(here(path));
     };
-    tryTo(() => workspace.inside(removeSame));
+    tryTo(() => workspace().inside(removeSame));
   }
 
   /** Whether the disk numbers its files for good, as those do that have hard links. */
   #isPossible(): boolean {
-    const { workspace } = this.#options;
     if (this.#hasLinks === undefined) {
       this.#hasLinks = false;
-      tryTo(() => this.#hasLinks = workspace.reaches(workspace));
+      tryTo(() => {
+        const workspace = this.#options.workspace();
+        this.#hasLinks = workspace.reaches(workspace);
+      });
     }
     return this.#hasLinks;
   }
 
   #fail(error: unknown): void {
-    const { workspace, warn } = this.#options;
-    const what = `Cannot keep checksums in ${quoted(workspace.path)} for the next run`;
-    warn(explain(error, what).message);
+    this.#options.warn(explain(error, "Cannot keep checksums for the next run").message);
   }
 }
 
