@@ -62,14 +62,18 @@ export class DiskAbilities {
     return this.#hasLinks ?? true;
   }
 
-  /** Whether a link failed as the disk has no hard links. */
-  lacksLinks(error: unknown): boolean {
-    if (!isForLackOfLinks(error)) return false;
+  /** Whether it has hard links. It is tried if that is not known. */
+  findLinks(): boolean {
     if (this.#hasLinks === undefined) {
       this.#hasLinks = this.#tryLink();
       if (!this.#hasLinks) this.#warnOfRenames();
     }
-    return !this.#hasLinks;
+    return this.#hasLinks;
+  }
+
+  /** Whether a link failed as the disk has no hard links. */
+  lacksLinks(error: unknown): boolean {
+    return isForLackOfLinks(error) && !this.findLinks();
   }
 
   /** What files are published with where there are no hard links. */

@@ -257,10 +257,7 @@ export class SumsLog {
   #isPossible(): boolean {
     if (this.#hasLinks === undefined) {
       this.#hasLinks = false;
-      tryTo(() => {
-        const workspace = this.#options.workspace();
-        this.#hasLinks = workspace.reaches(workspace);
-      });
+      tryTo(() => this.#hasLinks = this.#options.workspace().abilities.findLinks());
     }
     return this.#hasLinks;
   }
