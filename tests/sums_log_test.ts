@@ -38,11 +38,10 @@ const SUMS = NAMES.map(sumOf);
 /** A directory with the logs of servers. */
 class Scene implements AsyncDisposable {
   readonly said: string[] = [];
-  /** Makes the folder of the last log again. */
-  reopen: () => void = () => {};
   readonly dir: string;
   readonly #temp: AsyncDisposable;
   readonly #logs: SumsLog[] = [];
+  readonly #reopen: (() => void)[] = [];
 
   private constructor(dir: string, temp: AsyncDisposable) {
     this.dir = dir;
@@ -59,7 +58,7 @@ class Scene implements AsyncDisposable {
     const warn = (message: string): void => void this.said.push(message);
     const whole = { ...Deno, ...disk };
     const open = (): Workspace => Workspace.open(this.dir, { disk: whole, prefix: "", warn });
-    this.reopen = (): void => void (workspace = open());
+    this.#reopen.push(() => workspace = open());
     let workspace = open();
     const log = new SumsLog({
       workspace: () => workspace,
@@ -69,6 +68,11 @@ class Scene implements AsyncDisposable {
     });
     this.#logs.push(log);
     return log;
+  }
+
+  /** Makes the folder of all logs again. */
+  reopen(): void {
+    for (const reopen of this.#reopen) reopen();
   }
 
   /** The paths of all logs. */
