@@ -65,6 +65,27 @@ integration(
   EXFAT,
 );
 
+integration("exFAT: names that it cannot hold get wide characters, both ways", async () => {
+  await using disk = await exfatDisk();
+  await using local = await tempDir();
+  const odd = 'tree/what: "now"?/a*b<c>d|e.txt';
+  const wide = "tree/what： ＂now＂？/a＊b＜c＞d｜e.txt";
+  Deno.mkdirSync(`${local.path}/${odd.slice(0, odd.lastIndexOf("/"))}`, { recursive: true });
+  await local.write(odd, "odd");
+  await using server = await startServer({ dir: `${disk.path}/received` });
+  const single = await local.write("a:b.txt", "single");
+  const sent = await runClient(server, [single]);
+  assertMatch(sent.stderr, /a:b\.txt: stored as "a：b\.txt"/);
+  assertEquals((await runClient(server, [`${local.path}/tree/`])).code, 0);
+  assertEquals(Deno.readTextFileSync(`${server.dir}/${wide}`), "odd");
+  // A client that downloads to such a disk.
+  await using other = await startServer({ dir: `${local.path}/other` });
+  assertEquals((await runClient(other, [`${local.path}/tree/`])).code, 0);
+  const got = await runClient(other, ["--get", "tree/", "--output", `${disk.path}/`]);
+  assertEquals(got.code, 0, got.stderr);
+  assertEquals(Deno.readTextFileSync(`${disk.path}/${wide}`), "odd");
+}, EXFAT);
+
 for (const mode of ["upload", "raw"]) {
   integration(`exFAT: --mode ${mode} stores files`, async () => {
     await using disk = await exfatDisk();

@@ -7,8 +7,9 @@
 import { systemCode } from "../system_errors.ts";
 import { quoted } from "../text.ts";
 import type { Disk } from "./disk.ts";
+import { probeNames, type RefusedNames } from "./disk_names.ts";
 import type { RenameLock } from "./rename_lock.ts";
-import type { TempFile } from "./temp_file.ts";
+import { type TempFile, tryTo } from "./temp_file.ts";
 
 /** What a link fails with on a disk without hard links. */
 const NO_LINKS: readonly string[] = [
@@ -49,6 +50,7 @@ export class DiskAbilities {
   readonly #options: DiskAbilitiesOptions;
   #hasLinks: boolean | undefined;
   #hasHoles: boolean | undefined;
+  #refusedNames: RefusedNames | undefined;
   #lock: RenameLock | undefined;
 
   /** @param workspace What is made in it is removed at once. */
@@ -97,6 +99,15 @@ export class DiskAbilities {
   /** Whether parts of a file can be left out. Where they cannot, growing a file writes zeros. */
   get hasHoles(): boolean {
     return this.#hasHoles ??= this.#tryHole();
+  }
+
+  /** What names cannot have; `undefined` if that cannot be tried now. */
+  get refusedNames(): RefusedNames | undefined {
+    if (this.#refusedNames) return this.#refusedNames;
+    // The name of a folder that a sweep removes, if this process is killed.
+    const folder = this.#workspace.newPath().replace(/\.temp$/, ".d");
+    tryTo(() => this.#refusedNames = probeNames(this.#options.disk, folder));
+    return this.#refusedNames;
   }
 
   #tryHole(): boolean {

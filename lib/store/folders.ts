@@ -9,6 +9,7 @@ import type { FolderFacts } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import type { Disk } from "./disk.ts";
+import { isOddName, nameForDisk, type RefusedNames } from "./disk_names.ts";
 import { DiskPace } from "./disk_pace.ts";
 import { foldersOf, FolderWays, lstatIfThere, type Way } from "./folder_ways.ts";
 import { firstFreeNumber } from "./free_number.ts";
@@ -66,6 +67,8 @@ export class Folders extends FolderWays {
   readonly #warn: (message: string) => void;
   readonly #naming: NamingOptions;
   readonly #warned = new Set<string>();
+  /** What the disk of a folder refuses in names, as far as that can be known. */
+  refusedIn: (folder: string) => RefusedNames | undefined = () => undefined;
   #root: Deno.FileInfo | undefined;
   /** Folders in which the root was made, and that are not flushed yet. */
   #unsynced: string[] = [];
@@ -93,12 +96,13 @@ export class Folders extends FolderWays {
   }
 
   /**
-   * Converts a name from the peer to a name on disk, as {@linkcode safeName} does.
+   * Converts a name from the peer to a name on disk, as {@linkcode safeName} does, and to one that the
+   * disk can hold.
    *
    * @throws {InletError} `bad-name`, also for a part that begins with a dot, where that is refused
    */
   safe(name: string): string {
-    const safe = safeName(name);
+    const safe = safeName(isOddName(name) ? nameForDisk(name, this.refusedIn) : name);
     if (this.#naming.dotfiles === false && /(^|\/)\./.test(safe)) {
       const what = `Cannot take the name ${quoted(name)}`;
       throw new InletError("bad-name", `${what}: a part of it begins with a dot`);

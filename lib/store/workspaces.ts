@@ -6,6 +6,8 @@
  */
 
 import { type DiskTraits, UNTRIED } from "./disk_traits.ts";
+import type { DiskAbilities } from "./disk_abilities.ts";
+import type { RefusedNames } from "./disk_names.ts";
 import { type Folders, foldersOf, lstatIfThere, type Place } from "./folders.ts";
 import { OWN_FOLDER } from "./names.ts";
 import { placesIn } from "./places.ts";
@@ -16,11 +18,25 @@ export class Workspaces {
   readonly #folders: Folders;
   readonly #prefix: string;
   readonly #open = new Map<string, Workspace>();
+  /** Those of all that were opened so far. */
+  readonly #abilities = new Map<string, DiskAbilities>();
 
   /** @param prefix What the names of the store's own files begin with. */
   constructor(folders: Folders, prefix: string) {
     this.#folders = folders;
     this.#prefix = prefix;
+    folders.refusedIn = (folder) => this.#refusedIn(folder);
+  }
+
+  /** What the disk of a folder refuses in names. A server has opened the root's before. */
+  #refusedIn(folder: string): RefusedNames | undefined {
+    for (let above = folder; above !== ""; above = parentOf(above)) {
+      const abilities = this.#abilities.get(above);
+      if (abilities) return abilities.refusedNames;
+    }
+    const ofRoot = this.#abilities.get("");
+    // A client that has saved nothing yet opens it now.
+    return (ofRoot ?? (this.#prefix === "" ? undefined : this.root.abilities))?.refusedNames;
   }
 
   /** The workspace of the root. */
@@ -126,6 +142,7 @@ export class Workspaces {
     };
     const workspace = this.#folders.inFolder(folder, () => Workspace.open(path, options));
     this.#open.set(folder, workspace);
+    this.#abilities.set(folder, workspace.abilities);
     this.#folders.refuse(workspace.path, workspace.info);
     return workspace;
   }
