@@ -33,6 +33,7 @@ import { WAYS } from "./peer.ts";
 import { cutAndResumeEverywhere } from "./resumes.ts";
 import { blockLog } from "./slow_logs.ts";
 import { stallDisk } from "./stalls.ts";
+import { SWAPS, swapUnderClient, swapUnderServer } from "./swaps.ts";
 import { Trial } from "./trial.ts";
 
 const PROGRAM = {
@@ -55,6 +56,9 @@ const PROGRAM = {
     }),
     "encrypted": flag({
       help: "give the servers a key, so that clients are encrypted: kills, departures and load",
+    }),
+    "swaps": flag({
+      help: "for all of the time, only swap folders for links under servers and clients",
     }),
     "help": flag({ help: "print this help", standsAlone: true }),
   },
@@ -113,6 +117,8 @@ interface Figures {
   stalls: number;
   /** Clients that left within heavy work. */
   left: number;
+  /** Times that a folder or a file was swapped for a link while clients used it. */
+  swaps: number;
   /** Hostile servers that the client met. */
   liars: number;
   /** Lines, names and steps of conversations that the fuzzers made up. */
@@ -230,6 +236,20 @@ async function leaveAll({ trial, dice, figures, received: dir, key }: Round): Pr
   figures.left += sum(await leave(ROUND_MS, { dir, trial, dice, key }));
 }
 
+/** Each swap for the time of one round. With `--swaps` this is all that is run. */
+async function swapForLinks({ figures, received }: Round): Promise<void> {
+  for (const [nth, swap] of SWAPS.entries()) {
+    for (const swapUnder of [swapUnderServer, swapUnderClient]) {
+      const base = `${received}/${nth}-${swapUnder.name}`;
+      await Deno.mkdir(base, { recursive: true });
+      const seen = await swapUnder(ROUND_MS, { base, swap });
+      figures.swaps += seen.swaps;
+      figures.outside += seen.outside + seen.told;
+      figures.lost += seen.lost;
+    }
+  }
+}
+
 async function lieToClients({ dice, figures }: Round): Promise<void> {
   figures.liars += await lie(LIARS, dice);
 }
@@ -238,20 +258,23 @@ function sum(counts: Record<string, number>): number {
   return Object.values(counts).reduce((one, other) => one + other, 0);
 }
 
+type Act = (round: Round) => Promise<LoadFigures | void>;
+
 /** The short ones come first. */
-const ROUNDS = [
+const ROUNDS: readonly Act[] = [
   meddleWithAll,
   stopServers,
   stopWithoutLinks,
   holdUp,
   leaveAll,
+  swapForLinks,
   lieToClients,
   cutConversations,
   cutEncryptedConversations,
   cutAnswers,
   failDisks,
   killAll,
-] as const;
+];
 
 /** One run, with what it has counted and which promises broke. */
 class Run {
@@ -265,6 +288,7 @@ class Run {
     filesUnread: 0,
     stalls: 0,
     left: 0,
+    swaps: 0,
     liars: 0,
     fuzzCases: 0,
     lost: 0,
@@ -283,10 +307,10 @@ class Run {
   }
 
   /** Lets each kind of fault have its turn, again and again for so long, and each at least once. */
-  async injectFaults(durationMs: number): Promise<void> {
+  async injectFaults(durationMs: number, rounds: readonly Act[] = ROUNDS): Promise<void> {
     const deadline = performance.now() + durationMs;
-    for (let turn = 0; turn < ROUNDS.length || performance.now() < deadline; turn++) {
-      await this.#attempt(ROUNDS[turn % ROUNDS.length]!);
+    for (let turn = 0; turn < rounds.length || performance.now() < deadline; turn++) {
+      await this.#attempt(rounds[turn % rounds.length]!);
     }
   }
 
@@ -308,7 +332,7 @@ class Run {
     });
   }
 
-  async #attempt(act: (round: Round) => Promise<LoadFigures | void>): Promise<void> {
+  async #attempt(act: Act): Promise<void> {
     const seed = this.#dice.below(2 ** 31);
     const [trial, dice] = [new Trial(seed), new Dice(seed)];
     const { figures, broken } = this;
@@ -344,14 +368,17 @@ async function main(args: readonly string[]): Promise<number> {
   if (options.help) return console.log(helpText(PROGRAM)), 0;
   const { minutes, seed = crypto.getRandomValues(new Uint32Array(1))[0]! % 1_000_000 } = options;
   const { encrypted = false } = options;
-  const again = encrypted ? " --encrypted" : "";
+  const again = (encrypted ? " --encrypted" : "") + (options.swaps ? " --swaps" : "");
   console.log(`deno task torture --minutes ${minutes} --seed ${seed}${again}`);
   const run = new Run(seed, encrypted ? KEY : undefined);
-  await Promise.all([
-    run.fuzz(minutes * CASES_A_MINUTE),
-    run.injectFaults(minutes * 60_000 * FAULTS_SHARE),
-  ]);
-  await run.load(minutes * 60_000 * (1 - FAULTS_SHARE));
+  if (options.swaps) await run.injectFaults(minutes * 60_000, [swapForLinks]);
+  else {
+    await Promise.all([
+      run.fuzz(minutes * CASES_A_MINUTE),
+      run.injectFaults(minutes * 60_000 * FAULTS_SHARE),
+    ]);
+    await run.load(minutes * 60_000 * (1 - FAULTS_SHARE));
+  }
   const { figures, loaded, broken } = run;
   if (loaded) broken.push(...complaints(loaded));
   for (const [name, count] of Object.entries(figures).slice(-3)) {
