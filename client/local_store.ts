@@ -160,6 +160,10 @@ class LocalBatch implements StoreBatch {
     this.#batch = batch;
   }
 
+  get owed(): number {
+    return this.#batch.owed;
+  }
+
   put(name: string, content: Uint8Array, facts: Facts): Maybe<BatchedFile> {
     return this.#add(() => this.#batch.put(name, content, facts));
   }

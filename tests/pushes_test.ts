@@ -129,3 +129,104 @@ integration("pushes to a read-only server are refused one by one", async () => {
   }
   assertEquals(await wire.line(), "Hello ACK");
 });
+
+/** An announced folder and its first files. */
+function announced(folder: string, files: number, sent: number): string {
+  const pushes = Array.from({ length: sent }, (_, index) => `push 6 ${folder}/${index}\n${HELLO}`);
+  return `mkdir;files=${files} ${folder}\n${pushes.join("")}`;
+}
+
+integration("an announced folder is answered once it is there with its files", async () => {
+  await using server = await startServer();
+  using wire = await Wire.greet(server);
+  await wire.says(`${announced("a", 3, 3)}push 6 a/3\n${HELLO}`);
+  assertEquals(await wire.line(), "ok a");
+  for (const name of [0, 1, 2, 3]) assertEquals(await wire.line(), `ok 6 363a3020 a/${name}`);
+  assertEquals(names(`${server.dir}/a`), ["0", "1", "2", "3"]);
+  await server.running.says(/made the folder "a"/);
+});
+
+integration("fewer files than announced are answered when nothing more comes", async () => {
+  await using server = await startServer();
+  using wire = await Wire.greet(server);
+  for (const rest of ["", "push 6 a/9\nhel", "pus", "list\n", "Hello\n"]) {
+    await wire.says(`${announced("a", 1000, 2)}${rest}`);
+    assertEquals(await wire.line(), "ok a");
+    for (const _ of [0, 1]) assertMatch(await wire.line(), /^ok 6 363a3020 a\/\d/);
+    if (rest.startsWith("pus")) {
+      await wire.says(rest === "pus" ? `h 6 a/8\n${HELLO}` : "lo\nend 363a3020\n");
+      assertMatch(await wire.line(), /^ok 6 363a3020 a\/\d$/);
+    }
+    if (rest === "Hello\n") assertEquals(await wire.line(), "Hello ACK");
+    if (rest === "list\n") { while (!(await wire.line()).startsWith("end ")); }
+  }
+});
+
+integration("an announced folder that is cut at any byte is stored and answered", async () => {
+  await using server = await startServer();
+  using wire = await Wire.greet(server);
+  const whole = (folder: string): string => announced(folder, 2, 2);
+  for (let cut = 1; cut < whole("1").length; cut += 3) {
+    const folder = String(cut);
+    await wire.says(whole(folder).slice(0, cut));
+    await wire.says(whole(folder).slice(cut));
+    assertEquals(await wire.line(), `ok ${folder}`);
+    for (const name of [0, 1]) assertEquals(await wire.line(), `ok 6 363a3020 ${folder}/${name}`);
+  }
+});
+
+integration(
+  "what arrived whole of an announced folder is stored when its client leaves",
+  async () => {
+    await using server = await startServer();
+    {
+      using wire = await Wire.greet(server);
+      await wire.says(`${announced("a", 3, 2)}push 6 a/2\nhel`);
+      await wire.closeWrite();
+      assertEquals(await wire.line(), "ok a");
+      await wire.rest();
+    }
+    assertEquals(names(`${server.dir}/a`), ["0", "1"]);
+  },
+);
+
+integration("an announced folder has answers to what is refused, in order", async () => {
+  await using server = await startServer({ args: ["--max-size", "6"] });
+  using wire = await Wire.greet(server);
+  await wire.says(
+    `mkdir;files=4 a\npush 6 a/1\nhello\nend 00000000\npush 6 a/2\n${HELLO}push 7 a/3\nhello!\n` +
+      `end 00000000\npush 6 a/../4\n${HELLO}mkdir;files=1 ..\nmkdir;files=x b\n`,
+  );
+  assertEquals(await wire.line(), "ok a");
+  assertMatch(await wire.line(), /^error checksum Cannot store "a\/1": /);
+  assertEquals(await wire.line(), "ok 6 363a3020 a/2");
+  assertMatch(await wire.line(), /^error too-large Cannot store "a\/3": /);
+  assertMatch(await wire.line(), /^error bad-name /);
+  assertMatch(await wire.line(), /^error bad-name /);
+  assertMatch(await wire.rest(), /^error bad-request /);
+  assertEquals(names(`${server.dir}/a`), ["2"]);
+});
+
+integration("the same id in an announced folder is stored once", async () => {
+  await using server = await startServer();
+  using wire = await Wire.greet(server);
+  const id = "id=0123456789abcdef0123456789abcdef";
+  const once = `push;${id} 6 a/1\n${HELLO}`;
+  await wire.says(`mkdir;files=3 a\n${once}${once}push;${id} 6 a/2\n${HELLO}`);
+  assertEquals(await wire.line(), "ok a");
+  for (const _ of [0, 1, 2]) assertEquals(await wire.line(), "ok 6 363a3020 a/1");
+  assertEquals(names(`${server.dir}/a`), ["1"]);
+});
+
+integration("what was acknowledged of an announced folder survives a kill", async () => {
+  for (const lines of [1, 2, 3]) {
+    await using server = await startServer();
+    using wire = await Wire.greet(server);
+    await wire.says(announced("a", 2, 2) + announced("b", 9, 3));
+    const answered: string[] = [];
+    for (let line = 0; line < lines; line++) answered.push(await wire.line());
+    await server.running.stop("SIGKILL");
+    assertEquals(answered[0], "ok a");
+    assertEquals(names(`${server.dir}/a`), ["0", "1"]);
+  }
+});

@@ -90,8 +90,12 @@ export class BufferedReader {
     return true;
   }
 
-  /** Whether more data arrives within this time. */
-  async moreWithin(milliseconds: number): Promise<boolean> {
+  /**
+   * Whether more data arrives within this time.
+   *
+   * @param ahead Whether it reads as far ahead as {@linkcode BufferedReader.gather}.
+   */
+  async moreWithin(milliseconds: number, { ahead = false } = {}): Promise<boolean> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<false>((resolve) => {
       const due = performance.now() + milliseconds;
@@ -102,7 +106,8 @@ export class BufferedReader {
       }, milliseconds);
     });
     try {
-      return await Promise.race([this.#more(), timeout]);
+      const most = ahead ? GATHERED_BYTES : SMALL_BUFFER_BYTES;
+      return await Promise.race([this.#more(most), timeout]);
     } finally {
       clearTimeout(timer);
     }

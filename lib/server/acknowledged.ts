@@ -24,9 +24,15 @@ export interface UploadId {
   readonly crc: number;
 }
 
+/** An upload that is published, or is being published. */
+interface Known {
+  name: string | Promise<string>;
+  readonly since: number;
+}
+
 /** The uploads of the last hour that have an id. */
 export class AcknowledgedUploads {
-  readonly #uploads = new Map<string, { name: Promise<string>; since: number }>();
+  readonly #uploads = new Map<string, Known>();
 
   /**
    * Publishes an upload, unless the same one was published already, or is being published.
@@ -36,24 +42,53 @@ export class AcknowledgedUploads {
    * @returns The name that it has.
    */
   async publishOnce(
-    { id, size, crc }: UploadId,
+    upload: UploadId,
     publish: () => string | Promise<string>,
     discard: () => void | Promise<void> = () => {},
   ): Promise<string> {
-    if (id === undefined || id === "" || id.length > MAX_ID_LENGTH) return await publish();
-    const key = `${id} ${size} ${crc}`;
+    const key = keyOf(upload);
+    if (key === undefined) return await publish();
     // While another publishes it, waits for that one, and publishes it only if that fails.
     for (let before; (before = this.#uploads.get(key));) {
-      const name = await before.name.catch(() => undefined);
+      const name = await Promise.resolve(before.name).catch(() => undefined);
       if (name === undefined) continue;
       await discard();
       return name;
     }
-    this.#forgetOld();
     const name = (async () => await publish())();
-    this.#uploads.set(key, { name, since: performance.now() });
+    this.#add(key, name);
     name.catch(() => this.#uploads.delete(key));
     return await name;
+  }
+
+  /**
+   * Begins to publish an upload, unless the same one was published already, or is being published.
+   *
+   * @returns Takes its name once it is published, or none if that failed.
+   */
+  begin(upload: UploadId): ((name?: string) => void) | undefined {
+    const key = keyOf(upload);
+    if (key === undefined) return () => {};
+    if (this.#uploads.has(key)) return undefined;
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const known = this.#add(key, promise);
+    return (name) => {
+      if (name !== undefined) {
+        known.name = name;
+        return resolve(name);
+      }
+      this.#uploads.delete(key);
+      // Somebody may wait for it, or nobody.
+      promise.catch(() => {});
+      reject(new Error("it was not published"));
+    };
+  }
+
+  #add(key: string, name: Promise<string>): Known {
+    this.#forgetOld();
+    const known = { name, since: performance.now() };
+    this.#uploads.set(key, known);
+    return known;
   }
 
   #forgetOld(): void {
@@ -63,4 +98,10 @@ export class AcknowledgedUploads {
       this.#uploads.delete(key);
     }
   }
+}
+
+/** Identifies an upload; `undefined` for one that its client will not send again. */
+function keyOf({ id, size, crc }: UploadId): string | undefined {
+  if (id === undefined || id === "" || id.length > MAX_ID_LENGTH) return undefined;
+  return `${id} ${size} ${crc}`;
 }

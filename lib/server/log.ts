@@ -70,10 +70,14 @@ export class Log {
     return new Log(this.#options, client, this.#limit);
   }
 
-  /** Notes that a request has arrived, or, without a file, that there may be none. */
-  begin(file?: string): void {
+  /**
+   * Notes that a request has arrived, or, without a file, that there may be none.
+   *
+   * @param since When it arrived, by `performance.now()`.
+   */
+  begin(file?: string, since: number = performance.now()): void {
     this.#file = file;
-    this.#since = performance.now();
+    this.#since = since;
   }
 
   /** Milliseconds since the request arrived. */

@@ -15,6 +15,9 @@
  *   another program writes into it cannot be seen, as long as its size is right.
  * - A file that is complete in memory is written and published without yielding to the event loop,
  *   under a name that no other program can know: it needs neither a lock nor a comparison.
+ * - A new folder that is announced with files is written in `.inlet/` with their final names, and
+ *   published by one rename (new_folder.ts). That replaces nothing but an empty folder, so it is done
+ *   only where nothing is; otherwise its files are linked one by one.
  * - A folder on another file system gets a `.inlet` of its own, as no link leads there.
  * - Uploads without a name are numbered `1.file`, `2.file`, on from the highest existing number,
  *   published or not. Only the holder of `.inlet/7.file.temp` may publish `7.file`.
@@ -36,7 +39,8 @@ import { diffFolder } from "./directory_diff.ts";
 import type { DiskSpace } from "./disk_space.ts";
 import { Folders, isGroupGiven, lstatIfThere, type Place, readable } from "./folders.ts";
 import { Links } from "./links.ts";
-import { linkUnder, type Names, Numbering } from "./numbering.ts";
+import type { NewFolder } from "./new_folder.ts";
+import { type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
 import { rememberedSums } from "./remembered_sums.ts";
 import { ResumeFailures } from "./resume_failures.ts";
@@ -54,7 +58,7 @@ import type {
 } from "./store.ts";
 import type { DirectoryOptions } from "./directory_options.ts";
 import type { DirectoryFile } from "./stored_file.ts";
-import { isOtherFileSystem, type TempFile } from "./temp_file.ts";
+import type { TempFile } from "./temp_file.ts";
 import { FileUpload, type UploadContext } from "./upload.ts";
 import { orUsage } from "./usable.ts";
 import type { Workspace } from "./workspace.ts";
@@ -69,6 +73,7 @@ export class DirectoryStore implements Store {
   readonly #readOnly: boolean;
   readonly #space: DiskSpace | undefined;
   readonly #inFlight = new Set<FileUpload>();
+  readonly #newFolders = new Set<NewFolder>();
   readonly #numbering = new Numbering();
   readonly #links: Links;
 
@@ -190,10 +195,9 @@ export class DirectoryStore implements Store {
   }
 
   put(name: string, content: Uint8Array, facts: Facts = {}): Maybe<string> {
-    const { fsync, folders: { pace } } = this.#context;
-    const careful = (): Promise<string> => this.#putCarefully(name, content, facts);
-    if (fsync) return careful();
-    return pace.call(() => this.#putAtOnce(name, content, facts) ?? careful(), careful);
+    if (this.#context.fsync) return this.#putCarefully(name, content, facts);
+    const put = this.batch().put(name, content, facts);
+    return put instanceof Promise ? put.then(({ name }) => name!) : put.name!;
   }
 
   makeFolder(name: string, facts: FolderFacts = {}): Maybe<MadeFolder> {
@@ -223,7 +227,17 @@ export class DirectoryStore implements Store {
   }
 
   batch(): DirectoryBatch {
-    return new DirectoryBatch(this);
+    return new DirectoryBatch({
+      folders: this.#folders,
+      workspaces: this.#workspaces,
+      numbering: this.#numbering,
+      fsync: this.#context.fsync,
+      newFolders: this.#newFolders,
+      storing: (what, action) => this.#storing(what, action),
+      receive: (name) => this.receive(name),
+      makeFolder: (name, facts) => this.makeFolder(name, facts),
+      putCarefully: (name, content, facts) => this.#putCarefully(name, content, facts),
+    });
   }
 
   /** Returns a name with the numbers of its folders. */
@@ -256,6 +270,7 @@ export class DirectoryStore implements Store {
   }
 
   discardAll(): void {
+    for (const folder of this.#newFolders) folder.discard();
     for (const upload of this.#inFlight) upload.close();
   }
 
@@ -277,26 +292,6 @@ export class DirectoryStore implements Store {
     await using upload = this.receive(name);
     await upload.write(content);
     return await upload.publish(facts);
-  }
-
-  /** Returns `undefined` where its disk, or that of the folder of the name, allows no link to it. */
-  #putAtOnce(name: string, content: Uint8Array, facts: Facts): string | undefined {
-    return this.#storing(`store ${quoted(name)}`, () => {
-      const place = this.#folders.make(this.#folders.safe(name));
-      const workspace = this.#workspaces.of(place);
-      if (!workspace.abilities.hasLinks) return undefined;
-      const temp = workspace.reusedPath();
-      try {
-        workspace.write(temp, content, facts, isGroupGiven(place) ? place.info.gid : null);
-        const names = this.#numbering.variants(place.name);
-        return this.#folders.inFolder(place, () => linkUnder(names, this.#folders, temp));
-      } catch (error) {
-        if (isOtherFileSystem(error) || workspace.abilities.lacksLinks(error)) return undefined;
-        throw error;
-      } finally {
-        workspace.freeReused();
-      }
-    });
   }
 
   /** Makes the temporary file of a name, and the folders of the name. */

@@ -147,16 +147,24 @@ export class Folders extends FolderWays {
   /** Flushes the folders of a name to disk, up to the root: any of them may be new. */
   async sync(name: string): Promise<void> {
     for (const folder of [...foldersOf(name).reverse(), ""]) {
-      await syncFolder(this.disk, this.path(folder));
+      await this.syncOne(this.path(folder));
     }
     await this.#syncAbove();
+  }
+
+  /** Flushes the entries of one folder to disk. */
+  async syncOne(path: string): Promise<void> {
+    // Windows cannot open a folder as a file, and has no such call.
+    if (Deno.build.os === "windows") return;
+    using folder = await this.disk.open(path);
+    await folder.sync();
   }
 
   /** Flushes the folders in which the root was made. */
   async #syncAbove(): Promise<void> {
     for (let folder; (folder = this.#unsynced.at(0)); this.#unsynced.shift()) {
       try {
-        await syncFolder(this.disk, folder);
+        await this.syncOne(folder);
       } catch (error) {
         // The permission may be for the root alone.
         if (!(error instanceof Deno.errors.NotCapable)) throw error;
@@ -258,14 +266,6 @@ export class Folders extends FolderWays {
   }
 }
 
-/** Flushes the entries of a folder to disk. */
-async function syncFolder(disk: Disk, path: string): Promise<void> {
-  // Windows cannot open a folder as a file, and has no such call.
-  if (Deno.build.os === "windows") return;
-  using folder = await disk.open(path);
-  await folder.sync();
-}
-
 /** @throws if a folder cannot be read */
 export function readable(folder: string): void {
   for (const _ of Deno.readDirSync(folder)) return;
@@ -276,4 +276,5 @@ export function isGroupGiven({ info: { mode } }: Place): boolean {
   return ((mode ?? 0) & SETGID) !== 0;
 }
 
-const SETGID = 0o2000;
+/** The bit of a folder that gives its group to what is made in it. */
+export const SETGID = 0o2000;

@@ -222,6 +222,9 @@ export interface Store {
  * at once or when the batch is committed, and is acknowledged only after that.
  */
 export interface StoreBatch extends Disposable {
+  /** How many of the files that were announced with the last folder have not come yet. */
+  readonly owed: number;
+
   /**
    * Adds a file that is complete in memory. The caller may reuse that memory once this has settled.
    *

@@ -63,6 +63,7 @@ export class FileUpload implements Upload {
   #publishing = false;
   /** The file when it was about to get its name. */
   #unpublished: Deno.FileInfo | undefined;
+  #isSynced = false;
   #ended = false;
   #writing: Promise<void> | undefined;
   #checkedAt = Date.now();
@@ -145,15 +146,30 @@ export class FileUpload implements Upload {
       this.#checkEnded();
       this.#publishing = true;
       name = await this.#publish({ ...facts, receivedCrc: crc });
-      if (fsync) await folders.sync(name);
+      if (fsync && !this.#isSynced) await folders.sync(name);
       return name;
     } catch (error) {
       this.#publishing = false;
       if (name === undefined) throw explain(error, this.what);
-      const shown = folders.hidesNames ? this.#name : name;
-      const but = `it is stored as ${quoted(shown)}, but may be lost in a power failure`;
-      throw explain(error, `${this.what}: ${but}`);
+      throw explain(error, `${this.what}: ${this.unsafeAs(name)}`);
     }
+  }
+
+  /** Flushes the file to disk, together with others. */
+  async sync(): Promise<void> {
+    await this.#temp.file.sync();
+  }
+
+  /** Publishes a file that is flushed to disk already. The caller flushes its folders. */
+  async publishSynced(facts: Facts): Promise<string> {
+    this.#isSynced = true;
+    return await this.publish(facts);
+  }
+
+  /** What to tell of a file that is published in a folder that cannot be flushed to disk. */
+  unsafeAs(name: string): string {
+    const shown = this.#options.context.folders.hidesNames ? this.#name : name;
+    return `it is stored as ${quoted(shown)}, but may be lost in a power failure`;
   }
 
   discard(): void {
@@ -232,7 +248,7 @@ export class FileUpload implements Upload {
 
   async #publishHere(facts: Verified): Promise<string> {
     const { context: { folders, fsync }, names } = this.#options;
-    if (fsync) await this.#temp.file.sync();
+    if (fsync && !this.#isSynced) await this.#temp.file.sync();
     return await publishFile({
       ...{ folders, names, what: this.what },
       ...{ workspace: this.#workspace, temp: this.#temp },

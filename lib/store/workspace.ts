@@ -9,6 +9,8 @@
  * - `7.file.temp` is an upload that is to be published as `7.file`.
  * - `lock/` and `ID.d/` hold files that are just being published, on a disk without hard links
  *   (rename_lock.ts).
+ * - `ID.tempdir` is a new folder with its files, before it is published as a whole.
+ * - `gone-ID` is such a folder that is being removed.
  * - `get-` before any of these names says that it is a download of a client.
  * - `sums-ID.log` has the checksums that one run of a server remembers (sums_log.ts).
  * - `places` lists the folders below the store that have a `.inlet` of their own.
@@ -29,6 +31,7 @@ import type { Disk } from "./disk.ts";
 import { DiskAbilities } from "./disk_abilities.ts";
 import { type DiskTraits, probeTraits, UNTRIED } from "./disk_traits.ts";
 import { lstatIfThere } from "./folders.ts";
+import { FoldersInFlight, newId } from "./folders_in_flight.ts";
 import { OWN_FOLDER, TEMP } from "./names.ts";
 import { addPlace } from "./places.ts";
 import { type Opened, RegularFile } from "./regular_file.ts";
@@ -78,6 +81,7 @@ export class Workspace {
   readonly #prefix: string;
   /** What its disk can do. */
   readonly abilities: DiskAbilities;
+  readonly newFolders: FoldersInFlight;
   #reused: string | undefined;
   /** The permission bits that a new file here may have, by the umask; `null` where none are kept. */
   #permitted: number | null = null;
@@ -89,6 +93,7 @@ export class Workspace {
     this.#prefix = options.prefix;
     this.info = info;
     this.abilities = new DiskAbilities(this, options);
+    this.newFolders = new FoldersInFlight({ ...options, path, within: (act) => this.#within(act) });
   }
 
   /**
@@ -169,13 +174,14 @@ export class Workspace {
    */
   write(path: string, content: Uint8Array, { mode, modified }: Facts, gid: number | null): void {
     this.#within(() => {
-      this.#writeHere(here(path), content, mode);
+      this.writeHere(here(path), content, mode);
       if (gid !== null) this.#disk.chownSync(here(path), null, gid);
       if (modified) tryTo(() => this.#disk.utimeSync(here(path), new Date(), modified));
     });
   }
 
-  #writeHere(path: string, content: Uint8Array, mode: number | undefined): void {
+  /** The same in the folder of that path, without its time. */
+  writeHere(path: string, content: Uint8Array, mode: number | undefined): void {
     // A mode costs a call more, and most files have that of any new file.
     if (this.modeFor(mode) === this.modeFor()) {
       return this.#disk.writeFileSync(path, content, { createNew: true });
@@ -272,6 +278,8 @@ export class Workspace {
       if (isTurnDue()) await takeTurns();
       const path = `${this.path}/${name}`;
       const own = this.#ownPart(name);
+      const isOld = (info: Deno.FileInfo): boolean => quietMs(info) > ABANDONED_MS;
+      if (await this.newFolders.sweep(name, isOld, warn)) return;
       const [isPartial, isResumable] = [PARTIAL.test(own), RESUMABLE.test(own)];
       const isBox = name === LOCK || BOX.test(own);
       if (!isPartial && !isResumable && !isBox && !UPLOAD.test(own)) return;
@@ -385,10 +393,6 @@ export class Workspace {
   #pathOf(hash: string | undefined): string {
     return `${this.path}/${this.#prefix}${hash === undefined ? "" : `${hash}-`}${newId()}${TEMP}`;
   }
-}
-
-function newId(): string {
-  return crypto.randomUUID().replaceAll("-", "");
 }
 
 function timeOf({ mtime }: Deno.FileInfo): number {

@@ -1,48 +1,58 @@
 /**
- * The server half of pushes: small files that arrive one after another.
+ * The server half of requests that store something small: files, and folders, one after another.
  *
- * A push that is complete in the connection's buffer needs no stream: the server verifies it in
+ * 1. C: `mkdir;files=2 a`, `push 6 a/b`, the bytes, `end 363a3020`, `push 6 a/c`, the bytes,
+ *    `end 363a3020`.
+ * 2. S: `ok a`, `ok 6 363a3020 a/b`, `ok 6 363a3020 a/c`, once the two announced files are there and
+ *    the folder with them has its name.
+ *
+ * A request that is complete in the connection's buffer needs no stream: the server verifies it in
  * place, stores it, and takes the next. It sends the answers together before it waits for more
  * bytes. Anything else stays in the buffer for the code that reads every request.
+ *
+ * Answers wait until what they acknowledge is published: until all announced files are there, or
+ * another request comes, or a second has passed, or nothing more comes for {@linkcode HELD_MS}, or the
+ * client leaves.
  *
  * @module
  */
 
 import { concat } from "@std/bytes/concat";
-import {
-  type BodyLine,
-  decodeBodyLine,
-  decodeRequest,
-  decodeUtf8,
-  MAX_LINE_BYTES,
-  ProtocolError,
-  type Request,
-} from "../../protocol.ts";
-import type { Connection } from "../../lib/net/connection.ts";
-import { encodeError, explain } from "../../lib/errors.ts";
-import type { ServerContext } from "../../lib/server/context.ts";
-import { acknowledge, admit, admittedFacts } from "./admission.ts";
-import { MAX_PUSHED_BYTES } from "./framing.ts";
-import { checkEnd } from "./receive.ts";
+import { encodeReply } from "../../protocol.ts";
+import { checkAccess, isDropOnly } from "../../lib/auth/access.ts";
+import type { Facts } from "../../lib/body/file_facts.ts";
 import { Tally } from "../../lib/body/streams.ts";
+import { encodeError, explain } from "../../lib/errors.ts";
+import type { Connection } from "../../lib/net/connection.ts";
+import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
+import type { UploadId } from "../../lib/server/acknowledged.ts";
+import { safeName } from "../../lib/store/names.ts";
+import type { BatchedFile, BatchedFolder, Maybe, StoreBatch } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
+import { acknowledge, admit, admittedFacts } from "./admission.ts";
+import { type ArrivedFolder, type ArrivedPush, findArrived } from "./arrived.ts";
+import { checkEnd } from "./receive.ts";
 
-const VERB = new TextEncoder().encode("push ");
-const LF = 0x0a;
-const CR = 0x0d;
+/** Milliseconds that answers wait for announced files, while nothing arrives. */
+const HELD_MS = 20;
 
-/** A complete push in a buffer. */
-interface Push {
-  request: Extract<Request, { type: "push" }>;
-  content: Uint8Array;
-  trailer: BodyLine;
-  /** Length from the request line to the end of the trailer, in bytes. */
-  bytes: number;
+/** A request whose answer waits. */
+interface Pending {
+  /** What it stores: it is answered once that has a name or a failure. */
+  readonly file: BatchedFile;
+  /** The requested name. */
+  readonly name: string;
+  /** When it arrived. */
+  readonly since: number;
+  /** Records and encodes the answer. */
+  acknowledge(name: string): Uint8Array;
+  /** Takes the published name, or none if it was not published. */
+  end?: ((name?: string) => void) | undefined;
 }
 
 /**
- * Stores small pushes, for as long as they arrive without a pause.
+ * Stores small files and folders, for as long as they arrive without a pause.
  *
  * @returns Whether there was at least one.
  */
@@ -51,84 +61,171 @@ export async function servePushes(
   context: ServerContext,
 ): Promise<boolean> {
   using _ = connection.enforceMinRate();
-  let served = false;
-  let answers: Uint8Array[] = [];
-  const flush = async (): Promise<void> => {
-    if (answers.length > 0) await connection.write(concat(answers));
-    answers = [];
-  };
-  while (!context.signal.aborted) {
-    const push = findPush(connection.buffered);
-    if (push === undefined) break;
-    if (typeof push === "number") {
-      // The client may wait for these answers before it sends the rest.
-      await flush();
-      if (!await connection.gather(push)) break;
-      continue;
+  using batch = context.store.batch();
+  return await new Pushes(connection, context, batch).serve();
+}
+
+class Pushes {
+  readonly #connection: Connection;
+  readonly #context: ServerContext;
+  readonly #batch: StoreBatch;
+  /** Requests without an answer, in order. */
+  #pending: Pending[] = [];
+  #answers: Uint8Array[] = [];
+
+  constructor(connection: Connection, context: ServerContext, batch: StoreBatch) {
+    this.#connection = connection;
+    this.#context = context;
+    this.#batch = batch;
+  }
+
+  async serve(): Promise<boolean> {
+    const connection = this.#connection;
+    let served = false;
+    try {
+      while (!this.#context.signal.aborted) {
+        const arrived = findArrived(connection.buffered);
+        if (typeof arrived === "object") {
+          const stored = "content" in arrived ? this.#push(arrived) : this.#mkdir(arrived);
+          if (stored) await stored;
+          connection.skip(arrived.bytes);
+          served = true;
+          if (connection.buffered.length > 0 && isTurnDue()) await takeTurns();
+          continue;
+        }
+        if (arrived === undefined && connection.buffered.length > 0) break;
+        if (await this.#isMoreSoon()) continue;
+        // The client may wait for these answers before it sends the rest.
+        await this.#commit();
+        if (arrived === undefined || !await connection.gather(arrived)) break;
+      }
+    } finally {
+      // What has arrived whole is stored, whether its client is still there or not.
+      await this.#commit();
     }
-    answers.push(await store(push, context));
-    connection.skip(push.bytes);
-    served = true;
-    if (connection.buffered.length > 0 && isTurnDue()) await takeTurns();
+    return served;
   }
-  await flush();
-  return served;
-}
 
-/**
- * The push at the start of a buffer; if it is incomplete, the minimum length it needs, in bytes.
- */
-function findPush(buffer: Uint8Array): Push | number | undefined {
-  if (VERB.some((byte, index) => buffer[index] !== byte)) return undefined;
-  try {
-    const head = lineIn(buffer);
-    const request = head && decodeRequest(head.text);
-    if (request?.type !== "push" || request.size > MAX_PUSHED_BYTES) return undefined;
-    const end = head!.bytes + request.size;
-    const tail = lineIn(buffer.subarray(end));
-    if (!tail) return Math.max(end, buffer.length) + 1;
-    const trailer = decodeBodyLine(tail.text);
-    if (trailer.type === "data") return undefined;
-    const content = buffer.subarray(head!.bytes, end);
-    return { request, content, trailer, bytes: end + tail.bytes };
-  } catch (error) {
-    // The code that reads every request reports the error.
-    if (error instanceof ProtocolError) return undefined;
-    throw error;
+  /** Waits briefly for announced files. */
+  async #isMoreSoon(): Promise<boolean> {
+    if (this.#batch.owed === 0 || this.#pending.length === 0) return false;
+    await this.#flush();
+    return await this.#connection.moreWithin(HELD_MS, { ahead: true });
   }
-}
 
-/** The line at the start of a buffer, and its length in bytes including the ending. */
-function lineIn(buffer: Uint8Array): { text: string; bytes: number } | undefined {
-  const end = buffer.indexOf(LF);
-  if (end < 0 && buffer.length < MAX_LINE_BYTES) return undefined;
-  if (end < 0 || end >= MAX_LINE_BYTES) throw new ProtocolError("the line is too long");
-  const line = buffer.subarray(0, buffer[end - 1] === CR ? end - 1 : end);
-  return { text: decodeUtf8(line), bytes: end + 1 };
-}
+  /** Publishes what arrived, and answers. */
+  async #commit(): Promise<void> {
+    await this.#batch.commit();
+    await this.#flush();
+  }
 
-/** Stores one file, and returns the answer. */
-async function store(
-  { request: { size, name, fields }, content, trailer }: Push,
-  context: ServerContext,
-): Promise<Uint8Array> {
-  const what = `store ${quoted(name)}`;
-  context.log.begin(name);
-  try {
-    admit(context, "push", what, size);
+  /** Sends the answers that there are. */
+  async #flush(): Promise<void> {
+    this.#settle();
+    if (this.#answers.length === 0) return;
+    const answers = this.#answers;
+    this.#answers = [];
+    await this.#connection.write(concat(answers));
+  }
+
+  /** Encodes the answers to the first requests, as far as what they store is published. */
+  #settle(): void {
+    let settled = 0;
+    for (const pending of this.#pending) {
+      if (pending.file.name === undefined && pending.file.failure === undefined) break;
+      settled++;
+      this.#answers.push(this.#answer(pending));
+    }
+    if (settled === this.#pending.length) this.#pending = [];
+    else if (settled > 0) this.#pending.splice(0, settled);
+  }
+
+  #answer({ file, name, since, acknowledge, end }: Pending): Uint8Array {
+    const { log } = this.#context;
+    log.begin(name, since);
+    end?.(file.name);
+    try {
+      if (file.failure) throw file.failure;
+      return acknowledge(file.name!);
+    } catch (error) {
+      const failure = explain(error, `Cannot store ${quoted(name)}`);
+      log.failure(failure);
+      return encodeError(failure);
+    }
+  }
+
+  /** Adds a request. */
+  #add(file: Maybe<BatchedFile>, pending: Omit<Pending, "file">): Maybe<void> {
+    if (!(file instanceof Promise)) return void this.#pending.push({ file, ...pending });
+    const failed = (error: unknown): BatchedFile => ({ failure: explain(error) });
+    return file.catch(failed).then((file) => void this.#pending.push({ file, ...pending }));
+  }
+
+  /** Stores a file. */
+  #push({ request: { size, name, fields }, content, trailer }: ArrivedPush): Maybe<void> {
+    const context = this.#context;
+    const what = `store ${quoted(name)}`;
     const tally = new Tally();
-    tally.add(content);
-    const facts = admittedFacts(context, checkEnd(what, tally, trailer));
-    // Most stores return at once. Awaiting a promise for each of thousands of files is measurable.
-    const store = (): string | Promise<string> => context.store.put(name, content, facts);
-    const put = fields?.id === undefined
-      ? store()
-      : context.acknowledged.publishOnce({ id: fields.id, size, crc: tally.crc }, store);
-    const stored = { size, crc: tally.crc, name: typeof put === "string" ? put : await put };
-    return acknowledge(context, stored, name);
-  } catch (error) {
-    const failure = explain(error, `Cannot ${what}`);
-    context.log.failure(failure);
-    return encodeError(failure);
+    const pending: Omit<Pending, "file"> = {
+      name,
+      since: performance.now(),
+      acknowledge: (stored) => acknowledge(context, { size, crc: tally.crc, name: stored }, name),
+    };
+    let end: Pending["end"];
+    try {
+      admit(context, "push", what, size);
+      tally.add(content);
+      const facts = admittedFacts(context, checkEnd(what, tally, trailer));
+      const upload = { id: fields?.id, size, crc: tally.crc };
+      end = context.acknowledged.begin(upload);
+      if (!end) return this.#add(this.#again(upload, name, content, facts), pending);
+      // Most stores return at once. Awaiting a promise for each of thousands of files is measurable.
+      return this.#add(this.#batch.put(name, content, facts), { ...pending, end });
+    } catch (error) {
+      return this.#add({ failure: explain(error, `Cannot ${what}`) }, { ...pending, end });
+    }
+  }
+
+  /** Finds out what became of a file that was sent before, and stores it if that was nothing. */
+  async #again(
+    upload: UploadId,
+    name: string,
+    content: Uint8Array,
+    facts: Facts,
+  ): Promise<BatchedFile> {
+    // It may be in this batch.
+    await this.#batch.commit();
+    this.#settle();
+    const { acknowledged, store } = this.#context;
+    return {
+      name: await acknowledged.publishOnce(
+        upload,
+        async () => await store.put(name, content, facts),
+      ),
+    };
+  }
+
+  /** Makes a folder. */
+  #mkdir({ request: { name }, facts }: ArrivedFolder): Maybe<void> {
+    const context = this.#context;
+    const what = `make the folder ${quoted(name)}`;
+    let folder: Maybe<BatchedFolder>;
+    try {
+      checkAccess(rightsOf(context), "mkdir", what);
+      folder = this.#batch.makeFolder(name, facts);
+    } catch (error) {
+      folder = { failure: explain(error, `Cannot ${what}`) };
+    }
+    const add = (made: BatchedFolder): void => {
+      const acknowledge = (file: string): Uint8Array => {
+        if (made.isNew) context.log.info("folder", `made the folder ${quoted(file)}`, { file });
+        // With a number it would tell that a file has the name.
+        const detail = isDropOnly(rightsOf(context)) ? safeName(name) : file;
+        return encodeReply({ type: "ok", detail });
+      };
+      this.#pending.push({ file: made, name, since: performance.now(), acknowledge });
+    };
+    if (!(folder instanceof Promise)) return add(folder);
+    return folder.then(add, (error) => add({ failure: explain(error, `Cannot ${what}`) }));
   }
 }

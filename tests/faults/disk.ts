@@ -30,7 +30,7 @@ export interface DiskFault {
   nth: number;
   /** Whether all later calls fail too. */
   forGood: boolean;
-  /** The system's own code, like `ENOSPC`. */
+  /** The system's own code, like `ENOSPC`; with `SIGKILL` the process is killed before the call. */
   code: string;
 }
 
@@ -80,6 +80,7 @@ export class FaultyDisk {
     if (fault?.operation === operation) {
       this.#calls++;
       if (this.#calls === fault.nth || (fault.forGood && this.#calls > fault.nth)) {
+        if (fault.code === "SIGKILL") Deno.kill(Deno.pid, "SIGKILL");
         throw Object.assign(new Error(`${fault.code}: this disk fails`), { code: fault.code });
       }
     }
