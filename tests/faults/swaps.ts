@@ -59,6 +59,7 @@ function plant(base: string, dir: string, { entry, by }: Swap): string {
   }
   Deno.writeTextFileSync(`${base}/outside/a/b/c/${ONLY_OUTSIDE}`, SECRET);
   Deno.mkdirSync(`${base}/outside/.inlet`);
+  Deno.mkdirSync(`${dir}/.inlet`, { mode: 0o700 });
   const parked = `${base}/parked`;
   if (by === "link out") Deno.symlinkSync(`${base}/outside/${entry}`, parked);
   else {
