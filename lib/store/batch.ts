@@ -13,6 +13,7 @@
 import type { Facts } from "../body/file_facts.ts";
 import { explain } from "../errors.ts";
 import { quoted } from "../text.ts";
+import { isOddName } from "./disk_names.ts";
 import { lstatIfThere, type Place } from "./folders.ts";
 import { NewFolder, type NewFolderContext } from "./new_folder.ts";
 import { publishSmall } from "./small_file.ts";
@@ -212,8 +213,8 @@ export class DirectoryBatch implements StoreBatch {
   /** The last part of a name on disk. */
   #baseOf(name: string): string {
     const { folders } = this.#context;
-    // The folders of the name were looked at when the first file came.
-    if (name.length <= SHORT) return folders.safe(lastOf(name));
+    // The folders of the name were looked at when the first file came. Their disk decides on odd names.
+    if (name.length <= SHORT && !isOddName(name)) return folders.safe(lastOf(name));
     return lastOf(folders.safe(name));
   }
 
