@@ -110,6 +110,7 @@ export const MAX_CLIENT_NAME_BYTES = 64;
  * `fingerprint` of a `reput` finds the partial file of an earlier attempt, and `proof` answers a `prove`.
  * The fields of a `mkdir` and a `symlink` are those of {@linkcode folderFields} and
  * {@linkcode linkFields}.
+ * The `digest` of a `reget` is that of ranges of the client's partial file, or its CRC-32.
  */
 export type Request =
   & { fields?: Fields }
@@ -124,7 +125,7 @@ export type Request =
     | { type: "symlink"; name: string }
     | { type: "say"; size: number | null }
     | { type: "get"; name: string }
-    | { type: "reget"; offset: number; crc: number; name: string }
+    | { type: "reget"; offset: number; digest: string; name: string }
     | { type: "compare"; size: number; crc: number | null; modified: Date; name: string }
     | { type: "diff"; count: number; name: string }
     | { type: "tree"; name: string }
@@ -160,7 +161,7 @@ export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
     case "diff":
       return encodeLine(`${verb} ${request.count} ${request.name}`);
     case "reget":
-      return encodeLine(`${verb} ${request.offset} ${formatCrc(request.crc)} ${request.name}`);
+      return encodeLine(`${verb} ${request.offset} ${request.digest} ${request.name}`);
     case "compare": {
       const { size, crc, modified, name } = request;
       const sum = crc === null ? "-" : formatCrc(crc);
@@ -264,7 +265,8 @@ function decodeKnown(verb: "reget" | "compare", number: string, rest: string): R
   const [crc, more] = cut(rest);
   if (verb === "reget") {
     const offset = decodeNumber(number, "offset");
-    return { type: verb, offset, crc: decodeCrc(crc), name: decodeName(more) };
+    const digest = isDigest(crc) ? crc : formatCrc(decodeCrc(crc));
+    return { type: verb, offset, digest, name: decodeName(more) };
   }
   const [time, name] = cut(more);
   return {

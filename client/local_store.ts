@@ -10,12 +10,14 @@ import type { Facts } from "../lib/body/file_facts.ts";
 import { toLocal } from "../lib/local_errors.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import { DiskSpace } from "../lib/store/disk_space.ts";
+import type { Extent } from "../lib/body/reading.ts";
 import type {
   BatchedFile,
   BatchedFolder,
   BatchedFolderFacts,
   Fingerprint,
   Found,
+  Kept,
   Maybe,
   StoreBatch,
   StoredFile,
@@ -78,7 +80,7 @@ export class LocalStore implements AsyncDisposable {
     const upload = await locally<FileUpload>(() =>
       resume ? this.#resume(name) : this.#store.receive(name)
     );
-    return new LocalUpload(this.#store, upload);
+    return new LocalUpload(this.#store, upload, () => this.#begin(name));
   }
 
   /**
@@ -142,12 +144,17 @@ export class LocalStore implements AsyncDisposable {
 
   /** Goes on with a partial file, if there is one. The server checks that it is of the same file. */
   async #resume(name: string): Promise<FileUpload> {
-    const how = { fingerprint: `get ${name}` };
+    const how = howToFind(name);
     for await (const partial of this.#store.findPartials(name, how)) {
       const upload = await partial.take(how);
       if (upload) return upload;
     }
-    return await this.#store.receiveResumable(name, null, how);
+    return await this.#begin(name);
+  }
+
+  /** Starts at the beginning, and leaves a partial file. */
+  async #begin(name: string): Promise<FileUpload> {
+    return await this.#store.receiveResumable(name, null, howToFind(name));
   }
 }
 
@@ -204,16 +211,23 @@ class LocalBatch implements StoreBatch {
   }
 }
 
+function howToFind(name: string): { fingerprint: string } {
+  return { fingerprint: `get ${name}` };
+}
+
 /** A download on its way into the directory. */
 class LocalUpload implements Upload {
   readonly #store: DirectoryStore;
-  readonly #upload: FileUpload;
+  readonly #begin: () => Promise<FileUpload>;
+  #upload: FileUpload;
   /** The announced size, until it was held against the disk. */
   #size: number | null = null;
 
-  constructor(store: DirectoryStore, upload: FileUpload) {
+  /** @param begin Begins another one. */
+  constructor(store: DirectoryStore, upload: FileUpload, begin: () => Promise<FileUpload>) {
     this.#store = store;
     this.#upload = upload;
+    this.#begin = begin;
   }
 
   /** Checked at the first write, whose failures stop the transfer in order. */
@@ -221,12 +235,28 @@ class LocalUpload implements Upload {
     this.#size = size;
   }
 
-  get kept(): Upload["kept"] {
-    return this.#upload.kept;
+  get kept(): Kept {
+    const { kept } = this.#upload;
+    return {
+      bytes: kept.bytes,
+      ...kept.read && { read: (offset, into) => locally(() => kept.read!(offset, into)) },
+      crc: (options) => locally(() => kept.crc(options)),
+    };
+  }
+
+  set counted(counted: Extent) {
+    this.#upload.counted = counted;
   }
 
   async startOver(): Promise<void> {
     await locally(() => this.#upload.startOver());
+  }
+
+  async startBeside(): Promise<void> {
+    await locally(async () => {
+      this.#upload.discard();
+      this.#upload = await this.#begin();
+    });
   }
 
   async write(chunk: Uint8Array): Promise<void> {

@@ -10,6 +10,7 @@ import { InletError } from "../lib/errors.ts";
 import { outputError } from "../lib/local_errors.ts";
 import { Tally } from "../lib/body/streams.ts";
 import type { TerminalOutput } from "../lib/body/terminal_output.ts";
+import type { Kept } from "../lib/store/store.ts";
 import { quoted } from "../lib/text.ts";
 import type { Saving } from "../modes/files/answers.ts";
 
@@ -39,7 +40,7 @@ export async function openScreen(
  * not taken back.
  */
 export class OutputTarget implements Saving {
-  readonly kept: Tally = new Tally();
+  readonly #written = new Tally();
   readonly #name: string;
   readonly #output: (chunk: Uint8Array) => Promise<void>;
   #writing: Promise<void> = Promise.resolve();
@@ -51,6 +52,11 @@ export class OutputTarget implements Saving {
   constructor(name: string, output: (chunk: Uint8Array) => Promise<void>) {
     this.#name = name;
     this.#output = output;
+  }
+
+  get kept(): Kept {
+    const { bytes, crc } = this.#written;
+    return { bytes, crc: () => crc };
   }
 
   /** Settles when nothing is being written: a lost connection does not wait for that. */
@@ -70,6 +76,6 @@ export class OutputTarget implements Saving {
 
   async #write(chunk: Uint8Array): Promise<void> {
     await this.#output(chunk);
-    this.kept.add(chunk);
+    this.#written.add(chunk);
   }
 }

@@ -67,6 +67,17 @@ export function formatSpeed(bytes: number, elapsedMs: number): string {
   return `${format(speed < 1 ? Math.round(speed * 10) / 10 : speed)}/s`;
 }
 
+/** Formats a duration: `0:07`, `1:02:03`; `-:--` if it is not known. */
+export function formatDuration(milliseconds: number): string {
+  if (!Number.isFinite(milliseconds)) return "-:--";
+  const seconds = Math.ceil(milliseconds / 1000);
+  const two = (number: number): string => String(number).padStart(2, "0");
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60
+    ? `${minutes}:${two(seconds % 60)}`
+    : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
+}
+
 /** Formats a whole number: `10,000`. */
 export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ",");

@@ -324,7 +324,7 @@ const NOWHERE: Saving = { write: () => {} };
 /** Every request that a server can answer with notes. */
 const REQUESTS: Record<string, (client: FilesClient) => Promise<unknown>> = {
   get: (client) => client.get("a", NOWHERE),
-  reget: (client) => client.get("a", { ...NOWHERE, kept: { bytes: 6, crc: 0 } }),
+  reget: (client) => client.get("a", { ...NOWHERE, kept: { bytes: 6, crc: () => 0 } }),
   list: (client) => Array.fromAsync(client.list()),
   tree: (client) => Array.fromAsync(client.tree("p")),
   status: (client) => Array.fromAsync(client.status()),
@@ -390,7 +390,7 @@ integration("a reget that is answered with numbers of nobody's ends the session"
   for (const detail of ["20", "20 11", "5 10", "20 10 10", "20 -", "", "20 9007199254740992"]) {
     using server = impostor();
     using session = await greeted(server);
-    const getting = session.client.get("a", { ...NOWHERE, kept: { bytes: 10, crc: 0 } });
+    const getting = session.client.get("a", { ...NOWHERE, kept: { bytes: 10, crc: () => 0 } });
     await session.wire.says(`ok ${detail}\n`);
     const error = await assertRejects(() => getting, InletError);
     assertEquals(error.code, "bad-request");

@@ -518,6 +518,7 @@ integration(
     try {
       performance.now = () => now.call(performance) + elapsed;
       await using resumed = (await take(store, "a.bin", how))!;
+      assertEquals(await resumed.kept.crc(), crc32(bytes(8000)));
       assertEquals([resumed.kept.bytes, found], [8000, 0]);
     } finally {
       performance.now = now;

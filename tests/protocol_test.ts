@@ -269,7 +269,12 @@ pure("every request comes back as it was after encoding and decoding", () => {
     fc.record({ type: fc.constantFrom("get" as const, "tree" as const, "mkdir" as const), name }),
     fc.record({ type: fc.constant("reput" as const), fingerprint: digest, size, name }),
     fc.record({ type: fc.constant("proof" as const), digest }),
-    fc.record({ type: fc.constant("reget" as const), offset: size, crc, name }),
+    fc.record({
+      type: fc.constant("reget" as const),
+      offset: size,
+      digest: crc.map(formatCrc),
+      name,
+    }),
     fc.record({
       type: fc.constant("compare" as const),
       size,

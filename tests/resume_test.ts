@@ -25,6 +25,9 @@ const UP = [
   `reput ${"0".repeat(64)} ${SIZE} a.bin\n`,
 ].join("").length;
 
+/** A time that is as long on the wire as the one above. */
+const WHOLE_SECOND = new Date("2026-11-21T08:38:00Z");
+
 function assertSame(path: string, content: Uint8Array): void {
   const stored = Deno.readFileSync(path);
   assertEquals(stored.length, content.length);
@@ -39,6 +42,7 @@ for (const at of BREAKS) {
     await using local = await tempDir();
     const content = bytes(SIZE);
     const file = await local.write("a.bin", content);
+    Deno.utimeSync(file, WHOLE_SECOND, WHOLE_SECOND);
     using relay = await relayTo(server, { direction: "up", bytes: UP + at, way: "end" });
     const broken = await runClient(relay, [file, "--resume"]);
     assertEquals(broken.code, 4, broken.stderr);
@@ -104,6 +108,7 @@ for (const victim of ["client", "server"] as const) {
     Deno.mkdirSync(dir);
     const content = bytes(SIZE);
     const file = await local.write("a.bin", content);
+    Deno.utimeSync(file, WHOLE_SECOND, WHOLE_SECOND);
     await using first = await startServer({ dir });
     using relay = await relayTo(first, { direction: "up", bytes: UP + SIZE / 2, way: "silence" });
     await using client = startClient(relay, [file, "--resume"]);

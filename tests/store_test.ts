@@ -523,7 +523,7 @@ integration("Store says that the disk is full, and leaves nothing there", async 
     const store = await DirectoryStore.open(${JSON.stringify(temp.path)});
     async function put(name, size) {
       await using upload = store.receive(name);
-      for (; size > 0; size -= 1000) upload.write(new Uint8Array(1000).fill(120));
+      for (; size > 0; size -= 1000) await upload.write(new Uint8Array(1000).fill(120));
       return await upload.publish();
     }
     const small = await put("small.bin", 100_000);

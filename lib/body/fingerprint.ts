@@ -1,6 +1,7 @@
 /**
  * What a client shows of a file to resume its upload: a fingerprint that finds the partial file, and
- * a digest of ranges that proves that the client has the file.
+ * a digest of ranges that proves that the client has the file. A digest of ranges also tells whether a
+ * file begins with what is kept of a download.
  *
  * @module
  */
@@ -34,7 +35,7 @@ export async function fingerprintOf(
 /**
  * Computes the SHA-256 of a nonce and of ranges of a file, in hexadecimal.
  *
- * @param nonce 64 hexadecimal digits, chosen by the peer that asks.
+ * @param nonce 64 hexadecimal digits, chosen by the peer that asks; empty if none does.
  * @param length Of each range, in bytes.
  */
 export async function rangesDigest(
@@ -51,6 +52,23 @@ export async function rangesDigest(
     await read(offset, content.subarray(start, start + length));
   }
   return await digestOf(content);
+}
+
+/** Ranges of a partial file that its digest covers. */
+const RANGES = 16;
+
+/**
+ * Computes the SHA-256 of ranges of a partial file, in hexadecimal: as far apart as its length
+ * permits, the first at its beginning, and the last at its end.
+ *
+ * @param bytes Its length, at least 1.
+ */
+export async function partDigest(bytes: number, read: ReadAt): Promise<string> {
+  const length = Math.min(bytes, MAX_RANGE_BYTES);
+  const last = bytes - length;
+  const step = Math.floor(last / (RANGES - 1));
+  const offsets = Array.from({ length: RANGES - 1 }, (_, index) => index * step);
+  return await rangesDigest("", length, [...offsets, last], read);
 }
 
 async function digestOf(content: Uint8Array<ArrayBuffer>): Promise<string> {

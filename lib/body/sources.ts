@@ -6,15 +6,16 @@
  */
 
 import { explain, InletError } from "../errors.ts";
-import { Prefix } from "./prefix_crc.ts";
+import type { ReadOptions } from "./reading.ts";
 import type { StreamSource } from "./stream_source.ts";
 import {
   type Change,
+  changeOf,
   type FileBody,
   fileBody,
   type OnBytes,
   readWhole,
-  Tally,
+  type Tally,
   tallyOf,
 } from "./streams.ts";
 import { quoted } from "../text.ts";
@@ -26,7 +27,17 @@ export type Source = FileSource | StreamSource;
 export type Item = Source | EmptyFolder;
 
 /** An open source. It has a tally if its size is known. */
-export type OpenBody = { stream: ReadableStream<Uint8Array> } | FileBody;
+export type OpenBody = { stream: ReadableStream<Uint8Array> } | FileBody | RestBody;
+
+/** The body behind the first bytes of a file, which its tally does not include. */
+export interface RestBody extends FileBody {
+  /**
+   * The size and the CRC-32 of the whole file, once its beginning has been read too.
+   *
+   * @param refused The peer needs neither.
+   */
+  whole(refused: AbortSignal): Promise<Tally>;
+}
 
 /** The measured properties of a file. */
 type FileFacts = Pick<Deno.FileInfo, "size" | "mtime" | "mode">;
@@ -90,7 +101,7 @@ export class FileSource {
   open(onBytes: OnBytes): FileBody & Disposable {
     const file = openPath(this.label);
     const before = this.#refresh(file);
-    const body = fileBody(file, this.size, onBytes, { tally: new Tally(), before });
+    const body = fileBody(file, this.size, onBytes, { offset: 0, before });
     return { ...body, [Symbol.dispose]: () => file.close() };
   }
 
@@ -198,7 +209,6 @@ export class Beginning implements Disposable {
   readonly #ranges: Deno.FsFile;
   readonly #size: number;
   readonly #before: Deno.FileInfo;
-  readonly #prefix: Prefix;
 
   /**
    * @param ranges The same file, opened once more: each has a position of its own.
@@ -209,17 +219,21 @@ export class Beginning implements Disposable {
     this.#ranges = ranges;
     this.#size = size;
     this.#before = before;
-    this.#prefix = new Prefix(file);
   }
 
-  /** Computes the CRC-32 ahead, while the peer checks its partial file. */
-  readAhead(): void {
-    this.#prefix.readAhead(this.#size);
-  }
-
-  /** Computes the CRC-32 of the first bytes; `undefined` if the file has become shorter. */
-  async crc(bytes: number): Promise<number | undefined> {
-    return await this.#prefix.crc(bytes);
+  /**
+   * Computes the CRC-32 of the first bytes, or of the whole file if it has become shorter. No range
+   * is read meanwhile.
+   */
+  async crc(bytes: number, { signal, onBytes }: ReadOptions = {}): Promise<number> {
+    const file = this.#ranges;
+    file.seekSync(0, Deno.SeekMode.Start);
+    const next = (buffer: Uint8Array): number | null => {
+      const read = file.readSync(buffer);
+      onBytes?.(read ?? 0);
+      return read;
+    };
+    return (await tallyOf(next, bytes, signal)).crc;
   }
 
   /** Reads from an offset until the buffer is full or the file ends. */
@@ -235,15 +249,19 @@ export class Beginning implements Disposable {
     return filled;
   }
 
-  /** Returns the body behind the first bytes. Its tally includes them. */
-  rest({ bytes, crc }: { bytes: number; crc: number }, onBytes: OnBytes): FileBody {
-    this.#file.seekSync(bytes, Deno.SeekMode.Start);
-    const tally = Object.assign(new Tally(), { bytes, crc });
-    return fileBody(this.#file, this.#size - bytes, onBytes, { tally, before: this.#before });
+  /** Returns the body behind the first bytes. What becomes of those counts as a change, too. */
+  rest(offset: number, onBytes: OnBytes): FileBody {
+    const [file, size, before] = [this.#file, this.#size, this.#before];
+    file.seekSync(offset, Deno.SeekMode.Start);
+    const body = fileBody(file, size - offset, onBytes, { offset, before });
+    const change = (): Change | undefined => {
+      const [then, now] = [body.change(), changeOf(file, before, size)];
+      return then === "changed" ? then : now ?? then;
+    };
+    return { ...body, change };
   }
 
   [Symbol.dispose](): void {
-    this.#prefix[Symbol.dispose]();
     this.#file.close();
     this.#ranges.close();
   }

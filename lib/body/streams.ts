@@ -133,7 +133,7 @@ export function readWhole(
 export interface FileBody {
   /** Exactly the announced number of bytes. */
   stream: ReadableStream<Uint8Array>;
-  /** Size and CRC-32 of what was read so far, including any bytes before this body. */
+  /** Size and CRC-32 of what was read so far. */
   tally: Tally;
   /** What became of the file while it was read. Missing bytes became zeros. */
   change(): Change | undefined;
@@ -143,20 +143,19 @@ export interface FileBody {
  * Streams exactly `size` bytes of an open file, so that the conversation stays in step even if the
  * file changes meanwhile. The caller asks for its `change` afterwards.
  *
- * @param begun The tally to continue, for a file of which so many bytes were read before, and the
- * file as it was then.
+ * @param begun Where in the file the body begins, and the file as it was when it was opened.
  */
 export function fileBody(
   file: Deno.FsFile,
   size: number,
   onBytes?: OnBytes,
-  begun: { tally: Tally; before: Pick<Deno.FileInfo, "mtime"> } = {
-    tally: new Tally(),
+  { offset, before }: { offset: number; before: Pick<Deno.FileInfo, "mtime"> } = {
+    offset: 0,
     before: file.statSync(),
   },
 ): FileBody {
-  const { tally, before } = begun;
-  const whole = tally.bytes + size;
+  const tally = new Tally();
+  const whole = offset + size;
   let change: Change | undefined;
   let left = size;
   const stream = bufferedStream(Math.min(size, LARGE_BUFFER_BYTES), (buffer) => {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatBytes, formatCount, measuredSpeed, printable } from "../text.ts";
+import { formatBytes, formatCount, formatDuration, measuredSpeed, printable } from "../text.ts";
 import { draw, tell } from "../body/stderr.ts";
 import { cutToWidth } from "./width.ts";
 
@@ -195,17 +195,6 @@ export function progressFigures(
 export function fileFigures(done: number, files: number | null): string {
   if (files === null) return `${formatCount(done)} ${done === 1 ? "file" : "files"}`;
   return `${formatCount(done)} of ${formatCount(files)} files`;
-}
-
-/** Formats a duration: `0:07`, `1:02:03`. */
-function formatDuration(milliseconds: number): string {
-  if (!Number.isFinite(milliseconds)) return "-:--";
-  const seconds = Math.ceil(milliseconds / 1000);
-  const two = (number: number): string => String(number).padStart(2, "0");
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60
-    ? `${minutes}:${two(seconds % 60)}`
-    : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
 }
 
 /**

@@ -227,7 +227,7 @@ export class Connection extends BufferedReader implements Disposable {
     using _ = new Departure({
       readAhead: () => usesChunk ? Promise.resolve("full") : this.readAhead(),
       touch: () => this.#stream.touch(),
-      probe: probe && (() => this.write(probe)),
+      probe: probe && (() => this.write(probe())),
       endIsLeaving,
       onGone: (error) => {
         this.farewell = undefined;

@@ -25,8 +25,8 @@ const END_LOOKS = 5;
 
 /** How a connection finds out whether a peer that sends no more still reads. */
 export interface Presence {
-  /** A line that the peer ignores. It is sent once a second, and more often to such a peer. */
-  probe?: Uint8Array;
+  /** Makes a line that the peer ignores. It is sent once a second, and more often to such a peer. */
+  probe?(): Uint8Array;
   /**
    * Whether a peer that sends no more, and cannot be probed, counts as gone after half a second.
    *

@@ -6,7 +6,8 @@
  * @module
  */
 
-import { type Tally, tallyOf } from "../body/streams.ts";
+import type { ReadOptions } from "../body/reading.ts";
+import { type OnBytes, type Tally, tallyOf } from "../body/streams.ts";
 import { Semaphore } from "../semaphore.ts";
 import { SharedWork } from "../shared_work.ts";
 import type { Asker } from "./store.ts";
@@ -22,6 +23,7 @@ const ofClients = new Map<string, { readonly turn: Semaphore; wanted: number }>(
 
 const sums = new SharedWork<Tally>();
 const waiting = new Map<string, Waiting>();
+const underWay = new Map<string, UnderWay>();
 
 /** A file that is open for reading. */
 export interface OpenFile extends Disposable {
@@ -62,26 +64,54 @@ export async function checksumOf(
   open: () => OpenFile,
   asker: Asker = {},
 ): Promise<Tally> {
-  const read = async (signal: AbortSignal | undefined): Promise<Tally> => {
+  const read = async ({ signal, onBytes }: ReadOptions): Promise<Tally> => {
     using file = open();
-    const tally = await tallyOf((buffer) => file.readNext(buffer), bytes, signal);
+    const next = async (buffer: Uint8Array): Promise<number | null> => {
+      const count = await file.readNext(buffer);
+      onBytes?.(count ?? 0);
+      return count;
+    };
+    const tally = await tallyOf(next, bytes, signal);
     file.summed?.(tally);
     return tally;
   };
-  if (bytes <= LIGHT_BYTES) return await read(asker.signal);
+  if (bytes <= LIGHT_BYTES) return await read(asker);
   const key = `${bytes} ${version}`;
   const sum = sums.get(key, async (abandoned) => {
     const wait = new Waiting(abandoned);
+    const all = new UnderWay();
     waiting.set(key, wait);
+    underWay.set(key, all);
     try {
       using _ = await wait.turn;
-      return await read(abandoned);
+      return await read({ signal: abandoned, onBytes: (count) => all.add(count) });
     } finally {
       if (waiting.get(key) === wait) waiting.delete(key);
+      if (underWay.get(key) === all) underWay.delete(key);
     }
   }, asker.signal);
   waiting.get(key)?.join(asker);
+  using _ = underWay.get(key)?.tell(asker.onBytes);
   return await sum;
+}
+
+/** How much has been read of what several callers want. */
+class UnderWay {
+  readonly #told = new Set<OnBytes>();
+  #done = 0;
+
+  add(count: number): void {
+    this.#done += count;
+    this.#told.forEach((tell) => tell(count));
+  }
+
+  /** Tells a caller what has been read, and what is read from now on, until that is disposed of. */
+  tell(onBytes: OnBytes | undefined): Disposable | undefined {
+    if (!onBytes) return undefined;
+    if (this.#done > 0) onBytes(this.#done);
+    this.#told.add(onBytes);
+    return { [Symbol.dispose]: () => this.#told.delete(onBytes) };
+  }
 }
 
 /**

@@ -123,15 +123,7 @@ export class DirectoryPartial implements PartialFile, Disposable {
     const all = await workspace.candidates(hash);
     const now = all.find(({ info }) => isSameFile(info, candidate.info));
     const temp = now && workspace.take(now, hash);
-    if (!temp) return undefined;
-    const upload = resume(temp, how);
-    try {
-      await upload.readKept(asker);
-      return upload;
-    } catch (error) {
-      upload.close();
-      throw error;
-    }
+    return temp && resume(temp, how);
   }
 
   [Symbol.dispose](): void {

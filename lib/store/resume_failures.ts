@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Identity } from "./temp_file.ts";
+import { type Identity, keyOf } from "./temp_file.ts";
 
 /** Most failed attempts to resume a partial file. */
 const MAX_FAILURES = 3;
@@ -33,8 +33,4 @@ export class ResumeFailures {
   areTooMany(file: Identity): boolean {
     return (this.#counts.get(keyOf(file)) ?? 0) >= MAX_FAILURES;
   }
-}
-
-function keyOf({ dev, ino }: Identity): string {
-  return `${dev}:${ino}`;
 }

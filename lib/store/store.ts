@@ -13,6 +13,7 @@
 
 import type { DiffEntry, FolderFacts, LinkFacts, ListEntry } from "../../protocol.ts";
 import type { Facts } from "../body/file_facts.ts";
+import type { Extent, ReadOptions } from "../body/reading.ts";
 import type { InletError } from "../errors.ts";
 
 /** A value, or a promise of it if that takes a wait. */
@@ -76,9 +77,7 @@ export interface PartialQuery {
 }
 
 /** Who asks for work that can take long. */
-export interface Asker {
-  /** Gives up, with its reason. */
-  readonly signal?: AbortSignal | undefined;
+export interface Asker extends ReadOptions {
   /**
    * Tells clients apart: each of them gets one long reading at a time. Without it, nobody else is
    * taken for the same one.
@@ -258,7 +257,7 @@ export interface PartialFile {
    */
   read(offset: number, into: Uint8Array): Maybe<number>;
   /**
-   * Takes the partial file over, and computes the checksum of what it holds.
+   * Takes the partial file over. It is not read.
    *
    * @returns `undefined` if another client was faster, or goes on uploading it.
    */
@@ -270,7 +269,12 @@ export interface PartialFile {
  */
 export interface Upload extends AsyncDisposable {
   /** The partial file that is resumed. The next write appends to it. */
-  readonly kept: { readonly bytes: number; readonly crc: number };
+  readonly kept: Kept;
+  /**
+   * What was written behind that, as its writer has counted it. By this the CRC-32 of a partial file
+   * is known to the process that wrote it.
+   */
+  counted?: Extent | undefined;
   /** A secret by which the client can resume the upload before its connection is known to be lost. */
   readonly ticket?: string | undefined;
   /** Discards the partial file, and starts at the beginning. */
@@ -291,12 +295,22 @@ export interface Upload extends AsyncDisposable {
   discard(): Maybe<void>;
 }
 
-/** The first bytes of a file. */
-export interface Extent {
+/** The beginning of a file that an earlier attempt left. */
+export interface Kept {
+  /** In bytes. */
   readonly bytes: number;
-  /** Their CRC-32. */
-  readonly crc: number;
+  /**
+   * Reads a range. Missing where nothing can be read again.
+   *
+   * @returns The number of bytes read.
+   */
+  read?(offset: number, into: Uint8Array): Maybe<number>;
+  /** Computes its CRC-32. All of it is read if this process did not write it. */
+  crc(asker?: Asker): Maybe<number>;
 }
+
+/** No part of a file. */
+export const NOTHING_KEPT: Kept = { bytes: 0, crc: () => 0 };
 
 /** One version of a published file: reads return that version, or its beginning, or fail. */
 export interface StoredFile extends Disposable {
@@ -317,6 +331,8 @@ export interface StoredFile extends Disposable {
   read(offset: number, into: Uint8Array): Maybe<number>;
   /** Streams from an offset to the end. A chunk is valid until the next one is requested. */
   stream(offset: number): ReadableStream<Uint8Array>;
+  /** The CRC-32 of the whole file, if that takes no reading. */
+  knownCrc(): Promise<number | undefined>;
   /**
    * Computes the CRC-32 of the first bytes, or of the whole file if it is shorter. That of a whole
    * file may be remembered.

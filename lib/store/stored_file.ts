@@ -13,7 +13,8 @@ import { checksumOf, type OpenFile } from "./checksums.ts";
 import type { DiskPace } from "./disk_pace.ts";
 import type { FileFacts, RegularFile } from "./regular_file.ts";
 import type { RememberedSums } from "./remembered_sums.ts";
-import type { Asker, Extent, Maybe, StoredFile } from "./store.ts";
+import type { Extent } from "../body/reading.ts";
+import type { Asker, Maybe, StoredFile } from "./store.ts";
 import { isSameFile } from "./temp_file.ts";
 
 /** One version of a file. Reads fail if its size has changed since it was opened. */
@@ -100,9 +101,13 @@ export class DirectoryFile implements StoredFile, OpenFile {
     });
   }
 
+  async knownCrc(): Promise<number | undefined> {
+    return await this.#sums.crcOf(this.#name, this.#info);
+  }
+
   async beginning(bytes: number, asker?: Asker): Promise<Extent> {
     const { size } = this;
-    const crc = bytes >= size ? await this.#sums.crcOf(this.#name, this.#info) : undefined;
+    const crc = bytes >= size ? await this.knownCrc() : undefined;
     if (crc !== undefined) return { bytes: size, crc };
     return await checksumOf(this.#version, bytes, () => this.#toSum(bytes), asker);
   }

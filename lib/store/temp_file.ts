@@ -22,6 +22,11 @@ export const OWNERS = 0o600;
 /** What identifies a file, whatever its path. */
 export type Identity = Pick<Deno.FileInfo, "dev" | "ino">;
 
+/** A key of a file, whatever its path. */
+export function keyOf({ dev, ino }: Identity): string {
+  return `${dev}:${ino}`;
+}
+
 /** Whether two paths, or a path and an open file, lead to one file. */
 export function isSameFile(one: Identity, other: Identity): boolean {
   return one.ino === other.ino && one.dev === other.dev;
@@ -120,6 +125,19 @@ export class TempFile {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
     }
+  }
+
+  /**
+   * Opens it once more, for reading.
+   *
+   * @throws {InletError} `aborted` if another program removed or replaced it
+   */
+  openAgain(what: string): Deno.FsFile {
+    this.check(what);
+    const file = this.#disk.openSync(this.#path);
+    if (isSameFile(file.statSync(), this.info)) return file;
+    file.close();
+    throw new InletError("aborted", `${what}: another program replaced its temporary file`);
   }
 
   /** Sets its permission bits, if its disk can. */

@@ -6,17 +6,17 @@
  */
 
 import type { Facts } from "../body/file_facts.ts";
-import { Tally, tallyOf } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
-import { readInTurn } from "./checksums.ts";
 import type { Known } from "./directory_reader.ts";
 import { type Folders, foldersOf } from "./folders.ts";
 import { HoleWriter } from "./holes.ts";
+import { KeptPart, recallKept, rememberKept } from "./kept_part.ts";
 import type { Names } from "./numbering.ts";
 import { publishFile } from "./publishing.ts";
 import type { ResumeFailures } from "./resume_failures.ts";
-import type { Asker, Maybe, Resumable, Upload } from "./store.ts";
+import type { Extent } from "../body/reading.ts";
+import { type Kept, type Maybe, NOTHING_KEPT, type Resumable, type Upload } from "./store.ts";
 import { isOtherFileSystem, type TempFile, tryTo } from "./temp_file.ts";
 import type { Workspace } from "./workspace.ts";
 import type { Workspaces } from "./workspaces.ts";
@@ -52,12 +52,14 @@ const LEASE_MS = 5000;
 
 /** An upload to a directory store. */
 export class FileUpload implements Upload {
-  kept: Tally = new Tally();
+  counted: Extent | undefined;
   readonly ticket: string | undefined;
   readonly #options: FileUploadOptions;
   #workspace: Workspace;
   #temp: TempFile;
   readonly #holes = new HoleWriter();
+  /** What an earlier attempt left of it. */
+  #part: KeptPart | undefined;
   /** Bytes that the file has to have. */
   bytes: number;
   #publishing = false;
@@ -66,15 +68,27 @@ export class FileUpload implements Upload {
   #isSynced = false;
   #ended = false;
   #writing: Promise<void> | undefined;
+  /** Whether that has not settled yet. */
+  #isWriting = false;
   #checkedAt = Date.now();
   #movedAt = performance.now();
 
   /** For the store only: its methods make uploads. */
   constructor(options: FileUploadOptions) {
     this.#options = options;
-    this.#temp = options.temp;
-    this.bytes = options.temp.info.size;
+    const { temp, context: { folders } } = options;
+    this.#temp = temp;
+    this.bytes = temp.info.size;
     this.#workspace = options.workspace;
+    if (this.bytes > 0) {
+      this.#part = new KeptPart(temp, {
+        pace: folders.pace,
+        what: this.what,
+        crc: recallKept(temp),
+        onRead: () => this.#movedAt = performance.now(),
+      });
+      temp.file.seekSync(0, Deno.SeekMode.End);
+    }
     this.ticket = options.resumable && crypto.randomUUID();
   }
 
@@ -92,27 +106,14 @@ export class FileUpload implements Upload {
     return this.#temp.path;
   }
 
-  /** Computes the checksum of the partial file that it resumes. */
-  async readKept(asker: Asker = {}): Promise<void> {
-    const { file } = this.#temp;
-    try {
-      const { size } = file.statSync();
-      this.bytes = size;
-      const read = (buffer: Uint8Array): Maybe<number | null> => {
-        this.#movedAt = performance.now();
-        return this.#call(() => file.readSync(buffer), () => file.read(buffer));
-      };
-      this.kept = await readInTurn(size, () => tallyOf(read, size, asker.signal), asker);
-      this.bytes = this.kept.bytes;
-    } catch (error) {
-      throw explain(error, this.what);
-    }
+  get kept(): Kept {
+    return this.#part ?? NOTHING_KEPT;
   }
 
   startOver(): void {
     try {
       this.#cutTo(0);
-      this.kept = new Tally();
+      this.#part = undefined;
       this.bytes = 0;
     } catch (error) {
       throw explain(error, this.what);
@@ -130,7 +131,8 @@ export class FileUpload implements Upload {
         call: (atOnce, later) => this.#call(atOnce, later),
       });
       if (!written) return;
-      this.#writing = written.catch(() => {});
+      this.#isWriting = true;
+      this.#writing = written.catch(() => {}).finally(() => this.#isWriting = false);
       return written.catch((error) => {
         throw explain(error, this.what);
       });
@@ -174,8 +176,11 @@ export class FileUpload implements Upload {
 
   discard(): void {
     if (this.#ended) return;
-    const isResumed = this.hash !== undefined && this.kept.bytes > 0;
-    tryTo(() => isResumed ? this.#revert(this.hash!) : this.#temp.remove());
+    const { hash } = this;
+    const kept = this.#part?.bytes;
+    // What this process knows of it is forgotten: it is read before it is taken for right once more.
+    this.counted = undefined;
+    tryTo(() => hash !== undefined && kept ? this.#revert(hash, kept) : this.#temp.remove());
     this.#end();
   }
 
@@ -200,14 +205,16 @@ export class FileUpload implements Upload {
   }
 
   /** Cuts the file back to the partial file that it resumed, and keeps that. */
-  #revert(hash: string): void {
+  #revert(hash: string, kept: number): void {
     this.#options.context.failures.add(this.#temp.info);
-    this.#cutTo(this.kept.bytes);
+    this.#cutTo(kept);
     this.#keep(hash);
   }
 
   #keep(hash: string): void {
-    if (this.#temp.isAt(this.#temp.path)) this.#workspace.keep(this.#temp, hash);
+    if (!this.#temp.isAt(this.#temp.path)) return;
+    if (!this.#isWriting) rememberKept(this.#temp, this.#part, this.counted, this.bytes);
+    this.#workspace.keep(this.#temp, hash);
   }
 
   /** Cuts the file back, unless another server has taken it over: then it may be published. */

@@ -19,7 +19,7 @@ import { InletError } from "../../lib/errors.ts";
 import type { Facts } from "../../lib/body/file_facts.ts";
 import type { Upload } from "../../lib/store/store.ts";
 import { formatCount, quoted } from "../../lib/text.ts";
-import { checkCrc } from "./framing.ts";
+import { checkCrc } from "./verification.ts";
 import { unexpected } from "./requester.ts";
 
 /**
@@ -37,9 +37,12 @@ export interface Received extends Facts {
 }
 
 /** Target of a download: an upload of a store, or any object that accepts bytes. */
-export interface Saving extends Pick<Upload, "write">, Partial<Pick<Upload, "kept" | "startOver">> {
+export interface Saving
+  extends Pick<Upload, "write">, Partial<Pick<Upload, "kept" | "counted" | "startOver">> {
   /** Called with the size of the whole file, before its first byte. */
   expect?(size: number): void;
+  /** Leaves the partial file as it was, and starts at the beginning beside it. */
+  startBeside?(): Promise<void>;
 }
 
 /**

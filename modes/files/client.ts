@@ -17,13 +17,12 @@ import {
   STOPPED,
   type Stored,
 } from "../../protocol.ts";
-import type { FileSource, Item, OpenBody, Source } from "../../lib/body/sources.ts";
+import type { Item, OpenBody, Source } from "../../lib/body/sources.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
-import { explain, InletError } from "../../lib/errors.ts";
+import { InletError } from "../../lib/errors.ts";
 import { localError } from "../../lib/local_errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
-import type { Upload } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
 import {
   checkTrailer,
@@ -36,9 +35,10 @@ import {
 import { Batch, type OnResult, type SendItemsOptions } from "./batch.ts";
 import type { Compared, OnCompared } from "./compare.ts";
 import { Announced } from "./announced.ts";
-import { receiveBody, sendBody, Stop } from "./framing.ts";
+import { receiveBody, sendBody } from "./framing.ts";
 import { checkMinRate, helloOf } from "./own_limit.ts";
 import { Requester, unexpected } from "./requester.ts";
+import { Stop } from "./stop.ts";
 
 /** Size of the smallest file whose upload is resumed, in bytes. */
 const MIN_RESUMED_BYTES = 1024 * 1024;
@@ -171,8 +171,16 @@ export class FilesClient {
    */
   async put(source: Source, signal?: AbortSignal): Promise<Stored> {
     const isLarge = source.size !== null && source.size >= MIN_RESUMED_BYTES;
-    if (this.#context.resume && isLarge && !signal) return await this.#reput(source);
-    return await this.#put(source, signal);
+    if (!this.#context.resume || !isLarge || signal) return await this.#put(source, signal);
+    const { reput } = await import("./resume.ts");
+    return await reput({
+      connection: this.#connection,
+      context: this.#context,
+      requester: this.#requester,
+      fields: this.#batch.fieldsOf(source).fields,
+      sendRest: (file, body, keptBytes) => this.#sendRest(file, body, file.size, { keptBytes }),
+      put: (file) => this.#put(file),
+    }, source);
   }
 
   async #put(source: Source, signal?: AbortSignal): Promise<Stored> {
@@ -192,25 +200,19 @@ export class FilesClient {
    * @param signal Stops the transfer; the session stays usable.
    */
   async get(name: string, target: Saving, signal?: AbortSignal): Promise<Received> {
-    await this.ask([name], target.kept);
-    return await this.receive(name, target, { signal, stoppable: true });
+    const receive = (): Promise<Received> =>
+      this.receive(name, target, { signal, stoppable: true });
+    const get = (): Promise<Received> => this.ask([name]).then(receive);
+    if (!target.kept?.bytes) return await get();
+    const { reget } = await import("./resume.ts");
+    const { onResume } = this.#context;
+    return await reget({ requester: this.#requester, onResume, receive, get }, name, target);
   }
 
-  /**
-   * Requests files, without waiting for them. Call `receive()` for each, in the same order.
-   *
-   * @param kept The partial file, if only one name is requested.
-   */
-  async ask(names: readonly string[], kept?: Upload["kept"]): Promise<void> {
-    await this.#requester.write(
-      concat(names.map((name) =>
-        encodeRequest(
-          kept && kept.bytes > 0
-            ? { type: "reget", offset: kept.bytes, crc: kept.crc, name }
-            : { type: "get", name },
-        )
-      )),
-    );
+  /** Requests files, without waiting for them. Call `receive()` for each, in the same order. */
+  async ask(names: readonly string[]): Promise<void> {
+    const requests = names.map((name) => encodeRequest({ type: "get", name }));
+    await this.#requester.write(concat(requests));
   }
 
   /**
@@ -225,27 +227,37 @@ export class FilesClient {
     { signal, stoppable }: { signal?: AbortSignal | undefined; stoppable: boolean },
   ): Promise<Received> {
     const { progress } = this.#context;
-    const reply = await this.#requester.reply(target.kept?.bytes);
-    const { size, tally } = await this.#begin(name, target, decodeOk(reply));
+    const keptBytes = target.kept?.bytes ?? 0;
+    const reply = await this.#requester.reply(keptBytes);
+    const { size, offset } = await this.#begin(name, target, decodeOk(reply));
+    // Read while the rest arrives.
+    using beginning = offset > 0
+      ? new (await import("./resume.ts")).KeptHere(target.kept!)
+      : undefined;
+    const tally = new Tally();
+    if (target.kept) target.counted = tally;
     progress.expect(size);
     target.expect?.(size);
     progress.name(name);
     const stop = new Stop(stoppable ? this.#connection : undefined, signal);
-    const announced = new Announced(name, size - tally.bytes);
+    const announced = new Announced(name, size - offset);
     const trailer = await receiveBody(this.#connection, null, async (chunk) => {
       announced.check(chunk, stop.reason);
       if (stop.reason) return;
       tally.add(chunk);
       progress.add(chunk.length);
       await stop.guard(() => this.#writeTo(target, chunk));
-    }).catch((error) => {
+    }, beginning && { onNote: this.#requester.noting(offset) }).catch((error) => {
       throw this.#requester.giveUp(error);
     }).finally(() => stop.release());
     const inBody = trailer.type === "abort" && trailer.text === STOPPED;
     if (stop.reason && stoppable && !inBody) await this.#requester.acknowledgement(STOP);
     if (stop.reason) throw stop.reason;
-    checkTrailer(name, size, tally, trailer, this.#context);
-    return { size, crc: tally.crc, ...factsOf(trailer) };
+    const whole = beginning && trailer.type === "end"
+      ? await this.#connection.unwatched(beginning.told(progress, tally))
+      : tally;
+    checkTrailer(name, size, whole, trailer, this.#context);
+    return { size, crc: whole.crc, ...factsOf(trailer) };
   }
 
   /** Sends a line of chat, and returns the server's answer. */
@@ -299,53 +311,25 @@ export class FilesClient {
     await this.#requester.write(exit).then(() => this.#connection.closeWrite()).catch(() => {});
   }
 
-  /** Continues the server's partial file of an earlier attempt, if it has one. */
-  async #reput(source: FileSource): Promise<Stored> {
-    const { progress, onResume, tickets } = this.#context;
-    using file = source.openBeginning();
-    const { label, size } = source;
-    progress.doing("asking what the server has of it");
-    const { askToResume } = await import("./resume.ts");
-    const before = tickets?.get(source);
-    const fields = { ...this.#batch.fieldsOf(source).fields, ...before && { ticket: before } };
-    const { offset, ticket } = await askToResume(this.#requester, source, file, fields);
-    if (ticket !== undefined) tickets?.set(source, ticket);
-    // A file that has become shorter proves different when its rest is read.
-    const crc = await this.#connection.unwatched(file.crc(offset)) ?? 0;
-    if (offset > 0) onResume?.(label, offset, size);
-    progress.skip(offset);
-    const body = file.rest({ bytes: offset, crc }, (bytes) => progress.add(bytes));
-    try {
-      return await this.#sendRest(source, body, size);
-    } catch (error) {
-      // The partial file was not this file's after all, however much they looked alike.
-      if (offset === 0 || this.ended || explain(error).code !== "checksum") throw error;
-      onResume?.(label, 0, size);
-      return await this.#put(source);
-    }
-  }
-
-  /** Decodes the size of a file, and the tally of the partial file that it continues. */
+  /** Decodes the size of a file, and how much of the partial file it continues. */
   async #begin(
     name: string,
     target: Saving,
     detail: string,
-  ): Promise<{ size: number; tally: Tally }> {
-    const tally = new Tally();
-    const { kept } = target;
+  ): Promise<{ size: number; offset: number }> {
+    const keptBytes = target.kept?.bytes ?? 0;
     let beginning: ReturnType<typeof decodeBeginning>;
     try {
-      beginning = decodeBeginning(detail, kept?.bytes ?? 0);
+      beginning = decodeBeginning(detail, keptBytes);
     } catch (error) {
       throw this.#requester.giveUp(error);
     }
     const { size, offset } = beginning;
-    if (!kept || kept.bytes === 0) return { size, tally };
+    if (keptBytes === 0) return beginning;
     if (offset === 0) await target.startOver?.();
-    else Object.assign(tally, kept);
     this.#context.onResume?.(name, offset, size);
     this.#context.progress.skip(offset);
-    return { size, tally };
+    return beginning;
   }
 
   /** Writes a chunk. A target that takes long, such as a pipe, is no silence of the server. */
@@ -363,7 +347,7 @@ export class FilesClient {
     const go = await this.#requester.reply();
     if (go.type === "error") throw unexpected(go);
     if (go.type !== "go" || go.offset !== 0) throw this.#requester.giveUp(unexpected(go));
-    return await this.#sendRest(source, body, size, signal);
+    return await this.#sendRest(source, body, size, { signal });
   }
 
   /** Sends the body and its checksum, while listening for an early refusal. */
@@ -371,10 +355,10 @@ export class FilesClient {
     source: Source,
     body: OpenBody,
     size: number | null,
-    signal?: AbortSignal,
+    { signal, keptBytes = 0 }: { signal?: AbortSignal | undefined; keptBytes?: number } = {},
   ): Promise<Stored> {
     const context = this.#context;
-    const answer = this.#requester.reply();
+    const answer = this.#requester.reply(keptBytes);
     const stop = new AbortController();
     answer.catch(() => {}).finally(() => stop.abort());
     let result: Awaited<ReturnType<typeof sendBody>> | undefined;

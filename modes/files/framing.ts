@@ -1,5 +1,5 @@
 /**
- * Bodies of the native protocol: framing, receiving, verification, and stopping a download.
+ * Bodies of the native protocol: framing, sending and receiving.
  *
  * @module
  */
@@ -7,11 +7,10 @@
 import {
   type BodyLine,
   decodeBodyLine,
+  decodeReply,
   encodeBodyLine,
-  encodeLine,
-  formatCrc,
   ProtocolError,
-  STOP,
+  type Reply,
   trailerFacts,
 } from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
@@ -107,22 +106,39 @@ export async function sendBody(
     ? chunked(untilAborted(body.stream, cancelled), { tally: count })
     : body.stream;
   await connection.send(stream, refused);
+  // Of a file that is resumed, somebody has to know the beginning.
+  const sent = "whole" in body ? await body.whole(refused) : tally;
   let failure: InletError | undefined;
   if (cancelled?.aborted) failure = explain(cancelled.reason);
   else failure = failureOf(source, body, growth);
-  await connection.write(trailerOf(tally, failure?.message, source));
-  return { sent: tally, failure };
+  await connection.write(trailerOf(sent, failure?.message, source));
+  return { sent, failure };
 }
+
+/** What the receiver of a body does besides storing it. */
+export interface Attendance {
+  /** Called when all bytes of a body of known size are there. */
+  onWhole?(): void;
+  /** Waits for the next line of the body; for longer than for others, if the sender has to read. */
+  nextLine?(): Promise<void>;
+  /** Called with a note that stands in front of such a line. Without it, none may. */
+  onNote?(note: Note): void;
+}
+
+/** A line that tells a person that the peer is at work. */
+export type Note = Extract<Reply, { type: "note" }>;
 
 /** Passes the bytes of a body to `write` as they arrive, and returns the line that ended it. */
 export async function receiveBody(
   connection: Connection,
   size: number | null,
   write: (chunk: Uint8Array) => void | Promise<void>,
+  attendance: Attendance = {},
 ): Promise<BodyLine> {
-  if (size === null) return await receiveChunks(connection, write);
+  if (size === null) return await receiveChunks(connection, write, attendance);
   await connection.body(size).pipeTo(new WritableStream({ write }));
-  const trailer = await readBodyLine(connection);
+  attendance.onWhole?.();
+  const trailer = await readBodyLine(connection, attendance);
   if (trailer.type === "data") throw new ProtocolError("a body of known size has no chunks");
   return trailer;
 }
@@ -131,10 +147,11 @@ export async function receiveBody(
 async function receiveChunks(
   connection: Connection,
   write: (chunk: Uint8Array) => void | Promise<void>,
+  attendance: Attendance,
 ): Promise<BodyLine> {
   for (let left = 0;;) {
     if (left === 0) {
-      const line = await readBodyLine(connection);
+      const line = await readBodyLine(connection, attendance);
       if (line.type !== "data") return line;
       left = line.size;
     }
@@ -144,60 +161,16 @@ async function receiveChunks(
   }
 }
 
-async function readBodyLine(connection: Connection): Promise<BodyLine> {
-  const line = await connection.readLine();
-  if (line === null) throw new InletError("lost", "The connection ended before its body did");
-  return decodeBodyLine(line);
-}
-
-/**
- * Compares the checksums of the received and the sent bytes.
- *
- * @throws {InletError} `checksum`
- */
-export function checkCrc(what: string, tally: Tally, trailer: BodyLine): void {
-  if (trailer.type === "end" && trailer.crc !== tally.crc) {
-    throw new InletError(
-      "checksum",
-      `${what}: it arrived with CRC-32 ${formatCrc(tally.crc)}, ` +
-        `it was sent with ${formatCrc(trailer.crc)}`,
-    );
-  }
-}
-
-/** Asks the server to stop a download, when the signal aborts or the target fails. */
-export class Stop {
-  /** Reason of the request. */
-  reason: InletError | undefined;
-  readonly #connection: Connection | undefined;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = (): void => this.because(this.#signal?.reason);
-
-  /** @param connection Missing if the body cannot be stopped, and must be read to its end. */
-  constructor(connection: Connection | undefined, signal: AbortSignal | undefined) {
-    this.#connection = connection;
-    this.#signal = signal;
-    signal?.addEventListener("abort", this.#onAbort);
-    if (signal?.aborted) this.#onAbort();
-  }
-
-  because(error: unknown): void {
-    if (this.reason) return;
-    this.reason = explain(error);
-    // If this write fails, so does reading the body, which reports the error.
-    this.#connection?.write(encodeLine(STOP)).catch(() => {});
-  }
-
-  /** Runs an action on received bytes. If it fails (a full disk), the server is asked to stop. */
-  async guard(action: () => void | Promise<void>): Promise<void> {
-    try {
-      await action();
-    } catch (error) {
-      this.because(error);
-    }
-  }
-
-  release(): void {
-    this.#signal?.removeEventListener("abort", this.#onAbort);
+async function readBodyLine(
+  connection: Connection,
+  { nextLine, onNote }: Attendance,
+): Promise<BodyLine> {
+  for (;;) {
+    await nextLine?.();
+    const line = await connection.readLine();
+    if (line === null) throw new InletError("lost", "The connection ended before its body did");
+    const note = onNote && /^note(?:[; ]|$)/.test(line) ? decodeReply(line) : undefined;
+    if (note?.type !== "note") return decodeBodyLine(line);
+    onNote!(note);
   }
 }

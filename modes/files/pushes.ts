@@ -32,7 +32,7 @@ import { quoted } from "../../lib/text.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { acknowledge, admit, admittedFacts } from "./admission.ts";
 import { type ArrivedFolder, type ArrivedPush, findArrived } from "./arrived.ts";
-import { checkEnd } from "./receive.ts";
+import { checkEnd } from "./verification.ts";
 
 /** Milliseconds that answers wait for announced files, while nothing arrives. */
 const HELD_MS = 20;

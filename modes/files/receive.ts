@@ -5,18 +5,20 @@
  * @module
  */
 
-import { type BodyLine, factsOf, type Stored } from "../../protocol.ts";
+import type { BodyLine, Stored } from "../../protocol.ts";
+import { BeginningCrc } from "../../lib/body/reading.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { checkSize } from "../../lib/server/size_limit.ts";
 import type { Target } from "../../lib/server/store_body.ts";
-import type { Facts } from "../../lib/body/file_facts.ts";
 import { admittedFacts, refuse } from "./admission.ts";
-import { patiently } from "./wait.ts";
+import type { Kept } from "../../lib/store/store.ts";
+import { clientOf, patiently, restOf } from "./wait.ts";
 import { MAX_SKIPPED_BYTES } from "./announced.ts";
-import { checkCrc, receiveBody } from "./framing.ts";
+import { type Attendance, receiveBody } from "./framing.ts";
+import { checkEnd } from "./verification.ts";
 
 /** Options of {@linkcode BodyReceiver.receive}. */
 export interface ReceiveOptions<T extends Target> {
@@ -27,21 +29,16 @@ export interface ReceiveOptions<T extends Target> {
    * Agrees with the sender on the offset where the body begins. Missing for a push, whose sender
    * does not wait.
    *
+   * @param counted What is received behind that, as it is counted.
    * @returns The part of the body that is stored already.
    */
-  negotiate?(target: T): Promise<Beginning>;
+  negotiate?(target: T, counted: Tally): Promise<Kept>;
   /** The upload's own id, if its client may send it again. */
   id?: string | undefined;
   /** Whether the minimum rate does not apply. */
   exemptFromMinRate?: boolean;
   /** Encodes the line that acknowledges the upload. */
   acknowledge(stored: Stored): Uint8Array;
-}
-
-/** The part of a body that is stored before the transfer: its size in bytes, and its CRC-32. */
-export interface Beginning {
-  readonly bytes: number;
-  readonly crc: number;
 }
 
 /**
@@ -55,7 +52,8 @@ export class BodyReceiver {
   readonly #what: string;
   readonly #tally = new Tally();
   #target: Target | undefined;
-  #isResumed = false;
+  /** The part that was stored before, if there is one. */
+  #beginning: BeginningCrc | undefined;
   #refused = false;
   #skipped = 0;
 
@@ -71,22 +69,49 @@ export class BodyReceiver {
     try {
       await this.#attempt(async () => void (this.#target = await open()));
       if (negotiate && this.#refused) return;
-      if (negotiate) Object.assign(this.#tally, await negotiate(this.#target as T));
-      this.#isResumed = this.#tally.bytes > 0;
-      using _ = exemptFromMinRate ? undefined : this.#connection.enforceMinRate();
-      const left = size === null ? null : size - this.#tally.bytes;
-      const trailer = await receiveBody(this.#connection, left, (chunk) => this.#write(chunk));
+      if (negotiate) this.#resume(await negotiate(this.#target as T, this.#tally));
+      using minRate = exemptFromMinRate ? undefined : this.#connection.enforceMinRate();
+      const left = size === null ? null : size - this.#keptBytes;
+      const trailer = await receiveBody(
+        this.#connection,
+        left,
+        (chunk) => this.#write(chunk),
+        this.#beginning && this.#attendance(minRate),
+      );
       await this.#conclude(trailer, options);
     } finally {
+      this.#beginning?.[Symbol.dispose]();
       await this.#target?.[Symbol.asyncDispose]();
     }
+  }
+
+  get #keptBytes(): number {
+    return this.#beginning?.bytes ?? 0;
+  }
+
+  /** Reads what is stored already while the rest arrives, if this process does not know its CRC-32. */
+  #resume(kept: Kept): void {
+    if (kept.bytes === 0) return;
+    const client = clientOf(this.#connection);
+    this.#beginning = new BeginningCrc(kept.bytes, (options) => kept.crc({ ...options, client }));
+  }
+
+  /** The client may have to read as much of its own file before it can end the body. */
+  #attendance(minRate: Disposable | undefined): Attendance {
+    const rest = restOf(this.#context.sessionTimeoutMs);
+    return {
+      onWhole: () => minRate?.[Symbol.dispose](),
+      nextLine: () => this.#connection.rest(rest),
+      // A sign of life, and no more.
+      onNote: () => {},
+    };
   }
 
   async #write(chunk: Uint8Array): Promise<void> {
     if (this.#refused) return this.#skip(chunk);
     await this.#attempt(() => {
       this.#tally.add(chunk);
-      checkSize(this.#what, this.#tally.bytes, this.#context.maxBytes);
+      checkSize(this.#what, this.#keptBytes + this.#tally.bytes, this.#context.maxBytes);
       return this.#target!.write(chunk);
     });
   }
@@ -97,30 +122,41 @@ export class BodyReceiver {
   ): Promise<void> {
     if (this.#refused) return;
     const target = this.#target!;
-    let name = "";
+    let stored: Stored | undefined;
     await this.#attempt(async () => {
-      const facts = checkEnd(this.#what, this.#tally, trailer, this.#isResumed);
-      const { bytes: size, crc } = this.#tally;
+      // Nothing is computed for a body that was aborted.
+      const tally = trailer.type === "end" ? await this.#whole() : this.#tally;
+      const facts = checkEnd(this.#what, tally, trailer, this.#beginning !== undefined);
+      const { bytes: size, crc } = tally;
       const publish = (): Promise<string> =>
         target.publish(admittedFacts(this.#context, facts), crc);
       const discard = (): void | Promise<void> => target.discard();
       const { acknowledged } = this.#context;
       // A disk that is slow to flush is no silence of this side.
-      name = await patiently(
+      const name = await patiently(
         this.#connection,
         this.#what,
         () => acknowledged.publishOnce({ id, size, crc }, publish, discard),
       );
+      stored = { size, crc, name };
     });
-    if (this.#refused) return;
-    const { bytes: size, crc } = this.#tally;
-    await this.#connection.write(acknowledge({ size, crc, name }));
+    if (stored) await this.#connection.write(acknowledge(stored));
+  }
+
+  /** What is stored of the body, once what an earlier attempt stored has been read too. */
+  async #whole(): Promise<Tally> {
+    const beginning = this.#beginning;
+    if (!beginning) return this.#tally;
+    const whole = (): Promise<Tally> => beginning.whole(this.#tally);
+    return await patiently(this.#connection, this.#what, whole, () => `${beginning.reading}`);
   }
 
   async #attempt(action: () => void | Promise<void>): Promise<void> {
     try {
       await action();
     } catch (error) {
+      // To a client that has left, all that came was good. It may resume it.
+      if (this.#connection.failure) throw this.#connection.failure;
       const failure = explain(error, `Cannot ${this.#what}`);
       // A client that breaks the rules cannot be in step any more.
       if (failure.code === "bad-request") throw failure;
@@ -137,27 +173,4 @@ export class BodyReceiver {
     this.#connection.farewell = undefined;
     throw new InletError("aborted", "Cannot skip the refused body: it is too long");
   }
-}
-
-/**
- * Checks that the sender completed a body, and that its bytes are correct.
- *
- * @param what The action, for the message: `store "a.txt"`.
- * @param isResumed Whether a partial file was resumed. Its checksum is nobody's business: whoever
- * lacks a few of its bytes could find them by it.
- * @returns What the sender told of the file.
- * @throws {InletError} `aborted` or `checksum`
- */
-export function checkEnd(
-  what: string,
-  tally: Tally,
-  trailer: BodyLine,
-  isResumed = false,
-): Facts {
-  if (trailer.type === "abort") throw new InletError("aborted", `Did not ${what}: ${trailer.text}`);
-  if (isResumed && trailer.type === "end" && trailer.crc !== tally.crc) {
-    throw new InletError("checksum", `Cannot ${what}: its bytes are not those that were sent`);
-  }
-  checkCrc(`Cannot ${what}`, tally, trailer);
-  return factsOf(trailer);
 }

@@ -22,7 +22,7 @@ import { explain, InletError, refusalIn } from "../../lib/errors.ts";
 import { AwakeTimer } from "../../lib/net/awake.ts";
 import { DEFAULT_TIMEOUT_MS, readWholeLine, silenceHintMs } from "../../lib/net/whole_line.ts";
 import { formatSeconds, quoted } from "../../lib/text.ts";
-import { MAX_PUSHED_BYTES } from "./framing.ts";
+import { MAX_PUSHED_BYTES, type Note } from "./framing.ts";
 import { Patience } from "./patience.ts";
 
 /** Most bytes of requests ahead of the welcome: the largest push, with its lines. */
@@ -260,7 +260,17 @@ export class Requester {
     this.#context.onNote?.(reply.text);
   }
 
-  #noted({ text, fields }: Extract<Reply, { type: "note" }>, patience: Patience): void {
+  /**
+   * Passes on notes within a body.
+   *
+   * @param readBytes Bytes that the server may have to read meanwhile.
+   */
+  noting(readBytes: number): (note: Note) => void {
+    const patience = new Patience(this.#context.timeoutMs, readBytes);
+    return (note) => this.#noted(note, patience);
+  }
+
+  #noted({ text, fields }: Note, patience: Patience): void {
     const { onNote, onWarning } = this.#context;
     const isWarning = fields?.kind === "warning";
     (isWarning ? onWarning ?? onNote : onNote)?.(text);

@@ -21,7 +21,7 @@
  * 8. C: `reput FINGERPRINT 6 a.txt`. S: `prove NONCE 2 0`, if bytes are kept from an earlier attempt with
  *    that fingerprint. C: `proof DIGEST`, of the nonce and the two bytes at 0. S: `go 2`, or `go 0` if the digest
  *    is not that of what is kept. C: the rest, as in 2. The other way round,
- *    C: `reget 2 d1256687 a.txt`. S: `ok 6 2`, and the rest, as in 4.
+ *    C: `reget 2 b7852377… a.txt`. S: `ok 6 2`, and the rest, as in 4.
  * 9. C: `compare 6 363a3020 2026-11-21T08:38:00Z a.txt`. S: `ok a.txt` if it has that file, else
  *    `ok`.
  * 10. C: `diff 2 photos`, and a line for each of two entries: `6;mode=644 2026-11-21T08:38:00Z a.txt`.

@@ -5,7 +5,9 @@
  */
 
 import { concat } from "@std/bytes/concat";
-import { encodeBodyLine, encodeReply, STOP, STOPPED } from "../../protocol.ts";
+import { encodeBodyLine, encodeReply, formatCrc, STOP, STOPPED } from "../../protocol.ts";
+import { partDigest } from "../../lib/body/fingerprint.ts";
+import { BeginningCrc, type Reading } from "../../lib/body/reading.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
@@ -14,12 +16,12 @@ import type { Asker, StoredFile } from "../../lib/store/store.ts";
 import { formatBytes, quoted } from "../../lib/text.ts";
 import { attempt } from "./admission.ts";
 import { chunked, MAX_PUSHED_BYTES, trailerOf } from "./framing.ts";
-import { patiently } from "./wait.ts";
+import { clientOf, patiently } from "./wait.ts";
 
-/** The client's partial file: its size in bytes, and its CRC-32. */
+/** The client's partial file: its size in bytes, and the digest of its ranges, or its CRC-32. */
 interface Kept {
   offset: number;
-  crc: number;
+  digest: string;
 }
 
 /**
@@ -41,31 +43,45 @@ export async function serveGet(
   if (!kept && stored.size <= MAX_PUSHED_BYTES) {
     await giveWhole(connection, context, name, stored);
   } else {
-    const begun = kept &&
-      await patiently(connection, what, (asker) => beginningOf(stored, kept, asker));
-    await giveChunks(connection, context, name, stored, begun);
+    const offset = kept &&
+      await patiently(connection, what, (asker) => offsetOf(stored, kept, asker));
+    await giveChunks(connection, context, name, stored, offset);
   }
 }
 
-/** @param begun The part that the client has already, for a `reget`. */
+/** @param offset How much the client has already, for a `reget`. */
 async function giveChunks(
   connection: Connection,
   { log }: ServerContext,
   name: string,
   stored: StoredFile,
-  begun: Tally | undefined,
+  offset: number | undefined,
 ): Promise<void> {
   const { size } = stored;
-  const tally = begun ?? new Tally();
-  const detail = begun ? `${size} ${begun.bytes}` : String(size);
+  const detail = offset === undefined ? String(size) : `${size} ${offset}`;
   await connection.write(encodeReply({ type: "ok", detail }));
+  const known = offset ? await stored.knownCrc() : undefined;
+  // It is needed for the end, and read while the rest is on its way.
+  using beginning = offset && known === undefined
+    ? beginningOf(connection, stored, offset)
+    : undefined;
+  let tally = new Tally();
   let stopped = false;
   let failure: InletError | undefined;
-  await connection.send(chunked(stored.stream(tally.bytes), {
-    isOver: () => stopped ||= connection.takeLine(STOP),
-    onFailure: (error) => failure = explain(error, `Cannot read ${quoted(name)}`),
-    tally,
-  }));
+  const isOver = (): boolean => stopped ||= connection.takeLine(STOP);
+  const onFailure = (error: unknown): void => {
+    failure = explain(error, `Cannot read ${quoted(name)}`);
+  };
+  await connection.send(chunked(stored.stream(offset ?? 0), { isOver, onFailure, tally }));
+  if (beginning && !stopped && !failure) {
+    const whole = (): Promise<Tally> => beginning.whole(tally);
+    const sent = await unlessOver(connection, name, whole, beginning.reading, isOver)
+      .catch(onFailure);
+    if (connection.failure) throw connection.failure;
+    tally = sent ?? tally;
+  } else if (known !== undefined && !stopped) {
+    tally = Object.assign(new Tally(), { bytes: size, crc: known });
+  }
   await connection.write(trailerOf(tally, stopped ? STOPPED : failure?.message, stored));
   if (failure) return log.failure(failure);
   const [event, did] = stopped ? ["stopped", "stopped getting"] as const : ["got", "got"] as const;
@@ -104,16 +120,54 @@ async function giveWhole(
   });
 }
 
-/** The tally of the client's partial file if the file begins with it; an empty tally otherwise. */
-async function beginningOf(
+/** How much of a file the client has: all of its partial file, or nothing if it is another's. */
+async function offsetOf(
   stored: StoredFile,
-  { offset, crc }: Kept,
+  { offset, digest }: Kept,
   asker: Asker,
-): Promise<Tally> {
-  const tally = new Tally();
-  if (offset > stored.size) return tally;
-  const begun = await stored.beginning(offset, asker);
-  return begun.bytes === offset && begun.crc === crc
-    ? Object.assign(tally, { bytes: offset, crc })
-    : tally;
+): Promise<number> {
+  if (offset === 0 || offset > stored.size) return 0;
+  if (digest.length === CRC_DIGITS) {
+    const { bytes, crc } = await stored.beginning(offset, asker);
+    return bytes === offset && formatCrc(crc) === digest ? offset : 0;
+  }
+  const ours = await partDigest(offset, async (from, into) => await stored.read(from, into));
+  return ours === digest ? offset : 0;
 }
+
+function beginningOf(connection: Connection, stored: StoredFile, offset: number): BeginningCrc {
+  const client = clientOf(connection);
+  return new BeginningCrc(offset, async (options) => {
+    const { bytes, crc } = await stored.beginning(offset, { ...options, client });
+    if (bytes === offset) return crc;
+    throw new InletError("changed", "it became shorter while it was sent");
+  });
+}
+
+/**
+ * Waits for what the end of a body needs. Notes tell the client meanwhile that the server works.
+ *
+ * @param isOver Whether the client has stopped the body.
+ * @returns `undefined` if it has.
+ */
+async function unlessOver<T>(
+  connection: Connection,
+  name: string,
+  work: () => Promise<T>,
+  reading: Reading,
+  isOver: () => boolean,
+): Promise<T | undefined> {
+  const stopped = Promise.withResolvers<undefined>();
+  return await patiently(
+    connection,
+    `get ${quoted(name)}`,
+    () => Promise.race([work(), stopped.promise]),
+    () => {
+      if (isOver()) stopped.resolve(undefined);
+      return reading.toString();
+    },
+  );
+}
+
+/** Digits of a CRC-32. */
+const CRC_DIGITS = 8;

@@ -7,9 +7,10 @@
 import { encodeReply, type Request } from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
+import { type Kept, NOTHING_KEPT } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
 import { acknowledge, admit } from "./admission.ts";
-import { type Beginning, BodyReceiver } from "./receive.ts";
+import { BodyReceiver } from "./receive.ts";
 
 /** Serves `put` and `push`: stores a file. */
 export async function servePut(
@@ -31,7 +32,7 @@ export async function servePut(
 }
 
 /** Asks for the whole body. */
-export async function agreeOnStart(connection: Connection): Promise<Beginning> {
+export async function agreeOnStart(connection: Connection): Promise<Kept> {
   await connection.write(encodeReply({ type: "go", offset: 0 }));
-  return { bytes: 0, crc: 0 };
+  return NOTHING_KEPT;
 }

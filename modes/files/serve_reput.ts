@@ -12,10 +12,10 @@ import { MAX_RANGE_BYTES, rangesDigest, type ReadAt } from "../../lib/body/finge
 import { InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
-import type { PartialFile, Resumable, Upload } from "../../lib/store/store.ts";
+import type { Kept, PartialFile, Resumable, Upload } from "../../lib/store/store.ts";
 import { formatBytes, quoted } from "../../lib/text.ts";
 import { acknowledge, admit } from "./admission.ts";
-import { type Beginning, BodyReceiver } from "./receive.ts";
+import { BodyReceiver } from "./receive.ts";
 import { patiently, restOf } from "./wait.ts";
 
 type Reput = Extract<Request, { type: "reput" }>;
@@ -50,7 +50,10 @@ export async function serveReput(
     },
     size,
     id: request.fields?.id,
-    negotiate: (upload) => agreeOnOffset(connection, context, name, upload),
+    negotiate: (upload, counted) => {
+      upload.counted = counted;
+      return agreeOnOffset(connection, context, name, upload);
+    },
     acknowledge: (stored) => acknowledge(context, stored, name),
   });
 }
@@ -106,11 +109,11 @@ async function agreeOnOffset(
   context: ServerContext,
   name: string,
   { kept, ticket }: Upload,
-): Promise<Beginning> {
+): Promise<Kept> {
   const fields = ticket === undefined ? {} : { fields: { ticket } };
   await connection.write(encodeReply({ type: "go", offset: kept.bytes, ...fields }));
   if (kept.bytes === 0) return kept;
-  // The client may have to read as many bytes of its own file first.
+  // A client may read as many bytes of its own file first; ours does so meanwhile.
   await connection.rest(restOf(context.sessionTimeoutMs));
   context.log.info("resumed", `resumes ${quoted(name)} at ${formatBytes(kept.bytes)}`, {
     file: name,

@@ -85,18 +85,22 @@ export function restOf(limitMs: number): Rest {
 
 /**
  * Does slow work for a client. Notes tell it meanwhile that the server works. A client that leaves
- * ends the work, which is told by the signal. Clients of one address are taken for one client.
+ * ends the work, which is told by its signal.
+ *
+ * @param told Tells how far the work is, if it reads much.
  */
 export async function patiently<T>(
   connection: Connection,
   what: string,
   work: (asker: Asker) => T | Promise<T>,
+  told?: () => string,
 ): Promise<T> {
-  const text = `Please wait: it takes a while to ${what}`;
+  const probe = (): Uint8Array => {
+    const far = told ? ` (reading: ${told()})` : "";
+    return encodeReply({ type: "note", text: `Please wait: it takes a while to ${what}${far}` });
+  };
   const client = clientOf(connection);
-  return await connection.whilePresent((signal) => work({ signal, client }), {
-    probe: encodeReply({ type: "note", text }),
-  });
+  return await connection.whilePresent((signal) => work({ signal, client }), { probe });
 }
 
 /** What tells the clients of long readings apart. */
