@@ -14,6 +14,7 @@ import { writeFully } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { systemCode } from "../system_errors.ts";
 import { quoted } from "../text.ts";
+import { changesFolder, here, within } from "./current_folder.ts";
 import { freeNumber } from "./free_number.ts";
 import { type Folders, isGroupGiven, lstatIfThere, type Place, SETGID } from "./folders.ts";
 import { numberedName } from "./names.ts";
@@ -104,14 +105,18 @@ export class NewFolder {
     const { facts: { mode }, place, workspace } = options;
     const { disk } = context.folders;
     const path = workspace.newFolders.newPath();
-    disk.mkdirSync(path, mode === undefined ? {} : { mode: mode | 0o700 });
-    const info = disk.lstatSync(path);
+    const info = workspace.inside(() => {
+      disk.mkdirSync(here(path), mode === undefined ? {} : { mode: mode | 0o700 });
+      return disk.lstatSync(here(path));
+    });
     const folder = new NewFolder(context, options, path, info);
     if (!isGroupGiven(place)) return folder;
     try {
-      if (info.gid !== place.info.gid) disk.chownSync(path, null, place.info.gid);
-      // So that its files get that group too.
-      disk.chmodSync(path, (info.mode ?? 0o700) & 0o777 | SETGID);
+      workspace.inside(() => {
+        if (info.gid !== place.info.gid) disk.chownSync(here(path), null, place.info.gid);
+        // So that its files get that group too.
+        disk.chmodSync(here(path), (info.mode ?? 0o700) & 0o777 | SETGID);
+      });
       return folder;
     } catch (error) {
       folder.discard();
@@ -158,7 +163,7 @@ export class NewFolder {
     for (let number = 1;;) {
       const name = number === 1 ? base : stored(number);
       try {
-        const open = this.#write(`${this.#path}/${name}`, content, facts);
+        const open = this.#inside(() => this.#write(`${this.#path}/${name}`, content, facts));
         return { file: {}, base, stored: name, size: content.length, facts, open };
       } catch (error) {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
@@ -169,6 +174,15 @@ export class NewFolder {
     }
   }
 
+  /** Runs an action in the folder itself, whatever its path leads to by then. */
+  #inside<T>(action: () => T): T {
+    if (!changesFolder()) return action();
+    const check = (): void => {
+      if (!isSameFile(Deno.lstatSync("."), this.#info)) throw new Meddling();
+    };
+    return within(this.#path, check, action);
+  }
+
   /** Writes a file, and leaves it open if it is to be flushed to disk. */
   #write(path: string, content: Uint8Array, { modified, mode }: Facts): Deno.FsFile | undefined {
     const { folders: { disk }, fsync } = this.#context;
@@ -176,24 +190,24 @@ export class NewFolder {
     try {
       if (fsync) {
         const options = { write: true, createNew: true, ...mode !== undefined && { mode } };
-        open = disk.openSync(path, options);
+        open = disk.openSync(here(path), options);
         writeFully(open, content);
       } else {
-        this.#workspace.writeHere(path, content, mode);
+        this.#workspace.writeHere(here(path), content, mode);
       }
     } catch (error) {
       open?.close();
       if (!(error instanceof Deno.errors.AlreadyExists)) this.#remove(path);
       throw error;
     }
-    if (modified) tryTo(() => disk.utimeSync(path, new Date(), modified));
+    if (modified) tryTo(() => disk.utimeSync(here(path), new Date(), modified));
     return open;
   }
 
   /** Removes a file that must not be published. */
   #remove(path: string): void {
     try {
-      this.#context.folders.disk.removeSync(path);
+      this.#context.folders.disk.removeSync(here(path));
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) this.#isDamaged = true;
     }

@@ -90,6 +90,11 @@ async function ask(port: number, first: number, seen: Swapped, names: Set<string
     );
     if (number % 20 === 0) requests.push("hello\nend 363a3020\n");
   }
+  // A new folder, which is published as a whole.
+  requests.push(`mkdir;id=${first};files=20 a/b/c/${first}.new\n`);
+  for (let nth = 0; nth < 20; nth++) {
+    requests.push(`push 6 a/b/c/${first}.new/${first}-${nth}\nhello\nend 363a3020\n`);
+  }
   requests.push("tree a/b\nlist\nexit\n");
   const saying = wire.says(requests.join("")).catch(() => {});
   const heard = await wire.rest();
