@@ -17,10 +17,12 @@ import {
   MILLISECONDS,
   MILLISECONDS_OR_NONE,
   OBJECT,
+  oneOf,
   TEXT,
   TEXTS,
   wholeNumber,
 } from "../lib/cli/value_kinds.ts";
+import { LINK_RULES } from "../lib/store/link_rules.ts";
 import type { SendOptions } from "./send_options.ts";
 
 const ADDRESS: Record<keyof ServerAddress, Kind> = {
@@ -43,6 +45,7 @@ const OPTIONS: Record<keyof SendOptions, Kind> = {
   onNotice: FUNCTION,
   onResult: FUNCTION,
   exclude: TEXTS,
+  links: oneOf(Object.keys(LINK_RULES)),
   skipSame: FLAG,
   dialogue: TEXTS,
   lingerMs: MILLISECONDS_OR_NONE,

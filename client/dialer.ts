@@ -127,6 +127,7 @@ export class Dialer {
       prove: key === undefined
         ? undefined
         : async (nonce) => await (await this.#credential())!.prove(nonce),
+      sentFolders: { id: crypto.randomUUID(), open: new Set() },
       timeoutMs: options.timeoutMs,
       output: options.output ?? (() => Promise.resolve()),
       resume: resume || retries > 0,
@@ -150,6 +151,16 @@ export class Dialer {
         onNotice?.(resumption(label, offset, size));
       },
     };
+  }
+
+  /** Number of folders that have to get their permission bits and times. */
+  get openFolders(): number {
+    return this.context.sentFolders?.open.size ?? 0;
+  }
+
+  /** Tells that everything was sent but what folders get at the end. */
+  tellOpenFolders({ message }: InletError): void {
+    this.context.onNotice(`All is stored, but the times of folders may not be set: ${message}`);
   }
 
   /**

@@ -9,6 +9,7 @@
 
 import { contradiction } from "../lib/cli/command_line.ts";
 import { explain } from "../lib/errors.ts";
+import { MadeFolders } from "../lib/store/made_folders.ts";
 import { quoted } from "../lib/text.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
@@ -25,7 +26,9 @@ import { distinct, labelOf } from "./server_names.ts";
 
 /** Options of {@linkcode download}. */
 export interface DownloadOptions
-  extends LocalStoreOptions, Pick<SendOptions, "exclude" | "skipSame" | "resume" | "signal"> {
+  extends
+    LocalStoreOptions,
+    Pick<SendOptions, "exclude" | "links" | "skipSame" | "resume" | "signal"> {
   /** Whether a terminal gets the exact bytes. */
   raw?: boolean;
 }
@@ -167,9 +170,10 @@ function folderDownload(
   const { progress, resume } = dialer.context;
   const done = new Set<string>();
   const folder = labelOf(asked);
-  const onResult = (label: string, result: ItemResult, name: string): void => {
+  const made = new MadeFolders();
+  const onResult = (label: string, result: ItemResult, name: string, isLink?: true): void => {
     if (!("error" in result)) dialer.retries.progressed();
-    report.add({ label, name, folder, ...result });
+    report.add({ label, name, folder, ...isLink && { isLink }, ...result });
   };
   const onBegin = (path: string): void => report.begin(folder, path);
   const onLeftOut = (count: number): void => {
@@ -180,7 +184,7 @@ function folderDownload(
   const onLeft = (names: readonly string[]): void => void (left = names);
   const exclude = excludes?.of(asked);
   const all = {
-    ...{ ...options, directory, exclude, skipSame, resume, progress, done },
+    ...{ ...options, directory, exclude, skipSame, resume, progress, done, made },
     ...{ onBegin, onResult, onLeftOut, onLeft },
   };
   const get = async (client: FilesClient): Promise<void> => {

@@ -5,6 +5,8 @@
  *    safe name inside the requested folder.
  * 2. C creates the folders. It requests small files in batches, each batch before the previous one
  *    has arrived, and a large file alone, so that it can be stopped and resumed.
+ * 3. C makes the symbolic links, so that no file can go through one, and gives the folders that it
+ *    made their permission bits and times.
  *
  * @module
  */
@@ -14,10 +16,11 @@ import { dirname } from "@std/path/dirname";
 import { join } from "@std/path/join";
 import { explain, InletError } from "../lib/errors.ts";
 import type { Exclude } from "./exclude.ts";
+import { isLeftOut, linksLeftOut } from "../lib/store/link_rules.ts";
 import { EVERYTHING, safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
-import { encodeLine, type ListEntry, modeOf, type Stored } from "../protocol.ts";
+import { encodeLine, isFolderEntry, type ListEntry, modeOf, type Stored } from "../protocol.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import { type GetFileOptions, getInto } from "./get_file.ts";
@@ -26,6 +29,9 @@ import { pathIn } from "./save_path.ts";
 
 /** Largest file that is requested in a batch, in bytes. */
 const MAX_SMALL_BYTES = 64 * 1024;
+
+/** By which the store knows the folders that it made for this download. */
+const ID = "get";
 
 /** Size of the requests in one batch, in bytes. Two batches fit into any socket buffer. */
 const BATCH_BYTES = 8 * 1024;
@@ -52,7 +58,7 @@ export interface GetFolderOptions extends GetFileOptions {
   /** Called with the names of the files without a result, if the attempt fails. */
   onLeft?(names: readonly string[]): void;
   /** Called with the result of each file, and with the name to save it under. */
-  onResult(label: string, result: ItemResult, name: string): void;
+  onResult(label: string, result: ItemResult, name: string, isLink?: true): void;
 }
 
 /** A file or folder of the tree, and its name below the directory. */
@@ -88,22 +94,22 @@ async function folderIn(store: LocalStore, name: string): Promise<string> {
 async function wantedOf(
   top: string,
   client: FilesClient,
-  { exclude, onLeftOut, done, onResult }: GetFolderOptions,
+  { exclude, links = "tree", onLeftOut, done, onResult, warn }: GetFolderOptions,
 ): Promise<Wanted[]> {
   const wanted: Wanted[] = [];
   let leftOut = 0;
+  let linksLeft = 0;
   const safeTop = top === EVERYTHING ? "" : safeName(top);
   let entries = 0;
   let characters = 0;
   const take = (entry: ListEntry): void => {
-    // No link is followed, or made.
-    if (entry.to !== undefined) return;
     try {
       const below = safeBelow(entry.name, safeTop);
       if (exclude && below !== "") {
         if (isInExcluded(exclude, below)) return;
-        if (exclude(below, entry.size === null)) return void leftOut++;
+        if (exclude(below, isFolderEntry(entry))) return void leftOut++;
       }
+      if (entry.to !== undefined && isLeftOut(links, below, entry.to)) return void linksLeft++;
       wanted.push({ entry, local: [basename(safeTop), below].filter((part) => part).join("/") });
     } catch (error) {
       if (!done.has(entry.name)) onResult(entry.name, { error: explain(error) }, entry.name);
@@ -117,6 +123,7 @@ async function wantedOf(
     page.forEach(take);
   }
   onLeftOut?.(leftOut);
+  if (linksLeft > 0) warn?.(linksLeftOut(linksLeft, links, "made"));
   return wanted;
 }
 
@@ -163,7 +170,7 @@ class FolderGetter {
     const files = wanted.filter(({ entry }) => entry.size !== null);
     this.#showProgress(files);
     for (const folder of this.#left(wanted)) {
-      if (folder.entry.size === null) await this.#makeFolder(folder);
+      if (isFolderEntry(folder.entry)) await this.#makeFolder(folder);
     }
     const { skipSame, resume, warn, onLeft } = this.#options;
     try {
@@ -172,6 +179,10 @@ class FolderGetter {
       const why = this.#store.shortage(sizeOf(left));
       if (why !== undefined) warn?.(`Not all of the folder may fit: ${why}`);
       await this.#getAll(left);
+      for (const link of this.#left(wanted)) {
+        if (link.entry.to !== undefined) await this.#makeLink(link, link.entry.to);
+      }
+      await this.#finishFolders(wanted);
     } catch (error) {
       onLeft?.(this.#left(files).map(({ entry }) => entry.name));
       throw error;
@@ -184,9 +195,31 @@ class FolderGetter {
 
   async #makeFolder(folder: Wanted): Promise<void> {
     try {
-      await this.#store.makeFolder(folder.local, { mode: modeOf(folder.entry) });
+      await this.#store.makeFolder(folder.local, { id: ID, mode: modeOf(folder.entry) });
     } catch (error) {
       this.#tell(folder, { error: explain(error) });
+    }
+  }
+
+  async #makeLink(link: Wanted, to: string): Promise<void> {
+    const { entry: { modified, name }, local } = link;
+    this.#options.done.add(name);
+    try {
+      const made = await this.#store.makeLink(local, { to, modified });
+      this.#options.onResult(name, { stored: { name: made } }, local, true);
+    } catch (error) {
+      this.#options.onResult(name, { error: explain(error) }, local, true);
+    }
+  }
+
+  /** Gives the folders that were made their permission bits and times, innermost first. */
+  async #finishFolders(wanted: readonly Wanted[]): Promise<void> {
+    const folders = wanted.filter(({ entry }) => isFolderEntry(entry));
+    // A folder is listed ahead of what is in it.
+    for (const { entry, local } of folders.reverse()) {
+      const facts = { id: ID, mode: modeOf(entry), modified: entry.modified };
+      // Why a folder could not be made is told already.
+      await this.#store.makeFolder(local, facts).catch(() => {});
     }
   }
 

@@ -4,13 +4,15 @@
  * @module
  */
 
-import type { FolderFacts } from "../protocol.ts";
+import type { FolderFacts, LinkFacts } from "../protocol.ts";
 import type { Saving } from "../modes/files/answers.ts";
 import type { Facts } from "../lib/body/file_facts.ts";
 import { toLocal } from "../lib/local_errors.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import { DiskSpace } from "../lib/store/disk_space.ts";
 import type { Extent } from "../lib/body/reading.ts";
+import type { LinkRule } from "../lib/store/link_rules.ts";
+import type { MadeFolders } from "../lib/store/made_folders.ts";
 import type {
   BatchedFile,
   BatchedFolder,
@@ -36,6 +38,14 @@ export interface LocalStoreOptions {
   keepPartialsMs?: number | undefined;
   /** Called with what the user should know, such as the loss of a partial file. */
   warn?: ((message: string) => void) | undefined;
+  /**
+   * Which symbolic links are made.
+   *
+   * @default {"tree"}
+   */
+  links?: LinkRule | undefined;
+  /** Remembers the folders that were made, over several connections. */
+  made?: MadeFolders | undefined;
 }
 
 /** A directory of downloads. Its failures are told as those of this machine's disk. */
@@ -57,12 +67,12 @@ export class LocalStore implements AsyncDisposable {
    */
   static async open(
     directory: string,
-    { keepPartialsMs, warn }: LocalStoreOptions = {},
+    { keepPartialsMs, warn, links, made }: LocalStoreOptions = {},
   ): Promise<LocalStore> {
     const space = await DiskSpace.ifPermitted();
     const options = {
       downloads: true,
-      space,
+      ...{ space, links, made },
       ...keepPartialsMs !== undefined && { keepPartialsMs },
       ...warn && { warn },
     };
@@ -105,6 +115,16 @@ export class LocalStore implements AsyncDisposable {
   /** Begins a batch of files and folders. Dispose of it to discard what is not committed. */
   batch(): LocalBatch {
     return new LocalBatch(this.#store.batch());
+  }
+
+  /**
+   * Makes a symbolic link.
+   *
+   * @returns The name that it got.
+   * @throws {InletError} `bad-name` or `local-disk`
+   */
+  async makeLink(name: string, facts: LinkFacts): Promise<string> {
+    return (await locally(() => this.#store.makeLink(name, facts))).name;
   }
 
   /**

@@ -10,6 +10,7 @@ import {
   parseSeconds,
   parseSize,
   parseText,
+  parseWord,
 } from "../lib/cli/option_values.ts";
 import {
   ABOUT_OPTIONS,
@@ -19,6 +20,7 @@ import {
   type Program,
   type Values,
 } from "../lib/cli/options.ts";
+import { LINK_RULES, type LinkRule } from "../lib/store/link_rules.ts";
 import { MODE_OPTION } from "../modes/table.ts";
 import { WIRES } from "./wire_options.ts";
 
@@ -51,6 +53,14 @@ const OPTIONS = {
     value: "GLOB",
     parse: parseText,
     help: "leave out what matches GLOB, by name, or by path if GLOB has a slash",
+  }),
+  "links": option({
+    value: "WHICH",
+    parse: (text, what) => parseWord(text, what, Object.keys(LINK_RULES) as LinkRule[]),
+    default: "tree",
+    help:
+      "send and get these symbolic links of folders: those that stay in the folder, all, or none",
+    completes: LINK_RULES,
   }),
   "skip-same": flag({
     help: "skip files that already exist with the same size and time, or size and CRC-32",

@@ -56,7 +56,7 @@ export interface ServerName {
 }
 
 type TransferOptions = Required<
-  Pick<SendOptions, "exclude" | "skipSame" | "resume" | "retries" | "strict">
+  Pick<SendOptions, "exclude" | "links" | "skipSame" | "resume" | "retries" | "strict">
 >;
 
 /**
@@ -79,6 +79,7 @@ export function makePlan(
   const action = actionOf(files, values);
   const options: TransferOptions = {
     exclude: values.exclude,
+    links: values.links,
     skipSame: values["skip-same"],
     resume: values.resume,
     strict: values.strict,

@@ -199,6 +199,7 @@ class FolderReport {
   #files = 0;
   #bytes = 0;
   #same = 0;
+  #links = 0;
   #renamed = 0;
   readonly #renamedFolders = new Set<string>();
   #sameReason = 0;
@@ -211,12 +212,12 @@ class FolderReport {
 
   /** @param isRepeated Whether it failed for a reason that was printed already. */
   add(
-    { label, name, stored, same, error, untried }: SendResult,
+    { label, name, stored, same, error, untried, isLink }: SendResult,
     move: Move,
     isRepeated: boolean,
   ): void {
     if (name !== undefined && stored?.name) {
-      renamedFolders(name, stored.name, stored.size === undefined)
+      renamedFolders(name, stored.name, stored.size === undefined && !isLink)
         .forEach((folder) => this.#renamedFolders.add(folder));
     }
     this.#move.bytes += move.bytes;
@@ -225,6 +226,7 @@ class FolderReport {
     else if (isRepeated) this.#sameReason++;
     else if (error) this.#failed.push(label);
     else if (same) this.#same++;
+    else if (isLink) this.#links++;
     // An empty folder has no size.
     else if (stored?.size !== undefined) {
       this.#files++;
@@ -240,6 +242,9 @@ class FolderReport {
     facts.push(formatBytes(this.#bytes));
     const { bytes, elapsedMs } = this.#move;
     if (this.#bytes > 0) facts.push(...measuredSpeed(bytes, elapsedMs));
+    if (this.#links > 0) {
+      facts.push(`${formatCount(this.#links)} symbolic ${this.#links === 1 ? "link" : "links"}`);
+    }
     if (this.#same > 0) facts.push(`${formatCount(this.#same)} already there`);
     if (this.#renamed > 0) facts.push(`${formatCount(this.#renamed)} under another name`);
     if (this.leftOut > 0) facts.push(`${formatCount(this.leftOut)} left out`);
@@ -276,7 +281,7 @@ function listOf(names: readonly string[]): string[] {
 /** The folders of a stored name that have another name than was asked for. */
 function renamedFolders(asked: string, stored: string, isFolder: boolean): string[] {
   if (stored === asked) return [];
-  const names = asked.normalize("NFC").split("/");
+  const names = asked.split("/");
   const parts = stored.split("/");
   return parts.slice(0, isFolder ? parts.length : -1)
     .map((part, at) => part === names[at] ? "" : parts.slice(0, at + 1).join("/"))

@@ -1,5 +1,5 @@
 /**
- * The result of sending or downloading one file or empty folder.
+ * The result of sending or downloading one file, empty folder or symbolic link.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { InletError } from "../lib/errors.ts";
 import type { Stored } from "../protocol.ts";
 
-/** The file or empty folder that a result is about. */
+/** The file, empty folder or link that a result is about. */
 interface ResultItem {
   /** The item: a path, or `standard input`. */
   readonly label: string;
@@ -15,6 +15,8 @@ interface ResultItem {
   readonly name?: string;
   /** The folder it belongs to, as the caller wrote it. */
   readonly folder?: string;
+  /** Set for a symbolic link. */
+  readonly isLink?: true;
 }
 
 /** An item that the server acknowledged. */
@@ -37,5 +39,5 @@ export interface FailedItem extends ResultItem {
   readonly same?: undefined;
 }
 
-/** The result for one file or empty folder. */
+/** The result for one file, empty folder or symbolic link. */
 export type SendResult = SentItem | FailedItem;

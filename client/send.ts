@@ -8,7 +8,7 @@ import { contradiction } from "../lib/cli/command_line.ts";
 import { InletError } from "../lib/errors.ts";
 import type { ServerAddress } from "../lib/net/connect.ts";
 import { pathSource, stdinSource } from "../lib/body/path_source.ts";
-import type { Item } from "../lib/body/sources.ts";
+import { type Item, SymbolicLink } from "../lib/body/sources.ts";
 import { Dialer } from "./dialer.ts";
 import { Items } from "./items.ts";
 import { pathItems } from "./path_items.ts";
@@ -91,7 +91,7 @@ export async function sendFiles(
     results.push(result);
     options.onResult?.(result);
   };
-  const { mode, skipSame = false, exclude = [], signal, onNotice } = options;
+  const { mode, skipSame = false, exclude = [], links, signal, onNotice } = options;
   const isOneWay = mode.send !== undefined;
   const as = typed?.as;
   // Loaded on demand, because most sends exclude nothing.
@@ -103,6 +103,7 @@ export async function sendFiles(
     return await pathItems(path, {
       as,
       exclude: excludes?.at(path),
+      links,
       onLeftOut: (count) => typed?.onLeftOut(path, count),
       signal,
       onSkip: (text) => onNotice?.(text),
@@ -127,8 +128,11 @@ export async function sendFiles(
   await sendAll(dialer, items, {
     mode,
     skipSame,
-    onResult: ({ label, name, folder }, result) =>
-      report({ label, name, ...(folder !== undefined && { folder }), ...result }),
+    onResult: (item, result) => {
+      const { label, name, folder } = item;
+      const kind = isLink(item) && { isLink: true as const };
+      report({ label, name, ...(folder !== undefined && { folder }), ...kind, ...result });
+    },
   });
   return results;
 }
@@ -142,7 +146,17 @@ async function pagesOf(
   const pages = await Promise.all(files.map(pagesAt));
   if (pages.length === 1) return pages[0]!;
   const named = files.map((path, index) => ({ path, items: [...pages[index]!].flat() }));
-  if (!typed) return named.map(({ items }) => items);
+  if (!typed) return withLinksLast(named.flatMap(({ items }) => items));
   const { withoutRepeats } = await import("./repeated_paths.ts");
-  return [withoutRepeats(named, (text) => onNotice?.(text))];
+  return withLinksLast(withoutRepeats(named, (text) => onNotice?.(text)));
+}
+
+/** No link of one path may stand where a file of another is to go. */
+function withLinksLast(items: readonly Item[]): readonly Item[][] {
+  const links = items.filter(isLink);
+  return links.length === 0 ? [[...items]] : [items.filter((item) => !isLink(item)), links];
+}
+
+function isLink(item: Item): boolean {
+  return item instanceof SymbolicLink;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { LinkRule } from "../lib/store/link_rules.ts";
 import type { DialerOptions } from "./dialer.ts";
 import type { SendResult } from "./result.ts";
 
@@ -22,6 +23,13 @@ export interface SendOptions extends DialerOptions {
    * @default {[]}
    */
   exclude?: readonly string[];
+  /**
+   * Which symbolic links of folders are sent: those that lead to something in the same folder, all, or
+   * none. None is followed.
+   *
+   * @default {"tree"}
+   */
+  links?: LinkRule | undefined;
   /**
    * Whether to skip files that the server has already, with the same size and time, or the same size
    * and CRC-32. `resume` and `retries` do so too; with `skipSame`, a file that cannot be compared

@@ -56,16 +56,20 @@ class SendQueue {
   async sendAll(): Promise<void> {
     try {
       await this.#dialer.retries.run(async () => {
-        while (!this.#items.isDone) {
+        while (!this.#items.isDone || this.#dialer.openFolders > 0) {
           this.#failure = undefined;
           this.#showProgress();
           await this.#attempt().catch((error) => this.#failure = explain(error));
-          if (this.#failure && !this.#items.isDone) throw this.#failure;
+          const isOpen = !this.#items.isDone || this.#dialer.openFolders > 0;
+          if (this.#failure && isOpen) throw this.#failure;
+          // What keeps a folder open is then the result of its items.
+          if (this.#items.isDone) break;
         }
       });
     } catch (error) {
       // Each of those that were not even found yet has the same result.
       await this.#items.collect();
+      if (this.#items.isDone) this.#dialer.tellOpenFolders(explain(error));
       for (const item of this.#items.remaining()) {
         // Without a welcome nobody has told whether it arrived.
         const untried = !this.#tried.has(item) && !this.#unanswered.has(item);

@@ -20,7 +20,7 @@ import { printPages } from "./print_pages.ts";
 import { savedAs, savePath, writtenTo } from "./save_path.ts";
 import { type ServerName, serverName } from "./plan.ts";
 import { labelOf } from "./server_names.ts";
-import { EmptyFolder } from "../lib/body/sources.ts";
+import { EmptyFolder, SymbolicLink } from "../lib/body/sources.ts";
 import { printable, quoted } from "../lib/text.ts";
 
 /** Options of {@linkcode runSession}. */
@@ -268,20 +268,25 @@ class Session {
       }),
     ].flat();
     const [first] = items;
-    if (first && first.folder === undefined && !(first instanceof EmptyFolder)) {
+    if (
+      first && first.folder === undefined &&
+      !(first instanceof EmptyFolder || first instanceof SymbolicLink)
+    ) {
       progress.begin(first.size);
       progress.name(first.label);
       const stored = await client.put(first, signal);
-      this.#names.push(stored.name);
+      if (stored.name === printable(stored.name)) this.#names.push(stored.name);
       return report.add({ label: first.label, stored });
     }
     const total = items.reduce((sum, { size }) => sum + (size ?? 0), 0);
     progress.begin(total, items.length);
     const left = new Set(items.map(({ label }) => label));
-    await client.send(items, ({ label, name }, result) => {
+    await client.send(items, (item, result) => {
+      const { label, name } = item;
       left.delete(label);
       progress.addFiles(1);
-      report.add({ label, name, folder: path, ...result });
+      const kind = item instanceof SymbolicLink && { isLink: true as const };
+      report.add({ label, name, folder: path, ...kind, ...result });
     }, { signal, total: () => items.length > 1 ? total : undefined })
       .catch((error) => reportStop(client, signal, error, report, { folder: path, left }));
   }

@@ -93,6 +93,8 @@ export function writtenName(name: string, typed: string): string {
     : typed.startsWith("'")
     ? []
     : [name, name.replace(/[^\p{L}\p{N}/._-]/gu, "\\$&")];
-  const fits = (way: string): boolean => way.startsWith(typed) && nameIn(way) === name;
+  // What surrounds the name on a line is no part of it.
+  const fits = (way: string): boolean =>
+    way.startsWith(typed) && nameIn(way) === name && way.trim() === way;
   return ways.find(fits) ?? `'${name.replaceAll("'", `'\\''`)}'`;
 }

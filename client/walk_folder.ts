@@ -1,9 +1,9 @@
 /**
- * Walks a folder, and finds its files and empty folders as items to send: the files of each folder,
- * and then those of its subfolders.
+ * Walks a folder, and finds its files, empty folders and symbolic links as items to send: the files
+ * of each folder, and then those of its subfolders; the links behind all of them.
  *
- * Symbolic links are not followed; pipes, sockets and devices are not opened. Each is reported. An
- * unreadable entry is reported too and the walk continues, where @std's walk would end.
+ * Symbolic links are not followed; pipes, sockets and devices are not opened, and each of those is
+ * reported. An unreadable entry is reported too and the walk continues, where @std's walk would end.
  *
  * @module
  */
@@ -20,8 +20,10 @@ import {
   type Item,
   type Parent,
   permissionsOf,
+  SymbolicLink,
   unusable,
 } from "../lib/body/sources.ts";
+import { isLeftOut, type LinkRule, linksLeftOut } from "../lib/store/link_rules.ts";
 import { MAX_COMPONENTS, OWN_FOLDER } from "../lib/store/names.ts";
 import { quoted, REPLACED } from "../lib/text.ts";
 
@@ -34,6 +36,12 @@ export interface WalkOptions {
   as?: string | undefined;
   /** Excludes entries. */
   exclude?: Exclude | undefined;
+  /**
+   * Which symbolic links are sent.
+   *
+   * @default {"tree"}
+   */
+  links?: LinkRule | undefined;
   /** Called at the end with the number of excluded entries, if there are any. A folder counts as one. */
   onLeftOut?(count: number): void;
   /** Called with a notice for each entry that is neither a file nor a folder. */
@@ -69,6 +77,8 @@ async function folderName(path: string): Promise<string> {
 
 class Walk {
   #leftOut = 0;
+  #linksLeftOut = 0;
+  readonly #links: SymbolicLink[] = [];
   readonly #folder: string;
   readonly #top: string;
   readonly #options: WalkOptions;
@@ -81,6 +91,12 @@ class Walk {
 
   *pages(): Generator<readonly Item[], void> {
     yield* this.#visit(this.#folder, "", undefined);
+    // No link may stand where a file is to go.
+    for (let start = 0; start < this.#links.length; start += MAX_PAGE) {
+      yield this.#links.slice(start, start + MAX_PAGE);
+    }
+    const { links, onSkip } = this.#options;
+    if (this.#linksLeftOut > 0) onSkip(linksLeftOut(this.#linksLeftOut, links, "sent"));
     if (this.#leftOut > 0) this.#options.onLeftOut?.(this.#leftOut);
   }
 
@@ -91,10 +107,10 @@ class Walk {
     parent: Parent | undefined,
   ): Generator<readonly Item[], void> {
     let entries: Deno.DirEntry[];
-    let mode: number | undefined;
+    let info: Deno.FileInfo;
     try {
       entries = [...Deno.readDirSync(path)].sort((a, b) => a.name < b.name ? -1 : 1);
-      mode = permissionsOf(Deno.statSync(path).mode);
+      info = Deno.statSync(path);
     } catch (error) {
       return this.#options.onFailure(path, unusable(error, path));
     }
@@ -110,8 +126,13 @@ class Walk {
     // Joining the parts of each path would take longer than finding it.
     const inside = join(path, "-").slice(0, -1);
     const innerOf = (part: string): string => below === "" ? part : `${below}/${part}`;
-    const { files, folders, isEmpty } = this.#sort(entries, inside, innerOf);
-    const here: Parent = { name, mode, parent, files: files.length };
+    const { files, folders, links, isEmpty } = this.#sort(entries, inside, innerOf);
+    const facts = { mode: permissionsOf(info.mode), modified: info.mtime ?? undefined };
+    const here: Parent = { name, ...facts, parent, files: files.length };
+    for (const { part, ...link } of links) {
+      const place = { label: inside + part, folder: this.#folder, parent: here };
+      this.#links.push(new SymbolicLink(place, { name: `${name}/${part}`, ...link }));
+    }
     if (isEmpty) return yield [new EmptyFolder(path, here, this.#folder)];
     for (let start = 0; start < files.length; start += MAX_PAGE) {
       yield files.slice(start, start + MAX_PAGE).map((part) =>
@@ -126,9 +147,10 @@ class Walk {
     entries: readonly Deno.DirEntry[],
     inside: string,
     innerOf: (part: string) => string,
-  ): { files: string[]; folders: string[]; isEmpty: boolean } {
+  ): { files: string[]; folders: string[]; links: Link[]; isEmpty: boolean } {
     const files: string[] = [];
     const folders: string[] = [];
+    const links: Link[] = [];
     let isEmpty = true;
     for (const { name, isFile, isDirectory, isSymlink } of entries) {
       // A folder that was received into has it, and a server would refuse it.
@@ -139,20 +161,52 @@ class Walk {
       }
       const path = inside + name;
       const lost = lostName(path, name);
-      if (isSymlink && !lost) this.#skip(path, "symbolic links are not followed");
-      else if (!isFile && !isDirectory && !lost) {
+      const link = isSymlink && !lost ? this.#linkAt(path, innerOf(name)) : undefined;
+      if (link === "left out") continue;
+      if (link) links.push({ part: name, ...link });
+      if (!isFile && !isDirectory && !isSymlink && !lost) {
         this.#skip(path, "it is neither a file nor a folder");
       } else isEmpty = false;
       if (lost) this.#options.onFailure(path, unusable(lost, path));
       else if (isFile) files.push(name);
       else if (isDirectory) folders.push(name);
     }
-    return { files, folders, isEmpty };
+    return { files, folders, links, isEmpty };
+  }
+
+  /** What is sent of a link. What keeps it from being sent is told. */
+  #linkAt(path: string, inner: string): Omit<Link, "part"> | "left out" | undefined {
+    const { links = "tree", onFailure } = this.#options;
+    try {
+      const target = Deno.readLinkSync(path);
+      if (!isLeftOut(links, inner, target)) {
+        return { target, modified: Deno.lstatSync(path).mtime ?? undefined };
+      }
+      this.#linksLeftOut++;
+      return "left out";
+    } catch (error) {
+      onFailure(path, unreadableLink(error, path));
+      return undefined;
+    }
   }
 
   #skip(path: string, why: string): void {
     this.#options.onSkip(`Skipped ${quoted(path)}: ${why}`);
   }
+}
+
+/** A symbolic link in a folder. */
+interface Link {
+  readonly part: string;
+  readonly target: string;
+  readonly modified: Date | undefined;
+}
+
+/** The error for a link whose target cannot be read. */
+function unreadableLink(error: unknown, path: string): InletError {
+  if (!(error instanceof Deno.errors.InvalidData)) return unusable(error, path);
+  const why = "its target is not valid UTF-8, which Deno cannot read";
+  return new InletError("usage", `Cannot send ${quoted(path)}: ${why}`, { cause: error });
 }
 
 /** The error for an entry whose name Deno could not tell: no path leads to what it put instead. */

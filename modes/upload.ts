@@ -26,7 +26,6 @@ import { checkAccess } from "../lib/auth/access.ts";
 import { checkSize } from "../lib/server/size_limit.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
-import { MAX_NAME_BYTES } from "../lib/store/names.ts";
 import { hintAtSilence, openOnClient, openOnServer } from "./opening.ts";
 import { likelyServer } from "./files/first_answer.ts";
 import { hear } from "./refusal.ts";
@@ -92,6 +91,9 @@ export async function sendUpload(
   return { size, crc: body.tally.crc };
 }
 
+/** Most bytes of what stands for a name on this wire: some programs send a path. */
+const MAX_PATH_BYTES = 1024;
+
 /** Reads the name, which ends with a pause because it has no end mark. */
 async function readName(connection: Connection): Promise<string> {
   let name = connection.takeBuffered().slice();
@@ -100,10 +102,10 @@ async function readName(connection: Connection): Promise<string> {
   if (name.length === 0) await connection.peek();
   for (;;) {
     const more = connection.takeBuffered();
-    if (name.length + more.length > MAX_NAME_BYTES) {
+    if (name.length + more.length > MAX_PATH_BYTES) {
       throw new InletError(
         "bad-name",
-        `Cannot take the name: the limit is ${MAX_NAME_BYTES} bytes`,
+        `Cannot take the name: the limit is ${MAX_PATH_BYTES} bytes`,
       );
     }
     name = concat([name, more]);

@@ -61,12 +61,12 @@ integration("--drop-only acknowledges a name that was too long to be said again"
   const name = "x".repeat(4085);
   await sendTo(conn, `hello 1 ben\npush 0 ${name}\nend 00000000\nput 0 ${name}\n`);
   await sendTo(conn, "end 00000000\nexit\n");
-  const stored = `ok 0 00000000 ${"x".repeat(250)}\n`;
+  const stored = `ok 0 00000000 ${"x".repeat(255)}\n`;
   assertEquals(await readAll(conn), `welcome client 1 of 100\n${stored}go 0\n${stored}ok bye\n`);
 });
 
 /** A number of folders that leave no room for more, and one more part. */
-const LONG = `${"x".repeat(250)}/`.repeat(4);
+const LONG = `${"x".repeat(250)}/`.repeat(13);
 
 /** What a client can try, to learn whether a name is taken. */
 const PROBES: readonly ((name: string) => string)[] = [
@@ -81,7 +81,7 @@ const PROBES: readonly ((name: string) => string)[] = [
     (name: string) => `${name}/x/y.txt`,
     (name: string) => `${name} (2)/x`,
     (name: string) => `${LONG}${name}`,
-    (name: string) => `${LONG.slice(0, 960 - name.length)}/${name}/x`,
+    (name: string) => `${LONG.slice(0, 3008 - name.length)}/${name}/x`,
   ].flatMap((below) => [
     (name: string) => `push 6 ${below(name)}\nhello\nend 363a3020\n`,
     (name: string) => `put 6 ${below(name)}\nhello\nend 363a3020\n`,

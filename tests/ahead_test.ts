@@ -85,6 +85,8 @@ integration("send() makes an empty folder, with what is in it, ahead of the welc
   assertMatch(await wire.line(), /^mkdir\S* p$/);
   assertMatch(await wire.line(), /^mkdir\S* p\/empty$/);
   await wire.says(`${WELCOME}ok p\nok p/empty\n`);
+  assertMatch(await wire.line(), /^mkdir\S*;time=\S+ p$/);
+  await wire.says("ok p\n");
   assertEquals(await wire.rest(), "exit\n");
   assertEquals(outcomes(await sending), ["p/empty"]);
 });

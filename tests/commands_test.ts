@@ -223,11 +223,11 @@ integration("server.ts --log json writes one object a line", async () => {
 integration("server.ts --quiet says the first line and errors", async () => {
   await using ours = await startServer({ args: ["--quiet"] });
   await runClient(ours, [fixture("hello.txt")]);
-  await runClient(ours, [fixture("hello.txt"), "--as", "a.temp"]);
+  await runClient(ours, [fixture("hello.txt"), "--as", "inlet~1"]);
   await ours.running.stop();
   const [first, second, ...rest] = ours.running.log.split("\n");
   assertStringIncludes(first!, "listening on 127.0.0.1:");
-  assertStringIncludes(second!, 'Cannot take the name "a.temp"');
+  assertStringIncludes(second!, 'Cannot take the name "inlet~1"');
   assertEquals(rest, []);
 });
 
@@ -235,9 +235,9 @@ integration("client.ts --quiet says errors only", async () => {
   await using ours = await startServer();
   const { code, stdout, stderr } = await runClient(ours, [fixture("hello.txt"), "--quiet"]);
   assertEquals([code, stdout, stderr], [0, "", ""]);
-  const refused = await runClient(ours, [fixture("hello.txt"), "--as", "a.temp", "--quiet"]);
+  const refused = await runClient(ours, [fixture("hello.txt"), "--as", "inlet~1", "--quiet"]);
   assertEquals(refused.code, 3);
-  assertStringIncludes(refused.stderr, 'Cannot take the name "a.temp"');
+  assertStringIncludes(refused.stderr, 'Cannot take the name "inlet~1"');
 });
 
 integration("server.ts --fsync stores files and folders", async () => {

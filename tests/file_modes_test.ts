@@ -57,11 +57,11 @@ function modesIn(directory: string): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, modeAt(`${directory}/top${name}`)]));
 }
 
-/** What arrives of them under a umask. Folders keep the bits of their owner. */
+/** What arrives of them under a umask. */
 function arrived(umask = Deno.umask()): Record<string, string> {
   const sent = {
     ...{ "": 0o710, "/in": 0o755, "/in/secret.txt": 0o600, "/in/public.txt": 0o666 },
-    ...{ "/in/run": 0o755, "/large": 0o740, "/read only": 0o755, "/read only/a.txt": 0o444 },
+    ...{ "/in/run": 0o755, "/large": 0o740, "/read only": 0o555, "/read only/a.txt": 0o444 },
     ...{ "/empty": 0o700 },
   };
   return Object.fromEntries(

@@ -88,7 +88,7 @@ integration("--as shortens a name of 300 bytes, and keeps its extension", async 
   const { code, stderr } = await runClient(server, ["--as", long, fixture("hello.txt")]);
   assertEquals(code, 0, stderr);
   const [stored] = names(server.dir);
-  assertEquals(stored, "n".repeat(246) + ".txt");
+  assertEquals(stored, "n".repeat(251) + ".txt");
   assertStringIncludes(stderr, stored!.slice(0, 100));
   const got = await runClient(server, ["--get", long, "--output", "-"]);
   assertEquals(got.stdout, "hello\n");
@@ -99,7 +99,7 @@ integration("push goes on after a file that was refused, and names it", async ()
   await using local = await tempDir();
   const files = await Promise.all(
     Array.from({ length: 300 }, (_, index) => {
-      const name = index === 150 ? "draft.temp" : `${index}.txt`;
+      const name = index === 150 ? "inlet~1" : `${index}.txt`;
       return local.write(name, `file ${index}\n`);
     }),
   );
@@ -109,7 +109,7 @@ integration("push goes on after a file that was refused, and names it", async ()
   assertEquals(said.length, 300);
   assertEquals(
     said[150],
-    'inlet: Cannot take the name "draft.temp": the ending .temp is reserved for uploads',
+    'inlet: Cannot take the name "inlet~1": .inlet is reserved for uploads',
   );
   assertEquals(names(server.dir).length, 299);
   for (const [index] of files.entries()) {

@@ -127,10 +127,9 @@ integration(
     await run("mkfifo", [`${local.path}/photos/pipe`]);
     const { code, stderr } = await runClient(server, ["photos"], { cwd: local.path });
     assertEquals(code, 0);
-    assertEquals(stderr.split("\n").slice(0, 3), [
-      'Skipped "photos/out": symbolic links are not followed',
+    assertEquals(stderr.split("\n").slice(0, 2), [
       'Skipped "photos/pipe": it is neither a file nor a folder',
-      'Skipped "photos/links/key": symbolic links are not followed',
+      "2 symbolic links that lead out of the folder were not sent; --links all sends them",
     ]);
     assertEquals(treeOf(server.dir).map((line) => line.split(" ")[0]), [
       "photos/",
@@ -265,8 +264,8 @@ integration("10,000 files arrive around three that are refused, which are named"
   }
   makeTree(local.path, files);
   const good = treeOf(local.path);
-  // A name of files in flight, one over the limit, and one that is a folder on the other side.
-  makeTree(local.path, { "many/5/draft.temp": "", "many/5/large.bin": bytes(100_001) });
+  // A name that is reserved, one over the limit, and one that is a folder on the other side.
+  makeTree(local.path, { "many/5/inlet~1": "", "many/5/large.bin": bytes(100_001) });
   makeTree(local.path, { "many/5/taken": "not here" });
   makeTree(server.dir, { "many/5/taken/": "", "many/4/": "" });
   Deno.symlinkSync("../5", `${server.dir}/many/4/clash`);
@@ -280,7 +279,7 @@ integration("10,000 files arrive around three that are refused, which are named"
   assertStringIncludes(stderr, 'Cannot go through "many/4/clash": it is a symbolic link');
   assertMatch(
     said[3]!,
-    /^many: 10,001 files, .*; 3 failed: "many\/4\/clash\/a\.txt", "many\/5\/draft\.temp", "many\/5\/large\.bin"$/,
+    /^many: 10,001 files, .*; 3 failed: "many\/4\/clash\/a\.txt", "many\/5\/inlet~1", "many\/5\/large\.bin"$/,
   );
   assertEquals(names(`${server.dir}/many/5`).includes("taken (2)"), true);
   Deno.removeSync(`${server.dir}/many/5/taken`);
@@ -316,7 +315,7 @@ integration("a file that changes or vanishes within a folder is said, and exits 
   using wire = await server.accept();
   await wire.line();
   await wire.says("welcome client 1 of 1\n");
-  assertMatch(await wire.line(), /^mkdir;files=3;mode=7\d\d a$/);
+  assertMatch(await wire.line(), /^mkdir;id=\S+;mode=7\d\d;files=3 a$/);
   await wire.says("ok a\n");
   assertEquals(await wire.line(), "put 70000 a/1.bin");
   Deno.truncateSync(`${local.path}/a/1.bin`, 69_999);
@@ -331,6 +330,8 @@ integration("a file that changes or vanishes within a folder is said, and exits 
   await wire.says("go 0\n");
   const [, crc] = (await wire.line()).slice("newer".length).split(" ");
   await wire.says(`ok 5 ${crc} a/3.bin\n`);
+  assertMatch(await wire.line(), /^mkdir;id=\S+;mode=7\d\d;time=\S+ a$/);
+  await wire.says("ok a\n");
   assertEquals(await wire.line(), "exit");
   await wire.says("ok bye\n");
   const { code, stderr } = await sending;
@@ -421,7 +422,7 @@ integration("session puts a folder and gets it back", async () => {
   );
   assertEquals(names(`${local.path}/photos`), ["a (2).jpg", "a.jpg", "in"]);
   assertEquals(names(server.dir), ["hello.txt", "photos"]);
-  makeTree(local.path, { "photos/b.temp": "b" });
+  makeTree(local.path, { "photos/inlet~1": "b" });
   const failing = await runClient(server, ["--session"], {
     cwd: local.path,
     stdin: "put photos\nput photos\n",

@@ -155,7 +155,7 @@ const OUTSIDE = [
   ["/etc/evil.txt", "a part of it is empty"],
   ["other/evil.txt", 'it is not inside "p"'],
   ["pp/evil.txt", 'it is not inside "p"'],
-  ["p/a.temp", "the ending .temp is reserved for uploads"],
+  ["p/.INLET", ".inlet is reserved for uploads"],
   ["p/\x1b[31m", "it holds control characters"],
 ] as const;
 
@@ -236,3 +236,64 @@ integration(
     assertMatch(client.log, /^inlet: Interrupted\np\/: 1 file into "\.\/p", 1 B\b/);
   },
 );
+
+integration(
+  "--get of a folder makes no link that leads out, and sends no file through one",
+  async () => {
+    using server = impostor();
+    await using local = await tempDir();
+    makeTree(local.path, { "elsewhere/": "" });
+    const client = runClient(server, ["--get", "p/"], { cwd: local.path });
+    const time = "2001-02-03T04:05:06Z";
+    const out = ["/etc", "..", "../elsewhere", "x/../..", ".inlet/x", "../../elsewhere"];
+    using wire = await giveTree(server, [
+      ...out.map((to, index) => `@;to=${to} ${time} p/out${index}`),
+      `@;to=../elsewhere ${time} elsewhere/l`,
+      `@;to=../.. ${time} p/in/up`,
+      `@;to=. ${time} p/here`,
+      `@;to=../elsewhere ${time} p/in/f`,
+      `1 ${time} p/here/f`,
+      `1 ${time} p/in/f`,
+    ]);
+    for (const name of ["p/here/f", "p/in/f"]) assertEquals(await wire.line(), `get ${name}`);
+    for (let count = 0; count < 2; count++) {
+      await wire.says(`ok 1\ndata 1\nxend 8cdc1683 ${time}\n`);
+    }
+    assertEquals(await wire.line(), "exit");
+    await wire.says("ok bye\n");
+    const { code, stderr } = await client;
+    assertEquals(code, 3, stderr);
+    assertStringIncludes(stderr, "7 symbolic links that lead out of the folder were not made;");
+    assertStringIncludes(stderr, 'it is not inside "p"');
+    const made = ["here", "here (2)", "here/f", "in", "in/f"];
+    assertEquals(namesBelow(`${local.path}/p`), made);
+    assertEquals(Deno.readLinkSync(`${local.path}/p/here (2)`), ".");
+    assertEquals(names(`${local.path}/elsewhere`), []);
+  },
+);
+
+/** The paths of everything in a folder. */
+function namesBelow(folder: string, below = ""): string[] {
+  return [...Deno.readDirSync(`${folder}/${below}`)].flatMap(({ name, isDirectory }) => [
+    below + name,
+    ...isDirectory ? namesBelow(folder, `${below}${name}/`) : [],
+  ]).sort();
+}
+
+integration("--get gives the folders that it makes their facts, and others none", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  makeTree(server.dir, { "p/new/a": "a", "p/there/b": "b" });
+  const time = new Date("1963-07-08T09:10:11.012Z");
+  for (const folder of ["p/new", "p/there", "p"]) {
+    Deno.chmodSync(`${server.dir}/${folder}`, 0o510);
+    Deno.utimeSync(`${server.dir}/${folder}`, time, time);
+  }
+  makeTree(local.path, { "p/there/": "" });
+  Deno.chmodSync(`${local.path}/p/there`, 0o755);
+  assertEquals((await runClient(server, ["--get", "p/"], { cwd: local.path })).code, 0);
+  const info = Deno.statSync(`${local.path}/p/new`);
+  assertEquals([info.mode! & 0o777, info.mtime], [0o510, time]);
+  assertEquals(Deno.statSync(`${local.path}/p/there`).mode! & 0o777, 0o755);
+  for (const folder of [`${local.path}/p/new`, `${server.dir}/p`]) Deno.chmodSync(folder, 0o755);
+});

@@ -136,3 +136,62 @@ integration("a get goes on with the file that it opened, whatever its folder bec
   assertMatch(await wire.line(), /^end\S* /);
   assertEquals(await around.check(), ["moved/a.txt"]);
 });
+
+integration("a link that a client made is followed by nobody, in no request", async () => {
+  await using around = await surroundings();
+  await using server = await startServer({ dir: around.dir, args: ["--links", "all"] });
+  using wire = await Wire.greet(server);
+  const targets = {
+    "out": around.outside,
+    "up": "../outside",
+    "file": `${around.outside}/a.txt`,
+    "loop": "loop",
+    "chain": "out",
+    "own": ".inlet",
+    "back": "p/../../outside",
+  };
+  await wire.says("push 6 p/a\nhello\nend 363a3020\n");
+  assertEquals(await wire.line(), "ok 6 363a3020 p/a");
+  for (const [name, to] of Object.entries(targets)) {
+    await wire.says(`symlink;to=${encodeURIComponent(to)} ${name}\n`);
+    assertEquals(await wire.line(), `ok ${name}`);
+    for (const inner of [`${name}/a.txt`, `${name}/received/a.txt`, `${name}/new/b`]) {
+      await wire.says(
+        `push 6 ${inner}\nhello\nend 363a3020\nput 6 ${inner}\nget ${inner}\nmkdir ${inner}\n` +
+          `symlink;to=x ${inner}\ntree ${inner}\ncompare 6 - 2026-11-21T08:38:00Z ${inner}\n`,
+      );
+      for (let answers = 0; answers < 7; answers++) {
+        assertMatch(await wire.line(), /^error denied .*(it is a|too many) symbolic links?$/);
+      }
+    }
+    await wire.says(`get ${name}\ntree ${name}\n`);
+    assertMatch(await wire.line(), /^error not-found .*it is a symbolic link$/);
+    assertMatch(await wire.line(), /^error not-found .*it is a symbolic link$/);
+  }
+  assertEquals(await around.check(), ["p/a"]);
+});
+
+integration(
+  "a folder that becomes a link keeps links and times out of what it leads to",
+  async () => {
+    await using around = await surroundings();
+    await using server = await startServer({ dir: around.dir });
+    using wire = await Wire.greet(server);
+    await wire.says("mkdir;id=me;mode=755 photos/received\n");
+    assertEquals(await wire.line(), "ok photos/received");
+    swap(around);
+    const before = Deno.lstatSync(`${around.outside}/received`);
+    await wire.says(
+      "symlink;to=x photos/l\nsymlink;to=x photos/received/l\n" +
+        "mkdir;id=me;mode=700;time=2001-01-01T00:00:00Z photos/received\n" +
+        "mkdir;id=me;mode=700;time=2001-01-01T00:00:00Z photos\n",
+    );
+    for (let answers = 0; answers < 4; answers++) {
+      assertMatch(await wire.line(), /^error denied .*it is a symbolic link$/);
+    }
+    const after = Deno.lstatSync(`${around.outside}/received`);
+    assertEquals([after.mode, after.mtime], [before.mode, before.mtime]);
+    assertEquals(names(`${around.outside}/received`), ["a.txt"]);
+    assertEquals(await around.check(), []);
+  },
+);

@@ -274,8 +274,10 @@ integration("client.ts --get saves under the name alone, and never outside", asy
     const { code, stdout, stderr } = await client;
     assertEquals([code, stdout], [isAsked(name) ? 0 : 2, ""], `${JSON.stringify(name)}: ${stderr}`);
   }
-  const copies = ["a (2).txt", "a (3).txt", "a (4).txt", "a (5).txt", "a.txt"];
-  assertEquals(await around.check(), ["-", "- (2)", ...copies]);
+  const copies = ["a (2).txt", "a (3).txt", "a (4).txt", "a (5).txt", "a.temp", "a.txt"];
+  const odd = ["a\\..\\..\\b", "con.txt", "nul", "\u202ea"];
+  const expected = ["-", "- (2)", "..\\outside\\a.txt", "C:\\a.txt", ...copies, ...odd];
+  assertEquals(await around.check(), expected);
 });
 
 integration("a session's get saves under the name alone, and never outside", async () => {

@@ -60,7 +60,7 @@ const PHASES: Record<string, (call: Call) => Promise<void>> = {
     abort();
   },
   "while it walks a folder": async ({ send, abort, local }) => {
-    await Deno.symlink("nowhere", `${local.path}/link`);
+    await Deno.symlink("/nowhere", `${local.path}/link`);
     await local.write("a.txt", "a");
     await send([local.path], { onNotice: abort });
   },
@@ -294,7 +294,7 @@ integration("send() throws what a function of the caller throws, once all is sen
   await using local = await tempDir();
   const directory = `${local.path}/received`;
   await using server = await serve({ directory, log: { quiet: true } });
-  await Deno.symlink("nowhere", `${local.path}/link`);
+  await Deno.symlink("/nowhere", `${local.path}/link`);
   await local.write("a.txt", "a");
   const mine = new Error("mine");
   const throwing = (): never => {

@@ -35,7 +35,7 @@ async function files(): Promise<void> {
   await answers(ben, "put 6 a.txt\n", /^go 0/);
   await answers(ben, HELLO, /^ok 6/);
   await answers(ben, `push 6 b.txt\n${HELLO}`, /^ok 6/);
-  await answers(ben, `push 6 c.temp\n${HELLO}`, /^error bad-name/);
+  await answers(ben, `push 6 inlet~1\n${HELLO}`, /^error bad-name/);
   await answers(ben, "put 4000000 large\n", /^error too-large/);
   await answers(ben, "get nothing\n", /^error not-found/);
   await answers(ben, "get a.txt\n", /^end/);

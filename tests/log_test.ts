@@ -159,7 +159,7 @@ integration("server.ts --log json keeps to its schema in every mode and every ev
   const facts = (event: string, ...keys: string[]) =>
     lines.filter((line) => line.event === event).map((line) => keys.map((key) => line[key]));
   assertEquals(facts("refused", "client", "code", "file").slice(0, 3), [
-    ["ben", "bad-name", "c.temp"],
+    ["ben", "bad-name", "inlet~1"],
     ["ben", "too-large", "large"],
     ["ben", "not-found", "nothing"],
   ]);

@@ -33,7 +33,7 @@ integration("send() reports each of many small files in order, refused ones too"
   const expected: string[] = [];
   for (let index = 0; index < 300; index++) {
     const refused = index % 100 === 50;
-    const name = refused ? `${index}.temp` : `${index}.bin`;
+    const name = refused ? `${index}\x01` : `${index}.bin`;
     const size = index === 200 ? 70_000 : index === 220 ? 70_001 : index * 20;
     files.push(await local.write(name, bytes(size)));
     expected.push(refused ? "bad-name" : size > 70_000 ? "too-large" : name);

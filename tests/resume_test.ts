@@ -369,7 +369,7 @@ integration("--retry gives up after so many tries, with the exit code of the fai
 
 integration("--retry does not try again what the server refused", async () => {
   await using server = await startServer();
-  const args = ["README.md", "--as", "a.temp", "--retry", "5"];
+  const args = ["README.md", "--as", "inlet~1", "--retry", "5"];
   const { code, stderr } = await runClient(server, args);
   assertEquals(code, 3);
   assertStringIncludes(stderr, "inlet: Cannot take the name");

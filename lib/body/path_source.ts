@@ -60,13 +60,16 @@ export function nameAs(own: string, as = ""): string {
 
 /** Whether a path ends with a name. `.` and `..` stand for another one. */
 export function isNamed(path: string): boolean {
-  return !/(^|[/\\])\.{1,2}[/\\]*$/.test(path);
+  return !(IS_WINDOWS ? /(^|[/\\])\.{1,2}[/\\]*$/ : /(^|\/)\.{1,2}\/*$/).test(path);
 }
 
 /** Returns standard input as a source with a name. */
 export function stdinSource(name: string): StreamSource {
   return streamSource("standard input", name, () => STDIN);
 }
+
+/** Where a backslash separates the parts of a path, too. */
+const IS_WINDOWS = Deno.build.os === "windows";
 
 const STDIN: StreamReader = { read: readStdin, close: () => {} };
 
@@ -108,7 +111,7 @@ function whyNothing(error: unknown, path: string): string | undefined {
     error instanceof Deno.errors.NotADirectory;
   if (!isNothing) return undefined;
   try {
-    const { isSymlink, isFile } = Deno.lstatSync(path.replace(/[/\\]+$/, ""));
+    const { isSymlink, isFile } = Deno.lstatSync(path.replace(IS_WINDOWS ? /[/\\]+$/ : /\/+$/, ""));
     if (isSymlink) return "it is a symbolic link that leads to nothing";
     return isFile ? "it is a file, and no folder" : undefined;
   } catch {

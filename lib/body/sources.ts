@@ -24,7 +24,7 @@ import { quoted } from "../text.ts";
 export type Source = FileSource | StreamSource;
 
 /** One item to send. */
-export type Item = Source | EmptyFolder;
+export type Item = Source | EmptyFolder | SymbolicLink;
 
 /** An open source. It has a tally if its size is known. */
 export type OpenBody = { stream: ReadableStream<Uint8Array> } | FileBody | RestBody;
@@ -48,10 +48,20 @@ export interface Parent {
   readonly name: string;
   /** Its permission bits, if it has any. */
   readonly mode: number | undefined;
+  /** Time of the last change, if it has one. */
+  readonly modified: Date | undefined;
   /** The folder that it is in, unless it is the one that the user gave. */
   readonly parent: Parent | undefined;
   /** How many files were found in it, not counting those of its subfolders. */
   readonly files: number;
+}
+
+/** The folders that one run of the client makes, over all its connections. */
+export interface SentFolders {
+  /** By which the server knows them. */
+  readonly id: string;
+  /** Those that do not have their permission bits and times yet. */
+  readonly open: Set<Parent>;
 }
 
 /** A regular file. It is measured when its size or time is first requested. */
@@ -191,15 +201,45 @@ export class EmptyFolder {
   readonly folder: string;
   /** Its permission bits, if it has any. */
   readonly mode: number | undefined;
+  /** Time of the last change, if it has one. */
+  readonly modified: Date | undefined;
   /** The folder that it is in. */
   readonly parent: Parent | undefined;
 
-  constructor(label: string, { name, mode, parent }: Parent, folder: string) {
+  constructor(label: string, { name, mode, modified, parent }: Parent, folder: string) {
     this.label = label;
     this.name = name;
     this.mode = mode;
+    this.modified = modified;
     this.parent = parent;
     this.folder = folder;
+  }
+}
+
+/** A symbolic link in a folder. It is sent as it is: what it leads to is not looked at. */
+export class SymbolicLink {
+  readonly label: string;
+  readonly name: string;
+  readonly size = 0;
+  /** The folder that it is sent with, as the user gave it. */
+  readonly folder: string;
+  /** The folder that it is in. */
+  readonly parent: Parent;
+  /** Where it leads to. */
+  readonly target: string;
+  /** Time of the last change, if it has one. */
+  readonly modified: Date | undefined;
+
+  constructor(
+    { label, folder, parent }: { label: string; folder: string; parent: Parent },
+    { name, target, modified }: { name: string; target: string; modified: Date | undefined },
+  ) {
+    this.label = label;
+    this.folder = folder;
+    this.parent = parent;
+    this.name = name;
+    this.target = target;
+    this.modified = modified;
   }
 }
 

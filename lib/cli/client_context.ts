@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { GrowthOptions } from "../body/sources.ts";
+import type { GrowthOptions, SentFolders } from "../body/sources.ts";
 import type { Step } from "../net/dialogue_steps.ts";
 import type { RateLimit } from "../net/rate_limit.ts";
 import type { Progress } from "./progress.ts";
@@ -61,6 +61,8 @@ export interface ClientContext extends GrowthOptions {
    * Missing if no item is sent again.
    */
   readonly uploadId?: ((item: object) => string) | undefined;
+  /** The folders that this run sends, where it may take several connections. */
+  readonly sentFolders?: SentFolders | undefined;
   /**
    * Called when a transfer resumes a partial file, with the number of bytes that are kept; 0 if the
    * partial file belongs to another version of the file.

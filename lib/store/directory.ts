@@ -50,7 +50,6 @@ import type {
   Fingerprint,
   Found,
   MadeFolder,
-  MadeLink,
   Maybe,
   PartialQuery,
   Resumable,
@@ -80,7 +79,7 @@ export class DirectoryStore implements Store {
   /** Makes no directory: `root` need not exist yet. */
   constructor(root: string, options: DirectoryOptions = {}) {
     const { fsync = false, disk = Deno, warn = () => {} } = options;
-    const folders = new Folders(root, disk, warn, options);
+    const folders = new Folders(root, disk, warn, options, options.made);
     this.#folders = folders;
     this.#links = new Links(folders, options.links);
     this.#workspaces = new Workspaces(folders, options.downloads ? "get-" : "");
@@ -208,7 +207,7 @@ export class DirectoryStore implements Store {
     });
   }
 
-  async makeLink(name: string, facts: LinkFacts): Promise<MadeLink> {
+  async makeLink(name: string, facts: LinkFacts): Promise<MadeFolder> {
     const what = `make the link ${quoted(name)}`;
     const safe = this.#folders.safe(name);
     await this.#links.prepare(safe, facts);

@@ -7,6 +7,7 @@
 import type { Disk } from "./disk.ts";
 import type { DiskSpace } from "./disk_space.ts";
 import type { NamingOptions } from "./folders.ts";
+import type { MadeFolders } from "./made_folders.ts";
 
 /** Options of a directory store. */
 export interface DirectoryOptions extends NamingOptions {
@@ -41,6 +42,12 @@ export interface DirectoryOptions extends NamingOptions {
    * @default {Deno}
    */
   disk?: Disk;
+  /**
+   * Remembers the folders that were made.
+   *
+   * @default {new MadeFolders()}
+   */
+  made?: MadeFolders | undefined;
   /** Refuses files that the disk has no room for, if their size is known before. */
   space?: DiskSpace | undefined;
   /**

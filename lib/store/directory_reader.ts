@@ -128,6 +128,8 @@ export async function findFile(
     return unsure;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
+    // Whether what a link leads to is a file is nobody's business.
+    if (error instanceof Deno.errors.NotADirectory) folders.check(folders.safe(name));
     throw explain(error, `Cannot compare ${quoted(name)}`);
   }
 }

@@ -63,7 +63,7 @@ export class Folders extends FolderWays {
   /** How fast that disk answers. */
   readonly pace: DiskPace = new DiskPace();
   /** The folders that clients made in this run. */
-  readonly made: MadeFolders = new MadeFolders();
+  readonly made: MadeFolders;
   readonly #warn: (message: string) => void;
   readonly #naming: NamingOptions;
   readonly #warned = new Set<string>();
@@ -78,8 +78,10 @@ export class Folders extends FolderWays {
     disk: Disk,
     warn: (message: string) => void,
     naming: NamingOptions = {},
+    made: MadeFolders = new MadeFolders(),
   ) {
     super(root);
+    this.made = made;
     this.disk = disk;
     this.#warn = warn;
     this.#naming = naming;

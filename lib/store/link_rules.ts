@@ -5,6 +5,7 @@
  * @module
  */
 
+import { formatCount } from "../text.ts";
 import { isOwnFolder } from "./names.ts";
 
 /**
@@ -44,4 +45,22 @@ export function leadsOut(name: string, target: string): boolean {
 /** Whether a rule leaves a link out. */
 export function isLeftOut(rule: LinkRule, name: string, target: string): boolean {
   return rule === "none" || (rule === "tree" && leadsOut(name, target));
+}
+
+/**
+ * The notice of how many links were left out.
+ *
+ * @param done What was not done with them.
+ */
+export function linksLeftOut(
+  count: number,
+  rule: LinkRule = "tree",
+  done: "sent" | "made",
+): string {
+  const links = `${formatCount(count)} symbolic ${count === 1 ? "link" : "links"}`;
+  const were = count === 1 ? "was" : "were";
+  if (rule === "none") return `${links} ${were} not ${done}: --links none`;
+  const lead = count === 1 ? "leads" : "lead";
+  const does = `${done === "sent" ? "sends" : "makes"} ${count === 1 ? "it" : "them"}`;
+  return `${links} that ${lead} out of the folder ${were} not ${done}; --links all ${does}`;
 }

@@ -11,7 +11,7 @@ import { type Folders, lstatIfThere } from "./folders.ts";
 import { firstFreeNumber } from "./free_number.ts";
 import { isLeftOut, type LinkRule } from "./link_rules.ts";
 import { numberedName } from "./names.ts";
-import type { MadeLink } from "./store.ts";
+import type { MadeFolder } from "./store.ts";
 import { tryTo } from "./temp_file.ts";
 
 /** Makes links. */
@@ -48,12 +48,12 @@ export class Links {
    *
    * @param name A safe name.
    */
-  make(name: string, { to, modified }: LinkFacts): MadeLink {
+  make(name: string, { to, modified }: LinkFacts): MadeFolder {
     const place = this.#folders.make(name);
     return this.#folders.inFolder(place, () => this.#makeHere(place.name, { to, modified }));
   }
 
-  #makeHere(wanted: string, { to, modified }: LinkFacts): MadeLink {
+  #makeHere(wanted: string, { to, modified }: LinkFacts): MadeFolder {
     for (let number = 1;;) {
       const free = numberedName(wanted, number);
       const path = this.#folders.path(free);

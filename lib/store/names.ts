@@ -1,9 +1,10 @@
 /**
  * Converts names from the wire to names on disk. No other code does.
  *
- * A name is one or more components joined by `/`. It is normalized to Unicode NFC. A component that
- * is too long is shortened, but keeps its extension. A name is refused if it could leave the
- * directory, has too many components, or has another meaning on some system.
+ * A name is one or more components joined by `/`. It is stored as it is, in whatever form of Unicode.
+ * A component that is too long is shortened, but keeps its extension. A name is refused if it could
+ * leave the directory, has too many components, holds control characters, or has another meaning on
+ * this system.
  *
  * @module
  */
@@ -11,7 +12,7 @@
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 
-/** The ending of an upload. No published name has it. */
+/** The ending of an upload in the folder of the store's own files. */
 export const TEMP = ".temp";
 
 /** The folder in which a store keeps its own files. No name leads into it. */
@@ -20,14 +21,14 @@ export const OWN_FOLDER = ".inlet";
 /** The name of everything in a store, where a folder can be named. No file or folder can have it. */
 export const EVERYTHING = "/";
 
-/**
- * Most bytes of UTF-8 in one component: a few less than the limit of common file systems, 255, as
- * people and programs add endings of their own.
- */
-export const MAX_COMPONENT_BYTES = 250;
+/** Most bytes of UTF-8 in one component: the limit of common file systems. */
+export const MAX_COMPONENT_BYTES = 255;
 
-/** Most bytes of UTF-8 in a whole name, folders included. */
-export const MAX_NAME_BYTES = 1024;
+/**
+ * Most bytes of UTF-8 in a whole name, folders included: with everything else that a request or a
+ * reply has beside it, it fits into a line, and with the path of the directory into one of the system.
+ */
+export const MAX_NAME_BYTES = 3072;
 
 /** Most components of a name: a file is at most 127 folders deep. */
 export const MAX_COMPONENTS = 128;
@@ -42,15 +43,20 @@ const MAX_FOLDERS_BYTES = MAX_NAME_BYTES - 48;
 const REFUSED: readonly (readonly [RegExp, string])[] = [
   // deno-lint-ignore no-control-regex
   [/[\0-\x1f\x7f-\x9f\u2028\u2029]/, "it holds control characters"],
-  [/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/, "it holds characters that reorder text"],
   [/\p{Cs}/u, "it is not valid Unicode"],
-  [/\\/, "it holds a backslash"],
   [/^$/, "a part of it is empty"],
   [/^\.\.?$/, "it leads out of the directory"],
+];
+
+/** Patterns that refuse a name on Windows only, where it would mean something else. */
+const REFUSED_BY_WINDOWS: typeof REFUSED = [
+  [/\\/, "it holds a backslash"],
+  [/:/, "it holds a colon"],
   [/[. ]$/, "it ends with a dot or a space"],
-  [/\.temp$/i, `the ending ${TEMP} is reserved for uploads`],
   [/^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)/i, "Windows reserves it"],
 ];
+
+const PATTERNS = Deno.build.os === "windows" ? [...REFUSED, ...REFUSED_BY_WINDOWS] : REFUSED;
 
 /** What a component has that could be {@linkcode OWN_FOLDER}: its letters, or other forms of them. */
 const MAY_BE_OWN = /inlet|[^\x20-\x7e]/i;
@@ -64,7 +70,7 @@ const MAY_BE_OWN = /inlet|[^\x20-\x7e]/i;
  */
 export function safeName(name: string): string {
   if (name === "") throw new InletError("bad-name", "Cannot take an empty name");
-  const components = name.normalize("NFC").split("/");
+  const components = name.split("/");
   if (components.length > MAX_COMPONENTS) {
     const limit = `it has ${components.length} parts, the limit is ${MAX_COMPONENTS}`;
     throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: ${limit}`);
@@ -92,7 +98,7 @@ export function safeName(name: string): string {
 
 /** Why a component is refused. */
 function refusal(component: string): string | undefined {
-  for (const [pattern, reason] of REFUSED) if (pattern.test(component)) return reason;
+  for (const [pattern, reason] of PATTERNS) if (pattern.test(component)) return reason;
   // Only a name with these letters in some form can be that folder; most names have no such form.
   if (!MAY_BE_OWN.test(component)) return undefined;
   return isOwnFolder(component) ? `${OWN_FOLDER} is reserved for uploads` : undefined;
@@ -147,7 +153,7 @@ function shortened(component: string, suffix: string, most = MAX_COMPONENT_BYTES
   const room = Math.max(most - byteLength(suffix) - byteLength(extension), 0);
   if (byteLength(stem) > room) {
     const { read } = encoder.encodeInto(stem, new Uint8Array(room));
-    // The cut stem may end with a dot or a space, which no name may.
+    // What is left of it should not end with a dot or a space, which Windows does not take.
     stem = stem.slice(0, read).replace(/[. ]+$/, "") || "_";
   }
   return stem + suffix + extension;

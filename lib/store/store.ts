@@ -36,7 +36,7 @@ export interface Fingerprint {
 /** A file that is the same as another, or has the same size, and its CRC-32 would tell. */
 export type Found = { readonly name: string; readonly isSame: boolean };
 
-/** The stored name of a folder, and whether it was missing before. */
+/** The stored name of a folder or symbolic link, and whether it was missing before. */
 export type MadeFolder = { readonly name: string; readonly isNew: boolean };
 
 /** A file of a batch. Before the batch is committed, it may have neither name nor failure. */
@@ -55,9 +55,6 @@ export interface BatchedFolder extends BatchedFile {
 
 /** What is announced of a folder in a batch. The number of files is a guess: more or fewer may come. */
 export type BatchedFolderFacts = FolderFacts;
-
-/** The stored name of a symbolic link, and whether it was missing before. */
-export type MadeLink = { readonly name: string; readonly isNew: boolean };
 
 /** How an upload can be resumed. */
 export interface Resumable {
@@ -160,7 +157,7 @@ export interface Store {
    *
    * @throws {InletError} `bad-name` or `no-space`; `denied` for a link that leads out of the store
    */
-  makeLink(name: string, facts: LinkFacts): Maybe<MadeLink>;
+  makeLink(name: string, facts: LinkFacts): Maybe<MadeFolder>;
 
   /**
    * Opens the current version of a published file.

@@ -7,8 +7,11 @@
 import {
   encodeRequest,
   type Fields,
+  type FolderFacts,
+  folderFields,
+  linkFields,
   MAX_LINE_BYTES,
-  modeField,
+  ProtocolError,
   type Reply,
   type Stored,
 } from "../../protocol.ts";
@@ -18,7 +21,9 @@ import {
   FileSource,
   type Item,
   type Parent,
+  type SentFolders,
   type Source,
+  SymbolicLink,
 } from "../../lib/body/sources.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
@@ -69,6 +74,7 @@ export class Batch {
   readonly #requester: Requester;
   readonly #pipeline: Pipeline;
   readonly #made = new Set<Parent>();
+  readonly #folders: SentFolders;
   #total: (() => number | undefined) | undefined;
   #idle: (() => void) | undefined;
   readonly #put: (source: Source, signal?: AbortSignal) => Promise<Stored>;
@@ -81,6 +87,7 @@ export class Batch {
   ) {
     this.#context = context;
     this.#requester = requester;
+    this.#folders = context.sentFolders ?? { id: crypto.randomUUID(), open: new Set() };
     this.#pipeline = new Pipeline(requester, () => this.#idle?.());
     this.#put = put;
   }
@@ -135,6 +142,7 @@ export class Batch {
         checkName(item);
         await this.#makeParents(parent);
         if (item instanceof EmptyFolder) return await this.#makeFolder(item, onResult);
+        if (item instanceof SymbolicLink) return await this.#makeLink(item, onResult);
         if (item instanceof FileSource && await this.#push(item, onResult)) return;
         if (item instanceof FileSource && parent) large.push(item);
         else await this.#putAlone(item, onResult, signal);
@@ -143,6 +151,7 @@ export class Batch {
       if (++seen === parent?.files) await sendLarge();
     }
     await sendLarge();
+    if (!signal?.aborted) await this.#finishFolders();
     await this.#pipeline.settle();
     signal?.throwIfAborted();
   }
@@ -229,24 +238,45 @@ export class Batch {
     if (!folder || this.#made.has(folder)) return;
     await this.#makeParents(folder.parent);
     this.#made.add(folder);
+    this.#folders.open.add(folder);
+    const { mode, files } = folder;
     // The items are refused for the same reason, and tell it.
-    if (folder.mode !== undefined || folder.files > 0) await this.#mkdir(folder, () => {});
+    await this.#mkdir(folder, files > 0 ? { mode, files } : { mode }, () => {});
+  }
+
+  /**
+   * Gives the folders of this run their permission bits and times, innermost first.
+   *
+   * @throws {InletError} if the connection is lost before
+   */
+  async #finishFolders(): Promise<void> {
+    const { open } = this.#folders;
+    if (open.size === 0 || this.#requester.end) return;
+    const folders = [...open].map((folder) => ({ folder, depth: folder.name.split("/").length }));
+    for (const { folder } of folders.sort((one, other) => other.depth - one.depth)) {
+      const { mode, modified } = folder;
+      await this.#mkdir(folder, { mode, modified }, (answer) => {
+        if (!(answer instanceof InletError)) open.delete(folder);
+      });
+    }
+    await this.#pipeline.settle();
+    if (this.#requester.end && open.size > 0) throw this.#requester.end;
   }
 
   async #makeFolder(item: EmptyFolder, onResult: OnResult): Promise<void> {
-    await this.#mkdir(item, (answer, isUnsent) => {
-      onResult(item, resultOf(answer, isUnsent, (reply) => ({ name: decodeOk(reply) })));
-    });
+    const { mode, modified } = item;
+    await this.#mkdir(item, { mode, modified }, resultWithName(item, onResult));
   }
 
-  async #mkdir(folder: Parent | EmptyFolder, take: Taker): Promise<void> {
-    const { name, mode } = folder;
-    const files = folder instanceof EmptyFolder ? 0 : folder.files;
-    const fields = {
-      ...this.#totalField(),
-      ...files > 0 && { files: String(files) },
-      ...modeField(mode).fields,
-    };
+  async #makeLink(item: SymbolicLink, onResult: OnResult): Promise<void> {
+    const request = encodedLink(item);
+    (await this.#pipeline.room(request.length)).set(request);
+    this.#pipeline.add(request.length, resultWithName(item, onResult));
+  }
+
+  async #mkdir({ name }: Parent | EmptyFolder, facts: FolderFacts, take: Taker): Promise<void> {
+    const { id } = this.#folders;
+    const fields = { ...this.#totalField(), ...folderFields({ id, ...facts }) };
     const request = encodeRequest({ type: "mkdir", name, fields });
     (await this.#pipeline.room(request.length)).set(request);
     this.#pipeline.add(request.length, take);
@@ -268,6 +298,22 @@ export class Batch {
   }
 }
 
+/** Takes the answer to an item without a body. */
+function resultWithName(item: Item, onResult: OnResult): Taker {
+  return (answer, isUnsent) =>
+    onResult(item, resultOf(answer, isUnsent, (reply) => ({ name: decodeOk(reply) })));
+}
+
+/** The request for a link. Its target may be too long for a line. */
+function encodedLink({ label, name, target: to, modified }: SymbolicLink): Uint8Array {
+  try {
+    return encodeRequest({ type: "symlink", name, fields: linkFields({ to, modified }) });
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new InletError("bad-name", `Cannot send ${quoted(label)}: its target is too long`);
+  }
+}
+
 /** The result of an item: what a reply means, or why it means nothing. */
 function resultOf(
   answer: Reply | InletError,
@@ -285,10 +331,16 @@ function resultOf(
   return { error, ...isUnsent() && { untried: true } };
 }
 
+/** Most bytes of a line that are not those of a name. */
+const BESIDE_NAME_BYTES = 512;
+
 /** Refuses a name that cannot be sent in a request line. */
 export function checkName({ label, name }: Pick<Item, "label" | "name">): void {
   const isBroken = /[\r\n]/.test(name);
-  if (!isBroken && name.length <= MAX_LINE_BYTES / 4) return;
+  const most = MAX_LINE_BYTES - BESIDE_NAME_BYTES;
+  // A character of UTF-16 has at most three bytes of UTF-8.
+  const fits = 3 * name.length <= most || new TextEncoder().encode(name).length <= most;
+  if (!isBroken && fits) return;
   const why = isBroken ? "its name contains a line break" : "its name is too long";
   throw new InletError("bad-name", `Cannot send ${quoted(label)}: ${why}`);
 }

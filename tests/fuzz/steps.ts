@@ -41,7 +41,7 @@ const name: fc.Arbitrary<string> = fc.oneof(
       ..."a a a/b a/b/c c.txt c.txt/d é e\u0301 A x.tar.gz list".split(" "),
       "a b",
       "c (2).txt",
-      `${"x".repeat(250)}/`.repeat(4) + "y".repeat(19),
+      `${"x".repeat(250)}/`.repeat(12) + "y".repeat(59),
     ),
   },
   {
