@@ -3,8 +3,9 @@
  *
  * 1. C: `tree photos`. S: `ok`, one line for each entry, `end 3`. C checks every name: it must be a
  *    safe name inside the requested folder.
- * 2. C creates the folders. It requests small files in batches, each batch before the previous one
- *    has arrived, and a large file alone, so that it can be stopped and resumed.
+ * 2. Folder by folder, C requests the small files, many at once, before those asked for before have
+ *    arrived, and then each large file alone, so that it can be stopped and resumed. The small files
+ *    of a folder are published together, and then count as got.
  * 3. C makes the symbolic links, so that no file can go through one, and gives the folders that it
  *    made their permission bits and times.
  *
@@ -21,20 +22,26 @@ import { EVERYTHING, safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
 import { encodeLine, isFolderEntry, type ListEntry, modeOf, type Stored } from "../protocol.ts";
-import type { ItemResult } from "../modes/files/answers.ts";
+import type { BatchedFile, StoreBatch } from "../lib/store/store.ts";
+import type { ItemResult, Received } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
+import {
+  byFolder,
+  type Folder,
+  MAX_SMALL_BYTES,
+  type Step,
+  stepsOf,
+  type Wanted,
+} from "./folder_steps.ts";
 import { type GetFileOptions, getInto } from "./get_file.ts";
 import { LocalStore } from "./local_store.ts";
 import { pathIn } from "./save_path.ts";
 
-/** Largest file that is requested in a batch, in bytes. */
-const MAX_SMALL_BYTES = 64 * 1024;
-
 /** By which the store knows the folders that it made for this download. */
 const ID = "get";
 
-/** Size of the requests in one batch, in bytes. Two batches fit into any socket buffer. */
-const BATCH_BYTES = 8 * 1024;
+/** Size of the requests in one write, in bytes. Two of them fit into any socket buffer. */
+const ASKED_BYTES = 16 * 1024;
 
 /** Most entries of a folder, and most characters of their names: they are collected in memory. */
 const MOST_ENTRIES = 1_000_000;
@@ -59,12 +66,6 @@ export interface GetFolderOptions extends GetFileOptions {
   onLeft?(names: readonly string[]): void;
   /** Called with the result of each file, and with the name to save it under. */
   onResult(label: string, result: ItemResult, name: string, isLink?: true): void;
-}
-
-/** A file or folder of the tree, and its name below the directory. */
-interface Wanted {
-  entry: ListEntry;
-  local: string;
 }
 
 /**
@@ -156,29 +157,29 @@ class FolderGetter {
   readonly #client: FilesClient;
   readonly #store: LocalStore;
   readonly #options: GetFolderOptions;
+  readonly #batch: StoreBatch;
   readonly #room = new Uint8Array(MAX_SMALL_BYTES);
+  /** Folders, and files that have arrived, which are not known to be published. */
+  #stored: { file: Wanted; folder: BatchedFile; got?: Received }[] = [];
   /** Files that were listed as small, and have grown since: each is requested again, alone. */
   readonly #outgrown = new Set<Wanted>();
 
   constructor(client: FilesClient, store: LocalStore, options: GetFolderOptions) {
     this.#client = client;
     this.#store = store;
+    this.#batch = store.batch();
     this.#options = options;
   }
 
   async getAll(wanted: readonly Wanted[]): Promise<void> {
     const files = wanted.filter(({ entry }) => entry.size !== null);
     this.#showProgress(files);
-    for (const folder of this.#left(wanted)) {
-      if (isFolderEntry(folder.entry)) await this.#makeFolder(folder);
-    }
     const { skipSame, resume, warn, onLeft } = this.#options;
     try {
       if (skipSame || resume) await this.#skipSame(this.#left(files));
-      const left = this.#left(files);
-      const why = this.#store.shortage(sizeOf(left));
+      const why = this.#store.shortage(sizeOf(this.#left(files)));
       if (why !== undefined) warn?.(`Not all of the folder may fit: ${why}`);
-      await this.#getAll(left);
+      await this.#getFolders(byFolder(this.#left(wanted)));
       for (const link of this.#left(wanted)) {
         if (link.entry.to !== undefined) await this.#makeLink(link, link.entry.to);
       }
@@ -191,14 +192,6 @@ class FolderGetter {
 
   #left(wanted: readonly Wanted[]): Wanted[] {
     return wanted.filter(({ entry }) => !this.#options.done.has(entry.name));
-  }
-
-  async #makeFolder(folder: Wanted): Promise<void> {
-    try {
-      await this.#store.makeFolder(folder.local, { id: ID, mode: modeOf(folder.entry) });
-    } catch (error) {
-      this.#tell(folder, { error: explain(error) });
-    }
   }
 
   async #makeLink(link: Wanted, to: string): Promise<void> {
@@ -233,37 +226,83 @@ class FolderGetter {
     });
   }
 
-  /** Requests each batch before the previous one is received, so that the server never waits. */
-  async #getAll(files: readonly Wanted[]): Promise<void> {
-    let asked: Wanted[] = [];
-    let batch: Wanted[] = [];
-    let batchBytes = 0;
-    const advance = async (): Promise<void> => {
-      await this.#client.ask(batch.map(({ entry }) => entry.name));
-      const before = asked;
-      [asked, batch, batchBytes] = [batch, [], 0];
-      for (const file of before) await this.#get(file, (wanted) => this.#receive(wanted));
-    };
-    for (const file of files) {
-      if (this.#options.signal?.aborted) break;
-      const isLarge = (file.entry.size ?? 0) > MAX_SMALL_BYTES;
-      if (!isLarge) {
-        batch.push(file);
-        batchBytes += encodeLine(`get ${file.entry.name}`).length;
+  /**
+   * Gets the small files of each folder, and then its large ones. Requests run ahead of what is
+   * received, so that the server never waits.
+   */
+  async #getFolders(folders: readonly Folder[]): Promise<void> {
+    const steps = stepsOf(folders);
+    let asked: Step[] = [];
+    let isLeft = true;
+    try {
+      while (isLeft && !this.#options.signal?.aborted) {
+        const next: Step[] = [];
+        for (let bytes = 0; isLeft && bytes < ASKED_BYTES;) {
+          const { done, value } = steps.next();
+          if (done) isLeft = false;
+          else {
+            next.push(value);
+            if (value.type === "small") bytes += encodeLine(`get ${value.file.entry.name}`).length;
+            // Nothing may be on its way behind it: it can be stopped.
+            if (value.type === "large") break;
+          }
+        }
+        const names = next.flatMap((step) => step.type === "small" ? [step.file.entry.name] : []);
+        if (names.length > 0) await this.#client.ask(names);
+        await this.#take(asked);
+        asked = next;
+        if (next.at(-1)?.type !== "large") continue;
+        await this.#take(asked);
+        asked = [];
       }
-      if (batchBytes >= BATCH_BYTES) await advance();
-      if (!isLarge) continue;
-      await advance();
-      await advance();
-      await this.#getAlone(file);
+      await this.#take(asked);
+    } finally {
+      // What has arrived whole is stored, also if the connection is lost.
+      await this.#commit();
+      this.#batch[Symbol.dispose]();
     }
-    await advance();
-    await advance();
     for (const file of this.#outgrown) {
       this.#outgrown.delete(file);
       await this.#getAlone(file);
     }
     this.#options.signal?.throwIfAborted();
+  }
+
+  async #take(steps: readonly Step[]): Promise<void> {
+    for (const step of steps) {
+      if (step.type === "folder") await this.#begin(step.folder);
+      else if (step.type === "small") await this.#receive(step.file);
+      else if (!this.#options.signal?.aborted) {
+        await this.#commit();
+        await this.#getAlone(step.file);
+      }
+    }
+  }
+
+  /** Makes a folder, once all of the one before it is stored. */
+  async #begin({ entry: wanted, small }: Folder): Promise<void> {
+    await this.#commit();
+    if (!wanted) return;
+    try {
+      const facts = { id: ID, mode: modeOf(wanted.entry), files: small.length };
+      const folder = await this.#batch.makeFolder(wanted.local, facts);
+      this.#stored.push({ file: wanted, folder });
+    } catch (error) {
+      this.#tell(wanted, { error: explain(error) });
+    }
+  }
+
+  /** Publishes what has arrived, and reports it. */
+  async #commit(): Promise<void> {
+    await this.#batch.commit();
+    const stored = this.#stored;
+    this.#stored = [];
+    for (const { file, folder, got } of stored) {
+      const { name, failure } = folder;
+      if (failure) this.#tell(file, { error: failure });
+      // Of a folder only a failure is told.
+      else if (got) this.#tell(file, { stored: { ...got, name: name! } });
+    }
   }
 
   async #getAlone(file: Wanted): Promise<void> {
@@ -284,25 +323,36 @@ class FolderGetter {
     }
   }
 
-  /** Receives a small file into memory, and stores it once it is complete. */
-  async #receive(file: Wanted): Promise<Stored> {
-    const { entry, local } = file;
+  /** Receives a small file into memory, and adds it to what is to be published. */
+  async #receive(file: Wanted): Promise<void> {
+    const { entry: { name }, local } = file;
+    try {
+      const { content, ...got } = await this.#client.receiveWhole(name) ??
+        await this.#receiveSlowly(file);
+      const added = this.#batch.put(local, content, got);
+      const folder = added instanceof Promise ? await added : added;
+      this.#stored.push({ file, folder, got });
+    } catch (error) {
+      if (this.#client.ended) throw error;
+      if (!this.#outgrown.has(file)) this.#tell(file, { error: explain(error) });
+    }
+  }
+
+  /** Receives a file whose answer arrives in pieces, or is no file. */
+  async #receiveSlowly(file: Wanted): Promise<Received & { content: Uint8Array }> {
+    const { entry: { name } } = file;
     const room = this.#room;
     let filled = 0;
     const write = (chunk: Uint8Array): void => {
       if (filled + chunk.length > room.length) {
         this.#outgrown.add(file);
-        throw new InletError(
-          "changed",
-          `Cannot get ${quoted(entry.name)}: it grew during the transfer`,
-        );
+        throw new InletError("changed", `Cannot get ${quoted(name)}: it grew during the transfer`);
       }
       room.set(chunk, filled);
       filled += chunk.length;
     };
-    const got = await this.#client.receive(entry.name, { write }, { stoppable: false });
-    const content = room.subarray(0, filled);
-    return { ...got, name: await this.#store.put(local, content, got) };
+    const got = await this.#client.receive(name, { write }, { stoppable: false });
+    return { ...got, content: room.subarray(0, filled) };
   }
 
   #tell({ entry: { name }, local }: Wanted, result: ItemResult): void {

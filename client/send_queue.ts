@@ -67,11 +67,10 @@ class SendQueue {
         }
       });
     } catch (error) {
-      // Each of those that were not even found yet has the same result.
       await this.#items.collect();
       if (this.#items.isDone) this.#dialer.tellOpenFolders(explain(error));
+      // Also those that were not found yet. Without a welcome nobody has told whether one arrived.
       for (const item of this.#items.remaining()) {
-        // Without a welcome nobody has told whether it arrived.
         const untried = !this.#tried.has(item) && !this.#unanswered.has(item);
         this.#report(item, { error: explain(error), ...(untried && { untried }) });
       }
@@ -149,9 +148,8 @@ class SendQueue {
 
   #showProgress(): void {
     const { progress } = this.#dialer.context;
-    const { doneBytes, doneCount } = this.#items;
     progress.begin(() => this.#items.bytes, () => this.#items.count);
-    progress.skip(doneBytes);
-    progress.addFiles(doneCount);
+    progress.skip(this.#items.doneBytes);
+    progress.addFiles(this.#items.doneCount);
   }
 }

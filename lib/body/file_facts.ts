@@ -11,3 +11,8 @@ export interface Facts extends TrailerFacts {
   /** CRC-32 of the whole file, if known. A store need not keep it. */
   crc?: number;
 }
+
+/** A file that was read whole, with its metadata. */
+export interface WholeFile extends Facts {
+  readonly content: Uint8Array;
+}

@@ -133,6 +133,13 @@ export class Log {
     this.#write("info", "stored", message, { file, bytes, crc, ms: this.ms });
   }
 
+  /** Logs a file that a client got. */
+  got(file: string, bytes: number): void {
+    if (this.#options.quiet || !this.#admits()) return;
+    const message = `got ${quoted(file)}, ${formatBytes(bytes)}`;
+    this.#write("info", "got", message, { file, bytes, ms: this.ms });
+  }
+
   #admits(): boolean {
     return this.#about === undefined || this.#limit.admits(hostOf(this.#about.address));
   }

@@ -43,6 +43,7 @@ import type { NewFolder } from "./new_folder.ts";
 import { type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
 import { rememberedSums } from "./remembered_sums.ts";
+import { readSmall } from "./small_reads.ts";
 import { ResumeFailures } from "./resume_failures.ts";
 import type {
   Asker,
@@ -247,6 +248,8 @@ export class DirectoryStore implements Store {
   open(name: string): DirectoryFile {
     return openFile(this.#folders, this.#context.sums, name);
   }
+
+  readonly readSmall: Store["readSmall"] = (names, room) => readSmall(this.#folders, names, room);
 
   async find(name: string, same: Fingerprint, asker?: Asker): Promise<Found | undefined> {
     return await findFile(this.#folders, this.#context, name, same, asker);

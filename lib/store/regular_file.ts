@@ -97,6 +97,22 @@ export class RegularFile implements Disposable {
   }
 }
 
+/**
+ * Reads the beginning of a file in one call, without a look at the open file.
+ *
+ * @returns How many bytes were read; `undefined` if a link is there, or the system cannot tell links.
+ * @throws {Deno.errors.NotFound} if nothing is there
+ */
+export function readAtOnce(path: string, into: Uint8Array): number | undefined {
+  const descriptor = O_NOFOLLOW === 0 ? undefined : openIfNoLink(path, READ);
+  if (descriptor === undefined) return undefined;
+  try {
+    return readSync(descriptor, into, 0, into.length, 0);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /** Appends text to a file, and makes it if it is missing. @throws if it is a link */
 export function appendTo(path: string, text: string): void {
   const descriptor = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);

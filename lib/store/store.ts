@@ -12,7 +12,7 @@
  */
 
 import type { DiffEntry, FolderFacts, LinkFacts, ListEntry } from "../../protocol.ts";
-import type { Facts } from "../body/file_facts.ts";
+import type { Facts, WholeFile } from "../body/file_facts.ts";
 import type { Extent, ReadOptions } from "../body/reading.ts";
 import type { InletError } from "../errors.ts";
 
@@ -165,6 +165,9 @@ export interface Store {
    * @throws {InletError} `bad-name`, `denied` or `not-found`
    */
   open(name: string): Maybe<StoredFile>;
+
+  /** Reads small files of one folder, up to one that cannot be read at once: `open` tells what it is. */
+  readSmall(names: readonly string[], room: Uint8Array): Maybe<readonly WholeFile[]>;
 
   /**
    * Finds the same file under its name or a numbered variant, by CRC-32 or, without one, by time.

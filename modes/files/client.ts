@@ -37,6 +37,7 @@ import type { Compared, OnCompared } from "./compare.ts";
 import { Announced } from "./announced.ts";
 import { receiveBody, sendBody } from "./framing.ts";
 import { checkMinRate, helloOf } from "./own_limit.ts";
+import { type ReceivedWhole, takeWhole } from "./small_gets.ts";
 import { Requester, unexpected } from "./requester.ts";
 import { Stop } from "./stop.ts";
 
@@ -139,10 +140,7 @@ export class FilesClient {
     return this.#requester.end !== undefined;
   }
 
-  /**
-   * Sends files and folders. Small files do not wait for the previous answer. If the connection ends,
-   * no further item is taken, and those without a result were not tried.
-   */
+  /** Sends files and folders, as {@linkcode Batch.send} does. */
   async send(
     items: Iterable<Item>,
     onResult: OnResult,
@@ -258,6 +256,11 @@ export class FilesClient {
       : tally;
     checkTrailer(name, size, whole, trailer, this.#context);
     return { size, crc: whole.crc, ...factsOf(trailer) };
+  }
+
+  /** Receives a requested file like `receive()`, if its answer begins to arrive whole. */
+  async receiveWhole(name: string): Promise<ReceivedWhole | undefined> {
+    return await takeWhole(this.#connection, this.#context, name);
   }
 
   /** Sends a line of chat, and returns the server's answer. */

@@ -48,6 +48,7 @@ import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { greet } from "./greet.ts";
+import { serveGets } from "./gets.ts";
 import { servePushes } from "./pushes.ts";
 import { serveDiff, serveDiffs } from "./serve_diff.ts";
 import { serveGet } from "./serve_get.ts";
@@ -65,6 +66,7 @@ export async function serveFiles(connection: Connection, context: ServerContext)
     context.log.begin();
     await nextArrival(connection, context, rest);
     if (await servePushes(connection, context)) continue;
+    if (await serveGets(connection, context)) continue;
     if (await serveDiffs(connection, context)) continue;
     const request = await nextRequest(connection, context);
     if (request === null) return;
