@@ -78,6 +78,9 @@ async function main(args: readonly string[]): Promise<number> {
       return await startSession(dialer, stopping);
     case "send":
     case "get": {
+      if (plan.dryRun) {
+        return await (await import("./client/dry_run.ts")).runDry(dialer, action, plan, options);
+      }
       const code = await runTransfer(dialer, action, plan, options);
       await screen?.end();
       return code;

@@ -46,14 +46,7 @@ export {
   type TrailerFacts,
   trailerFacts,
 } from "./protocol/body_lines.ts";
-export {
-  type DiffEntry,
-  type DiffFlag,
-  formatDiffEntry,
-  MAX_DIFF_ENTRIES,
-  parseDiffEntry,
-  parseDiffFlags,
-} from "./protocol/diff_lines.ts";
+export * from "./protocol/diff_lines.ts";
 export {
   type FolderFacts,
   folderFactsOf,

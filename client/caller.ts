@@ -47,6 +47,7 @@ const OPTIONS: Record<keyof SendOptions, Kind> = {
   exclude: TEXTS,
   links: oneOf(Object.keys(LINK_RULES)),
   skipSame: FLAG,
+  checksum: FLAG,
   dialogue: TEXTS,
   lingerMs: MILLISECONDS_OR_NONE,
   lockStep: FLAG,

@@ -28,7 +28,7 @@ import { distinct, labelOf } from "./server_names.ts";
 export interface DownloadOptions
   extends
     LocalStoreOptions,
-    Pick<SendOptions, "exclude" | "links" | "skipSame" | "resume" | "signal"> {
+    Pick<SendOptions, "exclude" | "links" | "skipSame" | "checksum" | "resume" | "signal"> {
   /** Whether a terminal gets the exact bytes. */
   raw?: boolean;
 }

@@ -57,6 +57,8 @@ export interface GetFolderOptions extends GetFileOptions {
   onLeftOut?(count: number): void;
   /** Skips files that are here already, whole and the same. So does `resume`. */
   skipSame: boolean;
+  /** Compares content too, whatever the times say. */
+  checksum?: boolean;
   progress: Progress;
   /** Names that an earlier attempt completed. This attempt adds its own. */
   done: Set<string>;
@@ -67,6 +69,11 @@ export interface GetFolderOptions extends GetFileOptions {
   /** Called with the result of each file, and with the name to save it under. */
   onResult(label: string, result: ItemResult, name: string, isLink?: true): void;
 }
+
+/** What choosing the entries to download needs. */
+type WantedOptions =
+  & Pick<GetFolderOptions, "exclude" | "links" | "onLeftOut" | "done" | "onResult" | "warn">
+  & { onExcluded?(entry: ListEntry): void };
 
 /**
  * Downloads a folder. A file that fails does not stop the others.
@@ -92,10 +99,10 @@ async function folderIn(store: LocalStore, name: string): Promise<string> {
 }
 
 /** The entries to download, with their local names. Excluded and unsafe entries are dropped. */
-async function wantedOf(
+export async function wantedOf(
   top: string,
   client: FilesClient,
-  { exclude, links = "tree", onLeftOut, done, onResult, warn }: GetFolderOptions,
+  { exclude, links = "tree", onLeftOut, onExcluded, done, onResult, warn }: WantedOptions,
 ): Promise<Wanted[]> {
   const wanted: Wanted[] = [];
   let leftOut = 0;
@@ -108,7 +115,10 @@ async function wantedOf(
       const below = safeBelow(entry.name, safeTop);
       if (exclude && below !== "") {
         if (isInExcluded(exclude, below)) return;
-        if (exclude(below, isFolderEntry(entry))) return void leftOut++;
+        if (exclude(below, isFolderEntry(entry))) {
+          onExcluded?.(entry);
+          return void leftOut++;
+        }
       }
       if (entry.to !== undefined && isLeftOut(links, below, entry.to)) return void linksLeft++;
       wanted.push({ entry, local: [basename(safeTop), below].filter((part) => part).join("/") });
@@ -219,10 +229,15 @@ class FolderGetter {
   /** Skips what is here already. */
   async #skipSame(files: readonly Wanted[]): Promise<void> {
     const { findHere } = await import("./already_here.ts");
-    await findHere(this.#client, this.#store, files, (file, name) => {
-      const size = file.entry.size ?? 0;
-      this.#options.progress.skip(size);
-      this.#tell(file, { stored: { size, name }, same: true });
+    const { checksum = false, progress } = this.#options;
+    await findHere(this.#client, this.#store, files, {
+      byContent: checksum,
+      onAnswer: (file, answer, name) => {
+        if (answer !== "same") return;
+        const size = file.entry.size ?? 0;
+        progress.skip(size);
+        this.#tell(file, { stored: { size, name }, same: true });
+      },
     });
   }
 

@@ -154,6 +154,15 @@ export class LocalStore implements AsyncDisposable {
     return await locally(() => this.#store.find(name, same));
   }
 
+  /**
+   * Compares entries of the server with what is in one folder.
+   *
+   * @throws {InletError} `bad-name` or `local-disk`
+   */
+  async diff(...given: Parameters<DirectoryStore["diff"]>): Promise<string> {
+    return await locally(() => this.#store.diff(...given));
+  }
+
   /** Tidies up: also what an earlier download left that was killed. */
   async [Symbol.asyncDispose](): Promise<void> {
     unfinished.delete(this.#store);

@@ -63,7 +63,14 @@ const OPTIONS = {
     completes: LINK_RULES,
   }),
   "skip-same": flag({
-    help: "skip files that already exist with the same size and time, or size and CRC-32",
+    help: "skip what already exists: files with the same size, time and permissions",
+  }),
+  "checksum": flag({
+    help: "compare the content of files too, whatever their times say; implies --skip-same",
+  }),
+  "dry-run": flag({
+    help: "transfer nothing: list what would be, and why",
+    conflictsWith: ["list", "status", "session"],
   }),
   "resume": flag({
     help: "keep the partial file when the connection is lost, continue an earlier one, and leave " +

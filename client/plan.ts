@@ -33,6 +33,8 @@ export interface Plan {
   /** Whether a terminal gets the exact bytes, too. */
   raw: boolean;
   quiet: boolean;
+  /** Whether nothing is transferred, only listed. */
+  dryRun: boolean;
 }
 
 /** The action of one run. */
@@ -56,7 +58,7 @@ export interface ServerName {
 }
 
 type TransferOptions = Required<
-  Pick<SendOptions, "exclude" | "links" | "skipSame" | "resume" | "retries" | "strict">
+  Pick<SendOptions, "exclude" | "links" | "skipSame" | "checksum" | "resume" | "retries" | "strict">
 >;
 
 /**
@@ -80,11 +82,13 @@ export function makePlan(
   const options: TransferOptions = {
     exclude: values.exclude,
     links: values.links,
-    skipSame: values["skip-same"],
+    skipSame: values["skip-same"] || values.checksum,
+    checksum: values.checksum,
     resume: values.resume,
     strict: values.strict,
     retries: values.retry ?? 0,
   };
+  checkDryRun(action, values);
   checkTransferOptions(action, options, mode.send ? `in mode ${mode.name}` : undefined);
   if (options.resume && values["keep-partials"] === 0) {
     throw contradiction("--resume with --keep-partials 0");
@@ -107,6 +111,7 @@ export function makePlan(
     tokenFile: values["token-file"],
     raw: values.raw,
     quiet: values.quiet,
+    dryRun: values["dry-run"],
   };
 }
 
@@ -137,13 +142,25 @@ function checkArguments(files: readonly string[], values: ClientValues): void {
   if (action && !mode.asks) throw contradiction(`${action} in mode ${mode.name}`);
 }
 
+/** Refuses a dry run of what cannot be compared. */
+function checkDryRun(action: Action, { mode, ...values }: ClientValues): void {
+  if (!values["dry-run"]) return;
+  if (mode.send || mode.asks) throw contradiction(`--dry-run in mode ${mode.name}`);
+  if (action.type === "send") {
+    if (action.files.includes("-")) throw contradiction("--dry-run with the standard input");
+  } else if (action.type !== "get") {
+    throw contradiction("--dry-run without a FILE or --get");
+  } else if (action.output === "-") throw contradiction("--dry-run with --output -");
+}
+
 /** @param where Set where the mode supports none of these options: the words for the message. */
 function checkTransferOptions(
   action: Action,
-  { exclude, skipSame, resume, strict }: TransferOptions,
+  { exclude, skipSame, checksum, resume, strict }: TransferOptions,
   where: string | undefined,
 ): void {
-  const ofFolders = [exclude.length > 0 && "--exclude", skipSame && "--skip-same"];
+  const same = checksum ? "--checksum" : "--skip-same";
+  const ofFolders = [exclude.length > 0 && "--exclude", skipSame && same];
   const refuse = (given: (string | false)[], why: string): void => {
     const first = given.find((option) => option !== false);
     if (first) throw contradiction(`${first} ${why}`);

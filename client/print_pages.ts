@@ -37,7 +37,8 @@ export async function printPages(
   if (printer.failure) throw outputError(printer.failure);
 }
 
-class Printer {
+/** Prints text in the background, in order. */
+export class Printer {
   /** Settles when everything added so far is printed. It never fails. */
   printed: Promise<void> = Promise.resolve();
   /** Why printing ended early, unless the reader closed the pipe. */

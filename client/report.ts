@@ -225,10 +225,12 @@ class FolderReport {
     if (untried) this.#untried++;
     else if (isRepeated) this.#sameReason++;
     else if (error) this.#failed.push(label);
-    else if (same) this.#same++;
-    else if (isLink) this.#links++;
+    else if (isLink && !same) this.#links++;
+    else if (isLink) this.#same++;
     // An empty folder has no size.
-    else if (stored?.size !== undefined) {
+    else if (stored?.size === undefined) return;
+    else if (same) this.#same++;
+    else {
       this.#files++;
       this.#bytes += stored.size;
       if (stored.name && basename(stored.name) !== basename(label)) this.#renamed++;

@@ -73,25 +73,37 @@ export interface SendFilesOptions extends Omit<SendOptions, "mode"> {
   readonly mode: Mode;
 }
 
+/** What only the command line supports. */
+export interface TypedOptions {
+  /**
+   * The name to store under, instead of the last part of the path. With a `/` at its end, it is a
+   * folder to put all in.
+   */
+  as: string | undefined;
+  /** Called with the number of excluded entries of each folder that has some. */
+  onLeftOut(folder: string, count: number): void;
+  /** Called with the path of each excluded entry. */
+  onExcluded?: (path: string) => void;
+  /** Takes the items, in place of sending them. */
+  instead?: (items: Items) => Promise<void>;
+}
+
 /**
  * Like {@linkcode send}, with what only the command line supports: `-` for the standard input.
- *
- * @param typed.as The name to store under, instead of the last part of the path. With a `/` at its
- * end, it is a folder to put all in.
- * @param typed.onLeftOut Called with the number of excluded entries of each folder that has some.
  */
 export async function sendFiles(
   dialer: Dialer,
   files: readonly string[],
   options: SendFilesOptions,
-  typed?: { as: string | undefined; onLeftOut(folder: string, count: number): void },
+  typed?: TypedOptions,
 ): Promise<SendResult[]> {
   const results: SendResult[] = [];
   const report = (result: SendResult): void => {
     results.push(result);
     options.onResult?.(result);
   };
-  const { mode, skipSame = false, exclude = [], links, signal, onNotice } = options;
+  const { mode, skipSame = false, checksum = false, exclude = [], links } = options;
+  const { signal, onNotice } = options;
   const isOneWay = mode.send !== undefined;
   const as = typed?.as;
   // Loaded on demand, because most sends exclude nothing.
@@ -105,6 +117,7 @@ export async function sendFiles(
       exclude: excludes?.at(path),
       links,
       onLeftOut: (count) => typed?.onLeftOut(path, count),
+      onExcluded: typed?.onExcluded,
       signal,
       onSkip: (text) => onNotice?.(text),
       onFailure: (label, error) => report({ label, folder: path, error }),
@@ -117,6 +130,10 @@ export async function sendFiles(
     throw excluding.nothingLeft();
   }
   excludes?.reportUnused((text) => onNotice?.(text));
+  if (typed?.instead) {
+    await typed.instead(items);
+    return results;
+  }
   const first = items.first;
   // No server waits as long as a pipe's writer may take.
   if (first && "ready" in first) {
@@ -127,7 +144,8 @@ export async function sendFiles(
   }
   await sendAll(dialer, items, {
     mode,
-    skipSame,
+    skipSame: skipSame || checksum,
+    checksum,
     onResult: (item, result) => {
       const { label, name, folder } = item;
       const kind = isLink(item) && { isLink: true as const };

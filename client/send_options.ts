@@ -31,13 +31,20 @@ export interface SendOptions extends DialerOptions {
    */
   links?: LinkRule | undefined;
   /**
-   * Whether to skip files that the server has already, with the same size and time, or the same size
-   * and CRC-32. `resume` and `retries` do so too; with `skipSame`, a file that cannot be compared
+   * Whether to skip what the server has already: files with the same size, time and permissions, and
+   * empty folders. `resume` and `retries` do so too; with `skipSame`, a file that cannot be compared
    * fails.
    *
    * @default {false}
    */
   skipSame?: boolean;
+  /**
+   * Whether the content of files is compared too, by CRC-32, whatever their times say. Implies
+   * `skipSame`.
+   *
+   * @default {false}
+   */
+  checksum?: boolean;
   /** Called with the result of each file, as soon as it is known. */
   onResult?: (result: SendResult) => void;
 }

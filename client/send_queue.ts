@@ -18,6 +18,8 @@ export interface SendAllOptions {
   mode: Mode;
   /** Skips files that the server has already, and fails those that cannot be compared. */
   skipSame: boolean;
+  /** Compares content too, whatever the times say. */
+  checksum?: boolean;
   /** Called with the result of each item, as soon as it is known. */
   onResult(item: Item, result: ItemResult): void;
 }
@@ -100,26 +102,30 @@ class SendQueue {
     await client.exit();
   }
 
-  /** Skips files that the server has already: where asked to, and where a command is repeated. */
+  /** Skips what the server has already: where asked to, and where a command is repeated. */
   async #compare(client: FilesClient): Promise<void> {
-    const { skipSame } = this.#options;
-    const asksForAll = !this.#isCompared && (skipSame || this.#dialer.context.resume);
-    const asked = asksForAll
-      ? [...this.#items.remaining()]
-      : [...this.#items.left].filter((item) => this.#unanswered.has(item));
-    const files = asked.filter((item) => item instanceof FileSource);
-    if (files.length === 0) return;
-    await client.welcomed;
-    await client.compare(files, (file, name) => {
-      const wasSent = this.#unanswered.has(file);
-      if (name instanceof InletError) {
+    const { skipSame, checksum = false } = this.#options;
+    const { progress, resume } = this.#dialer.context;
+    const asksForAll = !this.#isCompared && (skipSame || resume);
+    if (!asksForAll && this.#unanswered.size === 0) return;
+    const { compareItems, findUnanswered } = await import("./compared_items.ts");
+    const onFound = (item: Item, name: string, same?: true): void => {
+      progress.skip(item.size ?? 0);
+      const size = item instanceof FileSource && { size: item.size };
+      this.#report(item, { stored: { name, ...size }, ...same && { same } });
+    };
+    if (!asksForAll) {
+      return await findUnanswered(client, this.#items.left, this.#unanswered, onFound);
+    }
+    await compareItems(client, this.#items.remaining(), {
+      byContent: checksum,
+      progress,
+      onAnswer: (item, answer) => {
+        if (answer === "same") onFound(item, item.name, true);
         // Without --skip-same it is sent, and what is wrong with it shows then.
-        return skipSame && !wasSent && !client.ended && this.#tell(file, { error: name });
-      }
-      if (name === "") return;
-      this.#dialer.context.progress.skip(file.size);
-      const stored = { size: file.size, name };
-      this.#report(file, wasSent ? { stored } : { stored, same: true });
+        const isFatal = answer instanceof InletError && skipSame && !client.ended;
+        if (isFatal) this.#tell(item, { error: answer });
+      },
     });
     this.#isCompared = true;
   }

@@ -44,6 +44,8 @@ export interface WalkOptions {
   links?: LinkRule | undefined;
   /** Called at the end with the number of excluded entries, if there are any. A folder counts as one. */
   onLeftOut?(count: number): void;
+  /** Called with the path of each excluded entry. */
+  onExcluded?: ((path: string) => void) | undefined;
   /** Called with a notice for each entry that is neither a file nor a folder. */
   onSkip(text: string): void;
   /** Called for each entry that cannot be sent. */
@@ -157,6 +159,7 @@ class Walk {
       if (name === OWN_FOLDER) continue;
       if (this.#options.exclude?.(innerOf(name), isDirectory)) {
         this.#leftOut++;
+        this.#options.onExcluded?.(inside + name);
         continue;
       }
       const path = inside + name;

@@ -11,6 +11,7 @@ import { connect } from "../lib/net/connect.ts";
 import { Progress } from "../lib/cli/progress.ts";
 import type { Saving } from "../modes/files/answers.ts";
 import { FilesClient } from "../modes/files/client.ts";
+import { Comparison } from "../modes/files/compare.ts";
 import { FileSource } from "../lib/body/sources.ts";
 import {
   type Ended,
@@ -335,7 +336,7 @@ const REQUESTS: Record<string, (client: FilesClient) => Promise<unknown>> = {
     client.put(new FileSource(fixture("hello.txt"), "a"), new AbortController().signal),
   reput: (client) => client.put(new FileSource(fixture("hello.txt"), "a")),
   async compare(client) {
-    await client.compare([ENTRY], (_, name) => {
+    await new Comparison(...client.parts).run([ENTRY], (_, name) => {
       if (name instanceof InletError) throw name;
     });
   },

@@ -111,7 +111,9 @@ integration(
     Deno.symlinkSync(`${server.dir}/c`, `${server.dir}/link`);
     // Only just written, so that a later change could have the same time.
     Deno.writeTextFileSync(`${server.dir}/fresh.txt`, "hello\n");
-    const fresh = Deno.statSync(`${server.dir}/fresh.txt`).mtime!.toISOString().slice(0, 19);
+    const now = Math.floor(Date.now() / 1000);
+    Deno.utimeSync(`${server.dir}/fresh.txt`, now, now);
+    const fresh = new Date(now * 1000).toISOString().slice(0, 19);
     for (
       const [request, expected] of [
         [`${facts} a.txt`, "ok a.txt"],
@@ -125,7 +127,7 @@ integration(
         ["6 363a3020 2020-02-29T12:00:01Z a.txt", "ok a.txt"],
         ["6 - 2020-02-29T12:00:00Z a.txt", "ok a.txt"],
         ["6 - 2020-02-29T12:00:00Z b.txt", "ok b (2).txt"],
-        ["6 - 2020-02-29T12:00:01Z a.txt", "ok;crc=needed"],
+        ["6 - 2020-02-29T12:00:01Z a.txt", "ok"],
         [`6 - ${fresh}Z fresh.txt`, "ok;crc=needed"],
         ["7 - 2020-02-29T12:00:00Z a.txt", "ok"],
         ["6 - 2020-02-29T12:00:00Z e.txt", "ok"],

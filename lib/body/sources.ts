@@ -165,11 +165,17 @@ export class FileSource {
   /**
    * Computes the CRC-32 of the whole file.
    *
+   * @param onBytes Called with the number of bytes just read.
    * @throws {InletError} `changed` if the file has become shorter
    */
-  async crc(): Promise<number> {
+  async crc(onBytes?: OnBytes): Promise<number> {
     using file = openPath(this.label);
-    const { bytes, crc } = await tallyOf((buffer) => file.readSync(buffer), this.size);
+    const read = (buffer: Uint8Array): number | null => {
+      const bytes = file.readSync(buffer);
+      onBytes?.(bytes ?? 0);
+      return bytes;
+    };
+    const { bytes, crc } = await tallyOf(read, this.size);
     if (bytes !== this.size) throw changed(this);
     return crc;
   }

@@ -178,10 +178,9 @@ export interface Store {
   find(name: string, same: Fingerprint, asker?: Asker): Promise<Found | undefined>;
 
   /**
-   * Compares what a client has in one folder with what is there, also under numbered names. Nothing
-   * is read, except for an entry with a CRC-32.
+   * Compares what a client has in one folder (`/` is the root) with what is there, also under numbered
+   * names. Nothing is read, except for an entry with a CRC-32.
    *
-   * @param folder Its name; `/` is the root.
    * @returns One `DiffFlag` for each entry.
    * @throws {InletError} `bad-name`, or `denied` if the folder is behind a link
    */

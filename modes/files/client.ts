@@ -33,7 +33,6 @@ import {
   type Saving,
 } from "./answers.ts";
 import { Batch, type OnResult, type SendItemsOptions } from "./batch.ts";
-import type { Compared, OnCompared } from "./compare.ts";
 import { Announced } from "./announced.ts";
 import { receiveBody, sendBody } from "./framing.ts";
 import { checkMinRate, helloOf } from "./own_limit.ts";
@@ -149,10 +148,9 @@ export class FilesClient {
     await this.#batch.send(items, onResult, options);
   }
 
-  /** Asks the server which files it has already. */
-  async compare<T extends Compared>(files: readonly T[], onAnswer: OnCompared<T>): Promise<void> {
-    const { Comparison } = await import("./compare.ts");
-    await new Comparison(this.#connection, this.#context, this.#requester).run(files, onAnswer);
+  /** What requests consist of that have a module of their own: compare.ts, diff.ts. */
+  get parts(): [Connection, ClientContext, Requester] {
+    return [this.#connection, this.#context, this.#requester];
   }
 
   /** Sends a message, and returns once the server has written it to its stdout. */
@@ -310,8 +308,9 @@ export class FilesClient {
 
   /** Ends the session. All requests are answered, so neither the answer nor a loss matters. */
   async exit(): Promise<void> {
-    const exit = encodeRequest({ type: "exit" });
-    await this.#requester.write(exit).then(() => this.#connection.closeWrite()).catch(() => {});
+    await this.#requester.write(encodeRequest({ type: "exit" })).then(() =>
+      this.#connection.closeWrite()
+    ).catch(() => {});
   }
 
   /** Decodes the size of a file, and how much of the partial file it continues. */

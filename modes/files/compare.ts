@@ -13,6 +13,8 @@
  */
 
 import { encodeRequest, type Reply } from "../../protocol.ts";
+import { Reading } from "../../lib/body/reading.ts";
+import type { OnBytes } from "../../lib/body/streams.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
 import { fileFigures } from "../../lib/cli/progress.ts";
 import { explain, InletError } from "../../lib/errors.ts";
@@ -37,8 +39,8 @@ export interface Compared {
   readonly modified: Date;
   /** Whether size and time are known to leave it open, so that only the CRC-32 can tell. */
   readonly needsCrc?: boolean;
-  /** CRC-32 of the whole file. */
-  crc(): Promise<number>;
+  /** Reads the whole file for its CRC-32. */
+  crc(onBytes?: OnBytes): Promise<number>;
 }
 
 /** Called with the name of the server's file that is the same; empty if there is none. */
@@ -94,8 +96,10 @@ export class Comparison {
       isFirst = false;
     }
     await this.#settle();
+    const reading = new Reading(unsure.reduce((sum, { size }) => sum + size, 0));
     for (const file of unsure) {
-      const crc = await this.#crcOf(file);
+      progress.doing(() => `checking ${file.label}: ${reading}`);
+      const crc = await this.#crcOf(file, reading);
       if (crc instanceof InletError) tell(file, crc);
       else await this.#ask(file, crc, (name) => tell(file, name));
     }
@@ -103,10 +107,10 @@ export class Comparison {
     progress.doing(undefined);
   }
 
-  async #crcOf(file: Compared): Promise<number | InletError> {
+  async #crcOf(file: Compared, reading: Reading): Promise<number | InletError> {
     this.#context.progress.name(file.label);
     try {
-      return await this.#connection.unwatched(file.crc());
+      return await this.#connection.unwatched(file.crc((bytes) => reading.add(bytes)));
     } catch (error) {
       return failureOf(file, error);
     }
