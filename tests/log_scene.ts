@@ -40,6 +40,7 @@ async function files(): Promise<void> {
   await answers(ben, "get nothing\n", /^error not-found/);
   await answers(ben, "get a.txt\n", /^end/);
   await answers(ben, "mkdir photos\n", /^ok/);
+  await answers(ben, "symlink;to=a.txt latest\n", /^ok latest/);
   for (const list of ["list", "tree photos", "status"]) await answers(ben, `${list}\n`, /^end/);
   await answers(ben, "Hello\n", /ACK$/);
   await answers(ben, "say 6\n", /^go 0/);
