@@ -70,9 +70,7 @@ class LocalCopy<T extends Theirs> implements Compared {
   async crc(onBytes?: OnBytes): Promise<number> {
     // The store opens it, because the store does not follow links.
     using stored = await this.#store.open(this.label);
-    const { crc } = await stored.beginning(stored.size);
-    onBytes?.(stored.size);
-    return crc;
+    return (await stored.beginning(stored.size, { onBytes })).crc;
   }
 }
 

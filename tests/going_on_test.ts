@@ -8,6 +8,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
+import { Reading } from "../lib/body/reading.ts";
 import { formatCrc } from "../protocol.ts";
 import {
   bytes,
@@ -15,6 +16,7 @@ import {
   names,
   ownFiles,
   PROC,
+  pure,
   runClient,
   Running,
   scriptPath,
@@ -54,6 +56,19 @@ const proofOfZeros = ({ nonce, length, offsets }: Prove): string =>
     .update(new Uint8Array(length * offsets.length)).digest("hex");
 
 const endOf = (content: Uint8Array): string => `end ${formatCrc(crc32(content))}\n`;
+
+/** A server that has nothing answers a client until that asks to go on. */
+async function untilReput(wire: Wire): Promise<void> {
+  await wire.line();
+  await wire.says("welcome client 1 of 1\n");
+  for (;;) {
+    const [verb, count] = (await wire.line()).split(/[ ;]/);
+    if (verb === "reput") return;
+    assertEquals(verb, "diff");
+    for (let entry = 0; entry < Number(count); entry++) await wire.line();
+    await wire.says(`ok ${".".repeat(Number(count))}\n`);
+  }
+}
 
 /** The only partial file of a directory. */
 function partialOf(dir: string): string {
@@ -236,11 +251,7 @@ integration(
     using server = impostor();
     await using client = startClient(server, [path, "--resume"]);
     using wire = await server.accept();
-    assertMatch(await wire.line(), /^hello /);
-    await wire.says("welcome client 1 of 1\n");
-    assertMatch(await wire.line(), /^compare /);
-    await wire.says("ok\n");
-    assertMatch(await wire.line(), /^reput /);
+    await untilReput(wire);
     await wire.says(`go ${HALF}\n`);
     assertEquals(await wire.bytes(1000), new Uint8Array(1000));
     assert(bytesRead(client.process.pid) < HALF, "all of it was read first");
@@ -257,10 +268,7 @@ integration("client.ts tells the server how far it is with its first part", asyn
   using server = impostor();
   await using client = startClient(server, [path, "--resume"]);
   using wire = await server.accept();
-  await wire.line();
-  await wire.says("welcome client 1 of 1\nok\n");
-  await wire.line();
-  assertMatch(await wire.line(), /^reput /);
+  await untilReput(wire);
   await wire.says(`go ${HALF - 10}\n`);
   assertEquals((await wire.bytes(10)).length, 10);
   assertMatch(
@@ -277,10 +285,7 @@ integration("a put that is refused while its client still reads ends the reading
   using server = impostor();
   await using client = startClient(server, [path, "--resume"]);
   using wire = await server.accept();
-  await wire.line();
-  await wire.says("welcome client 1 of 1\nok\n");
-  await wire.line();
-  assertMatch(await wire.line(), /^reput /);
+  await untilReput(wire);
   await wire.says(`go ${HALF - 10}\n`);
   assertEquals((await wire.bytes(10)).length, 10);
   await wire.says("error no-space Cannot store it: the disk is full\n");
@@ -396,4 +401,37 @@ integration("a server whose rest is wrong twice has nothing published", async ()
   await client.says(/a\.img: starting over, the partial file does not match$/);
   await client.says(/^inlet: Cannot get "a\.img": it arrived with CRC-32 /);
   assertEquals(names(local.path), ["(partial)"]);
+});
+
+integration(
+  "a server that compares tells how far it has read, and how long it still takes",
+  async () => {
+    await using server = await startServer();
+    await Deno.writeTextFile(`${server.dir}/a.img`, "");
+    Deno.truncateSync(`${server.dir}/a.img`, HUGE);
+    using wire = await Wire.greet(server);
+    await wire.says(`compare ${HUGE} 00000001 2026-11-21T08:38:00Z a.img\n`);
+    assertMatch(
+      await wire.line(),
+      /^note .*\(reading: \d+ %, [\d.]+ .?i?B of 300 GiB, [\d:]+ left\)$/,
+    );
+  },
+);
+
+pure("Reading tells percent, bytes and time left", () => {
+  const { now } = performance;
+  let at = 0;
+  try {
+    performance.now = () => at;
+    const reading = new Reading(4 * GIB);
+    assertEquals(`${reading}`, "4 GiB, in turn");
+    reading.add(0);
+    at = 10_000;
+    reading.add(GIB);
+    assertEquals(`${reading}`, "25 %, 1 GiB of 4 GiB, 0:30 left");
+    reading.add(3 * GIB);
+    assertEquals(`${reading}`, "100 %, 4 GiB of 4 GiB, 0:00 left");
+  } finally {
+    performance.now = now;
+  }
 });

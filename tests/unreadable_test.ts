@@ -40,7 +40,7 @@ async function answerTo(wire: Wire, request: string): Promise<string[]> {
   await wire.says(`${request}\n`);
   const lines = [await wire.line()];
   while (lines[0] === "ok" && !/^(end|error) /.test(lines.at(-1)!)) lines.push(await wire.line());
-  return lines.map((line) => line.replace(/ \d{4}-\d\d-\d\dT[\d:]+Z /, " "));
+  return lines.map((line) => line.replace(/ \d{4}-\d\d-\d\dT[\d:.]+Z /, " "));
 }
 
 integration("a list leaves out a folder that it cannot read, and says so once", async () => {

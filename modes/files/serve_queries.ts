@@ -22,6 +22,7 @@ import {
   type Request,
 } from "../../protocol.ts";
 import { encodeError, explain, InletError } from "../../lib/errors.ts";
+import { Reading } from "../../lib/body/reading.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import { safeName } from "../../lib/store/names.ts";
@@ -73,8 +74,12 @@ export async function serveCompare(
   { name, ...fingerprint }: Extract<Request, { type: "compare" }>,
 ): Promise<void> {
   const what = `compare ${quoted(name)}`;
-  const find = (asker: Asker) => context.store.find(name, fingerprint, asker);
-  const action = () => patiently(connection, what, find);
+  const reading = new Reading(fingerprint.size);
+  const onBytes = (bytes: number): void => reading.add(bytes);
+  const find = (asker: Asker) => context.store.find(name, fingerprint, { ...asker, onBytes });
+  // Only the CRC-32 takes reading.
+  const told = fingerprint.crc === null ? undefined : () => `${reading}`;
+  const action = () => patiently(connection, what, find, told);
   const found = await attempt(connection, context, "compare", what, action);
   if (!found) return;
   const { value } = found;
