@@ -252,6 +252,8 @@ export class Batch {
   async #finishFolders(): Promise<void> {
     const { open } = this.#folders;
     if (open.size === 0 || this.#requester.end) return;
+    // Nothing is left whose size could be told.
+    this.#total = undefined;
     const folders = [...open].map((folder) => ({ folder, depth: folder.name.split("/").length }));
     for (const { folder } of folders.sort((one, other) => other.depth - one.depth)) {
       const { mode, modified } = folder;
