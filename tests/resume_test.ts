@@ -21,7 +21,7 @@ const SIZE = 3_000_000;
 /** Bytes on the wire before the body of a file that nothing was kept of. */
 const UP = [
   "hello 1 inlet\n",
-  `compare ${SIZE} - 2026-11-21T08:38:00Z a.bin\n`,
+  `diff 1 /\n${SIZE};mode=644 2026-11-21T08:38:00Z a.bin\n`,
   `reput ${"0".repeat(64)} ${SIZE} a.bin\n`,
 ].join("").length;
 
