@@ -518,6 +518,11 @@ integration(
       assertEquals(new TextDecoder().decode(await collect(stored.stream(0))), content);
     }
     assertEquals(later, ["two", "b", "c"]);
+    // After a number of fast calls the disk gets synchronous ones again.
+    await using last = test.store.receive("d.txt");
+    const chunk = encoder.encode("d");
+    let calls = 0;
+    while (last.write(chunk) instanceof Promise) assert(++calls < 100, "it is never fast again");
   },
 );
 

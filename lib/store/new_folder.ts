@@ -28,7 +28,7 @@ const MAX_FILES = 16_384;
 const MAX_BYTES = 256 * 1024 * 1024;
 
 /** Milliseconds for which files are held. */
-const MAX_HELD_MS = 1000;
+const MAX_HELD_MS = 5000;
 
 /** Most files that are open at once, to be flushed to disk together. */
 const MAX_OPEN = 128;
