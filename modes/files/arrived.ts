@@ -69,6 +69,11 @@ export function findArrived(buffer: Uint8Array): ArrivedPush | ArrivedFolder | n
   }
 }
 
+/** Whether a buffer holds the beginning of a line, or nothing yet. */
+export function isLinePending(buffer: Uint8Array): boolean {
+  return buffer.length < MAX_LINE_BYTES && !buffer.includes(LF);
+}
+
 /** The line at the start of a buffer, and its length in bytes including the ending. */
 function lineIn(buffer: Uint8Array): { text: string; bytes: number } | undefined {
   const end = buffer.indexOf(LF);

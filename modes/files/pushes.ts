@@ -31,11 +31,11 @@ import type { BatchedFile, BatchedFolder, Maybe, StoreBatch } from "../../lib/st
 import { quoted } from "../../lib/text.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { acknowledge, admit, admittedFacts } from "./admission.ts";
-import { type ArrivedFolder, type ArrivedPush, findArrived } from "./arrived.ts";
+import { type ArrivedFolder, type ArrivedPush, findArrived, isLinePending } from "./arrived.ts";
 import { checkEnd } from "./verification.ts";
 
 /** Milliseconds that answers wait for announced files, while nothing arrives. */
-const HELD_MS = 20;
+const HELD_MS = 250;
 
 /** A request whose answer waits. */
 interface Pending {
@@ -93,7 +93,7 @@ class Pushes {
           if (connection.buffered.length > 0 && isTurnDue()) await takeTurns();
           continue;
         }
-        if (arrived === undefined && connection.buffered.length > 0) break;
+        if (arrived === undefined && !isLinePending(connection.buffered)) break;
         if (await this.#isMoreSoon()) continue;
         // The client may wait for these answers before it sends the rest.
         await this.#commit();
