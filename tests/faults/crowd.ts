@@ -217,6 +217,7 @@ export class Crowd {
     const source = new FileSource(name, name, { size: content.length, mtime: null, mode: null });
     // Its content is made up: there is no such file.
     return Object.assign(source, {
+      measure: () => content.length,
       open(onBytes: OnBytes) {
         const tally = new Tally();
         let at = 0;
