@@ -50,9 +50,9 @@ export function findArrived(buffer: Uint8Array): ArrivedPush | ArrivedFolder | n
   try {
     const head = lineIn(buffer);
     const request = head && decodeRequest(head.text);
+    // Then there may be something to tell before the answer.
+    if (request?.fields?.total !== undefined) return undefined;
     if (request?.type === "mkdir") {
-      // Then there may be something to tell before the answer.
-      if (request.fields?.total !== undefined) return undefined;
       return { request, facts: folderFactsOf(request), bytes: head!.bytes };
     }
     if (request?.type !== "push" || request.size > MAX_PUSHED_BYTES) return undefined;
