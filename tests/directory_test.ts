@@ -61,6 +61,7 @@ const WAYS: Readonly<Record<string, readonly [request: string, name: string]>> =
   put: [`put 6 a.txt\n${END}`, "a.txt"],
   reput: [`reput ${"0".repeat(64)} 6 a.txt\n${END}`, "a.txt"],
   mkdir: ["mkdir a\n", "a"],
+  "mkdir of a folder with files": ["mkdir;files=9 a\n", "a"],
   "push into a folder": [`push 6 a/b.txt\n${END}`, "a"],
 };
 

@@ -127,12 +127,14 @@ export class DirectoryBatch implements StoreBatch {
   /** Begins a folder that is new; returns `undefined` if something has its name. */
   #begin(name: string, facts: BatchedFolderFacts): BatchedFolder | undefined {
     const { folders, newFolders, storing } = this.#context;
-    const folder = storing(`make the folder ${quoted(name)}`, () => {
+    const begin = (): NewFolder | undefined => {
       const safe = folders.safe(name);
       const { place, workspace } = this.#look(name, safe);
       if (lstatIfThere(folders.path(inside(place, lastOf(safe))))) return undefined;
       return NewFolder.begin(this.#context, { name: safe, facts, place, workspace });
-    });
+    };
+    const what = `make the folder ${quoted(name)}`;
+    const folder = storing(what, () => this.#orLookAgain(begin));
     if (!folder) return undefined;
     newFolders.add(folder);
     this.#folder = folder;
@@ -189,13 +191,22 @@ export class DirectoryBatch implements StoreBatch {
       return publishSmall({ ...target, name: inside(place, this.#baseOf(name)) }, content, facts);
     };
     try {
-      return publish();
+      return this.#orLookAgain(publish);
     } catch (error) {
-      this.#target = undefined;
       // Most files need no text for a failure.
       const what = `store ${quoted(name)}`;
       if (!(error instanceof Deno.errors.NotFound)) throw explain(error, `Cannot ${what}`);
-      return this.#context.storing(what, publish);
+      return this.#context.storing(what, () => this.#orLookAgain(publish));
+    }
+  }
+
+  /** Runs an action. If it fails, the next one looks at the folders again: one may have been removed. */
+  #orLookAgain<T>(action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      this.#target = undefined;
+      throw error;
     }
   }
 
