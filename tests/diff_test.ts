@@ -20,7 +20,7 @@ import { DirectoryStore } from "../lib/store/directory.ts";
 import type { DirectoryOptions } from "../lib/store/directory_options.ts";
 import type { DiskTraits } from "../lib/store/disk_traits.ts";
 import { hasSameShape, isSameTime, judge } from "../lib/store/sameness.ts";
-import { integration, names, pure, type TempDir, tempDir } from "./helpers.ts";
+import { integration, names, pure, run, type TempDir, tempDir } from "./helpers.ts";
 import { serveHere } from "./in_process.ts";
 import { treeOf } from "./trees.ts";
 import { Wire } from "./wire.ts";
@@ -236,6 +236,17 @@ integration(
     assertEquals(await scene.diff("/", { name: "a", mode: 0o200 }), "=");
   },
 );
+
+integration("Store.diff() takes a link whose target is not UTF-8 for another one", async () => {
+  await using scene = await Scene.open();
+  await scene.put("p/a.txt", "1");
+  const script = `cd "$0" && ln -s "$(printf 'x\\377')" l && ln -s "$(printf 'x\\377')" m`;
+  const { code, stderr } = await run("sh", ["-c", script, `${scene.dir}/p`]);
+  assertEquals(code, 0, stderr);
+  await Deno.symlink("a.txt", `${scene.dir}/p/m (2)`);
+  const links = ["l", "m"].map((name) => ({ name, size: null, to: "a.txt" }));
+  assertEquals(await scene.diff("p", { name: "a.txt" }, ...links), "=!=");
+}, { proc: true });
 
 integration("Store.diff() tells nothing of what is behind a link", async () => {
   await using outside = await tempDir();

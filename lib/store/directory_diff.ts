@@ -11,6 +11,7 @@ import { quoted } from "../text.ts";
 import { findFile, type Known } from "./directory_reader.ts";
 import type { DiskTraits } from "./disk_traits.ts";
 import { type Folders, lstatIfThere } from "./folders.ts";
+import { isLinkTo } from "./links.ts";
 import { EVERYTHING, MAX_NAME_BYTES, numberedName } from "./names.ts";
 import { hasSameShape, judge } from "./sameness.ts";
 import type { DiffOptions, Maybe } from "./store.ts";
@@ -91,7 +92,7 @@ class FolderDiff {
     if (!there) return ".";
     const { size, to, crc, modified, mode } = entry;
     if (to !== undefined) {
-      return this.#isLinkTo(name, there, to) ? "=" : this.#numberedLink(name, to);
+      return isLinkTo(this.#folders.path(name), to) ? "=" : this.#numberedLink(name, to);
     }
     if (size === null) return there.isDirectory ? "=" : this.#numberedFolder(name);
     if (!there.isFile || crc !== undefined) return undefined;
@@ -129,12 +130,8 @@ class FolderDiff {
     return found.isSame ? "=" : "?";
   }
 
-  #isLinkTo(name: string, there: Deno.FileInfo, to: string): boolean {
-    return there.isSymlink && Deno.readLinkSync(this.#folders.path(name)) === to;
-  }
-
   #numberedLink(name: string, to: string): DiffFlag {
-    return this.#isNumbered(name, (variant, there) => this.#isLinkTo(variant, there, to));
+    return this.#isNumbered(name, (variant) => isLinkTo(this.#folders.path(variant), to));
   }
 
   #numberedFolder(name: string): DiffFlag {

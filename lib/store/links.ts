@@ -57,7 +57,7 @@ export class Links {
     for (let number = 1;;) {
       const free = numberedName(wanted, number);
       const path = this.#folders.path(free);
-      if (this.#isSame(path, to)) return { name: free, isNew: false };
+      if (isLinkTo(path, to)) return { name: free, isNew: false };
       try {
         // It fails where anything is, also a link that leads to nothing.
         this.#folders.disk.symlinkSync(to, path);
@@ -69,19 +69,20 @@ export class Links {
       const before = number;
       number = firstFreeNumber((number) => {
         const other = this.#folders.path(numberedName(wanted, number));
-        return number <= before || (lstatIfThere(other) !== undefined && !this.#isSame(other, to));
+        return number <= before || (lstatIfThere(other) !== undefined && !isLinkTo(other, to));
       });
     }
   }
+}
 
-  #isSame(path: string, to: string): boolean {
-    if (!lstatIfThere(path)?.isSymlink) return false;
-    try {
-      return Deno.readLinkSync(path) === to;
-    } catch {
-      // Its target is not UTF-8, or it is gone.
-      return false;
-    }
+/** Whether a link with that target is at a path. */
+export function isLinkTo(path: string, to: string): boolean {
+  if (!lstatIfThere(path)?.isSymlink) return false;
+  try {
+    return Deno.readLinkSync(path) === to;
+  } catch {
+    // Its target is not UTF-8, or it is gone.
+    return false;
   }
 }
 
