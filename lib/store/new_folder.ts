@@ -14,7 +14,7 @@ import { writeFully } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { systemCode } from "../system_errors.ts";
 import { quoted } from "../text.ts";
-import { changesFolder, here, within } from "./current_folder.ts";
+import { here } from "./current_folder.ts";
 import { freeNumber } from "./free_number.ts";
 import { type Folders, isGroupGiven, lstatIfThere, type Place, SETGID } from "./folders.ts";
 import { numberedName } from "./names.ts";
@@ -28,7 +28,7 @@ const MAX_FILES = 16_384;
 const MAX_BYTES = 256 * 1024 * 1024;
 
 /** Milliseconds for which files are held. */
-const MAX_HELD_MS = 5000;
+const MAX_HELD_MS = 10_000;
 
 /** Most files that are open at once, to be flushed to disk together. */
 const MAX_OPEN = 128;
@@ -163,7 +163,7 @@ export class NewFolder {
     for (let number = 1;;) {
       const name = number === 1 ? base : stored(number);
       try {
-        const open = this.#inside(() => this.#write(`${this.#path}/${name}`, content, facts));
+        const open = this.#write(`${this.#path}/${name}`, content, facts);
         return { file: {}, base, stored: name, size: content.length, facts, open };
       } catch (error) {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
@@ -174,40 +174,34 @@ export class NewFolder {
     }
   }
 
-  /** Runs an action in the folder itself, whatever its path leads to by then. */
-  #inside<T>(action: () => T): T {
-    if (!changesFolder()) return action();
-    const check = (): void => {
-      if (!isSameFile(Deno.lstatSync("."), this.#info)) throw new Meddling();
-    };
-    return within(this.#path, check, action);
-  }
-
-  /** Writes a file, and leaves it open if it is to be flushed to disk. */
+  /**
+   * Writes a file, and leaves it open if it is to be flushed to disk. No one who could put a link on
+   * the way knows the name of the folder: another `.inlet` has none of that name.
+   */
   #write(path: string, content: Uint8Array, { modified, mode }: Facts): Deno.FsFile | undefined {
     const { folders: { disk }, fsync } = this.#context;
     let open: Deno.FsFile | undefined;
     try {
       if (fsync) {
         const options = { write: true, createNew: true, ...mode !== undefined && { mode } };
-        open = disk.openSync(here(path), options);
+        open = disk.openSync(path, options);
         writeFully(open, content);
       } else {
-        this.#workspace.writeHere(here(path), content, mode);
+        this.#workspace.writeHere(path, content, mode);
       }
     } catch (error) {
       open?.close();
       if (!(error instanceof Deno.errors.AlreadyExists)) this.#remove(path);
       throw error;
     }
-    if (modified) tryTo(() => disk.utimeSync(here(path), new Date(), modified));
+    if (modified) tryTo(() => disk.utimeSync(path, new Date(), modified));
     return open;
   }
 
   /** Removes a file that must not be published. */
   #remove(path: string): void {
     try {
-      this.#context.folders.disk.removeSync(here(path));
+      this.#context.folders.disk.removeSync(path);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) this.#isDamaged = true;
     }

@@ -11,7 +11,7 @@
  * bytes. Anything else stays in the buffer for the code that reads every request.
  *
  * Answers wait until what they acknowledge is published: until all announced files are there, or
- * another request comes, or five seconds have passed, or nothing more comes for {@linkcode HELD_MS}, or the
+ * another request comes, or ten seconds have passed, or nothing more comes for {@linkcode HELD_MS}, or the
  * client leaves.
  *
  * @module
