@@ -80,14 +80,37 @@ export async function inspect(
 ): Promise<Faults & { names: Set<string> }> {
   const names = new Set<string>();
   const faults: Faults = { partial: [], temporary: [], lost: [] };
-  for await (const { path, isFile } of walk(directory, { includeDirs: false })) {
-    const name = relative(directory, path);
-    if (name.endsWith(".temp")) faults.temporary.push(name);
+  for await (const { name, path, isFile, isInFlight } of storedIn(directory)) {
+    if (isInFlight) faults.temporary.push(name);
     else if (!isFile || !isRight(path, name, seed)) faults.partial.push(name);
     else names.add(name);
   }
   for (const name of acknowledged) if (!names.has(name)) faults.lost.push(name);
   return { ...faults, names };
+}
+
+/** A folder that is not published yet, or that is being removed, and what is in it. */
+const FOLDER_IN_FLIGHT =
+  /^(?:.*\/)?\.inlet\/(?:get-)?(?:[0-9a-f]{32}\.tempdir|gone-[0-9a-f]{32})(\/.*)?$/;
+
+/** Something in a directory of received files, by its name there. */
+interface Stored {
+  name: string;
+  path: string;
+  isFile: boolean;
+  /** Whether it is an upload, or a folder with all that is in it, that has no final name. */
+  isInFlight: boolean;
+}
+
+/** Everything in a directory of received files but its folders, and each folder in flight as one. */
+export async function* storedIn(directory: string): AsyncGenerator<Stored> {
+  for await (const { path, isFile, isDirectory } of walk(directory)) {
+    const name = relative(directory, path);
+    const [isInside, within] = FOLDER_IN_FLIGHT.exec(name) ?? [];
+    if (isInside === undefined) {
+      if (!isDirectory) yield { name, path, isFile, isInFlight: name.endsWith(".temp") };
+    } else if (within === undefined) yield { name, path, isFile, isInFlight: true };
+  }
 }
 
 /** Whether a file is, byte for byte, what its name says. */

@@ -5,13 +5,12 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { walk } from "@std/fs/walk";
 import { crc32 } from "node:zlib";
 import { send } from "../../client.ts";
 import { exitCode, type InletError } from "../../lib/errors.ts";
 import { pathSource } from "../../lib/body/path_source.ts";
 import { resultsOf, ROOT, Running } from "../helpers.ts";
-import { contentOf, type Dice } from "./content.ts";
+import { contentOf, type Dice, storedIn } from "./content.ts";
 import { type DiskFault, OPERATIONS } from "./disk.ts";
 import { givesBack, holdingsOf, type ServerOnTrial, withClient } from "./trial.ts";
 
@@ -128,7 +127,7 @@ export async function failEverywhere(
         const found = await lookAt(dir);
         const mayStay = operation === "remove" || operation === "stat";
         assert(mayStay || found.temporary.length === 0, about);
-        for (const path of found.temporary) await Deno.remove(path);
+        for (const path of found.temporary) await Deno.remove(path, { recursive: true });
         assert(found.stored.isSubsetOf(sent), `${about}: partial`);
         assert(acknowledged.isSubsetOf(found.stored), `${about}: lost`);
         if (!reached) break;
@@ -141,14 +140,14 @@ export async function failEverywhere(
   return { faults, acknowledged };
 }
 
-/** What is in a directory of received files: whole files by their content, and files in flight. */
+/** What is in a directory of received files: whole files by their content, and what is in flight. */
 export async function lookAt(
   directory: string,
 ): Promise<{ stored: Set<string>; temporary: string[] }> {
   const stored = new Set<string>();
   const temporary: string[] = [];
-  for await (const { path } of walk(directory, { includeDirs: false })) {
-    if (path.endsWith(".temp")) temporary.push(path);
+  for await (const { path, isInFlight } of storedIn(directory)) {
+    if (isInFlight) temporary.push(path);
     else stored.add(fingerprint(await Deno.readFile(path)));
   }
   return { stored, temporary };
