@@ -40,7 +40,11 @@ const REQUESTS: Readonly<Record<string, (dice: Dice) => Uint8Array>> = {
   get: () => line(`get ${LARGE}`),
 };
 
-/** Lets clients leave for so long. Gives how many left, by what they had asked for. */
+/**
+ * Lets clients leave for so long, and until some have left each kind of work.
+ *
+ * @returns How many left, by what they had asked for.
+ */
 export async function leave(
   durationMs: number,
   { dir, trial, dice, key }: { dir: string; trial: Trial; dice: Dice; key?: string | undefined },
@@ -67,7 +71,10 @@ export async function leave(
     // Their places and all that they held are free again; it was not its end for the server.
     await givesBack(server, before);
     await withClient(server, async (client) => void await client.chat("Hello"));
-  } while (performance.now() - started < durationMs);
+  } while (
+    performance.now() - started < durationMs ||
+    Object.keys(left).length < Object.keys(REQUESTS).length
+  );
   Deno.removeSync(`${dir}/${LARGE}`);
   Deno.removeSync(`${dir}/folder`, { recursive: true });
   await trial.assertSound(server);
