@@ -74,7 +74,11 @@ export class FileSource {
   readonly folder: string | undefined;
   /** The folder that it is in, if it is sent with one. */
   readonly parent: Parent | undefined;
-  #info: FileFacts | undefined;
+  // Numbers, because thousands of measurements with their dates would take far more memory.
+  #size = 0;
+  #modifiedMs = 0;
+  #mode: number | null = null;
+  #isMeasured = false;
   #isBegun = false;
 
   /**
@@ -85,26 +89,32 @@ export class FileSource {
     this.label = label;
     this.name = name;
     this.folder = folder;
-    this.#info = info;
+    if (info) this.#note(info);
   }
 
   /** Size in bytes. */
   get size(): number {
-    return this.#measured.size;
+    if (!this.#isMeasured) this.#note(factsOf(this.label));
+    return this.#size;
   }
 
   /** Time of the last change. */
   get modified(): Date {
-    return this.#measured.mtime ?? new Date(0);
+    if (!this.#isMeasured) this.#note(factsOf(this.label));
+    return new Date(this.#modifiedMs);
   }
 
   /** Permission bits, if it has any. */
   get mode(): number | undefined {
-    return permissionsOf(this.#measured.mode);
+    if (!this.#isMeasured) this.#note(factsOf(this.label));
+    return permissionsOf(this.#mode);
   }
 
-  get #measured(): FileFacts {
-    return this.#info ??= factsOf(this.label);
+  #note({ size, mtime, mode }: FileFacts): void {
+    this.#size = size;
+    this.#modifiedMs = mtime?.getTime() ?? 0;
+    this.#mode = mode;
+    this.#isMeasured = true;
   }
 
   /** Opens the file. Dispose of the body to close it. */
@@ -136,7 +146,7 @@ export class FileSource {
    */
   #refresh(file: Deno.FsFile, announced = this.#isBegun ? this.size : undefined): Deno.FileInfo {
     const now = file.statSync();
-    if (announced === undefined || now.size === announced) this.#info = now;
+    if (announced === undefined || now.size === announced) this.#note(now);
     this.#isBegun = true;
     return now;
   }
@@ -151,7 +161,7 @@ export class FileSource {
     const isNamed = this.folder === undefined;
     const info = factsOf(this.label, isNamed ? Deno.statSync : Deno.lstatSync);
     if (info.isSymlink) throw changed(this);
-    this.#info = info;
+    this.#note(info);
     return this.size;
   }
 
