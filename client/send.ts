@@ -56,12 +56,15 @@ export async function send(
   const mode = findMode(options.mode ?? "files");
   if (mode.send && options.key !== undefined) throw contradiction(`a key in mode ${mode.name}`);
   const dialer = new Dialer(address, caller.options);
-  const results = await sendFiles(dialer, files, { ...caller.options, mode }).catch(
-    async (error) => {
-      await caller.check(false);
-      throw error;
-    },
-  );
+  const results: SendResult[] = [];
+  const onResult = (result: SendResult): void => {
+    results.push(result);
+    caller.options.onResult?.(result);
+  };
+  await sendFiles(dialer, files, { ...caller.options, mode, onResult }).catch(async (error) => {
+    await caller.check(false);
+    throw error;
+  });
   const failure = results.find(({ error }) => error)?.error;
   await caller.check(failure === undefined);
   if (failure) throw new SendError(failure, results);
@@ -89,17 +92,18 @@ export interface TypedOptions {
 }
 
 /**
- * Like {@linkcode send}, with what only the command line supports: `-` for the standard input.
+ * Like {@linkcode send}, with what only the command line supports: `-` for the standard input. The
+ * results are told and not kept, as there may be many.
  */
 export async function sendFiles(
   dialer: Dialer,
   files: readonly string[],
   options: SendFilesOptions,
   typed?: TypedOptions,
-): Promise<SendResult[]> {
-  const results: SendResult[] = [];
+): Promise<void> {
+  let isAnyTold = false;
   const report = (result: SendResult): void => {
-    results.push(result);
+    isAnyTold = true;
     options.onResult?.(result);
   };
   const { mode, skipSame = false, checksum = false, exclude = [], links } = options;
@@ -126,14 +130,11 @@ export async function sendFiles(
   const items = new Items(await pagesOf(files, pagesAt, { typed, onNotice }));
   // Patterns are refused before anything is sent, and several files are measured by then.
   if (excluding || files.length > 1) await items.measure(signal);
-  if (excluding && files.length > 0 && items.isOver && results.length === 0) {
+  if (excluding && files.length > 0 && items.isOver && !isAnyTold) {
     throw excluding.nothingLeft();
   }
   excludes?.reportUnused((text) => onNotice?.(text));
-  if (typed?.instead) {
-    await typed.instead(items);
-    return results;
-  }
+  if (typed?.instead) return await typed.instead(items);
   const first = items.first;
   // No server waits as long as a pipe's writer may take.
   if (first && "ready" in first) {
@@ -152,7 +153,6 @@ export async function sendFiles(
       report({ label, name, ...(folder !== undefined && { folder }), ...kind, ...result });
     },
   });
-  return results;
 }
 
 /** The items of all paths, in pages, those that two of a command line's paths lead to once. */

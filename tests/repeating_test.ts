@@ -8,6 +8,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { send } from "../client.ts";
 import { Dialer } from "../client/dialer.ts";
 import { withoutRepeats } from "../client/repeated_paths.ts";
+import type { SendResult } from "../client/result.ts";
 import { sendFiles } from "../client/send.ts";
 import { FileSource } from "../lib/body/sources.ts";
 import { findMode } from "../modes/table.ts";
@@ -138,11 +139,13 @@ async function sentOf(
   const options = { mode: findMode("files"), onNotice, exclude };
   const dialer = new Dialer({ hostname: "127.0.0.1", port: server.port }, options);
   const named = paths.map((path) => `${local.path}/${path}`);
-  const results = await sendFiles(dialer, named, options, {
+  const failures: unknown[] = [];
+  const onResult = ({ error }: SendResult): unknown => error && failures.push(error);
+  await sendFiles(dialer, named, { ...options, onResult }, {
     as: undefined,
     onLeftOut: () => {},
   });
-  assertEquals(results.filter(({ error }) => error), []);
+  assertEquals(failures, []);
   const arrived = treeOf(`${local.path}/received`).map((line) => line.replace(/ \d+ \S+$/, ""));
   return { arrived, said };
 }
