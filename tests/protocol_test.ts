@@ -9,6 +9,7 @@ import {
   decodeUtf8,
   encodeBodyLine,
   encodeLine,
+  encodeLines,
   encodeReply,
   encodeRequest,
   encodeUploadHeader,
@@ -223,6 +224,7 @@ pure("encoders refuse a line break in whatever they are given", () => {
     refused(() => encodeReply({ type: "ok", detail: lineBreak }), "line break");
     refused(() => encodeReply({ type: "challenge", nonce: lineBreak }), "line break");
     refused(() => encodeLine(lineBreak), "line break");
+    refused(() => encodeLines(["a", lineBreak, "b"]), "line break");
   }
 });
 
@@ -382,6 +384,10 @@ pure(
     assertEquals(formatTime(new Date(250)), "1970-01-01T00:00:00.250Z");
     assertEquals(formatTime(new Date(8.64e15)), "9999-12-31T23:59:59.999Z");
     assertEquals(formatTime(new Date(-8.64e15)), "0001-01-01T00:00:00Z");
+    // One after another, on the same day and on others.
+    for (const ms of [0, 1, 86_399_999, 86_400_000, -86_400_000, -86_400_001, 1e12, 1e12 + 36e5]) {
+      assertEquals(formatTime(new Date(ms)), new Date(ms).toISOString().replace(".000Z", "Z"));
+    }
     for (
       const time of ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.001Z", "2026-11-21T08:38:00Z"]
     ) {

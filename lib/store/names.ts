@@ -81,14 +81,14 @@ export function safeName(name: string): string {
     if (reason === undefined) return short;
     throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: ${reason}`);
   }).join("/");
-  if (byteLength(safe) > MAX_NAME_BYTES) {
+  // A character of UTF-16 has at most three bytes of UTF-8.
+  if (3 * safe.length > MAX_NAME_BYTES && byteLength(safe) > MAX_NAME_BYTES) {
     throw new InletError(
       "bad-name",
       `Cannot take the name ${quoted(name)}: the limit is ${MAX_NAME_BYTES} bytes`,
     );
   }
   const slash = safe.lastIndexOf("/") + 1;
-  // A character of UTF-16 has at most three bytes of UTF-8.
   if (3 * slash > MAX_FOLDERS_BYTES && byteLength(safe.slice(0, slash)) > MAX_FOLDERS_BYTES) {
     const limit = `the limit for its folders is ${MAX_FOLDERS_BYTES} bytes`;
     throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: ${limit}`);

@@ -97,6 +97,8 @@ export class FolderDiffs<T extends Diffed> {
   #groups: Group<T>[] = [];
   /** The group of each folder that has room. */
   readonly #open = new Map<string, Group<T>>();
+  /** The folder of the item before, which most often is that of the next one. */
+  #folder = EVERYTHING;
   #collected = 0;
   /** Files that only their content can tell. */
   readonly #unsure: T[] = [];
@@ -139,7 +141,10 @@ export class FolderDiffs<T extends Diffed> {
   #collect(item: T, crc?: number): void {
     const { name } = item;
     const slash = name.lastIndexOf("/");
-    const folder = slash < 0 ? EVERYTHING : name.slice(0, slash);
+    if (slash !== this.#folder.length || !name.startsWith(this.#folder)) {
+      this.#folder = slash < 0 ? EVERYTHING : name.slice(0, slash);
+    }
+    const folder = this.#folder;
     let line: string;
     try {
       checkName(item);
@@ -206,8 +211,9 @@ export class FolderDiffs<T extends Diffed> {
       const failure = flags;
       return items.forEach((item) => this.#options.onAnswer(item, failure));
     }
-    for (const [index, item] of items.entries()) {
-      const flag = flags[index]!;
+    for (let index = 0; index < items.length; index++) {
+      const item = items[index]!;
+      const flag = flags[index] as DiffFlag;
       if (flag !== "?") this.#options.onAnswer(item, ANSWERS[flag]);
       else if (isLast || !item.crc) this.#options.onAnswer(item, "changed");
       else this.#unsure.push(item);
