@@ -29,6 +29,29 @@ async function push(wire: Wire): Promise<{ request: string; ok: string }> {
   return { request, ok: `ok ${size} ${crc} ${name}\n` };
 }
 
+/** The next request that is no `diff`. Each of those is told that nothing is there. */
+async function afterDiffs(wire: Wire): Promise<string> {
+  for (;;) {
+    const request = await wire.line();
+    const [, count] = /^diff\S* (\d+) /.exec(request) ?? [];
+    if (count === undefined) return request;
+    for (let entry = 0; entry < Number(count); entry++) await wire.line();
+    await wire.says(`ok ${".".repeat(Number(count))}\n`);
+  }
+}
+
+/** Takes the last times and permission bits of these folders, and the end. */
+async function finish(wire: Wire, folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    const request = await wire.line();
+    assertMatch(request, /^mkdir;id=[^;]+;mode=\d+;time=\S+ /);
+    assertEquals(request.slice(request.indexOf(" ") + 1), folder);
+    await wire.says(`ok ${folder}\n`);
+  }
+  assertEquals(await wire.line(), "exit");
+  wire.close();
+}
+
 function outcomes(results: readonly SendResult[]): string[] {
   return results.map(({ label, error, untried }) => {
     const name = label.split("/").slice(-2).join("/");
@@ -85,7 +108,7 @@ integration(
     const said: string[] = [];
     const mkdir = async (): Promise<void> => {
       const request = await wire.line();
-      said.push(request.replace(/;mode=\d+/, ""));
+      said.push(request.replaceAll(/;(id|mode|time)=[^; ]+/g, ""));
       await wire.says(`ok ${request.split(" ")[1]}\n`);
     };
     const pushed = async (): Promise<void> => {
@@ -116,8 +139,7 @@ integration(
       "mkdir a/c",
       "mkdir a/c/empty",
     ]);
-    assertEquals(await wire.line(), "exit");
-    wire.close();
+    await finish(wire, ["a/b", "a/c", "a"]);
     assertEquals((await sending).length, 5);
   },
 );
@@ -138,8 +160,7 @@ integration("what is put into a folder that was not looked at yet is sent too", 
   const { request, ok } = await push(wire);
   assertEquals(request.split(" ").at(-1), "a/b/late.txt");
   await wire.says(ok);
-  assertEquals(await wire.line(), "exit");
-  wire.close();
+  await finish(wire, ["a/b", "a"]);
   assertEquals(outcomes(await sending), ["a/1.bin denied", "b/late.txt sent"]);
 });
 
@@ -157,29 +178,24 @@ integration(
     const sending = resultsOf(send(addressOf(server), [`${local.path}/a`], { retries: 1 }));
     const first = await greet(server);
     // Retries imply to ask what is there: nothing is.
-    for (let asked = 0; asked < 4; asked++) {
-      assertMatch(await first.line(), /^compare /);
-      await first.says("ok\n");
-    }
-    assertMatch(await first.line(), /^mkdir\S* a$/);
+    assertMatch(await afterDiffs(first), /^mkdir\S* a$/);
     await first.says("ok a\n");
     await first.says((await push(first)).ok);
     await push(first);
     first.close();
     using second = await greet(server);
-    assertMatch(await second.line(), /^compare .* a\/2\.txt$/);
+    assertMatch(await afterDiffs(second), /^compare .* a\/2\.txt$/);
     await second.says("ok a/2.txt\n");
-    assertMatch(await second.line(), /^mkdir\S* a$/);
+    assertMatch(await afterDiffs(second), /^mkdir\S* a$/);
     await second.says("ok a\n");
-    assertMatch(await second.line(), /^mkdir\S* a\/b$/);
+    assertMatch(await afterDiffs(second), /^mkdir\S* a\/b$/);
     await second.says("ok a/b\n");
-    assertMatch(await second.line(), /^put\S* 70000 a\/b\/3\.bin$/);
+    assertMatch(await afterDiffs(second), /^put\S* 70000 a\/b\/3\.bin$/);
     await second.says("error denied not now\n");
-    assertMatch(await second.line(), /^mkdir\S* a\/c$/);
+    assertMatch(await afterDiffs(second), /^mkdir\S* a\/c$/);
     await second.says("ok a/c\n");
     await second.says((await push(second)).ok);
-    assertEquals(await second.line(), "exit");
-    second.close();
+    await finish(second, ["a/b", "a/c", "a"]);
     assertEquals(outcomes(await sending), [
       "a/1.txt sent",
       "a/2.txt sent",
@@ -224,8 +240,7 @@ integration("a link that takes the place of a file within a walk is not followed
   Deno.symlinkSync(`${local.path}/secret`, last);
   await wire.says("welcome client 1 of 1\nok b\n");
   for (let count = 0; count < 29; count++) await wire.says((await push(wire)).ok);
-  assertEquals(await wire.line(), "exit");
-  wire.close();
+  await finish(wire, ["b"]);
   assertEquals(outcomes(await sending).slice(28), ["b/38.txt sent", "b/39.txt changed"]);
 });
 
@@ -260,7 +275,6 @@ integration("the size of all that is left goes ahead of a file that takes long",
   await wire.says("ok a/b\n");
   assertEquals(await wire.line(), "put 70000 a/b/3.bin");
   await wire.says("error denied not now\n");
-  assertEquals(await wire.line(), "exit");
-  wire.close();
+  await finish(wire, ["a/b", "a"]);
   assertEquals(outcomes(await sending), ["a/1.txt sent", "a/2.bin denied", "b/3.bin denied"]);
 });
