@@ -136,7 +136,7 @@ async function candidates(
     const local = numberedName(file.local, number);
     const flag = await flagsOf(store, dirname(local), [{ ...file, local }], byContent);
     if (flag === ".") break;
-    if (flag === "?") found.push(local);
+    if (flag === "?" || flag === "=") found.push(local);
   }
   return found.length > 0 ? found : [file.local];
 }

@@ -142,6 +142,8 @@ class DryRun {
   ): Promise<void> {
     const wanted = await wantedOf(name, client, {
       exclude,
+      links: this.#options.links,
+      warn: this.#options.onNotice,
       onExcluded: (entry) => this.#add("excluded", entry.size, entry.name),
       done: new Set(),
       onResult: (_, result) => {

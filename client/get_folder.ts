@@ -129,7 +129,7 @@ export async function wantedOf(
   };
   for await (const page of client.tree(top)) {
     entries += page.length;
-    for (const { name } of page) characters += name.length;
+    for (const { name, to = "" } of page) characters += name.length + to.length;
     if (entries > MOST_ENTRIES || characters > MOST_NAME_CHARACTERS) throw tooMany(top);
     page.forEach(take);
   }

@@ -94,16 +94,6 @@ export class LocalStore implements AsyncDisposable {
   }
 
   /**
-   * Saves a file that is complete in memory.
-   *
-   * @returns The name that it got.
-   * @throws {InletError} `bad-name` or `local-disk`
-   */
-  async put(name: string, content: Uint8Array, facts: Facts): Promise<string> {
-    return await locally(() => this.#store.put(name, content, facts));
-  }
-
-  /**
    * Makes a folder and its parents, as far as they are missing.
    *
    * @throws {InletError} `bad-name` or `local-disk`

@@ -20,7 +20,7 @@ import { DirectoryStore } from "../lib/store/directory.ts";
 import type { DirectoryOptions } from "../lib/store/directory_options.ts";
 import type { DiskTraits } from "../lib/store/disk_traits.ts";
 import { hasSameShape, isSameTime, judge } from "../lib/store/sameness.ts";
-import { integration, names, pure, run, type TempDir, tempDir } from "./helpers.ts";
+import { integration, names, pure, run, startServer, type TempDir, tempDir } from "./helpers.ts";
 import { serveHere } from "./in_process.ts";
 import { treeOf } from "./trees.ts";
 import { Wire } from "./wire.ts";
@@ -355,4 +355,44 @@ integration("diff: what violates the grammar ends the conversation", async () =>
   // A count that is too small leaves lines that are talk.
   const { answers } = await asked(`diff 1 p\n${LINE}${LINE}exit\n`);
   assertEquals(answers, ["ok =", `1 ${WIRE_TIME} a ACK`, "ok bye"]);
+});
+
+integration(
+  "diff: a request of a megabyte is answered, and others are served beside it",
+  async () => {
+    await using server = await startServer();
+    using wire = await Wire.greet(server);
+    const name = "x".repeat(250);
+    const target = "y".repeat(3500);
+    const lines = Array.from(
+      { length: 300 },
+      (_, index) => `@;to=${target} ${WIRE_TIME} ${index}${name.slice(4)}`,
+    );
+    await wire.says(`diff 300 /\n${lines.join("\n")}\n`);
+    assertEquals(await wire.line(), `ok ${".".repeat(300)}`);
+  },
+);
+
+integration("diff: entries that take many looks leave others their turn", async () => {
+  await using server = await startServer();
+  for (let number = 1; number <= 99; number++) {
+    Deno.symlinkSync("a", `${server.dir}/l${number === 1 ? "" : ` (${number})`}`);
+  }
+  using wire = await Wire.greet(server);
+  using other = await Wire.greet(server);
+  await wire.says(`diff 1000 /\n${`@;to=b ${WIRE_TIME} l\n`.repeat(1000)}`);
+  let isAnswered = false;
+  const answer = (async () => {
+    for (;;) {
+      const line = await wire.line();
+      // On a slow machine the server says that it works.
+      if (line.startsWith("note ")) continue;
+      isAnswered = true;
+      return line;
+    }
+  })();
+  await other.says("whoami\n");
+  await other.line();
+  assert(!isAnswered, "the other client waited for all of it");
+  assertEquals(await answer, `ok ${"!".repeat(1000)}`);
 });

@@ -179,6 +179,20 @@ integration("tree has the links that stay within the directory, and list has non
   for (const line of ["end 3", "ok", "end 0"]) assertEquals(await wire.line(), line);
 });
 
+integration("a link whose entry is longer than a line is neither made nor listed", async () => {
+  await using server = await startServer();
+  Deno.mkdirSync(server.dir, { recursive: true });
+  Deno.symlinkSync("y".repeat(4090), `${server.dir}/own`);
+  Deno.writeTextFileSync(`${server.dir}/seen`, "");
+  using wire = await Wire.greet(server);
+  const long = "y".repeat(4080);
+  await exchange(wire, { [`symlink;to=${long} L`]: /^error bad-name .*its target is too long$/ });
+  await wire.says("tree /\n");
+  assertEquals(await wire.line(), "ok");
+  assertMatch(await wire.line(), /^0 \S+ seen$/);
+  assertEquals(await wire.line(), "end 1");
+});
+
 integration("a server that Deno permits no links says so, once in its log", async () => {
   await using temp = await tempDir();
   const dir = `${temp.path}/received`;

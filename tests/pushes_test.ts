@@ -230,3 +230,17 @@ integration("what was acknowledged of an announced folder survives a kill", asyn
     assertEquals(names(`${server.dir}/a`), ["0", "1"]);
   }
 });
+
+integration("an announced folder holds no answers of pushes without end", async () => {
+  await using server = await startServer();
+  using wire = await Wire.greet(server);
+  // Each is refused before it counts for the folder, and none is the last that was announced.
+  const refused = "push 0 p/x\nend 00000001\n".repeat(1000);
+  const sending = (async () => {
+    await wire.says("mkdir;files=9000000 p\n");
+    for (let sent = 0; sent < 17; sent++) await wire.says(refused);
+  })();
+  assertEquals(await wire.line(), "ok p");
+  for (let line = 0; line < 16_000; line++) assertMatch(await wire.line(), /^error checksum /);
+  await sending;
+});

@@ -388,11 +388,3 @@ function openPath(path: string): Deno.FsFile {
     throw unusable(error, path);
   }
 }
-
-/** The total size in bytes, or `null` if a size is unknown. */
-export function totalSize(items: readonly Item[]): number | null {
-  return items.reduce<number | null>(
-    (sum, { size }) => sum === null || size === null ? null : sum + size,
-    0,
-  );
-}

@@ -7,6 +7,7 @@
 
 import type { DiffEntry, DiffFlag } from "../../protocol.ts";
 import { explain, InletError } from "../errors.ts";
+import { isTurnDue, takeTurns } from "../turns.ts";
 import { quoted } from "../text.ts";
 import { findFile, type Known } from "./directory_reader.ts";
 import type { DiskTraits } from "./disk_traits.ts";
@@ -18,6 +19,9 @@ import type { DiffOptions, Maybe } from "./store.ts";
 
 /** Most numbered variants of a link that are looked at. */
 const MOST_LINKS = 100;
+
+/** Looks at such variants after which others get their turn. */
+const MOST_LOOKS = 1000;
 
 /**
  * Compares entries of one folder. What needs no wait is told at once, without a promise.
@@ -42,6 +46,7 @@ export function diffFolder(
         const flag = diff.flagOf(entry);
         if (flag === undefined) break;
         flags += flag;
+        if (diff.looks > MOST_LOOKS) break;
       }
       return flags;
     });
@@ -75,6 +80,8 @@ class FolderDiff {
   readonly #known: Known;
   readonly #inside: string;
   readonly #how: DiffOptions;
+  /** How many numbered variants were looked at. */
+  looks = 0;
 
   constructor(folders: Folders, known: Known, inside: string, how: DiffOptions) {
     this.#folders = folders;
@@ -108,6 +115,7 @@ class FolderDiff {
   async rest(flags: string, entries: readonly DiffEntry[]): Promise<string> {
     const { signal } = this.#how;
     for (const entry of entries.slice(flags.length)) {
+      if (isTurnDue()) await takeTurns();
       signal?.throwIfAborted();
       const flag = this.#folders.inFolder(this.#inside.slice(0, -1), () => this.flagOf(entry));
       flags += flag ?? await this.#lookFurther(entry);
@@ -144,6 +152,7 @@ class FolderDiff {
     isSame: (variant: string, there: Deno.FileInfo) => boolean,
   ): DiffFlag {
     for (let number = 2; number <= MOST_LINKS; number++) {
+      this.looks++;
       const variant = numberedName(name, number);
       const there = lstatIfThere(this.#folders.path(variant));
       if (!there) return "!";

@@ -12,7 +12,7 @@ import { isTurnDue, takeTurns } from "../turns.ts";
 import { folderOf, type Folders, lstatIfThere } from "./folders.ts";
 import { FolderNames, unlessLeftOut } from "./folder_names.ts";
 import { freeNumber } from "./free_number.ts";
-import { isLeftOut } from "./link_rules.ts";
+import { isLeftOut, isListable } from "./link_rules.ts";
 import { EVERYTHING, numberedName } from "./names.ts";
 import type { DiskTraits, TraitsOf } from "./disk_traits.ts";
 import { isTaken } from "./numbering.ts";
@@ -128,7 +128,7 @@ export async function findFile(
     return unsure;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    // Whether what a link leads to is a file is nobody's business.
+    // A client must not be told whether what a link leads to is a file.
     if (error instanceof Deno.errors.NotADirectory) folders.check(folders.safe(name));
     throw explain(error, `Cannot compare ${quoted(name)}`);
   }
@@ -282,7 +282,10 @@ function entryOf(folders: Folders, name: string, isFolder: boolean): ListEntry |
 function linkOf(folders: Folders, name: string, { mtime }: Deno.FileInfo): ListEntry | undefined {
   const to = unlessLeftOut(folders, name, () => Deno.readLinkSync(folders.path(name)));
   if (to === undefined || isLeftOut(folders.links, name, to)) return undefined;
-  return { name, size: null, to, modified: mtime ?? new Date(0) };
+  const entry = { name, size: null, to, modified: mtime ?? new Date(0) };
+  if (isListable(entry)) return entry;
+  folders.warnOnce(`Left ${quoted(name)} out of lists: the target of the link is too long`);
+  return undefined;
 }
 
 function isPublishedName(folders: Folders, name: string): boolean {

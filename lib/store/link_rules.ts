@@ -6,6 +6,7 @@
  */
 
 import { formatCount } from "../text.ts";
+import { formatListEntry, type ListEntry, MAX_LINE_BYTES } from "../../protocol.ts";
 import { isOwnFolder } from "./names.ts";
 
 /**
@@ -63,4 +64,12 @@ export function linksLeftOut(
   const lead = count === 1 ? "leads" : "lead";
   const does = `${done === "sent" ? "sends" : "makes"} ${count === 1 ? "it" : "them"}`;
   return `${links} that ${lead} out of the folder ${were} not ${done}; --links all ${does}`;
+}
+
+/** Whether the entry of a link fits a line of a list: its target can have 4,096 bytes, too. */
+export function isListable(entry: ListEntry): boolean {
+  const line = formatListEntry(entry);
+  // A character of UTF-16 has at most three bytes of UTF-8.
+  return 3 * line.length < MAX_LINE_BYTES ||
+    new TextEncoder().encode(line).length < MAX_LINE_BYTES;
 }

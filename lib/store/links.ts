@@ -9,7 +9,7 @@ import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { type Folders, lstatIfThere } from "./folders.ts";
 import { firstFreeNumber } from "./free_number.ts";
-import { isLeftOut, type LinkRule } from "./link_rules.ts";
+import { isLeftOut, isListable, type LinkRule } from "./link_rules.ts";
 import { numberedName } from "./names.ts";
 import type { MadeFolder } from "./store.ts";
 import { tryTo } from "./temp_file.ts";
@@ -35,6 +35,9 @@ export class Links {
     if (isLeftOut(this.#rule, name, to)) {
       const why = this.#rule === "none" ? "links are not stored" : "it leads out of the directory";
       throw new InletError("denied", `${what}: ${why}`);
+    }
+    if (!isListable({ name, size: null, to, modified: modified ?? new Date() })) {
+      throw new InletError("bad-name", `${what}: its target is too long`);
     }
     if (!mayMakeLinks()) {
       this.#folders.warnOnce(`Symbolic links are not made: ${NOT_PERMITTED}`);

@@ -41,6 +41,17 @@ export function giveToOwner(disk: Disk, path: string, seen: Deno.FileInfo): void
   tryTo(() => disk.chmodSync(here(path), OWNERS));
 }
 
+/**
+ * Sees to it that only its owner can read a folder: others would learn what its files are called.
+ *
+ * @returns The folder as it is then. Some disks keep no permission bits.
+ */
+export function madePrivate(disk: Disk, path: string, seen: Deno.FileInfo): Deno.FileInfo {
+  if (!seen.isDirectory || !((seen.mode ?? 0) & 0o077)) return seen;
+  tryTo(() => disk.chmodSync(path, 0o700));
+  return disk.lstatSync(path);
+}
+
 /** An open temporary file. */
 export class TempFile {
   readonly file: Deno.FsFile;

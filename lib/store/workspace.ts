@@ -1,7 +1,5 @@
 /**
- * The folder `.inlet`, in which a store keeps its own files. No other file is ever removed.
- *
- * Its names, where ID is random and HASH identifies the file that is sent:
+ * The folder `.inlet`, in which a store keeps its own files. No other file is ever removed. Names, where ID is random and HASH identifies the file that is sent:
  *
  * - `ID.temp` is an upload. It is locked (flock) while its writer lives.
  * - `HASH-ID.temp` is an upload that can be resumed.
@@ -39,6 +37,7 @@ import {
   giveToOwner,
   isOtherFileSystem,
   isSameFile,
+  madePrivate,
   OWNERS,
   TempFile,
   tryTo,
@@ -110,7 +109,7 @@ export class Workspace {
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
-    const info = disk.lstatSync(here(path));
+    const info = madePrivate(disk, here(path), disk.lstatSync(here(path)));
     const what = `Cannot use ${quoted(path)} for uploads`;
     if (!info.isDirectory) throw new InletError("usage", `${what}: it is not a folder; remove it`);
     const workspace = new Workspace(path, options, info);

@@ -37,6 +37,10 @@ import { checkEnd } from "./verification.ts";
 /** Milliseconds that answers wait for announced files, while nothing arrives. */
 const HELD_MS = 250;
 
+/** Most answers that wait, and the most milliseconds that they do. */
+const MAX_HELD = 16_384;
+const MAX_HELD_MS = 10_000;
+
 /** A request whose answer waits. */
 interface Pending {
   /** What it stores: it is answered once that has a name or a failure. */
@@ -90,6 +94,7 @@ class Pushes {
           if (stored) await stored;
           connection.skip(arrived.bytes);
           served = true;
+          if (this.#isHeldLong()) await this.#commit();
           if (connection.buffered.length > 0 && isTurnDue()) await takeTurns();
           continue;
         }
@@ -108,9 +113,16 @@ class Pushes {
 
   /** Waits briefly for announced files. */
   async #isMoreSoon(): Promise<boolean> {
-    if (this.#batch.owed === 0 || this.#pending.length === 0) return false;
+    if (this.#batch.owed === 0 || this.#pending.length === 0 || this.#isHeldLong()) return false;
     await this.#flush();
     return await this.#connection.moreWithin(HELD_MS, { ahead: true });
+  }
+
+  /** Whether answers have waited for so long, or are so many, that they wait for nothing more. */
+  #isHeldLong(): boolean {
+    const [first] = this.#pending;
+    return first !== undefined &&
+      (this.#pending.length >= MAX_HELD || performance.now() - first.since >= MAX_HELD_MS);
   }
 
   /** Publishes what arrived, and answers. */

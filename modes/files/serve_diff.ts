@@ -30,6 +30,9 @@ import { clientOf, patiently } from "./wait.ts";
 const VERB = new TextEncoder().encode("diff");
 const LF = 0x0a;
 
+/** Most bytes of a request that is waited for as a whole. A longer one is read line by line. */
+const MAX_GATHERED_BYTES = 128 * 1024;
+
 type Diff = Extract<Request, { type: "diff" }>;
 
 /** A complete request in a buffer. */
@@ -106,7 +109,7 @@ function findBlock(buffer: Uint8Array): Block | number | undefined {
     for (let line = 0; line < request.count; line++) {
       const next = buffer.indexOf(LF, end) + 1;
       if ((next || buffer.length) - end > MAX_LINE_BYTES) return undefined;
-      if (next === 0) return buffer.length + 1;
+      if (next === 0) return buffer.length < MAX_GATHERED_BYTES ? buffer.length + 1 : undefined;
       end = next;
     }
     const entries = textOf(buffer.subarray(head, end)).split(/\r?\n/).map(parseDiffEntry);

@@ -28,7 +28,7 @@ export function checkCrc(what: string, tally: Tally, trailer: BodyLine): void {
  * Checks that the sender completed a body, and that its bytes are correct.
  *
  * @param what The action, for the message: `store "a.txt"`.
- * @param isResumed Whether a partial file was resumed. Its checksum is nobody's business: whoever
+ * @param isResumed Whether a partial file was resumed. Its checksum must not be told: whoever
  * lacks a few of its bytes could find them by it.
  * @returns What the sender told of the file.
  * @throws {InletError} `aborted` or `checksum`
