@@ -29,7 +29,7 @@ import { printable } from "./lib/text.ts";
 import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
 import { PROGRAM } from "./client/options.ts";
 import { makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
-import { openScreen, writeOutput } from "./client/output.ts";
+import { openScreen, writeOutput, writesToScreen } from "./client/output.ts";
 import { Report } from "./client/report.ts";
 import type { FailedItem, SendResult, SentItem } from "./client/result.ts";
 import { send, SendError, sendFiles, type SendFilesOptions } from "./client/send.ts";
@@ -42,16 +42,20 @@ export type { FailedItem, SendResult, SentItem };
 async function main(args: readonly string[]): Promise<number> {
   const commandLine = parseCommandLine(args, PROGRAM.options);
   if (await printAbout(PROGRAM, commandLine.options, denoJson.version)) return 0;
-  const plan = makePlan(commandLine);
-  await ensurePermissions(needsOf(plan));
-  const { address, action, mode, quiet } = plan;
-  const toScreen = writesToScreen(plan);
+  const typed = makePlan(commandLine);
+  await ensurePermissions(needsOf(typed));
+  const { address, mode, quiet, filesFrom } = typed;
+  const toScreen = writesToScreen(typed);
   using progress = new Progress(Deno.stderr.isTerminal() && !quiet && !toScreen);
-  const screen = toScreen && !plan.raw ? await openScreen() : undefined;
+  const screen = toScreen && !typed.raw ? await openScreen() : undefined;
   const stopping = stopOnSignals(progress);
   const onNotice = (text: string): void => void (!quiet && progress.say(printable(text)));
   const onWarning = (text: string): void => onNotice(`warning: ${text}`);
   const waiting = { signal: stopping.signal, onNotice };
+  const files = filesFrom && await import("./client/files_from.ts");
+  const plan = files ? await files.withList(typed, filesFrom!, waiting) : typed;
+  if (!plan) return 0;
+  const { action } = plan;
   const options: SendFilesOptions = {
     ...plan.options,
     mode,
@@ -90,12 +94,6 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Whether data goes to the terminal, where it would clash with a progress line. */
-function writesToScreen({ action, mode }: Plan): boolean {
-  const toStdout = action.type === "get" ? action.output === "-" : mode.answers;
-  return toStdout && Deno.stdout.isTerminal();
-}
-
 async function startSession(dialer: Dialer, stopping: AbortController): Promise<number> {
   const { runSession } = await import("./client/session.ts");
   await runSession({
@@ -116,14 +114,15 @@ async function runTransfer(
 ): Promise<number> {
   const { quiet, raw, keepPartialsMs } = plan;
   const { progress, resume = false } = dialer.context;
-  const several = (action.type === "send" ? action.files : action.names).length > 1;
+  const several = action.listed !== undefined ||
+    (action.type === "send" ? action.files : action.names).length > 1;
   const untried = action.type === "send" ? "not sent" : "not received";
   const report = new Report(progress, { quiet, several, untried });
   try {
     if (action.type === "send") {
       const onResult = (result: SendResult): void => report.add(result);
       const onLeftOut = report.leftOut.bind(report);
-      await sendFiles(dialer, action.files, { ...options, onResult }, { as: action.as, onLeftOut });
+      await sendFiles(dialer, action.files, { ...options, onResult }, { ...action, onLeftOut });
     } else {
       const { download } = await import("./client/download.ts");
       const all = { ...options, raw, keepPartialsMs, warn: options.onNotice };

@@ -34,8 +34,12 @@ export function adviceFor(
   const verb = action.type === "send" ? "send" : "get";
   const what = resume ? "To continue" : `To ${verb} what is missing`;
   const command = commandWith(needsOf(plan), resume ? Deno.args : withResume(Deno.args));
+  // What a program has written into a pipe is not there a second time.
+  const isListGone = /^(-$|\/(dev|proc)\/)/.test(plan.filesFrom?.path ?? "");
   // A compiled program does not know by which name it was run.
-  if (!Deno.build.standalone && command.length <= MAX_COMMAND) return `${what}: ${command}`;
+  if (!Deno.build.standalone && !isListGone && command.length <= MAX_COMMAND) {
+    return `${what}: ${command}`;
+  }
   return `${what}, run the same command ${resume ? "again" : "with --resume"}`;
 }
 

@@ -14,6 +14,7 @@ import { quoted } from "../lib/text.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import type { Dialer } from "./dialer.ts";
+import type { ListedNames } from "./listed.ts";
 import type { LocalStoreOptions } from "./local_store.ts";
 import { OutputTarget } from "./output.ts";
 import type { PathOutput } from "./path_output.ts";
@@ -37,6 +38,7 @@ export interface DownloadOptions
 type FolderOptions = Omit<DownloadOptions, "exclude"> & {
   directory: string;
   excludes: ServerExcludes | undefined;
+  listed: ListedNames | undefined;
 };
 
 type Get = Extract<Transfer, { type: "get" }>;
@@ -49,7 +51,7 @@ type Get = Extract<Transfer, { type: "get" }>;
  */
 export async function download(
   dialer: Dialer,
-  { names, output }: Get,
+  { names, output, listed }: Get,
   options: DownloadOptions,
   report: Report,
 ): Promise<void> {
@@ -61,7 +63,7 @@ export async function download(
   const left: Download[] = [];
   using streams = new DisposableStack();
   for (const asked of excludes ? excludes.keep(wanted) : wanted) {
-    const one = await prepare(dialer, asked, { output, excludes }, options, report);
+    const one = await prepare(dialer, asked, { output, excludes, listed }, options, report);
     if (one.stream) streams.use(one.stream);
     left.push(one);
   }
@@ -110,14 +112,18 @@ interface Download {
 async function prepare(
   dialer: Dialer,
   asked: ServerName,
-  { output, excludes }: { output: string | undefined; excludes: ServerExcludes | undefined },
+  { output, excludes, listed }: {
+    output: string | undefined;
+    excludes: ServerExcludes | undefined;
+    listed: ListedNames | undefined;
+  },
   options: DownloadOptions,
   report: Report,
 ): Promise<Download> {
   if (asked.isFolder) {
     const directory = output ?? ".";
     checkFolder(directory);
-    const all = { ...options, directory, excludes };
+    const all = { ...options, directory, excludes, listed };
     return folderDownload(dialer, asked, all, report);
   }
   const { name } = asked;
@@ -164,7 +170,7 @@ async function getToOutput(dialer: Dialer, name: string): Promise<void> {
 function folderDownload(
   dialer: Dialer,
   asked: ServerName,
-  { directory, excludes, skipSame = false, ...options }: FolderOptions,
+  { directory, excludes, listed, skipSame = false, ...options }: FolderOptions,
   report: Report,
 ): Download {
   const { progress, resume } = dialer.context;
@@ -179,12 +185,13 @@ function folderDownload(
   const onLeftOut = (count: number): void => {
     if (count > 0) report.leftOut(folder, count);
     excludes?.listed(asked);
+    listed?.reportMissing((_, error) => report.fail(error));
   };
   let left: readonly string[] = [];
   const onLeft = (names: readonly string[]): void => void (left = names);
   const exclude = excludes?.of(asked);
   const all = {
-    ...{ ...options, directory, exclude, skipSame, resume, progress, done, made },
+    ...{ ...options, directory, exclude, listed, skipSame, resume, progress, done, made },
     ...{ onBegin, onResult, onLeftOut, onLeft },
   };
   const get = async (client: FilesClient): Promise<void> => {

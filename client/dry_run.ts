@@ -26,6 +26,8 @@ import { isFolderEntry } from "../protocol.ts";
 import { entryOf, findHere } from "./already_here.ts";
 import { compareItems } from "./compared_items.ts";
 import type { Dialer } from "./dialer.ts";
+import type { Exclude } from "./exclude.ts";
+import type { ListedNames } from "./listed.ts";
 import { wantedOf } from "./get_folder.ts";
 import type { Items } from "./items.ts";
 import type { Plan, ServerName, Transfer } from "./plan.ts";
@@ -57,8 +59,8 @@ export async function runDry(
   const run = new DryRun(dialer, options, report);
   try {
     progress.begin(null);
-    if (action.type === "send") await run.send(action.files, action.as);
-    else await run.get(action.names, action.output);
+    if (action.type === "send") await run.send(action);
+    else await run.get(action);
   } catch (error) {
     report.fail(explain(error));
   }
@@ -91,10 +93,11 @@ class DryRun {
     return this.#options.checksum ?? false;
   }
 
-  async send(files: readonly string[], as: string | undefined): Promise<void> {
+  async send({ files, as, listed }: Extract<Transfer, { type: "send" }>): Promise<void> {
     const onResult: SendFilesOptions["onResult"] = ({ error }) => error && this.#report.fail(error);
     await sendFiles(this.#dialer, files, { ...this.#options, onResult }, {
       as,
+      listed,
       onLeftOut: () => {},
       onExcluded: (path) => this.#add("excluded", null, path),
       instead: (items) => this.#compare(items),
@@ -117,7 +120,7 @@ class DryRun {
     });
   }
 
-  async get(names: readonly ServerName[], output: string | undefined): Promise<void> {
+  async get({ names, output, listed }: Extract<Transfer, { type: "get" }>): Promise<void> {
     const { exclude = [], onNotice } = this.#options;
     const warn = (text: string): void => onNotice?.(text);
     const excludes = exclude.length > 0
@@ -127,7 +130,7 @@ class DryRun {
     await this.#once(async (client) => {
       for (const asked of excludes ? excludes.keep(wanted) : wanted) {
         await (asked.isFolder
-          ? this.#getFolder(client, asked, output ?? ".", excludes?.of(asked))
+          ? this.#getFolder(client, asked, output ?? ".", { exclude: excludes?.of(asked), listed })
           : this.#getFile(client, asked.name, output));
         excludes?.listed(asked);
       }
@@ -138,18 +141,20 @@ class DryRun {
     client: FilesClient,
     { name }: ServerName,
     directory: string,
-    exclude: ((path: string, isFolder: boolean) => boolean) | undefined,
+    { exclude, listed }: { exclude: Exclude | undefined; listed: ListedNames | undefined },
   ): Promise<void> {
     const wanted = await wantedOf(name, client, {
       exclude,
       links: this.#options.links,
       warn: this.#options.onNotice,
+      listed,
       onExcluded: (entry) => this.#add("excluded", entry.size, entry.name),
       done: new Set(),
       onResult: (_, result) => {
         if ("error" in result) this.#report.fail(result.error);
       },
     });
+    listed?.reportMissing((_, error) => this.#report.fail(error));
     await this.#findHere(client, directory, wanted.filter(({ entry }) => !isFolderEntry(entry)));
   }
 

@@ -17,6 +17,7 @@ import { dirname } from "@std/path/dirname";
 import { join } from "@std/path/join";
 import { explain, InletError } from "../lib/errors.ts";
 import type { Exclude } from "./exclude.ts";
+import type { ListedNames } from "./listed.ts";
 import { isLeftOut, linksLeftOut } from "../lib/store/link_rules.ts";
 import { EVERYTHING, safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
@@ -53,6 +54,8 @@ export interface GetFolderOptions extends GetFileOptions {
   directory: string;
   /** Excludes entries. */
   exclude?: Exclude | undefined;
+  /** The only names below the folder that are wanted. */
+  listed?: ListedNames | undefined;
   /** Called with the number of excluded entries. A folder counts as one. */
   onLeftOut?(count: number): void;
   /** Skips files that are here already, whole and the same. So does `resume`. */
@@ -72,7 +75,10 @@ export interface GetFolderOptions extends GetFileOptions {
 
 /** What choosing the entries to download needs. */
 type WantedOptions =
-  & Pick<GetFolderOptions, "exclude" | "links" | "onLeftOut" | "done" | "onResult" | "warn">
+  & Pick<
+    GetFolderOptions,
+    "exclude" | "listed" | "links" | "onLeftOut" | "done" | "onResult" | "warn"
+  >
   & { onExcluded?(entry: ListEntry): void };
 
 /**
@@ -102,7 +108,7 @@ async function folderIn(store: LocalStore, name: string): Promise<string> {
 export async function wantedOf(
   top: string,
   client: FilesClient,
-  { exclude, links = "tree", onLeftOut, onExcluded, done, onResult, warn }: WantedOptions,
+  { exclude, listed, links = "tree", onLeftOut, onExcluded, done, onResult, warn }: WantedOptions,
 ): Promise<Wanted[]> {
   const wanted: Wanted[] = [];
   let leftOut = 0;
@@ -113,6 +119,7 @@ export async function wantedOf(
   const take = (entry: ListEntry): void => {
     try {
       const below = safeBelow(entry.name, safeTop);
+      if (listed && !listed.has(below, isFolderEntry(entry))) return;
       if (exclude && below !== "") {
         if (isInExcluded(exclude, below)) return;
         if (exclude(below, isFolderEntry(entry))) {
@@ -135,7 +142,9 @@ export async function wantedOf(
   }
   onLeftOut?.(leftOut);
   if (linksLeft > 0) warn?.(linksLeftOut(linksLeft, links, "made"));
-  return wanted;
+  if (!listed) return wanted;
+  const inside = safeTop === "" ? 0 : basename(safeTop).length + 1;
+  return wanted.filter(({ local }) => listed.isUsed(local.slice(inside)));
 }
 
 /** Whether a folder above an entry is excluded. */

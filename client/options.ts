@@ -49,6 +49,21 @@ const OPTIONS = {
     completes: "file",
     needs: "get",
   }),
+  "files-from": option({
+    value: "FILE",
+    parse: parseText,
+    help:
+      "send the paths in this list too, a line each, with their folders; with --get NAME/, get " +
+      "only what it names in that folder; - is the standard input",
+    completes: "file",
+    modes: ["files"],
+    conflictsWith: ["list", "status", "session"],
+  }),
+  "null": flag({
+    help: "a NUL ends each path of the list, as find -print0 writes it",
+    short: "0",
+    needs: "files-from",
+  }),
   "exclude": list({
     value: "GLOB",
     parse: parseText,

@@ -13,6 +13,13 @@ import type { TerminalOutput } from "../lib/body/terminal_output.ts";
 import type { Kept } from "../lib/store/store.ts";
 import { quoted } from "../lib/text.ts";
 import type { Saving } from "../modes/files/answers.ts";
+import type { Plan } from "./plan.ts";
+
+/** Whether data goes to the terminal, where it would clash with a progress line. */
+export function writesToScreen({ action, mode }: Plan): boolean {
+  const toStdout = action.type === "get" ? action.output === "-" : mode.answers;
+  return toStdout && Deno.stdout.isTerminal();
+}
 
 /**
  * Writes all bytes.

@@ -17,6 +17,7 @@ import { EVERYTHING, safeName } from "../lib/store/names.ts";
 import { printable, quoted } from "../lib/text.ts";
 import type { Mode } from "../modes/mode.ts";
 import { hasNoPut } from "../modes/table.ts";
+import type { ListedNames, ListedPaths } from "./listed.ts";
 import { type ClientValues, PROGRAM } from "./options.ts";
 import type { SendOptions } from "./send_options.ts";
 import { type WireOptions, wireOptionsOf } from "./wire_options.ts";
@@ -30,11 +31,21 @@ export interface Plan {
   /** Milliseconds that a download's partial file is kept. */
   keepPartialsMs: number;
   tokenFile: string | undefined;
+  /** The list that is read before anything else, and completes the action. */
+  filesFrom: FilesFrom | undefined;
   /** Whether a terminal gets the exact bytes, too. */
   raw: boolean;
   quiet: boolean;
   /** Whether nothing is transferred, only listed. */
   dryRun: boolean;
+}
+
+/** A list of paths or names. */
+export interface FilesFrom {
+  /** `-` for the standard input. */
+  readonly path: string;
+  /** Whether a NUL ends each, and not the line. */
+  readonly isNull: boolean;
 }
 
 /** The action of one run. */
@@ -47,8 +58,13 @@ export type Action =
 
 /** An action that transfers files. */
 export type Transfer =
-  | { type: "send"; files: string[]; as: string | undefined }
-  | { type: "get"; names: readonly ServerName[]; output: string | undefined };
+  | { type: "send"; files: string[]; as: string | undefined; listed?: ListedPaths }
+  | {
+    type: "get";
+    names: readonly ServerName[];
+    output: string | undefined;
+    listed?: ListedNames;
+  };
 
 /** What a person asks the server for. */
 export interface ServerName {
@@ -78,6 +94,7 @@ export function makePlan(
   const { mode, name, limit } = values;
   checkModes(given, PROGRAM.options, [mode.name]);
   checkArguments(files, values);
+  checkList(files, values);
   const action = actionOf(files, values);
   const options: TransferOptions = {
     exclude: values.exclude,
@@ -109,6 +126,9 @@ export function makePlan(
     },
     keepPartialsMs: values["keep-partials"],
     tokenFile: values["token-file"],
+    filesFrom: values["files-from"] === undefined
+      ? undefined
+      : { path: values["files-from"], isNull: values.null },
     raw: values.raw,
     quiet: values.quiet,
     dryRun: values["dry-run"],
@@ -140,6 +160,27 @@ function checkArguments(files: readonly string[], values: ClientValues): void {
     throw contradiction(`--list with a name in mode ${mode.name}`);
   }
   if (action && !mode.asks) throw contradiction(`${action} in mode ${mode.name}`);
+}
+
+/** Refuses what contradicts a list. */
+function checkList(files: readonly string[], values: ClientValues): void {
+  const { as, get, "files-from": list, "token-file": tokenFile } = values;
+  if (list === undefined) return;
+  if (get !== undefined) {
+    if (files.length > 0) throw contradiction("--files-from with several names");
+    if (!partsOf(get).isFolder) {
+      throw contradiction("--files-from with --get of a file; for a folder, use --get NAME/");
+    }
+  } else if (files.includes("-")) {
+    throw contradiction("--files-from with the standard input as FILE");
+  }
+  if (as && !as.endsWith("/")) {
+    const how = `for a folder to put all in, give --as ${printable(as)}/`;
+    throw new InletError("usage", `Cannot use --as ${printable(as)} with --files-from: ${how}`);
+  }
+  const others = [...files, ...(tokenFile === undefined ? [] : [tokenFile])];
+  const twice = list === "-" || isStdin(list) ? others.find(isStdin) : undefined;
+  if (twice) throw contradiction(`the standard input as ${quoted(twice)} and for --files-from`);
 }
 
 /** Refuses a dry run of what cannot be compared. */
@@ -190,7 +231,7 @@ function actionOf(files: string[], values: ClientValues): Action {
   if (get !== undefined) return getAction([get, ...files].map(serverName), output);
   if (values.session || values.mode.asks) return { type: "session" };
   const isOneWay = values.mode.send !== undefined;
-  if (files.length === 0) {
+  if (files.length === 0 && values["files-from"] === undefined) {
     const isMessage = !isOneWay && as === undefined;
     if (Deno.stdin.isTerminal()) {
       if (isMessage) return { type: "session" };
@@ -256,12 +297,16 @@ function checkName(name: string): void {
 const STDOUT = /^(-|\/dev\/stdout|\/dev\/fd\/1|\/proc\/self\/fd\/1)$/;
 
 /** The permissions that a plan needs. */
-export function needsOf({ address, action, tokenFile }: Plan): Need[] {
+export function needsOf({ address, action, tokenFile, filesFrom }: Plan): Need[] {
   const needs: Need[] = [{ name: "net", host: formatAddress(address) }];
   if (tokenFile !== undefined) needs.push({ name: "read", path: tokenFile });
+  if (filesFrom && filesFrom.path !== "-" && !isStdin(filesFrom.path)) {
+    needs.push({ name: "read", path: filesFrom.path });
+  }
   switch (action.type) {
     case "send": {
-      const files = action.files.filter((file) => file !== "-" && !isStdin(file));
+      const named = [...action.files, ...(action.listed?.reads ?? [])];
+      const files = named.filter((file) => file !== "-" && !isStdin(file));
       return [...needs, ...files.map((path) => ({ name: "read" as const, path }))];
     }
     case "get": {

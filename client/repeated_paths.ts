@@ -62,6 +62,7 @@ class Place {
   readonly isFolder: boolean;
   /** Equal for two paths that lead to one file or folder, and give it one name. */
   readonly identity: string;
+  readonly #inside: string;
   readonly #items: readonly Item[];
   #sent: ReadonlySet<string> | undefined;
 
@@ -70,8 +71,12 @@ class Place {
     this.path = path;
     this.real = real;
     this.isFolder = isFolder;
-    this.identity = `${inode}/${items[0]?.name.split("/")[0] ?? ""}`;
+    // The items of a folder are labelled with it, as it is joined.
+    this.#inside = join(path, "-").slice(0, -1);
     this.#items = items;
+    const [item] = items;
+    const below = item ? this.#belowOf(item) : "";
+    this.identity = `${inode}/${item?.name.slice(0, item.name.length - below.length) ?? ""}`;
   }
 
   /** The real paths of all that is sent for it. */
@@ -80,8 +85,14 @@ class Place {
   }
 
   /** The real path of an item: a folder is walked without following links. */
-  realOf({ name }: Item): string {
-    return this.isFolder ? join(this.real, ...name.split("/").slice(1)) : this.real;
+  realOf(item: Item): string {
+    const below = this.#belowOf(item);
+    return below === "" ? this.real : join(this.real, below);
+  }
+
+  /** The path of an item below the folder; empty for the folder itself, and for a file. */
+  #belowOf({ label }: Item): string {
+    return this.isFolder && label.startsWith(this.#inside) ? label.slice(this.#inside.length) : "";
   }
 }
 

@@ -6,12 +6,15 @@
 
 import { contradiction } from "../lib/cli/command_line.ts";
 import { InletError } from "../lib/errors.ts";
+import { formatCount } from "../lib/text.ts";
 import type { ServerAddress } from "../lib/net/connect.ts";
 import { pathSource, stdinSource } from "../lib/body/path_source.ts";
 import { type Item, SymbolicLink } from "../lib/body/sources.ts";
 import { Dialer } from "./dialer.ts";
+import type { ListedPaths } from "./listed.ts";
 import { Items } from "./items.ts";
 import { pathItems } from "./path_items.ts";
+import type { Named } from "./repeated_paths.ts";
 import type { SendResult, SentItem } from "./result.ts";
 import type { SendOptions } from "./send_options.ts";
 import { sendAll } from "./send_queue.ts";
@@ -83,6 +86,8 @@ export interface TypedOptions {
    * folder to put all in.
    */
   as: string | undefined;
+  /** Paths of a list, which are sent too. */
+  listed?: ListedPaths | undefined;
   /** Called with the number of excluded entries of each folder that has some. */
   onLeftOut(folder: string, count: number): void;
   /** Called with the path of each excluded entry. */
@@ -109,11 +114,11 @@ export async function sendFiles(
   const { mode, skipSame = false, checksum = false, exclude = [], links } = options;
   const { signal, onNotice } = options;
   const isOneWay = mode.send !== undefined;
-  const as = typed?.as;
+  const { as, listed } = typed ?? {};
   // Loaded on demand, because most sends exclude nothing.
   const excluding = exclude.length > 0 ? await import("./exclude.ts") : undefined;
   const excludes = excluding && new excluding.Excludes(exclude);
-  const pagesAt = async (path: string): Promise<Iterable<readonly Item[]>> => {
+  const pagesAt = async (path: string, as?: string): Promise<Iterable<readonly Item[]>> => {
     if (typed && path === "-") return [[stdinSource(as ?? "")]];
     if (isOneWay) return [[pathSource(path, as, { onNotice, signal })]];
     return await pathItems(path, {
@@ -127,10 +132,20 @@ export async function sendFiles(
       onFailure: (label, error) => report({ label, folder: path, error }),
     });
   };
-  const items = new Items(await pagesOf(files, pagesAt, { typed, onNotice }));
+  const found = listed && await listed.find({
+    itemsAt: pagesAt,
+    excludes,
+    signal,
+    onNotice: (text) => onNotice?.(text),
+    onFailure: (label, error) => report({ label, error }),
+  });
+  const items = new Items(
+    await pagesOf(files, (path) => pagesAt(path, as), { typed, found, onNotice }),
+  );
   // Patterns are refused before anything is sent, and several files are measured by then.
-  if (excluding || files.length > 1) await items.measure(signal);
-  if (excluding && files.length > 0 && items.isOver && !isAnyTold) {
+  const count = files.length + (listed?.count ?? 0);
+  if (excluding || count > 1) await items.measure(signal);
+  if (excluding && count > 0 && items.isOver && !isAnyTold) {
     throw excluding.nothingLeft();
   }
   excludes?.reportUnused((text) => onNotice?.(text));
@@ -159,14 +174,24 @@ export async function sendFiles(
 async function pagesOf(
   files: readonly string[],
   pagesAt: (path: string) => Promise<Iterable<readonly Item[]>>,
-  { typed, onNotice }: { typed: unknown; onNotice: ((text: string) => void) | undefined },
+  { typed, found, onNotice }: {
+    typed: unknown;
+    found: readonly Named[] | undefined;
+    onNotice: ((text: string) => void) | undefined;
+  },
 ): Promise<Iterable<readonly Item[]>> {
   const pages = await Promise.all(files.map(pagesAt));
-  if (pages.length === 1) return pages[0]!;
+  if (pages.length === 1 && !found) return pages[0]!;
   const named = files.map((path, index) => ({ path, items: [...pages[index]!].flat() }));
   if (!typed) return withLinksLast(named.flatMap(({ items }) => items));
   const { withoutRepeats } = await import("./repeated_paths.ts");
-  return withLinksLast(withoutRepeats(named, (text) => onNotice?.(text)));
+  if (!found) return withLinksLast(withoutRepeats(named, (text) => onNotice?.(text)));
+  // A list of all that is in a folder, and of the folder too, is no list of mistakes.
+  let repeats = 0;
+  const items = withoutRepeats([...named, ...found], () => void repeats++);
+  const what = repeats === 1 ? "1 path" : `${formatCount(repeats)} paths`;
+  if (repeats > 0) onNotice?.(`Skipped ${what}: named twice, or in a folder that is sent`);
+  return withLinksLast(items);
 }
 
 /** No link of one path may stand where a file of another is to go. */
