@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { fixture, integration, names, pure, type TempDir, tempDir } from "./helpers.ts";
 import {
   InletError,
@@ -278,10 +278,13 @@ integration("send() tells what broke off from what no attempt began with", async
   using wire = await server.accept();
   await wire.line();
   await wire.says("welcome client 1 of 1\n");
-  for (const line of ["ok\n", "ok\n", "go 0\n"]) {
+  for (let file = 0; file < files.length; file++) {
+    assertEquals(await wire.line(), "diff 1 /");
     await wire.line();
-    await wire.says(line);
+    await wire.says("ok .\n");
   }
+  assertMatch(await wire.line(), /^reput\b/);
+  await wire.says("go 0\n");
   await wire.skip(1000);
   wire.close();
   (await server.accept()).close();
