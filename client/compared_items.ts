@@ -66,7 +66,9 @@ export async function compareItems(
   { byContent, progress, onAnswer }: CompareOptions,
 ): Promise<void> {
   let compared = 0;
-  progress.doing(() => `comparing: ${formatCount(compared)} files so far`);
+  const word = (): string => `comparing: ${formatCount(compared)} files so far`;
+  // Until then the progress line says that it waits for the server.
+  client.welcomed.then(() => progress.doing(word), () => {});
   const diffs = new FolderDiffs<FileSource | ComparedPlace>(...client.parts, {
     byContent,
     onAnswer: (it, answer) => {

@@ -21,6 +21,8 @@ export class Items {
   /** How many of {@linkcode Items.#ahead} were measured, and their bytes, without those taken. */
   #measured = 0;
   #measuredBytes = 0;
+  /** Whether the item that was taken last had been measured. */
+  #isMeasured = false;
   #isWalked = false;
   #found = 0;
   /** Items that were taken and have no result yet, in order. */
@@ -97,13 +99,18 @@ export class Items {
       if (this.#left.has(item)) yield item;
     }
     for (let item; (item = this.take());) {
+      const isMeasured = this.#isMeasured;
       this.#left.add(item);
+      if (isMeasured) this.#addTaken(item);
       yield item;
-      // It has been measured by now.
-      const { size } = item;
-      if (size === null) this.#takenBytes = null;
-      else if (this.#takenBytes !== null) this.#takenBytes += size;
+      // Otherwise it has been measured by now.
+      if (!isMeasured) this.#addTaken(item);
     }
+  }
+
+  #addTaken({ size }: Item): void {
+    if (size === null) this.#takenBytes = null;
+    else if (this.#takenBytes !== null) this.#takenBytes += size;
   }
 
   /** Notes that an item has its result. */
@@ -117,7 +124,8 @@ export class Items {
   take(): Item | undefined {
     if (this.isOver) return undefined;
     const item = this.#ahead[this.#taken++]!;
-    if (this.#taken <= this.#measured) this.#measuredBytes -= item.size ?? 0;
+    this.#isMeasured = this.#taken <= this.#measured;
+    if (this.#isMeasured) this.#measuredBytes -= item.size ?? 0;
     else this.#measured = this.#taken;
     return item;
   }

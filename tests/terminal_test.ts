@@ -164,18 +164,24 @@ integration(
     await wire.line();
     await client.shows(/waiting for the server's greeting/);
     await wire.says("welcome client 1 of 1\n");
-    assertMatch(await wire.line(), /^compare 1 - \S+ p\/1$/);
-    await client.shows(/comparing 0 of 3 files/);
-    await wire.says("ok\n");
-    assertMatch(await wire.line() + await wire.line(), /p\/2compare.* p\/3$/);
-    await wire.says("ok;crc=needed\nok p/3\nnote Please wait: it takes a while\n");
-    assertEquals(await wire.line(), `compare 1 1ad5be0d ${time} p/2`);
+    assertEquals(await wire.line(), "diff 1 p");
+    assertEquals(await wire.line(), `1;mode=644 ${time} 1`);
+    await client.shows(/comparing: 0 files so far/);
+    await wire.says("ok .\n");
+    for (const line of ["diff 2 p", `1;mode=644 ${time} 2`, `1;mode=644 ${time} 3`]) {
+      assertEquals(await wire.line(), line);
+    }
+    await wire.says("ok ?=\nnote Please wait: it takes a while\n");
+    assertEquals(await wire.line(), "diff 1 p");
+    assertEquals(await wire.line(), `1;mode=644;crc=1ad5be0d ${time} 2`);
     await client.shows(/Please wait: it takes a while/);
-    await wire.says("ok p/2\n");
-    assertMatch(await wire.line(), /^mkdir;mode=\d+ p$/);
+    await wire.says("ok =\n");
+    assertMatch(await wire.line(), /^mkdir;\S+;files=3 p$/);
     assertEquals(await wire.line(), "push 1 p/1");
     assertMatch(await wire.line(), /^1end;mode=\d+ 83dcefb7 \S+$/);
     await wire.says("ok p\nok 1 83dcefb7 p/1\n");
+    assertMatch(await wire.line(), /^mkdir;\S+;time=\S+ p$/);
+    await wire.says("ok p\n");
     assertEquals(await wire.line(), "exit");
     await wire.says("ok bye\n");
     assertEquals(await client.ended(), 0);
