@@ -162,6 +162,12 @@ export class Items {
     return true;
   }
 
+  /** Measures files that were named themselves: how much there is to move is known at once then. */
+  lookAtNamed(): void {
+    const { first } = this;
+    if (first && first.folder === undefined) this.look();
+  }
+
   /** Finds further items; none if that was all. */
   #walk(): boolean {
     if (this.#isWalked) return false;

@@ -154,8 +154,7 @@ class SendQueue {
 
   #showProgress(): void {
     const { progress } = this.#dialer.context;
-    // A few items are known at once, and with them how much there is to move.
-    this.#items.look();
+    this.#items.lookAtNamed();
     progress.begin(() => this.#items.bytes, () => this.#items.count);
     progress.skip(this.#items.doneBytes);
     progress.addFiles(this.#items.doneCount);
