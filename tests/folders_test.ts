@@ -91,12 +91,12 @@ integration("client.ts says which of two things is wrong with a name", async () 
 integration("--as gives a folder another name, and the root of a disk needs one", async () => {
   await using server = await startServer();
   await using local = await tempDir();
-  makeTree(local.path, { "photos/a.jpg": "a" });
+  makeTree(local.path, { "photos/a.jpg": "a", "other/a.jpg": "a" });
   const args = [`${local.path}/photos`, "--as", "./2024/summer"];
   assertEquals((await runClient(server, args)).code, 0);
   assertEquals(treeOf(`${server.dir}/2024/summer`), treeOf(`${local.path}/photos`));
   // With a slash at its end it is a folder, for one or for many.
-  const files = [`${local.path}/photos/a.jpg`, ".", "--as", "in/box//"];
+  const files = [`${local.path}/other/a.jpg`, ".", "--as", "in/box//"];
   const boxed = await runClient(server, files, { cwd: `${local.path}/photos` });
   assertStringIncludes(boxed.stderr, 'a.jpg: stored as "in/box/a.jpg", 1 B');
   const today = await runClient(server, ["photos/a.jpg", "--as", "to/day/"], { cwd: local.path });
