@@ -15,6 +15,7 @@ import { explain } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { isOddName } from "./disk_names.ts";
 import { lstatIfThere, type Place } from "./folders.ts";
+import { then } from "./maybe.ts";
 import { NewFolder, type NewFolderContext } from "./new_folder.ts";
 import { publishSmall } from "./small_file.ts";
 import type {
@@ -298,9 +299,4 @@ function lastOf(name: string): string {
 /** The name of what is in a folder. */
 function inside({ folder }: Place, base: string): string {
   return folder === "" ? base : `${folder}/${base}`;
-}
-
-/** Goes on with a value, or with that of a promise. */
-function then<T, R>(value: Maybe<T>, next: (value: T) => Maybe<R>): Maybe<R> {
-  return value instanceof Promise ? value.then(next) : next(value);
 }

@@ -24,6 +24,7 @@
 import { systemCode } from "../system_errors.ts";
 import type { Disk } from "./disk.ts";
 import { lstatIfThere } from "./folders.ts";
+import { newId } from "./folders_in_flight.ts";
 import { TEMP } from "./names.ts";
 import { tryTo } from "./temp_file.ts";
 
@@ -257,8 +258,4 @@ function namesOf(folder: string): string[] {
 
 function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
-}
-
-function newId(): string {
-  return crypto.randomUUID().replaceAll("-", "");
 }

@@ -11,6 +11,7 @@ import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { checksumOf, type OpenFile } from "./checksums.ts";
 import type { DiskPace } from "./disk_pace.ts";
+import { then } from "./maybe.ts";
 import type { FileFacts, RegularFile } from "./regular_file.ts";
 import type { RememberedSums } from "./remembered_sums.ts";
 import type { Extent } from "../body/reading.ts";
@@ -151,9 +152,4 @@ export class DirectoryFile implements StoredFile, OpenFile {
   #changed(): InletError {
     return new InletError("changed", `${quoted(this.#name)} changed while it was sent`);
   }
-}
-
-/** Goes on with a value, or with that of a promise. */
-function then<T, R>(value: Maybe<T>, next: (value: T) => Maybe<R>): Maybe<R> {
-  return value instanceof Promise ? value.then(next) : next(value);
 }

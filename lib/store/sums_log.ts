@@ -27,6 +27,7 @@ import { here } from "./current_folder.ts";
 import type { Disk } from "./disk.ts";
 import type { DiskPace } from "./disk_pace.ts";
 import { lstatIfThere } from "./folders.ts";
+import { newId } from "./folders_in_flight.ts";
 import type { Maybe } from "./store.ts";
 import { RegularFile } from "./regular_file.ts";
 import { isSameFile, tryTo } from "./temp_file.ts";
@@ -208,7 +209,7 @@ export class SumsLog {
       this.#own.file.close();
       this.#own = undefined;
     }
-    const path = `${workspace.path}/sums-${crypto.randomUUID().replaceAll("-", "")}.log`;
+    const path = `${workspace.path}/sums-${newId()}.log`;
     const how = { append: true, createNew: true, mode: 0o600 };
     const file = workspace.inside(() => disk.openSync(here(path), how));
     try {
