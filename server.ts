@@ -223,7 +223,9 @@ function callerOf(
   fallback: Mode | undefined,
 ): ListenerOptions["peekCaller"] {
   const encrypted = authenticator !== undefined;
-  if (!mode.serve) return (connection) => peekCaller(connection, { fallback, encrypted });
+  if (!mode.serve) {
+    return (connection) => peekCaller(connection, { fallback, encrypted, web: wire.web });
+  }
   // A server with a banner names its clients, and with a dialogue their first message is no name.
   const isNamed = wire.banner === undefined && wire.dialogue.length === 0;
   if (!mode.peekCaller || !isNamed) return undefined;

@@ -83,6 +83,13 @@ declare module "@std/fs/walk" {
   }): AsyncIterableIterator<WalkEntry>;
 }
 
+declare module "@std/http/negotiation" {
+  export function accepts(
+    request: { headers: { get(name: "accept"): string | null } },
+    ...types: readonly string[]
+  ): string | undefined;
+}
+
 declare module "@std/path/basename" {
   export function basename(path: string): string;
 }

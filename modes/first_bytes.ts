@@ -21,8 +21,9 @@ const MAX_TEXT_BYTES = 256;
 
 const LF = 0x0a;
 
-/** The methods of RFC 9110 and RFC 5789, and the one that begins HTTP/2. */
-const METHODS = "GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH PRI".split(" ");
+/** The methods of RFC 9110, RFC 5789 and RFC 4918 (WebDAV), and the one that begins HTTP/2. */
+const METHODS = ("GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH PRI " +
+  "PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK").split(" ");
 
 const METHOD = `^(?:${METHODS.join("|")})`;
 
@@ -46,8 +47,10 @@ export function openingOf(head: Uint8Array): Opening | undefined {
   const text = latin1.decode(head.subarray(0, MAX_LINE_BYTES));
   const known = OPENINGS.find(({ whole }) => whole.test(text));
   if (known) return known.opening;
-  const isOpen = head.length < MAX_LINE_BYTES && OPENINGS.some(({ part }) => part.test(text));
-  return isOpen ? undefined : "other";
+  const open = OPENINGS.filter(({ part }) => part.test(text));
+  if (head.length < MAX_LINE_BYTES) return open.length > 0 ? undefined : "other";
+  // No line of ours is as long as this: it is an address that has no end yet.
+  return open.some(({ opening }) => opening === "http") ? "http" : "other";
 }
 
 /**

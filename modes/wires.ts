@@ -57,8 +57,13 @@ export async function serveAnyWire(
       return await serveFiles(connection, context);
     case "upload":
       return await serveUploadBeside(connection, context);
+    case "http": {
+      if (!context.wire.web) throw notSpoken(opening);
+      // Not sooner: node:http takes longer to load than a small file takes to arrive.
+      const { serveHttp } = await import("../web/serve.ts");
+      return await serveHttp(connection, context);
+    }
     case "tls":
-    case "http":
       throw notSpoken(opening);
     case "other":
       if (fallback) return await fallBack(connection, context, fallback);
@@ -71,15 +76,20 @@ export async function serveAnyWire(
  *
  * @param options.fallback As for {@linkcode serveAnyWire}.
  * @param options.encrypted Whether no other caller counts.
+ * @param options.web Whether HTTP is served.
  */
 export async function peekCaller(
   connection: Connection,
-  { fallback, encrypted }: { fallback?: Mode | undefined; encrypted: boolean },
+  { fallback, encrypted, web }: { fallback?: Mode | undefined; encrypted: boolean; web: boolean },
 ): Promise<Caller> {
   const isOver = await connection.peek() === null;
   if (isOver || (encrypted && !connection.isEncrypted)) return UNKNOWN;
   const opening = await openingOn(connection, fallback !== undefined);
   const native = opening === "native" || (opening === "other" && !fallback);
+  if (opening === "http" && web) {
+    const { refusalInHttp } = await import("../web/serve.ts");
+    return { greeted: true, name: "", native, farewell: refusalInHttp };
+  }
   if (!native) return { greeted: true, name: "", native };
   const line = await connection.peekLine(MAX_LINE_BYTES);
   const name = line.endsWith("\n") ? nameIn(line.trimEnd()) : undefined;

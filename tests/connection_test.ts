@@ -523,55 +523,6 @@ integration("finish() waits only so long for a peer that never closes", async ()
   assertEquals(await readAll(pair.peer), "");
 });
 
-integration(
-  "detach() hands over the stream and every byte, also one that is being read",
-  async () => {
-    for (const pieces of [undefined, [1], [3, 64]]) {
-      using pair = await connected({}, pieces);
-      await sendTo(pair.peer, "GET / HTTP/1.1\r\n");
-      assertEquals(await pair.connection.peek(), 0x47);
-      // Whoever gives up this wait leaves a read under way behind.
-      await pair.connection.moreWithin(0);
-      await sendTo(pair.peer, "Host: a\r\n\r\n");
-      const { stream, head } = await pair.connection.detach();
-      let text = decoder.decode(head);
-      const buffer = new Uint8Array(16);
-      while (!text.endsWith("\r\n\r\n")) {
-        text += decoder.decode(buffer.subarray(0, (await stream.read(buffer))!));
-      }
-      assertEquals(text, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-      await stream.write(encoder.encode("HTTP/1.1 204\r\n\r\n"));
-      stream.close();
-      assertEquals(await readAll(pair.peer), "HTTP/1.1 204\r\n\r\n");
-    }
-  },
-);
-
-integration(
-  "detach() ends the watch: neither a timeout nor the owner's end touches the stream",
-  async () => {
-    using pair = await connected({ idleTimeoutMs: 50 });
-    await sendTo(pair.peer, "x");
-    await pair.connection.peek();
-    const { stream } = await pair.connection.detach();
-    pair.connection.abort(new InletError("shutdown", "stop"));
-    await pair.connection.finish();
-    pair.connection[Symbol.dispose]();
-    // Longer than the timeout: the peer is served by another wire, which has its own.
-    await new Promise((resolve) => setTimeout(resolve, 150));
-    await stream.write(encoder.encode("still here"));
-    stream.close();
-    assertEquals(await readAll(pair.peer), "still here");
-  },
-);
-
-integration("detach() fails with what ended the connection before", async () => {
-  using pair = await connected();
-  const error = new InletError("timeout", "Too slow");
-  pair.connection.abort(error);
-  assertEquals(await assertRejects(() => pair.connection.detach()), error);
-});
-
 integration("Connection holds a conversation over any stream of bytes", async () => {
   // A relay's: two streams in one process, without a socket.
   const [near, far] = pipes();

@@ -53,7 +53,9 @@ const OPENINGS: [string, Opening, number][] = [
   ["get / HTTP/1.1\r\n", "other", 1],
   ["PUT 6 HTML\n", "other", 9],
   ["\x89PNG\r\n", "other", 1],
-  [`GET /${"x".repeat(5000)}`, "other", 4096],
+  ["PROPFIND / HTTP/1.1\r\n", "http", 16],
+  [`GET /${"x".repeat(5000)}`, "http", 4096],
+  [`GET ${"x".repeat(5000)}\n`, "http", 4096],
 ];
 
 for (const [text, opening, length] of OPENINGS) {

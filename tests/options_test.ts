@@ -163,6 +163,7 @@ pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
     keepEmpty: false,
     getMarker: "EOF",
     bareNames: false,
+    web: true,
   });
 });
 

@@ -24,6 +24,7 @@ const ROWS: readonly (readonly string[])[] = [
   ["lib/net"],
   ["lib/cli"],
   ["lib/server"],
+  ["web"],
   ["modes/files"],
   ["modes/talk"],
   ["modes"],
@@ -34,7 +35,7 @@ const ROWS: readonly (readonly string[])[] = [
 const ROOMS = ROWS.flat();
 const PROGRAMS = ["server.ts", "client.ts"];
 /** Files at the root and folders that hold the product, and not its tests. */
-const PRODUCT = [...PROGRAMS, "protocol.ts", "protocol", "lib", "modes", "client"];
+const PRODUCT = [...PROGRAMS, "protocol.ts", "protocol", "lib", "web", "modes", "client"];
 
 const MAX_FLAT_FILES = 8;
 const MAX_FILE_LINES = 400;

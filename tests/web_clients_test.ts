@@ -1,5 +1,5 @@
 /**
- * Web clients at a server of ours: it has no page for them, and says so in words that they show.
+ * Web clients at a server of ours that does not serve them: it says so in words that they show.
  *
  * @module
  */
@@ -33,7 +33,7 @@ const REQUESTS: Record<string, string> = {
 
 /** Servers, by their arguments, and what they say. */
 const SERVERS: readonly [string, readonly string[], string][] = [
-  ["a server without a key", [], NO_PAGE],
+  ["a server with --no-web", ["--no-web"], NO_PAGE],
   ["an upload server", ["--mode", "upload"], NO_PAGE],
   ["a server with a key", ["--token-file", "KEY"], NEEDS_KEY],
 ];
@@ -63,7 +63,7 @@ for (const [what, args, text] of SERVERS) {
 integration("curl shows what a server says in HTTP, also while it sends a file", async () => {
   await using local = await tempDir();
   const file = await local.write("large", new Uint8Array(16 * 1024 * 1024));
-  await using server = await startServer();
+  await using server = await startServer({ args: ["--no-web"] });
   const url = `http://127.0.0.1:${server.port}/`;
   for (const args of [[url], ["--data-binary", `@${file}`, url]]) {
     const { code, stdout, stderr } = await curl(args);

@@ -59,6 +59,12 @@ export class Wire implements Disposable {
     return this.#take(Math.min(count, this.#buffered.length));
   }
 
+  /** What arrives next, all of it; empty at the end. */
+  async some(): Promise<Uint8Array> {
+    if (this.#buffered.length === 0) await this.#more();
+    return this.#take(this.#buffered.length);
+  }
+
   /**
    * What arrives at once, until it adds up to a text.
    *

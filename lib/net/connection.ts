@@ -14,7 +14,7 @@ import { awakeNow, AwakeTimer } from "./awake.ts";
 import { BufferedReader } from "./buffered_reader.ts";
 import type { ByteStream } from "./byte_stream.ts";
 import { Departure, discard, type Presence } from "./departure.ts";
-import type { ConnectionOptions, Detached, Rest } from "./connection_options.ts";
+import type { ConnectionOptions, Rest } from "./connection_options.ts";
 import { type MinRate, MinRateMeter } from "./min_rate.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -133,6 +133,12 @@ export class Connection extends BufferedReader implements Disposable {
     };
   }
 
+  /** The same for a body that the peer takes. {@linkcode Connection.send} does it by itself. */
+  enforceMinRateOut(): Disposable {
+    this.#rateOut = this.minRate && new MinRateMeter(this.minRate);
+    return { [Symbol.dispose]: () => this.#rateOut = undefined };
+  }
+
   /** Waits for the peer's next request, with an idle timeout of its own. */
   async rest({ limitMs, warnAfterMs, warning }: Rest): Promise<void> {
     if (this.buffered.length > 0) return;
@@ -146,6 +152,11 @@ export class Connection extends BufferedReader implements Disposable {
     } finally {
       this.#watchdog.allowSilence(usualMs);
     }
+  }
+
+  /** Releases memory while nothing is expected. */
+  override shrink(): void {
+    super.shrink();
   }
 
   /** Writes all bytes. */
@@ -300,37 +311,18 @@ export class Connection extends BufferedReader implements Disposable {
     }
   }
 
-  /**
-   * Detaches the stream, with the bytes that were read ahead, for the handler of another wire.
-   * After that this connection has no watchdog, and closing it has no effect.
-   *
-   * A read under way is awaited, because its bytes would be lost. No write may be under way.
-   *
-   * @throws {InletError} the error that ended the connection, if it has ended already
-   */
-  async detach(): Promise<Detached> {
-    const head = await this.settle();
-    if (this.#failure) throw this.#failure;
-    this.#release();
-    return { stream: this.#stream, head };
-  }
-
   [Symbol.dispose](): void {
     this.#close();
   }
 
   #close(): void {
     if (this.#closed) return;
-    this.#release();
-    if (this.unfinished) this.#stream.reset();
-    else this.#stream.close();
-  }
-
-  #release(): void {
     this.#closed = true;
     this.#watchdog.stop();
     this.#signal?.removeEventListener("abort", this.#onAbort);
     this.abandon();
+    if (this.unfinished) this.#stream.reset();
+    else this.#stream.close();
   }
 
   /**

@@ -1,11 +1,9 @@
 /**
- * What a connection is given, and what it gives: its limits, the rest between transfers, and its
- * stream when another wire takes over.
+ * What a connection is given: its limits, and the rest between transfers.
  *
  * @module
  */
 
-import type { ByteStream } from "./byte_stream.ts";
 import type { MinRate } from "./min_rate.ts";
 import type { RateLimit } from "./rate_limit.ts";
 
@@ -40,10 +38,4 @@ export interface Rest {
   /** Milliseconds of silence after which the warning is sent. */
   warnAfterMs: number;
   warning: Uint8Array;
-}
-
-/** A stream detached from its connection, and the bytes that were read ahead. */
-export interface Detached {
-  readonly stream: ByteStream;
-  readonly head: Uint8Array;
 }

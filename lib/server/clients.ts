@@ -118,6 +118,21 @@ export class Clients {
   }
 
   /**
+   * Admits a client again that has given its place away and stayed connected.
+   *
+   * @returns Whether there is a place for it.
+   */
+  readmit(client: Client): boolean {
+    if (!client.end) return true;
+    if (!this.hasPlaceFor(client.address)) return false;
+    delete client.end;
+    if (client.name !== "") this.introduce(client, client.name);
+    if (!this.#remembered.includes(client)) this.#remembered.push(client);
+    this.#count(client.address, 1);
+    return true;
+  }
+
+  /**
    * Yields a line for each remembered client, in order of admission, in pages.
    *
    * @param format Makes the line; that of the native wire by default.

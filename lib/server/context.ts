@@ -42,6 +42,8 @@ export interface ServerContext {
   giveUp(reason: InletError): void;
   /** Gives the place of this connection to others, before the connection ends. */
   leavePlace(): void;
+  /** Takes a place again. Returns whether there was one, or it had one still. */
+  takePlace(): boolean;
 }
 
 /**

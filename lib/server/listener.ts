@@ -24,7 +24,7 @@ export interface ListenerOptions {
   /** Finds out who is calling a full server; missing on wires without names. */
   peekCaller?: ((connection: Connection) => Promise<Caller>) | undefined;
   /** The part of the context that all connections share. */
-  context: Omit<ServerContext, "client" | "signal" | "giveUp" | "leavePlace">;
+  context: Omit<ServerContext, "client" | "signal" | "giveUp" | "leavePlace" | "takePlace">;
   /** Puts encryption on a connection that was accepted. */
   secure?: ((stream: ByteStream) => ByteStream) | undefined;
   /** The zone of the address that is listened on, if it has one. */
@@ -255,6 +255,12 @@ export class Listener {
     this.#options.context.clients.leave(client);
   }
 
+  #takePlace(connection: Connection, client: Client): boolean {
+    if (!this.#options.context.clients.readmit(client)) return false;
+    this.#places.set(connection, client);
+    return true;
+  }
+
   #drop(connection: Connection, client: Client, why: string): void {
     this.#leavePlace(connection, client);
     const reason = `Dropped to admit another client: ${why}`;
@@ -301,6 +307,7 @@ export class Listener {
         signal: this.#stop.signal,
         giveUp: (reason) => this.#giveUp(reason),
         leavePlace: () => this.#leavePlace(connection, client),
+        takePlace: () => this.#takePlace(connection, client),
       });
     } catch (error) {
       failure = explain(error);
@@ -316,7 +323,8 @@ export class Listener {
     await this.#closeGracefully(connection, failure);
   }
 
-  async #rejectBusy(connection: Connection, { name, native }: Caller): Promise<void> {
+  async #rejectBusy(connection: Connection, caller: Caller): Promise<void> {
+    const { name, native } = caller;
     const { clients, log } = this.#options.context;
     const { remote } = connection;
     const crowded = clients.isCrowded(remote);
@@ -331,7 +339,8 @@ export class Listener {
       { clients: connected, limit },
     );
     const fields = crowded && native ? { fields: { limit: "address" } } : {};
-    connection.farewell = () => encodeReply({ type: "busy", clients: connected, limit, ...fields });
+    connection.farewell = caller.farewell ??
+      (() => encodeReply({ type: "busy", clients: connected, limit, ...fields }));
     await this.#closeGracefully(connection, new InletError("busy", "The server is full"));
   }
 

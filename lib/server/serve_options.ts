@@ -196,6 +196,12 @@ export interface ServeOptions {
    */
   bareNames?: boolean;
   /**
+   * Whether HTTP is served on the port too, in mode `files`.
+   *
+   * @default {true}
+   */
+  web?: boolean;
+  /**
    * Name of the mode that serves what is not in a protocol of the default mode: `raw`, `message`,
    * `reverse` or `talk`.
    *

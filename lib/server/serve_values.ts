@@ -63,6 +63,7 @@ const OPTIONS: Record<keyof ServeOptions, Kind> = {
   keepEmpty: FLAG,
   getMarker: TEXT,
   bareNames: FLAG,
+  web: FLAG,
   fallback: TEXT,
   log: OBJECT,
   disk: OBJECT,

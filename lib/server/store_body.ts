@@ -1,9 +1,11 @@
 /**
- * Stores the body of a wire that has neither a checksum nor an acknowledgement: raw and upload.
+ * Stores a body whose wire verifies its size at most: raw, upload and HTTP.
  *
  * @module
  */
 
+import type { Stored } from "../../protocol.ts";
+import type { Facts } from "../body/file_facts.ts";
 import { Tally } from "../body/streams.ts";
 import type { Connection } from "../net/connection.ts";
 import type { Maybe, Upload } from "../store/store.ts";
@@ -12,6 +14,45 @@ import { checkSize } from "./size_limit.ts";
 
 /** The destination of a body: an upload of the store, or the server's stdout. */
 export type Target = Pick<Upload, "write" | "publish" | "discard" | typeof Symbol.asyncDispose>;
+
+/** Writes one body to its target, within the limit on its size, and publishes it. */
+export class BodyStorer {
+  readonly #connection: Connection;
+  readonly #target: Target;
+  readonly #what: string;
+  readonly #context: ServerContext;
+  readonly #tally = new Tally();
+
+  /** @param what The action, for messages: `store "a.txt"`. */
+  constructor(connection: Connection, target: Target, what: string, context: ServerContext) {
+    this.#connection = connection;
+    this.#target = target;
+    this.#what = what;
+    this.#context = context;
+  }
+
+  /**
+   * Appends a chunk, which is the caller's again once this has settled.
+   *
+   * @throws {InletError} `too-large`, or what keeps the store from writing
+   */
+  write(chunk: Uint8Array): Maybe<void> {
+    this.#tally.add(chunk);
+    checkSize(this.#what, this.#tally.bytes, this.#context.maxBytes);
+    const written = this.#target.write(chunk);
+    // The client waits for this disk: that is no silence of its own.
+    return written instanceof Promise ? this.#connection.unwatched(written) : written;
+  }
+
+  /** Publishes the body, which is whole, and logs it. */
+  async publish(facts: Facts = {}): Promise<Stored> {
+    const { bytes: size, crc } = this.#tally;
+    const name = await this.#connection.unwatched(this.#target.publish(facts, crc));
+    const stored = { size, crc, name };
+    this.#context.log.stored(stored);
+    return stored;
+  }
+}
 
 /**
  * Writes a body to its target, publishes it, and logs it.
@@ -23,17 +64,9 @@ export async function storeBody(
   body: ReadableStream<Uint8Array>,
   target: Target,
   what: string,
-  { maxBytes, log }: ServerContext,
+  context: ServerContext,
 ): Promise<void> {
-  const tally = new Tally();
-  const write = (chunk: Uint8Array): Maybe<void> => {
-    tally.add(chunk);
-    checkSize(what, tally.bytes, maxBytes);
-    const written = target.write(chunk);
-    // The client waits for this disk: that is no silence of its own.
-    return written instanceof Promise ? connection.unwatched(written) : written;
-  };
-  await body.pipeTo(new WritableStream({ write }));
-  const { bytes: size, crc } = tally;
-  log.stored({ size, crc, name: await connection.unwatched(target.publish({}, crc)) });
+  const storer = new BodyStorer(connection, target, what, context);
+  await body.pipeTo(new WritableStream({ write: (chunk) => storer.write(chunk) }));
+  await storer.publish();
 }

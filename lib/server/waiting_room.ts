@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { InletError } from "../errors.ts";
 import type { Connection } from "../net/connection.ts";
 import { Pause } from "./pause.ts";
 
@@ -23,6 +24,8 @@ export interface Caller {
   readonly name: string;
   /** Whether it speaks the native wire, whose lines can have fields. */
   readonly native: boolean;
+  /** Encodes the refusal of a full server, on a wire that has other words for it. */
+  readonly farewell?: (error: InletError) => Uint8Array;
 }
 
 /** A connection that has said nothing. */

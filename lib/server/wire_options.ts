@@ -35,6 +35,8 @@ export interface WireSettings {
   readonly getMarker: Uint8Array<ArrayBuffer>;
   /** Whether a bare name of a file counts as `get` in mode `talk`. */
   readonly bareNames: boolean;
+  /** Whether HTTP is served beside the native wire. */
+  readonly web: boolean;
 }
 
 /** The modes that a fallback can be. */
@@ -49,6 +51,7 @@ export const WIRES = {
     completes: FALLBACKS,
     modes: ["files"],
   }),
+  "no-web": flag({ help: "do not serve HTTP on the port", modes: ["files"] }),
   "dialogue": dialogueOption("server"),
   "banner": option({
     value: "TEXT",
@@ -84,6 +87,7 @@ export function wireOptionsOf(values: Values<typeof WIRES>) {
     keepEmpty: values["keep-empty"],
     getMarker: values["get-marker"],
     bareNames: values["bare-names"],
+    web: !values["no-web"],
   } satisfies ServeOptions;
 }
 
@@ -131,7 +135,7 @@ export function wireSettings(
   options: ReturnType<typeof wireOptionsOf>,
   mode: string,
 ): WireSettings {
-  const { dialogue, banner, lineGapMs, keepEmpty, getMarker, bareNames } = options;
+  const { dialogue, banner, lineGapMs, keepEmpty, getMarker, bareNames, web } = options;
   const first: Step[] = banner === undefined || mode === "talk"
     ? []
     : [{ type: "send", text: parseEscapes(banner, "banner") }];
@@ -142,5 +146,6 @@ export function wireSettings(
     keepEmpty,
     getMarker: markerOf(getMarker),
     bareNames,
+    web,
   };
 }

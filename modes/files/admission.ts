@@ -1,50 +1,23 @@
 /**
- * Access checks before a request, and acknowledgement or refusal after it. All requests share them,
- * so that no request can skip a check.
+ * The acknowledgement or refusal of a request on the native wire, and the check of requests without
+ * a body. All requests share them, so that no request can skip a check.
  *
  * @module
  */
 
 import { encodeReply, formatStored, type Request, type Stored } from "../../protocol.ts";
-import { checkAccess, isDropOnly } from "../../lib/auth/access.ts";
+import { checkAccess } from "../../lib/auth/access.ts";
 import { encodeError, explain, type InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
-import { checkSize } from "../../lib/server/size_limit.ts";
-import { safeName } from "../../lib/store/names.ts";
-import type { Facts } from "../../lib/body/file_facts.ts";
+import { shownName } from "../../lib/server/admission.ts";
 
-/**
- * Checks that a client may store a file of this size.
- *
- * @param what The action, for the message: `store "a.txt"`.
- * @param size Size in bytes; `null` if unknown.
- * @throws {InletError} `denied` or `too-large`
- */
-export function admit(
-  context: ServerContext,
-  type: "put" | "push" | "reput",
-  what: string,
-  size: number | null,
-): void {
-  checkAccess(rightsOf(context), type, what);
-  checkSize(what, size ?? 0, context.maxBytes);
-}
-
-/**
- * What a client may tell of its file. A drop-only server, which strangers may send to, stores
- * nothing that can be executed.
- */
-export function admittedFacts(context: ServerContext, facts: Facts): Facts {
-  if (!isDropOnly(rightsOf(context)) || facts.mode === undefined) return facts;
-  return { ...facts, mode: facts.mode & ~0o111 };
-}
+export { admit, admittedFacts } from "../../lib/server/admission.ts";
 
 /**
  * Logs a stored file, and returns the line that acknowledges it.
  *
- * @param name The requested name. A drop-only server acknowledges this one, because the published
- * name would reveal which files exist.
+ * @param name The requested name.
  */
 export function acknowledge(
   context: ServerContext,
@@ -52,7 +25,7 @@ export function acknowledge(
   name: string,
 ): Uint8Array {
   context.log.stored(stored);
-  const shown = isDropOnly(rightsOf(context)) ? { ...stored, name: safeName(name) } : stored;
+  const shown = { ...stored, name: shownName(context, stored.name, name) };
   return encodeReply({ type: "ok", detail: formatStored(shown) });
 }
 

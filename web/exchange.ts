@@ -1,0 +1,135 @@
+/**
+ * One request and its response, as the handlers of the routes get them.
+ *
+ * @module
+ */
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { accepts } from "@std/http/negotiation";
+import { InletError } from "../lib/errors.ts";
+import type { Connection } from "../lib/net/connection.ts";
+import type { ServerContext } from "../lib/server/context.ts";
+import { printableJson } from "../lib/text.ts";
+import type { Headers } from "./problem.ts";
+import type { HttpSocket } from "./socket.ts";
+import type { Target } from "./target.ts";
+
+/** Answers one request. What it throws becomes a problem, or cuts a response that has begun. */
+export type Handler = (exchange: Exchange) => void | Promise<void>;
+
+/** A request and its response. */
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** The services of this client: its log, limits and rights, and the store. */
+  readonly context: ServerContext;
+  /** The connection below, for its limits: never read or write it. */
+  readonly connection: Connection;
+  readonly socket: HttpSocket;
+  /** The query of the target. */
+  readonly query: URLSearchParams;
+  /** What `{name}` of the route stands for: parts joined by `/`, with one at the end for a folder. */
+  readonly name: string;
+  /** Whether the response has no body: RFC 9110, section 9.3.2. */
+  readonly isHead: boolean;
+  readonly #awaitsContinue: boolean;
+
+  constructor(
+    { request, response, socket, awaitsContinue }: Arrived,
+    { query }: Pick<Target, "query">,
+    name: string,
+  ) {
+    this.request = request;
+    this.response = response;
+    this.socket = socket;
+    this.context = socket.context;
+    this.connection = socket.connection;
+    this.query = query;
+    this.name = name;
+    this.isHead = request.method === "HEAD";
+    this.#awaitsContinue = awaitsContinue;
+  }
+
+  /** Which of some media types the client prefers; `undefined` if it accepts none of them. */
+  accepts(...types: readonly string[]): string | undefined {
+    const { accept = null } = this.request.headers;
+    return accepts({ headers: { get: () => accept } }, ...types);
+  }
+
+  /** The value of a field of the request; several are joined by commas: RFC 9110, section 5.3. */
+  header(name: string): string | undefined {
+    const value = this.request.headers[name.toLowerCase()];
+    return Array.isArray(value) ? value.join(", ") : value;
+  }
+
+  /** Asks a client that waits for that to send its body: RFC 9110, section 10.1.1. */
+  proceed(): void {
+    if (this.#awaitsContinue && !this.response.headersSent) this.response.writeContinue();
+  }
+
+  /** Sends a whole response. */
+  send(status: number, headers: Headers = {}, body: Uint8Array | string = ""): void {
+    const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+    // RFC 9110, section 8.6: without a body by definition, it has no length either.
+    const length = status === 204 || status === 304 ? {} : { "Content-Length": bytes.length };
+    beginResponse(this, status, { ...length, ...headers });
+    this.response.end(bytes);
+  }
+
+  /** Sends JSON. */
+  sendJson(status: number, value: unknown, headers: Headers = {}): void {
+    const json = { "Content-Type": "application/json", ...headers };
+    this.send(status, json, `${printableJson(value)}\n`);
+  }
+
+  /**
+   * Begins a response whose body comes in pieces. Without a `Content-Length` it is chunked, or, for a
+   * client of HTTP/1.0, ends with the connection.
+   *
+   * @returns Writes a piece, and settles when its memory is free again. It rejects if the client left.
+   */
+  begin(status: number, headers: Headers): (piece: Uint8Array | string) => Promise<void> {
+    beginResponse(this, status, headers);
+    return (piece) => this.#write(piece);
+  }
+
+  /** Ends a response that was begun. */
+  end(): void {
+    this.response.end();
+  }
+
+  async #write(piece: Uint8Array | string): Promise<void> {
+    if (this.isHead || piece.length === 0) return;
+    const { response, connection } = this;
+    const gone = (): InletError =>
+      connection.failure ?? new InletError("lost", "The client left before it had the response");
+    if (response.destroyed || this.socket.destroyed) throw gone();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const onClose = (): void => reject(gone());
+    response.once("close", onClose);
+    response.write(piece, (error) => error ? reject(gone()) : resolve());
+    await promise.finally(() => response.off("close", onClose));
+  }
+}
+
+/** A request that has arrived. */
+export interface Arrived {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly socket: HttpSocket;
+  /** Whether it sends its body only when it is asked to. */
+  readonly awaitsContinue: boolean;
+}
+
+/**
+ * Sends the head of a response. It ends the connection if what is left of the request would be in the
+ * way of the next one, or if the server stops.
+ */
+export function beginResponse(
+  { request, response, socket }: Pick<Arrived, "request" | "response" | "socket">,
+  status: number,
+  headers: Headers,
+): void {
+  if (!request.complete || socket.context.signal.aborted) response.shouldKeepAlive = false;
+  response.writeHead(status, headers);
+}

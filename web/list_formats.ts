@@ -1,0 +1,73 @@
+/**
+ * Encodes lists of files and folders, as JSON for programs and as a page for people.
+ *
+ * @module
+ */
+
+import type { ListEntry } from "../protocol.ts";
+import { formatBytes, printable, printableJson } from "../lib/text.ts";
+import { encodePath } from "./target.ts";
+
+/** What a list is encoded as. */
+export type ListFormat = "json" | "html";
+
+/** Encodes one list, page after page. */
+export class ListEncoder {
+  readonly #format: ListFormat;
+  readonly #folder: string;
+  #items = 0;
+
+  /** @param folder The folder that is listed; empty for every file. */
+  constructor(format: ListFormat, folder: string) {
+    this.#format = format;
+    this.#folder = folder;
+  }
+
+  head(): string {
+    if (this.#format === "json") return '{"files":[';
+    const title = `Index of /${escaped(this.#folder)}`;
+    return `<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n` +
+      `<meta name="viewport" content="width=device-width">\n<title>${title}</title>\n` +
+      `<h1>${title}</h1>\n<table>\n<tr><th>Name<th>Size<th>Changed\n`;
+  }
+
+  /** Encodes the entries of one page of the store. */
+  page(entries: readonly ListEntry[]): string {
+    return entries.filter(({ name }) => name !== this.#folder)
+      .map((entry) => this.#format === "json" ? this.#json(entry) : this.#row(entry)).join("");
+  }
+
+  tail(): string {
+    return this.#format === "json" ? "]}\n" : "</table>\n</html>\n";
+  }
+
+  #json({ name, size, modified, to }: ListEntry): string {
+    const comma = this.#items++ === 0 ? "" : ",";
+    const target = to === undefined ? {} : { to };
+    const href = this.#href({ name, size, to });
+    return comma + printableJson({ name, size, modified, ...target, ...href && { href } });
+  }
+
+  #row({ name, size, modified, to }: ListEntry): string {
+    const href = this.#href({ name, size, to });
+    const text = escaped(printable(this.#within(name)));
+    const shown = href === undefined ? text : `<a href="${href}">${text}</a>`;
+    const amount = size === null ? "" : formatBytes(size);
+    return `<tr><td>${shown}<td>${amount}<td>${modified.toISOString()}\n`;
+  }
+
+  /** The address of an entry, relative to that of the list; a link has none. */
+  #href({ name, size, to }: Pick<ListEntry, "name" | "size"> & { to: string | undefined }) {
+    if (to !== undefined) return undefined;
+    return `./${encodePath(this.#within(name))}${size === null ? "/" : ""}`;
+  }
+
+  #within(name: string): string {
+    return this.#folder === "" ? name : name.slice(this.#folder.length + 1);
+  }
+}
+
+/** Escapes text for HTML. */
+function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

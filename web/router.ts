@@ -1,0 +1,107 @@
+/**
+ * Finds the route of a request, and answers it: with what its handler sends, or with a problem.
+ *
+ * @module
+ */
+
+import { explain, type InletError } from "../lib/errors.ts";
+import { checkCaller, checkHost } from "./admission.ts";
+import { type Arrived, beginResponse, Exchange, type Handler } from "./exchange.ts";
+import { type Headers, problemOf, Refusal } from "./problem.ts";
+import { checkRequest } from "./request_checks.ts";
+import { decodeTarget } from "./target.ts";
+
+/** What a server answers to one method at one path. */
+export interface Route {
+  /** `HEAD` comes with `GET`, and `OPTIONS` with all. */
+  readonly method: string;
+  /** A path, which may end with `{name}`: one part or more, and not only a slash. */
+  readonly path: string;
+  readonly handle: Handler;
+  /** Whether it is a short form of another one, at which other methods find nothing. */
+  readonly isAlias?: boolean;
+}
+
+/**
+ * Fields of every response. Nothing that it holds is guessed to be a page, loaded by other pages, or
+ * kept by anybody on the way.
+ */
+const EVERYWHERE: Headers = {
+  "X-Content-Type-Options": "nosniff",
+  "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+  "Cross-Origin-Resource-Policy": "same-origin",
+  "Referrer-Policy": "no-referrer",
+  "Cache-Control": "no-store",
+};
+
+/**
+ * Answers a request. It never rejects.
+ *
+ * @param routes The first one whose path matches decides, with the others of the same path.
+ */
+export async function answer(arrived: Arrived, routes: readonly Route[]): Promise<void> {
+  try {
+    await route(arrived, routes);
+  } catch (error) {
+    fail(arrived, explain(error, `Cannot ${arrived.request.method}`));
+  }
+}
+
+/** Answers with a failure, or cuts a response that has begun. */
+export function fail(arrived: Arrived, error: InletError): void {
+  const { response, socket: { connection, context }, socket } = arrived;
+  // What ended the connection is logged at its end.
+  if (!connection.failure) context.log.failure(error);
+  if (socket.destroyed) return;
+  if (response.headersSent) {
+    // Without a length and chunks, only a reset tells the client that this is not the whole.
+    connection.unfinished = arrived.request.httpVersion === "1.0";
+    socket.destroy();
+    return;
+  }
+  const { status, headers, body } = problemOf(error);
+  beginResponse(arrived, status, headers);
+  response.end(body);
+}
+
+async function route(arrived: Arrived, routes: readonly Route[]): Promise<void> {
+  const { request, response, socket } = arrived;
+  for (const [name, value] of Object.entries(EVERYWHERE)) response.setHeader(name, value);
+  checkRequest(request, socket);
+  if (request.method === "OPTIONS" && request.url === "*") {
+    return new Exchange(arrived, { query: new URLSearchParams() }, "").send(204);
+  }
+  const target = decodeTarget(request.url!);
+  const found = routes.find(({ path }) => nameIn(target.path, path) !== undefined);
+  const name = found && nameIn(target.path, found.path)!;
+  const exchange = new Exchange(arrived, target, name ?? "");
+  checkHost(exchange);
+  await checkCaller(exchange);
+  const there = routes.filter(({ path }) => path === found?.path);
+  const method = exchange.isHead ? "GET" : request.method;
+  const matching = there.find((route) => route.method === method);
+  if (matching) return await matching.handle(exchange);
+  if (there.every(({ isAlias }) => isAlias)) {
+    throw new Refusal(404, "Cannot find this path here", { code: "not-found" });
+  }
+  const Allow = allowed(there);
+  if (method === "OPTIONS") return exchange.send(204, { Allow });
+  throw new Refusal(405, `Cannot ${request.method} here: use ${Allow}`, { headers: { Allow } });
+}
+
+/** What `{name}` stands for in the pattern of a path; empty without one, `undefined` if none matches. */
+function nameIn(path: readonly string[], pattern: string): string | undefined {
+  const parts = pattern.slice(1).split("/");
+  const hasName = parts.at(-1) === "{name}";
+  const fixed = hasName ? parts.slice(0, -1) : parts;
+  if (!fixed.every((part, index) => part === path[index])) return undefined;
+  const rest = path.slice(fixed.length).join("/");
+  if (hasName) return rest === "" ? undefined : rest;
+  return path.length === fixed.length ? "" : undefined;
+}
+
+/** The field that lists the methods of a path: RFC 9110, section 10.2.1. */
+function allowed(routes: readonly Route[]): string {
+  const methods = routes.map(({ method }) => method);
+  return [...methods.includes("GET") ? ["HEAD"] : [], "OPTIONS", ...methods].sort().join(", ");
+}

@@ -1,0 +1,19 @@
+/**
+ * The routes of the server. docs/http.md describes them, and a test compares.
+ *
+ * @module
+ */
+
+import { getFile, getList } from "./files_routes.ts";
+import { putFile } from "./put_file.ts";
+import type { Route } from "./router.ts";
+
+/** Every route. The first one whose path matches decides. */
+export const ROUTES: readonly Route[] = [
+  { method: "GET", path: "/", handle: (exchange) => exchange.send(302, { Location: "files/" }) },
+  { method: "GET", path: "/files/", handle: getList },
+  { method: "GET", path: "/files/{name}", handle: getFile },
+  { method: "PUT", path: "/files/{name}", handle: putFile },
+  // What `curl -T file http://HOST:PORT/` sends: it appends the name of the file.
+  { method: "PUT", path: "/{name}", handle: putFile, isAlias: true },
+];

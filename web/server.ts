@@ -1,0 +1,125 @@
+/**
+ * The one HTTP server of this process. It never listens: connections come from {@linkcode Listener},
+ * which serves the native wire on the same port.
+ *
+ * @module
+ */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { InletError } from "../lib/errors.ts";
+import type { Arrived } from "./exchange.ts";
+import { lastWords, Refusal } from "./problem.ts";
+import { answer, fail } from "./router.ts";
+import { ROUTES } from "./routes.ts";
+import { HttpSocket } from "./socket.ts";
+
+/** Most bytes of all fields of a request, those behind its body included. */
+const MAX_HEADER_BYTES = 16 * 1024;
+
+/** Milliseconds from the first byte of a request to the end of its head. */
+const HEADERS_MS = 10_000;
+
+/** How often those are looked at, in milliseconds. */
+const LOOK_MS = 1000;
+
+/** Reasons of the parser that have a status of their own, and their messages. */
+const PARSE_FAILURES: Readonly<Record<string, () => InletError>> = {
+  HPE_HEADER_OVERFLOW: () =>
+    new Refusal(431, `Cannot take these header fields: the limit is ${MAX_HEADER_BYTES} bytes`, {
+      code: "too-large",
+    }),
+  ERR_HTTP_REQUEST_TIMEOUT: () =>
+    new InletError("timeout", `No complete head of a request within ${HEADERS_MS / 1000} s`),
+};
+
+/** The server; `emit("connection", socket)` gives it a connection. */
+export const httpServer: Server = makeServer();
+
+function makeServer(): Server {
+  const server = createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_MS,
+    connectionsCheckingInterval: LOOK_MS,
+    // A body can be large. What is slow or silent is the matter of the connection below.
+    requestTimeout: 0,
+    keepAliveTimeout: 0,
+  });
+  // A client that closes its direction behind its requests still gets their answers.
+  Object.assign(server, { httpAllowHalfOpen: true });
+  const take = (awaitsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) =>
+    arrive({ request, response, socket: request.socket as unknown as HttpSocket, awaitsContinue });
+  server.on("request", take(false));
+  server.on("checkContinue", take(true));
+  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
+    const what = "Cannot expect anything but 100-continue";
+    const socket = request.socket as unknown as HttpSocket;
+    arrive({ request, response, socket, awaitsContinue: false }, new Refusal(417, what));
+  });
+  server.on("connect", (request: IncomingMessage) => {
+    const socket = request.socket as unknown as HttpSocket;
+    end(socket, new Refusal(405, "Cannot CONNECT: this is no proxy"));
+  });
+  server.on("clientError", (error: Error & { code?: string }, socket: unknown) => {
+    if (socket instanceof HttpSocket) onClientError(error, socket);
+  });
+  // A server that does not listen closes a connection after each answer, and sees no slow head.
+  Object.defineProperty(server, "listening", { value: true });
+  server.emit("listening");
+  return server;
+}
+
+/** @param refusal Why the request is not looked at. */
+function arrive(arrived: Arrived, refusal?: InletError): void {
+  const { request, response, socket } = arrived;
+  // What goes wrong is told by the end of the connection, too.
+  request.on("error", () => {});
+  response.on("error", () => {});
+  socket.inTurn(() => serve(arrived, refusal));
+}
+
+async function serve(arrived: Arrived, refusal: InletError | undefined): Promise<void> {
+  const { response, socket } = arrived;
+  const { connection, context } = socket;
+  socket.requests++;
+  socket.response = response;
+  connection.begun();
+  connection.resting = false;
+  context.log.begin();
+  const over = new Promise((resolve) => response.once("close", resolve));
+  if (refusal) fail(arrived, refusal);
+  else if (context.takePlace()) await answer(arrived, ROUTES);
+  else fail(arrived, new InletError("busy", "The server is full"));
+  await Promise.race([over, socket.gone]);
+  socket.response = undefined;
+  connection.resting = true;
+  // A connection at rest holds no place: a browser keeps six of them.
+  context.leavePlace();
+  if (context.signal.aborted) socket.destroySoon();
+}
+
+/** Ends a connection behind the answers to what came before. */
+function end(socket: HttpSocket, error: InletError): void {
+  socket.stopReading();
+  socket.inTurn(() => {
+    socket.context.log.failure(error);
+    socket.end(lastWords(error));
+    return Promise.resolve();
+  });
+}
+
+function onClientError(error: Error & { code?: string }, socket: HttpSocket): void {
+  // What follows the last request of a connection is not looked at.
+  if (error.code === "HPE_CLOSED_CONNECTION" || socket.destroyed) return;
+  if (error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const failure = PARSE_FAILURES[error.code ?? ""]?.() ??
+    new InletError("bad-request", `Cannot parse the request: ${error.message}`);
+  // The body that is being received gets its answer from its own handler.
+  if (socket.onBroken) {
+    socket.stopReading();
+    return socket.onBroken(failure);
+  }
+  end(socket, failure);
+}
