@@ -7,7 +7,7 @@
 import { isFolderEntry, type ListEntry } from "../protocol.ts";
 
 /** Largest file that is requested together with others, in bytes. */
-export const MAX_SMALL_BYTES: number = 64 * 1024;
+export const MAX_SMALL_BYTES: number = 512 * 1024;
 
 /** A file or folder of the tree, and its name below the directory. */
 export interface Wanted {

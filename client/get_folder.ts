@@ -206,6 +206,8 @@ class FolderGetter {
     } catch (error) {
       onLeft?.(this.#left(files).map(({ entry }) => entry.name));
       throw error;
+    } finally {
+      this.#batch[Symbol.dispose]();
     }
   }
 
@@ -217,8 +219,8 @@ class FolderGetter {
     const { entry: { modified, name }, local } = link;
     this.#options.done.add(name);
     try {
-      const made = await this.#store.makeLink(local, { to, modified });
-      this.#options.onResult(name, { stored: { name: made } }, local, true);
+      const made = await this.#batch.makeLink(local, { to, modified });
+      this.#options.onResult(name, { stored: { name: made.name! } }, local, true);
     } catch (error) {
       this.#options.onResult(name, { error: explain(error) }, local, true);
     }
@@ -283,7 +285,6 @@ class FolderGetter {
     } finally {
       // What has arrived whole is stored, also if the connection is lost.
       await this.#commit();
-      this.#batch[Symbol.dispose]();
     }
     for (const file of this.#outgrown) {
       this.#outgrown.delete(file);

@@ -102,19 +102,9 @@ export class LocalStore implements AsyncDisposable {
     await locally(() => this.#store.makeFolder(name, facts));
   }
 
-  /** Begins a batch of files and folders. Dispose of it to discard what is not committed. */
+  /** Begins a batch of files, folders and links. Dispose of it to discard what is not committed. */
   batch(): LocalBatch {
     return new LocalBatch(this.#store.batch());
-  }
-
-  /**
-   * Makes a symbolic link.
-   *
-   * @returns The name that it got.
-   * @throws {InletError} `bad-name` or `local-disk`
-   */
-  async makeLink(name: string, facts: LinkFacts): Promise<string> {
-    return (await locally(() => this.#store.makeLink(name, facts))).name;
   }
 
   /**
@@ -177,7 +167,7 @@ export class LocalStore implements AsyncDisposable {
   }
 }
 
-/** Files and folders on their way into the directory. Their failures are told as of this machine's disk. */
+/** Files, folders and links on their way into the directory. Their failures are told as of this machine's disk. */
 class LocalBatch implements StoreBatch {
   readonly #batch: StoreBatch;
   #added: BatchedFile[] = [];
@@ -196,6 +186,10 @@ class LocalBatch implements StoreBatch {
 
   makeFolder(name: string, facts: BatchedFolderFacts): Maybe<BatchedFolder> {
     return this.#add(() => this.#batch.makeFolder(name, facts));
+  }
+
+  makeLink(name: string, facts: LinkFacts): Maybe<BatchedFolder> {
+    return this.#add(() => this.#batch.makeLink(name, facts));
   }
 
   commit(): Maybe<void> {

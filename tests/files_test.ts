@@ -502,8 +502,8 @@ integration(
     await using local = await tempDir();
     for (
       const [size, path] of [[6, await local.write("small", "hello\n")], [
-        100_000,
-        await local.write("large", bytes(100_000)),
+        600_000,
+        await local.write("large", bytes(600_000)),
       ]] as const
     ) {
       for (const wrong of [`${size + 1} CRC`, `${size} 00000001`]) {

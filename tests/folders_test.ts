@@ -29,7 +29,7 @@ const ODD = {
   "sub folder/--help": "g",
   ".hidden": "h",
   "empty.bin": "",
-  "large.bin": bytes(200_000),
+  "large.bin": bytes(700_000),
   [`${DEEP}/deep.txt`]: "i",
   "nothing here/": "",
   "nothing/at/all/": "",
@@ -41,7 +41,7 @@ integration("a folder is sent with its names, its empty folders and its times", 
   makeTree(`${local.path}/photos`, ODD);
   const { code, stdout, stderr } = await runClient(server, ["photos/"], { cwd: local.path });
   assertEquals([code, stdout], [0, ""], stderr);
-  assertMatch(stderr, /^photos\/: 11 files, 195 KiB(?:, [\d.]+ [kMG]?B\/s)?\n$/);
+  assertMatch(stderr, /^photos\/: 11 files, 684 KiB(?:, [\d.]+ [kMG]?B\/s)?\n$/);
   assertEquals(treeOf(server.dir), treeOf(local.path));
   assertStringIncludes(treeOf(server.dir).join(), LONG_AGO.toISOString().slice(0, 19));
 });
@@ -191,13 +191,13 @@ integration("--exclude leaves out names, paths, and all that is in a folder", as
 integration("a folder gets a number where a file has its name, and the same again", async () => {
   await using server = await startServer();
   await using local = await tempDir();
-  const files = { "p/a": "a", "p/in/b": bytes(200_000), "p/empty/": "", "p/n/x/c": "c" };
+  const files = { "p/a": "a", "p/in/b": bytes(700_000), "p/empty/": "", "p/n/x/c": "c" };
   makeTree(local.path, files);
   makeTree(server.dir, { "p": "theirs", "p (2)/n": "theirs" });
   const sent = await runClient(server, ["p"], { cwd: local.path });
   const renamed = '2 folders under another name: "p (2)", "p (2)/n (2)"';
   assertEquals(sent.code, 0);
-  assertMatch(sent.stderr, /^p: 3 files, 195 KiB(?:, [^,]+)?, 2 folders under .*\n$/);
+  assertMatch(sent.stderr, /^p: 3 files, 684 KiB(?:, [^,]+)?, 2 folders under .*\n$/);
   assertStringIncludes(sent.stderr, renamed);
   const again = await runClient(server, ["p", "--skip-same"], { cwd: local.path });
   assertEquals([again.code, again.stderr], [0, "p: 0 files, 0 B, 3 already there\n"]);
@@ -309,7 +309,7 @@ integration("what cannot be read is said, and the rest of a folder goes on", asy
 integration("a file that changes or vanishes within a folder is said, and exits 5", async () => {
   using server = impostor();
   await using local = await tempDir();
-  const large = bytes(70_000);
+  const large = bytes(600_000);
   makeTree(local.path, { "a/1.bin": large, "a/2.bin": large, "a/3.bin": large });
   const sending = runClient(server, ["a"], { cwd: local.path });
   using wire = await server.accept();
@@ -317,12 +317,12 @@ integration("a file that changes or vanishes within a folder is said, and exits 
   await wire.says("welcome client 1 of 1\n");
   assertMatch(await wire.line(), /^mkdir;id=\S+;mode=7\d\d;files=3 a$/);
   await wire.says("ok a\n");
-  assertEquals(await wire.line(), "put 70000 a/1.bin");
+  assertEquals(await wire.line(), "put 600000 a/1.bin");
   Deno.truncateSync(`${local.path}/a/1.bin`, 69_999);
   Deno.removeSync(`${local.path}/a/2.bin`);
   Deno.writeTextFileSync(`${local.path}/a/3.bin`, "newer");
   await wire.says("go 0\n");
-  await wire.skip(70_000);
+  await wire.skip(600_000);
   assertMatch(await wire.line(), /^abort .*1\.bin": it changed while it was sent$/);
   await wire.says("error aborted as you wish\n");
   // What changed before its turn is sent as it is then.

@@ -62,7 +62,7 @@ integration("--get of 3,000 small files around large ones brings each back as it
   await using local = await tempDir();
   const files: Record<string, string | Uint8Array> = {};
   for (let index = 0; index < 3000; index++) files[`m/${index % 7}/${index}`] = `file ${index}\n`;
-  for (const name of ["m/0/100 large", "m/3/large", "m/9"]) files[name] = bytes(65_537);
+  for (const name of ["m/0/100 large", "m/3/large", "m/9"]) files[name] = bytes(524_289);
   makeTree(server.dir, files);
   const { code, stderr } = await runClient(server, ["--get", "m/"], { cwd: local.path });
   assertEquals(code, 0, stderr);
@@ -95,7 +95,7 @@ integration("--get of a folder overwrites nothing, and goes through no link", as
 integration("--get of a folder gives it a number where a file has its name", async () => {
   await using server = await startServer();
   await using local = await tempDir();
-  makeTree(server.dir, { "s/p/a": "a", "s/p/in/b": bytes(200_000), "s/p/empty/": "" });
+  makeTree(server.dir, { "s/p/a": "a", "s/p/in/b": bytes(700_000), "s/p/empty/": "" });
   makeTree(local.path, { "p": "mine" });
   const got = await runClient(server, ["--get", "s/p/"], { cwd: local.path });
   assertEquals(got.code, 0);

@@ -80,7 +80,7 @@ integration("a small file that outgrows its place in a list is got alone", async
     const { ask } = client;
     let growing: Promise<string> | undefined;
     client.ask = async (...args) => {
-      await (growing ??= inbox.write("logs/app.log", bytes(200_000)));
+      await (growing ??= inbox.write("logs/app.log", bytes(700_000)));
       return await ask.apply(client, args);
     };
     return getFolder(client, "logs", {
@@ -91,10 +91,10 @@ integration("a small file that outgrows its place in a list is got alone", async
   });
   assertEquals(failed, []);
   assertEquals(names(`${local.path}/logs`), ["app.log", "other.log"]);
-  assertEquals(Deno.readFileSync(`${local.path}/logs/app.log`), bytes(200_000));
+  assertEquals(Deno.readFileSync(`${local.path}/logs/app.log`), bytes(700_000));
 });
 
-for (const [before, after] of [[10, 20], [20, 10], [10, 100_000], [100_000, 100_010]] as const) {
+for (const [before, after] of [[10, 20], [20, 10], [10, 600_000], [600_000, 600_010]] as const) {
   integration(
     `a file of ${before} bytes that has ${after} when its turn comes is sent whole`,
     async () => {
@@ -102,7 +102,7 @@ for (const [before, after] of [[10, 20], [20, 10], [10, 100_000], [100_000, 100_
       await using local = await tempDir();
       await using server = await serveHere({ dir: inbox.path });
       const files = [
-        await local.write("large", bytes(100_000)),
+        await local.write("large", bytes(600_000)),
         await local.write("app.log", bytes(before)),
       ];
       const sending = send(addressOf(server), files, {

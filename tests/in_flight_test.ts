@@ -368,7 +368,7 @@ integration("a folder on another file system gets uploads as the rest does", asy
   const under = ["unshare", "-rm", "sh", "-c", mounts, temp.path];
   await using server = await startServer({ dir, under });
   const seen = `/proc/${server.pid}/root${dir}`;
-  const content = bytes(100_000);
+  const content = bytes(600_000);
   const file = await temp.write("large.bin", content);
   for (const folder of ["usb", "usb/new/folder", "bound", "bound/deep", "bound/new"]) {
     for (const source of [file, fixture("hello.txt")]) {
@@ -409,7 +409,7 @@ integration(
     if (changed !== 0) return;
     Deno.chmodSync(`${server.dir}/team`, 0o2775);
     await using local = await tempDir();
-    const large = await local.write("large.bin", bytes(100_000));
+    const large = await local.write("large.bin", bytes(600_000));
     for (const file of [large, fixture("hello.txt")]) {
       const name = `team/${file === large ? "large" : "small"}`;
       assertEquals((await runClient(server, [file, "--as", name])).code, 0);
@@ -432,7 +432,7 @@ integration(
     assertEquals([...Deno.readDirSync(local.path)].map(({ name }) => name), ["b.txt"]);
     using relay = await relayTo(server, { direction: "down", bytes: 1_000_000, way: "silence" });
     await using client = startClient(relay, ["--get", "a.bin"], { cwd: local.path });
-    await uploadGrows(local.path, 100_000);
+    await uploadGrows(local.path, 600_000);
     await client.stop("SIGKILL");
     // It may be at work on another machine, so it has an hour.
     await get("b.txt");

@@ -491,7 +491,7 @@ async function get(
 ): Promise<Ended & { stored: Record<string, string> }> {
   await using dir = await tempDir();
   const output = ["--output", dir.path];
-  const talk = ["--mode", "talk", "--line-gap", "100"];
+  const talk = ["--mode", "talk", "--line-gap", "1000"];
   const ended = await runClient(server, [...talk, "--get", name, ...output, ...args]);
   return { ...ended, stored: shownIn(dir.path) };
 }

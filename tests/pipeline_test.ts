@@ -27,16 +27,16 @@ function outcomes(results: readonly SendResult[]): string[] {
 }
 
 integration("send() reports each of many small files in order, refused ones too", async () => {
-  await using server = await startServer({ args: ["--max-size", "70000"] });
+  await using server = await startServer({ args: ["--max-size", "600000"] });
   await using local = await tempDir();
   const files: string[] = [];
   const expected: string[] = [];
   for (let index = 0; index < 300; index++) {
     const refused = index % 100 === 50;
     const name = refused ? `${index}\x01` : `${index}.bin`;
-    const size = index === 200 ? 70_000 : index === 220 ? 70_001 : index * 20;
+    const size = index === 200 ? 600_000 : index === 220 ? 600_001 : index * 20;
     files.push(await local.write(name, bytes(size)));
-    expected.push(refused ? "bad-name" : size > 70_000 ? "too-large" : name);
+    expected.push(refused ? "bad-name" : size > 600_000 ? "too-large" : name);
   }
   files.splice(120, 0, `${local.path}/10.bin`);
   expected.splice(120, 0, "10 (2).bin");
@@ -59,13 +59,13 @@ integration(
     const files = await Promise.all(
       ["a", "b", "c", "d"].map((name) => local.write(name, bytes(60_000))),
     );
-    files.push(await local.write("e", bytes(100_000)));
-    const large = await local.write("large", bytes(100_000));
+    files.push(await local.write("e", bytes(600_000)));
+    const large = await local.write("large", bytes(600_000));
     using gate = impostor();
     const address = { hostname: "127.0.0.1", port: gate.port };
     const sending = resultsOf(send(address, [large, ...files]));
     const wire = await greet(gate);
-    assertEquals(await wire.line(), "put;total=440000 100000 large");
+    assertEquals(await wire.line(), "put;total=1440000 600000 large");
     // The files were measured already.
     await Deno.remove(files[1]!);
     await local.write("c", bytes(59_999));
@@ -82,7 +82,7 @@ integration(
     await wire.skip(60_000);
     await wire.line();
     await wire.says(`note by the way\nok 60000 ${crc} d\n`);
-    assertEquals(await wire.line(), "put 100000 e");
+    assertEquals(await wire.line(), "put 600000 e");
     await wire.says("error denied not now\n");
     assertEquals(await wire.line(), "exit");
     await wire.says("ok bye\n");

@@ -48,7 +48,22 @@ integration("pushes that come at once are answered in order, refused ones too", 
 integration("pushes of all sizes that come at once are stored whole", async () => {
   await using server = await startServer();
   using wire = await Wire.greet(server);
-  const sizes = [0, 1, 4096, 16_384, 65_535, 65_536, 65_537, 3, 100_000, 1000, 0, 65_536, 5];
+  const sizes = [
+    0,
+    1,
+    4096,
+    16_384,
+    65_535,
+    65_536,
+    65_537,
+    3,
+    600_000,
+    1000,
+    0,
+    524_288,
+    524_289,
+    5,
+  ];
   const contents = sizes.map(bytes);
   await wire.says(concat(contents.map((content, index) => push(`${index}`, content))));
   for (const [index, content] of contents.entries()) {

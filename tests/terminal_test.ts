@@ -171,9 +171,11 @@ integration(
     for (const line of ["diff 2 p", `1;mode=644 ${time} 2`, `1;mode=644 ${time} 3`]) {
       assertEquals(await wire.line(), line);
     }
-    await wire.says("ok ?=\nnote Please wait: it takes a while\n");
+    await wire.says("ok ?=\n");
     assertEquals(await wire.line(), "diff 1 p");
     assertEquals(await wire.line(), `1;mode=644;crc=1ad5be0d ${time} 2`);
+    await client.shows(/waiting until the server has read its own files/);
+    await wire.says("note Please wait: it takes a while\n");
     await client.shows(/Please wait: it takes a while/);
     await wire.says("ok =\n");
     assertMatch(await wire.line(), /^mkdir;\S+;files=3 p$/);

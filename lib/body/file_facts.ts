@@ -16,3 +16,18 @@ export interface Facts extends TrailerFacts {
 export interface WholeFile extends Facts {
   readonly content: Uint8Array;
 }
+
+/** Takes what a store reads of small files. */
+export interface SmallReader {
+  /**
+   * Room for the next file.
+   *
+   * @param size In bytes. One byte more is needed.
+   * @returns `undefined` if that file is not wanted.
+   */
+  room(size: number): Uint8Array | undefined;
+  /** Takes a file that was read into the room that was given last. */
+  add(file: WholeFile): void;
+  /** Called if none of the files of this call may be used: they may have been read through a link. */
+  drop(): void;
+}

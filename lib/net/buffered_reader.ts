@@ -17,7 +17,7 @@ import { formatCount } from "../text.ts";
 import { ReadBuffer, SMALL_BUFFER_BYTES } from "./read_buffer.ts";
 
 /** Most bytes that {@linkcode BufferedReader.gather} reads ahead. */
-const GATHERED_BYTES = 256 * 1024;
+const GATHERED_BYTES = 1024 * 1024;
 
 /** Keeps a byte order mark: a line that begins with one is a different line. */
 const verbatim = new TextDecoder("utf-8", { ignoreBOM: true });

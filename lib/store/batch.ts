@@ -10,6 +10,7 @@
  * @module
  */
 
+import type { LinkFacts } from "../../protocol.ts";
 import type { Facts } from "../body/file_facts.ts";
 import { explain } from "../errors.ts";
 import { quoted } from "../text.ts";
@@ -48,6 +49,7 @@ export interface BatchContext extends NewFolderContext {
   storing<T>(what: string, action: () => T): T;
   receive(name: string): FileUpload;
   makeFolder(name: string, facts: BatchedFolderFacts): Maybe<MadeFolder>;
+  makeLink(name: string, facts: LinkFacts): Maybe<MadeFolder>;
 }
 
 /** A folder, as it was found to be. */
@@ -99,6 +101,10 @@ export class DirectoryBatch implements StoreBatch {
 
   makeFolder(name: string, facts: BatchedFolderFacts = {}): Maybe<BatchedFolder> {
     return then(this.#publishFolder(), () => this.#makeFolder(name, facts));
+  }
+
+  makeLink(name: string, facts: LinkFacts): Maybe<BatchedFolder> {
+    return then(this.commit(), () => this.#context.makeLink(name, facts));
   }
 
   commit(): Maybe<void> {

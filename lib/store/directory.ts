@@ -39,6 +39,7 @@ import { diffFolder } from "./directory_diff.ts";
 import type { DiskSpace } from "./disk_space.ts";
 import { Folders, isGroupGiven, lstatIfThere, type Place, readable } from "./folders.ts";
 import { Links } from "./links.ts";
+import { then } from "./maybe.ts";
 import type { NewFolder } from "./new_folder.ts";
 import { type Names, Numbering } from "./numbering.ts";
 import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
@@ -208,14 +209,14 @@ export class DirectoryStore implements Store {
     });
   }
 
-  async makeLink(name: string, facts: LinkFacts): Promise<MadeFolder> {
+  makeLink(name: string, facts: LinkFacts): Maybe<MadeFolder> {
     const what = `make the link ${quoted(name)}`;
     const safe = this.#folders.safe(name);
-    await this.#links.prepare(safe, facts);
-    return this.#storing(what, () => {
-      const made = this.#links.make(safe, facts);
-      return this.#flushed(what, made.name, made);
-    });
+    return then(this.#links.prepare(safe, facts), () =>
+      this.#storing(what, () => {
+        const made = this.#links.make(safe, facts);
+        return this.#flushed(what, made.name, made);
+      }));
   }
 
   /** Flushes the folders of a name to disk, if that is asked for, and returns the value. */
@@ -236,6 +237,7 @@ export class DirectoryStore implements Store {
       storing: (what, action) => this.#storing(what, action),
       receive: (name) => this.receive(name),
       makeFolder: (name, facts) => this.makeFolder(name, facts),
+      makeLink: (name, facts) => this.makeLink(name, facts),
       putCarefully: (name, content, facts) => this.#putCarefully(name, content, facts),
     });
   }
@@ -249,7 +251,8 @@ export class DirectoryStore implements Store {
     return openFile(this.#folders, this.#context.sums, name);
   }
 
-  readonly readSmall: Store["readSmall"] = (names, room) => readSmall(this.#folders, names, room);
+  readonly readSmall: Store["readSmall"] = (names, reader) =>
+    readSmall(this.#folders, names, reader);
 
   async find(name: string, same: Fingerprint, asker?: Asker): Promise<Found | undefined> {
     return await findFile(this.#folders, this.#context, name, same, asker);

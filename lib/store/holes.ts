@@ -7,6 +7,7 @@
 // Deno's own API compares no bytes, and a loop takes six times as long. node:zlib loads it anyway.
 import { Buffer } from "node:buffer";
 import { writeAll, writeFully } from "../body/streams.ts";
+import type { Disk } from "./disk.ts";
 import type { Maybe } from "./store.ts";
 
 /** Bytes of a block, counted from the beginning of a file. A hole begins with a whole block. */
@@ -100,6 +101,35 @@ export class HoleWriter {
   /** Goes on at the end of what was written in another way. */
   reset(): void {
     this.#finder.reset();
+  }
+}
+
+/** How {@linkcode createWithHoles} writes. */
+export interface CreateOptions {
+  /** Permission bits, if they are not those of any new file. */
+  mode: number | undefined;
+  abilities: { readonly hasHoles: boolean };
+}
+
+/** Creates a file, and leaves it open. */
+export function createWithHoles(
+  disk: Disk,
+  path: string,
+  content: Uint8Array,
+  { mode, abilities }: CreateOptions,
+): Deno.FsFile {
+  const options = { write: true, createNew: true, ...mode !== undefined && { mode } };
+  const file = disk.openSync(path, options);
+  try {
+    new HoleWriter().append(file, content, {
+      end: content.length,
+      hasHoles: () => abilities.hasHoles,
+      call: (atOnce) => atOnce(),
+    });
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
   }
 }
 

@@ -11,7 +11,7 @@ import { type Folders, lstatIfThere } from "./folders.ts";
 import { firstFreeNumber } from "./free_number.ts";
 import { isLeftOut, isListable, type LinkRule } from "./link_rules.ts";
 import { numberedName } from "./names.ts";
-import type { MadeFolder } from "./store.ts";
+import type { MadeFolder, Maybe } from "./store.ts";
 import { tryTo } from "./temp_file.ts";
 
 /** Makes links. */
@@ -30,7 +30,7 @@ export class Links {
    *
    * @throws {InletError} `denied` if a link is left out, or Deno permits none
    */
-  async prepare(name: string, { to, modified }: LinkFacts): Promise<void> {
+  prepare(name: string, { to, modified }: LinkFacts): Maybe<void> {
     const what = `Cannot make the link ${quoted(name)}`;
     if (isLeftOut(this.#rule, name, to)) {
       const why = this.#rule === "none" ? "links are not stored" : "it leads out of the directory";
@@ -43,7 +43,8 @@ export class Links {
       this.#folders.warnOnce(`Symbolic links are not made: ${NOT_PERMITTED}`);
       throw new InletError("denied", `${what}: ${NOT_PERMITTED}`);
     }
-    if (modified) this.#setTime ??= await timeSetter();
+    if (!modified || this.#setTime) return;
+    return timeSetter().then((setTime) => void (this.#setTime = setTime));
   }
 
   /**
@@ -60,7 +61,6 @@ export class Links {
     for (let number = 1;;) {
       const free = numberedName(wanted, number);
       const path = this.#folders.path(free);
-      if (isLinkTo(path, to)) return { name: free, isNew: false };
       try {
         // It fails where anything is, also a link that leads to nothing.
         this.#folders.disk.symlinkSync(to, path);
@@ -68,6 +68,7 @@ export class Links {
         return { name: free, isNew: true };
       } catch (error) {
         if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+        if (isLinkTo(path, to)) return { name: free, isNew: false };
       }
       const before = number;
       number = firstFreeNumber((number) => {

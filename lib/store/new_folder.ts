@@ -10,11 +10,10 @@
  */
 
 import type { Facts } from "../body/file_facts.ts";
-import { writeFully } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { systemCode } from "../system_errors.ts";
 import { quoted } from "../text.ts";
-import { here } from "./current_folder.ts";
+import { changesFolder, here, within } from "./current_folder.ts";
 import { freeNumber } from "./free_number.ts";
 import { type Folders, isGroupGiven, lstatIfThere, type Place, SETGID } from "./folders.ts";
 import { numberedName } from "./names.ts";
@@ -182,15 +181,9 @@ export class NewFolder {
     const { folders: { disk }, fsync } = this.#context;
     let open: Deno.FsFile | undefined;
     try {
-      if (fsync) {
-        const options = { write: true, createNew: true, ...mode !== undefined && { mode } };
-        open = disk.openSync(path, options);
-        writeFully(open, content);
-      } else {
-        this.#workspace.writeHere(path, content, mode);
-      }
+      if (fsync) open = this.#workspace.createHere(path, content, mode);
+      else this.#workspace.writeHere(path, content, mode);
     } catch (error) {
-      open?.close();
       if (!(error instanceof Deno.errors.AlreadyExists)) this.#remove(path);
       throw error;
     }
@@ -266,11 +259,24 @@ export class NewFolder {
 
   /** Looks for what another program did to the folder meanwhile. */
   #check(): void {
-    const there = lstatIfThere(this.#path);
+    if (!changesFolder()) {
+      this.#checkFolder(this.#path);
+      return this.#checkFiles();
+    }
+    // A name takes less time to look up there than a path.
+    const check = (): void => this.#checkFolder(".");
+    within(this.#path, check, () => this.#checkFiles(), () => this.#checkFolder(this.#path));
+  }
+
+  #checkFolder(path: string): void {
+    const there = lstatIfThere(path);
     if (!there || !isSameFile(there, this.#info)) throw new Meddling();
+  }
+
+  #checkFiles(): void {
     for (const held of this.#held) {
       if (held.file.failure) continue;
-      const path = `${this.#path}/${held.stored}`;
+      const path = here(`${this.#path}/${held.stored}`);
       const info = lstatIfThere(path);
       if (info?.isFile && info.size === held.size) continue;
       this.#fail(held, new Meddling());

@@ -12,7 +12,7 @@
  */
 
 import type { DiffEntry, FolderFacts, LinkFacts, ListEntry } from "../../protocol.ts";
-import type { Facts, WholeFile } from "../body/file_facts.ts";
+import type { Facts, SmallReader } from "../body/file_facts.ts";
 import type { Extent, ReadOptions } from "../body/reading.ts";
 import type { InletError } from "../errors.ts";
 
@@ -152,22 +152,14 @@ export interface Store {
   makeFolder(name: string, facts?: FolderFacts): Maybe<MadeFolder>;
 
   /**
-   * Makes a symbolic link under the first free name, and its parents. The same link that is there
-   * already is left as it is. No link is ever followed.
-   *
-   * @throws {InletError} `bad-name` or `no-space`; `denied` for a link that leads out of the store
-   */
-  makeLink(name: string, facts: LinkFacts): Maybe<MadeFolder>;
-
-  /**
    * Opens the current version of a published file.
    *
    * @throws {InletError} `bad-name`, `denied` or `not-found`
    */
   open(name: string): Maybe<StoredFile>;
 
-  /** Reads small files of one folder, up to one that cannot be read at once: `open` tells what it is. */
-  readSmall(names: readonly string[], room: Uint8Array): Maybe<readonly WholeFile[]>;
+  /** Reads small files of one folder, up to one that cannot be read at once. Returns how many. */
+  readSmall(names: readonly string[], reader: SmallReader): Maybe<number>;
 
   /**
    * Finds the same file under its name or a numbered variant, by CRC-32 or, without one, by time.
@@ -202,7 +194,7 @@ export interface Store {
    */
   tree(name: string, signal?: AbortSignal): AsyncIterable<readonly ListEntry[]>;
 
-  /** Begins a batch of files and folders of one sender. Dispose of it to discard what is not committed. */
+  /** Begins a batch of files, folders and links of one sender. Dispose of it to discard what is not committed. */
   batch(): StoreBatch;
 
   /** Writes down what it remembers for its next run, without a wait. Nothing is lost without it. */
@@ -237,6 +229,14 @@ export interface StoreBatch extends Disposable {
    * @throws {InletError} what is known to keep it from being made
    */
   makeFolder(name: string, facts?: BatchedFolderFacts): Maybe<BatchedFolder>;
+
+  /**
+   * Makes a symbolic link under the first free name, and its parents. The same link that is there
+   * already is left as it is. No link is ever followed. What was added before is committed.
+   *
+   * @throws {InletError} `bad-name` or `no-space`; `denied` for a link that leads out of the store
+   */
+  makeLink(name: string, facts: LinkFacts): Maybe<BatchedFolder>;
 
   /**
    * Publishes all that was added. Each file and folder has a name or a failure then, and the next

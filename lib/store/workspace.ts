@@ -20,7 +20,6 @@
  */
 
 import type { Facts } from "../body/file_facts.ts";
-import { writeFully } from "../body/streams.ts";
 import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { isTurnDue, takeTurns } from "../turns.ts";
@@ -30,6 +29,7 @@ import { DiskAbilities } from "./disk_abilities.ts";
 import { type DiskTraits, probeTraits, UNTRIED } from "./disk_traits.ts";
 import { lstatIfThere } from "./folders.ts";
 import { FoldersInFlight, newId } from "./folders_in_flight.ts";
+import { BLOCK_BYTES, createWithHoles } from "./holes.ts";
 import { OWN_FOLDER, TEMP } from "./names.ts";
 import { addPlace } from "./places.ts";
 import { type Opened, RegularFile } from "./regular_file.ts";
@@ -144,7 +144,7 @@ export class Workspace {
 
   /** Makes a file for an upload. @param hash That of an upload that can be resumed. */
   create(hash?: string): TempFile {
-    return this.#within(() => TempFile.create(this.#disk, this.#pathOf(hash)));
+    return this.#within(() => TempFile.create(this.#disk, this.newPath(hash)));
   }
 
   /** Makes the file for an upload with a number; returns `undefined` if the number is taken. */
@@ -163,7 +163,7 @@ export class Workspace {
    * one each time, as making one takes time.
    */
   reusedPath(): string {
-    return this.#reused ??= this.#pathOf(undefined);
+    return this.#reused ??= this.newPath();
   }
 
   /**
@@ -181,12 +181,15 @@ export class Workspace {
 
   /** The same in the folder of that path, without its time. */
   writeHere(path: string, content: Uint8Array, mode: number | undefined): void {
+    const isPlain = content.length <= BLOCK_BYTES && this.modeFor(mode) === this.modeFor();
     // A mode costs a call more, and most files have that of any new file.
-    if (this.modeFor(mode) === this.modeFor()) {
-      return this.#disk.writeFileSync(path, content, { createNew: true });
-    }
-    using file = this.#disk.openSync(path, { write: true, createNew: true, mode: mode! });
-    writeFully(file, content);
+    if (isPlain) return this.#disk.writeFileSync(path, content, { createNew: true });
+    this.createHere(path, content, mode).close();
+  }
+
+  /** The same, and leaves the file open. Runs of zeros become holes. */
+  createHere(path: string, content: Uint8Array, mode: number | undefined): Deno.FsFile {
+    return createWithHoles(this.#disk, path, content, { mode, abilities: this.abilities });
   }
 
   /** Removes the file at that path. If that fails, the next one gets another path. */
@@ -198,9 +201,9 @@ export class Workspace {
     }
   }
 
-  /** A path for a file that no other process can guess. */
-  newPath(): string {
-    return this.#pathOf(undefined);
+  /** A path for a file that no other process can guess. @param hash As for {@linkcode create}. */
+  newPath(hash?: string): string {
+    return `${this.path}/${this.#prefix}${hash === undefined ? "" : `${hash}-`}${newId()}${TEMP}`;
   }
 
   /** Makes a partial file of an upload that ended early. */
@@ -239,7 +242,7 @@ export class Workspace {
    */
   take(candidate: Candidate, hash: string): TempFile | undefined {
     try {
-      return this.#within(() => this.#take(candidate, this.#pathOf(hash)));
+      return this.#within(() => this.#take(candidate, this.newPath(hash)));
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw error;
@@ -387,10 +390,6 @@ export class Workspace {
   /** What follows the prefix of a name; empty if it is not one of this store. */
   #ownPart(name: string): string {
     return name.startsWith(this.#prefix) ? name.slice(this.#prefix.length) : "";
-  }
-
-  #pathOf(hash: string | undefined): string {
-    return `${this.path}/${this.#prefix}${hash === undefined ? "" : `${hash}-`}${newId()}${TEMP}`;
   }
 }
 

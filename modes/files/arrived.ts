@@ -9,15 +9,13 @@ import {
   decodeBodyLine,
   decodeRequest,
   decodeUtf8,
-  type FolderFacts,
-  folderFactsOf,
   MAX_LINE_BYTES,
   ProtocolError,
   type Request,
 } from "../../protocol.ts";
 import { MAX_PUSHED_BYTES } from "./framing.ts";
 
-const VERBS = ["push", "mkdir"].map((verb) => new TextEncoder().encode(verb));
+const VERBS = ["push", "mkdir", "symlink"].map((verb) => new TextEncoder().encode(verb));
 const LF = 0x0a;
 const CR = 0x0d;
 
@@ -31,29 +29,31 @@ export interface ArrivedPush {
   readonly bytes: number;
 }
 
-/** A complete `mkdir` in a buffer. */
-export interface ArrivedFolder {
-  readonly request: Extract<Request, { type: "mkdir" }>;
-  readonly facts: FolderFacts;
+/** A request that makes a folder or a symbolic link. */
+export type Making = Extract<Request, { type: "mkdir" | "symlink" }>;
+
+/** A complete line in a buffer that makes something. */
+export interface ArrivedMaking {
+  readonly request: Making;
   /** Length of the line in bytes. */
   readonly bytes: number;
 }
 
 /**
- * The push or `mkdir` at the start of a buffer.
+ * The request at the start of a buffer.
  *
  * @returns The request; the minimum length that it needs in bytes, if it is incomplete; `undefined` if
  * it is another one, or malformed, which the code that reads every request reports.
  */
-export function findArrived(buffer: Uint8Array): ArrivedPush | ArrivedFolder | number | undefined {
+export function findArrived(buffer: Uint8Array): ArrivedPush | ArrivedMaking | number | undefined {
   if (!VERBS.some((verb) => verb.every((byte, index) => buffer[index] === byte))) return undefined;
   try {
     const head = lineIn(buffer);
     const request = head && decodeRequest(head.text);
     // Then there may be something to tell before the answer.
     if (request?.fields?.total !== undefined) return undefined;
-    if (request?.type === "mkdir") {
-      return { request, facts: folderFactsOf(request), bytes: head!.bytes };
+    if (request?.type === "mkdir" || request?.type === "symlink") {
+      return { request, bytes: head!.bytes };
     }
     if (request?.type !== "push" || request.size > MAX_PUSHED_BYTES) return undefined;
     const end = head!.bytes + request.size;

@@ -167,13 +167,12 @@ export class Batch {
     }
   }
 
-  /** Sends a file or stream that is not small, with nothing else in flight. */
+  /** Sends a file or stream that is not small. Its body moves with nothing else in flight. */
   async #putAlone(
     source: Source,
     onResult: OnResult,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    await this.#pipeline.settle();
     if ((source.size ?? 0) >= MIN_LONG_BYTES) this.#idle?.();
     onResult(source, { stored: await this.#put(source, signal) });
   }
@@ -214,8 +213,8 @@ export class Batch {
     room.set(request);
     room.set(trailer, end);
     this.#pipeline.add(end + trailer.length, (answer, isUnsent) => {
-      const isAnswered = !(answer instanceof InletError);
-      if (!isAnswered) this.unanswered.add(source);
+      const isLost = answer instanceof InletError && !isUnsent();
+      if (isLost) this.unanswered.add(source);
       const result = resultOf(
         answer,
         isUnsent,
@@ -282,6 +281,11 @@ export class Batch {
     const request = encodeRequest({ type: "mkdir", name, fields });
     (await this.#pipeline.room(request.length)).set(request);
     this.#pipeline.add(request.length, take);
+  }
+
+  /** Sends one request behind those before it, as {@linkcode Pipeline.ask} does. */
+  async ask(request: Uint8Array): Promise<Reply> {
+    return await this.#pipeline.ask(request);
   }
 
   /** The id of an item that may be sent again, and once the size of all items. */

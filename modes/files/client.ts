@@ -157,7 +157,7 @@ export class FilesClient {
   async say(source: Source): Promise<Stored> {
     using body = await source.open((bytes) => this.#context.progress.add(bytes));
     await this.#requester.write(encodeRequest({ type: "say", size: source.size }));
-    return await this.#sendBody(source, body, source.size);
+    return await this.#sendBody(source, body, source.size, await this.#requester.reply());
   }
 
   /**
@@ -185,8 +185,8 @@ export class FilesClient {
     const size = signal ? null : source.size;
     const { name } = source;
     const fields = this.#batch.fieldsOf(source);
-    await this.#requester.write(encodeRequest({ type: "put", size, name, ...fields }));
-    return await this.#sendBody(source, body, size, signal);
+    const go = await this.#batch.ask(encodeRequest({ type: "put", size, name, ...fields }));
+    return await this.#sendBody(source, body, size, go, signal);
   }
 
   /**
@@ -344,9 +344,9 @@ export class FilesClient {
     source: Source,
     body: OpenBody,
     size: number | null,
+    go: Reply,
     signal?: AbortSignal,
   ): Promise<Stored> {
-    const go = await this.#requester.reply();
     if (go.type === "error") throw unexpected(go);
     if (go.type !== "go" || go.offset !== 0) throw this.#requester.giveUp(unexpected(go));
     return await this.#sendRest(source, body, size, { signal });

@@ -25,7 +25,7 @@ import { Tally, untilAborted } from "../../lib/body/streams.ts";
 import type { Facts } from "../../lib/body/file_facts.ts";
 
 /** Maximum size of a push, in bytes. Sending it in vain costs less than asking first. */
-export const MAX_PUSHED_BYTES = 64 * 1024;
+export const MAX_PUSHED_BYTES = 512 * 1024;
 
 /**
  * Frames a body as chunks. Cancelling does not wait for the next chunk, as an async generator

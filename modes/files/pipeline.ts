@@ -6,7 +6,7 @@
  */
 
 import type { Reply } from "../../protocol.ts";
-import { explain, type InletError } from "../../lib/errors.ts";
+import { explain, InletError } from "../../lib/errors.ts";
 import { MAX_AHEAD_BYTES, type Requester } from "./requester.ts";
 
 /** Maximum size of one write, and of one request with its body, in bytes. */
@@ -85,6 +85,21 @@ export class Pipeline {
   add(bytes: number, take: Taker, readBytes = 0): void {
     this.#batched.push({ take, readBytes, start: this.#written + this.#filled });
     this.#filled += bytes;
+  }
+
+  /**
+   * Sends a request behind those of the batch, and returns its answer once all have theirs. A server
+   * that waits for more files need not wait any longer then.
+   *
+   * @throws {InletError} if there is no answer
+   */
+  async ask(request: Uint8Array): Promise<Reply> {
+    let answer: Reply | InletError | undefined;
+    (await this.room(request.length)).set(request);
+    this.add(request.length, (reply) => answer = reply);
+    await this.settle();
+    if (answer instanceof InletError) throw answer;
+    return answer!;
   }
 
   /** Sends the batch, and waits for all answers, or for the welcome if there are none. */

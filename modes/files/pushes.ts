@@ -1,5 +1,5 @@
 /**
- * The server half of requests that store something small: files, and folders, one after another.
+ * The server half of requests that store something small, one after another: files, folders and links.
  *
  * 1. C: `mkdir;files=2 a`, `push 6 a/b`, the bytes, `end 363a3020`, `push 6 a/c`, the bytes,
  *    `end 363a3020`.
@@ -18,7 +18,7 @@
  */
 
 import { concat } from "@std/bytes/concat";
-import { encodeReply } from "../../protocol.ts";
+import { encodeReply, folderFactsOf, linkFactsOf } from "../../protocol.ts";
 import { checkAccess, isDropOnly } from "../../lib/auth/access.ts";
 import type { Facts } from "../../lib/body/file_facts.ts";
 import { Tally } from "../../lib/body/streams.ts";
@@ -31,11 +31,14 @@ import type { BatchedFile, BatchedFolder, Maybe, StoreBatch } from "../../lib/st
 import { quoted } from "../../lib/text.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { acknowledge, admit, admittedFacts } from "./admission.ts";
-import { type ArrivedFolder, type ArrivedPush, findArrived, isLinePending } from "./arrived.ts";
+import { type ArrivedPush, findArrived, isLinePending, type Making } from "./arrived.ts";
 import { checkEnd } from "./verification.ts";
 
 /** Milliseconds that answers wait for announced files, while nothing arrives. */
 const HELD_MS = 250;
+
+/** Milliseconds in which answers are sent once, while more files arrive: each write takes longer than a file. */
+const GATHERED_MS = 20;
 
 /** Most answers that wait, and the most milliseconds that they do. */
 const MAX_HELD = 16_384;
@@ -56,7 +59,7 @@ interface Pending {
 }
 
 /**
- * Stores small files and folders, for as long as they arrive without a pause.
+ * Stores small files, folders and links, for as long as they arrive without a pause.
  *
  * @returns Whether there was at least one.
  */
@@ -69,6 +72,16 @@ export async function servePushes(
   return await new Pushes(connection, context, batch).serve();
 }
 
+/** Makes a folder or a link, whose request needed another look before. */
+export async function serveMaking(
+  connection: Connection,
+  context: ServerContext,
+  request: Making,
+): Promise<void> {
+  using batch = context.store.batch();
+  await new Pushes(connection, context, batch).serveMaking(request);
+}
+
 class Pushes {
   readonly #connection: Connection;
   readonly #context: ServerContext;
@@ -76,6 +89,7 @@ class Pushes {
   /** Requests without an answer, in order. */
   #pending: Pending[] = [];
   #answers: Uint8Array[] = [];
+  #flushedAt = -Infinity;
 
   constructor(connection: Connection, context: ServerContext, batch: StoreBatch) {
     this.#connection = connection;
@@ -90,7 +104,7 @@ class Pushes {
       while (!this.#context.signal.aborted) {
         const arrived = findArrived(connection.buffered);
         if (typeof arrived === "object") {
-          const stored = "content" in arrived ? this.#push(arrived) : this.#mkdir(arrived);
+          const stored = "content" in arrived ? this.#push(arrived) : this.#make(arrived.request);
           if (stored) await stored;
           connection.skip(arrived.bytes);
           served = true;
@@ -111,10 +125,15 @@ class Pushes {
     return served;
   }
 
+  async serveMaking(request: Making): Promise<void> {
+    await this.#make(request);
+    await this.#commit();
+  }
+
   /** Waits briefly for announced files. */
   async #isMoreSoon(): Promise<boolean> {
     if (this.#batch.owed === 0 || this.#pending.length === 0 || this.#isHeldLong()) return false;
-    await this.#flush();
+    if (performance.now() - this.#flushedAt >= GATHERED_MS) await this.#flush();
     return await this.#connection.moreWithin(HELD_MS, { ahead: true });
   }
 
@@ -134,6 +153,7 @@ class Pushes {
   /** Sends the answers that there are. */
   async #flush(): Promise<void> {
     this.#settle();
+    this.#flushedAt = performance.now();
     if (this.#answers.length === 0) return;
     const answers = this.#answers;
     this.#answers = [];
@@ -217,27 +237,30 @@ class Pushes {
     };
   }
 
-  /** Makes a folder. */
-  #mkdir({ request: { name }, facts }: ArrivedFolder): Maybe<void> {
+  /** Makes a folder or a link. */
+  #make(request: Making): Maybe<void> {
     const context = this.#context;
-    const what = `make the folder ${quoted(name)}`;
-    let folder: Maybe<BatchedFolder>;
-    try {
-      checkAccess(rightsOf(context), "mkdir", what);
-      folder = this.#batch.makeFolder(name, facts);
-    } catch (error) {
-      folder = { failure: explain(error, `Cannot ${what}`) };
-    }
+    const { type, name } = request;
+    const kind = type === "mkdir" ? "folder" : "link";
+    const what = `make the ${kind} ${quoted(name)}`;
     const add = (made: BatchedFolder): void => {
       const acknowledge = (file: string): Uint8Array => {
-        if (made.isNew) context.log.info("folder", `made the folder ${quoted(file)}`, { file });
+        if (made.isNew) context.log.info(kind, `made the ${kind} ${quoted(file)}`, { file });
         // With a number it would tell that a file has the name.
         const detail = isDropOnly(rightsOf(context)) ? safeName(name) : file;
         return encodeReply({ type: "ok", detail });
       };
       this.#pending.push({ file: made, name, since: performance.now(), acknowledge });
     };
-    if (!(folder instanceof Promise)) return add(folder);
-    return folder.then(add, (error) => add({ failure: explain(error, `Cannot ${what}`) }));
+    const fail = (error: unknown): void => add({ failure: explain(error, `Cannot ${what}`) });
+    try {
+      checkAccess(rightsOf(context), type, what);
+      const made = type === "mkdir"
+        ? this.#batch.makeFolder(name, folderFactsOf(request))
+        : this.#batch.makeLink(name, linkFactsOf(request));
+      return made instanceof Promise ? made.then(add, fail) : add(made);
+    } catch (error) {
+      fail(error);
+    }
   }
 }

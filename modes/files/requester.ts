@@ -22,11 +22,11 @@ import { explain, InletError, refusalIn } from "../../lib/errors.ts";
 import { AwakeTimer } from "../../lib/net/awake.ts";
 import { DEFAULT_TIMEOUT_MS, readWholeLine, silenceHintMs } from "../../lib/net/whole_line.ts";
 import { formatSeconds, quoted } from "../../lib/text.ts";
-import { MAX_PUSHED_BYTES, type Note } from "./framing.ts";
+import type { Note } from "./framing.ts";
 import { Patience } from "./patience.ts";
 
-/** Most bytes of requests ahead of the welcome: the largest push, with its lines. */
-export const MAX_AHEAD_BYTES: number = MAX_PUSHED_BYTES + 2 * MAX_LINE_BYTES;
+/** Most bytes of requests ahead of the welcome: a server that refuses takes them in vain. */
+export const MAX_AHEAD_BYTES: number = 64 * 1024 + 2 * MAX_LINE_BYTES;
 
 /** Maximum number of lines in one page. */
 const MAX_PAGE_LINES = 500;
@@ -51,6 +51,8 @@ export class Requester {
   readonly #welcome = Promise.withResolvers<void>();
   #isWelcome = false;
   #aheadBytes = 0;
+  /** Bytes of requests that wait for the welcome. */
+  #waitingBytes = 0;
 
   constructor(connection: Connection, context: RequesterContext) {
     this.#connection = connection;
@@ -159,8 +161,10 @@ export class Requester {
    */
   async writeAhead(bytes: Uint8Array): Promise<void> {
     this.#aheadBytes += bytes.length;
+    this.#waitingBytes += bytes.length;
     if (this.#aheadBytes > MAX_AHEAD_BYTES) await this.welcomed;
     if (this.end) throw this.end;
+    this.#waitingBytes -= bytes.length;
     await this.#connection.write(bytes).catch(async (error) => {
       // What the server has said to the greeting explains it better.
       await this.welcomed;
@@ -204,7 +208,7 @@ export class Requester {
 
   /** Bytes of requests that never left, because the session ended first. */
   get unsent(): number {
-    return this.#connection.unsent;
+    return this.#waitingBytes + this.#connection.unsent;
   }
 
   /**

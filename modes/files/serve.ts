@@ -49,13 +49,13 @@ import type { ServerContext } from "../../lib/server/context.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { greet } from "./greet.ts";
 import { serveGets } from "./gets.ts";
-import { servePushes } from "./pushes.ts";
+import { serveMaking, servePushes } from "./pushes.ts";
 import { serveDiff, serveDiffs } from "./serve_diff.ts";
 import { serveGet } from "./serve_get.ts";
 import { servePut } from "./serve_put.ts";
 import { serveReput } from "./serve_reput.ts";
 import { serveSay } from "./serve_say.ts";
-import { serveChat, serveCompare, serveLines, serveMkdir, serveSymlink } from "./serve_queries.ts";
+import { serveChat, serveCompare, serveLines } from "./serve_queries.ts";
 import { nextArrival, nextRequest, restOf } from "./wait.ts";
 
 /** Server half. */
@@ -98,9 +98,8 @@ async function answer(
     case "reput":
       return await serveReput(connection, context, request);
     case "mkdir":
-      return await serveMkdir(connection, context, request);
     case "symlink":
-      return await serveSymlink(connection, context, request);
+      return await serveMaking(connection, context, request);
     case "say":
       return await serveSay(connection, context, request);
     case "get":

@@ -15,7 +15,7 @@ import type { ServerContext } from "../../lib/server/context.ts";
 import type { Asker, StoredFile } from "../../lib/store/store.ts";
 import { formatBytes, quoted } from "../../lib/text.ts";
 import { attempt } from "./admission.ts";
-import { chunked, MAX_PUSHED_BYTES, trailerOf } from "./framing.ts";
+import { chunked, trailerOf } from "./framing.ts";
 import { clientOf, patiently } from "./wait.ts";
 
 /** The client's partial file: its size in bytes, and the digest of its ranges, or its CRC-32. */
@@ -23,6 +23,9 @@ interface Kept {
   offset: number;
   digest: string;
 }
+
+/** Size of the largest file that is read before it is sent, in bytes: a client may read slowly. */
+const MAX_WHOLE_BYTES = 64 * 1024;
 
 /**
  * Sends a file.
@@ -40,7 +43,7 @@ export async function serveGet(
   const opened = await attempt(connection, context, type, what, () => context.store.open(name));
   if (!opened) return;
   using stored = opened.value;
-  if (!kept && stored.size <= MAX_PUSHED_BYTES) {
+  if (!kept && stored.size <= MAX_WHOLE_BYTES) {
     await giveWhole(connection, context, name, stored);
   } else {
     const offset = kept &&

@@ -1,6 +1,5 @@
 /**
- * Serves the requests without a body: `list`, `tree`, `status`, `compare`, `mkdir`, `symlink` and
- * chat.
+ * Serves the requests without a body: `list`, `tree`, `status`, `compare` and chat.
  *
  * Lists are streamed: each page of lines is written before the next one is read, so a list of a
  * hundred thousand files takes no more memory than one of a hundred.
@@ -8,15 +7,12 @@
  * @module
  */
 
-import { isDropOnly } from "../../lib/auth/access.ts";
 import {
   ACK,
   encodeLine,
   encodeLines,
   encodeReply,
-  folderFactsOf,
   formatListEntry,
-  linkFactsOf,
   type ListEntry,
   MAX_TALK_BYTES,
   type Request,
@@ -24,8 +20,7 @@ import {
 import { encodeError, explain, InletError } from "../../lib/errors.ts";
 import { Reading } from "../../lib/body/reading.ts";
 import type { Connection } from "../../lib/net/connection.ts";
-import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
-import { safeName } from "../../lib/store/names.ts";
+import type { ServerContext } from "../../lib/server/context.ts";
 import type { Asker } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
 import { attempt, refuse } from "./admission.ts";
@@ -33,39 +28,6 @@ import { patiently } from "./wait.ts";
 
 /** Size of the buffer that encodes the pages of a list, in bytes. It holds most pages. */
 const ROOM_BYTES = 128 * 1024;
-
-/** Serves `mkdir`. */
-export async function serveMkdir(
-  connection: Connection,
-  context: ServerContext,
-  { name, ...request }: Extract<Request, { type: "mkdir" }>,
-): Promise<void> {
-  const what = `make the folder ${quoted(name)}`;
-  const action = () => context.store.makeFolder(name, folderFactsOf(request));
-  const made = await attempt(connection, context, "mkdir", what, action);
-  if (!made) return;
-  const { name: file, isNew } = made.value;
-  if (isNew) context.log.info("folder", `made the folder ${quoted(file)}`, { file });
-  // With a number it would tell that a file has the name.
-  const detail = isDropOnly(rightsOf(context)) ? safeName(name) : file;
-  await connection.write(encodeReply({ type: "ok", detail }));
-}
-
-/** Serves `symlink`. */
-export async function serveSymlink(
-  connection: Connection,
-  context: ServerContext,
-  { name, ...request }: Extract<Request, { type: "symlink" }>,
-): Promise<void> {
-  const what = `make the link ${quoted(name)}`;
-  const action = () => context.store.makeLink(name, linkFactsOf(request));
-  const made = await attempt(connection, context, "symlink", what, action);
-  if (!made) return;
-  const { name: file, isNew } = made.value;
-  if (isNew) context.log.info("link", `made the link ${quoted(file)}`, { file });
-  const detail = isDropOnly(rightsOf(context)) ? safeName(name) : file;
-  await connection.write(encodeReply({ type: "ok", detail }));
-}
 
 /** Serves `compare`: whether the store has the client's file. */
 export async function serveCompare(
