@@ -118,6 +118,29 @@ function slowDisk(): Disk {
   };
 }
 
+for (const fsync of [false, true]) {
+  integration(
+    `Store stores runs of zeros of small files as holes${fsync ? ", with fsync" : ""}`,
+    async () => {
+      await using temp = await tempDir();
+      const store = await DirectoryStore.open(temp.path, { fsync });
+      const content = concat([bytes(100), new Uint8Array(4 * BLOCK_BYTES), bytes(100)]);
+      using batch = store.batch();
+      // Into a folder that is there, and into one that is new.
+      await batch.put("a.bin", content, { mode: 0o640 });
+      await batch.makeFolder("new", { files: 1 });
+      await batch.put("new/b.bin", content);
+      await batch.commit();
+      for (const name of ["a.bin", "new/b.bin"]) {
+        const path = `${temp.path}/${name}`;
+        assertEquals(Deno.readFileSync(path), content);
+        assert(onDisk(path) <= 2 * BLOCK_BYTES, `${name}: ${onDisk(path)} bytes`);
+      }
+      store.close();
+    },
+  );
+}
+
 integration("Store keeps and resumes a file that ends within a hole", async () => {
   await using temp = await tempDir();
   const store = await DirectoryStore.open(temp.path);

@@ -2,6 +2,7 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { bytes, integration, names, runClient, startServer, tempDir } from "./helpers.ts";
+import { DirectoryStore } from "../lib/store/directory.ts";
 import { makeTree, treeOf } from "./trees.ts";
 import { impostor, Wire } from "./wire.ts";
 
@@ -32,6 +33,8 @@ integration("files are answered in the order of the requests, whatever they are"
     "a/large": bytes(100_000),
     "a/b/2": "22",
     "a/64k": bytes(65_536),
+    "a/512k": bytes(524_288),
+    "a/more": bytes(524_289),
     "3": "333",
   });
   Deno.symlinkSync("1", `${server.dir}/a/link`);
@@ -48,11 +51,32 @@ integration("files are answered in the order of the requests, whatever they are"
     "linked/1",
     "a/b",
   ];
-  const answers = await ask(wire, [...asked, "a/64k", "3", ".inlet/x", "a/1"]);
+  const answers = await ask(wire, [...asked, "a/64k", "a/512k", "a/more", "3", ".inlet/x", "a/1"]);
   assertEquals(answers.map((line) => line.split(" ").slice(0, 2).join(" ")), [
     ...["ok 1", "ok 0", "ok 100000", "error not-found", "ok 1", "ok 2", "error not-found"],
-    ...["error denied", "error not-found", "ok 65536", "ok 3", "error bad-name", "ok 1"],
+    ...["error denied", "error not-found", "ok 65536"],
+    ...["ok 524288", "ok 524289", "ok 3", "error bad-name", "ok 1"],
   ]);
+});
+
+integration("what was read while its folder was replaced is dropped", async () => {
+  await using temp = await tempDir();
+  makeTree(temp.path, { "outside/1": "secret", "inside/a/1": "1" });
+  const store = await DirectoryStore.open(`${temp.path}/inside`);
+  const folder = `${temp.path}/inside/a`;
+  let dropped = 0;
+  const room = new Uint8Array(100);
+  const count = await store.readSmall(["a/1"], {
+    room: () => {
+      Deno.renameSync(folder, `${folder}-away`);
+      Deno.symlinkSync("../outside", folder);
+      return room;
+    },
+    add: () => {},
+    drop: () => dropped++,
+  });
+  assertEquals([count, dropped], [0, 1]);
+  store.close();
 });
 
 integration("more small files than are read at once are all answered", async () => {
