@@ -83,6 +83,12 @@ declare module "@std/fs/walk" {
   }): AsyncIterableIterator<WalkEntry>;
 }
 
+declare module "@std/http/etag" {
+  export function eTag(entity: string, options?: { weak?: boolean }): Promise<string | undefined>;
+  export function ifMatch(value: string | null, etag: string | undefined): boolean;
+  export function ifNoneMatch(value: string | null, etag: string | undefined): boolean;
+}
+
 declare module "@std/http/negotiation" {
   export function accepts(
     request: { headers: { get(name: "accept"): string | null } },

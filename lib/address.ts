@@ -46,3 +46,10 @@ export function inZone<Address extends { hostname: string }>(
 export function isLoopback(hostname: string): boolean {
   return /^(localhost|::1|\[::1\]|127(\.\d{1,3}){3})$/.test(hostname);
 }
+
+/** What tells clients apart that ask for long work: their hosts, from `HOST:PORT`. */
+export function clientOf({ remote }: { readonly remote: string }): string {
+  const host = hostOf(remote);
+  // A tunnel brings all its clients from this machine.
+  return isLoopback(host) ? remote : host;
+}

@@ -26,8 +26,8 @@ export async function receiveBody(
   const size = bodySize(request);
   let bytes = 0;
   const lost = (): InletError =>
-    connection.failure ?? new InletError("lost", "The client left within the body");
-  if (!request.complete && (request.destroyed || socket.readableEnded)) throw lost();
+    connection.failure ?? new InletError("lost", "The client left in the body");
+  if (!request.complete && (request.destroyed || socket.broken)) throw socket.broken ?? lost();
   using _rate = connection.enforceMinRate();
   using _large = socket.expectBody(size);
   const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -67,6 +67,23 @@ export class Exchange {
     if (this.#awaitsContinue && !this.response.headersSent) this.response.writeContinue();
   }
 
+  /**
+   * Does work that the client waits for: its silence does not count meanwhile. If the client leaves,
+   * the work is told by its signal.
+   *
+   * @throws {InletError} what ended the connection, or what the work threw
+   */
+  async whileThere<T>(work: (gone: AbortSignal) => Promise<T>): Promise<T> {
+    const over = new AbortController();
+    const leave = (): void => over.abort(this.#gone());
+    this.socket.once("close", leave);
+    try {
+      return await this.connection.unwatched(work(over.signal));
+    } finally {
+      this.socket.off("close", leave);
+    }
+  }
+
   /** Sends a whole response. */
   send(status: number, headers: Headers = {}, body: Uint8Array | string = ""): void {
     const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
@@ -100,15 +117,19 @@ export class Exchange {
 
   async #write(piece: Uint8Array | string): Promise<void> {
     if (this.isHead || piece.length === 0) return;
-    const { response, connection } = this;
-    const gone = (): InletError =>
-      connection.failure ?? new InletError("lost", "The client left before it had the response");
-    if (response.destroyed || this.socket.destroyed) throw gone();
+    const { response } = this;
+    if (response.destroyed || this.socket.destroyed) throw this.#gone();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const onClose = (): void => reject(gone());
+    const onClose = (): void => reject(this.#gone());
     response.once("close", onClose);
-    response.write(piece, (error) => error ? reject(gone()) : resolve());
+    response.write(piece, (error) => error ? reject(this.#gone()) : resolve());
     await promise.finally(() => response.off("close", onClose));
+  }
+
+  /** Why nothing reaches the client any more. */
+  #gone(): InletError {
+    return this.connection.failure ??
+      new InletError("lost", "The client left before it had the response");
   }
 }
 
@@ -130,6 +151,9 @@ export function beginResponse(
   status: number,
   headers: Headers,
 ): void {
-  if (!request.complete || socket.context.signal.aborted) response.shouldKeepAlive = false;
+  // The parser goes no further behind a request for another protocol.
+  const isLast = !request.complete || request.headers.upgrade !== undefined ||
+    socket.context.signal.aborted;
+  if (isLast) response.shouldKeepAlive = false;
   response.writeHead(status, headers);
 }

@@ -4,29 +4,42 @@
  * @module
  */
 
+import { clientOf } from "../lib/address.ts";
 import { checkAccess } from "../lib/auth/access.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { rightsOf } from "../lib/server/context.ts";
+import { EVERYTHING } from "../lib/store/names.ts";
 import type { StoredFile } from "../lib/store/store.ts";
 import { quoted } from "../lib/text.ts";
+import { isKnown, mayJoin, versionOf } from "./conditions.ts";
+import { wantedDigest } from "./digests.ts";
+import { attachment } from "./disposition.ts";
 import type { Exchange } from "./exchange.ts";
 import { ListEncoder } from "./list_formats.ts";
+import { Refusal } from "./problem.ts";
+import { decodeRange, type Range } from "./ranges.ts";
 import { encodePart } from "./target.ts";
 
 /** The media types of lists, the default first. */
 const FORMATS = { "text/html": "html", "application/json": "json" } as const;
 
+/** Fields of a file: whatever it holds, it is saved, and never runs or is shown as a page of here. */
+const ATTACHED = {
+  "Content-Type": "application/octet-stream",
+  "Content-Security-Policy": "sandbox; default-src 'none'",
+};
+
 /** Most bytes of a file that are read at once. */
 const PIECE_BYTES = 512 * 1024;
 
-/** Lists every file. */
+/** Lists the folder of everything. */
 export async function getList(exchange: Exchange): Promise<void> {
   await sendList(exchange, "");
 }
 
 /** Sends a file, or lists a folder if the path ends with a slash. */
 export async function getFile(exchange: Exchange): Promise<void> {
-  const { name, context, connection } = exchange;
+  const { name, context } = exchange;
   const what = `get ${quoted(name)}`;
   if (name.endsWith("/")) return await sendList(exchange, name.slice(0, -1));
   context.log.begin(name);
@@ -41,31 +54,57 @@ export async function getFile(exchange: Exchange): Promise<void> {
   }
   using file = stored;
   await sendFile(exchange, file);
-  if (!exchange.isHead && !connection.failure) context.log.got(name, file.size);
 }
 
+/** Sends a file, or the part that is asked for. */
 async function sendFile(exchange: Exchange, file: StoredFile): Promise<void> {
-  const { size, modified } = file;
-  const write = exchange.begin(200, {
-    "Content-Type": "application/octet-stream",
-    "Content-Length": size,
-    "Last-Modified": modified.toUTCString(),
+  const { name, connection } = exchange;
+  const version = await versionOf(file);
+  const headers = {
+    "Accept-Ranges": "bytes",
+    "Cache-Control": "private, no-cache",
+    "ETag": version.tag,
+    "Last-Modified": version.modified.toUTCString(),
+  };
+  if (isKnown(exchange, version)) return exchange.send(304, headers);
+  const range = mayJoin(exchange, version)
+    ? decodeRange(exchange.header("Range"), file.size)
+    : undefined;
+  if (range === null) {
+    throw new Refusal(416, `Cannot get that part of ${quoted(name)}: it has ${file.size} bytes`, {
+      headers: { ...headers, "Content-Range": `bytes */${file.size}` },
+    });
+  }
+  const client = clientOf(connection);
+  const digest = await exchange.whileThere((signal) =>
+    wantedDigest(exchange, file, { signal, client })
+  );
+  const { start, end } = range ?? { start: 0, end: file.size };
+  const write = exchange.begin(range ? 206 : 200, {
+    ...headers,
+    ...ATTACHED,
+    "Content-Disposition": attachment(name),
+    "Content-Length": end - start,
+    ...range && { "Content-Range": `bytes ${start}-${end - 1}/${file.size}` },
+    ...digest !== undefined && { "Repr-Digest": digest },
   });
-  if (!exchange.isHead) await sendBytes(exchange, file, write);
+  if (exchange.isHead) return exchange.end();
+  await sendBytes(exchange, file, { start, end }, write);
   exchange.end();
+  exchange.context.log.got(name, end - start);
 }
 
-/** Sends the bytes of a file, by one memory for all. */
+/** Sends a part of a file, by one memory for all. */
 async function sendBytes(
   { connection, name }: Exchange,
   file: StoredFile,
+  { start, end }: Range,
   write: (piece: Uint8Array) => Promise<void>,
 ): Promise<void> {
-  const { size } = file;
-  const room = new Uint8Array(Math.min(PIECE_BYTES, size));
+  const room = new Uint8Array(Math.min(PIECE_BYTES, end - start));
   using _ = connection.enforceMinRateOut();
-  for (let offset = 0; offset < size;) {
-    const wanted = room.subarray(0, Math.min(room.length, size - offset));
+  for (let offset = start; offset < end;) {
+    const wanted = room.subarray(0, Math.min(room.length, end - offset));
     const reading = file.read(offset, wanted);
     const read = reading instanceof Promise ? await connection.unwatched(reading) : reading;
     if (read === 0) throw new InletError("changed", `${quoted(name)} changed while it was sent`);
@@ -87,7 +126,7 @@ async function isFolder({ context, name }: Exchange): Promise<boolean> {
 /**
  * Sends a list as it is read.
  *
- * @param folder Empty for the list of every file.
+ * @param folder Empty for the folder of everything.
  */
 async function sendList(exchange: Exchange, folder: string): Promise<void> {
   const { context, connection } = exchange;
@@ -96,9 +135,7 @@ async function sendList(exchange: Exchange, folder: string): Promise<void> {
   context.log.begin(folder === "" ? undefined : folder);
   checkAccess(rightsOf(context), folder === "" ? "list" : "tree", what);
   const over = new AbortController();
-  const pages =
-    (folder === "" ? context.store.list(over.signal) : context.store.tree(folder, over.signal))
-      [Symbol.asyncIterator]();
+  const pages = context.store.tree(folder || EVERYTHING, over.signal)[Symbol.asyncIterator]();
   try {
     // The first page shows whether there is a list, before the status is sent.
     let page = await connection.unwatched(pages.next());

@@ -26,14 +26,15 @@ export class ListEncoder {
   head(): string {
     if (this.#format === "json") return '{"files":[';
     const title = `Index of /${escaped(this.#folder)}`;
+    const up = this.#folder === "" ? "" : `<tr><td><a href="../">../</a><td><td>\n`;
     return `<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n` +
       `<meta name="viewport" content="width=device-width">\n<title>${title}</title>\n` +
-      `<h1>${title}</h1>\n<table>\n<tr><th>Name<th>Size<th>Changed\n`;
+      `<h1>${title}</h1>\n<table>\n<tr><th>Name<th>Size<th>Changed\n${up}`;
   }
 
-  /** Encodes the entries of one page of the store. */
+  /** Encodes those entries of one page of the store that are in the folder itself. */
   page(entries: readonly ListEntry[]): string {
-    return entries.filter(({ name }) => name !== this.#folder)
+    return entries.filter(({ name }) => name !== this.#folder && !this.#within(name).includes("/"))
       .map((entry) => this.#format === "json" ? this.#json(entry) : this.#row(entry)).join("");
   }
 
@@ -50,7 +51,8 @@ export class ListEncoder {
 
   #row({ name, size, modified, to }: ListEntry): string {
     const href = this.#href({ name, size, to });
-    const text = escaped(printable(this.#within(name)));
+    const text = escaped(printable(this.#within(name))) +
+      (size === null && to === undefined ? "/" : "");
     const shown = href === undefined ? text : `<a href="${href}">${text}</a>`;
     const amount = size === null ? "" : formatBytes(size);
     return `<tr><td>${shown}<td>${amount}<td>${modified.toISOString()}\n`;

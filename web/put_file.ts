@@ -4,10 +4,15 @@
  * @module
  */
 
+import { isDropOnly } from "../lib/auth/access.ts";
+import { explain } from "../lib/errors.ts";
 import { admit, shownName } from "../lib/server/admission.ts";
+import { rightsOf } from "../lib/server/context.ts";
 import { BodyStorer } from "../lib/server/store_body.ts";
 import { quoted } from "../lib/text.ts";
 import { receiveBody } from "./body.ts";
+import { checkNew, dateOf } from "./conditions.ts";
+import { verification } from "./digests.ts";
 import type { Exchange } from "./exchange.ts";
 import { Refusal } from "./problem.ts";
 import { bodySize } from "./request_checks.ts";
@@ -21,13 +26,31 @@ export async function putFile(exchange: Exchange): Promise<void> {
   const size = bodySize(request);
   admit(context, "put", what, size);
   checkContent(exchange);
+  await checkNew(exchange, isDropOnly(rightsOf(context)) ? undefined : () => isThere(exchange));
+  const verified = verification(exchange);
   await using upload = await context.store.receive(name, size);
   const storer = new BodyStorer(connection, upload, what, context);
-  await receiveBody(exchange, (chunk) => storer.write(chunk));
-  const stored = await storer.publish();
+  await receiveBody(exchange, (chunk) => {
+    verified?.add(chunk);
+    return storer.write(chunk);
+  });
+  verified?.check(what);
+  const modified = dateOf(exchange.header("Last-Modified"));
+  const stored = await storer.publish(modified ? { modified } : {});
   const shown = shownName(context, stored.name, name);
   const { size: bytes } = stored;
   exchange.sendJson(201, { name: shown, size: bytes }, { Location: `/files/${encodePath(shown)}` });
+}
+
+/** Whether the name is that of a file. */
+async function isThere({ context, name }: Exchange): Promise<boolean> {
+  try {
+    using _ = await context.store.open(name);
+    return true;
+  } catch (error) {
+    if (explain(error).code === "not-found") return false;
+    throw error;
+  }
 }
 
 /**

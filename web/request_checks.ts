@@ -36,6 +36,7 @@ export function checkRequest(request: IncomingMessage, { requests }: HttpSocket)
   }
   const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === "host");
   if (hosts.length > 1) throw new Refusal(400, "Cannot take two Host fields: give one");
+  if (hosts.length === 0 && !isOld) throw new Refusal(400, "Cannot go on without a Host field");
   const encoding = headers["transfer-encoding"];
   if (encoding !== undefined && isOld) {
     throw new Refusal(400, "Cannot take a Transfer-Encoding: HTTP/1.0 has none");

@@ -43,7 +43,11 @@ function makeServer(): Server {
     // A body can be large. What is slow or silent is the matter of the connection below.
     requestTimeout: 0,
     keepAliveTimeout: 0,
+    // The router's own check has a problem for an answer.
+    requireHostHeader: false,
   });
+  // No protocol is offered: a request for one is answered as any other.
+  Object.assign(server, { shouldUpgradeCallback: () => false });
   // A client that closes its direction behind its requests still gets their answers.
   Object.assign(server, { httpAllowHalfOpen: true });
   const take = (awaitsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) =>
@@ -99,10 +103,12 @@ async function serve(arrived: Arrived, refusal: InletError | undefined): Promise
 
 /** Ends a connection behind the answers to what came before. */
 function end(socket: HttpSocket, error: InletError): void {
-  socket.stopReading();
+  socket.breakOff(error);
   socket.inTurn(() => {
-    socket.context.log.failure(error);
-    socket.end(lastWords(error));
+    if (!socket.writableEnded) {
+      socket.context.log.failure(error);
+      socket.end(lastWords(error));
+    }
     return Promise.resolve();
   });
 }
@@ -114,12 +120,8 @@ function onClientError(error: Error & { code?: string }, socket: HttpSocket): vo
     socket.destroy();
     return;
   }
+  // A body that is being received ends by it, and its handler tells the client.
   const failure = PARSE_FAILURES[error.code ?? ""]?.() ??
     new InletError("bad-request", `Cannot parse the request: ${error.message}`);
-  // The body that is being received gets its answer from its own handler.
-  if (socket.onBroken) {
-    socket.stopReading();
-    return socket.onBroken(failure);
-  }
   end(socket, failure);
 }

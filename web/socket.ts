@@ -38,7 +38,9 @@ export class HttpSocket extends Duplex {
   readonly context: ServerContext;
   /** Settles once the stream is destroyed. */
   readonly gone: Promise<void>;
-  /** Called when a body that is being received will have no end: no HTTP follows, or nothing at all. */
+  /** Why no request and no rest of a body can follow. */
+  broken: InletError | undefined;
+  /** Called at that moment. */
   onBroken: ((error: InletError) => void) | undefined;
   /** The response that is being made. */
   response: ServerResponse | undefined;
@@ -65,10 +67,7 @@ export class HttpSocket extends Duplex {
     // node:http takes its own listener away at CONNECT, and a reset after that would end the process.
     this.on("error", () => {});
     // The parser does not say so.
-    this.once(
-      "end",
-      () => this.onBroken?.(new InletError("lost", "The client left within the body")),
-    );
+    this.once("end", () => this.breakOff(new InletError("lost", "The client left in the body")));
     // Behind the last response there is nothing to wait for: the connection closes in order by itself.
     this.once("finish", () => this.destroy());
   }
@@ -110,9 +109,11 @@ export class HttpSocket extends Duplex {
     };
   }
 
-  /** Reads nothing any more. */
-  stopReading(): void {
+  /** Reads nothing any more: what follows is no HTTP, or there is nothing. */
+  breakOff(error: InletError): void {
     this.#isOver = true;
+    this.broken ??= error;
+    this.onBroken?.(error);
   }
 
   /** Ends this side behind what was written, and then the connection. */

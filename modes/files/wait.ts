@@ -8,10 +8,12 @@ import { isDropOnly } from "../../lib/auth/access.ts";
 import { decodeNumber, decodeRequest, encodeReply, type Request } from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Rest } from "../../lib/net/connection_options.ts";
-import { hostOf, isLoopback } from "../../lib/address.ts";
+import { clientOf } from "../../lib/address.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { Asker } from "../../lib/store/store.ts";
 import { formatSeconds } from "../../lib/text.ts";
+
+export { clientOf };
 
 /** Time between the warning and the end of an idle session, in milliseconds; at most half of it. */
 const WARNING_MS = 60_000;
@@ -101,11 +103,4 @@ export async function patiently<T>(
   };
   const client = clientOf(connection);
   return await connection.whilePresent((signal) => work({ signal, client }), { probe });
-}
-
-/** What tells the clients of long readings apart. */
-export function clientOf({ remote }: Connection): string {
-  const host = hostOf(remote);
-  // A tunnel brings all its clients from this machine.
-  return isLoopback(host) ? remote : host;
 }
