@@ -24,6 +24,8 @@ import {
 } from "./helpers.ts";
 import { proofOf, type Prove } from "./resuming.ts";
 import { makeTree } from "./trees.ts";
+import { STATUSES } from "../web/problem.ts";
+import { ROUTES } from "../web/routes.ts";
 import { Wire } from "./wire.ts";
 
 const MAX_README_LINES = 260;
@@ -139,6 +141,15 @@ integration("PROTOCOL.md: its table of errors is the one that the programs use",
     assertEquals(exitCode(new InletError(code as ErrorCode, "")), exit);
   }
   assertStringIncludes(text, `${MAX_LINE_BYTES.toLocaleString("en")} bytes, its ending included`);
+});
+
+integration("docs/http.md has every route, and the status of every code", async () => {
+  const text = await document("docs/http.md");
+  const routes = ROUTES.map(({ method, path }) => `${method} ${path}`);
+  assertEquals(firstCells(text, "## Routes"), routes);
+  const statuses = [...text.matchAll(/^\| `([a-z-]+)` +\| (\d{3}) +\|/gm)]
+    .map(([, code, status]) => [code, Number(status)]);
+  assertEquals(Object.fromEntries(statuses), { ...STATUSES });
 });
 
 integration("docs/options.md is what docs/make_options.ts makes of the declarations", async () => {

@@ -25,7 +25,7 @@ export interface Version {
 
 /** The version of a file. */
 export async function versionOf({ size, modified }: StoredFile): Promise<Version> {
-  const weak = Math.abs(Date.now() - modified.getTime()) < SETTLED_MS;
+  const weak = Date.now() - modified.getTime() < SETTLED_MS;
   const tag = (await eTag(`${size} ${modified.getTime()}`, { weak }))!;
   return { tag, modified: new Date(Math.floor(modified.getTime() / 1000) * 1000) };
 }

@@ -223,12 +223,6 @@ export class BufferedReader {
     if (!this.#reading && this.#buffer.length === 0) this.#buffer.rest();
   }
 
-  /** Waits for a read under way, then consumes all buffered bytes and returns a copy. */
-  protected async settle(): Promise<Uint8Array> {
-    await this.#reading?.catch(() => {});
-    return this.takeBuffered().slice();
-  }
-
   /** Discards all data until the end. */
   protected async drain(): Promise<void> {
     do this.#buffer.clear(); while (await this.#more());

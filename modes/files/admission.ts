@@ -12,8 +12,6 @@ import type { Connection } from "../../lib/net/connection.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import { shownName } from "../../lib/server/admission.ts";
 
-export { admit, admittedFacts } from "../../lib/server/admission.ts";
-
 /**
  * Logs a stored file, and returns the line that acknowledges it.
  *

@@ -19,18 +19,18 @@
 
 import { concat } from "@std/bytes/concat";
 import { encodeReply, folderFactsOf, linkFactsOf } from "../../protocol.ts";
-import { checkAccess, isDropOnly } from "../../lib/auth/access.ts";
+import { checkAccess } from "../../lib/auth/access.ts";
 import type { Facts } from "../../lib/body/file_facts.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import { encodeError, explain } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
+import { admit, admittedFacts, shownName } from "../../lib/server/admission.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { UploadId } from "../../lib/server/acknowledged.ts";
-import { safeName } from "../../lib/store/names.ts";
 import type { BatchedFile, BatchedFolder, Maybe, StoreBatch } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
-import { acknowledge, admit, admittedFacts } from "./admission.ts";
+import { acknowledge } from "./admission.ts";
 import { type ArrivedPush, findArrived, isLinePending, type Making } from "./arrived.ts";
 import { checkEnd } from "./verification.ts";
 
@@ -247,7 +247,7 @@ class Pushes {
       const acknowledge = (file: string): Uint8Array => {
         if (made.isNew) context.log.info(kind, `made the ${kind} ${quoted(file)}`, { file });
         // With a number it would tell that a file has the name.
-        const detail = isDropOnly(rightsOf(context)) ? safeName(name) : file;
+        const detail = shownName(context, file, name);
         return encodeReply({ type: "ok", detail });
       };
       this.#pending.push({ file: made, name, since: performance.now(), acknowledge });

@@ -8,14 +8,16 @@
 import type { BodyLine, Stored } from "../../protocol.ts";
 import { BeginningCrc } from "../../lib/body/reading.ts";
 import { Tally } from "../../lib/body/streams.ts";
+import { clientOf } from "../../lib/address.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
+import { admittedFacts } from "../../lib/server/admission.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { checkSize } from "../../lib/server/size_limit.ts";
 import type { Target } from "../../lib/server/store_body.ts";
-import { admittedFacts, refuse } from "./admission.ts";
+import { refuse } from "./admission.ts";
 import type { Kept } from "../../lib/store/store.ts";
-import { clientOf, patiently, restOf } from "./wait.ts";
+import { patiently, restOf } from "./wait.ts";
 import { MAX_SKIPPED_BYTES } from "./announced.ts";
 import { type Attendance, receiveBody } from "./framing.ts";
 import { checkEnd } from "./verification.ts";

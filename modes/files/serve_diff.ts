@@ -20,12 +20,13 @@ import {
 } from "../../protocol.ts";
 import { checkAccess } from "../../lib/auth/access.ts";
 import { encodeError, explain, InletError } from "../../lib/errors.ts";
+import { clientOf } from "../../lib/address.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { Asker, Maybe } from "../../lib/store/store.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { quoted } from "../../lib/text.ts";
-import { clientOf, patiently } from "./wait.ts";
+import { patiently } from "./wait.ts";
 
 const VERB = new TextEncoder().encode("diff");
 const LF = 0x0a;

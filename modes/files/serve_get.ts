@@ -9,6 +9,7 @@ import { encodeBodyLine, encodeReply, formatCrc, STOP, STOPPED } from "../../pro
 import { partDigest } from "../../lib/body/fingerprint.ts";
 import { BeginningCrc, type Reading } from "../../lib/body/reading.ts";
 import { Tally } from "../../lib/body/streams.ts";
+import { clientOf } from "../../lib/address.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
@@ -16,7 +17,7 @@ import type { Asker, StoredFile } from "../../lib/store/store.ts";
 import { formatBytes, quoted } from "../../lib/text.ts";
 import { attempt } from "./admission.ts";
 import { chunked, trailerOf } from "./framing.ts";
-import { clientOf, patiently } from "./wait.ts";
+import { patiently } from "./wait.ts";
 
 /** The client's partial file: its size in bytes, and the digest of its ranges, or its CRC-32. */
 interface Kept {

@@ -6,10 +6,11 @@
 
 import { encodeReply, type Request } from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
+import { admit } from "../../lib/server/admission.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { type Kept, NOTHING_KEPT } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
-import { acknowledge, admit } from "./admission.ts";
+import { acknowledge } from "./admission.ts";
 import { BodyReceiver } from "./receive.ts";
 
 /** Serves `put` and `push`: stores a file. */

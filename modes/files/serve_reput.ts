@@ -11,10 +11,11 @@ import { makeNonce } from "../../lib/auth/key.ts";
 import { MAX_RANGE_BYTES, rangesDigest, type ReadAt } from "../../lib/body/fingerprint.ts";
 import { InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
+import { admit } from "../../lib/server/admission.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { Kept, PartialFile, Resumable, Upload } from "../../lib/store/store.ts";
 import { formatBytes, quoted } from "../../lib/text.ts";
-import { acknowledge, admit } from "./admission.ts";
+import { acknowledge } from "./admission.ts";
 import { BodyReceiver } from "./receive.ts";
 import { patiently, restOf } from "./wait.ts";
 

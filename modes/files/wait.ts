@@ -13,8 +13,6 @@ import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { Asker } from "../../lib/store/store.ts";
 import { formatSeconds } from "../../lib/text.ts";
 
-export { clientOf };
-
 /** Time between the warning and the end of an idle session, in milliseconds; at most half of it. */
 const WARNING_MS = 60_000;
 
