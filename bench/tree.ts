@@ -5,6 +5,7 @@
  */
 
 import { crc32 } from "node:zlib";
+import { leadsOut } from "../lib/store/link_rules.ts";
 import { Unavailable } from "./compare.ts";
 import type { Content, Workspace } from "./workspace.ts";
 
@@ -20,6 +21,8 @@ export interface Tree {
   readonly files: ReadonlyMap<string, Content>;
   /** Bytes of all files. */
   readonly bytes: number;
+  /** What else is kept of each file, folder and link, by its path in the tree. */
+  readonly facts?: ReadonlyMap<string, string> | undefined;
 }
 
 let made: Tree | undefined;
@@ -38,15 +41,16 @@ export function treeOf(workspace: Workspace, folder: string): Tree {
   if (!success) throw new Unavailable(`${folder} could not be copied`);
   const files = contentsOf(path);
   const bytes = files.values().reduce((sum, { size }) => sum + size, 0);
-  return made = { path, name, parent, files, bytes };
+  return made = { path, name, parent, files, bytes, facts: factsOf(path) };
 }
 
 /**
- * Compares a tree with the one that was sent, file by file.
+ * Compares a tree with the one that was sent: names, contents, and where they are known, times,
+ * permission bits, and the targets of links.
  *
- * @throws {Error} if a file is missing, or differs, or there is one more
+ * @throws {Error} if something is missing, or differs, or there is one file more
  */
-export function verifyTree(path: string, { files }: Pick<Tree, "files">): void {
+export function verifyTree(path: string, { files, facts }: Pick<Tree, "files" | "facts">): void {
   const there = contentsOf(path);
   for (const [name, { size, crc }] of files) {
     const made = there.get(name);
@@ -54,6 +58,31 @@ export function verifyTree(path: string, { files }: Pick<Tree, "files">): void {
     if (made.size !== size || made.crc !== crc) throw new Error(`it made another ${name}`);
   }
   if (there.size !== files.size) throw new Error(`it made ${there.size} files, not ${files.size}`);
+  if (!facts) return;
+  const made = factsOf(path);
+  for (const [name, fact] of facts) {
+    if (made.get(name) !== fact) throw new Error(`${name}: ${made.get(name)}, and not ${fact}`);
+  }
+}
+
+/** Time and permission bits of files and folders, and targets of links that stay in the tree. */
+function factsOf(folder: string): Map<string, string> {
+  const facts = new Map<string, string>();
+  const visit = (below: string): void => {
+    for (const { name, isDirectory, isSymlink } of Deno.readDirSync(folder + below)) {
+      const path = `${below}/${name}`;
+      const target = isSymlink ? Deno.readLinkSync(folder + path) : undefined;
+      // inlet leaves out the others, unless it is asked for them.
+      if (target !== undefined && leadsOut(path.slice(1), target)) continue;
+      const { mode, mtime } = Deno.lstatSync(folder + path);
+      // Nothing above these bits travels, and the receiver's umask takes some.
+      const bits = isSymlink ? "" : (mode! & 0o755).toString(8);
+      facts.set(path, `${target ?? ""} ${bits} ${mtime?.toISOString()}`);
+      if (isDirectory) visit(path);
+    }
+  };
+  visit("");
+  return facts;
 }
 
 function contentsOf(folder: string): Map<string, Content> {

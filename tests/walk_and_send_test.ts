@@ -255,6 +255,20 @@ integration("send() sends a deep and wide tree as it is", async () => {
   assert(names(server.dir).includes("top"));
 });
 
+integration("a folder with small files and files that are resumed is sent as it is", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const files = Object.fromEntries([1, 2, 3].flatMap((number) => [
+    [`top/${number}/a`, `${number}`],
+    [`top/${number}/large`, bytes(2 ** 20 + number)],
+    [`top/${number}/z`, `${number}`],
+  ]));
+  makeTree(local.path, files);
+  const results = await send(addressOf(server), [`${local.path}/top`], { resume: true });
+  assertEquals(results.length, 9);
+  assertEquals(treeOf(`${server.dir}/top`), treeOf(`${local.path}/top`));
+});
+
 integration("the size of all that is left goes ahead of a file that takes long", async () => {
   using server = impostor();
   await using local = await tempDir();

@@ -151,7 +151,7 @@ export function goals(
 /** A folder that is got into a directory, which is emptied before the next run. */
 export function getting(
   { workspace }: Bench,
-  { name, files }: Pick<Tree, "name" | "files">,
+  { name, files, facts }: Pick<Tree, "name" | "files" | "facts">,
   pids: readonly number[],
   get: (into: string) => Promise<void>,
 ): Omit<Candidate, "name"> {
@@ -160,6 +160,6 @@ export function getting(
     pids,
     ready: () => Promise.resolve(() => get(into)),
     clear: async () => await Promise.resolve(empty(into)),
-    check: async () => await Promise.resolve(verifyTree(`${into}/${name}`, { files })),
+    check: async () => await Promise.resolve(verifyTree(`${into}/${name}`, { files, facts })),
   };
 }

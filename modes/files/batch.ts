@@ -284,8 +284,8 @@ export class Batch {
   }
 
   /** Sends one request behind those before it, as {@linkcode Pipeline.ask} does. */
-  async ask(request: Uint8Array): Promise<Reply> {
-    return await this.#pipeline.ask(request);
+  async ask(request: Uint8Array, readBytes?: number): Promise<Reply> {
+    return await this.#pipeline.ask(request, readBytes);
   }
 
   /** The id of an item that may be sent again, and once the size of all items. */

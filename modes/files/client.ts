@@ -173,6 +173,7 @@ export class FilesClient {
       connection: this.#connection,
       context: this.#context,
       requester: this.#requester,
+      ask: (request, readBytes) => this.#batch.ask(request, readBytes),
       fields: this.#batch.fieldsOf(source).fields,
       sendRest: (file, body, keptBytes) => this.#sendRest(file, body, file.size, { keptBytes }),
       put: (file) => this.#put(file),

@@ -91,12 +91,13 @@ export class Pipeline {
    * Sends a request behind those of the batch, and returns its answer once all have theirs. A server
    * that waits for more files need not wait any longer then.
    *
+   * @param readBytes As for {@linkcode Pipeline.add}.
    * @throws {InletError} if there is no answer
    */
-  async ask(request: Uint8Array): Promise<Reply> {
+  async ask(request: Uint8Array, readBytes?: number): Promise<Reply> {
     let answer: Reply | InletError | undefined;
     (await this.room(request.length)).set(request);
-    this.add(request.length, (reply) => answer = reply);
+    this.add(request.length, (reply) => answer = reply, readBytes);
     await this.settle();
     if (answer instanceof InletError) throw answer;
     return answer!;

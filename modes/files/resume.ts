@@ -52,6 +52,8 @@ export interface ReputSession {
   readonly connection: Connection;
   readonly context: ClientContext;
   readonly requester: Requester;
+  /** Sends the first request behind those before it, as `Pipeline.ask` does. */
+  ask(request: Uint8Array, readBytes: number): Promise<Reply>;
   /** Those of the request. */
   readonly fields: Fields | undefined;
   /** Sends the body, and reads the answer. */
@@ -74,7 +76,7 @@ export async function reput(session: ReputSession, source: FileSource): Promise<
   progress.doing("asking what the server has of it");
   const before = tickets?.get(source);
   const fields = { ...session.fields, ...before && { ticket: before } };
-  const { offset, ticket } = await askToResume(requester, source, file, fields);
+  const { offset, ticket } = await askToResume(session, source, file, fields);
   if (ticket !== undefined) tickets?.set(source, ticket);
   if (offset > 0) onResume?.(label, offset, size);
   progress.skip(offset);
@@ -134,16 +136,15 @@ async function readMeanwhile(
  * @throws {InletError} what the server refuses with; `bad-request` if it breaks the rules
  */
 async function askToResume(
-  requester: Requester,
+  { requester, ask }: ReputSession,
   source: FileSource,
   file: Beginning,
   fields: Fields,
 ): Promise<Offer> {
   const { name, size } = source;
   const fingerprint = await fingerprintOf(source, (offset, into) => file.readAt(offset, into));
-  await requester.write(encodeRequest({ type: "reput", fingerprint, size, name, fields }));
   // A server may read its partial file before it answers. Ours does not.
-  let reply = await requester.reply(size);
+  let reply = await ask(encodeRequest({ type: "reput", fingerprint, size, name, fields }), size);
   for (let asked = 0; reply.type === "prove" && asked < MAX_ASKED; asked++) {
     const digest = await prove(requester, file, reply);
     await requester.write(encodeRequest({ type: "proof", digest }));
