@@ -4,7 +4,16 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Items } from "../client/items.ts";
 import { FileSource, type Item } from "../lib/body/sources.ts";
 import { send, type SendResult } from "../client.ts";
-import { bytes, integration, names, pure, resultsOf, startServer, tempDir } from "./helpers.ts";
+import {
+  bytes,
+  integration,
+  names,
+  pure,
+  resultsOf,
+  runClient,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
 import { makeTree, treeOf } from "./trees.ts";
 import { type Impostor, impostor, type Wire } from "./wire.ts";
 
@@ -259,13 +268,15 @@ integration("a folder with small files and files that are resumed is sent as it 
   await using server = await startServer();
   await using local = await tempDir();
   const files = Object.fromEntries([1, 2, 3].flatMap((number) => [
-    [`top/${number}/a`, `${number}`],
+    // So large that the first are on their way before it is asked for the large one.
+    [`top/${number}/a`, bytes(500_000 + number)],
+    [`top/${number}/b`, bytes(500_000 - number)],
     [`top/${number}/large`, bytes(2 ** 20 + number)],
-    [`top/${number}/z`, `${number}`],
+    [`top/${number}/z`, bytes(500_000)],
   ]));
   makeTree(local.path, files);
-  const results = await send(addressOf(server), [`${local.path}/top`], { resume: true });
-  assertEquals(results.length, 9);
+  const { code, stderr } = await runClient(server, [`${local.path}/top`, "--resume"]);
+  assertEquals(code, 0, stderr);
   assertEquals(treeOf(`${server.dir}/top`), treeOf(`${local.path}/top`));
 });
 
