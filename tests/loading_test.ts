@@ -33,6 +33,13 @@ for (const script of ["client.ts", "server.ts"]) {
   });
 }
 
+integration("HTTP loads what only forms and archives need with the first of them", async () => {
+  const { stdout } = await run(Deno.execPath(), ["info", "--json", scriptPath("web/serve.ts")]);
+  const loaded = loadedAtOnce(JSON.parse(stdout));
+  const packages = loaded.filter((module) => module.startsWith("npm:"));
+  assertEquals(packages.filter((name) => !name.startsWith("npm:deno-std@")), []);
+});
+
 /** The modules that a program loads without being asked for anything. */
 function loadedAtOnce({ roots, modules }: Graph): string[] {
   const known = new Map(modules.map((module) => [module.specifier, module]));

@@ -5,7 +5,7 @@
  */
 
 import { clientOf } from "../lib/address.ts";
-import { checkAccess } from "../lib/auth/access.ts";
+import { checkAccess, mayAccess } from "../lib/auth/access.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { rightsOf } from "../lib/server/context.ts";
 import { EVERYTHING } from "../lib/store/names.ts";
@@ -145,7 +145,8 @@ async function sendList(exchange: Exchange, folder: string): Promise<void> {
       "Content-Type": `${type}; charset=utf-8`,
       "Vary": "Accept",
     });
-    const list = new ListEncoder(FORMATS[type as keyof typeof FORMATS], folder);
+    const mayStore = mayAccess(rightsOf(context), "put");
+    const list = new ListEncoder(FORMATS[type as keyof typeof FORMATS], folder, mayStore);
     await write(list.head());
     while (!page.done && !exchange.isHead) {
       await write(list.page(page.value));

@@ -11,16 +11,25 @@ import { encodePath } from "./target.ts";
 /** What a list is encoded as. */
 export type ListFormat = "json" | "html";
 
+/** What stands below a list on a page: a form that stores files in the folder. */
+const STORE_FORM = '<form method="post" enctype="multipart/form-data" action="./">\n' +
+  '<input type="file" name="file" multiple required>\n<button>Store</button>\n</form>\n';
+
 /** Encodes one list, page after page. */
 export class ListEncoder {
   readonly #format: ListFormat;
   readonly #folder: string;
+  readonly #mayStore: boolean;
   #items = 0;
 
-  /** @param folder The folder that is listed; empty for every file. */
-  constructor(format: ListFormat, folder: string) {
+  /**
+   * @param folder The folder that is listed; empty for every file.
+   * @param mayStore Whether a page has a form to store files.
+   */
+  constructor(format: ListFormat, folder: string, mayStore: boolean) {
     this.#format = format;
     this.#folder = folder;
+    this.#mayStore = mayStore;
   }
 
   head(): string {
@@ -39,7 +48,8 @@ export class ListEncoder {
   }
 
   tail(): string {
-    return this.#format === "json" ? "]}\n" : "</table>\n</html>\n";
+    if (this.#format === "json") return "]}\n";
+    return `</table>\n${this.#mayStore ? STORE_FORM : ""}</html>\n`;
   }
 
   #json({ name, size, modified, to }: ListEntry): string {

@@ -5,6 +5,7 @@
  */
 
 import { getFile, getList } from "./files_routes.ts";
+import { postForm } from "./post_form.ts";
 import { putFile } from "./put_file.ts";
 import type { Route } from "./router.ts";
 
@@ -14,6 +15,8 @@ export const ROUTES: readonly Route[] = [
   { method: "GET", path: "/files/", handle: getList },
   { method: "GET", path: "/files/{name}", handle: getFile },
   { method: "PUT", path: "/files/{name}", handle: putFile },
+  { method: "POST", path: "/files/", handle: postForm },
+  { method: "POST", path: "/files/{name}", handle: postForm },
   // What `curl -T file http://HOST:PORT/` sends: it appends the name of the file.
   { method: "PUT", path: "/{name}", handle: putFile, isAlias: true },
 ];

@@ -58,6 +58,11 @@ export function checkAccess({ server, user }: Rights, type: Request["type"], wha
   if (why !== undefined) throw new InletError("denied", `Cannot ${what}: ${why}`);
 }
 
+/** Whether the access permits a request. */
+export function mayAccess({ server, user }: Rights, type: Request["type"]): boolean {
+  return !REFUSED[server].includes(type) && !REFUSED[user].includes(type);
+}
+
 /** The error for what a user does who was revoked. */
 export function revoked({ name }: { name: string }): InletError {
   return new InletError("denied", `Cannot go on: the key of the user ${quoted(name)} was revoked`);

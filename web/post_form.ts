@@ -1,0 +1,90 @@
+/**
+ * POST: stores the files of a form, as browsers without script and `curl -F` send them
+ * (multipart/form-data, RFC 7578).
+ *
+ * The whole form is stored, or nothing of it: every file is received under a temporary name, and all
+ * are published when the form has come to its end. What a part contains beside a file is ignored.
+ *
+ * @module
+ */
+
+import { mayAccess } from "../lib/auth/access.ts";
+import { explain, InletError } from "../lib/errors.ts";
+import { admit, shownName } from "../lib/server/admission.ts";
+import { rightsOf, type ServerContext } from "../lib/server/context.ts";
+import { BodyStorer } from "../lib/server/store_body.ts";
+import { quoted } from "../lib/text.ts";
+import { receiveBody } from "./body.ts";
+import type { Exchange } from "./exchange.ts";
+import { FormParser } from "./form_parser.ts";
+import { Refusal } from "./problem.ts";
+import { bodySize } from "./request_checks.ts";
+import { encodePath } from "./target.ts";
+
+/** What is told of a stored file. */
+interface StoredPart {
+  readonly name: string;
+  /** In bytes. */
+  readonly size: number;
+}
+
+/** Stores the files of a form in the folder that its path names. */
+export async function postForm(exchange: Exchange): Promise<void> {
+  const { name: folder, context, request } = exchange;
+  if (folder !== "" && !folder.endsWith("/")) {
+    throw new Refusal(400, "Cannot take a form here: give a folder, with a slash at its end", {
+      code: "bad-name",
+    });
+  }
+  const since = performance.now();
+  const what = folder === "" ? "store files" : `store files in ${quoted(folder)}`;
+  admit(context, "put", what, null);
+  checkSpace(context, what, bodySize(request));
+  const parser = await FormParser.of(exchange.header("Content-Type"));
+  await using uploads = new AsyncDisposableStack();
+  const received: { storer: BodyStorer; name: string }[] = [];
+  parser.onFile = async (given, content) => {
+    const name = folder + given;
+    context.log.begin(name, since);
+    const upload = uploads.use(await context.store.receive(name, null));
+    const storer = new BodyStorer(exchange.connection, upload, `store ${quoted(name)}`, context);
+    for await (const piece of content) await storer.write(piece);
+    received.push({ storer, name });
+  };
+  await parser.whole((write) => receiveBody(exchange, write));
+  if (received.length === 0) throw new Refusal(400, "Cannot store this form: it has no file");
+  const stored: StoredPart[] = [];
+  for (const { storer, name } of received) {
+    context.log.begin(name, since);
+    const published = await storer.publish().catch((error) => {
+      throw withOthers(explain(error), stored.length);
+    });
+    stored.push({ name: shownName(context, published.name, name), size: published.size });
+  }
+  tell(exchange, stored);
+}
+
+/** Tells a browser to show the folder, and programs what was stored. */
+function tell(exchange: Exchange, files: readonly StoredPart[]): void {
+  const type = exchange.accepts("application/json", "text/html");
+  if (type === "text/html" && mayAccess(rightsOf(exchange.context), "list")) {
+    // RFC 9110, section 15.4.4: so that loading the page again stores nothing again.
+    return exchange.send(303, { Location: "./" });
+  }
+  const [only] = files;
+  const where = files.length === 1 && { Location: `/files/${encodePath(only!.name)}` };
+  exchange.sendJson(201, { files }, { ...where });
+}
+
+/** Refuses a form for which the disk has no room, before it is sent. */
+function checkSpace({ shortage }: ServerContext, what: string, size: number | null): void {
+  const why = size === null ? undefined : shortage?.(size);
+  if (why !== undefined) throw new InletError("no-space", `Cannot ${what}: ${why}`);
+}
+
+/** The failure to publish a file of a form of which others have their names already. */
+function withOthers(error: InletError, others: number): InletError {
+  if (others === 0) return error;
+  const were = others === 1 ? "1 file before it was" : `${others} files before it were`;
+  return new InletError(error.code, `${error.message}; ${were} stored`, { cause: error });
+}
