@@ -70,7 +70,7 @@ export {
   modeOf,
   ProtocolError,
 } from "./protocol/line.ts";
-export { proofText } from "./protocol/proof.ts";
+export { passwordText, proofText } from "./protocol/proof.ts";
 export {
   decodeReply,
   encodeReply,

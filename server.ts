@@ -53,6 +53,7 @@ import { Log } from "./lib/server/log.ts";
 import { checkReach, serveOptionsOf, serverProgram } from "./lib/server/options.ts";
 import type { ServeOptions } from "./lib/server/serve_options.ts";
 import { checkServeOptions } from "./lib/server/serve_values.ts";
+import { webSettings } from "./lib/server/web_options.ts";
 import { wireSettings } from "./lib/server/wire_options.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { addressReason } from "./lib/net/address_reasons.ts";
@@ -213,6 +214,7 @@ function contextOf(
     authenticator,
     sessionTimeoutMs,
     wire: wireSettings(settings, settings.fallback ?? mode.name),
+    web: webSettings(settings),
   };
 }
 

@@ -18,6 +18,7 @@ import { DirectoryStore } from "../lib/store/directory.ts";
 import type { Disk } from "../lib/store/disk.ts";
 import type { Store } from "../lib/store/store.ts";
 import { parseCommandLine } from "../lib/cli/command_line.ts";
+import { webSettings } from "../lib/server/web_options.ts";
 import { wireOptionsOf, WIRES, wireSettings } from "../lib/server/wire_options.ts";
 import { serveAnyWire } from "../modes/wires.ts";
 
@@ -118,6 +119,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
       authenticator: undefined,
       sessionTimeoutMs: idleTimeoutMs,
       wire: wireSettings(wireOptionsOf(parseCommandLine(wire.args, WIRES).options), wire.mode),
+      web: webSettings({ hostname: "127.0.0.1", publicNames: [] }),
     },
   });
   return {

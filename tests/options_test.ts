@@ -164,6 +164,7 @@ pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
     getMarker: "EOF",
     bareNames: false,
     web: true,
+    publicNames: [],
   });
 });
 

@@ -14,8 +14,10 @@ export interface TestUsers extends TempDir {
   readonly file: string;
   /** Path of a user's token. */
   tokenFile(name: string): string;
-  /** The token itself. */
+  /** The token itself: a line of that file. */
   token(name: string): string;
+  /** The password in that file. */
+  password(name: string): string;
   /** Adds a user, in the place of one with the name. */
   add(name: string, rights?: keyof typeof RIGHTS): Promise<void>;
   remove(name: string): void;
@@ -32,7 +34,8 @@ export async function makeUsers(
     ...directory,
     file,
     tokenFile,
-    token: (name) => Deno.readTextFileSync(tokenFile(name)).trim(),
+    token: (name) => /^# (.*)$/m.exec(Deno.readTextFileSync(tokenFile(name)))![1]!,
+    password: (name) => /^user = ".*:(.*)"$/m.exec(Deno.readTextFileSync(tokenFile(name)))![1]!,
     add: (name, rights = "all") => addUser(file, tokenFile(name), { name, rights }),
     remove: (name) => {
       removeUser(file, name);

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { createECDH } from "node:crypto";
 import { credentialOf } from "../lib/auth/credential.ts";
 import { keyPairOf, makeScalar } from "../lib/auth/identity.ts";
+import { checkKey } from "../lib/auth/key.ts";
 import { addUser, removeUser } from "../lib/auth/user_admin.ts";
 import { formatToken, isUserName, parseToken } from "../lib/auth/user_token.ts";
 import { formatUser, parseUsers, RIGHTS } from "../lib/auth/users_file.ts";
@@ -268,7 +269,7 @@ integration("--add-user several times at once adds each, under one identity", as
   const text = await Deno.readTextFile(`${local.path}/users`);
   assertEquals(parseUsers(text, "users").map(({ name }) => name).sort(), people);
   const servers = people.map((name) =>
-    parseToken(Deno.readTextFileSync(`${local.path}/${name}.token`).trim()).server.toHex()
+    parseToken(checkKey(Deno.readTextFileSync(`${local.path}/${name}.token`), name)).server.toHex()
   );
   assertEquals(new Set(servers).size, 1);
 });

@@ -63,7 +63,8 @@ integration(
         0,
         "",
         'The token of the user "ben" is in "ben.token", for nobody else:\n' +
-        "  deno run client.ts HOST PORT --token-file ben.token FILE\n",
+        "  deno run client.ts HOST PORT --token-file ben.token FILE\n" +
+        "  curl -K ben.token -T FILE https://HOST:PORT/\n",
       ],
     );
     assertEquals(names(local.path), ["ben.token", "users", "users.identity"]);

@@ -78,9 +78,9 @@ integration("the list is JSON for programs, and a page for everybody else", asyn
 integration("PUT stores nothing under a name before all of it has come", async () => {
   await using server = await startServer();
   const requests: Record<string, string> = {
-    sized: "PUT /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+    sized: "PUT /files/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
     chunked:
-      "PUT /files/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+      "PUT /files/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
   };
   for (const request of Object.values(requests)) {
     for (let cut = request.indexOf("HTTP/") + 5; cut < request.length; cut++) {
@@ -106,9 +106,11 @@ integration("native, upload and web clients share one port", async () => {
   const url = `http://127.0.0.1:${server.port}/`;
   // Held open meanwhile, before and within a request.
   using resting = await HttpWire.dial(server);
-  await resting.asks("GET /files/ HTTP/1.1\r\nHost: a\r\n\r\n");
+  await resting.asks("GET /files/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
   using within = await HttpWire.dial(server);
-  await within.says("PUT /files/half HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
+  await within.says(
+    "PUT /files/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhello",
+  );
   using native = await Wire.greet(server);
   const ended = await Promise.all([
     curl("-T", file, url),

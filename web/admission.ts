@@ -1,21 +1,61 @@
 /**
- * Who may send requests at all, before a route is asked what they may do.
+ * Who may send requests at all to a server with a key or with users, before a route is asked what they
+ * may do. Each request proves it anew: a proxy sends those of several people over one connection.
  *
  * @module
  */
 
+import { MAX_CLIENT_NAME_BYTES } from "../protocol.ts";
+import { InletError } from "../lib/errors.ts";
+import type { ServerContext } from "../lib/server/context.ts";
+import { refuseLate } from "../lib/server/refusals.ts";
+import { quoted } from "../lib/text.ts";
+import { CHALLENGE, parseCredentials } from "./credentials.ts";
 import type { Exchange } from "./exchange.ts";
 import { Refusal } from "./problem.ts";
 
-/** Checks the name by which the client calls this server. Every name will do so far. */
-export function checkHost(_exchange: Exchange): void {}
+/**
+ * Checks who the client is, on a connection that is encrypted. From here on the client has the name and
+ * the rights of its user.
+ *
+ * @throws {Refusal} 401; after a second, if it gives a wrong key
+ */
+export async function checkCaller({ request, connection, context }: Exchange): Promise<void> {
+  const { authenticator, client } = context;
+  if (!authenticator) return;
+  client.unauthenticated = true;
+  delete client.user;
+  const given = parseCredentials(request.headers.authorization);
+  const user = given !== undefined && await authenticator.verifyPassword(given);
+  // Another client may have got its place meanwhile.
+  if (connection.failure) throw connection.failure;
+  if (given === undefined || user === false || (user !== true && user.isRevoked)) {
+    introduce(context, "");
+    if (!given) throw unauthorized("Cannot go on: this server requires a key");
+    throw unauthorized((await refuseLate(connection, context)).message);
+  }
+  if (user !== true) client.user = user;
+  client.unauthenticated = false;
+  introduce(context, user === true ? given.name.trim() : user.name);
+}
 
 /**
- * Checks who the client is.
+ * Gives a client its name, if it had another one at its last request.
  *
- * @throws {Refusal} 401 on a server with a key, which no request can prove so far
+ * @throws {InletError} `bad-name`
  */
-export function checkCaller({ context }: Exchange): void {
-  if (!context.authenticator) return;
-  throw new Refusal(401, "Cannot go on: this server requires a key", { code: "denied" });
+function introduce({ client, clients, log }: ServerContext, name: string): void {
+  if (new TextEncoder().encode(name).length > MAX_CLIENT_NAME_BYTES) {
+    const what = "Cannot take the client's name";
+    throw new InletError("bad-name", `${what}: the limit is ${MAX_CLIENT_NAME_BYTES} bytes`);
+  }
+  if (client.requested === name) return;
+  client.requested = name;
+  clients.rename(client, name);
+  if (name !== "") log.info("welcome", `is ${quoted(client.name)}`);
+}
+
+function unauthorized(message: string): Refusal {
+  const headers = { "WWW-Authenticate": CHALLENGE };
+  return new Refusal(401, message, { code: "denied", headers });
 }

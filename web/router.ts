@@ -5,8 +5,9 @@
  */
 
 import { explain, type InletError } from "../lib/errors.ts";
-import { checkCaller, checkHost } from "./admission.ts";
+import { checkCaller } from "./admission.ts";
 import { type Arrived, beginResponse, Exchange, type Handler } from "./exchange.ts";
+import { checkHost, checkOrigin } from "./origin.ts";
 import { type Headers, problemOf, Refusal } from "./problem.ts";
 import { checkRequest } from "./request_checks.ts";
 import { decodeTarget } from "./target.ts";
@@ -30,7 +31,8 @@ const EVERYWHERE: Headers = {
   "X-Content-Type-Options": "nosniff",
   "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
   "Cross-Origin-Resource-Policy": "same-origin",
-  "Referrer-Policy": "no-referrer",
+  // Without any, a form of this server's own would have the origin `null`.
+  "Referrer-Policy": "same-origin",
   "Cache-Control": "no-store",
 };
 
@@ -76,6 +78,7 @@ async function route(arrived: Arrived, routes: readonly Route[]): Promise<void> 
   const name = found && nameIn(target.path, found.path)!;
   const exchange = new Exchange(arrived, target, name ?? "");
   checkHost(exchange);
+  checkOrigin(exchange);
   await checkCaller(exchange);
   const there = routes.filter(({ path }) => path === found?.path);
   const method = exchange.isHead ? "GET" : request.method;

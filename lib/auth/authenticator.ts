@@ -25,6 +25,13 @@ export interface Answer {
   readonly proof: string;
 }
 
+/** What a client of HTTP sends with each request. */
+export interface Password {
+  /** Empty if the client gives none: the name of a user, and a dot, then precede the password. */
+  readonly name: string;
+  readonly password: string;
+}
+
 /** Recognises clients. */
 export interface Authenticator {
   /** The identity that the server has now. The same object while it stays the same. */
@@ -35,4 +42,10 @@ export interface Authenticator {
    * @returns The user, `true` for a holder of the shared key, `false` for anybody else.
    */
   verify(answer: Answer): Promise<User | boolean>;
+  /**
+   * Verifies a password in constant time. It must have come encrypted.
+   *
+   * @returns As {@linkcode Authenticator.verify}.
+   */
+  verifyPassword(password: Password): Promise<User | boolean>;
 }

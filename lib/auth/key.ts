@@ -18,6 +18,9 @@ export const MIN_KEY_CHARACTERS = 16;
 /** How the token of a user begins: never as a key does. */
 export const USER_TOKEN = "inlet-user ";
 
+/** The line of a token in the file that it comes in. */
+const TOKEN_LINE = new RegExp(`^(?:# )?(${USER_TOKEN}.*)`);
+
 /** What decoding makes of bytes that are not UTF-8: different keys would become the same. */
 const REPLACEMENT = "\ufffd";
 
@@ -55,12 +58,14 @@ export async function readKey(
 }
 
 /**
- * Returns a key without the white space or the byte order mark around it.
+ * Returns a key without the white space or the byte order mark around it; of the file of a user's
+ * token, the token.
  *
  * @throws {InletError} `usage` if it is none, or can be guessed at once
  */
 export function checkKey(text: string, where: string): string {
-  const key = text.trim();
+  const given = text.trim();
+  const key = TOKEN_LINE.exec(given)?.[1]?.trim() ?? given;
   const why = key === ""
     ? "it is empty; server.ts --generate-token makes one"
     : key.length < MIN_KEY_CHARACTERS

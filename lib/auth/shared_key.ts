@@ -6,9 +6,10 @@
  * @module
  */
 
+import { timingSafeEqual } from "node:crypto";
 import { isDigest, proofText } from "../../protocol.ts";
-import type { Answer, Authenticator } from "./authenticator.ts";
-import { type Identity, identityOf, proofKeyOf } from "./identity.ts";
+import type { Answer, Authenticator, Password } from "./authenticator.ts";
+import { type Identity, identityOf, proofKeyOf, sha256 } from "./identity.ts";
 import { secretOf, weaknessOf } from "./secret.ts";
 
 /** What is derived from a key. */
@@ -44,6 +45,11 @@ export class SharedKey implements Authenticator {
     return await crypto.subtle.verify("HMAC", proofKey, bytes, proofText(identity.pin, nonce));
   }
 
+  async verifyPassword({ password }: Password): Promise<boolean> {
+    const [given, key] = await Promise.all([password.trim(), this.#key()].map(digestOf));
+    return timingSafeEqual(given!, key!);
+  }
+
   #derived(): Promise<Derived> {
     const key = this.#key();
     if (this.#last?.key === key) return this.#last.derived;
@@ -66,4 +72,9 @@ export async function derive(key: string): Promise<Derived> {
   const secret = await secretOf(key);
   const [identity, proofKey] = await Promise.all([identityOf(secret), proofKeyOf(secret)]);
   return { identity, proofKey };
+}
+
+/** Of texts of any length, a digest of one. */
+async function digestOf(text: string): Promise<Uint8Array> {
+  return await sha256(new TextEncoder().encode(text.normalize("NFC")));
 }

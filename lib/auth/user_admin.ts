@@ -8,7 +8,7 @@ import { explain, InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { keyPairOf, makeScalar } from "./identity.ts";
 import { identityPath, makeSecretFile, randomHex } from "./key.ts";
-import { formatToken, isUserName } from "./user_token.ts";
+import { formatTokenFile, isUserName } from "./user_token.ts";
 import {
   cannotUse,
   formatUser,
@@ -49,7 +49,8 @@ export async function addUser(path: string, token: string, user: NewUser): Promi
   const { spki: server } = await readIdentity(path);
   const secret = Uint8Array.from(makeScalar());
   const { spki } = await keyPairOf(secret);
-  makeSecretFile(token, formatToken({ name, server, secret }), "the token", "move it away first");
+  const text = await formatTokenFile({ name, server, secret });
+  makeSecretFile(token, text, "the token", "move it away first");
   try {
     const end = before === "" || before.endsWith("\n") ? "" : "\n";
     replace(path, `${before || HEADING}${end}${formatUser({ name, spki, rights })}\n`);

@@ -6,11 +6,12 @@
  * @module
  */
 
-import { isSignature, proofText } from "../../protocol.ts";
+import { isSignature, passwordText, proofText } from "../../protocol.ts";
 import type { Access } from "./access.ts";
-import type { Answer, Authenticator, User } from "./authenticator.ts";
+import type { Answer, Authenticator, Password, User } from "./authenticator.ts";
 import { type Identity, isSignedBy } from "./identity.ts";
 import type { KeyReading } from "./key.ts";
+import { parsePassword } from "./user_token.ts";
 import { type Line, readIdentity, usersFile } from "./users_file.ts";
 import { type OnNotice, WatchedFile } from "./watched_file.ts";
 
@@ -51,13 +52,30 @@ export class Users implements Authenticator {
   }
 
   async verify({ nonce, name, proof }: Answer): Promise<User | false> {
-    this.refresh();
-    const user = this.#users.get(name);
     if (!isSignature(proof)) return false;
     const text = proofText(this.#identity.pin, nonce, name);
+    return await this.#verify(name, Uint8Array.fromHex(proof), text);
+  }
+
+  async verifyPassword(given: Password): Promise<User | false> {
+    const dot = given.name === "" ? given.password.lastIndexOf(".") : -1;
+    const name = dot < 0 ? given.name : given.password.slice(0, dot);
+    const signature = parsePassword(given.password.slice(dot + 1));
+    if (!signature) return false;
+    return await this.#verify(name, signature, passwordText(this.#identity.pin, name));
+  }
+
+  /** @returns The user of that name, if its key has signed the text. */
+  async #verify(
+    name: string,
+    signature: Uint8Array<ArrayBuffer>,
+    text: Uint8Array<ArrayBuffer>,
+  ): Promise<User | false> {
+    this.refresh();
+    const user = this.#users.get(name);
     // What has no user is verified too, so that the time does not tell which names there are.
     const { spki } = user ?? this.#identity;
-    const isRight = await isSignedBy(spki, Uint8Array.fromHex(proof), text);
+    const isRight = await isSignedBy(spki, signature, text);
     return isRight && user !== undefined && !user.isRevoked && user;
   }
 

@@ -41,11 +41,12 @@ export async function changeUsers(typed: Typed, port: string | undefined): Promi
   const token = `${added}.token`;
   await permitChanges(users, token);
   await addUser(users, token, { name: added, rights });
+  const file = shellQuoted(token);
+  const [ours, curls] = rights === "read" ? ["--list", "/files/"] : ["FILE", "/"];
   stderr.add(
     `The token of the user ${quoted(added)} is in ${quoted(token)}, for nobody else:\n` +
-      `  deno run client.ts HOST PORT --token-file ${shellQuoted(token)} ${
-        rights === "read" ? "--list" : "FILE"
-      }`,
+      `  deno run client.ts HOST PORT --token-file ${file} ${ours}\n` +
+      `  curl -K ${file} ${rights === "read" ? "" : "-T FILE "}https://HOST:PORT${curls}`,
   );
   return 0;
 }

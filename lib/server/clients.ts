@@ -25,6 +25,8 @@ export interface Client {
   name: string;
   /** Whether it has not proved the key yet. `status` omits it until then. */
   unauthenticated?: boolean;
+  /** The name that it has asked for last, over HTTP. */
+  requested?: string;
   /** The user that it has proved to be, on a server with users. */
   user?: User;
   /** The features beyond version 1 that it supports. */
@@ -105,6 +107,12 @@ export class Clients {
       client.name = client.user ? `${name} (${number})` : `${name}-${number}`;
     }
     if (name !== "") this.#names.add(client.name);
+  }
+
+  /** Names a connected client that has another name so far. */
+  rename(client: Client, name: string): void {
+    this.#names.delete(client.name);
+    this.introduce(client, name);
   }
 
   /** Records that a client disconnected. Further calls have no effect. */

@@ -12,6 +12,7 @@ import type { Store } from "../store/store.ts";
 import type { Client, Clients } from "./clients.ts";
 import type { Log } from "./log.ts";
 import type { StdoutQueue } from "./stdout_queue.ts";
+import type { WebSettings } from "./web_options.ts";
 import type { WireSettings } from "./wire_options.ts";
 
 /** The services of one conversation on the server. */
@@ -36,6 +37,8 @@ export interface ServerContext {
   readonly sessionTimeoutMs: number;
   /** Settings of the wires of other programs. */
   readonly wire: WireSettings;
+  /** Settings of HTTP. */
+  readonly web: WebSettings;
   /** Aborted when the server shuts down. A conversation starts no request after that. */
   readonly signal: AbortSignal;
   /** Stops the server after an unrecoverable failure. */

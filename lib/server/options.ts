@@ -29,6 +29,7 @@ import { InletError } from "../errors.ts";
 import { LINK_RULES, type LinkRule } from "../store/link_rules.ts";
 import { isClosed } from "./authentication.ts";
 import type { ServeOptions } from "./serve_options.ts";
+import { WEB, webOptionsOf } from "./web_options.ts";
 import { checkFallback, wireOptionsOf, WIRES } from "./wire_options.ts";
 
 const FORMATS = { text: "for people", json: "for programs, one object a line" } as const;
@@ -203,7 +204,7 @@ const WAYS = {
  * @param mode The option that chooses the mode; this file does not know the modes.
  */
 function serverOptions<Mode>(mode: Option<Mode>) {
-  return { ...PLACES, mode, ...WIRES, ...LIMITS, ...RIGHTS, ...WAYS, ...ABOUT_OPTIONS };
+  return { ...PLACES, mode, ...WIRES, ...WEB, ...LIMITS, ...RIGHTS, ...WAYS, ...ABOUT_OPTIONS };
 }
 
 /** The declared options, with a mode of this type. */
@@ -260,6 +261,7 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
     raw: values.raw,
     log: { format: values.log, quiet: values.quiet },
     ...wireOptionsOf(values),
+    ...webOptionsOf(values),
   } satisfies ServeOptions;
 }
 

@@ -202,6 +202,12 @@ export interface ServeOptions {
    */
   web?: boolean;
   /**
+   * Names by which clients of HTTP may call the server, beside its addresses and `localhost`.
+   *
+   * @default {[]}
+   */
+  publicNames?: readonly string[];
+  /**
    * Name of the mode that serves what is not in a protocol of the default mode: `raw`, `message`,
    * `reverse` or `talk`.
    *

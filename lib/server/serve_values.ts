@@ -64,6 +64,7 @@ const OPTIONS: Record<keyof ServeOptions, Kind> = {
   getMarker: TEXT,
   bareNames: FLAG,
   web: FLAG,
+  publicNames: TEXTS,
   fallback: TEXT,
   log: OBJECT,
   disk: OBJECT,

@@ -18,7 +18,7 @@ import { InletError } from "../../lib/errors.ts";
 import { awakeNow } from "../../lib/net/awake.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
-import { Pause } from "../../lib/server/pause.ts";
+import { refuseLate } from "../../lib/server/refusals.ts";
 import { quoted } from "../../lib/text.ts";
 
 /**
@@ -71,9 +71,6 @@ function minRateField({ minRate }: Connection): { fields?: Fields } {
   return minRate ? { fields: { "min-rate": String(minRate.bytesPerSecond) } } : {};
 }
 
-/** Wrong answers wait for a second, so many of them at once. */
-const refusals = new Pause(1000, 256);
-
 /** Challenges a client to prove itself. Returns false if the client closed instead. */
 async function passes(
   connection: Connection,
@@ -98,18 +95,4 @@ async function passes(
   }
   if (user !== true) context.client.user = user;
   return true;
-}
-
-/**
- * Lets a wrong answer wait, so that guesses take long, and returns its refusal. It holds no place
- * meanwhile: whoever has the key gets in.
- */
-async function refuseLate(connection: Connection, context: ServerContext): Promise<InletError> {
-  context.leavePlace();
-  connection.resting = true;
-  await connection.unwatched(refusals.stay());
-  return new InletError(
-    "denied",
-    "Cannot authenticate: the server does not accept this key; it may have been replaced or revoked",
-  );
 }
