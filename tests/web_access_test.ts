@@ -231,6 +231,7 @@ integration("--read-only holds for who has the key, and --drop-only", async () =
 integration("the password of a user opens nothing else, and nothing else opens it", async () => {
   await using users = await makeUsers({ ben: "all", eve: "all" });
   await using others = await makeUsers({ ben: "all" });
+  const otherToken = others.token("ben");
   await using server = await startServer({ args: ["--users", users.file] });
   const password = users.password("ben");
   const signature = Uint8Array.fromBase64(password, { alphabet: "base64url" });
@@ -261,6 +262,13 @@ integration("the password of a user opens nothing else, and nothing else opens i
   for (const field of [basic("ben", password), `Bearer ben.${password}`]) {
     assertEquals((await ask(wire, "GET /files/", field)).status, 200);
   }
+  // A server that knows the same public key.
+  const line = /^ben .*$/m.exec(Deno.readTextFileSync(users.file))![0];
+  others.remove("ben");
+  Deno.writeTextFileSync(others.file, `${line}\n`);
+  await using other = await startServer({ args: ["--users", others.file] });
+  using elsewhere = await dial(other, otherToken);
+  assertEquals((await ask(elsewhere, "GET /files/", basic("ben", password))).status, 401);
   // A password that was taken away is no answer to a challenge.
   await conn.send("hello 1 ben\n");
   await conn.challenge();

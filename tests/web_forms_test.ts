@@ -41,7 +41,7 @@ function formRequest(
   body: string,
   { path = "/files/", type = "multipart/form-data; boundary=x", fields = "" } = {},
 ): string {
-  return `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\n${fields}` +
+  return `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${type}\r\n${fields}` +
     `Content-Length: ${body.length}\r\n\r\n${body}`;
 }
 
@@ -124,7 +124,7 @@ integration("a browser sends the form of the list, and is led back to the list",
   using wire = await HttpWire.dial(server);
   const fields = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n";
   const page = async (path: string): Promise<string> => {
-    const got = await wire.asks(`GET ${path} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`);
+    const got = await wire.asks(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${fields}\r\n`);
     return new TextDecoder().decode(got.body);
   };
   assertMatch(
@@ -159,7 +159,7 @@ integration(
     using reading = await HttpWire.dial(reader);
     const refused = await reading.asks(formRequest(form));
     assertEquals([refused.status, problemIn(refused).code], [403, "denied"]);
-    const list = await reading.asks("GET /files/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    const list = await reading.asks("GET /files/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert(!new TextDecoder().decode(list.body).includes('method="post"'));
   },
 );

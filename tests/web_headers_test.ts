@@ -15,7 +15,7 @@ const OLD = new Date("2015-10-21T07:28:00Z");
 
 /** Asks for a file, with further fields. */
 async function get(wire: HttpWire, fields: string, method = "GET"): Promise<Response> {
-  return await wire.asks(`${method} /files/a.bin HTTP/1.1\r\nHost: a\r\n${fields}\r\n`);
+  return await wire.asks(`${method} /files/a.bin HTTP/1.1\r\nHost: localhost\r\n${fields}\r\n`);
 }
 
 /** A server with one file of 1,000 bytes that is long unchanged. */
@@ -149,11 +149,11 @@ integration("what is stored is saved by browsers, and never runs or is shown", a
   using wire = await HttpWire.dial(server);
   const page = "<script>alert(1)</script>";
   const put = await wire.asks(
-    `PUT /files/page.html HTTP/1.1\r\nHost: a\r\nContent-Type: text/html\r\n` +
+    `PUT /files/page.html HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/html\r\n` +
       `Content-Length: ${page.length}\r\n\r\n${page}`,
   );
   assertEquals(put.status, 201);
-  const { headers } = await wire.asks("GET /files/page.html HTTP/1.1\r\nHost: a\r\n\r\n");
+  const { headers } = await wire.asks("GET /files/page.html HTTP/1.1\r\nHost: localhost\r\n\r\n");
   assertEquals(headers["content-type"], "application/octet-stream");
   assertEquals(headers["x-content-type-options"], "nosniff");
   assertEquals(headers["content-security-policy"], "sandbox; default-src 'none'");
@@ -171,7 +171,9 @@ integration("PUT verifies digests, and GET tells the one that is wanted", async 
   const [sha256, sha512] = [await digestOf(content, "SHA-256"), await digestOf(content, "SHA-512")];
   const put = async (fields: string): Promise<Response> => {
     using wire = await HttpWire.dial(server);
-    await wire.says(`PUT /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n${fields}\r\n`);
+    await wire.says(
+      `PUT /files/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n${fields}\r\n`,
+    );
     await wire.says(content);
     return (await wire.response())!;
   };
@@ -198,7 +200,7 @@ integration("PUT verifies digests, and GET tells the one that is wanted", async 
   };
   for (const [want, digest] of Object.entries(wants)) {
     const request =
-      `GET /files/a HTTP/1.1\r\nHost: a\r\nRange: bytes=0-4\r\nWant-Repr-Digest: ${want}\r\n\r\n`;
+      `GET /files/a HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-4\r\nWant-Repr-Digest: ${want}\r\n\r\n`;
     assertEquals((await wire.asks(request)).headers["repr-digest"], digest, want);
   }
 });
@@ -209,7 +211,7 @@ integration(
     await using server = await startServer();
     const put = async (fields: string): Promise<number> => {
       using wire = await HttpWire.dial(server);
-      const head = `PUT /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n${fields}\r\n`;
+      const head = `PUT /files/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n${fields}\r\n`;
       return (await wire.asks(`${head}hello`)).status;
     };
     assertEquals(await put(`If-None-Match: *\r\nLast-Modified: ${OLD.toUTCString()}\r\n`), 201);
@@ -238,18 +240,27 @@ integration("names of any characters are stored, listed and got", async () => {
   ];
   for (const name of given) {
     const path = `/files/${encodePath(name)}`;
-    const put = await wire.asks(`PUT ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx`);
+    const put = await wire.asks(
+      `PUT ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx`,
+    );
     assertEquals([put.status, put.headers.location], [201, path]);
-    assertEquals((await wire.asks(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)).body.length, 1);
+    assertEquals(
+      (await wire.asks(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)).body.length,
+      1,
+    );
   }
   const list = await wire.asks(
-    "GET /files/ HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n",
+    "GET /files/ HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n",
   );
   const { files } = JSON.parse(new TextDecoder().decode(list.body));
   const expected = given.map((name) => name.split("/")[0]!).sort();
   assertEquals(files.map(({ name }: { name: string }) => name).sort(), expected);
   for (const { href } of files as { href: string }[]) {
     const path = new URL(href, "http://a/files/").pathname;
-    assertEquals((await wire.asks(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`)).status, 200, href);
+    assertEquals(
+      (await wire.asks(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)).status,
+      200,
+      href,
+    );
   }
 });
