@@ -61,7 +61,7 @@ import { allowFolderChanges } from "./lib/store/current_folder.ts";
 import { DirectoryStore } from "./lib/store/directory.ts";
 import { DiskSpace } from "./lib/store/disk_space.ts";
 import { homeWarning, looksLikeHome } from "./lib/store/home_directory.ts";
-import type { Store } from "./lib/store/store.ts";
+import type { ServerStore } from "./lib/store/ongoing.ts";
 import { quoted } from "./lib/text.ts";
 import type { Mode } from "./modes/mode.ts";
 import { findMode, MODE_OPTION } from "./modes/table.ts";
@@ -169,7 +169,7 @@ async function storeOf(
   mode: Mode,
   settings: Settings,
   { log, space }: { log: Log; space: DiskSpace | undefined },
-): Promise<Store> {
+): Promise<ServerStore> {
   const { directory, fsync, keepPartialsMs, disk = Deno, dotfiles, links, access, users } =
     settings;
   const warn = (message: string): void => log.warn("store", message);
@@ -195,7 +195,7 @@ function contextOf(
   mode: Mode,
   settings: Settings,
   { store, log, space, authentication: { authenticator } }: {
-    store: Store;
+    store: ServerStore;
     log: Log;
     space: DiskSpace | undefined;
     authentication: Authentication;
@@ -250,7 +250,7 @@ function announce(log: Log, address: Deno.NetAddr, mode: Mode, settings: Setting
 }
 
 /** Removes the remains of crashes, and partial files at most a twenty-fourth of their limit late. */
-function sweepRegularly(store: Store, log: Log, keepPartialsMs: number): () => void {
+function sweepRegularly(store: ServerStore, log: Log, keepPartialsMs: number): () => void {
   const everyMs = keepPartialsMs === 0 ? HOUR_MS : keepPartialsMs / 24;
   const timer = setInterval(() => {
     store.sweep().catch((error) =>

@@ -16,7 +16,7 @@ import { StdoutQueue } from "../lib/server/stdout_queue.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import type { Disk } from "../lib/store/disk.ts";
-import type { Store } from "../lib/store/store.ts";
+import type { ServerStore } from "../lib/store/ongoing.ts";
 import { parseCommandLine } from "../lib/cli/command_line.ts";
 import { webSettings } from "../lib/server/web_options.ts";
 import { wireOptionsOf, WIRES, wireSettings } from "../lib/server/wire_options.ts";
@@ -64,7 +64,7 @@ export interface InProcessOptions
   /** A directory that is there. */
   dir: string;
   /** Instead of a store in that directory. */
-  store?: Store;
+  store?: ServerStore;
   /** Milliseconds of silence after which a connection is cut. */
   idleTimeoutMs?: number;
   /** The functions that write to the disk, where they are not Deno's. */

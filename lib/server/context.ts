@@ -8,7 +8,7 @@ import { type Access, revoked, type Rights } from "../auth/access.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import type { AcknowledgedUploads } from "./acknowledged.ts";
 import type { InletError } from "../errors.ts";
-import type { Store } from "../store/store.ts";
+import type { ServerStore } from "../store/ongoing.ts";
 import type { Client, Clients } from "./clients.ts";
 import type { Log } from "./log.ts";
 import type { StdoutQueue } from "./stdout_queue.ts";
@@ -17,7 +17,7 @@ import type { WireSettings } from "./wire_options.ts";
 
 /** The services of one conversation on the server. */
 export interface ServerContext {
-  readonly store: Store;
+  readonly store: ServerStore;
   /** Why the disk has no room for so many bytes, if it is known to have none. */
   readonly shortage?: (bytes: number) => string | undefined;
   readonly stdout: StdoutQueue;

@@ -42,7 +42,10 @@ import { Links } from "./links.ts";
 import { then } from "./maybe.ts";
 import type { NewFolder } from "./new_folder.ts";
 import { type Names, Numbering } from "./numbering.ts";
-import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
+import { DirectoryOngoing } from "./directory_ongoing.ts";
+import type { OngoingUploads, ServerStore } from "./ongoing.ts";
+import type { DirectoryPartial } from "./partial.ts";
+import { Partials } from "./partials.ts";
 import { rememberedSums } from "./remembered_sums.ts";
 import { readSmall } from "./small_reads.ts";
 import { ResumeFailures } from "./resume_failures.ts";
@@ -61,12 +64,13 @@ import type { DirectoryOptions } from "./directory_options.ts";
 import type { DirectoryFile } from "./stored_file.ts";
 import type { TempFile } from "./temp_file.ts";
 import { FileUpload, type UploadContext } from "./upload.ts";
+import { type Resuming, UploadNotes } from "./upload_notes.ts";
 import { orUsage } from "./usable.ts";
 import type { Workspace } from "./workspace.ts";
 import { Workspaces } from "./workspaces.ts";
 
 /** A store in a directory, of published files, uploads and partial files. */
-export class DirectoryStore implements Store {
+export class DirectoryStore implements ServerStore {
   readonly #folders: Folders;
   readonly #workspaces: Workspaces;
   readonly #context: UploadContext;
@@ -77,14 +81,17 @@ export class DirectoryStore implements Store {
   readonly #newFolders = new Set<NewFolder>();
   readonly #numbering = new Numbering();
   readonly #links: Links;
+  readonly #partials: Partials;
+  readonly ongoing: OngoingUploads;
 
   /** Makes no directory: `root` need not exist yet. */
   constructor(root: string, options: DirectoryOptions = {}) {
     const { fsync = false, disk = Deno, warn = () => {} } = options;
     const folders = new Folders(root, disk, warn, options, options.made);
+    const prefix = options.downloads ? "get-" : "";
     this.#folders = folders;
     this.#links = new Links(folders, options.links);
-    this.#workspaces = new Workspaces(folders, options.downloads ? "get-" : "");
+    this.#workspaces = new Workspaces(folders, prefix);
     this.#context = {
       folders,
       workspaces: this.#workspaces,
@@ -96,6 +103,18 @@ export class DirectoryStore implements Store {
     this.#keepPartialsMs = options.keepPartialsMs ?? 24 * 3_600_000;
     this.#readOnly = options.readOnly ?? false;
     this.#space = options.space;
+    this.#partials = new Partials({
+      context: this.#context,
+      numbering: this.#numbering,
+      notes: new UploadNotes(this.#workspaces, disk, prefix),
+      keepMs: this.#readOnly ? 0 : this.#keepPartialsMs,
+      inFlight: this.#inFlight,
+      storing: (what, action) => this.#storing(what, action),
+      create: (name, hash) => this.#create(name, hash),
+      receive: (name, size) => this.receive(name, size),
+      begin: (...given) => this.#begin(...given),
+    });
+    this.ongoing = new DirectoryOngoing(this.#partials);
   }
 
   /**
@@ -132,6 +151,7 @@ export class DirectoryStore implements Store {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       }
     }
+    await this.#partials.sweepNotes();
   }
 
   receive(name: string, size: number | null = null): FileUpload {
@@ -143,39 +163,11 @@ export class DirectoryStore implements Store {
   }
 
   async receiveResumable(name: string, size: number | null, how: Resumable): Promise<FileUpload> {
-    if (this.#keepPartialsMs === 0) return this.receive(name, size);
-    const hash = await hashOf(how.fingerprint);
-    if (await this.#hasMany(name, hash)) return this.receive(name, size);
-    return this.#storing(`store ${quoted(name)}`, () => {
-      const { place, workspace, temp } = this.#create(name, hash);
-      this.#context.failures.forget(temp.info);
-      const names = this.#numbering.variants(place.name);
-      return this.#begin(workspace, temp, names, { ...how, hash });
-    });
+    return await this.#partials.receive(name, size, how);
   }
 
-  async *findPartials(name: string, query: PartialQuery): AsyncGenerator<DirectoryPartial> {
-    if (this.#keepPartialsMs === 0) return;
-    const hash = await hashOf(query.fingerprint);
-    const what = `store ${quoted(name)}`;
-    const { place, workspace } = this.#storing(what, () => {
-      const place = this.#folders.make(this.#folders.safe(name));
-      return { place, workspace: this.#workspaces.of(place) };
-    });
-    const candidates = await this.#candidates(name, workspace, hash, query.ticket);
-    const names = this.#numbering.variants(place.name);
-    for (const { candidate, live } of candidates) {
-      using partial = this.#storing(what, () =>
-        DirectoryPartial.open({
-          workspace,
-          hash,
-          candidate,
-          live,
-          warn: (message) => this.#folders.warnOnce(message),
-          resume: (temp, how) => this.#begin(workspace, temp, names, { ...how, hash }),
-        }));
-      if (partial) yield partial;
-    }
+  findPartials(name: string, query: PartialQuery): AsyncGenerator<DirectoryPartial> {
+    return this.#partials.find(name, query);
   }
 
   receiveNumbered(ending: string): FileUpload {
@@ -334,51 +326,11 @@ export class DirectoryStore implements Store {
     }
   }
 
-  /** Whether there are so many partial files of a fingerprint that a further one is not kept. */
-  async #hasMany(name: string, hash: string): Promise<boolean> {
-    const workspace = this.#storing(
-      `store ${quoted(name)}`,
-      () => this.#workspaces.of(this.#folders.make(this.#folders.safe(name))),
-    );
-    try {
-      return (await workspace.candidates(hash)).length >= MAX_PARTIALS;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw explain(error, `Cannot store ${quoted(name)}`);
-    }
-  }
-
-  /** The partial files that an upload may resume, the best first. */
-  async #candidates(
-    name: string,
-    workspace: Workspace,
-    hash: string,
-    ticket: string | undefined,
-  ): Promise<ReturnType<typeof inOrder>> {
-    const { failures } = this.#context;
-    try {
-      const found = await workspace.candidates(hash);
-      const all = found.filter(({ info }) => info.size > 0 && !failures.areTooMany(info));
-      let now: number | undefined;
-      const fresh = all.filter(({ kept, info }) =>
-        !kept || workspace.quietMs(info, now ??= workspace.now()) <= this.#keepPartialsMs
-      );
-      if (fresh.length < all.length) {
-        this.#folders.warnOnce(`the partial file of ${quoted(name)} has expired`);
-      }
-      return inOrder(fresh, [...this.#inFlight].filter((upload) => upload.hash === hash), ticket);
-    } catch (error) {
-      // Another program removed the workspace. The upload makes it again.
-      if (error instanceof Deno.errors.NotFound) return [];
-      throw explain(error, `Cannot store ${quoted(name)}`);
-    }
-  }
-
   #begin(
     workspace: Workspace,
     temp: TempFile,
     names: Names,
-    resumable?: Resumable & { hash: string },
+    resumable?: Resuming,
   ): FileUpload {
     const upload: FileUpload = new FileUpload({
       context: this.#context,

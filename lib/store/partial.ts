@@ -33,6 +33,9 @@ export const MAX_PARTIALS = 8;
 /** Milliseconds between two looks at the upload of another server. */
 const LOOK_MS = 500;
 
+/** How it can be resumed in its turn, found by whatever it was found by before. */
+type How = Partial<Resumable>;
+
 /** What a {@linkcode DirectoryPartial} is made of. */
 export interface Found {
   workspace: Workspace;
@@ -43,7 +46,7 @@ export interface Found {
   /** Tells the operator why it takes long. */
   warn(message: string): void;
   /** Makes an upload of a file that was taken over. */
-  resume(temp: TempFile, how: Resumable): FileUpload;
+  resume(temp: TempFile, how: How): FileUpload;
 }
 
 /**
@@ -52,11 +55,11 @@ export interface Found {
  *
  * @param uploads The uploads of this process that may be among them.
  */
-export function inOrder(
-  candidates: readonly Candidate[],
+export function inOrder<T extends Candidate>(
+  candidates: readonly T[],
   uploads: readonly FileUpload[],
   ticket: string | undefined,
-): { candidate: Candidate; live?: FileUpload | undefined }[] {
+): { candidate: T; live?: FileUpload | undefined }[] {
   const all = candidates.map((candidate) => ({
     candidate,
     live: uploads.find(({ path }) => path === candidate.path),
@@ -105,7 +108,7 @@ export class DirectoryPartial implements PartialFile, Disposable {
     return filled;
   }
 
-  async take(how: Resumable, asker: Asker = {}): Promise<FileUpload | undefined> {
+  async take(how: How, asker: Asker = {}): Promise<FileUpload | undefined> {
     try {
       return await this.#take(how, asker);
     } catch (error) {
@@ -113,7 +116,7 @@ export class DirectoryPartial implements PartialFile, Disposable {
     }
   }
 
-  async #take(how: Resumable, asker: Asker): Promise<FileUpload | undefined> {
+  async #take(how: How, asker: Asker): Promise<FileUpload | undefined> {
     const { workspace, hash, candidate, live, resume, warn } = this.#found;
     if (live) await live.handOver();
     else if (!candidate.kept && !await isAbandoned(workspace, candidate, warn, asker.signal)) {

@@ -16,8 +16,9 @@ import type { Names } from "./numbering.ts";
 import { publishFile } from "./publishing.ts";
 import type { ResumeFailures } from "./resume_failures.ts";
 import type { Extent } from "../body/reading.ts";
-import { type Kept, type Maybe, NOTHING_KEPT, type Resumable, type Upload } from "./store.ts";
+import { type Kept, type Maybe, NOTHING_KEPT, type Upload } from "./store.ts";
 import { isOtherFileSystem, type TempFile, tryTo } from "./temp_file.ts";
+import type { Resuming } from "./upload_notes.ts";
 import type { Workspace } from "./workspace.ts";
 import type { Workspaces } from "./workspaces.ts";
 
@@ -37,7 +38,7 @@ export interface FileUploadOptions {
   temp: TempFile;
   names: Names;
   /** How it is resumed if it is not published; without it, it is discarded. */
-  resumable?: (Resumable & { readonly hash: string }) | undefined;
+  resumable?: Resuming | undefined;
   onEnd(): void;
 }
 
@@ -279,6 +280,7 @@ export class FileUpload implements Upload {
     if (crc !== undefined && sums.isWorthIt(this.bytes)) {
       tryTo(() => sums.addReceived(name, this.#unpublished!, this.#temp.file.statSync(), crc));
     }
+    this.#options.resumable?.note?.conclude({ name, size: this.bytes });
     this.#end();
   }
 
@@ -304,6 +306,7 @@ export class FileUpload implements Upload {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#options.resumable?.note?.renew();
     this.#options.onEnd();
     this.#temp.close();
   }

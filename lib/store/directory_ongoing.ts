@@ -1,0 +1,180 @@
+/**
+ * Uploads to a directory store that go on over several requests.
+ *
+ * What has arrived of one is a partial file with the hash of the upload's id in its name, and the rest
+ * is in its note (upload_notes.ts). While one is taken over nobody else can take it.
+ *
+ * @module
+ */
+
+import { InletError } from "../errors.ts";
+import { quoted } from "../text.ts";
+import type { NewUpload, OngoingUpload, OngoingUploads, Outcome, Taking } from "./ongoing.ts";
+import { type DirectoryPartial, hashOf } from "./partial.ts";
+import type { Partials } from "./partials.ts";
+import type { FileUpload } from "./upload.ts";
+import type { FoundNote } from "./upload_notes.ts";
+
+/** Most of them, those that are concluded and not yet forgotten included. */
+const MAX_UPLOADS = 10_000;
+
+/** The uploads that go on over several requests, in a directory. */
+export class DirectoryOngoing implements OngoingUploads {
+  readonly #partials: Partials;
+  /** The hashes of those that are just being taken over. */
+  readonly #taken = new Set<string>();
+
+  constructor(partials: Partials) {
+    this.#partials = partials;
+  }
+
+  async begin(id: string, upload: NewUpload): Promise<OngoingUpload> {
+    const { name, size, details, fingerprint } = upload;
+    const what = `store ${quoted(name)}`;
+    const { notes, keepMs } = this.#partials;
+    if (keepMs === 0) {
+      throw new InletError("denied", `Cannot ${what}: this server keeps no partial files`);
+    }
+    this.#partials.placeOf(name);
+    if (await notes.count() >= MAX_UPLOADS) {
+      throw new InletError("overloaded", `Cannot ${what}: too many uploads have begun`);
+    }
+    const file = fingerprint === undefined ? undefined : await hashOf(fingerprint);
+    // Beyond that, whoever knows the fingerprint could hide the partial file of its owner.
+    const counts = file !== undefined && !await this.#partials.areMany(name, file);
+    notes.add(await hashOfId(id), counts ? file : undefined, { name, size, details });
+    return (await this.find(id))!;
+  }
+
+  async find(id: string): Promise<OngoingUpload | undefined> {
+    const { notes, keepMs } = this.#partials;
+    if (keepMs === 0) return undefined;
+    const hash = await hashOfId(id);
+    const found = await notes.find(hash);
+    if (!found) return undefined;
+    const { name, outcome } = found.note;
+    const live = this.#partials.live(hash);
+    const partial = outcome || live ? undefined : await this.#partials.largest(name, { hash });
+    const written = Math.max(found.written.getTime(), partial?.info.mtime?.getTime() ?? 0);
+    if (!live && notes.hasExpired({ written: new Date(written) }, keepMs)) return undefined;
+    return new Ongoing(this.#partials, this.#taken, {
+      ...found,
+      hash,
+      bytes: outcome?.size ?? live?.bytes ?? partial?.info.size ?? 0,
+      expires: new Date(written + keepMs),
+    });
+  }
+}
+
+/** What is known of an upload that was found. */
+interface Known extends FoundNote {
+  readonly hash: string;
+  readonly bytes: number;
+  readonly expires: Date;
+}
+
+class Ongoing implements OngoingUpload {
+  readonly bytes: number;
+  readonly expires: Date;
+  readonly #partials: Partials;
+  readonly #taken: Set<string>;
+  readonly #hash: string;
+  readonly #path: string;
+  #note: FoundNote["note"];
+
+  constructor(partials: Partials, taken: Set<string>, known: Known) {
+    this.#partials = partials;
+    this.#taken = taken;
+    this.#hash = known.hash;
+    this.#path = known.path;
+    this.#note = known.note;
+    this.bytes = known.bytes;
+    this.expires = known.expires;
+  }
+
+  get name(): string {
+    return this.#note.name;
+  }
+
+  get size(): number | null {
+    return this.#note.size;
+  }
+
+  get details(): string {
+    return this.#note.details;
+  }
+
+  get outcome(): Outcome | undefined {
+    return this.#note.outcome;
+  }
+
+  get quietMs(): number | undefined {
+    return this.#partials.live(this.#hash)?.quietMs;
+  }
+
+  async take({ quietMs, onTaken }: Taking, signal?: AbortSignal): Promise<FileUpload | undefined> {
+    const hash = this.#hash;
+    if (this.#taken.has(hash)) return undefined;
+    this.#taken.add(hash);
+    try {
+      const live = this.#partials.live(hash);
+      if (live && live.quietMs < quietMs) return undefined;
+      await live?.handOver();
+      return await this.#take(onTaken, signal);
+    } finally {
+      this.#taken.delete(hash);
+    }
+  }
+
+  async #take(
+    onTaken: Taking["onTaken"],
+    signal: AbortSignal | undefined,
+  ): Promise<FileUpload | undefined> {
+    const { notes } = this.#partials;
+    const [name, hash] = [this.name, this.#hash];
+    const candidate = await this.#partials.largest(name, { hash, note: this.#path });
+    // Whoever had it may have published or removed it meanwhile.
+    const now = notes.read(this.#path);
+    if (!now || now.note.outcome) return undefined;
+    this.#note = now.note;
+    const note = notes.handleOf(this.#path);
+    note.renew();
+    const { size } = this;
+    const how = { ...size !== null && { size }, ...onTaken && { onTaken } };
+    if (!candidate) return this.#partials.create(name, { ...how, hash, note });
+    using partial = this.#partials.open(name, candidate);
+    return await partial?.take(how, { signal });
+  }
+
+  async open(): Promise<DirectoryPartial | undefined> {
+    const candidate = await this.#partials.largest(this.name, { hash: this.#hash });
+    return candidate && this.#partials.open(this.name, candidate);
+  }
+
+  change(changed: Partial<Pick<NewUpload, "size" | "details">>): void {
+    this.#note = { ...this.#note, ...changed };
+    this.#partials.notes.write(this.#path, this.#note);
+  }
+
+  async conclude(outcome: Outcome): Promise<void> {
+    await this.#discard();
+    this.#note = { ...this.#note, outcome };
+    this.#partials.notes.write(this.#path, this.#note);
+  }
+
+  async remove(): Promise<void> {
+    if (!this.outcome) await this.#discard();
+    this.#partials.notes.remove(this.#path);
+  }
+
+  /** Removes what has arrived, also from whoever is sending it. */
+  async #discard(): Promise<void> {
+    await using upload = await this.take({ quietMs: 0 });
+    upload?.startOver();
+  }
+}
+
+/** Hashes the id of an upload. No fingerprint that a client may choose has that hash. */
+async function hashOfId(id: string): Promise<string> {
+  return await hashOf(`upload ${id}`);
+}

@@ -1,0 +1,91 @@
+/**
+ * The interface of uploads that go on over several requests, and over several runs of a server, for
+ * wires whose clients keep no connection.
+ *
+ * Each is known by an id that only its client has. What has arrived of it is a partial file like any
+ * other. Beside it the store keeps what the wire has to know again. No path crosses this interface.
+ *
+ * @module
+ */
+
+import type { PartialFile, Store, Upload } from "./store.ts";
+
+/** What is known of an upload when it begins. */
+export interface NewUpload {
+  /** The name to publish it under. */
+  readonly name: string;
+  /** In bytes; `null` if its client does not know it yet. */
+  readonly size: number | null;
+  /** What the wire keeps of it: at most 32 KiB of text. */
+  readonly details: string;
+  /** That of the file, by which a client that proves to have it finds the partial file too. */
+  readonly fingerprint?: string | undefined;
+}
+
+/** What became of an upload. */
+export interface Outcome {
+  /** The published name. */
+  readonly name: string;
+  /** In bytes. */
+  readonly size: number;
+}
+
+/** How an upload is taken over. */
+export interface Taking {
+  /** Milliseconds without a byte after which it is taken from the client that sends it. */
+  readonly quietMs: number;
+  /** Called when it is taken over in its turn. It has ended then. */
+  onTaken?(): void;
+}
+
+/** The uploads of a store that go on over several requests. */
+export interface OngoingUploads {
+  /**
+   * Begins one. It is kept for as long as a partial file, counted from its last byte.
+   *
+   * @param id At least 128 random bits, which its client alone is told.
+   * @throws {InletError} `bad-name`; `denied` if no partial files are kept; `overloaded` if there are
+   * too many
+   */
+  begin(id: string, upload: NewUpload): Promise<OngoingUpload>;
+
+  /** Finds one; `undefined` if there is none, or if it has expired. */
+  find(id: string): Promise<OngoingUpload | undefined>;
+}
+
+/** An upload, as it was when it was found. */
+export interface OngoingUpload extends NewUpload {
+  /** Bytes that have arrived. */
+  readonly bytes: number;
+  /** What became of it; missing until it is published, by whomever. */
+  readonly outcome: Outcome | undefined;
+  /** When it is removed, if nothing more of it arrives. */
+  readonly expires: Date;
+  /** Milliseconds since something of it arrived, if a client of this process is sending it. */
+  readonly quietMs: number | undefined;
+
+  /**
+   * Starts sending it, or goes on behind what has arrived.
+   *
+   * @param signal Ends the wait for another program that may be writing it.
+   * @returns `undefined` if another client is sending it. It is kept if it is disposed of unpublished.
+   */
+  take(how: Taking, signal?: AbortSignal): Promise<Upload | undefined>;
+
+  /** Opens what has arrived, to read it; `undefined` if it is gone. */
+  open(): Promise<(PartialFile & Disposable) | undefined>;
+
+  /** Keeps other details, or a size that is known now. */
+  change(changed: Partial<Pick<NewUpload, "size" | "details">>): void;
+
+  /** Keeps what became of it, and nothing of its content. */
+  conclude(outcome: Outcome): Promise<void>;
+
+  /** Removes all of it, also from the client that sends it. What is published stays. */
+  remove(): Promise<void>;
+}
+
+/** A store for wires of which some have such uploads. */
+export interface ServerStore extends Store {
+  readonly ongoing: OngoingUploads;
+}
