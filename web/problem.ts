@@ -38,6 +38,12 @@ export const STATUSES: Readonly<Record<Code, number>> = {
   "wait": 429,
 };
 
+/** The reason phrases of statuses. tus adds one of its own. */
+export const REASONS: Readonly<Record<number, string | undefined>> = {
+  ...STATUS_CODES,
+  460: "Checksum Mismatch",
+};
+
 /** Seconds after which a client may try again what failed with status 503 or 429. */
 const RETRY_SECONDS = 1;
 
@@ -72,7 +78,7 @@ export interface Problem {
 export function problemOf(error: InletError): Problem {
   const { code, message } = error;
   const status = error instanceof Refusal ? error.status : STATUSES[code];
-  const title = STATUS_CODES[status]!;
+  const title = REASONS[status]!;
   const text = printableJson({ title, status, detail: message, code });
   const body = new TextEncoder().encode(`${text}\n`);
   return {
@@ -93,6 +99,6 @@ export function lastWords(error: InletError): Uint8Array<ArrayBuffer> {
   const { status, headers, body } = problemOf(error);
   const fields = Object.entries({ ...headers, "Connection": "close" })
     .map(([name, value]) => `${name}: ${value}\r\n`).join("");
-  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${fields}\r\n`;
+  const head = `HTTP/1.1 ${status} ${REASONS[status]}\r\n${fields}\r\n`;
   return concat([new TextEncoder().encode(head), body]);
 }

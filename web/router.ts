@@ -14,11 +14,13 @@ import { decodeTarget } from "./target.ts";
 
 /** What a server answers to one method at one path. */
 export interface Route {
-  /** `HEAD` comes with `GET`, and `OPTIONS` with all. */
+  /** `HEAD` comes with `GET`, and `OPTIONS` with all, where they have no row of their own. */
   readonly method: string;
   /** A path, which may end with `{name}`: one part or more, and not only a slash. */
   readonly path: string;
   readonly handle: Handler;
+  /** Fields of every response. */
+  readonly headers?: Headers;
   /** Whether it is a short form of another one, at which other methods find nothing. */
   readonly isAlias?: boolean;
 }
@@ -76,20 +78,22 @@ async function route(arrived: Arrived, routes: readonly Route[]): Promise<void> 
   const target = decodeTarget(request.url!);
   const found = routes.find(({ path }) => nameIn(target.path, path) !== undefined);
   const name = found && nameIn(target.path, found.path)!;
+  for (const [name, value] of Object.entries(found?.headers ?? {})) response.setHeader(name, value);
   const exchange = new Exchange(arrived, target, name ?? "");
   checkHost(exchange);
   checkOrigin(exchange);
   await checkCaller(exchange);
   const there = routes.filter(({ path }) => path === found?.path);
-  const method = exchange.isHead ? "GET" : request.method;
-  const matching = there.find((route) => route.method === method);
+  const { method } = request;
+  const matching = there.find((route) => route.method === method) ??
+    there.find((route) => exchange.isHead && route.method === "GET");
   if (matching) return await matching.handle(exchange);
   if (there.every(({ isAlias }) => isAlias)) {
     throw new Refusal(404, "Cannot find this path here", { code: "not-found" });
   }
   const Allow = allowed(there);
   if (method === "OPTIONS") return exchange.send(204, { Allow });
-  throw new Refusal(405, `Cannot ${request.method} here: use ${Allow}`, { headers: { Allow } });
+  throw new Refusal(405, `Cannot ${method} here: use ${Allow}`, { headers: { Allow } });
 }
 
 /** What `{name}` stands for in the pattern of a path; empty without one, `undefined` if none matches. */
@@ -106,5 +110,6 @@ function nameIn(path: readonly string[], pattern: string): string | undefined {
 /** The field that lists the methods of a path: RFC 9110, section 10.2.1. */
 function allowed(routes: readonly Route[]): string {
   const methods = routes.map(({ method }) => method);
-  return [...methods.includes("GET") ? ["HEAD"] : [], "OPTIONS", ...methods].sort().join(", ");
+  const implied = methods.includes("GET") ? ["HEAD", "OPTIONS"] : ["OPTIONS"];
+  return [...new Set([...implied, ...methods])].sort().join(", ");
 }

@@ -8,6 +8,7 @@ import { getFile, getList } from "./files_routes.ts";
 import { postForm } from "./post_form.ts";
 import { putFile } from "./put_file.ts";
 import type { Route } from "./router.ts";
+import { TUS_ROUTES } from "./tus.ts";
 
 /** Every route. The first one whose path matches decides. */
 export const ROUTES: readonly Route[] = [
@@ -17,6 +18,7 @@ export const ROUTES: readonly Route[] = [
   { method: "PUT", path: "/files/{name}", handle: putFile },
   { method: "POST", path: "/files/", handle: postForm },
   { method: "POST", path: "/files/{name}", handle: postForm },
+  ...TUS_ROUTES,
   // What `curl -T file http://HOST:PORT/` sends: it appends the name of the file.
   { method: "PUT", path: "/{name}", handle: putFile, isAlias: true },
 ];

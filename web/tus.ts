@@ -1,0 +1,311 @@
+/**
+ * Resumable uploads: tus 1.0.0 with its extensions, at `/uploads/`. docs/tus.md describes it.
+ *
+ * 1. C: POST with the length and the name of a file. S: 201 and the address of an upload, which holds
+ *    128 random bits and is listed nowhere: who has it can go on with the upload.
+ * 2. C: PATCH with bytes from an offset on. S: 204 and the new offset. What breaks off is kept.
+ * 3. C: HEAD, after that. S: the offset to go on at.
+ * 4. With the last byte the file is published. The answer tells its name.
+ *
+ * @module
+ */
+
+import { delay } from "@std/async/delay";
+import { InletError } from "../lib/errors.ts";
+import { admit, shownName } from "../lib/server/admission.ts";
+import type { OngoingUpload, Outcome } from "../lib/store/ongoing.ts";
+import { quoted } from "../lib/text.ts";
+import type { Exchange } from "./exchange.ts";
+import { type Headers, Refusal } from "./problem.ts";
+import { bodySize } from "./request_checks.ts";
+import type { Route } from "./router.ts";
+import { encodePath } from "./target.ts";
+import { append, checkLength, checkOffset, DEAD_MS, refuseBusy } from "./tus_append.ts";
+import { joinParts } from "./tus_concat.ts";
+import { type Details, detailsOf } from "./tus_details.ts";
+import {
+  checksumIn,
+  CHECKSUMS,
+  checkType,
+  checkVersion,
+  concatIn,
+  countIn,
+  lengthOf,
+  metadataIn,
+  textOf,
+  TUS_VERSION,
+  wantedName,
+} from "./tus_headers.ts";
+
+/** What is spoken beyond the core of tus. */
+export const EXTENSIONS: readonly string[] = [
+  "creation",
+  "creation-with-upload",
+  "creation-defer-length",
+  "expiration",
+  "termination",
+  "checksum",
+  "concatenation",
+];
+
+type Action = (exchange: Exchange) => void | Promise<void>;
+
+const ON_ALL: Readonly<Record<string, Action>> = { POST: create, OPTIONS: tellAbilities };
+const ON_ONE: Readonly<Record<string, Action>> = {
+  HEAD: tellOffset,
+  PATCH: takeBytes,
+  DELETE: terminate,
+  OPTIONS: tellAbilities,
+};
+
+const SPEAKS: Headers = { "Tus-Resumable": TUS_VERSION };
+
+/** The routes. Each gets every method, as a field can name another one than the request does. */
+export const TUS_ROUTES: readonly Route[] = [
+  ...routesAt("/uploads/", ON_ALL),
+  ...routesAt("/uploads/{name}", { ...ON_ONE, POST: refuseMethod }),
+];
+
+function routesAt(path: string, actions: Readonly<Record<string, Action>>): Route[] {
+  const handle: Action = (exchange) => {
+    const method = exchange.header("X-HTTP-Method-Override") ?? exchange.request.method!;
+    if (!Object.hasOwn(actions, method)) throw notAllowed(method, actions);
+    if (method !== "OPTIONS") checkVersion(exchange);
+    return actions[method]!(exchange);
+  };
+  return Object.keys(actions).map((method) => ({ method, path, handle, headers: SPEAKS }));
+}
+
+/** Refuses a POST to an upload that names no other method. */
+function refuseMethod(): never {
+  throw notAllowed("POST", ON_ONE);
+}
+
+function notAllowed(method: string, actions: Readonly<Record<string, Action>>): Refusal {
+  const Allow = Object.keys(actions).sort().join(", ");
+  return new Refusal(405, `Cannot ${method} here: use ${Allow}`, { headers: { Allow } });
+}
+
+function tellAbilities(exchange: Exchange): void {
+  const { maxBytes } = exchange.context;
+  exchange.send(204, {
+    "Tus-Version": TUS_VERSION,
+    "Tus-Extension": EXTENSIONS.join(","),
+    "Tus-Checksum-Algorithm": Object.keys(CHECKSUMS).join(","),
+    ...maxBytes < Number.MAX_SAFE_INTEGER && { "Tus-Max-Size": maxBytes },
+  });
+}
+
+/** POST: begins an upload, which may have its first bytes, or all of them. */
+async function create(exchange: Exchange): Promise<void> {
+  const { context } = exchange;
+  const [metadata, concat] = [exchange.header("Upload-Metadata"), exchange.header("Upload-Concat")];
+  const values = metadataIn(metadata);
+  const kind = concatIn(concat);
+  const isPart = kind === "partial";
+  const name = isPart ? "part" : wantedName(values);
+  context.log.begin(name);
+  const details: Details = { user: context.client.user?.name, metadata, concat };
+  if (kind && !isPart) return await createJoined(exchange, kind.ids, { name, details });
+  const size = lengthOf(exchange);
+  const what = `store ${quoted(name)}`;
+  admit(context, "put", what, size);
+  const shortage = size !== null && context.shortage?.(size);
+  if (shortage) throw new InletError("no-space", `Cannot ${what}: ${shortage}`);
+  const hasBody = isBodyThere(exchange);
+  if (hasBody) checkType(exchange);
+  checkRoom(exchange, what, 0, size);
+  const fingerprint = isPart ? undefined : fingerprintIn(values);
+  const id = newId();
+  const ongoing = await context.store.ongoing.begin(id, {
+    ...{ name, size, fingerprint, details: JSON.stringify(details) },
+  });
+  const Location = `/uploads/${id}`;
+  try {
+    const { offset, outcome } = hasBody || size === 0
+      ? await append(exchange, ongoing, { offset: 0, hasBody, publishes: !isPart })
+      : { offset: 0, outcome: undefined };
+    if (outcome) return tellStored(exchange, name, outcome, { Location, "Upload-Offset": offset });
+    const expires = hasBody ? await expiryOf(exchange, id) : expiry(ongoing);
+    exchange.send(201, { Location, ...hasBody && { "Upload-Offset": offset }, ...expires });
+  } catch (error) {
+    // Its client will never learn the address.
+    await ongoing.remove();
+    throw error;
+  }
+}
+
+/** POST: joins uploads that are whole. */
+async function createJoined(
+  exchange: Exchange,
+  ids: readonly string[],
+  { name, details }: { name: string; details: Details },
+): Promise<void> {
+  if (exchange.header("Upload-Length") !== undefined) {
+    throw new InletError("bad-request", "Cannot take Upload-Length: it is that of the parts");
+  }
+  const parts: OngoingUpload[] = [];
+  for (const id of ids) {
+    const part = await ownUpload(exchange, id);
+    if (detailsOf(part).concat !== "partial") {
+      throw new InletError("bad-request", "Cannot join an upload that is not partial");
+    }
+    parts.push(part);
+  }
+  const outcome = await joinParts(exchange, parts, { name, asked: details.concat! });
+  const id = newId();
+  const { ongoing } = exchange.context.store;
+  const upload = await ongoing.begin(id, {
+    ...{ name, size: outcome.size, details: JSON.stringify(details) },
+  });
+  await upload.conclude(outcome);
+  tellStored(exchange, name, outcome, { Location: `/uploads/${id}` });
+}
+
+/** HEAD: tells where to go on. A request that is dead ends then. */
+async function tellOffset(exchange: Exchange): Promise<void> {
+  const found = await ownUpload(exchange, exchange.name);
+  const upload = await freed(exchange, found);
+  const { metadata, concat } = detailsOf(upload);
+  const { name, size } = upload;
+  let { bytes, outcome } = upload;
+  const isWhole = bytes === size && outcome === undefined && concat === undefined;
+  if (isWhole) {
+    // The server was killed when it was about to publish it.
+    admit(exchange.context, "put", `store ${quoted(name)}`, size);
+    const whole = { offset: bytes, hasBody: false, publishes: true };
+    ({ offset: bytes, outcome } = await append(exchange, upload, whole));
+  }
+  exchange.send(200, {
+    "Upload-Offset": bytes,
+    ...size === null ? { "Upload-Defer-Length": 1 } : { "Upload-Length": size },
+    ...metadata !== undefined && { "Upload-Metadata": metadata },
+    ...concat !== undefined && { "Upload-Concat": concat },
+    ...outcome ? whereIs(exchange, name, outcome) : expiry(upload),
+  });
+}
+
+/** PATCH: appends bytes. */
+async function takeBytes(exchange: Exchange): Promise<void> {
+  const { context, name: id } = exchange;
+  const upload = await ownUpload(exchange, id);
+  const { name } = upload;
+  context.log.begin(name);
+  const { concat } = detailsOf(upload);
+  if (concat?.startsWith("final")) {
+    throw new InletError("denied", `Cannot change ${quoted(name)}: it is joined of others`);
+  }
+  checkType(exchange);
+  const checksum = checksumIn(exchange.header("Upload-Checksum"));
+  const offset = countIn(exchange, "Upload-Offset");
+  if (offset === undefined) throw new InletError("bad-request", "Cannot go on: give Upload-Offset");
+  const what = `store ${quoted(name)}`;
+  const size = lengthSaid(exchange, upload);
+  admit(context, "put", what, size);
+  if (upload.quietMs === undefined) checkOffset(offset, upload.bytes);
+  checkRoom(exchange, what, offset, size);
+  if (upload.outcome) {
+    return exchange.send(204, {
+      "Upload-Offset": offset,
+      ...whereIs(exchange, name, upload.outcome),
+    });
+  }
+  if (size !== upload.size) upload.change({ size });
+  const appended = await append(exchange, upload, {
+    ...{ offset, checksum, hasBody: isBodyThere(exchange), publishes: concat === undefined },
+  });
+  exchange.send(204, {
+    "Upload-Offset": appended.offset,
+    ...appended.outcome ? whereIs(exchange, name, appended.outcome) : await expiryOf(exchange, id),
+  });
+}
+
+/** DELETE: forgets an upload. A file that was published of it stays. */
+async function terminate(exchange: Exchange): Promise<void> {
+  const upload = await ownUpload(exchange, exchange.name);
+  admit(exchange.context, "put", `remove the upload of ${quoted(upload.name)}`, null);
+  await exchange.connection.unwatched(upload.remove());
+  exchange.send(204);
+}
+
+/** The upload with an id, if it belongs to this client. @throws {InletError} `not-found` */
+async function ownUpload({ context }: Exchange, id: string): Promise<OngoingUpload> {
+  const isId = /^[0-9a-f]{32}$/.test(id);
+  const upload = isId ? await context.store.ongoing.find(id) : undefined;
+  if (upload && detailsOf(upload).user === context.client.user?.name) return upload;
+  throw new InletError("not-found", "Cannot find this upload: it is unknown, or has expired");
+}
+
+/**
+ * An upload that nobody is sending. A request that has sent nothing for a moment ends.
+ *
+ * @throws {Refusal} 423 if another request is sending it
+ */
+async function freed(exchange: Exchange, upload: OngoingUpload): Promise<OngoingUpload> {
+  const { quietMs } = upload;
+  if (quietMs === undefined) return upload;
+  await exchange.connection.unwatched(delay(Math.max(0, DEAD_MS - quietMs)));
+  const later = await ownUpload(exchange, exchange.name);
+  if (later.quietMs === undefined) return later;
+  {
+    await using _ = await later.take({ quietMs: DEAD_MS }) ?? refuseBusy();
+  }
+  return await ownUpload(exchange, exchange.name);
+}
+
+/** The length that an upload has, or gets by this request. @throws {InletError} `bad-request` */
+function lengthSaid(exchange: Exchange, { size, bytes }: OngoingUpload): number | null {
+  const said = countIn(exchange, "Upload-Length");
+  if (said === undefined) return size;
+  if (size !== null && said !== size) {
+    throw new InletError("bad-request", `Cannot change the length: it is ${size}`);
+  }
+  if (said < bytes) throw new InletError("bad-request", `Cannot end at ${said}: there is more`);
+  return said;
+}
+
+/** Refuses a body that would be too long, before it comes. */
+function checkRoom(exchange: Exchange, what: string, offset: number, size: number | null): void {
+  if (!isBodyThere(exchange)) return;
+  const end = offset + (bodySize(exchange.request) ?? 0);
+  if (size !== null) checkLength(what, end, size);
+  admit(exchange.context, "put", what, end);
+}
+
+function isBodyThere({ request: { headers } }: Exchange): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
+/** What the native client of this file would find the upload by. @throws {InletError} `bad-request` */
+function fingerprintIn(values: ReturnType<typeof metadataIn>): string | undefined {
+  const fingerprint = textOf(values, "fingerprint");
+  if (fingerprint === undefined || /^[0-9a-f]{64}$/.test(fingerprint)) return fingerprint;
+  throw new InletError("bad-request", "Cannot take the fingerprint: it has 64 hexadecimal digits");
+}
+
+function tellStored(exchange: Exchange, name: string, outcome: Outcome, headers: Headers): void {
+  const shown = shownName(exchange.context, outcome.name, name);
+  exchange.sendJson(201, { name: shown, size: outcome.size }, {
+    ...headers,
+    ...whereIs(exchange, name, outcome),
+  });
+}
+
+/** The fields that tell the name of a published file. */
+function whereIs({ context }: Exchange, name: string, outcome: Outcome): Headers {
+  const path = encodePath(shownName(context, outcome.name, name));
+  return { "Inlet-Name": path, "Content-Location": `/files/${path}` };
+}
+
+async function expiryOf(exchange: Exchange, id: string): Promise<Headers> {
+  return expiry(await ownUpload(exchange, id));
+}
+
+function expiry({ expires }: OngoingUpload): Headers {
+  return { "Upload-Expires": expires.toUTCString() };
+}
+
+/** An id that nobody can guess: 128 random bits. */
+function newId(): string {
+  return crypto.getRandomValues(new Uint8Array(16)).toHex();
+}

@@ -1,0 +1,149 @@
+/**
+ * The bytes of a tus upload: they are appended as they come, kept if the request breaks off, and
+ * published when all of them are there.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { equals } from "@std/bytes/equals";
+import { BeginningCrc } from "../lib/body/reading.ts";
+import { Tally } from "../lib/body/streams.ts";
+import type { InletError } from "../lib/errors.ts";
+import { checkSize } from "../lib/server/size_limit.ts";
+import type { OngoingUpload, Outcome } from "../lib/store/ongoing.ts";
+import type { Maybe, Upload } from "../lib/store/store.ts";
+import { formatBytes, quoted } from "../lib/text.ts";
+import { receiveBody } from "./body.ts";
+import type { Exchange } from "./exchange.ts";
+import { REASONS, Refusal } from "./problem.ts";
+import type { Checksum } from "./tus_headers.ts";
+
+/**
+ * Milliseconds without a byte after which another request takes an upload over: its connection is
+ * dead, and the server was not told. The client has the upload's address, so it need not wait longer.
+ */
+export const DEAD_MS = 1000;
+
+/** What a request does to an upload. */
+export interface Appending {
+  /** Where its bytes begin. */
+  readonly offset: number;
+  /** Whether it has any. */
+  readonly hasBody: boolean;
+  /** Whether the upload is published when it is whole. One that is to be joined with others is not. */
+  readonly publishes: boolean;
+  readonly checksum?: Checksum | undefined;
+}
+
+/** What became of the upload. */
+export interface Appended {
+  readonly offset: number;
+  /** Missing if it is not published. */
+  readonly outcome: Outcome | undefined;
+}
+
+/** Appends the body of a request, and publishes the upload if it is whole then. */
+export async function append(
+  exchange: Exchange,
+  ongoing: OngoingUpload,
+  appending: Appending,
+): Promise<Appended> {
+  const { connection, context } = exchange;
+  const { name, size } = ongoing;
+  const { offset, hasBody, publishes } = appending;
+  const onTaken = (): void => connection.abort(taken());
+  const taking = ongoing.take({ quietMs: DEAD_MS, onTaken });
+  await using upload = await connection.unwatched(taking) ?? refuseBusy();
+  checkOffset(offset, upload.kept.bytes);
+  if (hasBody && offset > 0) {
+    const message = `resumes ${quoted(name)} at ${formatBytes(offset)}`;
+    context.log.info("resumed", message, { file: name, bytes: offset });
+  }
+  // Read meanwhile, if this process does not know its CRC-32.
+  using beginning = offset > 0 && publishes && size !== null
+    ? new BeginningCrc(offset, (options) => upload.kept.crc(options))
+    : undefined;
+  const tally = hasBody ? await receive(exchange, ongoing, upload, appending) : new Tally();
+  const bytes = offset + tally.bytes;
+  if (!publishes || bytes !== size) return { offset: bytes, outcome: undefined };
+  const { crc } = beginning ? await connection.unwatched(beginning.whole(tally)) : tally;
+  const stored = await connection.unwatched(upload.publish({}, crc));
+  context.log.stored({ size, crc, name: stored });
+  return { offset: bytes, outcome: { name: stored, size } };
+}
+
+/** @throws {Refusal} 409 if a request begins elsewhere than the upload ends */
+export function checkOffset(asked: number, bytes: number): void {
+  if (asked === bytes) return;
+  throw new Refusal(409, `Cannot go on at ${asked}: ${bytes} bytes are here`, {
+    headers: { "Upload-Offset": bytes },
+  });
+}
+
+/** @throws {Refusal} 423 */
+export function refuseBusy(): never {
+  throw new Refusal(423, "Cannot go on: another request is sending this upload", { code: "wait" });
+}
+
+function taken(): InletError {
+  return new Refusal(423, "Another request took this upload over", { code: "aborted" });
+}
+
+/** Receives the body of a request. With a checksum, all of it counts or nothing. */
+async function receive(
+  exchange: Exchange,
+  { name, size }: OngoingUpload,
+  upload: Upload,
+  { offset, checksum }: Appending,
+): Promise<Tally> {
+  const { connection, context: { maxBytes } } = exchange;
+  const what = `store ${quoted(name)}`;
+  const hash = checksum && hashBy(checksum.algorithm);
+  const tally = upload.counted = new Tally();
+  const write = (chunk: Uint8Array): Maybe<void> => {
+    const end = offset + tally.bytes + chunk.length;
+    checkSize(what, end, maxBytes);
+    if (size !== null) checkLength(what, end, size);
+    tally.add(chunk);
+    hash?.update(chunk);
+    const written = upload.write(chunk);
+    return written instanceof Promise ? connection.unwatched(written) : written;
+  };
+  try {
+    await receiveBody(exchange, write);
+    if (checksum && !equals(hash!.digest(), checksum.value)) {
+      exchange.response.statusMessage = REASONS[460]!;
+      throw new Refusal(460, `Cannot ${what}: the checksum is another one`, { code: "checksum" });
+    }
+    return tally;
+  } catch (error) {
+    if (checksum) await upload.discard();
+    throw error;
+  }
+}
+
+/** @throws {Refusal} 413 if more comes than the upload has */
+export function checkLength(what: string, end: number, size: number): void {
+  if (end <= size) return;
+  throw new Refusal(413, `Cannot ${what}: its Upload-Length is ${size}`, { code: "too-large" });
+}
+
+/** A checksum as it is computed. */
+interface Hash {
+  update(chunk: Uint8Array): void;
+  digest(): Uint8Array;
+}
+
+function hashBy(algorithm: string): Hash {
+  if (algorithm !== "crc32") return createHash(algorithm);
+  const tally = new Tally();
+  return {
+    update: (chunk) => tally.add(chunk),
+    digest: () => {
+      const bytes = new Uint8Array(4);
+      new DataView(bytes.buffer).setUint32(0, tally.crc);
+      return bytes;
+    },
+  };
+}

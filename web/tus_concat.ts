@@ -1,0 +1,77 @@
+/**
+ * Concatenation: joins uploads that were sent beside each other into one file.
+ *
+ * @module
+ */
+
+import { InletError } from "../lib/errors.ts";
+import { admit } from "../lib/server/admission.ts";
+import { BodyStorer } from "../lib/server/store_body.ts";
+import { SharedWork } from "../lib/shared_work.ts";
+import type { OngoingUpload, Outcome } from "../lib/store/ongoing.ts";
+import { quoted } from "../lib/text.ts";
+import type { Exchange } from "./exchange.ts";
+import { detailsOf } from "./tus_details.ts";
+
+/** Most bytes of a part that are copied at once. */
+const PIECE_BYTES = 512 * 1024;
+
+/** What is just being joined: a client that lost its connection asks once more. */
+const joining = new SharedWork<Outcome>();
+
+/**
+ * Joins parts into a file, and publishes it. Of the parts only what became of them is kept: who asks
+ * again for the same gets the same.
+ *
+ * @param parts In their order. The same one may come more than once.
+ * @param asked The list of the parts, as it came.
+ * @throws {InletError} `bad-request` if a part is not whole
+ */
+export async function joinParts(
+  exchange: Exchange,
+  parts: readonly OngoingUpload[],
+  { name, asked }: { name: string; asked: string },
+): Promise<Outcome> {
+  const size = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  const before = parts[0]?.outcome;
+  if (before && parts.every((part) => detailsOf(part).joined === asked)) {
+    return { name: before.name, size };
+  }
+  const what = `store ${quoted(name)}`;
+  for (const { bytes, size, outcome } of parts) {
+    if (outcome) throw new InletError("bad-request", `Cannot ${what}: a part is in another file`);
+    if (bytes !== size) throw new InletError("bad-request", `Cannot ${what}: a part is not whole`);
+  }
+  admit(exchange.context, "put", what, size);
+  return await exchange.connection.unwatched(
+    joining.get(asked, () => join(exchange, parts, { name, asked, size })),
+  );
+}
+
+async function join(
+  { connection, context }: Exchange,
+  parts: readonly OngoingUpload[],
+  { name, asked, size }: { name: string; asked: string; size: number },
+): Promise<Outcome> {
+  const what = `store ${quoted(name)}`;
+  await using upload = await context.store.receive(name, size);
+  const storer = new BodyStorer(connection, upload, what, context);
+  const room = new Uint8Array(Math.min(size, PIECE_BYTES));
+  for (const part of parts) {
+    if (part.bytes === 0) continue;
+    using file = await part.open();
+    for (let offset = 0; offset < part.bytes;) {
+      const wanted = room.subarray(0, Math.min(room.length, part.bytes - offset));
+      const read = await file?.read(offset, wanted) ?? 0;
+      if (read === 0) throw new InletError("changed", `Cannot ${what}: a part is gone`);
+      await storer.write(wanted.subarray(0, read));
+      offset += read;
+    }
+  }
+  const stored = await storer.publish();
+  for (const part of parts) {
+    part.change({ details: JSON.stringify({ ...detailsOf(part), joined: asked }) });
+    await part.conclude({ name: stored.name, size: part.bytes });
+  }
+  return stored;
+}
