@@ -35,10 +35,8 @@ integration("--fallback raw stores what is in no other wire, beside all the othe
   assertEquals(await exchange(server, "first"), "");
   const raw = await runClient(server, [fixture("hello.txt"), "--mode", "raw"]);
   assertEquals(raw.code, 0, raw.stderr);
-  assertMatch(
-    await exchange(server, "GET / HTTP/1.1\r\n\r\n"),
-    /^HTTP\/1\.1 400 .*Cannot speak HTTP/s,
-  );
+  const request = "GET /files/hello.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+  assertMatch(await exchange(server, request), /^HTTP\/1\.1 200 .*\r\n\r\nhello\n$/s);
   assertMatch(await exchange(server, "\x16\x03\x01\x02\0"), /^error bad-request .* TLS/);
   assertEquals(names(server.dir), ["1.file", "2.file", "every_byte.bin", "hello.txt"]);
   assertEquals(Deno.readTextFileSync(`${server.dir}/1.file`), "first");
