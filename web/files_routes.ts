@@ -11,6 +11,7 @@ import { rightsOf } from "../lib/server/context.ts";
 import { EVERYTHING } from "../lib/store/names.ts";
 import type { StoredFile } from "../lib/store/store.ts";
 import { quoted } from "../lib/text.ts";
+import { sendArchive } from "./archive.ts";
 import { isKnown, mayJoin, versionOf } from "./conditions.ts";
 import { wantedDigest } from "./digests.ts";
 import { attachment } from "./disposition.ts";
@@ -130,6 +131,7 @@ async function isFolder({ context, name }: Exchange): Promise<boolean> {
  */
 async function sendList(exchange: Exchange, folder: string): Promise<void> {
   const { context, connection } = exchange;
+  if (exchange.query.has("archive")) return await sendArchive(exchange, folder);
   const type = exchange.accepts(...Object.keys(FORMATS)) ?? "text/html";
   const what = folder === "" ? "list the files" : `list ${quoted(folder)}`;
   context.log.begin(folder === "" ? undefined : folder);

@@ -6,6 +6,7 @@
 
 import type { ListEntry } from "../protocol.ts";
 import { formatBytes, printable, printableJson } from "../lib/text.ts";
+import { ARCHIVES } from "./archive_formats.ts";
 import { encodePath } from "./target.ts";
 
 /** What a list is encoded as. */
@@ -14,6 +15,14 @@ export type ListFormat = "json" | "html";
 /** What stands below a list on a page: a form that stores files in the folder. */
 const STORE_FORM = '<form method="post" enctype="multipart/form-data" action="./">\n' +
   '<input type="file" name="file" multiple required>\n<button>Store</button>\n</form>\n';
+
+/** Buttons for an archive. They are no links, so that no program follows them. */
+const ARCHIVE_FORM = '<form action="./">All of this as\n' +
+  Object.keys(ARCHIVES).map((format) =>
+    `<button name="archive" value="${format}">${format}</button>\n`
+  )
+    .join("") +
+  "</form>\n";
 
 /** Encodes one list, page after page. */
 export class ListEncoder {
@@ -49,7 +58,7 @@ export class ListEncoder {
 
   tail(): string {
     if (this.#format === "json") return "]}\n";
-    return `</table>\n${this.#mayStore ? STORE_FORM : ""}</html>\n`;
+    return `</table>\n${ARCHIVE_FORM}${this.#mayStore ? STORE_FORM : ""}</html>\n`;
   }
 
   #json({ name, size, modified, to }: ListEntry): string {

@@ -64,8 +64,9 @@ export class RegularFile implements Disposable {
   statSync(): FileFacts {
     if (hasProc()) return Deno.statSync(`/proc/self/fd/${this.#descriptor}`);
     const stats = fstatSync(this.#descriptor);
-    const { dev, ino, size, mtime, ctime, mode } = stats;
-    return { dev, ino, size, mtime, ctime, mode, isFile: stats.isFile() };
+    const { dev, ino, size, mtimeMs, ctime, mode } = stats;
+    // `stats.mtime` is rounded up, which is a millisecond off before 1970.
+    return { dev, ino, size, mtime: new Date(mtimeMs), ctime, mode, isFile: stats.isFile() };
   }
 
   /** Reads from a position. 0 at the end. */
