@@ -25,6 +25,7 @@ import { fairness } from "./workloads/fairness.ts";
 import { files, filesFsync, filesGet } from "./workloads/files.ts";
 import { get } from "./workloads/get.ts";
 import { growthClients, growthFiles } from "./workloads/growth.ts";
+import { httpFirst, httpGet, httpPut, httpsGet, httpsPut } from "./workloads/http.ts";
 import { memory } from "./workloads/memory.ts";
 import { message } from "./workloads/message.ts";
 import { places } from "./workloads/places.ts";
@@ -62,6 +63,11 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   "tls-get": tlsGet,
   "tls-files": tlsFiles,
   "tls-clients": tlsClients,
+  "http-put": httpPut,
+  "http-get": httpGet,
+  "https-put": httpsPut,
+  "https-get": httpsGet,
+  "http-first": httpFirst,
   raw,
   message,
   reverse,

@@ -46,6 +46,18 @@ export async function run(command: readonly string[], streams?: Streams): Promis
 }
 
 /**
+ * Runs a program to its end, and gives what it wrote to stdout.
+ *
+ * @throws {Error} if it fails, with what it said
+ */
+export async function output(command: readonly string[]): Promise<string> {
+  const child = spawn(command, { stdin: "null", stdout: "piped", stderr: "piped" });
+  const ended = await child.output();
+  assertSuccess(command, ended);
+  return new TextDecoder().decode(ended.stdout);
+}
+
+/**
  * Waits for the end of a program.
  *
  * @throws {Error} if it fails, with what it said
@@ -54,27 +66,35 @@ export async function finish(
   command: readonly string[],
   child: Deno.ChildProcess,
 ): Promise<void> {
-  const { success, code, stderr } = await child.output();
+  assertSuccess(command, await child.output());
+}
+
+function assertSuccess(
+  [program]: readonly string[],
+  { success, code, stderr }: Pick<Deno.CommandOutput, "success" | "code" | "stderr">,
+): void {
   if (success) return;
   const said = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
-  throw new Error(`${command[0]} ended with ${code}: ${said}`);
+  throw new Error(`${program} ended with ${code}: ${said}`);
 }
 
 /**
  * Starts a server and waits for its line `listening on …:PORT`, or `… port PORT`.
  *
  * @param streams A server that says that line on stdout has it moved to `/dev/stderr`.
+ * @param listens What a server says instead that was given its port.
  * @throws {Error} if it ends before, with what it said
  */
 export async function startServer(
   command: readonly string[],
   streams?: Streams,
+  listens?: { says: RegExp; port: number },
 ): Promise<ServerProcess> {
   const child = start(command, streams);
   const running = new Running(child);
-  const [, port] = await running.says(/listening on .*(?::|port )(\d+)/);
+  const [, port] = await running.says(listens?.says ?? /listening on .*(?::|port )(\d+)/);
   return {
-    port: Number(port),
+    port: listens?.port ?? Number(port),
     pid: child.pid,
     ended: child.status,
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
