@@ -18,10 +18,12 @@ import type { Connection } from "../lib/net/connection.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 
 /**
- * Most bytes that are parsed at once where requests can be in them, or a body whose length is not
- * known. All of them are parsed before the first is answered.
+ * Most bytes that are parsed at once where requests can be in them. All of them are parsed before the
+ * first is answered.
  */
 const PARSED_BYTES = 16 * 1024;
+
+/** The same within a body. The parser copies it: larger copies get new pages of memory each time. */
 const PARSED_BODY_BYTES = 64 * 1024;
 
 /** Bytes up to which pieces of a response are joined to be written at once. */
@@ -203,7 +205,7 @@ export class HttpSocket extends Duplex {
 
   #parse(): void {
     const left = this.#bodyLeft;
-    const most = left === undefined ? PARSED_BODY_BYTES : Math.max(left, PARSED_BYTES);
+    const most = Math.min(Math.max(left ?? PARSED_BODY_BYTES, PARSED_BYTES), PARSED_BODY_BYTES);
     const piece = this.#rest.subarray(0, most);
     this.#rest = this.#rest.subarray(piece.length);
     if (left !== undefined) this.#bodyLeft = Math.max(left - piece.length, 0);
