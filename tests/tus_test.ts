@@ -5,7 +5,17 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { integration, ROOT, Running, startServer, tempDir, type TestServer } from "./helpers.ts";
+import {
+  integration,
+  names,
+  OWN,
+  ROOT,
+  Running,
+  startServer,
+  tempDir,
+  type TestServer,
+} from "./helpers.ts";
+import { HttpWire } from "./http_wire.ts";
 import { CASES, MAX_SIZE, resultsOf, type Tried } from "./tus_cases.ts";
 
 /** A server of ours, which all cases share. */
@@ -25,6 +35,22 @@ for (const one of CASES) {
     await one.try(await (ours ??= startOurs()));
   });
 }
+
+integration(
+  "an upload by tus begins after another program removed the folder for uploads",
+  async () => {
+    await using server = await startServer();
+    using wire = await HttpWire.dial(server);
+    const create = "POST /uploads/ HTTP/1.1\r\nHost: localhost\r\nTus-Resumable: 1.0.0\r\n" +
+      "Upload-Length: 5\r\nContent-Type: application/offset+octet-stream\r\nContent-Length: 5\r\n\r\nhello";
+    for (const what of [`${server.dir}/${OWN}`, server.dir]) {
+      Deno.removeSync(what, { recursive: true });
+      assertEquals((await wire.asks(create)).status, 201);
+      assertEquals(names(server.dir).filter((name) => !name.startsWith(OWN)).length, 1);
+      Deno.removeSync(`${server.dir}/upload`);
+    }
+  },
+);
 
 integration("docs/tus.md tells what npm's reference server does, and what ours does", async () => {
   await using temp = await tempDir();

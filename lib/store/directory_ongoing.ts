@@ -42,7 +42,8 @@ export class DirectoryOngoing implements OngoingUploads {
     const file = fingerprint === undefined ? undefined : await hashOf(fingerprint);
     // Beyond that, whoever knows the fingerprint could hide the partial file of its owner.
     const counts = file !== undefined && !await this.#partials.areMany(name, file);
-    notes.add(await hashOfId(id), counts ? file : undefined, { name, size, details });
+    const note = { name, size, details };
+    this.#partials.addNote(what, await hashOfId(id), counts ? file : undefined, note);
     return (await this.find(id))!;
   }
 

@@ -69,6 +69,11 @@ export class Partials {
     return this.#options.keepMs;
   }
 
+  /** Makes the note of a new upload, as {@linkcode UploadNotes.add} does. @param what For a failure. */
+  addNote(what: string, ...of: Parameters<UploadNotes["add"]>): void {
+    this.#options.storing(what, () => this.notes.add(...of));
+  }
+
   /** Starts an upload that becomes a partial file if it is disposed of unpublished. */
   async receive(name: string, size: number | null, how: Resumable): Promise<FileUpload> {
     const { keepMs, receive } = this.#options;
