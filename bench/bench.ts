@@ -37,6 +37,7 @@ import { sessions } from "./workloads/sessions.ts";
 import { start, warm } from "./workloads/start.ts";
 import { tlsFiles, tlsGet, tlsPut } from "./workloads/tls.ts";
 import { treeAgain, treeGet, treePut } from "./workloads/trees.ts";
+import { tusPut } from "./workloads/tus.ts";
 import { waits } from "./workloads/waits.ts";
 import type { Workload } from "./workloads/workload.ts";
 
@@ -68,6 +69,7 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   "https-put": httpsPut,
   "https-get": httpsGet,
   "http-first": httpFirst,
+  "tus-put": tusPut,
   raw,
   message,
   reverse,
