@@ -205,6 +205,7 @@ function contextOf(
   return {
     store,
     shortage: (bytes) => space?.shortage(settings.directory, bytes),
+    freeBytes: () => space?.free(settings.directory),
     log,
     stdout: new StdoutQueue({ escapes: Deno.stdout.isTerminal() && !settings.raw }),
     clients: new Clients(maxClients ?? mode.maxClients ?? MAX_CLIENTS, maxPerAddress),

@@ -5,6 +5,7 @@
  */
 
 import { getFile, getList } from "./files_routes.ts";
+import { getMetrics } from "./metrics.ts";
 import { postForm } from "./post_form.ts";
 import { putFile } from "./put_file.ts";
 import type { Route } from "./router.ts";
@@ -18,6 +19,7 @@ export const ROUTES: readonly Route[] = [
   { method: "PUT", path: "/files/{name}", handle: putFile },
   { method: "POST", path: "/files/", handle: postForm },
   { method: "POST", path: "/files/{name}", handle: postForm },
+  { method: "GET", path: "/metrics", handle: getMetrics },
   ...TUS_ROUTES,
   // What `curl -T file http://HOST:PORT/` sends: it appends the name of the file.
   { method: "PUT", path: "/{name}", handle: putFile, isAlias: true },

@@ -36,9 +36,10 @@ export interface ByteSource {
 /** Reads lines and bodies, one after another. */
 export class BufferedReader {
   readonly #buffer = new ReadBuffer();
+  /** Bytes that were read, and those that a connection has written, without what encryption adds. */
+  readonly traffic = { in: 0, out: 0 };
   readonly #source: ByteSource;
   #reading: Promise<boolean> | undefined;
-  #received = 0;
 
   constructor(source: ByteSource) {
     this.#source = source;
@@ -257,11 +258,11 @@ export class BufferedReader {
    * @param most Bytes that the buffer may hold afterwards.
    */
   async #more(most = SMALL_BUFFER_BYTES): Promise<boolean> {
-    const before = this.#received;
+    const before = this.traffic.in;
     do {
       this.#reading ??= this.#readMore(most).finally(() => this.#reading = undefined);
       if (!await this.#reading) return false;
-    } while (this.#received === before);
+    } while (this.traffic.in === before);
     return true;
   }
 
@@ -270,7 +271,7 @@ export class BufferedReader {
     const read = room.length > 0 ? await this.#source.read(room) : null;
     if (read === null) return false;
     this.#buffer.filled(read);
-    this.#received += read;
+    this.traffic.in += read;
     await this.#source.pause(read);
     return true;
   }

@@ -172,6 +172,7 @@ export class Connection extends BufferedReader implements Disposable {
         const wrote = await this.#stream.write(bytes.subarray(written, end));
         written += wrote;
         this.#unsent -= wrote;
+        this.traffic.out += wrote;
         this.#watchdog.sent();
         this.#checkRate(this.#rateOut, wrote, asked);
         await this.#pause(wrote);

@@ -20,6 +20,8 @@ export interface ServerContext {
   readonly store: ServerStore;
   /** Why the disk has no room for so many bytes, if it is known to have none. */
   readonly shortage?: (bytes: number) => string | undefined;
+  /** Bytes that are free on the disk, if that is known. */
+  readonly freeBytes?: () => number | undefined;
   readonly stdout: StdoutQueue;
   readonly log: Log;
   readonly clients: Clients;

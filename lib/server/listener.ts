@@ -169,12 +169,14 @@ export class Listener {
       onBegun: () => this.#ungreeted.delete(connection),
     });
     this.#connections.add(connection);
+    const counted = this.#options.context.log.counters.connected(connection.traffic);
     const serving = this.#serveOrReject(connection);
     this.#serving.add(serving);
     serving.finally(() => {
       this.#serving.delete(serving);
       this.#connections.delete(connection);
       this.#ungreeted.delete(connection);
+      counted[Symbol.dispose]();
     });
   }
 

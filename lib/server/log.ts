@@ -8,6 +8,7 @@ import { formatCrc, type Stored } from "../../protocol.ts";
 import { hostOf } from "../address.ts";
 import { type InletError, isForeseen } from "../errors.ts";
 import type { Client } from "./clients.ts";
+import { Counters } from "./counters.ts";
 import { eventOf, type LogEvent, type LogFields } from "./log_events.ts";
 import { LogLimit } from "./log_limit.ts";
 import { inRed, leftOutMessage, stderr, type TellLeftOut } from "../body/stderr.ts";
@@ -50,6 +51,8 @@ export class Log {
   readonly #options: LogOptions;
   readonly #about: Subject | undefined;
   readonly #limit: LogLimit;
+  /** What the server has done: every event of these is counted, also where none is written. */
+  readonly counters: Counters;
   /** The file of the request that is being served. */
   #file: string | undefined;
   /** When that request arrived. */
@@ -57,17 +60,24 @@ export class Log {
 
   /**
    * @param about Whom every event of this log is about.
-   * @param limit The limit on lines per address; shared by the logs of one server.
+   * @param limit The limit on lines per address; shared by the logs of one server, as are
+   * @param counters those of the server.
    */
-  constructor(options: LogOptions = {}, about?: Subject, limit?: LogLimit) {
+  constructor(
+    options: LogOptions = {},
+    about?: Subject,
+    limit?: LogLimit,
+    counters: Counters = new Counters(),
+  ) {
     this.#options = options;
     this.#about = about;
+    this.counters = counters;
     this.#limit = limit ?? new LogLimit((host, lines) => this.#leftOut(host, lines));
   }
 
   /** Returns a log for the events of a client. One without a number was not admitted. */
   forClient(client: Subject): Log {
-    return new Log(this.#options, client, this.#limit);
+    return new Log(this.#options, client, this.#limit, this.counters);
   }
 
   /**
@@ -110,6 +120,7 @@ export class Log {
    * its stack trace.
    */
   failure(error: InletError): void {
+    this.counters.failed(error.code);
     if (!this.#admits()) return;
     const { code, message, cause } = error;
     const event = eventOf(code);
@@ -126,6 +137,8 @@ export class Log {
 
   /** Logs a published file. These lines are exempt from the limit. */
   stored(stored: Stored): void {
+    this.counters.stored.files++;
+    this.counters.stored.bytes += stored.size;
     if (this.#options.quiet) return;
     const { size: bytes, name: file } = stored;
     const crc = formatCrc(stored.crc);
@@ -135,6 +148,8 @@ export class Log {
 
   /** Logs a file that a client got. */
   got(file: string, bytes: number): void {
+    this.counters.got.files++;
+    this.counters.got.bytes += bytes;
     if (this.#options.quiet || !this.#admits()) return;
     const message = `got ${quoted(file)}, ${formatBytes(bytes)}`;
     this.#write("info", "got", message, { file, bytes, ms: this.ms });

@@ -108,6 +108,12 @@ export class DiskSpace {
     return `it needs ${formatBytes(bytes)}${needed}, and the disk has ${formatBytes(free)} free`;
   }
 
+  /** Bytes that are free on the disk of a path for this user; `undefined` if that is not known. */
+  free(path: string): number | undefined {
+    const facts = this.#factsOf(path);
+    return facts && facts.bsize * facts.bavail;
+  }
+
   #factsOf(path: string): FileSystemFacts | undefined {
     try {
       return this.#statFs(path);

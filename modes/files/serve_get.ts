@@ -88,9 +88,9 @@ async function giveChunks(
   }
   await connection.write(trailerOf(tally, stopped ? STOPPED : failure?.message, stored));
   if (failure) return log.failure(failure);
-  const [event, did] = stopped ? ["stopped", "stopped getting"] as const : ["got", "got"] as const;
   const { bytes } = tally;
-  log.info(event, `${did} ${quoted(name)}, ${formatBytes(bytes)}`, {
+  if (!stopped) return log.got(name, bytes);
+  log.info("stopped", `stopped getting ${quoted(name)}, ${formatBytes(bytes)}`, {
     file: name,
     bytes,
     ms: log.ms,
@@ -117,11 +117,7 @@ async function giveWhole(
     trailerOf(tally, abort, stored),
   ]));
   if (abort !== undefined) return log.failure(new InletError("changed", abort));
-  log.info("got", `got ${quoted(name)}, ${formatBytes(size)}`, {
-    file: name,
-    bytes: size,
-    ms: log.ms,
-  });
+  log.got(name, size);
 }
 
 /** How much of a file the client has: all of its partial file, or nothing if it is another's. */

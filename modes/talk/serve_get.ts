@@ -11,7 +11,7 @@ import { explain } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { StoredFile } from "../../lib/store/store.ts";
-import { formatBytes, quoted } from "../../lib/text.ts";
+import { quoted } from "../../lib/text.ts";
 
 /** Bytes of one write: programs of this kind read as many at a time. */
 const CHUNK_BYTES = 1024;
@@ -95,11 +95,7 @@ async function give(
   // Without a marker an ending would be a byte of the file.
   const { getMarker } = wire;
   if (getMarker.length > 0) await connection.write(concat([getMarker, ending]));
-  log.info("got", `got ${quoted(name)}, ${formatBytes(size)}`, {
-    file: name,
-    bytes: size,
-    ms: log.ms,
-  });
+  log.got(name, size);
 }
 
 async function* chunksOf(file: StoredFile): AsyncGenerator<Uint8Array> {
