@@ -17,11 +17,9 @@
  */
 
 import denoJson from "./deno.json" with { type: "json" };
-import type { Access } from "./lib/auth/access.ts";
 import {
   checkServerKey,
   hasKeyVariable,
-  identityPath,
   KEY_VARIABLE,
   makeKeyFile,
   readKey,
@@ -37,7 +35,7 @@ import {
   runMain,
 } from "./lib/cli/command_line.ts";
 import { parseListenPort } from "./lib/cli/option_values.ts";
-import { ensurePermissions, type Need, shellQuoted } from "./lib/cli/permissions.ts";
+import { ensurePermissions, shellQuoted } from "./lib/cli/permissions.ts";
 import { onStopSignals } from "./lib/cli/signals.ts";
 import { type Code, explain, InletError } from "./lib/errors.ts";
 import { AcknowledgedUploads } from "./lib/server/acknowledged.ts";
@@ -50,6 +48,7 @@ import {
 } from "./lib/server/authentication.ts";
 import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
 import { Log } from "./lib/server/log.ts";
+import { needsOf } from "./lib/server/needs.ts";
 import { checkReach, serveOptionsOf, serverProgram } from "./lib/server/options.ts";
 import type { ServeOptions } from "./lib/server/serve_options.ts";
 import { checkServeOptions } from "./lib/server/serve_values.ts";
@@ -86,6 +85,8 @@ export interface Server extends AsyncDisposable {
   discardPartials(): void;
   /** Reads the users again, whether their file looks changed or not. */
   rereadUsers(): void;
+  /** The same for the certificate of an authority. */
+  rereadCertificate(): void;
 }
 
 const HOUR_MS = 3_600_000;
@@ -160,6 +161,7 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
     shutdown: (graceMs = GRACE_MS) => listener.shutdown(graceMs),
     discardPartials: () => store.discardAll(),
     rereadUsers: () => authentication.rereadUsers(),
+    rereadCertificate: () => authentication.rereadCertificate(),
     [Symbol.asyncDispose]: () => listener.shutdown(0),
   };
 }
@@ -312,7 +314,7 @@ async function main(args: readonly string[]): Promise<number> {
     throw new InletError("usage", `Cannot use ${quoted(more[0]!)}: give one port`);
   }
   const settings = { ...serveOptionsOf(options), port: parseListenPort(port) };
-  await ensurePermissions(needsOf(settings, mode, tokenFile, generate));
+  await ensurePermissions(needsOf(settings, { stores: mode.stores, tokenFile, generate }));
   if (generate) {
     // Checked before the key file is made, so that a refused command line leaves none behind.
     checkReach({ ...settings, mode: mode.name, key: "" });
@@ -352,7 +354,8 @@ async function main(args: readonly string[]): Promise<number> {
     reload(): void {
       keyFile?.reread();
       server.rereadUsers();
-      if (keyFile || settings.users !== undefined) return;
+      server.rereadCertificate();
+      if (keyFile || (settings.users ?? settings.cert) !== undefined) return;
       log.info("key", "SIGHUP: there is no key file to read again");
     },
   });
@@ -365,29 +368,6 @@ async function generateOnly(tokenFile: string): Promise<number> {
   makeKeyFile(tokenFile);
   stderr.add(keyHint(tokenFile, "PORT"));
   return 0;
-}
-
-function needsOf(
-  settings: Pick<ServeOptions, "users"> & {
-    hostname: string;
-    port: number;
-    directory: string;
-    access: Access;
-  },
-  mode: Mode,
-  tokenFile: string | undefined,
-  generate: boolean,
-): Need[] {
-  const { directory: path, users } = settings;
-  const needs: Need[] = [{ name: "net", host: formatAddress(settings) }];
-  if (mode.stores) needs.push({ name: "read", path });
-  if (mode.stores && settings.access !== "read-only") needs.push({ name: "write", path });
-  if (tokenFile !== undefined) needs.push({ name: "read", path: tokenFile });
-  for (const path of users === undefined ? [] : [users, identityPath(users)]) {
-    needs.push({ name: "read", path });
-  }
-  if (tokenFile !== undefined && generate) needs.push({ name: "write", path: tokenFile });
-  return needs;
 }
 
 /** Tells the user how to use a new key. */

@@ -149,6 +149,8 @@ pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
     maxBytes: Number.MAX_SAFE_INTEGER,
     keepPartialsMs: 86_400_000,
     users: undefined,
+    cert: undefined,
+    certKey: undefined,
     open: false,
     access: "all",
     dotfiles: true,

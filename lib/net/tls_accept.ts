@@ -7,7 +7,7 @@
  */
 
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
-import type { Identity } from "../auth/identity.ts";
+import type { Certified } from "../auth/named_certificate.ts";
 import { InletError } from "../errors.ts";
 import { formatSeconds } from "../text.ts";
 import { AwakeTimer } from "./awake.ts";
@@ -19,8 +19,10 @@ const HANDSHAKE = 0x16;
 
 /** What a server needs to accept TLS. */
 export interface AcceptOptions {
-  /** The identity that holds now. */
-  identity(): Promise<Identity>;
+  /** What is shown to clients that send no name, or a name that {@linkcode named} does not know. */
+  identity(): Promise<Certified>;
+  /** What is shown to clients that send this host name (SNI). */
+  named?: ((name: string) => Certified | undefined) | undefined;
   /** Milliseconds from the first byte within which the handshake must be complete. */
   handshakeMs: number;
 }
@@ -89,13 +91,14 @@ class AcceptedStream implements ByteStream {
   }
 
   async #shakeHands(head: Uint8Array): Promise<ByteStream> {
-    const { identity, handshakeMs } = this.#options;
+    const { identity, named, handshakeMs } = this.#options;
     const late = `No complete TLS handshake within ${formatSeconds(handshakeMs)} s`;
     const { promise: isLate, reject } = Promise.withResolvers<never>();
     using _ = new AwakeTimer(handshakeMs, () => reject(new InletError("timeout", late)));
-    const secureContext = await Promise.race([contextOf(identity()), isLate]);
+    const secureContext = contextOf(await Promise.race([identity(), isLate]));
     const secured = new TlsStream(this.#stream, {
-      open: (encrypted) => new TLSSocket(encrypted, { isServer: true, secureContext }),
+      open: (encrypted) =>
+        new TLSSocket(encrypted, { isServer: true, secureContext, ...named && byName(named) }),
       event: "secure",
       head,
       explain: explainHandshake,
@@ -111,11 +114,21 @@ class AcceptedStream implements ByteStream {
   }
 }
 
-const contexts = new WeakMap<Identity, SecureContext>();
+/** What is shown by the name that a client sends. */
+function byName(named: (name: string) => Certified | undefined) {
+  return {
+    SNICallback(name: string, done: (error: Error | null, context?: SecureContext) => void): void {
+      const identity = named(name);
+      if (identity) done(null, contextOf(identity));
+      else done(null);
+    },
+  };
+}
 
-/** The context of an identity, which is made once. */
-async function contextOf(coming: Promise<Identity>): Promise<SecureContext> {
-  const identity = await coming;
+const contexts = new WeakMap<Certified, SecureContext>();
+
+/** The context of a certificate, which is made once. */
+function contextOf(identity: Certified): SecureContext {
   const known = contexts.get(identity);
   if (known) return known;
   const { certificate: cert, privateKey: key } = identity;

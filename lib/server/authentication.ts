@@ -7,6 +7,7 @@
 import type { Authenticator } from "../auth/authenticator.ts";
 import type { Identity } from "../auth/identity.ts";
 import { checkServerKey } from "../auth/key.ts";
+import type { Certified, NamedCertificate } from "../auth/named_certificate.ts";
 import type { ByteStream } from "../net/byte_stream.ts";
 import type { Log } from "./log.ts";
 import type { ServeOptions } from "./serve_options.ts";
@@ -28,12 +29,16 @@ export interface Authentication {
   watch(onRevoked: () => void): () => void;
   /** Reads the users again, whether their file looks changed or not. */
   rereadUsers(): void;
+  /** Reads the certificate of an authority again, whether its files look changed or not. */
+  rereadCertificate(): void;
   /** Logs the public key, and what is wrong with the keys: nothing precedes a server's first line. */
   announce(): void;
 }
 
 /** The options that decide who is admitted. */
-type AuthenticationOptions = Pick<ServeOptions, "key" | "users"> & { greetingTimeoutMs: number };
+type AuthenticationOptions = Pick<ServeOptions, "key" | "users" | "cert" | "certKey"> & {
+  greetingTimeoutMs: number;
+};
 
 /** Whether a server with these options admits some clients only. */
 export function isClosed({ key, users }: Pick<ServeOptions, "key" | "users">): boolean {
@@ -41,22 +46,43 @@ export function isClosed({ key, users }: Pick<ServeOptions, "key" | "users">): b
 }
 
 /**
- * Reads the key or the users.
+ * Reads the key or the users, and the certificate of an authority.
  *
- * @throws {InletError} `usage` if the key or the users cannot be used
+ * @throws {InletError} `usage` if one of them cannot be used
  */
 export async function authenticationOf(
   options: AuthenticationOptions,
   log: Log,
 ): Promise<Authentication> {
-  const { key, users } = options;
-  if (users !== undefined) return await byUsers(users, options, new KeyLog(log));
-  if (key !== undefined) return await byKey(key, options, new KeyLog(log));
-  return OPEN;
+  const { key, users, greetingTimeoutMs: handshakeMs } = options;
+  const keyLog = new KeyLog(log);
+  const certificate = await certificateOf(options, keyLog);
+  const recognition = users !== undefined
+    ? await byUsers(users, keyLog)
+    : key !== undefined
+    ? await byKey(key, keyLog)
+    : OPEN;
+  const { authenticator } = recognition;
+  if (!authenticator && !certificate) return OPEN;
+  const { acceptTls } = await import("../net/tls_accept.ts");
+  const identity = async (): Promise<Certified> =>
+    authenticator ? await authenticator.identity() : certificate!.current();
+  const named = certificate && ((name: string) => certificate.named(name));
+  return {
+    ...recognition,
+    secure: (stream) => acceptTls(stream, { identity, named, handshakeMs }),
+    rereadCertificate: () => certificate?.reread(),
+    announce: () => keyLog.release(),
+  };
 }
 
 /** That of a server that admits everybody. */
-const OPEN: Authentication = { watch: () => () => {}, rereadUsers: () => {}, announce: () => {} };
+const OPEN: Authentication = {
+  watch: () => () => {},
+  rereadUsers: () => {},
+  rereadCertificate: () => {},
+  announce: () => {},
+};
 
 /** Logs what concerns keys, the first of it behind the first line of the server. */
 class KeyLog {
@@ -94,7 +120,6 @@ class KeyLog {
 
 async function byKey(
   key: string | (() => string),
-  { greetingTimeoutMs }: AuthenticationOptions,
   keyLog: KeyLog,
 ): Promise<Authentication> {
   const { SharedKey } = await import("../auth/shared_key.ts");
@@ -107,43 +132,37 @@ async function byKey(
     },
   );
   await authenticator.identity();
-  const secure = await securedBy(authenticator, greetingTimeoutMs);
-  return { ...OPEN, authenticator, secure, announce: () => keyLog.release() };
+  return { ...OPEN, authenticator };
 }
 
-async function byUsers(
-  path: string,
-  { greetingTimeoutMs }: AuthenticationOptions,
-  keyLog: KeyLog,
-): Promise<Authentication> {
+async function byUsers(path: string, keyLog: KeyLog): Promise<Authentication> {
   const { Users } = await import("../auth/users.ts");
   const { onNotice, onWarning } = keyLog;
   const users = await Users.open(path, onNotice, { onWarning });
   keyLog.pin(await users.identity());
   return {
+    ...OPEN,
     authenticator: users,
-    secure: await securedBy(users, greetingTimeoutMs),
     watch: (onRevoked) => {
       users.onRevoked = onRevoked;
       const timer = setInterval(() => users.refresh(), USERS_MS);
       return () => clearInterval(timer);
     },
     rereadUsers: () => users.reread(),
-    announce: () => keyLog.release(),
   };
+}
+
+/** Reads the certificate of an authority, if there is one. */
+async function certificateOf(
+  { cert, certKey }: AuthenticationOptions,
+  { onNotice, onWarning }: KeyLog,
+): Promise<NamedCertificate | undefined> {
+  if (cert === undefined || certKey === undefined) return undefined;
+  const { NamedCertificate } = await import("../auth/named_certificate.ts");
+  return await NamedCertificate.open({ cert, certKey }, onNotice, { onWarning });
 }
 
 /** Logs what is said of a file of keys when it is read again. */
 export function keyNotices(log: Log): (text: string, isWarning: boolean) => void {
   return (text, isWarning) => isWarning ? log.warn("key-unread", text) : log.info("key", text);
-}
-
-/** Puts TLS on the connections of a server that recognises its clients. */
-async function securedBy(
-  authenticator: Authenticator,
-  handshakeMs: number,
-): Promise<Authentication["secure"] & object> {
-  const { acceptTls } = await import("../net/tls_accept.ts");
-  const identity = (): Promise<Identity> => authenticator.identity();
-  return (stream) => acceptTls(stream, { identity, handshakeMs });
 }

@@ -164,6 +164,21 @@ const RIGHTS = {
     help: "without PORT: remove a user from that file; a server that runs drops the user's clients",
     needs: "users",
   }),
+  "cert": option({
+    value: "FILE",
+    parse: parseText,
+    help: "show this certificate of an authority, in PEM, to web clients that ask for its names",
+    needs: "cert-key",
+    modes: ["files"],
+    completes: "file",
+  }),
+  "cert-key": option({
+    value: "FILE",
+    parse: parseText,
+    help: "the private key of that certificate, in PEM",
+    needs: "cert",
+    completes: "file",
+  }),
   "open": flag({
     help: "listen on the network without a key: admit every client",
     conflictsWith: ["token-file", "generate-token", "users"],
@@ -253,6 +268,8 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
     maxBytes: values["max-size"] ?? Number.MAX_SAFE_INTEGER,
     keepPartialsMs: values["keep-partials"],
     users: values.users,
+    cert: values.cert,
+    certKey: values["cert-key"],
     open: values.open,
     access,
     dotfiles: !values["no-dotfiles"],
@@ -276,6 +293,8 @@ interface Reach extends
   hostname: string;
   key?: ServeOptions["key"];
   users?: ServeOptions["users"];
+  cert?: ServeOptions["cert"];
+  certKey?: ServeOptions["certKey"];
   open?: boolean;
   access?: Access;
 }
@@ -294,6 +313,12 @@ export function checkReach(options: Reach): void {
   }
   if (key !== undefined && users !== undefined) {
     throw new InletError("usage", "Cannot have one key for all and users: give one or the other");
+  }
+  if ((options.cert === undefined) !== (options.certKey === undefined)) {
+    throw new InletError("usage", "Cannot use a certificate without its key: give both");
+  }
+  if (options.cert !== undefined && mode !== "files") {
+    throw new InletError("usage", `Cannot show a certificate in mode ${mode}: it is no HTTP`);
   }
   const requiresKey = isClosed(options);
   if (requiresKey && open) {

@@ -123,6 +123,20 @@ export interface ServeOptions {
    */
   users?: string | undefined;
   /**
+   * Path of a certificate of an authority in PEM, with the chain behind it, for clients that send one
+   * of its names in the TLS handshake. It is read again when it changes. Without `key` and `users` it is
+   * for all clients that speak TLS. `certKey` goes with it.
+   *
+   * @default {undefined}
+   */
+  cert?: string | undefined;
+  /**
+   * Path of the private key of `cert`.
+   *
+   * @default {undefined}
+   */
+  certKey?: string | undefined;
+  /**
    * Whether a server that listens on the network admits every client, without a key.
    *
    * @default {false}

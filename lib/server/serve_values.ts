@@ -52,6 +52,8 @@ const OPTIONS: Record<keyof ServeOptions, Kind> = {
   sessionTimeoutMs: MILLISECONDS,
   key: KEY,
   users: SOME_TEXT,
+  cert: SOME_TEXT,
+  certKey: SOME_TEXT,
   open: FLAG,
   access: oneOf(ACCESS_RIGHTS),
   dotfiles: FLAG,

@@ -1,0 +1,42 @@
+/**
+ * The permissions that the server's command line cannot do without.
+ *
+ * @module
+ */
+
+import { formatAddress } from "../address.ts";
+import type { Access } from "../auth/access.ts";
+import { identityPath } from "../auth/key.ts";
+import type { Need } from "../cli/permissions.ts";
+import type { ServeOptions } from "./serve_options.ts";
+
+/** The options that decide. */
+interface Needing extends Pick<ServeOptions, "users" | "cert" | "certKey"> {
+  hostname: string;
+  port: number;
+  directory: string;
+  access: Access;
+}
+
+/**
+ * @param stores Whether the mode has files.
+ * @param tokenFile Path of the key file, which is made if `generate` says so.
+ */
+export function needsOf(
+  { hostname, port, directory, access, users, cert, certKey }: Needing,
+  { stores, tokenFile, generate }: {
+    stores: boolean;
+    tokenFile: string | undefined;
+    generate: boolean;
+  },
+): Need[] {
+  const needs: Need[] = [{ name: "net", host: formatAddress({ hostname, port }) }];
+  if (stores) needs.push({ name: "read", path: directory });
+  if (stores && access !== "read-only") needs.push({ name: "write", path: directory });
+  const ofUsers = users === undefined ? [] : [users, identityPath(users)];
+  for (const path of [tokenFile, ...ofUsers, cert, certKey]) {
+    if (path !== undefined) needs.push({ name: "read", path });
+  }
+  if (tokenFile !== undefined && generate) needs.push({ name: "write", path: tokenFile });
+  return needs;
+}
