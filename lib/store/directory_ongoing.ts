@@ -42,8 +42,7 @@ export class DirectoryOngoing implements OngoingUploads {
     const file = fingerprint === undefined ? undefined : await hashOf(fingerprint);
     // Beyond that, whoever knows the fingerprint could hide the partial file of its owner.
     const counts = file !== undefined && !await this.#partials.areMany(name, file);
-    const note = { name, size, details };
-    this.#partials.addNote(what, await hashOfId(id), counts ? file : undefined, note);
+    this.#partials.note(await hashOfId(id), { name, size, details, ...counts && { file } });
     return (await this.find(id))!;
   }
 
@@ -51,7 +50,7 @@ export class DirectoryOngoing implements OngoingUploads {
     const { notes, keepMs } = this.#partials;
     if (keepMs === 0) return undefined;
     const hash = await hashOfId(id);
-    const found = await notes.find(hash);
+    const found = notes.find(hash);
     if (!found) return undefined;
     const { name, outcome } = found.note;
     const live = this.#partials.live(hash);
@@ -80,14 +79,12 @@ class Ongoing implements OngoingUpload {
   readonly #partials: Partials;
   readonly #taken: Set<string>;
   readonly #hash: string;
-  readonly #path: string;
   #note: FoundNote["note"];
 
   constructor(partials: Partials, taken: Set<string>, known: Known) {
     this.#partials = partials;
     this.#taken = taken;
     this.#hash = known.hash;
-    this.#path = known.path;
     this.#note = known.note;
     this.bytes = known.bytes;
     this.expires = known.expires;
@@ -133,12 +130,12 @@ class Ongoing implements OngoingUpload {
   ): Promise<FileUpload | undefined> {
     const { notes } = this.#partials;
     const [name, hash] = [this.name, this.#hash];
-    const candidate = await this.#partials.largest(name, { hash, note: this.#path });
+    const candidate = await this.#partials.largest(name, { hash, isNoted: true });
     // Whoever had it may have published or removed it meanwhile.
-    const now = notes.read(this.#path);
+    const now = notes.find(hash);
     if (!now || now.note.outcome) return undefined;
     this.#note = now.note;
-    const note = notes.handleOf(this.#path);
+    const note = notes.handleOf(hash);
     note.renew();
     const { size } = this;
     const how = { ...size !== null && { size }, ...onTaken && { onTaken } };
@@ -154,18 +151,18 @@ class Ongoing implements OngoingUpload {
 
   change(changed: Partial<Pick<NewUpload, "size" | "details">>): void {
     this.#note = { ...this.#note, ...changed };
-    this.#partials.notes.write(this.#path, this.#note);
+    this.#partials.notes.write(this.#hash, this.#note);
   }
 
   async conclude(outcome: Outcome): Promise<void> {
     await this.#discard();
     this.#note = { ...this.#note, outcome };
-    this.#partials.notes.write(this.#path, this.#note);
+    this.#partials.notes.write(this.#hash, this.#note);
   }
 
   async remove(): Promise<void> {
     if (!this.outcome) await this.#discard();
-    this.#partials.notes.remove(this.#path);
+    this.#partials.notes.remove(this.#hash);
   }
 
   /** Removes what has arrived, also from whoever is sending it. */

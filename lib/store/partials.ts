@@ -12,7 +12,7 @@ import { DirectoryPartial, hashOf, inOrder, MAX_PARTIALS } from "./partial.ts";
 import type { PartialQuery, Resumable } from "./store.ts";
 import type { TempFile } from "./temp_file.ts";
 import type { FileUpload, FileUploadOptions, UploadContext } from "./upload.ts";
-import type { Resuming, UploadNotes } from "./upload_notes.ts";
+import type { Note, Resuming, UploadNotes } from "./upload_notes.ts";
 import type { Candidate, Workspace } from "./workspace.ts";
 
 /** What {@linkcode Partials} need of their store. */
@@ -47,8 +47,8 @@ interface Created {
 /** What files of uploads are found by. */
 interface Key {
   readonly hash: string;
-  /** The path of the note of an upload that goes on over several requests. */
-  readonly note?: string | undefined;
+  /** Whether it is that of an upload that goes on over several requests. */
+  readonly isNoted?: boolean;
 }
 
 /** A file that may be resumed. */
@@ -67,11 +67,6 @@ export class Partials {
   /** Milliseconds that they are kept; 0 if none are. */
   get keepMs(): number {
     return this.#options.keepMs;
-  }
-
-  /** Makes the note of a new upload, as {@linkcode UploadNotes.add} does. @param what For a failure. */
-  addNote(what: string, ...of: Parameters<UploadNotes["add"]>): void {
-    this.#options.storing(what, () => this.notes.add(...of));
   }
 
   /** Starts an upload that becomes a partial file if it is disposed of unpublished. */
@@ -104,6 +99,12 @@ export class Partials {
       using partial = this.#open(name, place, candidate, live);
       if (partial) yield partial;
     }
+  }
+
+  /** Notes a new upload that goes on over several requests. */
+  note(hash: string, note: Note): void {
+    const { notes, storing } = this.#options;
+    storing(`store ${quoted(note.name)}`, () => notes.add(hash, note));
   }
 
   /** Removes what is noted of uploads that have expired. */
@@ -153,8 +154,8 @@ export class Partials {
     live: FileUpload | undefined,
   ): DirectoryPartial | undefined {
     const { context, numbering, notes, storing, begin } = this.#options;
-    const { hash, note } = candidate;
-    const handle = note === undefined ? {} : { note: notes.handleOf(note) };
+    const { hash, isNoted } = candidate;
+    const handle = isNoted ? { note: notes.handleOf(hash) } : {};
     const names = numbering.variants(place.name);
     return storing(`store ${quoted(name)}`, () =>
       DirectoryPartial.open({
@@ -186,8 +187,8 @@ export class Partials {
 
   /** What the files of a file are found by. @param hash That of its fingerprint. */
   async #keysOf(hash: string): Promise<Key[]> {
-    const notes = await this.#options.notes.ofFile(hash);
-    return [{ hash }, ...notes.map(({ hash, path }) => ({ hash, note: path }))];
+    const uploads = await this.#options.notes.ofFile(hash);
+    return [{ hash }, ...uploads.map((hash) => ({ hash, isNoted: true }))];
   }
 
   async #looking(name: string, look: () => Promise<Owned[]>): Promise<Owned[]> {

@@ -1,7 +1,8 @@
 /**
- * What a store keeps of uploads that go on over several requests, beside their partial files: a file
- * `upload-HASH.note` each in the `.inlet` of the root, or `upload-HASH-FILE.note` if it is known which
- * file is sent. HASH is that of the upload's id, so that reading the folder gives nobody an upload.
+ * What a store keeps of uploads that go on over several requests, beside their partial files: in the
+ * `.inlet` of the root, a file `upload-HASH.note` each. HASH is that of the upload's id, so that
+ * reading the folder gives nobody an upload. If it is known which file is sent, the empty
+ * `file-HASH-HASH.note` finds the upload, by the hashes of the file's fingerprint and of the id.
  *
  * @module
  */
@@ -16,26 +17,23 @@ import type { Resumable } from "./store.ts";
 import { tryTo } from "./temp_file.ts";
 import type { Workspaces } from "./workspaces.ts";
 
-const NAME = /^upload-([0-9a-f]{64})(?:-([0-9a-f]{64}))?\.note$/;
+const NAME = /^(?:upload|file-([0-9a-f]{64}))-([0-9a-f]{64})\.note$/;
+
+/** How long the number of notes counts as known, in milliseconds. */
+const COUNTED_MS = 1000;
 
 /** Most bytes of a note. */
 const MAX_BYTES = 64 * 1024;
 
 /** What is kept of an upload. */
 export interface Note extends Omit<NewUpload, "fingerprint"> {
+  /** The hash of the file's fingerprint, if the upload is found by it. */
+  readonly file?: string | undefined;
   readonly outcome?: Outcome | undefined;
-}
-
-/** The name of a note, taken apart. */
-export interface SeenNote {
-  readonly path: string;
-  readonly hash: string;
-  readonly file: string | undefined;
 }
 
 /** A note as it was found. */
 export interface FoundNote {
-  readonly path: string;
   readonly note: Note;
   /** When it was written, by the clock of its disk. */
   readonly written: Date;
@@ -52,11 +50,22 @@ export interface NoteHandle {
 /** How an upload is found again. With a note, it goes on over several requests. */
 export type Resuming = Partial<Resumable> & { hash: string; note?: NoteHandle };
 
+/** The name of a note, taken apart. */
+interface SeenNote {
+  readonly path: string;
+  /** The hash of the upload's id. */
+  readonly hash: string;
+  /** The hash of the file's fingerprint, in what finds an upload by that. */
+  readonly file: string | undefined;
+}
+
 /** The notes of a store. */
 export class UploadNotes {
   readonly #workspaces: Workspaces;
   readonly #disk: Disk;
   readonly #prefix: string;
+  #count = 0;
+  #countedAt = -Infinity;
 
   /** @param prefix What the names of the store's own files begin with. */
   constructor(workspaces: Workspaces, disk: Disk, prefix: string) {
@@ -65,56 +74,68 @@ export class UploadNotes {
     this.#prefix = prefix;
   }
 
-  /** How many there are. */
+  /** About how many there are: those of the last second may be missing that others have made. */
   async count(): Promise<number> {
-    return (await this.#all()).length;
+    const now = performance.now();
+    if (now - this.#countedAt > COUNTED_MS) {
+      this.#countedAt = now;
+      this.#count = (await this.#all()).filter(({ file }) => file === undefined).length;
+    }
+    return this.#count;
   }
 
-  /** The uploads of a file. @param file The hash of its fingerprint. */
-  async ofFile(file: string): Promise<SeenNote[]> {
-    return (await this.#all()).filter((seen) => seen.file === file);
+  /** The hashes of the uploads of a file. @param file The hash of its fingerprint. */
+  async ofFile(file: string): Promise<string[]> {
+    return (await this.#all()).filter((seen) => seen.file === file).map(({ hash }) => hash);
   }
 
-  /** Finds the note of an upload; `undefined` if there is none that can be read. */
-  async find(hash: string): Promise<FoundNote | undefined> {
-    const seen = (await this.#all()).find((seen) => seen.hash === hash);
-    return seen && this.read(seen.path);
+  /** Writes the note of a new upload. */
+  add(hash: string, note: Note): void {
+    this.#count++;
+    if (note.file !== undefined) this.#write(this.#pathOf(hash, note.file), "");
+    this.write(hash, note);
   }
 
-  /** The note at a path, for the upload that it is of. One that is gone by then stays so. */
-  handleOf(path: string): NoteHandle {
+  /** Writes a note anew, which also makes it young again. */
+  write(hash: string, note: Note): void {
+    this.#write(this.#pathOf(hash), JSON.stringify(note));
+  }
+
+  /** Reads the note of an upload; `undefined` if there is none. */
+  find(hash: string): FoundNote | undefined {
+    const path = this.#pathOf(hash);
+    const info = lstatIfThere(path);
+    if (!info?.isFile || info.size > MAX_BYTES) return undefined;
+    const opened = this.#workspaces.root.inside(() => RegularFile.open(here(path), info));
+    if (!opened) return undefined;
+    using file = opened.file;
+    const bytes = new Uint8Array(info.size);
+    const read = file.readSync(bytes, 0);
+    try {
+      const note = JSON.parse(new TextDecoder().decode(bytes.subarray(0, read)));
+      return { note, written: info.mtime ?? new Date(0) };
+    } catch {
+      // Not one of ours: those appear as a whole.
+      return undefined;
+    }
+  }
+
+  /** The note of an upload, for the upload. One that is gone by then stays so. */
+  handleOf(hash: string): NoteHandle {
     const rewrite = (outcome?: Outcome): void =>
       tryTo(() => {
-        const found = this.read(path);
-        if (found) this.write(path, { ...found.note, ...outcome && { outcome } });
+        const found = this.find(hash);
+        if (found) this.write(hash, { ...found.note, ...outcome && { outcome } });
       });
     return { renew: () => rewrite(), conclude: (outcome) => rewrite(outcome) };
   }
 
-  /** Writes the note of a new upload. @param file The hash of the file's fingerprint, if that counts. */
-  add(hash: string, file: string | undefined, note: Note): void {
-    const ofFile = file === undefined ? "" : `-${file}`;
-    const name = `${this.#prefix}upload-${hash}${ofFile}.note`;
-    this.write(`${this.#workspaces.root.path}/${name}`, note);
-  }
-
-  /** Writes a note anew, which also makes it young again. */
-  write(path: string, note: Note): void {
-    const { root } = this.#workspaces;
-    const temp = root.newPath();
-    const text = JSON.stringify(note);
-    root.inside(() => {
-      this.#disk.writeFileSync(here(temp), new TextEncoder().encode(text), {
-        createNew: true,
-        mode: 0o600,
-      });
-      this.#disk.renameSync(here(temp), here(path));
-    });
-  }
-
   /** Removes a note. */
-  remove(path: string): void {
-    tryTo(() => this.#workspaces.root.inside(() => this.#disk.removeSync(here(path))));
+  remove(hash: string): void {
+    const file = this.find(hash)?.note.file;
+    this.#countedAt = -Infinity;
+    this.#remove(this.#pathOf(hash));
+    if (file !== undefined) this.#remove(this.#pathOf(hash, file));
   }
 
   /** Whether a note has expired, by the clock of its disk. That is asked only if ours says so. */
@@ -125,30 +146,34 @@ export class UploadNotes {
 
   /** Removes expired notes. @param isSent Whether an upload is being sent. */
   async sweep(keepMs: number, isSent: (hash: string) => boolean): Promise<void> {
-    for (const { path, hash } of await this.#all()) {
+    for (const { path, hash, file } of await this.#all()) {
       if (isTurnDue()) await takeTurns();
       const info = lstatIfThere(path);
       if (!info?.isFile || isSent(hash)) continue;
-      if (this.hasExpired({ written: info.mtime ?? new Date(0) }, keepMs)) this.remove(path);
+      // What finds an upload is kept as long as its note.
+      if (file !== undefined && lstatIfThere(this.#pathOf(hash))) continue;
+      if (this.hasExpired({ written: info.mtime ?? new Date(0) }, keepMs)) this.#remove(path);
     }
   }
 
-  /** Reads the note at a path; `undefined` if there is none. */
-  read(path: string): FoundNote | undefined {
-    const info = lstatIfThere(path);
-    if (!info?.isFile || info.size > MAX_BYTES) return undefined;
-    const opened = this.#workspaces.root.inside(() => RegularFile.open(here(path), info));
-    if (!opened) return undefined;
-    using file = opened.file;
-    const bytes = new Uint8Array(info.size);
-    const read = file.readSync(bytes, 0);
-    try {
-      const note = JSON.parse(new TextDecoder().decode(bytes.subarray(0, read)));
-      return { path, note, written: info.mtime ?? new Date(0) };
-    } catch {
-      // Not one of ours: those appear as a whole.
-      return undefined;
-    }
+  #pathOf(hash: string, file?: string): string {
+    const kind = file === undefined ? "upload" : `file-${file}`;
+    return `${this.#workspaces.root.path}/${this.#prefix}${kind}-${hash}.note`;
+  }
+
+  /** Writes a file, which appears as a whole. */
+  #write(path: string, text: string): void {
+    const { root } = this.#workspaces;
+    const temp = root.newPath();
+    const how = { createNew: true, mode: 0o600 };
+    root.inside(() => {
+      this.#disk.writeFileSync(here(temp), new TextEncoder().encode(text), how);
+      this.#disk.renameSync(here(temp), here(path));
+    });
+  }
+
+  #remove(path: string): void {
+    tryTo(() => this.#workspaces.root.inside(() => this.#disk.removeSync(here(path))));
   }
 
   async #all(): Promise<SeenNote[]> {
@@ -158,7 +183,7 @@ export class UploadNotes {
       // Asynchronously: strangers can make the folder large.
       for await (const { name } of Deno.readDir(path)) {
         const own = name.startsWith(this.#prefix) ? name.slice(this.#prefix.length) : "";
-        const [, hash, file] = NAME.exec(own) ?? [];
+        const [, file, hash] = NAME.exec(own) ?? [];
         if (hash !== undefined) found.push({ path: `${path}/${name}`, hash, file });
       }
     } catch (error) {

@@ -11,7 +11,7 @@
  * - `gone-ID` is such a folder that is being removed.
  * - `get-` before any of these names says that it is a download of a client.
  * - `sums-ID.log` has the checksums that one run of a server remembers (sums_log.ts).
- * - `upload-HASH.note` is what is known of an upload that goes on over requests (upload_notes.ts).
+ * - `upload-HASH.note`, `file-HASH-HASH.note`: uploads that go on over requests (upload_notes.ts).
  * - `places` lists the folders below the store that have a `.inlet` of their own.
  *
  * A lock may not reach other machines (NFS, SMB), so no file is taken for abandoned on the word of
