@@ -4,7 +4,6 @@
  * @module
  */
 
-import { basename } from "@std/path/basename";
 import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
 import type { Exchange } from "./exchange.ts";
@@ -129,11 +128,11 @@ export function wantedName(metadata: ReadonlyMap<string, Uint8Array>): string {
   // Uppy sends this for a file that was chosen without its folder.
   const isPath = path !== "" && path !== "null";
   const given = textOf(metadata, "filename") || textOf(metadata, "name");
-  const name = given || (isPath ? basename(path) : UNNAMED);
+  const slash = isPath ? path.lastIndexOf("/") + 1 : 0;
+  const name = given || (isPath ? path.slice(slash) : UNNAMED);
   if (name.includes("/")) {
     throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: it holds a slash`);
   }
-  const slash = isPath ? path.lastIndexOf("/") + 1 : 0;
   return path.slice(0, slash) + name;
 }
 
