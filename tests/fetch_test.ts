@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import {
   type Ended,
   fixture,
@@ -43,4 +43,30 @@ integration("client.ts fetches no other package either when it sends a file", as
   );
   assertEquals(names(server.dir), ["hello.txt"]);
   assertEquals(fetched, ["deno-std"]);
+}, ONLINE);
+
+integration("server.ts fetches a package once a request needs it, and compiles it in", async () => {
+  await using cache = await tempDir();
+  // Whatever is in the cache of this user is not in this one.
+  await using server = await startServer({ under: ["env", `DENO_DIR=${cache.path}`] });
+  const fetched = (): string[] =>
+    names(`${cache.path}/npm`).flatMap((registry) => names(`${cache.path}/npm/${registry}`));
+  assertEquals(fetched(), ["deno-std"]);
+  const url = `http://127.0.0.1:${server.port}/files/`;
+  for (
+    const [format, ...packages] of [["zip", "client-zip"], ["tar", "client-zip", "modern-tar"]]
+  ) {
+    const { ok, body } = await fetch(`${url}?archive=${format}`);
+    await body?.cancel();
+    assertEquals([ok, fetched()], [true, [...packages, "deno-std"].toSorted()]);
+  }
+  const form = new FormData();
+  form.append("file", new Blob(["hello"]), "hello.txt");
+  const { ok, body } = await fetch(url, { method: "POST", body: form });
+  await body?.cancel();
+  assertEquals([ok, fetched()], [true, ["@fastify", "client-zip", "deno-std", "modern-tar"]]);
+  const { imports, tasks } = JSON.parse(await Deno.readTextFile("deno.json"));
+  for (const name of ["@fastify/busboy", "client-zip", "modern-tar"]) {
+    assertStringIncludes(tasks.compile.command, ` --include ${imports[name]} `);
+  }
 }, ONLINE);

@@ -8,6 +8,7 @@
  */
 
 import { InletError } from "../lib/errors.ts";
+import { load } from "./packages.ts";
 
 /** What archives are made as, with the media types. */
 export const ARCHIVES = {
@@ -46,7 +47,7 @@ const LINK_TYPE = 0o120000;
  * @returns Its bytes: about 8 MiB are packed ahead. It fails if the entries do.
  */
 async function packTar(entries: AsyncIterable<ArchiveEntry>): Promise<ReadableStream<Uint8Array>> {
-  const { createTarPacker } = await import("modern-tar");
+  const { createTarPacker } = await load("modern-tar");
   const { readable, controller } = createTarPacker();
   const pack = async (): Promise<void> => {
     for await (const { name, modified, mode, what } of entries) {
@@ -77,7 +78,7 @@ function tarTime(modified: Date): { mtime: Date; pax?: Record<string, string> } 
 
 /** Packs a zip archive, without compression. A symbolic link is one for Info-ZIP, which Unix has. */
 async function packZip(entries: AsyncIterable<ArchiveEntry>): Promise<ReadableStream<Uint8Array>> {
-  const { makeZip } = await import("client-zip");
+  const { makeZip } = await load("client-zip");
   const inputs = async function* () {
     let count = 0;
     for await (const { name, modified, mode = undefined, what } of entries) {

@@ -6,6 +6,7 @@
 
 import type { BusboyFileStream, BusboyInstance } from "@fastify/busboy";
 import { explain, InletError } from "../lib/errors.ts";
+import { load } from "./packages.ts";
 import { Refusal } from "./problem.ts";
 
 /** Most files of a form: each has a temporary file that is open until the form has come. */
@@ -73,7 +74,7 @@ export class FormParser {
     }
     if (!BOUNDARY.test(contentType)) throw malformed();
     // Not sooner: who sends no form does not wait for it.
-    const { Busboy } = await import("@fastify/busboy");
+    const { Busboy } = await load("@fastify/busboy");
     return new FormParser(
       new Busboy({
         headers: { "content-type": contentType },
