@@ -16,6 +16,7 @@ import { FileSource } from "../../lib/body/sources.ts";
 import { type OnBytes, Tally } from "../../lib/body/streams.ts";
 import { FilesClient } from "../../modes/files/client.ts";
 import { sendUpload } from "../../modes/upload.ts";
+import { HttpWire, type Response } from "../http_wire.ts";
 import { contentOf, crcOf, type Dice, nameOf } from "./content.ts";
 import { conversationsOf, lengthOf, NUMBERS, play } from "./conversations.ts";
 import { Peer } from "./peer.ts";
@@ -87,6 +88,9 @@ export class Crowd {
       () => this.#list(),
       () => this.#talk(),
       () => this.#breakOff(),
+      () => this.#putByHttp(),
+      () => this.#getByHttp(),
+      () => this.#breakOffHttp(),
     ];
     await Promise.all(Array.from({ length: clients }, async () => {
       while (!isOver()) {
@@ -183,6 +187,63 @@ export class Crowd {
     for (const { name } of conversation.stores) this.#options.onPossible?.(name);
   }
 
+  async #putByHttp(): Promise<void> {
+    const { name, content } = this.#file(200_000);
+    await this.#request(async (wire, fields) => {
+      // With a length, or in one chunk.
+      const isChunked = this.#options.dice.below(2) === 0;
+      const length = isChunked ? "Transfer-Encoding: chunked" : `Content-Length: ${content.length}`;
+      await wire.says(`PUT /files/${name} HTTP/1.1\r\n${fields}${length}\r\n\r\n`);
+      if (isChunked && content.length > 0) await wire.says(`${content.length.toString(16)}\r\n`);
+      await wire.says(content);
+      if (isChunked) await wire.says(content.length > 0 ? "\r\n0\r\n\r\n" : "0\r\n\r\n");
+      this.#options.onBytes?.(content.length);
+      assertEquals((await answered(wire)).status, 201);
+      this.#acknowledged(name, content.length);
+    });
+  }
+
+  async #getByHttp(): Promise<void> {
+    const name = this.#options.pick();
+    if (name === undefined) return;
+    await this.#request(async (wire, fields) => {
+      await wire.says(
+        `GET /files/${name} HTTP/1.1\r\n${fields}\r\nGET /files/ HTTP/1.1\r\n${fields}\r\n`,
+      );
+      const { status, body } = await answered(wire);
+      assertEquals(status, 200);
+      const [, number] = /f(\d{8})-\d{8}/.exec(name)!;
+      assertEquals(body, contentOf(this.#options.trial.seed, Number(number), body.length));
+      this.deeds.gets++;
+      this.deeds.bytes += body.length;
+      assertEquals((await answered(wire)).status, 200);
+      this.deeds.lists++;
+    });
+  }
+
+  /** Leaves somewhere within a file that is stored. */
+  async #breakOffHttp(): Promise<void> {
+    const { name, content } = this.#file(200_000);
+    await this.#request(async (wire, fields) => {
+      const head =
+        `PUT /files/${name} HTTP/1.1\r\n${fields}Content-Length: ${content.length}\r\n\r\n`;
+      await wire.says(head);
+      await wire.says(content.subarray(0, this.#options.dice.below(content.length + 1)));
+    });
+    this.deeds.cuts++;
+    this.#options.onPossible?.(name);
+  }
+
+  /** @param action Gets the fields that each request has to have. */
+  async #request(action: (wire: HttpWire, fields: string) => Promise<void>): Promise<void> {
+    const { server } = this.#options;
+    using wire = await HttpWire.dial(server).catch((cause) => {
+      throw new InletError("lost", "Cannot connect", { cause });
+    });
+    const login = server.key === undefined ? "" : `Authorization: Bearer ${server.key}\r\n`;
+    await action(wire, `Host: localhost\r\n${login}`);
+  }
+
   async #open(): Promise<Connection> {
     const { signal } = new AbortController();
     const address = { hostname: "127.0.0.1", port: this.#options.server.port };
@@ -249,6 +310,15 @@ export class Crowd {
     this.deeds.bytes += size;
     onFile?.(name);
   }
+}
+
+/** The next response; `lost` if it does not come, or not whole. */
+async function answered(wire: HttpWire): Promise<Response> {
+  const response = await wire.response().catch((cause) => {
+    throw new InletError("lost", "The response was cut", { cause });
+  });
+  if (!response) throw new InletError("lost", "The server closed without a response");
+  return response;
 }
 
 /** Whether an error says that the connection was lost, as it is when the server is killed. */

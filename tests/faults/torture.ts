@@ -68,8 +68,8 @@ const PROGRAM = {
 /** The share of the time that is for faults. */
 const FAULTS_SHARE = 0.5;
 
-/** Cases of the fuzzers for each minute: a million in ten. */
-const CASES_A_MINUTE = 100_000;
+/** Cases of the fuzzers for each minute: a million and half a million requests of HTTP in ten. */
+const CASES_A_MINUTE = 150_000;
 
 /** What a server's memory may grow by after its first minute under load. */
 const MOST_GROWTH_BYTES = 20 * 2 ** 20;
@@ -121,7 +121,7 @@ interface Figures {
   swaps: number;
   /** Hostile servers that the client met. */
   liars: number;
-  /** Lines, names and steps of conversations that the fuzzers made up. */
+  /** Lines, names, steps of conversations and requests of HTTP that the fuzzers made up. */
   fuzzCases: number;
   /** Acknowledged, and not there. */
   lost: number;
