@@ -13,6 +13,7 @@ import {
 } from "@std/assert";
 import { FormParser, MAX_FIELDS, MAX_FILES } from "../web/form_parser.ts";
 import {
+  anHourPasses,
   bytes,
   type Ended,
   integration,
@@ -21,6 +22,7 @@ import {
   run,
   startServer,
   tempDir,
+  uploadGrows,
 } from "./helpers.ts";
 import { HttpWire, problemIn, type Response } from "./http_wire.ts";
 
@@ -54,7 +56,9 @@ integration("curl -F stores the files of a form, and the answer has their names"
   const content = bytes(3_000_000);
   const large = await local.write("large.bin", content);
   const small = await local.write("naïve café ☕.txt", "hello\n");
-  await using server = await startServer();
+  const dir = `${local.path}/received`;
+  const permissions = ["--allow-net", `--allow-read=${dir}`, `--allow-write=${dir}`];
+  await using server = await startServer({ dir, permissions: ["--no-prompt", ...permissions] });
   const url = `http://127.0.0.1:${server.port}/files/`;
   const args = [
     "-F",
@@ -186,6 +190,25 @@ integration("of a form that is cut at any byte nothing is stored", async () => {
   assertEquals((await wire.asks(request)).status, 201);
   assertEquals(Deno.readTextFileSync(`${server.dir}/a`), "hello\r\n--");
   assertEquals(Deno.readTextFileSync(`${server.dir}/b`), "\r\n--y");
+});
+
+integration("a server that is killed within a form leaves none of its files", async () => {
+  await using local = await tempDir();
+  const dir = `${local.path}/received`;
+  await using first = await startServer({ dir });
+  using wire = await HttpWire.dial(first);
+  const body = `${part("a", "hello")}${part("b", "x".repeat(500_000))}${part("c", "")}--x--`;
+  const request = formRequest(body);
+  await wire.says(request.slice(0, -20));
+  await uploadGrows(dir, 400_000);
+  await first.running.stop("SIGKILL");
+  assertEquals(names(dir), ["(in flight)", "(in flight)"]);
+  anHourPasses(dir);
+  await using second = await startServer({ dir, port: first.port });
+  assertEquals(names(dir), []);
+  using again = await HttpWire.dial(second);
+  assertEquals((await again.asks(request)).status, 201);
+  assertEquals(names(dir), ["a", "b", "c"]);
 });
 
 integration(

@@ -9,7 +9,7 @@ import denoJson from "../deno.json" with { type: "json" };
 import { InletError } from "../lib/errors.ts";
 import type { Exchange } from "../web/exchange.ts";
 import { getMetrics } from "../web/metrics.ts";
-import { integration, pure, ROOT, startServer } from "./helpers.ts";
+import { integration, pure, ROOT, startServer, tempDir } from "./helpers.ts";
 import { HttpWire, problemIn, type Response } from "./http_wire.ts";
 import { makeUsers } from "./user_files.ts";
 import { Wire } from "./wire.ts";
@@ -131,6 +131,19 @@ integration("/metrics of a server with a key is for who may list its files", asy
     [401, "denied"],
   ]);
 });
+
+integration(
+  "/metrics needs no permission more, and leaves out what it is not permitted",
+  async () => {
+    await using local = await tempDir();
+    const dir = `${local.path}/received`;
+    const permissions = ["--allow-net", `--allow-read=${dir}`, `--allow-write=${dir}`];
+    await using server = await startServer({ dir, permissions: ["--no-prompt", ...permissions] });
+    using wire = await HttpWire.dial(server);
+    const told = await metrics(wire);
+    assertEquals([told.inlet_connections, told.inlet_free_bytes], [1, undefined]);
+  },
+);
 
 pure("/metrics of a server without a key is for this machine alone", () => {
   const from = (remote: string): Exchange =>

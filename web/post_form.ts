@@ -8,7 +8,7 @@
  * @module
  */
 
-import { mayAccess } from "../lib/auth/access.ts";
+import { isDropOnly, mayAccess } from "../lib/auth/access.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { admit, shownName } from "../lib/server/admission.ts";
 import { rightsOf, type ServerContext } from "../lib/server/context.ts";
@@ -77,9 +77,12 @@ function tell(exchange: Exchange, files: readonly StoredPart[]): void {
 }
 
 /** Refuses a form for which the disk has no room, before it is sent. */
-function checkSpace({ shortage }: ServerContext, what: string, size: number | null): void {
-  const why = size === null ? undefined : shortage?.(size);
-  if (why !== undefined) throw new InletError("no-space", `Cannot ${what}: ${why}`);
+function checkSpace(context: ServerContext, what: string, size: number | null): void {
+  const why = size === null ? undefined : context.shortage?.(size);
+  if (why === undefined) return;
+  // Who may only upload is not told how much is free.
+  const told = isDropOnly(rightsOf(context)) ? "the disk has no room for it" : why;
+  throw new InletError("no-space", `Cannot ${what}: ${told}`);
 }
 
 /** The failure to publish a file of a form of which others have their names already. */
