@@ -45,7 +45,7 @@ async function files(): Promise<void> {
   await answers(ben, "Hello\n", /ACK$/);
   await answers(ben, "say 6\n", /^go 0/);
   await answers(ben, HELLO, /^ok 6/);
-  await Deno.writeFile(`${directory}/big`, bytes(200_000));
+  await Deno.writeFile(`${directory}/big`, bytes(2_000_000));
   await answers(ben, "get big\nstop\n", /abort stopped$/);
   await resume(address, ben);
   await gone(address, (wire) => answers(wire, "hello 1 eve\nput 6 cut.txt\n", /^go 0/));

@@ -181,7 +181,7 @@ integration(
   async () => {
     await using dir = await tempDir();
     const store = await DirectoryStore.open(dir.path);
-    await dir.write("a", new Uint8Array(100_000));
+    await dir.write("a", new Uint8Array(600_000));
     const open = store.open.bind(store);
     store.open = (name) => {
       const broken = Object.assign(new Error("an I/O error"), { code: "EIO" });

@@ -88,8 +88,8 @@ export class Exchange {
   send(status: number, headers: Headers = {}, body: Uint8Array | string = ""): void {
     const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
     // RFC 9110, section 8.6: without a body by definition, it has no length either.
-    const length = status === 204 || status === 304 ? {} : { "Content-Length": bytes.length };
-    beginResponse(this, status, { ...length, ...headers });
+    const hasBody = status !== 204 && status !== 304;
+    beginResponse(this, status, { ...hasBody && { "Content-Length": bytes.length }, ...headers });
     this.response.end(bytes);
   }
 
