@@ -27,16 +27,21 @@ interface Stream extends Disposable {
 
 /** One connection to a server. It closes when it goes out of scope. */
 export class HttpWire implements Disposable {
+  /** The fields that each request has to have. */
+  readonly fields: string;
   readonly #stream: Stream;
   #buffered: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
-  constructor(stream: Stream) {
+  constructor(stream: Stream, key?: string) {
     this.#stream = stream;
+    const proof = key === undefined ? "" : `Authorization: Bearer ${key}\r\n`;
+    this.fields = `Host: localhost\r\n${proof}`;
   }
 
   /** Connects, by TLS if the server has a key. */
   static async dial(server: Reachable): Promise<HttpWire> {
-    return new HttpWire(await (server.key === undefined ? plain(server) : secure(server)));
+    const { key } = server;
+    return new HttpWire(await (key === undefined ? plain(server) : secure(server)), key);
   }
 
   /** Sends text, a character a byte, or bytes. */
@@ -74,9 +79,14 @@ export class HttpWire implements Disposable {
     return response;
   }
 
+  /** The status of the next response; 0 at the end. */
+  async status(): Promise<number> {
+    return (await this.response())?.status ?? 0;
+  }
+
   /** Whether the other side has ended its direction, with nothing before that. */
   async ends(): Promise<boolean> {
-    return this.#buffered.length === 0 && !await this.#more();
+    return this.#buffered.length === 0 && !await this.more();
   }
 
   [Symbol.dispose](): void {
@@ -87,7 +97,7 @@ export class HttpWire implements Disposable {
     const length = headers["content-length"];
     if (length !== undefined) return await this.#exactly(Number(length));
     if (headers["transfer-encoding"] !== "chunked") {
-      while (await this.#more());
+      while (await this.more());
       return await this.#exactly(this.#buffered.length);
     }
     const chunks: Uint8Array[] = [];
@@ -103,28 +113,32 @@ export class HttpWire implements Disposable {
   /** The text before an ending, both taken; `undefined` if the stream ends with nothing before that. */
   async #upTo(ending: string): Promise<string | undefined> {
     for (;;) {
-      const text = latin1.decode(this.#buffered);
+      const text = latin1.decode(this.#buffered.subarray(0, 64 * 1024));
       const at = text.indexOf(ending);
       if (at >= 0) {
         this.#buffered = this.#buffered.slice(at + ending.length);
         return text.slice(0, at);
       }
-      if (await this.#more()) continue;
+      if (await this.more()) continue;
       if (text === "") return undefined;
       throw new Error(`the stream ended within ${JSON.stringify(text)}`);
     }
   }
 
   async #exactly(size: number): Promise<Uint8Array> {
-    while (this.#buffered.length < size) {
-      if (!await this.#more()) throw new Error(`the body ended before ${size} bytes`);
+    const pieces: Uint8Array[] = [this.#buffered];
+    for (let bytes = this.#buffered.length; bytes < size; bytes += pieces.at(-1)!.length) {
+      const read = await this.#stream.read();
+      if (read === null) throw new Error(`the body ended before ${size} bytes`);
+      pieces.push(read);
     }
-    const taken = this.#buffered.slice(0, size);
-    this.#buffered = this.#buffered.slice(size);
-    return taken;
+    const read = concat(pieces);
+    this.#buffered = read.slice(size);
+    return read.subarray(0, size);
   }
 
-  async #more(): Promise<boolean> {
+  /** Reads what has arrived, once. Returns `false` at the end. */
+  async more(): Promise<boolean> {
     const read = await this.#stream.read();
     if (read === null) return false;
     this.#buffered = concat([this.#buffered, read]);

@@ -1,12 +1,12 @@
 /**
- * What the two programs load before they know whether there is a key: encryption costs nobody else
- * its time.
+ * What the two programs load before they know whether there is a key, or a client of HTTP: neither
+ * costs anybody else its time.
  *
  * @module
  */
 
 import { assertEquals } from "@std/assert";
-import { integration, run, scriptPath } from "./helpers.ts";
+import { integration, ROOT, run, scriptPath } from "./helpers.ts";
 
 /** A part of what `deno info --json` tells. */
 interface Graph {
@@ -18,13 +18,14 @@ interface Graph {
 }
 
 for (const script of ["client.ts", "server.ts"]) {
-  integration(`${script} loads nothing of TLS on its start`, async () => {
+  integration(`${script} loads nothing of TLS and HTTP on its start`, async () => {
     const { stdout } = await run(Deno.execPath(), ["info", "--json", scriptPath(script)]);
     const loaded = loadedAtOnce(JSON.parse(stdout));
     const ofTls = loaded.filter((module) => /^node:|\/tls_|\/auth\//.test(module));
     const cheap = ["access.ts", "key.ts", "key_file.ts", "watched_file.ts"].map((name) =>
       `/auth/${name}`
     );
+    assertEquals(loaded.filter((module) => module.startsWith(new URL("web/", ROOT).href)), []);
     const dear = ofTls.filter((module) => !cheap.some((end) => module.endsWith(end)));
     // CRC-32 is needed with and without a key. It brings node:buffer, by which servers find zeros. The
     // store opens files by node:fs, so as to follow no link.

@@ -4,11 +4,12 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import {
   bytes,
   type Ended,
   integration,
+  KEY,
   names,
   run,
   runClient,
@@ -16,6 +17,7 @@ import {
   startServer,
   tempDir,
 } from "./helpers.ts";
+import { ROUTES } from "../web/routes.ts";
 import { HttpWire } from "./http_wire.ts";
 import { Wire } from "./wire.ts";
 
@@ -124,3 +126,35 @@ integration("native, upload and web clients share one port", async () => {
   assertEquals((await within.response())?.status, 201);
   assertEquals(names(server.dir), ["half", "large (2).bin", "large (3).bin", "large.bin"]);
 }, { programs: ["curl", "python3"] });
+
+for (const [manner, key] of Object.entries({ plain: undefined, encrypted: KEY })) {
+  integration(`${manner}: every route works with net and the directory's permissions`, async () => {
+    await using local = await tempDir();
+    const paths = [`--allow-read=${local.path}`, `--allow-write=${local.path}`];
+    const variable = key === undefined ? [] : ["--allow-env=INLET_TOKEN"];
+    const permissions = ["--no-prompt", "--allow-net", ...paths, ...variable];
+    await using server = await startServer({ dir: `${local.path}/in`, permissions, key });
+    for (const { method, path } of ROUTES) {
+      using wire = await HttpWire.dial(server);
+      const target = path.replace("{name}", "a");
+      const fields = `${wire.fields}Content-Length: 0\r\nWant-Repr-Digest: sha-256=1\r\n`;
+      const { status } = await wire.asks(`${method} ${target} HTTP/1.1\r\n${fields}\r\n`);
+      assert(status >= 200 && status < 500, `${method} ${path}: ${status}`);
+    }
+    await server.running.stop();
+    assertNotMatch(server.running.log, /permi/);
+  });
+}
+
+integration("wget gets a file, and goes on with a part of it", async () => {
+  await using local = await tempDir();
+  await using server = await startServer();
+  const content = bytes(1_000_000);
+  Deno.writeFileSync(`${server.dir}/a b.bin`, content);
+  await local.write("a b.bin", content.subarray(0, 400_000));
+  const url = `http://127.0.0.1:${server.port}/files/a%20b.bin`;
+  const { code, stderr } = await run("wget", ["-nv", "--no-proxy", "-c", url], { cwd: local.path });
+  assertEquals(code, 0, stderr);
+  assertEquals(Deno.readFileSync(`${local.path}/a b.bin`), content);
+  await server.running.says(/got "a b\.bin", 586 KiB/);
+}, { programs: ["wget"] });

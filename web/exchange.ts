@@ -151,9 +151,10 @@ export function beginResponse(
   status: number,
   headers: Headers,
 ): void {
-  // The parser goes no further behind a request for another protocol.
+  // The parser goes no further behind a request for another protocol. And what it takes for a second
+  // request of HTTP/1.0 may be RTSP.
   const isLast = !request.complete || request.headers.upgrade !== undefined ||
-    socket.context.signal.aborted;
+    request.httpVersion === "1.0" || socket.context.signal.aborted;
   if (isLast) response.shouldKeepAlive = false;
   response.writeHead(status, headers);
 }

@@ -117,7 +117,9 @@ async function sendBytes(
 /** Whether a name is that of a folder. */
 async function isFolder({ context, name }: Exchange): Promise<boolean> {
   try {
-    for await (const page of context.store.tree(name)) return page[0]?.size === null;
+    for await (const page of context.store.tree(name, undefined, true)) {
+      return page[0]?.size === null;
+    }
   } catch {
     // The failure to open it is told.
   }
@@ -137,7 +139,8 @@ async function sendList(exchange: Exchange, folder: string): Promise<void> {
   context.log.begin(folder === "" ? undefined : folder);
   checkAccess(rightsOf(context), folder === "" ? "list" : "tree", what);
   const over = new AbortController();
-  const pages = context.store.tree(folder || EVERYTHING, over.signal)[Symbol.asyncIterator]();
+  const pages = context.store.tree(folder || EVERYTHING, over.signal, true)
+    [Symbol.asyncIterator]();
   try {
     // The first page shows whether there is a list, before the status is sent.
     let page = await connection.unwatched(pages.next());

@@ -50,9 +50,9 @@ export class ListEncoder {
       `<h1>${title}</h1>\n<table>\n<tr><th>Name<th>Size<th>Changed\n${up}`;
   }
 
-  /** Encodes those entries of one page of the store that are in the folder itself. */
+  /** Encodes the entries of one page of the store, in which the folder itself is one. */
   page(entries: readonly ListEntry[]): string {
-    return entries.filter(({ name }) => name !== this.#folder && !this.#within(name).includes("/"))
+    return entries.filter(({ name }) => name !== this.#folder)
       .map((entry) => this.#format === "json" ? this.#json(entry) : this.#row(entry)).join("");
   }
 

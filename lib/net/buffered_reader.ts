@@ -220,7 +220,7 @@ export class BufferedReader {
   }
 
   /** Releases memory while the connection is idle. */
-  protected shrink(): void {
+  shrink(): void {
     if (!this.#reading && this.#buffer.length === 0) this.#buffer.rest();
   }
 

@@ -154,11 +154,6 @@ export class Connection extends BufferedReader implements Disposable {
     }
   }
 
-  /** Releases memory while nothing is expected. */
-  override shrink(): void {
-    super.shrink();
-  }
-
   /** Writes all bytes. */
   async write(bytes: Uint8Array): Promise<void> {
     this.#unsent += bytes.length;

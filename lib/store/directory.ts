@@ -258,8 +258,8 @@ export class DirectoryStore implements ServerStore {
     return listPages(this.#folders, signal);
   }
 
-  tree(name: string, signal?: AbortSignal): AsyncIterable<readonly ListEntry[]> {
-    return treePages(this.#folders, name, signal);
+  tree(name: string, ...how: [AbortSignal?, boolean?]): AsyncIterable<readonly ListEntry[]> {
+    return treePages(this.#folders, name, ...how);
   }
 
   save(): void {

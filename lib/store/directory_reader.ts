@@ -152,14 +152,19 @@ async function hasContent(
   }
 }
 
-/** Lists a folder and everything published below it, one file, or everything, in pages. */
+/**
+ * Lists a folder and everything published below it, one file, or everything, in pages.
+ *
+ * @param isFlat Whether what is in the folders of the folder is left out.
+ */
 export async function* treePages(
   folders: Folders,
   name: string,
   signal?: AbortSignal,
+  isFlat = false,
 ): AsyncGenerator<readonly ListEntry[]> {
   const what = `Cannot get ${quoted(name)}`;
-  if (name === EVERYTHING) return yield* allPages(folders, what, { isTree: true, signal });
+  if (name === EVERYTHING) return yield* allPages(folders, what, { isTree: true, isFlat, signal });
   const safe = folders.safe(name);
   try {
     const look = (): Deno.FileInfo => Deno.lstatSync(folders.path(safe));
@@ -173,7 +178,7 @@ export async function* treePages(
     }
     const fields = modeField(permissionsOf(mode));
     const first: ListEntry = { name: safe, size: null, modified, ...fields };
-    yield* entryPages(folders, `${safe}/`, { first, isTree: true, signal });
+    yield* entryPages(folders, `${safe}/`, { first, isTree: true, isFlat, signal });
   } catch (error) {
     throw explain(error, what);
   }
@@ -184,7 +189,7 @@ export async function* listPages(
   folders: Folders,
   signal?: AbortSignal,
 ): AsyncGenerator<readonly ListEntry[]> {
-  yield* allPages(folders, "Cannot list the files", { isTree: false, signal });
+  yield* allPages(folders, "Cannot list the files", { isTree: false, isFlat: false, signal });
 }
 
 async function* allPages(
@@ -210,9 +215,10 @@ async function* allPages(
 async function* entryPages(
   folders: Folders,
   top: string,
-  { first, isTree, signal }: {
+  { first, isTree, isFlat, signal }: {
     first?: ListEntry;
     isTree: boolean;
+    isFlat: boolean;
     signal: AbortSignal | undefined;
   },
 ): AsyncGenerator<readonly ListEntry[]> {
@@ -223,9 +229,10 @@ async function* entryPages(
     const next = takeFiles(folders, folder, { page, withLinks });
     if (next === "end") open.pop();
     const entry = typeof next === "string" ? undefined : next;
-    const inner = entry && await FolderNames.readBelow(folders, `${entry.name}/`, withLinks);
+    const inner = entry && !isFlat &&
+      await FolderNames.readBelow(folders, `${entry.name}/`, withLinks);
     if (inner) open.push(inner);
-    if (inner && isTree) page.push(entry);
+    if (entry && isTree && (inner || isFlat)) page.push(entry);
     const isFull = page.length >= PAGE_ENTRIES;
     if (!isFull && !inner && !isTurnDue()) continue;
     if (isFull) {

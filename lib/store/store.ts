@@ -190,9 +190,14 @@ export interface Store {
    * Lists a folder and everything published below it, or one file; `/` is everything. The order is
    * that of `list`, with a folder sorted as if its name ended with `/`.
    *
+   * @param isFlat Whether what is in the folders of the folder is left out.
    * @throws {InletError} `bad-name`, `denied` or `not-found`, when the first page is requested
    */
-  tree(name: string, signal?: AbortSignal): AsyncIterable<readonly ListEntry[]>;
+  tree(
+    name: string,
+    signal?: AbortSignal,
+    isFlat?: boolean,
+  ): AsyncIterable<readonly ListEntry[]>;
 
   /** Begins a batch of files, folders and links of one sender. Dispose of it to discard what is not committed. */
   batch(): StoreBatch;
