@@ -15,6 +15,7 @@ import {
   bytes,
   integration,
   names,
+  onTmpfs,
   ownFiles,
   runClient,
   startServer,
@@ -176,6 +177,8 @@ integration("tus: a checksum makes a PATCH that is cut count for nothing", async
     await wire.response().catch(() => {});
   }
   assertEquals(await offsetOf(server, path), 2);
+  const kept = ownFiles(server.dir).find((path) => path.endsWith(".temp"))!;
+  assertEquals(Deno.readTextFileSync(kept), "he");
   for (const [body, status] of [["lloWorld", 460], ["lloworld", 204]] as const) {
     const crc = new Uint8Array(new Uint32Array([crc32(body)]).buffer).toReversed().toBase64();
     const sum = { "Upload-Checksum": `crc32 ${crc}` };
@@ -242,6 +245,10 @@ integration("tus: HEAD takes an upload over from a PATCH in which nothing moves"
   const path = await begin(server, TEN);
   using dead = await patching(server, path, "hello");
   await uploadGrows(server.dir, 5);
+  // A PATCH does so too, and finds out then where the upload ends.
+  let early = 423;
+  while (early === 423) early = (await patch(server, path, 0, "WORLD")).status;
+  assertEquals(early, 409);
   assertEquals(await offsetOf(server, path), 5);
   const told = await dead.response();
   assertEquals([told?.status, told && problemIn(told).code], [423, "aborted"]);
@@ -263,6 +270,50 @@ integration("tus: of many requests at once for one offset one counts", async () 
   }
   assertMatch(published(server)["a.txt"]!, /^(\d)\1{3}(\d)\2{3}$/);
 });
+
+integration(
+  "tus: bytes with a checksum that a killed server did not verify do not count",
+  async () => {
+    await using local = await tempDir();
+    const dir = `${local.path}/received`;
+    const first = await startServer({ dir });
+    const path = await begin(first, TEN);
+    await patch(first, path, 0, "hel");
+    using wire = await HttpWire.dial(first);
+    const sum = createHash("sha1").update("loworld").digest("base64");
+    const fields = { "Upload-Offset": 3, "Content-Length": 7, "Upload-Checksum": `sha1 ${sum}` };
+    await wire.says(`${requestOf("PATCH", path, { ...BYTES, ...fields })}XX`);
+    await uploadGrows(dir, 5);
+    await first.running.stop("SIGKILL");
+    await using second = await startServer({ dir });
+    assertEquals(await offsetOf(second, path), 3);
+    // Another server could be writing what was written just now.
+    anHourPasses(dir);
+    assertEquals((await patch(second, path, 3, "lo")).status, 204);
+    assertEquals(await offsetOf(second, path), 5);
+    const sum2 = createHash("sha1").update("world").digest("base64");
+    const rest = await patch(second, path, 5, "world", { "Upload-Checksum": `sha1 ${sum2}` });
+    assertEquals(rest.status, 204);
+    assertEquals(published(second), { "a.txt": "helloworld" });
+  },
+);
+
+integration(
+  "tus: a HEAD that takes over a PATCH with a checksum keeps none of its bytes",
+  async () => {
+    await using server = await startServer();
+    const path = await begin(server, TEN);
+    await patch(server, path, 0, "hel");
+    using wire = await HttpWire.dial(server);
+    const sum = createHash("sha1").update("loworld").digest("base64");
+    const fields = { "Upload-Offset": 3, "Content-Length": 7, "Upload-Checksum": `sha1 ${sum}` };
+    await wire.says(`${requestOf("PATCH", path, { ...BYTES, ...fields })}XX`);
+    await uploadGrows(server.dir, 5);
+    assertEquals(await offsetOf(server, path), 3);
+    assertEquals((await patch(server, path, 3, "loworld")).status, 204);
+    assertEquals(published(server), { "a.txt": "helloworld" });
+  },
+);
 
 integration("tus: an upload belongs to the user who began it", async () => {
   await using users = await makeUsers({ ben: "all", ann: "all", eve: "read" });
@@ -320,6 +371,11 @@ integration("tus: the limits of other uploads hold", async () => {
   const chunked = { ...BYTES, "Upload-Offset": 0, "Transfer-Encoding": "chunked" };
   const body = "8\r\n01234567\r\n4\r\n89ab\r\n0\r\n\r\n";
   assertEquals((await wire.asks(requestOf("PATCH", path, chunked) + body)).status, 413);
+  const { "Upload-Offset": _, ...created } = { ...chunked, "Upload-Defer-Length": 1 };
+  const before = ownFiles(server.dir).length;
+  using posting = await HttpWire.dial(server);
+  assertEquals((await posting.asks(requestOf("POST", "/uploads/", created) + body)).status, 413);
+  assertEquals(ownFiles(server.dir).length, before);
   const short = await begin(server, { ...TEN, "Upload-Length": 3 });
   assertEquals((await patch(server, short, 0, "0123")).status, 413);
   for (const args of [["--read-only"], ["--keep-partials", "0"]]) {
@@ -330,6 +386,19 @@ integration("tus: the limits of other uploads hold", async () => {
   }
   assertEquals(published(server), {});
 });
+
+integration(
+  "tus: what the disk has no room for is refused when the upload is created",
+  async () => {
+    await using local = await tempDir();
+    const under = onTmpfs(local.path, "size=1m");
+    await using server = await startServer({ dir: `${local.path}/received`, under });
+    const refused = await ask(server, "POST", "/uploads/", { ...TEN, "Upload-Length": 2_000_000 });
+    assertEquals([refused.status, problemIn(refused).code], [507, "no-space"]);
+    assertEquals((await ask(server, "POST", "/uploads/", TEN)).status, 201);
+  },
+  { mounts: true },
+);
 
 integration("tus: a drop-only server stores, and tells the name that was asked for", async () => {
   await using server = await startServer({ args: ["--drop-only"] });

@@ -20,7 +20,7 @@ import { type Headers, Refusal } from "./problem.ts";
 import { bodySize } from "./request_checks.ts";
 import type { Route } from "./router.ts";
 import { encodePath } from "./target.ts";
-import { append, checkLength, checkOffset, DEAD_MS, refuseBusy } from "./tus_append.ts";
+import { append, checkLength, checkOffset, DEAD_MS, takeOver } from "./tus_append.ts";
 import { joinParts } from "./tus_concat.ts";
 import { type Details, detailsOf } from "./tus_details.ts";
 import {
@@ -248,7 +248,7 @@ async function freed(exchange: Exchange, upload: OngoingUpload): Promise<Ongoing
   const later = await ownUpload(exchange, exchange.name);
   if (later.quietMs === undefined) return later;
   {
-    await using _ = await later.take({ quietMs: DEAD_MS }) ?? refuseBusy();
+    await using _ = await takeOver(exchange, later);
   }
   return await ownUpload(exchange, exchange.name);
 }

@@ -51,10 +51,9 @@ export async function append(
 ): Promise<Appended> {
   const { connection, context } = exchange;
   const { name, size } = ongoing;
-  const { offset, hasBody, publishes } = appending;
-  const onTaken = (): void => connection.abort(taken());
-  const taking = ongoing.take({ quietMs: DEAD_MS, onTaken });
-  await using upload = await connection.unwatched(taking) ?? refuseBusy();
+  const { offset, hasBody, publishes, checksum } = appending;
+  const isTentative = checksum !== undefined;
+  await using upload = await takeOver(exchange, ongoing, isTentative);
   checkOffset(offset, upload.kept.bytes);
   if (hasBody && offset > 0) {
     const message = `resumes ${quoted(name)} at ${formatBytes(offset)}`;
@@ -65,6 +64,7 @@ export async function append(
     ? new BeginningCrc(offset, (options) => upload.kept.crc(options))
     : undefined;
   const tally = hasBody ? await receive(exchange, ongoing, upload, appending) : new Tally();
+  if (isTentative) ongoing.confirm();
   const bytes = offset + tally.bytes;
   if (!publishes || bytes !== size) return { offset: bytes, outcome: undefined };
   const { crc } = beginning ? await connection.unwatched(beginning.whole(tally)) : tally;
@@ -73,17 +73,39 @@ export async function append(
   return { offset: bytes, outcome: { name: stored, size } };
 }
 
+/**
+ * Takes an upload over, from a request that is dead too.
+ *
+ * @param isTentative Whether what is written counts only once it is confirmed.
+ * @throws {Refusal} 423 if another request is sending it
+ */
+export async function takeOver(
+  exchange: Exchange,
+  ongoing: OngoingUpload,
+  isTentative = false,
+): Promise<Upload> {
+  const { connection } = exchange;
+  const onTaken = (): void => connection.abort(taken());
+  let taking: Promise<Upload | undefined> | undefined;
+  try {
+    const upload = await exchange.whileThere((signal) =>
+      taking = ongoing.take({ quietMs: DEAD_MS, isTentative, onTaken }, signal)
+    );
+    if (upload) return upload;
+  } catch (error) {
+    // If the client left meanwhile, it is for the next one.
+    taking?.then((late) => late?.[Symbol.asyncDispose](), () => {});
+    throw error;
+  }
+  throw new Refusal(423, "Cannot go on: another request is sending this upload", { code: "wait" });
+}
+
 /** @throws {Refusal} 409 if a request begins elsewhere than the upload ends */
 export function checkOffset(asked: number, bytes: number): void {
   if (asked === bytes) return;
   throw new Refusal(409, `Cannot go on at ${asked}: ${bytes} bytes are here`, {
     headers: { "Upload-Offset": bytes },
   });
-}
-
-/** @throws {Refusal} 423 */
-export function refuseBusy(): never {
-  throw new Refusal(423, "Cannot go on: another request is sending this upload", { code: "wait" });
 }
 
 function taken(): InletError {

@@ -13,7 +13,7 @@ import type { NewUpload, OngoingUpload, OngoingUploads, Outcome, Taking } from "
 import { type DirectoryPartial, hashOf } from "./partial.ts";
 import type { Partials } from "./partials.ts";
 import type { FileUpload } from "./upload.ts";
-import type { FoundNote } from "./upload_notes.ts";
+import type { FoundNote, Note } from "./upload_notes.ts";
 
 /** Most of them, those that are concluded and not yet forgotten included. */
 const MAX_UPLOADS = 10_000;
@@ -52,7 +52,7 @@ export class DirectoryOngoing implements OngoingUploads {
     const hash = await hashOfId(id);
     const found = notes.find(hash);
     if (!found) return undefined;
-    const { name, outcome } = found.note;
+    const { name, outcome, certain = Infinity } = found.note;
     const live = this.#partials.live(hash);
     const partial = outcome || live ? undefined : await this.#partials.largest(name, { hash });
     const written = Math.max(found.written.getTime(), partial?.info.mtime?.getTime() ?? 0);
@@ -60,7 +60,7 @@ export class DirectoryOngoing implements OngoingUploads {
     return new Ongoing(this.#partials, this.#taken, {
       ...found,
       hash,
-      bytes: outcome?.size ?? live?.bytes ?? partial?.info.size ?? 0,
+      bytes: outcome?.size ?? live?.bytes ?? Math.min(partial?.info.size ?? 0, certain),
       expires: new Date(written + keepMs),
     });
   }
@@ -110,22 +110,28 @@ class Ongoing implements OngoingUpload {
     return this.#partials.live(this.#hash)?.quietMs;
   }
 
-  async take({ quietMs, onTaken }: Taking, signal?: AbortSignal): Promise<FileUpload | undefined> {
+  async take(how: Taking, signal?: AbortSignal): Promise<FileUpload | undefined> {
     const hash = this.#hash;
     if (this.#taken.has(hash)) return undefined;
     this.#taken.add(hash);
     try {
       const live = this.#partials.live(hash);
-      if (live && live.quietMs < quietMs) return undefined;
+      if (live && live.quietMs < how.quietMs) return undefined;
       await live?.handOver();
-      return await this.#take(onTaken, signal);
+      const upload = await this.#take(how, signal);
+      if (!upload) return undefined;
+      if (this.#tell({ certain: how.isTentative ? upload.kept.bytes : undefined })) return upload;
+      // It was removed meanwhile.
+      upload.startOver();
+      upload.close();
+      return undefined;
     } finally {
       this.#taken.delete(hash);
     }
   }
 
   async #take(
-    onTaken: Taking["onTaken"],
+    { onTaken }: Taking,
     signal: AbortSignal | undefined,
   ): Promise<FileUpload | undefined> {
     const { notes } = this.#partials;
@@ -136,7 +142,6 @@ class Ongoing implements OngoingUpload {
     if (!now || now.note.outcome) return undefined;
     this.#note = now.note;
     const note = notes.handleOf(hash);
-    note.renew();
     const { size } = this;
     const how = { ...size !== null && { size }, ...onTaken && { onTaken } };
     if (!candidate) return this.#partials.create(name, { ...how, hash, note });
@@ -150,19 +155,28 @@ class Ongoing implements OngoingUpload {
   }
 
   change(changed: Partial<Pick<NewUpload, "size" | "details">>): void {
-    this.#note = { ...this.#note, ...changed };
-    this.#partials.notes.write(this.#hash, this.#note);
+    this.#tell(changed);
+  }
+
+  confirm(): void {
+    this.#tell({ certain: undefined });
   }
 
   async conclude(outcome: Outcome): Promise<void> {
     await this.#discard();
-    this.#note = { ...this.#note, outcome };
-    this.#partials.notes.write(this.#hash, this.#note);
+    this.#tell({ outcome });
   }
 
   async remove(): Promise<void> {
     if (!this.outcome) await this.#discard();
     this.#partials.notes.remove(this.#hash);
+  }
+
+  /** Writes the note anew, which also makes it young again. Returns `false` if it was removed. */
+  #tell(changed: Partial<Note>): boolean {
+    const note = this.#partials.notes.change(this.#hash, changed);
+    this.#note = note ?? this.#note;
+    return note !== undefined;
   }
 
   /** Removes what has arrived, also from whoever is sending it. */

@@ -34,6 +34,8 @@ export interface Outcome {
 export interface Taking {
   /** Milliseconds without a byte after which it is taken from the client that sends it. */
   readonly quietMs: number;
+  /** Whether what is written counts only once it is {@linkcode OngoingUpload.confirm confirmed}. */
+  readonly isTentative?: boolean;
   /** Called when it is taken over in its turn. It has ended then. */
   onTaken?(): void;
 }
@@ -77,6 +79,9 @@ export interface OngoingUpload extends NewUpload {
 
   /** Keeps other details, or a size that is known now. */
   change(changed: Partial<Pick<NewUpload, "size" | "details">>): void;
+
+  /** Has what was written tentatively count. */
+  confirm(): void;
 
   /** Keeps what became of it, and nothing of its content. */
   conclude(outcome: Outcome): Promise<void>;

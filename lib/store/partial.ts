@@ -43,6 +43,8 @@ export interface Found {
   candidate: Candidate;
   /** The upload of this process that still writes it. */
   live?: FileUpload | undefined;
+  /** Bytes of it that count. */
+  most?: number | undefined;
   /** Tells the operator why it takes long. */
   warn(message: string): void;
   /** Makes an upload of a file that was taken over. */
@@ -84,7 +86,7 @@ export class DirectoryPartial implements PartialFile, Disposable {
   private constructor(found: Found, { file, facts }: Opened) {
     this.#found = found;
     this.#file = file;
-    this.bytes = facts.size;
+    this.bytes = Math.min(facts.size, found.most ?? Infinity);
   }
 
   /** Opens a file that was found; returns `undefined` if it has gone or changed meanwhile. */
@@ -117,7 +119,7 @@ export class DirectoryPartial implements PartialFile, Disposable {
   }
 
   async #take(how: How, asker: Asker): Promise<FileUpload | undefined> {
-    const { workspace, hash, candidate, live, resume, warn } = this.#found;
+    const { workspace, hash, candidate, live, resume, warn, most = Infinity } = this.#found;
     if (live) await live.handOver();
     else if (!candidate.kept && !await isAbandoned(workspace, candidate, warn, asker.signal)) {
       return undefined;
@@ -126,6 +128,7 @@ export class DirectoryPartial implements PartialFile, Disposable {
     const all = await workspace.candidates(hash);
     const now = all.find(({ info }) => isSameFile(info, candidate.info));
     const temp = now && workspace.take(now, hash);
+    temp?.cutTo(most);
     return temp && resume(temp, how);
   }
 

@@ -156,6 +156,7 @@ export class Partials {
     const { context, numbering, notes, storing, begin } = this.#options;
     const { hash, isNoted } = candidate;
     const handle = isNoted ? { note: notes.handleOf(hash) } : {};
+    const most = isNoted ? notes.find(hash)?.note.certain : undefined;
     const names = numbering.variants(place.name);
     return storing(`store ${quoted(name)}`, () =>
       DirectoryPartial.open({
@@ -163,8 +164,13 @@ export class Partials {
         hash,
         candidate,
         live,
+        most,
         warn: (message) => context.folders.warnOnce(message),
-        resume: (temp, how) => begin(workspace, temp, names, { ...how, hash, ...handle }),
+        resume: (temp, how) => {
+          // It has been cut to that.
+          if (most !== undefined) notes.change(hash, { certain: undefined });
+          return begin(workspace, temp, names, { ...how, hash, ...handle });
+        },
       }));
   }
 

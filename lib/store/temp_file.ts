@@ -55,15 +55,15 @@ export function madePrivate(disk: Disk, path: string, seen: Deno.FileInfo): Deno
 /** An open temporary file. */
 export class TempFile {
   readonly file: Deno.FsFile;
-  readonly info: Deno.FileInfo;
   readonly #disk: Disk;
+  #info: Deno.FileInfo;
   #path: string;
 
   private constructor(disk: Disk, path: string, file: Deno.FsFile, info: Deno.FileInfo) {
     this.#disk = disk;
     this.#path = path;
     this.file = file;
-    this.info = info;
+    this.#info = info;
   }
 
   /**
@@ -107,6 +107,18 @@ export class TempFile {
 
   get path(): string {
     return this.#path;
+  }
+
+  /** What the disk told of it when it was opened, or cut. */
+  get info(): Deno.FileInfo {
+    return this.#info;
+  }
+
+  /** Cuts it to so many bytes at most. */
+  cutTo(bytes: number): void {
+    if (this.#info.size <= bytes) return;
+    this.file.truncateSync(bytes);
+    this.#info = this.file.statSync();
   }
 
   /** Whether a path leads to this file. */

@@ -30,6 +30,8 @@ export interface Note extends Omit<NewUpload, "fingerprint"> {
   /** The hash of the file's fingerprint, if the upload is found by it. */
   readonly file?: string | undefined;
   readonly outcome?: Outcome | undefined;
+  /** Bytes beyond which nothing counts yet. */
+  readonly certain?: number | undefined;
 }
 
 /** A note as it was found. */
@@ -93,11 +95,6 @@ export class UploadNotes {
   add(hash: string, note: Note): void {
     this.#count++;
     if (note.file !== undefined) this.#write(this.#pathOf(hash, note.file), "");
-    this.write(hash, note);
-  }
-
-  /** Writes a note anew, which also makes it young again. */
-  write(hash: string, note: Note): void {
     this.#write(this.#pathOf(hash), JSON.stringify(note));
   }
 
@@ -120,14 +117,21 @@ export class UploadNotes {
     }
   }
 
-  /** The note of an upload, for the upload. One that is gone by then stays so. */
+  /** Changes a note, which also makes it young again. Returns the new one, unless it was removed. */
+  change(hash: string, changed: Partial<Note>): Note | undefined {
+    const found = this.find(hash);
+    if (!found) return undefined;
+    const note = { ...found.note, ...changed };
+    this.#write(this.#pathOf(hash), JSON.stringify(note));
+    return note;
+  }
+
+  /** The note of an upload, for the upload. */
   handleOf(hash: string): NoteHandle {
-    const rewrite = (outcome?: Outcome): void =>
-      tryTo(() => {
-        const found = this.find(hash);
-        if (found) this.write(hash, { ...found.note, ...outcome && { outcome } });
-      });
-    return { renew: () => rewrite(), conclude: (outcome) => rewrite(outcome) };
+    return {
+      renew: () => tryTo(() => this.change(hash, {})),
+      conclude: (outcome) => tryTo(() => this.change(hash, { outcome })),
+    };
   }
 
   /** Removes a note. */
