@@ -204,20 +204,21 @@ function contextOf(
   },
 ): ListenerOptions["context"] {
   const { maxClients, maxPerAddress, maxBytes, access, sessionTimeoutMs } = settings;
+  const web = webSettings(settings);
   return {
     store,
     shortage: (bytes) => space?.shortage(settings.directory, bytes),
     freeBytes: () => space?.free(settings.directory),
     log,
     stdout: new StdoutQueue({ escapes: Deno.stdout.isTerminal() && !settings.raw }),
-    clients: new Clients(maxClients ?? mode.maxClients ?? MAX_CLIENTS, maxPerAddress),
+    clients: new Clients(maxClients ?? mode.maxClients ?? MAX_CLIENTS, maxPerAddress, web.proxies),
     acknowledged: new AcknowledgedUploads(),
     maxBytes,
     access,
     authenticator,
     sessionTimeoutMs,
     wire: wireSettings(settings, settings.fallback ?? mode.name),
-    web: webSettings(settings),
+    web,
   };
 }
 

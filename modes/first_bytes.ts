@@ -11,7 +11,7 @@ import { MAX_LINE_BYTES } from "../protocol.ts";
 import { InletError } from "../lib/errors.ts";
 
 /** What a connection begins with: a wire of the default mode, one that it refuses, or neither. */
-export type Opening = "native" | "upload" | "tls" | "http" | "other";
+export type Opening = "native" | "upload" | "tls" | "http" | "proxy" | "other";
 
 /** What bytes of no known wire look like: a line, a short text without an ending, or neither. */
 export type Look = "line" | "text" | "bytes";
@@ -33,6 +33,8 @@ const OPENINGS: readonly { opening: Opening; whole: RegExp; part: RegExp }[] = [
   { opening: "upload", whole: /^\x00/, part: /^$/ },
   // deno-lint-ignore no-control-regex -- a record of a TLS handshake: RFC 8446, section 5.1
   { opening: "tls", whole: /^\x16\x03/, part: /^\x16$/ },
+  // deno-lint-ignore no-control-regex -- version 2 of the PROXY protocol; it comes as a whole
+  { opening: "proxy", whole: /^\r\n\r\n\x00\r\nQUIT\n/, part: /^$/ },
   { opening: "native", whole: /^hello(?: \d|;)/, part: prefixesOf("hello ") },
   { opening: "http", whole: new RegExp(`${METHOD} [^ \\r\\n]+ HTTP/`), part: httpPart() },
 ];

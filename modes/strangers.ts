@@ -7,6 +7,7 @@
 
 import { concat } from "@std/bytes/concat";
 import { startsWith } from "@std/bytes/starts-with";
+import { hostOf } from "../lib/address.ts";
 import { WITHOUT_A_KEY } from "../lib/auth/key.ts";
 import { InletError } from "../lib/errors.ts";
 import { AwakeTimer } from "../lib/net/awake.ts";
@@ -23,6 +24,7 @@ const CLIENTS: Readonly<Record<Exclude<Opening, "other">, string>> = {
   upload: "a client of mode upload",
   tls: "a TLS client",
   http: "a web client",
+  proxy: "a proxy",
 };
 
 /**
@@ -67,6 +69,12 @@ export function notSpoken(opening: "tls" | "http"): InletError {
     ? `TLS: ${WITHOUT_A_KEY}, on plain TCP`
     : "HTTP: this is an inlet server, and it has no web page";
   return new InletError("bad-request", `Cannot speak ${what}`);
+}
+
+/** The error for a proxy that nobody has told to be one. */
+export function unknownProxy({ remote }: Connection): InletError {
+  const what = `Cannot take a PROXY header from ${hostOf(remote)}`;
+  return new InletError("denied", `${what}: give --proxy-from ADDRESS if it is a proxy of yours`);
 }
 
 /** The error for a client that is not encrypted, on a server with a key. */

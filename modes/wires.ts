@@ -25,6 +25,7 @@ import {
   notSpoken,
   PAUSE_MS,
   unknownClient,
+  unknownProxy,
 } from "./strangers.ts";
 import { serveUpload } from "./upload.ts";
 
@@ -48,6 +49,7 @@ export async function serveAnyWire(
   connection.farewell = encodeError;
   const opening = await openingOn(connection, fallback !== undefined);
   if (opening === "http") answerInHttp(connection);
+  if (opening === "proxy") throw unknownProxy(connection);
   if (authenticator && !connection.isEncrypted) {
     if (connection.buffered.length === 0) return;
     throw needsKey();

@@ -119,7 +119,9 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
       authenticator: undefined,
       sessionTimeoutMs: idleTimeoutMs,
       wire: wireSettings(wireOptionsOf(parseCommandLine(wire.args, WIRES).options), wire.mode),
-      web: webSettings({ hostname: "127.0.0.1", publicNames: [] }),
+      web: webSettings({
+        ...{ hostname: "127.0.0.1", publicNames: [], basePath: undefined, proxyFrom: [] },
+      }),
     },
   });
   return {

@@ -24,6 +24,7 @@ await raw();
 await messages();
 await reversed();
 await keys();
+await proxied();
 
 /** The native conversation, uploads on its port, and a fallback. */
 async function files(): Promise<void> {
@@ -196,4 +197,12 @@ async function answers(wire: Wire, text: string, end: RegExp): Promise<void> {
 async function gone(address: Deno.NetAddr, act: (wire: Wire) => Promise<void>): Promise<void> {
   using wire = await Wire.dial(address);
   await act(wire);
+}
+
+/** A request that comes by a reverse proxy. */
+async function proxied(): Promise<void> {
+  await using server = await serve({ ...common, proxyFrom: ["127.0.0.1"] });
+  using wire = await Wire.dial(server.address);
+  await wire.says("GET / HTTP/1.0\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n");
+  await wire.rest();
 }

@@ -167,6 +167,8 @@ pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
     bareNames: false,
     web: true,
     publicNames: [],
+    basePath: undefined,
+    proxyFrom: [],
   });
 });
 

@@ -146,10 +146,19 @@ integration(
 );
 
 pure("/metrics of a server without a key is for this machine alone", () => {
-  const from = (remote: string): Exchange =>
-    ({ context: { authenticator: undefined }, connection: { remote } }) as unknown as Exchange;
-  for (const remote of ["192.0.2.7:4711", "[2001:db8::1]:4711", "[::ffff:192.0.2.7]:4711"]) {
-    const error = assertThrows(() => getMetrics(from(remote)), InletError);
+  const from = (address: string, headers: Record<string, string> = {}): Exchange =>
+    ({
+      context: { authenticator: undefined, client: { address } },
+      request: { headers },
+    }) as unknown as Exchange;
+  const strangers = [
+    ...["192.0.2.7:4711", "[2001:db8::1]:4711", "[::ffff:192.0.2.7]:4711"].map((it) => from(it)),
+    // By a proxy on this machine, which nobody has named.
+    from("127.0.0.1:4711", { "x-forwarded-for": "127.0.0.1" }),
+    from("127.0.0.1:4711", { forwarded: "for=192.0.2.7" }),
+  ];
+  for (const stranger of strangers) {
+    const error = assertThrows(() => getMetrics(stranger), InletError);
     assertEquals(error.code, "denied");
   }
 });

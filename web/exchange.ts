@@ -56,6 +56,11 @@ export class Exchange {
     return accepts({ headers: { get: () => accept } }, ...types);
   }
 
+  /** The address of a path of this server, such as `/files/a`: as clients have it, also behind proxies. */
+  address(path: string): string {
+    return `${this.context.web.base}${path}`;
+  }
+
   /** The value of a field of the request; several are joined by commas: RFC 9110, section 5.3. */
   header(name: string): string | undefined {
     const value = this.request.headers[name.toLowerCase()];

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { IncomingHttpHeaders } from "node:http";
 import denoJson from "../deno.json" with { type: "json" };
 import { hostOf, isLoopback } from "../lib/address.ts";
 import { checkAccess } from "../lib/auth/access.ts";
@@ -28,13 +29,18 @@ interface Metric {
  * alone.
  */
 export function getMetrics(exchange: Exchange): void {
-  const { context, connection } = exchange;
+  const { context, request: { headers } } = exchange;
   const what = "tell the metrics";
   if (context.authenticator) checkAccess(rightsOf(context), "list", what);
-  else if (!isLoopback(hostOf(connection.remote))) {
+  else if (!isLoopback(hostOf(context.client.address)) || isForwarded(headers)) {
     throw new InletError("denied", `Cannot ${what}: this server has no key, ask on its machine`);
   }
   exchange.send(200, { "Content-Type": TYPE }, metricsOf(context).map(format).join(""));
+}
+
+/** Whether a proxy on this machine sends the request, believed or not, for somebody else. */
+function isForwarded(headers: IncomingHttpHeaders): boolean {
+  return ["x-forwarded-for", "forwarded"].some((name) => headers[name] !== undefined);
 }
 
 function metricsOf({ log: { counters }, clients, freeBytes }: ServerContext): Metric[] {

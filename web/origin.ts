@@ -69,8 +69,7 @@ function isLinkToStart(exchange: Exchange): boolean {
 }
 
 /** The origin of a page that this server would serve to such a request; in lower case. */
-function ownOrigin({ request, connection }: Exchange): string {
-  const scheme = connection.isEncrypted ? "https" : "http";
+function ownOrigin({ request, socket: { scheme } }: Exchange): string {
   const { name, port } = split(request.headers.host ?? "");
   const behind = port === "" || port === DEFAULT_PORTS[scheme] ? "" : `:${port}`;
   return `${scheme}://${name}${behind}`;

@@ -72,7 +72,8 @@ function tell(exchange: Exchange, files: readonly StoredPart[]): void {
     return exchange.send(303, { Location: "./" });
   }
   const [only] = files;
-  const where = files.length === 1 && { Location: `/files/${encodePath(only!.name)}` };
+  const where = files.length === 1 &&
+    { Location: exchange.address(`/files/${encodePath(only!.name)}`) };
   exchange.sendJson(201, { files }, { ...where });
 }
 

@@ -39,7 +39,9 @@ export async function putFile(exchange: Exchange): Promise<void> {
   const stored = await storer.publish(modified ? { modified } : {});
   const shown = shownName(context, stored.name, name);
   const { size: bytes } = stored;
-  exchange.sendJson(201, { name: shown, size: bytes }, { Location: `/files/${encodePath(shown)}` });
+  exchange.sendJson(201, { name: shown, size: bytes }, {
+    Location: exchange.address(`/files/${encodePath(shown)}`),
+  });
 }
 
 /** Whether the name is that of a file. */

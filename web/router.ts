@@ -76,8 +76,9 @@ async function route(arrived: Arrived, routes: readonly Route[]): Promise<void> 
     return new Exchange(arrived, { query: new URLSearchParams() }, "").send(204);
   }
   const target = decodeTarget(request.url!);
-  const found = routes.find(({ path }) => nameIn(target.path, path) !== undefined);
-  const name = found && nameIn(target.path, found.path)!;
+  const below = belowBase(target.path, socket.context.web.base);
+  const found = routes.find(({ path }) => nameIn(below, path) !== undefined);
+  const name = found && nameIn(below, found.path)!;
   for (const [name, value] of Object.entries(found?.headers ?? {})) response.setHeader(name, value);
   const exchange = new Exchange(arrived, target, name ?? "");
   checkHost(exchange);
@@ -94,6 +95,12 @@ async function route(arrived: Arrived, routes: readonly Route[]): Promise<void> 
   const Allow = allowed(there);
   if (method === "OPTIONS") return exchange.send(204, { Allow });
   throw new Refusal(405, `Cannot ${method} here: use ${Allow}`, { headers: { Allow } });
+}
+
+/** The part of a path behind that of the server; what is elsewhere is no path of any route. */
+function belowBase(path: readonly string[], base: string): readonly string[] {
+  const parts = base.split("/").slice(1);
+  return parts.every((part, index) => part === path[index]) ? path.slice(parts.length) : [];
 }
 
 /** What `{name}` stands for in the pattern of a path; empty without one, `undefined` if none matches. */

@@ -6,8 +6,9 @@
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { InletError } from "../lib/errors.ts";
+import { explain, InletError } from "../lib/errors.ts";
 import type { Arrived } from "./exchange.ts";
+import { forwardedIn } from "./forwarded.ts";
 import { lastWords, Refusal } from "./problem.ts";
 import { answer, fail } from "./router.ts";
 import { ROUTES } from "./routes.ts";
@@ -90,7 +91,8 @@ async function serve(arrived: Arrived, refusal: InletError | undefined): Promise
   connection.resting = false;
   context.log.begin();
   const over = new Promise((resolve) => response.once("close", resolve));
-  if (refusal) fail(arrived, refusal);
+  const reason = refusal ?? recogniseClient(arrived);
+  if (reason) fail(arrived, reason);
   else if (context.takePlace()) await answer(arrived, ROUTES);
   else fail(arrived, new InletError("busy", "The server is full"));
   await Promise.race([over, socket.gone]);
@@ -99,6 +101,30 @@ async function serve(arrived: Arrived, refusal: InletError | undefined): Promise
   // A connection at rest holds no place: a browser keeps six of them.
   context.leavePlace();
   if (context.signal.aborted) socket.destroySoon();
+}
+
+/**
+ * Takes the client for the one that a proxy names, if it is a proxy's connection.
+ *
+ * @returns Why it cannot be told.
+ */
+function recogniseClient({ request, socket }: Arrived): InletError | undefined {
+  const { connection, context, context: { client, log, web } } = socket;
+  socket.scheme = connection.isEncrypted ? "https" : "http";
+  try {
+    const { address = connection.remote, scheme } = forwardedIn(
+      ...[request.headers, connection.remote, web.proxies] as const,
+    );
+    if (scheme) socket.scheme = scheme;
+    if (address === client.address) return undefined;
+    // Its place counted for another address.
+    context.leavePlace();
+    client.address = address;
+    log.info("forwarded", `comes from ${address}, by the proxy at ${connection.remote}`);
+    return undefined;
+  } catch (error) {
+    return explain(error);
+  }
 }
 
 /** Ends a connection behind the answers to what came before. */

@@ -46,6 +46,8 @@ export class HttpSocket extends Duplex {
   onBroken: ((error: InletError) => void) | undefined;
   /** The response that is being made. */
   response: ServerResponse | undefined;
+  /** The scheme of the present request's address, as its client has it. */
+  scheme: "http" | "https" = "http";
   /** How many requests have come, the present one included. */
   requests = 0;
   #turn: Promise<void> = Promise.resolve();

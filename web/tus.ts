@@ -120,7 +120,7 @@ async function create(exchange: Exchange): Promise<void> {
   const ongoing = await context.store.ongoing.begin(id, {
     ...{ name, size, fingerprint, details: JSON.stringify(details) },
   });
-  const Location = `/uploads/${id}`;
+  const Location = exchange.address(`/uploads/${id}`);
   try {
     const { offset, outcome } = hasBody || size === 0
       ? await append(exchange, ongoing, { offset: 0, hasBody, publishes: !isPart })
@@ -159,7 +159,7 @@ async function createJoined(
     ...{ name, size: outcome.size, details: JSON.stringify(details) },
   });
   await upload.conclude(outcome);
-  tellStored(exchange, name, outcome, { Location: `/uploads/${id}` });
+  tellStored(exchange, name, outcome, { Location: exchange.address(`/uploads/${id}`) });
 }
 
 /** HEAD: tells where to go on. A request that is dead ends then. */
@@ -292,9 +292,9 @@ function tellStored(exchange: Exchange, name: string, outcome: Outcome, headers:
 }
 
 /** The fields that tell the name of a published file. */
-function whereIs({ context }: Exchange, name: string, outcome: Outcome): Headers {
-  const path = encodePath(shownName(context, outcome.name, name));
-  return { "Inlet-Name": path, "Content-Location": `/files/${path}` };
+function whereIs(exchange: Exchange, name: string, outcome: Outcome): Headers {
+  const path = encodePath(shownName(exchange.context, outcome.name, name));
+  return { "Inlet-Name": path, "Content-Location": exchange.address(`/files/${path}`) };
 }
 
 async function expiryOf(exchange: Exchange, id: string): Promise<Headers> {

@@ -6,6 +6,7 @@
 
 import { hostOf, isLoopback } from "../address.ts";
 import type { User } from "../auth/authenticator.ts";
+import type { AddressRanges } from "../net/address_ranges.ts";
 import { formatLocalTime, printable } from "../text.ts";
 
 /** Most clients that `status` remembers. */
@@ -18,8 +19,8 @@ const PAGE_LINES = 500;
 export interface Client {
   /** Numbered from 1, in order of admission. */
   readonly number: number;
-  /** `HOST:PORT`. */
-  readonly address: string;
+  /** `HOST:PORT`. Behind a proxy, it can be another one while the client has no place. */
+  address: string;
   readonly start: Date;
   /** Its name; empty before the greeting, and on wires without names. */
   name: string;
@@ -43,6 +44,7 @@ export class Clients {
   /** Most clients that are connected at once. */
   readonly limit: number;
   readonly #limitPerHost: number | undefined;
+  readonly #proxies: Pick<AddressRanges, "has"> | undefined;
   readonly #hosts = new Map<string, number>();
   readonly #remembered: Client[] = [];
   readonly #names = new Set<string>();
@@ -52,8 +54,10 @@ export class Clients {
   /**
    * @param limitPerHost Most clients that are connected at once from one address. By default half
    * of `limit` if that is 20 or more, and no limit for clients on this machine.
+   * @param proxies Addresses without a limit: their clients have addresses of their own.
    */
-  constructor(limit: number, limitPerHost?: number) {
+  constructor(limit: number, limitPerHost?: number, proxies?: Pick<AddressRanges, "has">) {
+    this.#proxies = proxies;
     this.limit = limit;
     this.#limitPerHost = limitPerHost;
   }
@@ -70,6 +74,7 @@ export class Clients {
 
   /** Most clients that are connected at once from the host of an address. */
   limitFor(address: string): number {
+    if (this.#proxies?.has(hostOf(address))) return Infinity;
     if (this.#limitPerHost !== undefined) return this.#limitPerHost;
     const isShared = this.limit >= SHARED_LIMIT && !isLoopback(hostOf(address));
     return isShared ? Math.floor(this.limit / 2) : Infinity;

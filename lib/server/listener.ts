@@ -15,6 +15,7 @@ import { Connection } from "../net/connection.ts";
 import type { ConnectionOptions } from "../net/connection_options.ts";
 import { explain, InletError } from "../errors.ts";
 import { formatSeconds, quoted } from "../text.ts";
+import { ProxyArrivals } from "./proxy_arrivals.ts";
 import { type Caller, UNKNOWN, WaitingRoom } from "./waiting_room.ts";
 
 /** What a listener needs to serve. */
@@ -48,6 +49,9 @@ const MAX_LEAVING = 256;
 /** Milliseconds that a failed server has to notify its clients. */
 const GIVE_UP_MS = 1000;
 
+/** Milliseconds that a proxy has to tell who its client is. */
+const ARRIVAL_MS = 10_000;
+
 /** A connection that has a place and has not greeted. */
 interface Ungreeted {
   readonly connection: Connection;
@@ -74,6 +78,7 @@ export class Listener {
   readonly #ungreeted = new Map<Connection, Ungreeted>();
   readonly #waiting = new WaitingRoom();
   readonly #leaving = new Set<Connection>();
+  readonly #arrivals: ProxyArrivals;
   readonly #serving = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   #failure: InletError | undefined;
@@ -83,6 +88,7 @@ export class Listener {
   constructor(socket: Deno.TcpListener, options: ListenerOptions) {
     this.#socket = socket;
     this.#options = options;
+    this.#arrivals = new ProxyArrivals(options.limits.greetingTimeoutMs ?? ARRIVAL_MS);
     this.finished = this.#acceptAll();
   }
 
@@ -97,6 +103,7 @@ export class Listener {
       const reason = new InletError("shutdown", "The server is shutting down");
       this.#stop.abort(reason);
       this.#socket.close();
+      this.#arrivals.close();
       // A client that has left may have its last words not read yet.
       await lookAround();
       const resting = [...this.#connections].filter((connection) => connection.resting);
@@ -162,8 +169,31 @@ export class Listener {
   }
 
   #begin(conn: Deno.TcpConn): void {
-    const { limits, zone, secure } = this.#options;
+    const { zone, context: { web } } = this.#options;
     const stream = new TcpStream(conn, zone);
+    if (!web.proxies.has(hostOf(stream.remote))) return this.#take(stream);
+    const arriving = this.#identify(stream);
+    this.#serving.add(arriving);
+    arriving.finally(() => this.#serving.delete(arriving));
+  }
+
+  /** Begins with a connection of a proxy, once it is known whose it is. */
+  async #identify(stream: ByteStream): Promise<void> {
+    try {
+      const known = await this.#arrivals.identify(stream);
+      if (this.#stop.signal.aborted) stream.close();
+      else if (known) this.#take(known);
+    } catch (error) {
+      const { log } = this.#options.context;
+      const failure = explain(error);
+      if (failure.code === "bad-request") {
+        log.forClient({ address: stream.remote, name: "" }).failure(failure);
+      }
+    }
+  }
+
+  #take(stream: ByteStream): void {
+    const { limits, secure } = this.#options;
     const connection = new Connection(secure?.(stream) ?? stream, {
       ...limits,
       onBegun: () => this.#ungreeted.delete(connection),
@@ -243,7 +273,7 @@ export class Listener {
     const host = clients.isCrowded(address) ? hostOf(address) : undefined;
     let longest: Overdue | undefined;
     for (const [connection, client] of this.#places) {
-      if (host !== undefined && hostOf(connection.remote) !== host) continue;
+      if (host !== undefined && hostOf(client.address) !== host) continue;
       const silentMs = connection.overdueMs;
       if (silentMs === undefined || silentMs <= (longest?.silentMs ?? -1)) continue;
       longest = { connection, client, silentMs };
@@ -278,8 +308,8 @@ export class Listener {
     const host = clients.isCrowded(address) ? hostOf(address) : undefined;
     let late: Ungreeted | undefined;
     for (const ungreeted of this.#ungreeted.values()) {
-      const { remote, challengedAt } = ungreeted.connection;
-      if (host !== undefined && hostOf(remote) !== host) continue;
+      const { connection: { challengedAt }, client: { address: its } } = ungreeted;
+      if (host !== undefined && hostOf(its) !== host) continue;
       if (challengedAt === undefined) return ungreeted;
       if (awakeNow() - challengedAt >= ANSWER_MS) late ??= ungreeted;
     }

@@ -59,6 +59,7 @@ export const LOG_EVENTS = {
   "failed": ["code", "file", "ms", "stack"],
   "fallback": ["mode"],
   "folder": ["file"],
+  "forwarded": [],
   "got": ["file", "bytes", "ms"],
   "key": [],
   "key-unread": [],

@@ -222,6 +222,19 @@ export interface ServeOptions {
    */
   publicNames?: readonly string[];
   /**
+   * Path below which HTTP is served, like `/inlet`.
+   *
+   * @default {"/"}
+   */
+  basePath?: string | undefined;
+  /**
+   * Addresses, or ranges of them such as `10.0.0.0/8`, of reverse proxies that are believed who their
+   * clients are.
+   *
+   * @default {[]}
+   */
+  proxyFrom?: readonly string[];
+  /**
    * Name of the mode that serves what is not in a protocol of the default mode: `raw`, `message`,
    * `reverse` or `talk`.
    *

@@ -67,6 +67,8 @@ const OPTIONS: Record<keyof ServeOptions, Kind> = {
   bareNames: FLAG,
   web: FLAG,
   publicNames: TEXTS,
+  basePath: TEXT,
+  proxyFrom: TEXTS,
   fallback: TEXT,
   log: OBJECT,
   disk: OBJECT,
