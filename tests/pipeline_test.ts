@@ -2,6 +2,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { send, type SendResult } from "../client.ts";
+import { Connection } from "../lib/net/connection.ts";
+import { Pipeline } from "../modes/files/pipeline.ts";
+import { Requester } from "../modes/files/requester.ts";
 import {
   bytes,
   integration,
@@ -138,4 +141,38 @@ integration("client.ts sends thousands of small files, each verified and reporte
   assertEquals([code, stderr.trimEnd().split("\n").length], [0, 2000]);
   assertEquals(names(server.dir).length, 2000);
   assertEquals(Deno.readFileSync(`${server.dir}/1999`), bytes(1999));
+});
+
+integration("what was sent counts as sent, also if more was to be sent after the end", async () => {
+  using connection = new Connection({
+    remote: "127.0.0.1:1",
+    read: () => Promise.resolve(null),
+    write: (bytes) => Promise.resolve(bytes.length),
+    touch: () => Promise.resolve(),
+    closeWrite: () => Promise.resolve(),
+    close: () => {},
+    reset: () => {},
+  }, { idleTimeoutMs: 60_000 });
+  const requester = new Requester(connection, {});
+  requester.expectWelcome(Promise.resolve());
+  await requester.welcomed;
+  const pipeline = new Pipeline(requester);
+  const unsent: boolean[] = [];
+  const add = (whenFailed?: () => void): void => {
+    pipeline.roomNow(10);
+    pipeline.add(10, (_, isUnsent) => {
+      whenFailed?.();
+      unsent.push(isUnsent());
+    });
+  };
+  // The connection has ended when the first answer is read, and a further batch is sent then.
+  add(() => {
+    add();
+    add();
+    pipeline.send();
+  });
+  add();
+  await pipeline.settle();
+  await pipeline.settle();
+  assertEquals(unsent, [false, false, true, true]);
 });

@@ -160,6 +160,8 @@ export class Requester {
    * Their replies have to wait for it.
    */
   async writeAhead(bytes: Uint8Array): Promise<void> {
+    // It is never counted then, neither here nor by the pipeline.
+    if (this.end) throw this.end;
     this.#aheadBytes += bytes.length;
     this.#waitingBytes += bytes.length;
     if (this.#aheadBytes > MAX_AHEAD_BYTES) await this.welcomed;
