@@ -376,6 +376,12 @@ integration("tus: the limits of other uploads hold", async () => {
   using posting = await HttpWire.dial(server);
   assertEquals((await posting.asks(requestOf("POST", "/uploads/", created) + body)).status, 413);
   assertEquals(ownFiles(server.dir).length, before);
+  // What follows a chunk that was too much does not take its place.
+  const late = await begin(server, TEN);
+  using more = await HttpWire.dial(server);
+  const chunks = "5\r\n01234\r\n6\r\n56789a\r\n5\r\n56789\r\n0\r\n\r\n";
+  assertEquals((await more.asks(requestOf("PATCH", late, chunked) + chunks)).status, 413);
+  assertEquals(await offsetOf(server, late), 5);
   const short = await begin(server, { ...TEN, "Upload-Length": 3 });
   assertEquals((await patch(server, short, 0, "0123")).status, 413);
   for (const args of [["--read-only"], ["--keep-partials", "0"]]) {

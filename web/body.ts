@@ -41,6 +41,8 @@ export async function receiveBody(
       writing = written;
       writing.then(() => request.resume(), reject);
     } catch (error) {
+      // The parser may have further chunks at once, which are not to take the place of this one.
+      request.off("data", onData);
       reject(error);
     }
   };
