@@ -17,6 +17,11 @@ export interface Response {
   readonly body: Uint8Array;
 }
 
+/** The lines of the fields that each request to a server has to have. */
+export function fieldsFor({ key }: Reachable): string {
+  return `Host: localhost\r\n${key === undefined ? "" : `Authorization: Bearer ${key}\r\n`}`;
+}
+
 /** The two ends of a stream that a test uses, plain or encrypted. */
 interface Stream extends Disposable {
   write(bytes: Uint8Array): Promise<void>;

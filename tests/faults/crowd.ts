@@ -16,7 +16,7 @@ import { FileSource } from "../../lib/body/sources.ts";
 import { type OnBytes, Tally } from "../../lib/body/streams.ts";
 import { FilesClient } from "../../modes/files/client.ts";
 import { sendUpload } from "../../modes/upload.ts";
-import { HttpWire, type Response } from "../http_wire.ts";
+import { fieldsFor, HttpWire, type Response } from "../http_wire.ts";
 import { contentOf, crcOf, type Dice, nameOf } from "./content.ts";
 import { conversationsOf, lengthOf, NUMBERS, play } from "./conversations.ts";
 import { Peer } from "./peer.ts";
@@ -240,8 +240,7 @@ export class Crowd {
     using wire = await HttpWire.dial(server).catch((cause) => {
       throw new InletError("lost", "Cannot connect", { cause });
     });
-    const login = server.key === undefined ? "" : `Authorization: Bearer ${server.key}\r\n`;
-    await action(wire, `Host: localhost\r\n${login}`);
+    await action(wire, fieldsFor(server));
   }
 
   async #open(): Promise<Connection> {

@@ -23,6 +23,7 @@ import { cutEverywhere, cutRawEverywhere } from "./cuts.ts";
 import { failEverywhere, lookAt, WAYS_IN } from "./disk_faults.ts";
 import { cutEncrypted, cutHandshakes } from "./handshakes.ts";
 import { leave } from "./leavers.ts";
+import { idle, IDLERS_ARGS } from "./idlers.ts";
 import { lie } from "./liars.ts";
 import { killClients, killServers } from "./kills.ts";
 import { killAndStop } from "./linkless.ts";
@@ -90,6 +91,10 @@ const CLIENT_KILLS = 6;
 /** Encrypted connections that are cut anywhere, in each way of one round. */
 const ENCRYPTED_CUTS = 350;
 
+/** Clients of HTTP at rest in one round, for each of which a server needs a descriptor. */
+const IDLERS = 10_000;
+const ENCRYPTED_IDLERS = 1000;
+
 /** Of so many bytes of an encrypted conversation, it is cut after one. */
 const SAMPLE = 3;
 
@@ -119,6 +124,8 @@ interface Figures {
   left: number;
   /** Times that a folder or a file was swapped for a link while clients used it. */
   swaps: number;
+  /** Clients of HTTP that kept a connection at rest. */
+  idlers: number;
   /** Hostile servers that the client met. */
   liars: number;
   /** Lines, names, steps of conversations and requests of HTTP that the fuzzers made up. */
@@ -254,6 +261,13 @@ async function lieToClients({ dice, figures }: Round): Promise<void> {
   figures.liars += await lie(LIARS, dice);
 }
 
+async function keepAlive({ figures, received: dir, key }: Round): Promise<void> {
+  await using server = await startServer({ dir, args: IDLERS_ARGS, key });
+  const idlers = key === undefined ? IDLERS : ENCRYPTED_IDLERS;
+  await idle(server, idlers);
+  figures.idlers += idlers;
+}
+
 function sum(counts: Record<string, number>): number {
   return Object.values(counts).reduce((one, other) => one + other, 0);
 }
@@ -269,6 +283,7 @@ const ROUNDS: readonly Act[] = [
   leaveAll,
   swapForLinks,
   lieToClients,
+  keepAlive,
   cutConversations,
   cutEncryptedConversations,
   cutAnswers,
@@ -289,6 +304,7 @@ class Run {
     stalls: 0,
     left: 0,
     swaps: 0,
+    idlers: 0,
     liars: 0,
     fuzzCases: 0,
     lost: 0,
