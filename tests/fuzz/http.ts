@@ -186,15 +186,15 @@ function bodiesIn(text: string): string[] {
       lines.filter((line) => line.toLowerCase().startsWith(`${name}:`))
         .map((line) => line.slice(name.length + 1).trim().toLowerCase());
     const [lengths, codings] = [valuesOf("content-length"), valuesOf("transfer-encoding")];
-    if (lengths.length + codings.length > 1 || (codings[0] ?? "chunked") !== "chunked") {
-      return bodies;
-    }
+    const [coding] = codings;
+    if (lengths.length + codings.length > 1) return bodies;
     const length = /^\d{1,15}$/.test(lengths[0] ?? "0") ? Number(lengths[0] ?? 0) : NaN;
-    const taken = codings.length > 0
+    const taken = coding?.endsWith("chunked")
       ? unchunked(rest)
-      : { body: rest.slice(0, length), end: length };
+      : { body: rest.slice(0, length), end: coding === undefined ? length : NaN };
     if (!taken || !(taken.end <= rest.length)) return bodies;
-    bodies.push(taken.body);
+    // Another coding before that leaves no doubt where it ends, and makes it no body of a file.
+    if (coding === undefined || coding === "chunked") bodies.push(taken.body);
     rest = rest.slice(taken.end);
   }
 }
