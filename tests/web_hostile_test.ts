@@ -24,6 +24,7 @@ import {
   uploadGrows,
 } from "./helpers.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
+import type { HttpSocket } from "../web/socket.ts";
 import { HttpWire, problemIn } from "./http_wire.ts";
 import { serveHere } from "./in_process.ts";
 
@@ -322,3 +323,31 @@ integration("bodies that drip are cut, both ways", async () => {
   }
   assertEquals(names(local.path), ["large"]);
 });
+
+integration(
+  "the requests of one connection leave nothing behind that waits for its end",
+  async () => {
+    await using local = await tempDir();
+    await using server = await serveHere({ dir: local.path });
+    const { httpServer } = await import("../web/server.ts");
+    let waiting = (): number => NaN;
+    httpServer.once("connection", (connected: unknown) => {
+      const socket = connected as HttpSocket;
+      const { gone } = socket;
+      let thens = 0;
+      const then = (...reactions: Parameters<typeof gone.then>): Promise<unknown> => {
+        thens++;
+        return Promise.prototype.then.apply(gone, reactions);
+      };
+      Object.assign(gone, { then });
+      waiting = () => thens + socket.listenerCount("close");
+    });
+    using wire = await HttpWire.dial(server);
+    const ask = async (): Promise<void> => assertEquals((await wire.asks(get(wire))).status, 200);
+    await ask();
+    const first = waiting();
+    for (let count = 0; count < 5; count++) await ask();
+    // The last one, and the first, may not have come to their end.
+    assert(Math.abs(waiting() - first) <= 1, `${first} after one request, ${waiting()} after six`);
+  },
+);

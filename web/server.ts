@@ -90,12 +90,16 @@ async function serve(arrived: Arrived, refusal: InletError | undefined): Promise
   connection.begun();
   connection.resting = false;
   context.log.begin();
-  const over = new Promise((resolve) => response.once("close", resolve));
+  const over = Promise.withResolvers<void>();
+  response.once("close", over.resolve);
+  // Not `socket.gone`: what waits for that stays for as long as the connection.
+  socket.once("close", over.resolve);
   const reason = refusal ?? recogniseClient(arrived);
   if (reason) fail(arrived, reason);
   else if (context.takePlace()) await answer(arrived, ROUTES);
   else fail(arrived, new InletError("busy", "The server is full"));
-  await Promise.race([over, socket.gone]);
+  await over.promise;
+  socket.off("close", over.resolve);
   socket.response = undefined;
   connection.resting = true;
   // A connection at rest holds no place: a browser keeps six of them.
