@@ -305,10 +305,19 @@ const NAME = {
 
 function headOf(operation: Operation): Operation {
   const entries = Object.entries(operation.responses)
+    .filter(([status]) => !RANGES.has(status))
     .map(([status, { content: _, ...response }]) => [status, response]);
-  const summary = "Does the same without the body.";
-  return { ...operation, summary, responses: Object.fromEntries(entries) };
+  return {
+    ...operation,
+    summary: "Does the same without the body.",
+    parameters: (operation.parameters ?? []).filter((name) => !RANGES.has(name)),
+    responses: Object.fromEntries(entries),
+    problems: (operation.problems ?? []).filter((status) => !RANGES.has(`${status}`)),
+  };
 }
+
+/** What has to do with ranges, which only GET has. */
+const RANGES: ReadonlySet<string> = new Set(["Range", "IfRange", "206", "416"]);
 
 function optionsOf(path: string): Operation {
   return {

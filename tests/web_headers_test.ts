@@ -86,6 +86,11 @@ integration("GET sends ranges, and HEAD what GET would", async () => {
   const { date: _date, ...fields } = whole.headers;
   const head = await get(wire, "", "HEAD");
   assertEquals({ ...head.headers, date: undefined }, { ...fields, date: undefined });
+  // RFC 9110, section 14.2: only GET has ranges.
+  for (const range of ["bytes=10-19", "bytes=1000-"]) {
+    const { status, headers } = await get(wire, `Range: ${range}\r\n`, "HEAD");
+    assertEquals([status, headers["content-length"]], [200, "1000"]);
+  }
   const part = await get(wire, "Range: bytes=10-19\r\n");
   assertEquals([part.status, part.body], [206, content.subarray(10, 20)]);
   assertEquals(part.headers["content-range"], "bytes 10-19/1000");

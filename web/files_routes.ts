@@ -68,7 +68,8 @@ async function sendFile(exchange: Exchange, file: StoredFile): Promise<void> {
     "Last-Modified": version.modified.toUTCString(),
   };
   if (isKnown(exchange, version)) return exchange.send(304, headers);
-  const range = mayJoin(exchange, version)
+  // RFC 9110, section 14.2: only GET has ranges.
+  const range = !exchange.isHead && mayJoin(exchange, version)
     ? decodeRange(exchange.header("Range"), file.size)
     : undefined;
   if (range === null) {
