@@ -60,7 +60,7 @@ class KeptLog extends Log {
 
 /** Options of {@linkcode serveHere}. */
 export interface InProcessOptions
-  extends Partial<Pick<ServerContext, "access" | "maxBytes" | "stdout">> {
+  extends Partial<Pick<ServerContext, "access" | "maxBytes" | "stdout" | "shortage">> {
   /** A directory that is there. */
   dir: string;
   /** Instead of a store in that directory. */
@@ -116,6 +116,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
       acknowledged: new AcknowledgedUploads(),
       maxBytes,
       access,
+      shortage: options.shortage ?? (() => undefined),
       authenticator: undefined,
       sessionTimeoutMs: idleTimeoutMs,
       wire: wireSettings(wireOptionsOf(parseCommandLine(wire.args, WIRES).options), wire.mode),

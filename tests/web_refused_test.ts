@@ -6,8 +6,9 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { integration, KEY, names, startServer } from "./helpers.ts";
+import { integration, KEY, names, startServer, tempDir } from "./helpers.ts";
 import { HttpWire, problemIn } from "./http_wire.ts";
+import { serveHere } from "./in_process.ts";
 
 /** What is sent, and what comes back: the status, the code, and whether the connection stays usable. */
 type Row = readonly [what: string, request: string, status: number, code: string, stays: boolean];
@@ -152,5 +153,27 @@ for (const [manner, key] of Object.entries({ plain: undefined, encrypted: KEY })
       }
     }
     assertEquals(names(server.dir), []);
+  });
+}
+
+for (const access of ["all", "drop-only"] as const) {
+  integration(`${access}: what the disk has no room for is refused before it is sent`, async () => {
+    await using local = await tempDir();
+    const shortage = (bytes: number): string | undefined =>
+      bytes > 50_000 ? "only 50 kB are free" : undefined;
+    await using server = await serveHere({ dir: local.path, access, shortage });
+    const large = "Content-Length: 60000\r\nExpect: 100-continue\r\n";
+    const requests = [
+      `PUT /files/a HTTP/1.1\r\n@${large}\r\n`,
+      `POST /files/ HTTP/1.1\r\n@Content-Type: multipart/form-data; boundary=x\r\n${large}\r\n`,
+      "POST /uploads/ HTTP/1.1\r\n@Tus-Resumable: 1.0.0\r\nUpload-Length: 60000\r\n\r\n",
+    ];
+    for (const request of requests) {
+      using wire = await HttpWire.dial(server);
+      const response = await wire.asks(request.replace("@", wire.fields));
+      assertEquals([response.status, problemIn(response).code], [507, "no-space"], request);
+      const isTold = new TextDecoder().decode(response.body).includes("50 kB");
+      assertEquals(isTold, access === "all", request);
+    }
   });
 }

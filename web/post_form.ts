@@ -8,10 +8,10 @@
  * @module
  */
 
-import { isDropOnly, mayAccess } from "../lib/auth/access.ts";
+import { mayAccess } from "../lib/auth/access.ts";
 import { explain, InletError } from "../lib/errors.ts";
-import { admit, shownName } from "../lib/server/admission.ts";
-import { rightsOf, type ServerContext } from "../lib/server/context.ts";
+import { admit, checkSpace, shownName } from "../lib/server/admission.ts";
+import { rightsOf } from "../lib/server/context.ts";
 import { BodyStorer } from "../lib/server/store_body.ts";
 import { quoted } from "../lib/text.ts";
 import { receiveBody } from "./body.ts";
@@ -75,15 +75,6 @@ function tell(exchange: Exchange, files: readonly StoredPart[]): void {
   const where = files.length === 1 &&
     { Location: exchange.address(`/files/${encodePath(only!.name)}`) };
   exchange.sendJson(201, { files }, { ...where });
-}
-
-/** Refuses a form for which the disk has no room, before it is sent. */
-function checkSpace(context: ServerContext, what: string, size: number | null): void {
-  const why = size === null ? undefined : context.shortage?.(size);
-  if (why === undefined) return;
-  // Who may only upload is not told how much is free.
-  const told = isDropOnly(rightsOf(context)) ? "the disk has no room for it" : why;
-  throw new InletError("no-space", `Cannot ${what}: ${told}`);
 }
 
 /** The failure to publish a file of a form of which others have their names already. */

@@ -6,7 +6,7 @@
 
 import { isDropOnly } from "../lib/auth/access.ts";
 import { explain } from "../lib/errors.ts";
-import { admit, shownName } from "../lib/server/admission.ts";
+import { admit, checkSpace, shownName } from "../lib/server/admission.ts";
 import { rightsOf } from "../lib/server/context.ts";
 import { BodyStorer } from "../lib/server/store_body.ts";
 import { quoted } from "../lib/text.ts";
@@ -25,6 +25,7 @@ export async function putFile(exchange: Exchange): Promise<void> {
   context.log.begin(name);
   const size = bodySize(request);
   admit(context, "put", what, size);
+  checkSpace(context, what, size);
   checkContent(exchange);
   await checkNew(exchange, isDropOnly(rightsOf(context)) ? undefined : () => isThere(exchange));
   const verified = verification(exchange);

@@ -12,7 +12,7 @@
 
 import { delay } from "@std/async/delay";
 import { InletError } from "../lib/errors.ts";
-import { admit, shownName } from "../lib/server/admission.ts";
+import { admit, checkSpace, shownName } from "../lib/server/admission.ts";
 import type { OngoingUpload, Outcome } from "../lib/store/ongoing.ts";
 import { quoted } from "../lib/text.ts";
 import type { Exchange } from "./exchange.ts";
@@ -110,8 +110,7 @@ async function create(exchange: Exchange): Promise<void> {
   const size = lengthOf(exchange);
   const what = `store ${quoted(name)}`;
   admit(context, "put", what, size);
-  const shortage = size !== null && context.shortage?.(size);
-  if (shortage) throw new InletError("no-space", `Cannot ${what}: ${shortage}`);
+  checkSpace(context, what, size);
   const hasBody = isBodyThere(exchange);
   if (hasBody) checkType(exchange);
   checkRoom(exchange, what, 0, size);

@@ -6,6 +6,7 @@
 
 import { checkAccess, isDropOnly } from "../auth/access.ts";
 import type { Facts } from "../body/file_facts.ts";
+import { InletError } from "../errors.ts";
 import { safeName } from "../store/names.ts";
 import { rightsOf, type ServerContext } from "./context.ts";
 import { checkSize } from "./size_limit.ts";
@@ -25,6 +26,20 @@ export function admit(
 ): void {
   checkAccess(rightsOf(context), type, what);
   checkSize(what, size ?? 0, context.maxBytes);
+}
+
+/**
+ * Checks that the disk has room for so many bytes, before they are sent. What is free is not told to who
+ * may only upload.
+ *
+ * @param size In bytes; `null` if unknown.
+ * @throws {InletError} `no-space`, where the free space is known
+ */
+export function checkSpace(context: ServerContext, what: string, size: number | null): void {
+  const why = size === null ? undefined : context.shortage?.(size);
+  if (why === undefined) return;
+  const told = isDropOnly(rightsOf(context)) ? "the disk has no room for it" : why;
+  throw new InletError("no-space", `Cannot ${what}: ${told}`);
 }
 
 /**
