@@ -95,7 +95,7 @@ export class Exchange {
     // RFC 9110, section 8.6: without a body by definition, it has no length either.
     const hasBody = status !== 204 && status !== 304;
     beginResponse(this, status, { ...hasBody && { "Content-Length": bytes.length }, ...headers });
-    this.response.end(bytes);
+    endResponse(this, bytes);
   }
 
   /** Sends JSON. */
@@ -117,7 +117,7 @@ export class Exchange {
 
   /** Ends a response that was begun. */
   end(): void {
-    this.response.end();
+    endResponse(this);
   }
 
   async #write(piece: Uint8Array | string): Promise<void> {
@@ -162,4 +162,16 @@ export function beginResponse(
     request.httpVersion === "1.0" || socket.context.signal.aborted;
   if (isLast) response.shouldKeepAlive = false;
   response.writeHead(status, headers);
+}
+
+/**
+ * Ends a response. The place is free before the client can know that, so that its next connection
+ * finds it.
+ */
+export function endResponse(
+  { response, socket }: Pick<Arrived, "response" | "socket">,
+  body?: Uint8Array,
+): void {
+  socket.context.leavePlace();
+  response.end(body);
 }

@@ -6,7 +6,7 @@
 
 import { explain, type InletError } from "../lib/errors.ts";
 import { checkCaller } from "./admission.ts";
-import { type Arrived, beginResponse, Exchange, type Handler } from "./exchange.ts";
+import { type Arrived, beginResponse, endResponse, Exchange, type Handler } from "./exchange.ts";
 import { checkHost, checkOrigin } from "./origin.ts";
 import { type Headers, problemOf, Refusal } from "./problem.ts";
 import { checkRequest } from "./request_checks.ts";
@@ -65,7 +65,7 @@ export function fail(arrived: Arrived, error: InletError): void {
   }
   const { status, headers, body } = problemOf(error);
   beginResponse(arrived, status, headers);
-  response.end(body);
+  endResponse(arrived, body);
 }
 
 async function route(arrived: Arrived, routes: readonly Route[]): Promise<void> {
