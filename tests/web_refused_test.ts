@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { integration, KEY, names, startServer, tempDir } from "./helpers.ts";
 import { HttpWire, problemIn } from "./http_wire.ts";
 import { serveHere } from "./in_process.ts";
@@ -142,6 +142,9 @@ for (const [manner, key] of Object.entries({ plain: undefined, encrypted: KEY })
         const response = (await wire.response())!;
         assertEquals([response.status, problemIn(response).code], [status, code], what);
         assertEquals(problemIn(response).status, status);
+        // RFC 9110, sections 6.6.1 and 15.5.6.
+        assertMatch(response.headers.date ?? "", / GMT$/, what);
+        assertEquals(response.headers.allow !== undefined, status === 405, what);
         if (stays && response.headers.connection !== "close") {
           await wire.says(first.replace("@", wire.fields));
           assertEquals(await wire.status(), 200, what);

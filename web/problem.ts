@@ -97,7 +97,8 @@ export function problemOf(error: InletError): Problem {
 /** Encodes a failure as a whole response that ends its connection: RFC 9112, section 4. */
 export function lastWords(error: InletError): Uint8Array<ArrayBuffer> {
   const { status, headers, body } = problemOf(error);
-  const fields = Object.entries({ ...headers, "Connection": "close" })
+  const now = new Date().toUTCString();
+  const fields = Object.entries({ ...headers, "Date": now, "Connection": "close" })
     .map(([name, value]) => `${name}: ${value}\r\n`).join("");
   const head = `HTTP/1.1 ${status} ${REASONS[status]}\r\n${fields}\r\n`;
   return concat([new TextEncoder().encode(head), body]);

@@ -62,7 +62,8 @@ function makeServer(): Server {
   });
   server.on("connect", (request: IncomingMessage) => {
     const socket = request.socket as unknown as HttpSocket;
-    end(socket, new Refusal(405, "Cannot CONNECT: this is no proxy"));
+    // What it would lead to has no method here: RFC 9110, section 10.2.1.
+    end(socket, new Refusal(405, "Cannot CONNECT: this is no proxy", { headers: { Allow: "" } }));
   });
   server.on("clientError", (error: Error & { code?: string }, socket: unknown) => {
     if (socket instanceof HttpSocket) onClientError(error, socket);
