@@ -78,11 +78,14 @@ export function unknownProxy({ remote }: Connection): InletError {
 }
 
 /** The error for a client that is not encrypted, on a server with a key. */
-export function needsKey(): InletError {
-  const what =
-    "Cannot go on: this server requires a key and is encrypted: give --token-file FILE, " +
-    "or INLET_TOKEN and --allow-env=INLET_TOKEN";
-  return new InletError("denied", what);
+export function needsKey(opening: Opening): InletError {
+  const how = opening === "http"
+    ? "use https://"
+    : "give --token-file FILE, or INLET_TOKEN and --allow-env=INLET_TOKEN";
+  return new InletError(
+    "denied",
+    `Cannot go on: this server requires a key and is encrypted: ${how}`,
+  );
 }
 
 /** Tells a web client that has sent its request how this server ends the connection. */

@@ -52,7 +52,7 @@ export async function serveAnyWire(
   if (opening === "proxy") throw unknownProxy(connection);
   if (authenticator && !connection.isEncrypted) {
     if (connection.buffered.length === 0) return;
-    throw needsKey();
+    throw needsKey(opening);
   }
   switch (opening) {
     case "native":

@@ -67,7 +67,10 @@ integration("curl --pinnedpubkey takes the pin that the server prints, and no ot
   await using server = await startWithKey();
   const right = await curl(server, "--pinnedpubkey", server.pin);
   assertEquals(right.code, 0, right.stderr);
-  assertEquals(JSON.parse(right.stdout).detail, "Cannot go on: this server requires a key");
+  assertEquals(
+    JSON.parse(right.stdout).detail,
+    "Cannot go on: this server requires a key, as the password or as a Bearer token",
+  );
   const other = server.pin.replace(/[^/](?=.=$)/, (digit) => digit === "A" ? "B" : "A");
   assert(other !== server.pin);
   const wrong = await curl(server, "--pinnedpubkey", other);

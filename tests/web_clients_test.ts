@@ -10,8 +10,7 @@ import { Wire } from "./wire.ts";
 
 const NO_PAGE = "Cannot speak HTTP: this is an inlet server, and it has no web page\n";
 
-const NEEDS_KEY =
-  "Cannot go on: this server requires a key and is encrypted: give --token-file FILE, or INLET_TOKEN and --allow-env=INLET_TOKEN\n";
+const NEEDS_KEY = "Cannot go on: this server requires a key and is encrypted: use https://\n";
 
 /** The head of the response to a request, and what follows it. */
 function responseWith(text: string, body = text): string {

@@ -77,6 +77,24 @@ integration("the list is JSON for programs, and a page for everybody else", asyn
   assertEquals(moved.stdout, json.stdout);
 }, CURL);
 
+integration("a request at a path that does not do it is told the path that does", async () => {
+  await using server = await startServer();
+  const url = `http://127.0.0.1:${server.port}`;
+  const detail = async (...args: readonly string[]) =>
+    JSON.parse((await run("curl", ["-sS", ...args], { stdin: "hello\n" })).stdout).detail;
+  const nowhere = 'Cannot find "/a b.txt": files are below /files/';
+  assertEquals(await detail(`${url}/a%20b.txt`), nowhere);
+  await server.running.says(/Cannot find "\/a b\.txt": files are below/);
+  const noName = "Cannot PUT here: use GET, HEAD, OPTIONS, or PUT /files/NAME";
+  assertEquals(await detail("-T", "-", `${url}/`), noName);
+  const noFolder = "Cannot POST here: use GET, HEAD, OPTIONS, or POST /files/";
+  assertEquals(await detail("-F", "a=@-", `${url}/`), noFolder);
+  assertEquals(
+    await detail("-X", "DELETE", `${url}/`),
+    "Cannot DELETE here: use GET, HEAD, OPTIONS",
+  );
+}, CURL);
+
 integration("PUT stores nothing under a name before all of it has come", async () => {
   await using server = await startServer();
   const requests: Record<string, string> = {

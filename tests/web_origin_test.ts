@@ -198,11 +198,11 @@ integration("HTTP/1.0 without a Host is served, and one line tells of a foreign 
   await using server = await startServer();
   using wire = await HttpWire.dial(server);
   assertEquals((await wire.asks("GET /files/ HTTP/1.0\r\n\r\n")).status, 200);
-  const { body } = await ask(server, "GET /", ["Host: evil.example"]);
+  const { body } = await ask(server, "GET /", ["Host: evil.example:5000"]);
   const { detail } = JSON.parse(new TextDecoder().decode(body));
   assertEquals(
     detail,
-    'Cannot take requests for "evil.example": use an address, or a --public-name of this server',
+    'Cannot take requests for "evil.example": use the server\'s address, or start it with --public-name NAME',
   );
   await server.running.says(/Cannot take requests for "evil\.example"/);
 });

@@ -14,6 +14,9 @@ import { CHALLENGE, parseCredentials } from "./credentials.ts";
 import type { Exchange } from "./exchange.ts";
 import { Refusal } from "./problem.ts";
 
+/** What a client is told that gives no key. Browsers ask for a name and a password. */
+const NO_KEY = "Cannot go on: this server requires a key, as the password or as a Bearer token";
+
 /**
  * Checks who the client is, on a connection that is encrypted. From here on the client has the name and
  * the rights of its user.
@@ -31,7 +34,7 @@ export async function checkCaller({ request, connection, context }: Exchange): P
   if (connection.failure) throw connection.failure;
   if (given === undefined || user === false || (user !== true && user.isRevoked)) {
     introduce(context, "");
-    if (!given) throw unauthorized("Cannot go on: this server requires a key");
+    if (!given) throw unauthorized(NO_KEY);
     throw unauthorized((await refuseLate(connection, context)).message);
   }
   if (user !== true) client.user = user;

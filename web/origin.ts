@@ -33,7 +33,8 @@ export function checkHost({ request, context }: Exchange): void {
   if (isAddress(name) || context.web.names.has(name)) return;
   throw new Refusal(
     421,
-    `Cannot take requests for ${quoted(host)}: use an address, or a --public-name of this server`,
+    `Cannot take requests for ${quoted(name || host)}: use the server's address, ` +
+      "or start it with --public-name NAME",
     { code: "denied" },
   );
 }

@@ -5,6 +5,7 @@
  */
 
 import { explain, type InletError } from "../lib/errors.ts";
+import { quoted } from "../lib/text.ts";
 import { checkCaller } from "./admission.ts";
 import { type Arrived, beginResponse, endResponse, Exchange, type Handler } from "./exchange.ts";
 import { checkHost, checkOrigin } from "./origin.ts";
@@ -37,6 +38,9 @@ const EVERYWHERE: Headers = {
   "Referrer-Policy": "same-origin",
   "Cache-Control": "no-store",
 };
+
+/** What a client means that stores something where nothing can be: a name or a folder is missing. */
+const MEANT: Readonly<Record<string, string>> = { PUT: "PUT /files/NAME", POST: "POST /files/" };
 
 /**
  * Answers a request. It never rejects.
@@ -90,11 +94,13 @@ async function route(arrived: Arrived, routes: readonly Route[]): Promise<void> 
     there.find((route) => exchange.isHead && route.method === "GET");
   if (matching) return await matching.handle(exchange);
   if (there.every(({ isAlias }) => isAlias)) {
-    throw new Refusal(404, "Cannot find this path here", { code: "not-found" });
+    const what = `Cannot find ${quoted(`/${target.path.join("/")}`)}`;
+    throw new Refusal(404, `${what}: files are below /files/`, { code: "not-found" });
   }
   const Allow = allowed(there);
   if (method === "OPTIONS") return exchange.send(204, { Allow });
-  throw new Refusal(405, `Cannot ${method} here: use ${Allow}`, { headers: { Allow } });
+  const meant = Object.hasOwn(MEANT, method!) ? `, or ${MEANT[method!]}` : "";
+  throw new Refusal(405, `Cannot ${method} here: use ${Allow}${meant}`, { headers: { Allow } });
 }
 
 /** The part of a path behind that of the server; what is elsewhere is no path of any route. */
