@@ -168,6 +168,12 @@ integration("the head of an archive's response, and what is refused before it", 
     head.headers["content-disposition"],
     `attachment; filename="na_ve _.zip"; filename*=UTF-8''na%C3%AFve%20%E2%98%95.zip`,
   );
+  const slashless = path.replace("/?", "?");
+  const moved = await wire.asks(`GET ${slashless} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  assertEquals(
+    [moved.status, moved.headers.location],
+    [308, "na%C3%AFve%20%E2%98%95/?archive=zip"],
+  );
   const all = await wire.asks("HEAD /files/?archive=tar HTTP/1.1\r\nHost: localhost\r\n\r\n");
   assertMatch(all.headers["content-disposition"]!, /^attachment; filename="files\.tar";/);
   for (

@@ -40,7 +40,7 @@ export async function getList(exchange: Exchange): Promise<void> {
 
 /** Sends a file, or lists a folder if the path ends with a slash. */
 export async function getFile(exchange: Exchange): Promise<void> {
-  const { name, context } = exchange;
+  const { name, context, query } = exchange;
   const what = `get ${quoted(name)}`;
   if (name.endsWith("/")) return await sendList(exchange, name.slice(0, -1));
   context.log.begin(name);
@@ -51,7 +51,8 @@ export async function getFile(exchange: Exchange): Promise<void> {
   } catch (error) {
     if (explain(error).code !== "not-found" || !await isFolder(exchange)) throw error;
     // Relative, so that it is right behind a proxy too.
-    return exchange.send(308, { Location: `${encodePart(name.split("/").at(-1)!)}/` });
+    const folder = `${encodePart(name.split("/").at(-1)!)}/`;
+    return exchange.send(308, { Location: query.size > 0 ? `${folder}?${query}` : folder });
   }
   using file = stored;
   await sendFile(exchange, file);
