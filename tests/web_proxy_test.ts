@@ -205,7 +205,10 @@ integration("--base-path serves nothing beside the path, and nothing is above it
   assertEquals([put.status, put.headers.location], [201, "/a/b/files/x"]);
   for (const path of ["/x", "/a/x", "/a/b"]) {
     const request = `PUT ${path} HTTP/1.1\r\n${HOST}Content-Length: 1\r\n\r\nx`;
-    assertEquals((await wire.asks(request)).status, 404, path);
+    const { status, body } = await wire.asks(request);
+    assertEquals(status, 404, path);
+    const { detail } = JSON.parse(new TextDecoder().decode(body));
+    assertEquals(detail, `Cannot find "${path}": files are below /a/b/files/`);
   }
   assertEquals(names(server.dir), ["x"]);
 });

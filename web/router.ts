@@ -39,8 +39,8 @@ const EVERYWHERE: Headers = {
   "Cache-Control": "no-store",
 };
 
-/** What a client means that stores something where nothing can be: a name or a folder is missing. */
-const MEANT: Readonly<Record<string, string>> = { PUT: "PUT /files/NAME", POST: "POST /files/" };
+/** The path that is meant by a method that stores something, where nothing can be stored. */
+const MEANT: ReadonlyMap<string, string> = new Map([["PUT", "/files/NAME"], ["POST", "/files/"]]);
 
 /**
  * Answers a request. It never rejects.
@@ -95,11 +95,14 @@ async function route(arrived: Arrived, routes: readonly Route[]): Promise<void> 
   if (matching) return await matching.handle(exchange);
   if (there.every(({ isAlias }) => isAlias)) {
     const what = `Cannot find ${quoted(`/${target.path.join("/")}`)}`;
-    throw new Refusal(404, `${what}: files are below /files/`, { code: "not-found" });
+    throw new Refusal(404, `${what}: files are below ${exchange.address("/files/")}`, {
+      code: "not-found",
+    });
   }
   const Allow = allowed(there);
   if (method === "OPTIONS") return exchange.send(204, { Allow });
-  const meant = Object.hasOwn(MEANT, method!) ? `, or ${MEANT[method!]}` : "";
+  const place = MEANT.get(method!);
+  const meant = place === undefined ? "" : `, or ${method} ${exchange.address(place)}`;
   throw new Refusal(405, `Cannot ${method} here: use ${Allow}${meant}`, { headers: { Allow } });
 }
 
