@@ -158,12 +158,17 @@ integration("files that are of no use get one line, and no server", async () => 
     "damaged",
     "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
   );
+  const one = Deno.readTextFileSync(good.cert);
+  const chain = await local.write("chain", one + Deno.readTextFileSync(damaged));
+  const half = await local.write("half", one + one.slice(0, 100));
   const locked = `${local.path}/locked`;
   await run("openssl", ["pkey", "-in", good.key, "-aes128", "-passout", "pass:x", "-out", locked]);
   const cases: [args: string[], line: string][] = [
     [["--cert", text, "--cert-key", good.key], "it is no certificate in PEM"],
     [["--cert", good.key, "--cert-key", good.key], "it is no certificate in PEM"],
     [["--cert", damaged, "--cert-key", good.key], "it is damaged"],
+    [["--cert", chain, "--cert-key", good.key], "it is damaged"],
+    [["--cert", half, "--cert-key", good.key], "it is damaged"],
     [["--cert", nameless.cert, "--cert-key", nameless.key], "it is for no host name"],
     [["--cert", good.cert, "--cert-key", text], "it is no private key in PEM"],
     [["--cert", good.cert, "--cert-key", good.cert], "it is no private key in PEM"],

@@ -17,6 +17,9 @@ import { type FileKind, type OnNotice, WatchedFile } from "./watched_file.ts";
 /** Largest file in bytes: a chain of certificates has some thousand. */
 const MAX_BYTES = 256 * 1024;
 
+/** How each certificate of a chain begins: RFC 7468, section 5.1. */
+const BEGIN = "-----BEGIN CERTIFICATE-----";
+
 /** A certificate with its key, in PEM. */
 export type Certified = Pick<Identity, "certificate" | "privateKey">;
 
@@ -134,13 +137,15 @@ function pairOf(chain: Chain, key: PrivateKey, { cert, certKey }: CertificatePat
 
 function chainFile(path: string): FileKind<Chain> {
   const parse = (text: string): Chain => {
-    const [first] = PEM.exec(text) ?? [];
+    const [first, ...others] = text.split(BEGIN).slice(1).map((block) => BEGIN + block);
     const refuse = (why: string, cause?: unknown): InletError =>
       new InletError("usage", `Cannot use the certificate ${quoted(path)}: ${why}`, { cause });
     if (first === undefined) throw refuse("it is no certificate in PEM");
     let certificate: X509Certificate;
     try {
       certificate = new X509Certificate(first);
+      // A client would be shown what it cannot read, or a chain that ends too soon.
+      for (const other of others) new X509Certificate(other);
     } catch (cause) {
       throw refuse("it is damaged", cause);
     }
@@ -167,8 +172,6 @@ async function readChain(path: string): Promise<string> {
   });
   return decodeText(bytes, cannot);
 }
-
-const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/;
 
 function keyFile(path: string, reading: KeyReading): FileKind<PrivateKey> {
   const parse = (text: string): PrivateKey => {
