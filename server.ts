@@ -118,7 +118,12 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
   return await start(options.mode === undefined ? DEFAULTS.mode : findMode(options.mode), options);
 }
 
-async function start(mode: Mode, given: ServeOptions): Promise<Server> {
+/** @param ready Called before the log tells that the server listens. */
+async function start(
+  mode: Mode,
+  given: ServeOptions,
+  ready?: (server: Server) => void,
+): Promise<Server> {
   const settings = withDefaults(given);
   const { hostname, keepPartialsMs } = settings;
   const log = new Log(settings.log);
@@ -153,9 +158,7 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
       store.save();
     });
   }
-  announce(log, address, mode, settings);
-  authentication.announce();
-  return {
+  const server: Server = {
     address,
     finished: listener.finished,
     shutdown: (graceMs = GRACE_MS) => listener.shutdown(graceMs),
@@ -164,6 +167,10 @@ async function start(mode: Mode, given: ServeOptions): Promise<Server> {
     rereadCertificate: () => authentication.rereadCertificate(),
     [Symbol.asyncDispose]: () => listener.shutdown(0),
   };
+  ready?.(server);
+  announce(log, address, mode, settings);
+  authentication.announce();
+  return server;
 }
 
 /** Opens the directory of received files. Modes that store nothing do not touch it. */
@@ -331,7 +338,24 @@ async function main(args: readonly string[]): Promise<number> {
   const variable = readsVariable ? await readKey(undefined) : undefined;
   if (variable !== undefined) checkServerKey(variable, KEY_VARIABLE);
   const key = keyFile ? () => keyFile.current() : variable;
-  const server = await start(mode, { ...settings, key }).catch((error) => {
+  // Whoever has read that the server listens may stop it.
+  const stoppable = (server: Server): void =>
+    onStopSignals({
+      stop: () => void server.shutdown(),
+      force: async () => {
+        server.discardPartials();
+        await stderr.flush(HURRIED_MS);
+        return 0;
+      },
+      reload(): void {
+        keyFile?.reread();
+        server.rereadUsers();
+        server.rereadCertificate();
+        if (keyFile || (settings.users ?? settings.cert) !== undefined) return;
+        log.info("key", "SIGHUP: there is no key file to read again");
+      },
+    });
+  const server = await start(mode, { ...settings, key }, stoppable).catch((error) => {
     // A key that no server has used is not left behind.
     if (generate) Deno.removeSync(tokenFile!);
     throw error;
@@ -345,21 +369,6 @@ async function main(args: readonly string[]): Promise<number> {
   // The first line is the server's address.
   for (const warning of warnings) log.warn("key-weak", warning);
   if (generate) stderr.add(keyHint(tokenFile!, String(server.address.port)));
-  onStopSignals({
-    stop: () => void server.shutdown(),
-    force: async () => {
-      server.discardPartials();
-      await stderr.flush(HURRIED_MS);
-      return 0;
-    },
-    reload(): void {
-      keyFile?.reread();
-      server.rereadUsers();
-      server.rereadCertificate();
-      if (keyFile || (settings.users ?? settings.cert) !== undefined) return;
-      log.info("key", "SIGHUP: there is no key file to read again");
-    },
-  });
   await server.finished;
   return 0;
 }

@@ -118,6 +118,18 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
+integration(
+  "server.ts that is stopped as soon as it says that it listens exits with 0",
+  async () => {
+    // Several at once, as only some of them would meet a server that is not ready to be stopped.
+    const codes = await Promise.all(Array.from({ length: 8 }, async () => {
+      await using server = await startServer();
+      return (await server.running.stop("SIGTERM")).code;
+    }));
+    assertEquals(codes, Array(8).fill(0));
+  },
+);
+
 integration("server.ts after SIGTERM cuts a transfer that does not end", async () => {
   await using server = await startServer();
   using wire = await halfPut(server, "a.txt");
