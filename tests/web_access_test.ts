@@ -153,6 +153,8 @@ integration("a wrong key waits for a second, holds no place, and keeps nobody ou
     refused.push(
       ask(wire, "GET /files/", field).then((response) => {
         assertEquals([response.status, problemIn(response).code], [401, "denied"], field);
+        const isToken = response.headers["www-authenticate"]!.endsWith(', error="invalid_token"');
+        assertEquals(isToken, field.startsWith("Bearer"));
         assert(performance.now() - began >= 1000, field);
         wire[Symbol.dispose]();
       }),

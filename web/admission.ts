@@ -1,6 +1,6 @@
 /**
- * Who may send requests at all to a server with a key or with users, before a route is asked what they
- * may do. Each request proves it anew: a proxy sends those of several people over one connection.
+ * Admits clients to a server with a key or with users, before a route is asked what they may do. Each
+ * request proves it anew: a proxy sends those of several people over one connection.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { InletError } from "../lib/errors.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import { refuseLate } from "../lib/server/refusals.ts";
 import { quoted } from "../lib/text.ts";
-import { CHALLENGE, parseCredentials } from "./credentials.ts";
+import { CHALLENGE, challengeAfter, parseCredentials } from "./credentials.ts";
 import type { Exchange } from "./exchange.ts";
 import { Refusal } from "./problem.ts";
 
@@ -35,7 +35,8 @@ export async function checkCaller({ request, connection, context }: Exchange): P
   if (given === undefined || user === false || (user !== true && user.isRevoked)) {
     introduce(context, "");
     if (!given) throw unauthorized(NO_KEY);
-    throw unauthorized((await refuseLate(connection, context)).message);
+    const { message } = await refuseLate(connection, context);
+    throw unauthorized(message, challengeAfter(request.headers.authorization!));
   }
   if (user !== true) client.user = user;
   client.unauthenticated = false;
@@ -58,7 +59,7 @@ function introduce({ client, clients, log }: ServerContext, name: string): void 
   if (name !== "") log.info("welcome", `is ${quoted(client.name)}`);
 }
 
-function unauthorized(message: string): Refusal {
-  const headers = { "WWW-Authenticate": CHALLENGE };
+function unauthorized(message: string, challenge = CHALLENGE): Refusal {
+  const headers = { "WWW-Authenticate": challenge };
   return new Refusal(401, message, { code: "denied", headers });
 }

@@ -10,6 +10,11 @@ import type { Password } from "../lib/auth/authenticator.ts";
 /** The challenge of a server with a key: RFC 9110, section 11.6.1. */
 export const CHALLENGE = 'Basic realm="inlet", charset="UTF-8", Bearer realm="inlet"';
 
+/** The challenge behind a wrong key. Of a token it tells that: RFC 6750, section 3.1. */
+export function challengeAfter(field: string): string {
+  return /^bearer /i.test(field) ? `${CHALLENGE}, error="invalid_token"` : CHALLENGE;
+}
+
 /**
  * Reads an `Authorization`.
  *

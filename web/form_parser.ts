@@ -73,7 +73,7 @@ export class FormParser {
       throw new Refusal(415, "Cannot take this Content-Type: send multipart/form-data, or use PUT");
     }
     if (!BOUNDARY.test(contentType)) throw malformed();
-    // Not sooner: who sends no form does not wait for it.
+    // Not sooner: other requests do not wait for it.
     const { Busboy } = await load("@fastify/busboy");
     return new FormParser(
       new Busboy({

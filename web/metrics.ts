@@ -25,8 +25,8 @@ interface Metric {
 }
 
 /**
- * Sends the metrics: on a server with a key to who may list its files, and without one to this machine
- * alone.
+ * Sends the metrics: on a server with a key to clients that may list its files, and without one to this
+ * machine alone.
  */
 export function getMetrics(exchange: Exchange): void {
   const { context, request: { headers } } = exchange;

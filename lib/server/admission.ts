@@ -29,8 +29,8 @@ export function admit(
 }
 
 /**
- * Checks that the disk has room for so many bytes, before they are sent. What is free is not told to who
- * may only upload.
+ * Checks that the disk has room for so many bytes, before they are sent. A client that may only upload is
+ * not told how much is free.
  *
  * @param size In bytes; `null` if unknown.
  * @throws {InletError} `no-space`, where the free space is known

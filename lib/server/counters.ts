@@ -1,5 +1,5 @@
 /**
- * Counts what a server does, for who watches it. Counting is an addition to a number: it takes no time
+ * Counts what a server does, for programs that watch it. Counting is an addition to a number: it takes no time
  * that could be measured, and nothing is put together before somebody asks.
  *
  * @module
