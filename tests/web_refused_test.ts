@@ -41,10 +41,27 @@ function chunks(what: string, body: string): Row {
 const BAD = [400, "bad-request", false] as const;
 const LARGE = [431, "too-large", false] as const;
 const X = "x".repeat(100_000);
+/** More fields than a parser might count, in few bytes. */
+const FIELDS = "X:\r\n".repeat(2500);
 
 /** Each request by itself; `@` stands for the fields that every request has to have. */
 const ROWS: readonly Row[] = [
   ["two Host fields", "GET /files/ HTTP/1.1\r\n@Host: b\r\n\r\n", 400, "bad-request", true],
+  [
+    "a second Host field far behind",
+    `GET /files/ HTTP/1.1\r\n@${FIELDS}Host: b\r\n\r\n`,
+    400,
+    "bad-request",
+    true,
+  ],
+  put(
+    "two codings far behind",
+    `${FIELDS}Transfer-Encoding: gzip, chunked`,
+    "0\r\n\r\n",
+    501,
+    "bad-request",
+    true,
+  ),
   ["no Host field", "GET /files/ HTTP/1.1\r\n\r\n", 400, "bad-request", true],
   ["HTTP/2.0", "GET /files/ HTTP/2.0\r\n@\r\n", 505, "version", false],
   ["HTTP/1.9", "GET /files/ HTTP/1.9\r\n@\r\n", ...BAD],

@@ -47,6 +47,8 @@ function makeServer(): Server {
     // The router's own check has a problem for an answer.
     requireHostHeader: false,
   });
+  // Fields beyond a count would be parsed, and shown to nobody: the limit on their bytes is enough.
+  server.maxHeadersCount = 0;
   // No protocol is offered: a request for one is answered as any other.
   Object.assign(server, { shouldUpgradeCallback: () => false });
   // A client that closes its direction behind its requests still gets their answers.
