@@ -20,7 +20,7 @@ import { type Headers, Refusal } from "./problem.ts";
 import { bodySize } from "./request_checks.ts";
 import type { Route } from "./router.ts";
 import { encodePath } from "./target.ts";
-import { append, checkLength, checkOffset, DEAD_MS, takeOver } from "./tus_append.ts";
+import { append, checkLength, checkOffset, DEAD_MS, refuseBusy, takeOver } from "./tus_append.ts";
 import { joinParts } from "./tus_concat.ts";
 import { type Details, detailsOf } from "./tus_details.ts";
 import {
@@ -209,7 +209,12 @@ async function takeBytes(exchange: Exchange): Promise<void> {
       ...whereIs(exchange, name, upload.outcome),
     });
   }
-  if (size !== upload.size) upload.change({ size });
+  if (size !== upload.size) {
+    // Of one that is being sent, it would be changed under the hands of who sends it.
+    if ((upload.quietMs ?? DEAD_MS) < DEAD_MS) refuseBusy();
+    checkSpace(context, what, size);
+    upload.change({ size });
+  }
   const appended = await append(exchange, upload, {
     ...{ offset, checksum, hasBody: isBodyThere(exchange), publishes: concat === undefined },
   });

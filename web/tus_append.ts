@@ -50,10 +50,12 @@ export async function append(
   appending: Appending,
 ): Promise<Appended> {
   const { connection, context } = exchange;
-  const { name, size } = ongoing;
+  const { name } = ongoing;
   const { offset, hasBody, publishes, checksum } = appending;
   const isTentative = checksum !== undefined;
   await using upload = await takeOver(exchange, ongoing, isTentative);
+  // Another request may have told it meanwhile.
+  const { size } = ongoing;
   checkOffset(offset, upload.kept.bytes);
   if (hasBody && offset > 0) {
     const message = `resumes ${quoted(name)} at ${formatBytes(offset)}`;
@@ -97,6 +99,11 @@ export async function takeOver(
     taking?.then((late) => late?.[Symbol.asyncDispose](), () => {});
     throw error;
   }
+  refuseBusy();
+}
+
+/** @throws {Refusal} 423 */
+export function refuseBusy(): never {
   throw new Refusal(423, "Cannot go on: another request is sending this upload", { code: "wait" });
 }
 

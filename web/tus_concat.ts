@@ -11,6 +11,7 @@ import { SharedWork } from "../lib/shared_work.ts";
 import type { OngoingUpload, Outcome } from "../lib/store/ongoing.ts";
 import { quoted } from "../lib/text.ts";
 import type { Exchange } from "./exchange.ts";
+import { refuseBusy } from "./tus_append.ts";
 import { detailsOf } from "./tus_details.ts";
 
 /** Most bytes of a part that are copied at once. */
@@ -26,6 +27,7 @@ const joining = new SharedWork<Outcome>();
  * @param parts In their order. The same one may come more than once.
  * @param asked The list of the parts, as it came.
  * @throws {InletError} `bad-request` if a part is not whole
+ * @throws {Refusal} 423 if one is being sent
  */
 export async function joinParts(
   exchange: Exchange,
@@ -38,7 +40,9 @@ export async function joinParts(
     return { name: before.name, size };
   }
   const what = `store ${quoted(name)}`;
-  for (const { bytes, size, outcome } of parts) {
+  for (const { bytes, size, outcome, quietMs } of parts) {
+    // What is there may still be discarded: its checksum is verified behind it.
+    if (quietMs !== undefined) refuseBusy();
     if (outcome) throw new InletError("bad-request", `Cannot ${what}: a part is in another file`);
     if (bytes !== size) throw new InletError("bad-request", `Cannot ${what}: a part is not whole`);
   }

@@ -16,7 +16,7 @@ export interface NewUpload {
   readonly name: string;
   /** In bytes; `null` if its client does not know it yet. */
   readonly size: number | null;
-  /** What the wire keeps of it: at most 32 KiB of text. */
+  /** What the wire keeps of it: at most 64 KiB of text. */
   readonly details: string;
   /** That of the file, by which a client that proves to have it finds the partial file too. */
   readonly fingerprint?: string | undefined;

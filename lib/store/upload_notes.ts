@@ -22,8 +22,8 @@ const NAME = /^(?:upload|file-([0-9a-f]{64}))-([0-9a-f]{64})\.note$/;
 /** How long the number of notes counts as known, in milliseconds. */
 const COUNTED_MS = 1000;
 
-/** Most bytes of a note. */
-const MAX_BYTES = 64 * 1024;
+/** Most bytes of a note: those of its details, each of which may be escaped, and of the rest. */
+const MAX_BYTES = 192 * 1024;
 
 /** What is kept of an upload. */
 export interface Note extends Omit<NewUpload, "fingerprint"> {

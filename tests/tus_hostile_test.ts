@@ -1,0 +1,85 @@
+/**
+ * tus from hostile hands: requests that meet where they can do harm, and fields as large as they get.
+ *
+ * @module
+ */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { integration, names, startServer, type TestServer, uploadGrows } from "./helpers.ts";
+import { HttpWire } from "./http_wire.ts";
+import {
+  ask,
+  base64,
+  begin,
+  BYTES,
+  type Fields,
+  head,
+  metadata,
+  patch,
+  pathIn,
+  requestOf,
+} from "./tus_wire.ts";
+
+const PART: Fields = { "Upload-Length": 10, "Upload-Concat": "partial" };
+
+/** A `PATCH` that has sent a chunk of ten bytes, and not the end of its body. */
+async function sending(server: TestServer, path: string, fields: Fields = {}): Promise<HttpWire> {
+  const wire = await HttpWire.dial(server);
+  const all = { ...BYTES, "Upload-Offset": 0, "Transfer-Encoding": "chunked", ...fields };
+  await wire.says(`${requestOf("PATCH", path, all)}a\r\nhelloworld\r\n`);
+  await uploadGrows(server.dir, 10);
+  return wire;
+}
+
+integration("tus: what is being sent is not joined, as its checksum may be wrong", async () => {
+  await using server = await startServer();
+  const part = await begin(server, PART);
+  using wire = await sending(server, part, { "Upload-Checksum": `crc32 ${base64("junk")}` });
+  const joined = { "Upload-Concat": `final;${part}`, ...metadata({ filename: "a" }) };
+  assertEquals((await ask(server, "POST", "/uploads/", joined)).status, 423);
+  await wire.says("0\r\n\r\n");
+  assertEquals(await wire.status(), 460);
+  assertEquals((await ask(server, "POST", "/uploads/", joined)).status, 400);
+  assertEquals((await patch(server, part, 0, "HELLOWORLD")).status, 204);
+  assertEquals((await ask(server, "POST", "/uploads/", joined)).status, 201);
+  assertEquals(await Deno.readTextFile(`${server.dir}/a`), "HELLOWORLD");
+});
+
+integration("tus: a refused request tells no length of what another one is sending", async () => {
+  await using server = await startServer();
+  const path = await begin(server, { "Upload-Defer-Length": 1, ...metadata({ filename: "a" }) });
+  using wire = await sending(server, path);
+  assertEquals((await patch(server, path, 0, "hello", { "Upload-Length": 12 })).status, 423);
+  await wire.says("a\r\nhelloworld\r\n0\r\n\r\n");
+  assertEquals((await wire.response())!.headers["upload-offset"], "20");
+  const { headers } = await head(server, path);
+  assertEquals([headers["upload-length"], headers["upload-defer-length"]], [undefined, "1"]);
+  assertEquals((await patch(server, path, 20, "!", { "Upload-Length": 21 })).status, 204);
+  assertEquals(names(server.dir).includes("a"), true);
+});
+
+integration("tus: a part with the largest fields is found again after it was joined", async () => {
+  await using server = await startServer();
+  // Each character is escaped twice on the disk.
+  const key = { "Upload-Metadata": "\\".repeat(16_000) };
+  const part = await begin(server, { ...PART, "Upload-Length": 0, ...key });
+  const list = Array.from({ length: 30 }, () => `${"\\".repeat(470)}${part}`).join(" ");
+  const joined = { "Upload-Concat": `final;${list}` };
+  for (let times = 0; times < 2; times++) {
+    const response = await ask(server, "POST", "/uploads/", joined);
+    assertEquals([response.status, response.headers["inlet-name"]], [201, "upload"]);
+    assertEquals((await head(server, pathIn(response))).headers["upload-length"], "0");
+  }
+  assertEquals((await head(server, part)).headers["upload-metadata"], key["Upload-Metadata"]);
+});
+
+integration("tus: who may only upload is not told how much of the disk is free", async () => {
+  await using server = await startServer({ args: ["--drop-only"] });
+  const huge = "9".repeat(15);
+  const create = await ask(server, "POST", "/uploads/", { "Upload-Length": huge });
+  const path = await begin(server, { "Upload-Defer-Length": 1 });
+  for (const response of [create, await patch(server, path, 0, "a", { "Upload-Length": huge })]) {
+    assertEquals(response.status, 507);
+    assertMatch(new TextDecoder().decode(response.body), /the disk has no room for it"/);
+  }
+});
