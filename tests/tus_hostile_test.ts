@@ -83,3 +83,25 @@ integration("tus: who may only upload is not told how much of the disk is free",
     assertMatch(new TextDecoder().decode(response.body), /the disk has no room for it"/);
   }
 });
+
+integration(
+  "tus: who asks for a file while its parts are joined gets it, and all get one",
+  async () => {
+    await using server = await startServer();
+    for (let round = 0; round < 8; round++) {
+      const fields = { ...PART, ...BYTES };
+      const parts: string[] = [];
+      for (let part = 0; part < 6; part++) {
+        parts.push(pathIn(await ask(server, "POST", "/uploads/", fields, "helloworld")));
+      }
+      const joined = { "Upload-Concat": `final;${parts.join(" ")}` };
+      // Each comes while an earlier one is somewhere else in its work.
+      const asking = parts.map(async (_, index) => {
+        for (let turns = 0; turns < 2 * index; turns++) await new Promise((go) => setTimeout(go));
+        return (await ask(server, "POST", "/uploads/", joined)).status;
+      });
+      assertEquals(new Set(await Promise.all(asking)), new Set([201]));
+    }
+    assertEquals(names(server.dir).filter((name) => name.startsWith("upload")).length, 8);
+  },
+);

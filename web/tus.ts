@@ -143,6 +143,21 @@ async function createJoined(
   if (exchange.header("Upload-Length") !== undefined) {
     throw new InletError("bad-request", "Cannot take Upload-Length: it is that of the parts");
   }
+  const find = (): Promise<OngoingUpload[]> => ownParts(exchange, ids);
+  // The work may be that of another client: whether they are its own shows before.
+  await find();
+  const outcome = await joinParts(exchange, find, { name, asked: details.concat! });
+  const id = newId();
+  const { ongoing } = exchange.context.store;
+  const upload = await ongoing.begin(id, {
+    ...{ name, size: outcome.size, details: JSON.stringify(details) },
+  });
+  await upload.conclude(outcome);
+  tellStored(exchange, name, outcome, { Location: exchange.address(`/uploads/${id}`) });
+}
+
+/** The parts that are to be joined. @throws {InletError} `not-found`; `bad-request` */
+async function ownParts(exchange: Exchange, ids: readonly string[]): Promise<OngoingUpload[]> {
   const parts: OngoingUpload[] = [];
   for (const id of ids) {
     const part = await ownUpload(exchange, id);
@@ -151,14 +166,7 @@ async function createJoined(
     }
     parts.push(part);
   }
-  const outcome = await joinParts(exchange, parts, { name, asked: details.concat! });
-  const id = newId();
-  const { ongoing } = exchange.context.store;
-  const upload = await ongoing.begin(id, {
-    ...{ name, size: outcome.size, details: JSON.stringify(details) },
-  });
-  await upload.conclude(outcome);
-  tellStored(exchange, name, outcome, { Location: exchange.address(`/uploads/${id}`) });
+  return parts;
 }
 
 /** HEAD: tells where to go on. A request that is dead ends then. */

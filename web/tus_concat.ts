@@ -4,9 +4,10 @@
  * @module
  */
 
+import { Tally } from "../lib/body/streams.ts";
 import { InletError } from "../lib/errors.ts";
 import { admit } from "../lib/server/admission.ts";
-import { BodyStorer } from "../lib/server/store_body.ts";
+import type { ServerContext } from "../lib/server/context.ts";
 import { SharedWork } from "../lib/shared_work.ts";
 import type { OngoingUpload, Outcome } from "../lib/store/ongoing.ts";
 import { quoted } from "../lib/text.ts";
@@ -22,15 +23,27 @@ const joining = new SharedWork<Outcome>();
 
 /**
  * Joins parts into a file, and publishes it. Of the parts only what became of them is kept: who asks
- * again for the same gets the same.
+ * again for the same gets the same, also while they are being joined.
  *
- * @param parts In their order. The same one may come more than once.
+ * @param find Finds the parts, in their order. The same one may come more than once.
  * @param asked The list of the parts, as it came.
  * @throws {InletError} `bad-request` if a part is not whole
  * @throws {Refusal} 423 if one is being sent
  */
 export async function joinParts(
-  exchange: Exchange,
+  { connection, context }: Exchange,
+  find: () => Promise<readonly OngoingUpload[]>,
+  { name, asked }: { name: string; asked: string },
+): Promise<Outcome> {
+  return await connection.unwatched(
+    // They are looked at only now: whoever asked before may have joined them.
+    joining.get(asked, async () => await join(context, await find(), { name, asked })),
+  );
+}
+
+/** Joins parts for every client that waits for it, though the one that asked first may have left. */
+async function join(
+  context: ServerContext,
   parts: readonly OngoingUpload[],
   { name, asked }: { name: string; asked: string },
 ): Promise<Outcome> {
@@ -46,20 +59,9 @@ export async function joinParts(
     if (outcome) throw new InletError("bad-request", `Cannot ${what}: a part is in another file`);
     if (bytes !== size) throw new InletError("bad-request", `Cannot ${what}: a part is not whole`);
   }
-  admit(exchange.context, "put", what, size);
-  return await exchange.connection.unwatched(
-    joining.get(asked, () => join(exchange, parts, { name, asked, size })),
-  );
-}
-
-async function join(
-  { connection, context }: Exchange,
-  parts: readonly OngoingUpload[],
-  { name, asked, size }: { name: string; asked: string; size: number },
-): Promise<Outcome> {
-  const what = `store ${quoted(name)}`;
+  admit(context, "put", what, size);
   await using upload = await context.store.receive(name, size);
-  const storer = new BodyStorer(connection, upload, what, context);
+  const tally = new Tally();
   const room = new Uint8Array(Math.min(size, PIECE_BYTES));
   for (const part of parts) {
     if (part.bytes === 0) continue;
@@ -68,11 +70,15 @@ async function join(
       const wanted = room.subarray(0, Math.min(room.length, part.bytes - offset));
       const read = await file?.read(offset, wanted) ?? 0;
       if (read === 0) throw new InletError("changed", `Cannot ${what}: a part is gone`);
-      await storer.write(wanted.subarray(0, read));
+      const piece = wanted.subarray(0, read);
+      tally.add(piece);
+      await upload.write(piece);
       offset += read;
     }
   }
-  const stored = await storer.publish();
+  const { crc } = tally;
+  const stored = { name: await upload.publish({}, crc), size };
+  context.log.stored({ ...stored, crc });
   for (const part of parts) {
     part.change({ details: JSON.stringify({ ...detailsOf(part), joined: asked }) });
     await part.conclude({ name: stored.name, size: part.bytes });
