@@ -64,6 +64,19 @@ integration("client.ts sends a small file ahead of the welcome, and waits for no
   assertMatch(stderr, /hello\.txt: stored as "hello\.txt", 6 B, CRC-32 363a3020/);
 });
 
+integration("the request for a large file runs ahead too, and its bytes do not", async () => {
+  using server = impostor();
+  await using local = await tempDir();
+  const sending = sendAll(server, [await local.write("large", bytes(600_000))]);
+  using wire = await server.accept();
+  assertEquals(await wire.line(), "hello 1 inlet");
+  assertMatch(await wire.line(), /^put\S* 600000 large$/);
+  await wire.says("error denied not today\n");
+  await wire.closeWrite();
+  assertEquals(await wire.rest(), "");
+  assertEquals(outcomes(await sending), ["not today"]);
+});
+
 integration("client.ts ends with 0 at a server that answers all at once and closes", async () => {
   using server = impostor();
   const running = runClient(server, [fixture("hello.txt")]);
