@@ -12,6 +12,7 @@ import { InletError } from "../lib/errors.ts";
 import { AddressRanges } from "../lib/net/address_ranges.ts";
 import { type ByteStream, TcpStream } from "../lib/net/byte_stream.ts";
 import { connectTls } from "../lib/net/tls_connect.ts";
+import { ProxyArrivals } from "../lib/server/proxy_arrivals.ts";
 import { forwardedIn } from "../web/forwarded.ts";
 import {
   assertRefused,
@@ -33,6 +34,7 @@ import {
   type TestServer,
 } from "./helpers.ts";
 import { HttpWire, problemIn, type Response } from "./http_wire.ts";
+import { memoryPair } from "./memory_stream.ts";
 import { Wire } from "./wire.ts";
 
 const HOST = "Host: localhost\r\n";
@@ -50,6 +52,17 @@ pure("AddressRanges knows addresses and ranges, IPv4 within IPv6 too", () => {
   for (const text of ["", "10.0.0.0/33", "::/129", "host", "10.0.0.256", "1.2.3", "10.0.0.0/x"]) {
     assertThrows(() => new AddressRanges([text], "it"), InletError, "give an address");
   }
+});
+
+pure("ProxyArrivals keeps no connection that comes when the server has begun to stop", async () => {
+  const arrivals = new ProxyArrivals(600_000);
+  const [silent] = memoryPair();
+  const waiting = arrivals.identify(silent);
+  arrivals.close();
+  const [late] = memoryPair();
+  assertEquals(await arrivals.identify(late), undefined);
+  assert(silent.isClosed && late.isClosed);
+  await waiting.catch(() => {});
 });
 
 /** The fields of a request from 10.0.0.1, and who its client is; 10.0.0.0/8 are proxies. */

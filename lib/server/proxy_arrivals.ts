@@ -16,6 +16,7 @@ const MAX_WAITING = 1024;
 export class ProxyArrivals {
   readonly #pause: Pause;
   readonly #waiting = new Set<ByteStream>();
+  #closed = false;
 
   /** @param waitMs Milliseconds that a connection may wait. */
   constructor(waitMs: number) {
@@ -25,10 +26,15 @@ export class ProxyArrivals {
   /**
    * Reads what a proxy says of its client, if it says something.
    *
-   * @returns The stream of that client; `undefined` if it is closed, because nothing came.
+   * @returns The stream of that client; `undefined` if it is closed, because nothing came, or because
+   * it came after {@linkcode close}, as one does that is accepted in that moment
    * @throws {InletError} after closing it, if the header is malformed, or the stream fails
    */
   async identify(stream: ByteStream): Promise<ByteStream | undefined> {
+    if (this.#closed) {
+      stream.close();
+      return undefined;
+    }
     this.#waiting.add(stream);
     try {
       const known = await this.#pause.atMost(readProxyHeader(stream));
@@ -42,8 +48,9 @@ export class ProxyArrivals {
     }
   }
 
-  /** Closes those that wait. */
+  /** Closes those that wait, and those that come later. */
   close(): void {
+    this.#closed = true;
     this.#waiting.forEach((stream) => stream.close());
   }
 }
