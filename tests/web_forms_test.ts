@@ -47,6 +47,15 @@ function formRequest(
     `Content-Length: ${body.length}\r\n\r\n${body}`;
 }
 
+/** Waits until a store has so many uploads. */
+async function filesAreOpen(directory: string, count: number): Promise<void> {
+  const isSo = (): boolean =>
+    names(directory).filter((name) => name === "(in flight)").length >= count;
+  using watcher = Deno.watchFs(directory);
+  if (isSo()) return;
+  for await (const _ of watcher) if (isSo()) return;
+}
+
 function jsonIn({ body }: Response): unknown {
   return JSON.parse(new TextDecoder().decode(body));
 }
@@ -253,6 +262,32 @@ integration(
     assertEquals(names(server.dir).length, MAX_FILES);
   },
 );
+
+integration("forms cannot take the descriptors that others need", async () => {
+  await using server = await startServer();
+  const many = part("many", "").repeat(MAX_FILES);
+  /** A form whose end is missing. */
+  const begins = async (): Promise<HttpWire> => {
+    const wire = await HttpWire.dial(server);
+    await wire.says(formRequest(`${many}--x--\r\n`).slice(0, -4));
+    return wire;
+  };
+  using _first = await begins();
+  await filesAreOpen(server.dir, MAX_FILES);
+  using second = await begins();
+  await filesAreOpen(server.dir, 2 * MAX_FILES);
+  // Of 500 files beyond two for each form, four are left.
+  const ask = async (files: number): Promise<Response> => {
+    using wire = await HttpWire.dial(server);
+    return await wire.asks(formRequest(`${part("a", "hello").repeat(files)}--x--\r\n`));
+  };
+  assertEquals((await ask(6)).status, 201);
+  const refused = await ask(7);
+  assertEquals([refused.status, problemIn(refused).code], [503, "overloaded"]);
+  await second.says("--\r\n");
+  assertEquals(await second.status(), 201);
+  assertEquals((await ask(7)).status, 201);
+});
 
 pure("a form is read no faster than its files are written", async () => {
   const parser = await FormParser.of("multipart/form-data; boundary=x");

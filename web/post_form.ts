@@ -21,6 +21,17 @@ import { Refusal } from "./problem.ts";
 import { bodySize } from "./request_checks.ts";
 import { encodePath } from "./target.ts";
 
+/** Files that each form may have, whatever others do. */
+const OWN_FILES = 2;
+
+/**
+ * Most files beyond those, of all forms that come at the same time: each is open until its form has
+ * come, and a process has about a thousand descriptors in many systems, which others need too.
+ */
+const MOST_SHARED_FILES = 500;
+
+let sharedFiles = 0;
+
 /** What is told of a stored file. */
 interface StoredPart {
   readonly name: string;
@@ -46,6 +57,7 @@ export async function postForm(exchange: Exchange): Promise<void> {
   parser.onFile = async (given, content) => {
     const name = folder + given;
     context.log.begin(name, since);
+    if (received.length >= OWN_FILES) uploads.use(shareFile());
     const upload = uploads.use(await context.store.receive(name, null));
     const storer = new BodyStorer(exchange.connection, upload, `store ${quoted(name)}`, context);
     for await (const piece of content) await storer.write(piece);
@@ -62,6 +74,19 @@ export async function postForm(exchange: Exchange): Promise<void> {
     stored.push({ name: shownName(context, published.name, name), size: published.size });
   }
   tell(exchange, stored);
+}
+
+/**
+ * Counts a file of a form as open, until it is disposed of.
+ *
+ * @throws {InletError} `overloaded`
+ */
+function shareFile(): Disposable {
+  if (sharedFiles >= MOST_SHARED_FILES) {
+    throw new InletError("overloaded", "Cannot store this form: others have too many files open");
+  }
+  sharedFiles++;
+  return { [Symbol.dispose]: () => sharedFiles-- };
 }
 
 /** Tells a browser to show the folder, and programs what was stored. */
