@@ -158,7 +158,7 @@ export function beginResponse(
 ): void {
   // The parser goes no further behind a request for another protocol. And what it takes for a second
   // request of HTTP/1.0 may be RTSP.
-  const isLast = !request.complete || request.headers.upgrade !== undefined ||
+  const isLast = !(request.complete || socket.isPast) || request.headers.upgrade !== undefined ||
     request.httpVersion === "1.0" || socket.context.signal.aborted;
   if (isLast) response.shouldKeepAlive = false;
   response.writeHead(status, headers);

@@ -26,16 +26,20 @@ export const refusalInHttp: (error: InletError) => Uint8Array = lastWords;
 /** Serves the requests of one connection. */
 export async function serveHttp(connection: Connection, context: ServerContext): Promise<void> {
   connection.patient = false;
-  const socket = new HttpSocket(connection, context);
+  let socket = new HttpSocket(connection, context);
   connection.farewell = (error) => {
     const { response, requests } = socket;
     const isOwed = response ? !response.headersSent : requests === 0;
     return isOwed ? lastWords(error) : NOTHING;
   };
-  httpServer.emit("connection", socket);
-  await socket.gone;
-  const { isBusy } = socket;
-  await socket.idle;
+  let isBusy = false;
+  for (let next: HttpSocket | undefined = socket; next; next = socket.successor) {
+    socket = next;
+    httpServer.emit("connection", socket);
+    await socket.gone;
+    isBusy = socket.isBusy;
+    await socket.idle;
+  }
   connection.farewell = undefined;
   // The end of a connection at rest is no failure.
   if (connection.failure && (isBusy || socket.requests === 0)) throw connection.failure;

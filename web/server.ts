@@ -108,6 +108,7 @@ async function serve(arrived: Arrived, refusal: InletError | undefined): Promise
   // A connection at rest holds no place: a browser keeps six of them.
   context.leavePlace();
   if (context.signal.aborted) socket.destroySoon();
+  else if (socket.isPast && !socket.writableEnded) socket.handOver();
 }
 
 /**

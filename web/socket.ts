@@ -53,8 +53,10 @@ export class HttpSocket extends Duplex {
   #turn: Promise<void> = Promise.resolve();
   #waiting = 0;
   #isWanted = false;
-  #isReading = false;
+  #reading: Promise<void> | undefined;
   #isOver = false;
+  #isPast = false;
+  #successor: HttpSocket | undefined;
   /** What was read and is not parsed. */
   #rest: Uint8Array = NOTHING;
   /** Reads larger pieces, within a body. */
@@ -111,6 +113,41 @@ export class HttpSocket extends Duplex {
         this.#body = undefined;
       },
     };
+  }
+
+  /** Whether a body was taken past the parser, which then cannot go on behind it. */
+  get isPast(): boolean {
+    return this.#isPast;
+  }
+
+  /** The stream for the requests behind such a body. */
+  get successor(): HttpSocket | undefined {
+    return this.#successor;
+  }
+
+  /**
+   * Takes the rest of a body past the parser, which copies all that it is given. What it was given
+   * before comes first, and from the request.
+   *
+   * @returns Reads the next bytes, at most so many. They are valid until the next call.
+   */
+  takePast(): (most: number) => Promise<Uint8Array> {
+    this.#isPast = true;
+    return async (most) => {
+      await this.#reading;
+      if (this.#rest.length === 0) return await this.connection.piece(most);
+      const piece = this.#rest.subarray(0, most);
+      this.#rest = this.#rest.subarray(piece.length);
+      return piece;
+    };
+  }
+
+  /** Ends this stream, but not the connection, which its successor goes on with. */
+  handOver(): void {
+    const next = new HttpSocket(this.connection, this.context);
+    next.requests = this.requests;
+    this.#successor = next;
+    this.destroy();
   }
 
   /** Reads nothing any more: what follows is no HTTP, or there is nothing. */
@@ -188,18 +225,17 @@ export class HttpSocket extends Duplex {
   /** Gives the parser what it wants, or reads it. Later: `_read` comes before the last piece is out. */
   #pump(): void {
     queueMicrotask(() => {
-      if (!this.#isWanted || this.#isReading || this.#isOver || this.readableLength > 0) return;
-      if (this.#waiting >= MOST_WAITING) return;
+      if (!this.#isWanted || this.#reading || this.#isOver || this.readableLength > 0) return;
+      if (this.#isPast || this.#waiting >= MOST_WAITING) return;
       if (this.#rest.length > 0) return this.#parse();
-      this.#isReading = true;
-      this.#read().then((chunk) => {
-        this.#isReading = false;
+      this.#reading = this.#read().then((chunk) => {
+        this.#reading = undefined;
         if (this.destroyed) return;
         if (!chunk) return void this.push(null);
         this.#rest = chunk;
         this.#pump();
       }, (error) => {
-        this.#isReading = false;
+        this.#reading = undefined;
         this.destroy(explain(error));
       });
     });

@@ -140,7 +140,7 @@ async function receive(
     return written instanceof Promise ? connection.unwatched(written) : written;
   };
   try {
-    await receiveBody(exchange, write);
+    await receiveBody(exchange, write, { letsGo: true });
     if (checksum && !equals(hash!.digest(), checksum.value)) {
       exchange.response.statusMessage = REASONS[460]!;
       throw new Refusal(460, `Cannot ${what}: the checksum is another one`, { code: "checksum" });
