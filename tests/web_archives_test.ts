@@ -159,7 +159,7 @@ integration("an archive is the same every time, in any time zone", async () => {
 
 integration("the head of an archive's response, and what is refused before it", async () => {
   await using server = await startServer();
-  makeTree(server.dir, { "in/naïve ☕/a": "hello\n" });
+  makeTree(server.dir, { "in/naïve ☕/a": "hello\n", "in/file": "hello\n" });
   using wire = await HttpWire.dial(server);
   const path = "/files/in/na%C3%AFve%20%E2%98%95/?archive=zip";
   const head = await wire.asks(`HEAD ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
@@ -179,6 +179,8 @@ integration("the head of an archive's response, and what is refused before it", 
   for (
     const [path, status, code] of [
       ["/files/none/?archive=tar", 404, "not-found"],
+      ["/files/in/file/?archive=tar", 404, "not-found"],
+      ["/files/in/file/", 404, "not-found"],
       ["/files/in/?archive=rar", 400, "bad-request"],
       ["/files/?archive=constructor", 400, "bad-request"],
     ]

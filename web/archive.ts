@@ -19,6 +19,7 @@ import { type ListEntry, modeOf } from "../protocol.ts";
 import { type ArchiveEntry, type ArchiveFormat, ARCHIVES } from "./archive_formats.ts";
 import { attachment } from "./disposition.ts";
 import type { Exchange } from "./exchange.ts";
+import { checkFolder } from "./list_formats.ts";
 import { Refusal } from "./problem.ts";
 
 /** Bytes up to which pieces of an archive are joined to be sent at once. */
@@ -50,6 +51,7 @@ export async function sendArchive(exchange: Exchange, folder: string): Promise<v
   try {
     // The first page shows whether there is a folder, before the status is sent.
     const first = await connection.unwatched(pages.next());
+    checkFolder(first.value, folder);
     context.log.info("tree", `asked to ${what}`, folder === "" ? {} : { file: folder });
     const { type, pack } = ARCHIVES[format];
     const write = exchange.begin(200, {

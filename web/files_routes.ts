@@ -16,7 +16,7 @@ import { isKnown, mayJoin, versionOf } from "./conditions.ts";
 import { wantedDigest } from "./digests.ts";
 import { attachment } from "./disposition.ts";
 import type { Exchange } from "./exchange.ts";
-import { ListEncoder } from "./list_formats.ts";
+import { checkFolder, ListEncoder } from "./list_formats.ts";
 import { Refusal } from "./problem.ts";
 import { decodeRange, type Range } from "./ranges.ts";
 import { encodePart } from "./target.ts";
@@ -146,6 +146,7 @@ async function sendList(exchange: Exchange, folder: string): Promise<void> {
   try {
     // The first page shows whether there is a list, before the status is sent.
     let page = await connection.unwatched(pages.next());
+    checkFolder(page.value, folder);
     if (folder === "") context.log.info("list", `asked to ${what}`);
     else context.log.info("tree", `asked to ${what}`, { file: folder });
     const write = exchange.begin(200, {

@@ -5,7 +5,8 @@
  */
 
 import type { ListEntry } from "../protocol.ts";
-import { formatBytes, printable, printableJson } from "../lib/text.ts";
+import { InletError } from "../lib/errors.ts";
+import { formatBytes, printable, printableJson, quoted } from "../lib/text.ts";
 import { ARCHIVES } from "./archive_formats.ts";
 import { encodePath } from "./target.ts";
 
@@ -86,6 +87,18 @@ export class ListEncoder {
   #within(name: string): string {
     return this.#folder === "" ? name : name.slice(this.#folder.length + 1);
   }
+}
+
+/**
+ * Refuses a file whose name was given with a slash at its end, as if it was a folder.
+ *
+ * @param page The first page of the store's tree.
+ * @throws {InletError} `not-found`
+ */
+export function checkFolder(page: readonly ListEntry[] | undefined, folder: string): void {
+  const first = page?.[0];
+  if (first?.name !== folder || first.size === null) return;
+  throw new InletError("not-found", `Cannot list ${quoted(folder)}: it is no folder`);
 }
 
 /** Escapes text for HTML. */
