@@ -16,9 +16,7 @@ import { formatBytes } from "../text.ts";
  */
 export function checkSize(what: string, size: number, maxBytes: number): void {
   if (size > maxBytes) {
-    throw new InletError(
-      "too-large",
-      `Cannot ${what}: the limit is ${maxBytes} bytes (${formatBytes(maxBytes)})`,
-    );
+    const rounded = maxBytes < 1024 ? "" : ` (${formatBytes(maxBytes)})`;
+    throw new InletError("too-large", `Cannot ${what}: the limit is ${maxBytes} bytes${rounded}`);
   }
 }
