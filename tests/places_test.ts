@@ -49,18 +49,14 @@ integration(
 integration("a client without a name, or with a bad one, is told busy all the same", async () => {
   await using server = await startServer({ args: ["--max-clients", "1"] });
   using _first = await Wire.greet(server);
-  for (
-    const greeting of [
-      "hello 1\n",
-      `hello 1 ${"x".repeat(65)}\n`,
-      "hello 9 ben\n",
-      "GET / HTTP/1.1\n",
-    ]
-  ) {
+  for (const greeting of ["hello 1\n", `hello 1 ${"x".repeat(65)}\n`, "hello 9 ben\n"]) {
     using wire = await Wire.dial(server);
     await wire.says(greeting);
     assertEquals(await wire.rest(), "busy 1 of 1\n");
   }
+  using web = await Wire.dial(server);
+  await web.says("GET / HTTP/1.1\n");
+  assertMatch(await web.rest(), /^HTTP\/1\.1 503 .*"code":"busy"\}\n$/s);
   await server.running.says(/rejected 127\.0\.0\.1:\d+: 1 of 1 clients connected/, 4);
 });
 
