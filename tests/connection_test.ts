@@ -1,12 +1,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
 import { type ByteStream, TcpStream } from "../lib/net/byte_stream.ts";
+import { BufferedReader } from "../lib/net/buffered_reader.ts";
 import { Connection } from "../lib/net/connection.ts";
 import type { ConnectionOptions } from "../lib/net/connection_options.ts";
 import { buffers } from "../lib/body/buffer_pool.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
-import { borrowAll, bytes, collect, dial, integration, readAll, sendTo } from "./helpers.ts";
+import { nextWithin } from "../modes/talk/pauses.ts";
+import { borrowAll, bytes, collect, dial, integration, pure, readAll, sendTo } from "./helpers.ts";
 
 /** Two ends of one TCP connection: ours, and a stranger's. */
 interface Pair extends Disposable {
@@ -566,3 +568,26 @@ function pipes(): [ByteStream, ByteStream] {
   };
   return [end(0, 1), end(1, 0)];
 }
+
+pure("who stopped waiting for data starts no read over what another one has taken", async () => {
+  let reads = 0;
+  let arrive = (_bytes: Uint8Array): void => {};
+  const reader = new BufferedReader({
+    read: (into) => {
+      reads++;
+      const { promise, resolve } = Promise.withResolvers<number>();
+      arrive = (bytes) => {
+        into.set(bytes);
+        resolve(bytes.length);
+      };
+      return promise;
+    },
+    pause: () => Promise.resolve(),
+  });
+  const taken = reader.readExactly(10);
+  assertEquals(await nextWithin(reader as Connection, 1), "pause");
+  arrive(bytes(10));
+  assertEquals(await taken, bytes(10));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(reads, 1);
+});

@@ -60,13 +60,13 @@ integration("a server that was stopped for longer than its limits cuts no client
 integration("a client that was stopped for longer than --timeout takes the answer", async () => {
   using server = impostor();
   await using local = await tempDir();
-  const file = await local.write("a.bin", new Uint8Array(100_000));
+  const file = await local.write("a.bin", new Uint8Array(600_000));
   await using client = startClient(server, [file, "--timeout", "1"]);
   using wire = await acceptPut(server);
-  await wire.skip(100_000);
+  await wire.skip(600_000);
   const [, crc] = /^end\S* (\w+)/.exec(await wire.line())!;
   await suspend([client.process]);
-  await wire.says(`ok 100000 ${crc} a.bin\n`);
+  await wire.says(`ok 600000 ${crc} a.bin\n`);
   const { code } = await client.process.status;
   assertEquals(code, 0, client.log);
 });

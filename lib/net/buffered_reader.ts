@@ -25,6 +25,9 @@ const verbatim = new TextDecoder("utf-8", { ignoreBOM: true });
 const LF = 0x0a;
 const CR = 0x0d;
 
+/** What comes next: data, a pause, or the end of the stream. */
+export type Arrival = "bytes" | "pause" | "end";
+
 /** The source of the bytes. */
 export interface ByteSource {
   /** Reads at least one byte into a buffer; `null` at the end. */
@@ -97,19 +100,32 @@ export class BufferedReader {
    * @param ahead Whether it reads as far ahead as {@linkcode BufferedReader.gather}.
    */
   async moreWithin(milliseconds: number, { ahead = false } = {}): Promise<boolean> {
+    const most = ahead ? GATHERED_BYTES : SMALL_BUFFER_BYTES;
+    return await this.#arrivalWithin(milliseconds, most) === "bytes";
+  }
+
+  /** What comes within this time beyond the bytes that are buffered. */
+  async arrivalWithin(milliseconds: number): Promise<Arrival> {
+    return await this.#arrivalWithin(milliseconds, SMALL_BUFFER_BYTES);
+  }
+
+  async #arrivalWithin(milliseconds: number, most: number): Promise<Arrival> {
+    let isOver = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const timeout = new Promise<false>((resolve) => {
+    const timeout = new Promise<"pause">((resolve) => {
       const due = performance.now() + milliseconds;
       timer = setTimeout(() => {
-        // After a stall of this process, a timer can fire before what has arrived is read.
-        if (performance.now() - due <= LATE_MS) resolve(false);
-        else timer = setTimeout(() => resolve(false), LATE_MS);
+        // A timer can fire before what has arrived is read, above all after a stall of this process.
+        const isLate = performance.now() - due > LATE_MS;
+        timer = setTimeout(() => resolve("pause"), isLate ? LATE_MS : 0);
       }, milliseconds);
     });
     try {
-      const most = ahead ? GATHERED_BYTES : SMALL_BUFFER_BYTES;
-      return await Promise.race([this.#more(most), timeout]);
+      // Who waits no longer may hold bytes that another read would overwrite.
+      const more = this.#more(most, () => !isOver);
+      return await Promise.race([more.then((isMore) => isMore ? "bytes" : "end"), timeout]);
     } finally {
+      isOver = true;
       clearTimeout(timer);
     }
   }
@@ -256,13 +272,14 @@ export class BufferedReader {
    * pausing does not count.
    *
    * @param most Bytes that the buffer may hold afterwards.
+   * @param mayRead Whether a further read may begin.
    */
-  async #more(most = SMALL_BUFFER_BYTES): Promise<boolean> {
+  async #more(most = SMALL_BUFFER_BYTES, mayRead = () => true): Promise<boolean> {
     const before = this.traffic.in;
     do {
       this.#reading ??= this.#readMore(most).finally(() => this.#reading = undefined);
       if (!await this.#reading) return false;
-    } while (this.traffic.in === before);
+    } while (this.traffic.in === before && mayRead());
     return true;
   }
 

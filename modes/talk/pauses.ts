@@ -7,21 +7,12 @@
 import { concat } from "@std/bytes/concat";
 import type { InletError } from "../../lib/errors.ts";
 import { awakeNow } from "../../lib/net/awake.ts";
+import type { Arrival } from "../../lib/net/buffered_reader.ts";
 import type { Connection } from "../../lib/net/connection.ts";
-
-/** What comes next: data, a pause, or the end of the stream. */
-export type Arrival = "bytes" | "pause" | "end";
 
 /** Waits for data, at most this time. It consumes nothing. */
 export async function nextWithin(connection: Connection, milliseconds: number): Promise<Arrival> {
-  if (connection.buffered.length > 0) return "bytes";
-  const atEnd = connection.peek().then((byte) => byte === null);
-  atEnd.catch(() => {});
-  if (await connection.moreWithin(milliseconds)) return "bytes";
-  // Both wait for the same read, which has told the end by now, if there is one.
-  const asYet = new Promise<false>((resolve) => setTimeout(() => resolve(false), 0));
-  if (await Promise.race([atEnd, asYet])) return "end";
-  return connection.buffered.length > 0 ? "bytes" : "pause";
+  return connection.buffered.length > 0 ? "bytes" : await connection.arrivalWithin(milliseconds);
 }
 
 /** Ends a server that only drips: a time of waiting has to bring so many bytes. */
