@@ -1,9 +1,10 @@
 /**
- * Reads a line that a peer may send a byte at a time.
+ * Lines that have arrived whole, and those that a peer may send a byte at a time.
  *
  * @module
  */
 
+import { decodeUtf8, MAX_LINE_BYTES } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
 import { formatSeconds } from "../text.ts";
 import { AwakeTimer } from "./awake.ts";
@@ -21,6 +22,23 @@ export function silenceHintMs(limitMs: number = DEFAULT_TIMEOUT_MS): number {
 }
 
 const LF = 0x0a;
+const CR = 0x0d;
+
+/**
+ * The line at an offset of a buffer, without its ending, and where the next one begins; `undefined` if
+ * it is not whole, or longer than any line.
+ *
+ * @throws {ProtocolError} if it is not UTF-8
+ */
+export function lineAt(
+  buffer: Uint8Array,
+  start: number,
+): { text: string; end: number } | undefined {
+  const end = buffer.indexOf(LF, start);
+  if (end < 0 || end - start >= MAX_LINE_BYTES) return undefined;
+  const line = buffer.subarray(start, buffer[end - 1] === CR ? end - 1 : end);
+  return { text: decodeUtf8(line), end: end + 1 };
+}
 
 /**
  * Like `readLine()`, but the line has to be complete in a time that begins with its first byte. On

@@ -1,5 +1,6 @@
 /**
- * The folder `.inlet`, in which a store keeps its own files. No other file is ever removed. Names, where ID is random and HASH identifies the file that is sent:
+ * The folder `.inlet`, in which a store keeps its own files. No other file is ever removed.
+ * Its names, where ID is random and HASH identifies the file that is sent:
  *
  * - `ID.temp` is an upload. It is locked (flock) while its writer lives.
  * - `HASH-ID.temp` is an upload that can be resumed.

@@ -9,26 +9,19 @@
  */
 
 import { concat } from "@std/bytes/concat";
-import {
-  decodeRequest,
-  decodeUtf8,
-  encodeBodyLine,
-  encodeReply,
-  MAX_LINE_BYTES,
-} from "../../protocol.ts";
+import { decodeRequest, encodeBodyLine, encodeReply } from "../../protocol.ts";
 import { checkAccess } from "../../lib/auth/access.ts";
 import { buffers, LARGE_BUFFER_BYTES } from "../../lib/body/buffer_pool.ts";
 import type { SmallReader, WholeFile } from "../../lib/body/file_facts.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import type { Connection } from "../../lib/net/connection.ts";
+import { lineAt } from "../../lib/net/whole_line.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { Store } from "../../lib/store/store.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { MAX_PUSHED_BYTES, trailerOf } from "./framing.ts";
 
 const VERB = new TextEncoder().encode("get ");
-const LF = 0x0a;
-const CR = 0x0d;
 
 /** Most files that are read at once. Meanwhile nobody else has a turn. */
 const MAX_FILES = 128;
@@ -176,23 +169,26 @@ function findAsked(buffer: Uint8Array): Asked[] {
   let folder: string | undefined;
   for (let start = 0; asked.length < MAX_FILES;) {
     if (VERB.some((byte, index) => buffer[start + index] !== byte)) break;
-    const end = buffer.indexOf(LF, start);
-    if (end < 0 || end - start >= MAX_LINE_BYTES) break;
-    const name = nameIn(buffer.subarray(start, buffer[end - 1] === CR ? end - 1 : end));
-    if (name === undefined) break;
+    const request = requestAt(buffer, start);
+    if (!request) break;
+    const { name, end } = request;
     const inside = name.slice(0, name.lastIndexOf("/") + 1);
     if (inside !== (folder ??= inside)) break;
-    asked.push({ name, bytes: end + 1 - start });
-    start = end + 1;
+    asked.push({ name, bytes: end - start });
+    start = end;
   }
   return asked;
 }
 
-/** What a line asks for, unless it is malformed, which the code that reads every request reports. */
-function nameIn(line: Uint8Array): string | undefined {
+/**
+ * What the line at an offset asks for, and where it ends; `undefined` if it is not whole, or malformed,
+ * which the code that reads every request reports.
+ */
+function requestAt(buffer: Uint8Array, start: number): { name: string; end: number } | undefined {
   try {
-    const request = decodeRequest(decodeUtf8(line));
-    return request.type === "get" ? request.name : undefined;
+    const line = lineAt(buffer, start);
+    const request = line && decodeRequest(line.text);
+    return request?.type === "get" ? { name: request.name, end: line!.end } : undefined;
   } catch {
     return undefined;
   }

@@ -11,8 +11,8 @@
  * bytes. Anything else stays in the buffer for the code that reads every request.
  *
  * Answers wait until what they acknowledge is published: until all announced files are there, or
- * another request comes, or ten seconds have passed, or nothing more comes for {@linkcode HELD_MS}, or the
- * client leaves.
+ * another request comes, or ten seconds have passed, or nothing more comes for
+ * {@linkcode HELD_MS}, or the client leaves.
  *
  * @module
  */
@@ -37,7 +37,7 @@ import { checkEnd } from "./verification.ts";
 /** Milliseconds that answers wait for announced files, while nothing arrives. */
 const HELD_MS = 250;
 
-/** Milliseconds in which answers are sent once, while more files arrive: each write takes longer than a file. */
+/** Milliseconds in which answers are sent once while more files arrive: a write takes longer than a file. */
 const GATHERED_MS = 20;
 
 /** Most answers that wait, and the most milliseconds that they do. */

@@ -9,7 +9,6 @@ import type { ClientContext } from "../../lib/cli/client_context.ts";
 import {
   ACK,
   decodeReply,
-  decodeUtf8,
   encodeRequest,
   type ListEntry,
   MAX_LINE_BYTES,
@@ -20,7 +19,12 @@ import {
 import type { Connection } from "../../lib/net/connection.ts";
 import { explain, InletError, refusalIn } from "../../lib/errors.ts";
 import { AwakeTimer } from "../../lib/net/awake.ts";
-import { DEFAULT_TIMEOUT_MS, readWholeLine, silenceHintMs } from "../../lib/net/whole_line.ts";
+import {
+  DEFAULT_TIMEOUT_MS,
+  lineAt,
+  readWholeLine,
+  silenceHintMs,
+} from "../../lib/net/whole_line.ts";
 import { formatSeconds, quoted } from "../../lib/text.ts";
 import type { Note } from "./framing.ts";
 import { Patience } from "./patience.ts";
@@ -194,14 +198,11 @@ export class Requester {
    */
   arrived(): Reply | undefined {
     if (this.end) return undefined;
-    const { buffered } = this.#connection;
-    const end = buffered.indexOf(LF);
-    if (end < 0 || end >= MAX_LINE_BYTES) return undefined;
     try {
-      const line = buffered.subarray(0, buffered[end - 1] === CR ? end - 1 : end);
-      const reply = decodeReply(decodeUtf8(line));
-      if (reply.type === "note") return undefined;
-      this.#connection.skip(end + 1);
+      const line = lineAt(this.#connection.buffered, 0);
+      const reply = line && decodeReply(line.text);
+      if (!reply || reply.type === "note") return undefined;
+      this.#connection.skip(line!.end);
       return reply;
     } catch {
       return undefined;
@@ -342,6 +343,5 @@ function mayBecomeReply(bytes: Uint8Array): boolean {
 }
 
 const LF = 0x0a;
-const CR = 0x0d;
 
 const decoder = new TextDecoder();

@@ -12,18 +12,14 @@ import {
   decodeBodyLine,
   decodeNumber,
   decodeReply,
-  decodeUtf8,
   factsOf,
-  MAX_LINE_BYTES,
 } from "../../protocol.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
 import type { Connection } from "../../lib/net/connection.ts";
+import { lineAt } from "../../lib/net/whole_line.ts";
 import { checkTrailer, type Received } from "./answers.ts";
 import { MAX_PUSHED_BYTES } from "./framing.ts";
-
-const LF = 0x0a;
-const CR = 0x0d;
 
 /** A small file that has arrived. */
 export interface ReceivedWhole extends Received {
@@ -96,12 +92,4 @@ function answerIn(buffer: Uint8Array): Answer | number | undefined {
     // Whoever reads on tells what is wrong with it.
     return undefined;
   }
-}
-
-/** The line at an offset, and where it ends; `undefined` if it is not complete. */
-function lineAt(buffer: Uint8Array, start: number): { text: string; end: number } | undefined {
-  const end = buffer.indexOf(LF, start);
-  if (end < 0 || end - start >= MAX_LINE_BYTES) return undefined;
-  const line = buffer.subarray(start, buffer[end - 1] === CR ? end - 1 : end);
-  return { text: decodeUtf8(line), end: end + 1 };
 }
