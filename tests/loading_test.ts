@@ -19,8 +19,7 @@ interface Graph {
 
 for (const script of ["client.ts", "server.ts"]) {
   integration(`${script} loads nothing of TLS and HTTP on its start`, async () => {
-    const { stdout } = await run(Deno.execPath(), ["info", "--json", scriptPath(script)]);
-    const loaded = loadedAtOnce(JSON.parse(stdout));
+    const loaded = await loadedBy(script);
     const ofTls = loaded.filter((module) => /^node:|\/tls_|\/auth\//.test(module));
     const cheap = ["access.ts", "key.ts", "key_file.ts", "watched_file.ts"].map((name) =>
       `/auth/${name}`
@@ -34,12 +33,28 @@ for (const script of ["client.ts", "server.ts"]) {
   });
 }
 
-integration("HTTP loads what only forms and archives need with the first of them", async () => {
-  const { stdout } = await run(Deno.execPath(), ["info", "--json", scriptPath("web/serve.ts")]);
-  const loaded = loadedAtOnce(JSON.parse(stdout));
-  const packages = loaded.filter((module) => module.startsWith("npm:"));
-  assertEquals(packages.filter((name) => !name.startsWith("npm:deno-std@")), []);
+/** What of web/ only some requests need: forms, archives, lists, metrics and tus. */
+const RARE = /\/web\/(?:archive|form_|list_|metrics|packages|post_|tus|get_list)/;
+
+integration("HTTP loads nothing of other routes for a file that is got or stored", async () => {
+  const entries = ["server.ts", "web/serve.ts", "web/get_file.ts", "web/put_file.ts"];
+  const loaded = [...new Set((await Promise.all(entries.map(loadedBy))).flat())];
+  const node = ["buffer", "fs", "http", "net", "stream", "zlib"].map((name) => `node:${name}`);
+  assertEquals(loaded.filter((module) => module.startsWith("node:")).toSorted(), node);
+  assertEquals(loaded.filter(isPackage), []);
+  assertEquals(loaded.filter((module) => RARE.test(module)), []);
 });
+
+/** Whether a module is of a package, other than the standard library. */
+function isPackage(module: string): boolean {
+  return module.startsWith("npm:") && !module.startsWith("npm:deno-std@");
+}
+
+/** The modules that a file loads, without those that it loads on demand. */
+async function loadedBy(file: string): Promise<string[]> {
+  const { stdout } = await run(Deno.execPath(), ["info", "--json", scriptPath(file)]);
+  return loadedAtOnce(JSON.parse(stdout));
+}
 
 /** The modules that a program loads without being asked for anything. */
 function loadedAtOnce({ roots, modules }: Graph): string[] {

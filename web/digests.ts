@@ -5,7 +5,6 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { takeTurns } from "../lib/turns.ts";
 import { InletError } from "../lib/errors.ts";
 import { readInTurn } from "../lib/store/checksums.ts";
@@ -40,9 +39,10 @@ export interface Verification {
  *
  * @throws {InletError} `bad-request` if one is no digest of a known algorithm
  */
-export function verification(exchange: Exchange): Verification | undefined {
+export async function verification(exchange: Exchange): Promise<Verification | undefined> {
   const expected = FIELDS.flatMap((field) => decodeDigests(exchange.header(field) ?? ""));
   if (expected.length === 0) return undefined;
+  const { createHash } = await import("node:crypto");
   const hashes = new Map(
     expected.map(({ algorithm }) => [algorithm, createHash(ALGORITHMS.get(algorithm)!)]),
   );
@@ -69,6 +69,7 @@ export async function wantedDigest(
 ): Promise<string | undefined> {
   const algorithm = preferred(exchange.header("Want-Repr-Digest") ?? "");
   if (algorithm === undefined) return undefined;
+  const { createHash } = await import("node:crypto");
   const hash = createHash(ALGORITHMS.get(algorithm)!);
   await readInTurn(file.size, async () => {
     const room = new Uint8Array(Math.min(READ_BYTES, file.size));

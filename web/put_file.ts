@@ -28,7 +28,7 @@ export async function putFile(exchange: Exchange): Promise<void> {
   checkSpace(context, what, size);
   checkContent(exchange);
   await checkNew(exchange, isDropOnly(rightsOf(context)) ? undefined : () => isThere(exchange));
-  const verified = verification(exchange);
+  const verified = await verification(exchange);
   await using upload = await context.store.receive(name, size);
   const storer = new BodyStorer(connection, upload, what, context);
   await receiveBody(exchange, (chunk) => {

@@ -1,15 +1,25 @@
 /**
  * The routes of the server. docs/http.md describes them, and a test compares.
  *
+ * The file of a handler is loaded with the first request for it: a server that is asked for one file
+ * has no use for the rest.
+ *
  * @module
  */
 
-import { getFile, getList } from "./files_routes.ts";
-import { getMetrics } from "./metrics.ts";
-import { postForm } from "./post_form.ts";
-import { putFile } from "./put_file.ts";
+import type { Handler } from "./exchange.ts";
 import type { Route } from "./router.ts";
-import { TUS_ROUTES } from "./tus.ts";
+
+const getFile: Handler = async (exchange) => (await import("./get_file.ts")).getFile(exchange);
+const getList: Handler = async (exchange) => (await import("./get_list.ts")).getList(exchange);
+const getMetrics: Handler = async (exchange) => (await import("./metrics.ts")).getMetrics(exchange);
+const postForm: Handler = async (exchange) => (await import("./post_form.ts")).postForm(exchange);
+const putFile: Handler = async (exchange) => (await import("./put_file.ts")).putFile(exchange);
+const onUploads: Handler = async (exchange) => (await import("./tus.ts")).answerForAll(exchange);
+const onUpload: Handler = async (exchange) => (await import("./tus.ts")).answerForOne(exchange);
+
+/** What every response of tus has, also one that needs nothing of tus.ts. */
+const headers = { "Tus-Resumable": "1.0.0" };
 
 /** Every route. The first one whose path matches decides. */
 export const ROUTES: readonly Route[] = [
@@ -20,7 +30,13 @@ export const ROUTES: readonly Route[] = [
   { method: "POST", path: "/files/", handle: postForm },
   { method: "POST", path: "/files/{name}", handle: postForm },
   { method: "GET", path: "/metrics", handle: getMetrics },
-  ...TUS_ROUTES,
+  { method: "POST", path: "/uploads/", handle: onUploads, headers },
+  { method: "OPTIONS", path: "/uploads/", handle: onUploads, headers },
+  { method: "HEAD", path: "/uploads/{name}", handle: onUpload, headers },
+  { method: "PATCH", path: "/uploads/{name}", handle: onUpload, headers },
+  { method: "DELETE", path: "/uploads/{name}", handle: onUpload, headers },
+  { method: "OPTIONS", path: "/uploads/{name}", handle: onUpload, headers },
+  { method: "POST", path: "/uploads/{name}", handle: onUpload, headers },
   // What `curl -T file http://HOST:PORT/` sends: it appends the name of the file.
   { method: "PUT", path: "/{name}", handle: putFile, isAlias: true },
 ];

@@ -15,10 +15,9 @@ import { InletError } from "../lib/errors.ts";
 import { admit, checkSpace, shownName } from "../lib/server/admission.ts";
 import type { OngoingUpload, Outcome } from "../lib/store/ongoing.ts";
 import { quoted } from "../lib/text.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange, Handler } from "./exchange.ts";
 import { type Headers, Refusal } from "./problem.ts";
 import { bodySize } from "./request_checks.ts";
-import type { Route } from "./router.ts";
 import { encodePath } from "./target.ts";
 import { append, checkLength, checkOffset, DEAD_MS, refuseBusy, takeOver } from "./tus_append.ts";
 import { joinParts } from "./tus_concat.ts";
@@ -48,32 +47,29 @@ export const EXTENSIONS: readonly string[] = [
   "concatenation",
 ];
 
-type Action = (exchange: Exchange) => void | Promise<void>;
-
-const ON_ALL: Readonly<Record<string, Action>> = { POST: create, OPTIONS: tellAbilities };
-const ON_ONE: Readonly<Record<string, Action>> = {
+const ON_ALL: Readonly<Record<string, Handler>> = { POST: create, OPTIONS: tellAbilities };
+const ON_ONE: Readonly<Record<string, Handler>> = {
   HEAD: tellOffset,
   PATCH: takeBytes,
   DELETE: terminate,
   OPTIONS: tellAbilities,
 };
 
-const SPEAKS: Headers = { "Tus-Resumable": TUS_VERSION };
+/** Answers a request for all uploads. */
+export function answerForAll(exchange: Exchange): void | Promise<void> {
+  return act(exchange, ON_ALL);
+}
 
-/** The routes. Each gets every method, as a field can name another one than the request does. */
-export const TUS_ROUTES: readonly Route[] = [
-  ...routesAt("/uploads/", ON_ALL),
-  ...routesAt("/uploads/{name}", { ...ON_ONE, POST: refuseMethod }),
-];
+/** Answers a request for one upload. */
+export function answerForOne(exchange: Exchange): void | Promise<void> {
+  return act(exchange, { ...ON_ONE, POST: refuseMethod });
+}
 
-function routesAt(path: string, actions: Readonly<Record<string, Action>>): Route[] {
-  const handle: Action = (exchange) => {
-    const method = exchange.header("X-HTTP-Method-Override") ?? exchange.request.method!;
-    if (!Object.hasOwn(actions, method)) throw notAllowed(method, actions);
-    if (method !== "OPTIONS") checkVersion(exchange);
-    return actions[method]!(exchange);
-  };
-  return Object.keys(actions).map((method) => ({ method, path, handle, headers: SPEAKS }));
+function act(exchange: Exchange, actions: Readonly<Record<string, Handler>>): void | Promise<void> {
+  const method = exchange.header("X-HTTP-Method-Override") ?? exchange.request.method!;
+  if (!Object.hasOwn(actions, method)) throw notAllowed(method, actions);
+  if (method !== "OPTIONS") checkVersion(exchange);
+  return actions[method]!(exchange);
 }
 
 /** Refuses a POST to an upload that names no other method. */
@@ -81,7 +77,7 @@ function refuseMethod(): never {
   throw notAllowed("POST", ON_ONE);
 }
 
-function notAllowed(method: string, actions: Readonly<Record<string, Action>>): Refusal {
+function notAllowed(method: string, actions: Readonly<Record<string, Handler>>): Refusal {
   const Allow = Object.keys(actions).sort().join(", ");
   return new Refusal(405, `Cannot ${method} here: use ${Allow}`, { headers: { Allow } });
 }

@@ -1,28 +1,22 @@
 /**
- * GET: a file, or the list of a folder.
+ * GET: a file, or a part of it.
  *
  * @module
  */
 
 import { clientOf } from "../lib/address.ts";
-import { checkAccess, mayAccess } from "../lib/auth/access.ts";
+import { checkAccess } from "../lib/auth/access.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { rightsOf } from "../lib/server/context.ts";
-import { EVERYTHING } from "../lib/store/names.ts";
 import type { StoredFile } from "../lib/store/store.ts";
 import { quoted } from "../lib/text.ts";
-import { sendArchive } from "./archive.ts";
 import { isKnown, mayJoin, versionOf } from "./conditions.ts";
 import { wantedDigest } from "./digests.ts";
 import { attachment } from "./disposition.ts";
 import type { Exchange } from "./exchange.ts";
-import { checkFolder, ListEncoder } from "./list_formats.ts";
 import { Refusal } from "./problem.ts";
 import { decodeRange, type Range } from "./ranges.ts";
 import { encodePart } from "./target.ts";
-
-/** The media types of lists, the default first. */
-const FORMATS = { "text/html": "html", "application/json": "json" } as const;
 
 /** Fields of a file: whatever it holds, it is saved, and never runs or is shown as a page of here. */
 const ATTACHED = {
@@ -33,16 +27,11 @@ const ATTACHED = {
 /** Most bytes of a file that are read at once. */
 const PIECE_BYTES = 512 * 1024;
 
-/** Lists the folder of everything. */
-export async function getList(exchange: Exchange): Promise<void> {
-  await sendList(exchange, "");
-}
-
 /** Sends a file, or lists a folder if the path ends with a slash. */
 export async function getFile(exchange: Exchange): Promise<void> {
   const { name, context, query } = exchange;
   const what = `get ${quoted(name)}`;
-  if (name.endsWith("/")) return await sendList(exchange, name.slice(0, -1));
+  if (name.endsWith("/")) return await (await import("./get_list.ts")).getList(exchange);
   context.log.begin(name);
   checkAccess(rightsOf(context), "get", what);
   let stored: StoredFile;
@@ -126,45 +115,4 @@ async function isFolder({ context, name }: Exchange): Promise<boolean> {
     // The failure to open it is told.
   }
   return false;
-}
-
-/**
- * Sends a list as it is read.
- *
- * @param folder Empty for the folder of everything.
- */
-async function sendList(exchange: Exchange, folder: string): Promise<void> {
-  const { context, connection } = exchange;
-  if (exchange.query.has("archive")) return await sendArchive(exchange, folder);
-  const type = exchange.accepts(...Object.keys(FORMATS)) ?? "text/html";
-  const what = folder === "" ? "list the files" : `list ${quoted(folder)}`;
-  context.log.begin(folder === "" ? undefined : folder);
-  checkAccess(rightsOf(context), folder === "" ? "list" : "tree", what);
-  const over = new AbortController();
-  const pages = context.store.tree(folder || EVERYTHING, over.signal, true)
-    [Symbol.asyncIterator]();
-  try {
-    // The first page shows whether there is a list, before the status is sent.
-    let page = await connection.unwatched(pages.next());
-    checkFolder(page.value, folder);
-    if (folder === "") context.log.info("list", `asked to ${what}`);
-    else context.log.info("tree", `asked to ${what}`, { file: folder });
-    const write = exchange.begin(200, {
-      "Content-Type": `${type}; charset=utf-8`,
-      "Vary": "Accept",
-    });
-    const mayStore = mayAccess(rightsOf(context), "put");
-    const list = new ListEncoder(FORMATS[type as keyof typeof FORMATS], folder, mayStore);
-    await write(list.head());
-    while (!page.done && !exchange.isHead) {
-      await write(list.page(page.value));
-      page = await connection.unwatched(pages.next());
-    }
-    await write(list.tail());
-    exchange.end();
-  } finally {
-    over.abort();
-    // Not waited for: a folder that cannot be read to its end would hold up a server that shuts down.
-    pages.return?.(undefined)?.catch(() => {});
-  }
 }
