@@ -94,6 +94,10 @@ declare module "@std/http/negotiation" {
     request: { headers: { get(name: "accept"): string | null } },
     ...types: readonly string[]
   ): string | undefined;
+  export function acceptsEncodings(
+    request: { headers: { get(name: "accept-encoding"): string | null } },
+    ...encodings: readonly string[]
+  ): string | undefined;
 }
 
 declare module "@std/path/basename" {

@@ -129,9 +129,17 @@ const ABILITIES: Operation = {
 /** Every method at every path. `HEAD` follows from `GET`, and `OPTIONS` stands here where it says more. */
 const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /": {
-    id: "start",
-    summary: "Redirects to the list.",
-    responses: { 302: answer("The list.", undefined, ["Location"]) },
+    id: "getPage",
+    summary: "Sends the page for browsers. It needs no key.",
+    parameters: ["IfNoneMatch"],
+    responses: pageFile(["text/html"]),
+  },
+  "GET /page/{name}": {
+    id: "getPageFile",
+    summary: "Sends a file of the page. It needs no key.",
+    parameters: ["IfNoneMatch"],
+    responses: pageFile(["text/css", "text/javascript"]),
+    problems: [404],
   },
   "GET /files/": {
     id: "listAll",
@@ -364,6 +372,14 @@ function answer(description: string, content?: Json, headers: readonly string[] 
     description,
     ...headers.length > 0 && { headers: fields },
     ...content && { content },
+  };
+}
+
+function pageFile(types: readonly string[]): Operation["responses"] {
+  const content = Object.fromEntries(types.map((type) => [type, { schema: TEXT }]));
+  return {
+    200: answer("The file.", content, ["ETag"]),
+    304: answer("The client has this version.", undefined, ["ETag"]),
   };
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   type Ended,
   fixture,
@@ -65,8 +65,17 @@ integration("server.ts fetches a package once a request needs it, and compiles i
   const { ok, body } = await fetch(url, { method: "POST", body: form });
   await body?.cancel();
   assertEquals([ok, fetched()], [true, ["@fastify", "client-zip", "deno-std", "modern-tar"]]);
+  for (const file of ["", "page/page.js"]) {
+    const { ok, body } = await fetch(`http://127.0.0.1:${server.port}/${file}`);
+    await body?.cancel();
+    assert(ok && !fetched().includes("tus-js-client"));
+  }
+  const script = await fetch(`http://127.0.0.1:${server.port}/page/tus.js`);
+  assertStringIncludes(await script.text(), "tus");
+  assert(script.ok && fetched().includes("tus-js-client"));
   const { imports, tasks } = JSON.parse(await Deno.readTextFile("deno.json"));
-  for (const name of ["@fastify/busboy", "client-zip", "modern-tar"]) {
-    assertStringIncludes(tasks.compile.command, ` --include ${imports[name]} `);
+  for (const name of ["@fastify/busboy", "client-zip", "modern-tar", "tus-js-client/"]) {
+    const specifier = imports[name].replace(/^npm:\/(.*)\/$/, "npm:$1");
+    assertStringIncludes(tasks.compile.command, ` --include ${specifier} `);
   }
 }, ONLINE);

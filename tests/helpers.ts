@@ -205,7 +205,7 @@ export const UNCOVERED = { DENO_COVERAGE_DIR: "" };
  */
 export async function checkout(): Promise<TempDir> {
   const directory = await tempDir();
-  await copyFolder(ROOT, directory.path, /^(client|lib|modes|protocol|web)$/);
+  await copyFolder(ROOT, directory.path, /^(client|lib|modes|page|protocol|web)$/);
   return directory;
 }
 

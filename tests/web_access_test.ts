@@ -136,7 +136,7 @@ integration("a request proves the key by Basic or Bearer, or gets 401", async ()
     if (expected >= 400) assertEquals(problemIn(response).status, expected);
   }
   // Nothing of what a stranger sends is looked at.
-  for (const line of ["GET /", "GET /none", "PUT /a", "OPTIONS /files/", "DELETE /files/"]) {
+  for (const line of ["GET /none", "PUT /page", "PUT /a", "OPTIONS /files/", "DELETE /files/"]) {
     using stranger = await dial(server);
     assertEquals((await ask(stranger, line)).status, 401, line);
   }

@@ -1,7 +1,7 @@
 /**
  * Packages that a few requests need. Deno fetches what an `import()` names when the program starts,
- * if it can read the name there: so here it cannot, and who sends no form and asks for no archive
- * fetches none of them.
+ * if it can read the name there: so here it cannot, and who sends no form, asks for no archive and
+ * opens no page fetches none of them.
  *
  * @module
  */
@@ -21,10 +21,27 @@ interface Packages {
  * @throws {InletError} `internal` if it is not there, and cannot be fetched
  */
 export async function load<Name extends keyof Packages>(name: Name): Promise<Packages[Name]> {
+  return await import(name).catch((cause) => {
+    throw missing(name, cause);
+  });
+}
+
+/**
+ * Loads a file of a package as text.
+ *
+ * @throws {InletError} `internal` as {@linkcode load}
+ */
+export async function loadText(name: string, file: string): Promise<string> {
   try {
-    return await import(name);
+    // An import of text does not fetch the package by itself.
+    await import(`${name}/package.json`, { with: { type: "json" } });
+    return (await import(`${name}/${file}`, { with: { type: "text" } })).default;
   } catch (cause) {
-    const why = "it is not on this machine, and could not be fetched";
-    throw new InletError("internal", `Cannot load the package ${name}: ${why}`, { cause });
+    throw missing(name, cause);
   }
+}
+
+function missing(name: string, cause: unknown): InletError {
+  const why = "it is not on this machine, and could not be fetched";
+  return new InletError("internal", `Cannot load the package ${name}: ${why}`, { cause });
 }

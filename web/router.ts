@@ -24,6 +24,8 @@ export interface Route {
   readonly headers?: Headers;
   /** Whether it is a short form of another one, at which other methods find nothing. */
   readonly isAlias?: boolean;
+  /** Whether a server with a key answers it without. */
+  readonly isOpen?: boolean;
 }
 
 /**
@@ -81,17 +83,18 @@ async function route(arrived: Arrived, routes: readonly Route[]): Promise<void> 
   }
   const target = decodeTarget(request.url!);
   const below = belowBase(target.path, socket.context.web.base);
-  const found = routes.find(({ path }) => nameIn(below, path) !== undefined);
+  const found = aliasFor(request.method!, below, routes) ??
+    routes.find(({ path }) => nameIn(below, path) !== undefined);
   const name = found && nameIn(below, found.path)!;
   for (const [name, value] of Object.entries(found?.headers ?? {})) response.setHeader(name, value);
   const exchange = new Exchange(arrived, target, name ?? "");
   checkHost(exchange);
   checkOrigin(exchange);
-  await checkCaller(exchange);
   const there = routes.filter(({ path }) => path === found?.path);
   const { method } = request;
   const matching = there.find((route) => route.method === method) ??
     there.find((route) => exchange.isHead && route.method === "GET");
+  if (!matching?.isOpen) await checkCaller(exchange);
   if (matching) return await matching.handle(exchange);
   if (there.every(({ isAlias }) => isAlias)) {
     const what = `Cannot find ${quoted(`/${target.path.join("/")}`)}`;
@@ -104,6 +107,19 @@ async function route(arrived: Arrived, routes: readonly Route[]): Promise<void> 
   const place = MEANT.get(method!);
   const meant = place === undefined ? "" : `, or ${method} ${exchange.address(place)}`;
   throw new Refusal(405, `Cannot ${method} here: use ${Allow}${meant}`, { headers: { Allow } });
+}
+
+/**
+ * The short form that a path of one part is, such as `PUT /status`: any name can be stored so, that of
+ * another route too.
+ */
+function aliasFor(
+  method: string,
+  below: readonly string[],
+  routes: readonly Route[],
+): Route | undefined {
+  const isName = below.length === 1 && below[0] !== "";
+  return isName ? routes.find((route) => route.isAlias && route.method === method) : undefined;
 }
 
 /** The part of a path behind that of the server; what is elsewhere is no path of any route. */

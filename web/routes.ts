@@ -13,6 +13,8 @@ import type { Route } from "./router.ts";
 const getFile: Handler = async (exchange) => (await import("./get_file.ts")).getFile(exchange);
 const getList: Handler = async (exchange) => (await import("./get_list.ts")).getList(exchange);
 const getMetrics: Handler = async (exchange) => (await import("./metrics.ts")).getMetrics(exchange);
+const getPage: Handler = async (exchange) => (await import("./page.ts")).getPage(exchange);
+const getPageFile: Handler = async (exchange) => (await import("./page.ts")).getPageFile(exchange);
 const postForm: Handler = async (exchange) => (await import("./post_form.ts")).postForm(exchange);
 const putFile: Handler = async (exchange) => (await import("./put_file.ts")).putFile(exchange);
 const onUploads: Handler = async (exchange) => (await import("./tus.ts")).answerForAll(exchange);
@@ -23,7 +25,8 @@ const headers = { "Tus-Resumable": "1.0.0" };
 
 /** Every route. The first one whose path matches decides. */
 export const ROUTES: readonly Route[] = [
-  { method: "GET", path: "/", handle: (exchange) => exchange.send(302, { Location: "files/" }) },
+  { method: "GET", path: "/", handle: getPage, isOpen: true },
+  { method: "GET", path: "/page/{name}", handle: getPageFile, isOpen: true },
   { method: "GET", path: "/files/", handle: getList },
   { method: "GET", path: "/files/{name}", handle: getFile },
   { method: "PUT", path: "/files/{name}", handle: putFile },

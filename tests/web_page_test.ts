@@ -1,0 +1,127 @@
+/**
+ * The page for browsers as the server sends it: its files, who gets them, and what they may load.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { PAGE_FILES } from "../web/page_files.ts";
+import { integration, KEY, names, ROOT, startServer } from "./helpers.ts";
+import { HttpWire, problemIn } from "./http_wire.ts";
+
+/** A request without a key, with further fields. */
+function get(path: string, fields = "", method = "GET"): string {
+  return `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${fields}\r\n`;
+}
+
+async function unpacked(bytes: Uint8Array): Promise<string> {
+  const packed = new Blob([bytes.slice()]).stream();
+  return await new Response(packed.pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+integration("every file of web/page/ is served as it lies there, and no other", async () => {
+  await using server = await startServer();
+  using wire = await HttpWire.dial(server);
+  const files = [...Deno.readDirSync(new URL("web/page/", ROOT))].map(({ name }) => name);
+  assertEquals(Object.keys(PAGE_FILES).sort(), [...files, "tus.js"].sort());
+  for (const name of files) {
+    const { status, headers, body } = await wire.asks(get(`/page/${name}`));
+    assertEquals(status, 200);
+    assertMatch(headers["content-type"]!, /^text\/(css|html|javascript); charset=utf-8$/);
+    const text = await Deno.readTextFile(new URL(`web/page/${name}`, ROOT));
+    assertEquals(new TextDecoder().decode(body), text, name);
+  }
+  const refused = ["", "page", "none.js", "../page.ts", "page.js/", "toString", "__proto__"];
+  for (const name of refused) {
+    const { status } = await wire.asks(get(`/page/${name}`));
+    assertEquals(status, name.startsWith("..") ? 400 : 404, name);
+  }
+});
+
+integration(
+  "GET / is the page, for curl and for browsers, and it loads from here alone",
+  async () => {
+    await using server = await startServer({ args: ["--base-path", "/inlet"] });
+    using wire = await HttpWire.dial(server);
+    const text = await Deno.readTextFile(new URL("web/page/index.html", ROOT));
+    for (const accept of ["", "Accept: */*\r\n", "Accept: text/html\r\n"]) {
+      const { status, headers, body } = await wire.asks(get("/inlet/", accept));
+      assertEquals([status, new TextDecoder().decode(body)], [200, text]);
+      assertEquals(
+        headers["content-security-policy"],
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
+          "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+      );
+    }
+    // Relative addresses are right below a base path, too.
+    for (const [, address] of text.matchAll(/(?:src|href|action)="([^"]*)"/g)) {
+      assert(address === "data:," || /^(page|files)\/[\w.]*$/.test(address!), address);
+    }
+    assert(!/<script(?![^>]* src=)|<style|\sstyle=|\son\w+=/.test(text));
+  },
+);
+
+integration("a browser that has the page is told so, packed or not", async () => {
+  await using server = await startServer();
+  using wire = await HttpWire.dial(server);
+  const plain = await wire.asks(get("/"));
+  const packed = await wire.asks(get("/", "Accept-Encoding: gzip, deflate, br\r\n"));
+  assertEquals([plain.headers["content-encoding"], packed.headers["content-encoding"]], [
+    undefined,
+    "gzip",
+  ]);
+  assertEquals(await unpacked(packed.body), new TextDecoder().decode(plain.body));
+  assert(plain.headers.etag !== packed.headers.etag);
+  const gzip = "Accept-Encoding: gzip\r\n";
+  const cases: [string, number][] = [
+    [`If-None-Match: ${plain.headers.etag}\r\n`, 304],
+    [`If-None-Match: ${packed.headers.etag}\r\n`, 200],
+    [`${gzip}If-None-Match: ${packed.headers.etag}\r\n`, 304],
+    [`${gzip}If-None-Match: "x"\r\n`, 200],
+    ["If-None-Match: *\r\n", 304],
+    ["Accept-Encoding: gzip;q=0\r\n", 200],
+  ];
+  for (const [fields, expected] of cases) {
+    const { status, headers } = await wire.asks(get("/", fields));
+    assertEquals([status, headers["cache-control"], headers.vary], [
+      ...[expected, "no-cache", "Accept-Encoding"] as const,
+    ], fields);
+  }
+  const head = await wire.asks(get("/", gzip, "HEAD"));
+  assertEquals([head.status, head.headers["content-length"]], [
+    ...[200, packed.headers["content-length"]] as const,
+  ]);
+});
+
+integration("without the key a client gets the page, and nothing else", async () => {
+  await using server = await startServer({ key: KEY });
+  Deno.writeTextFileSync(`${server.dir}/page`, "secret\n");
+  using stranger = await HttpWire.dial(server);
+  for (const path of ["/", "/page/page.js", "/page/page.css"]) {
+    assertEquals((await stranger.asks(get(path))).status, 200, path);
+  }
+  for (const path of ["/files/", "/files/page", "/page", "/metrics", "/page/../files/page"]) {
+    const response = await stranger.asks(get(path));
+    assert([400, 401].includes(response.status), path);
+    assertEquals(problemIn(response).code, response.status === 401 ? "denied" : "bad-name");
+  }
+  for (
+    const line of ["POST /", "PUT /", "PUT /page/page.js", "OPTIONS /", "DELETE /page/page.js"]
+  ) {
+    const [method, path] = line.split(" ") as [string, string];
+    const { status } = await stranger.asks(get(path, "Content-Length: 0\r\n", method));
+    assertEquals(status, 401, line);
+  }
+  assertEquals(names(server.dir), ["page"]);
+});
+
+integration("PUT stores a file at the root that is called as a route is", async () => {
+  await using server = await startServer();
+  using wire = await HttpWire.dial(server);
+  for (const name of ["page", "metrics", "files", "uploads"]) {
+    const { status } = await wire.asks(get(`/${name}`, "Content-Length: 0\r\n", "PUT"));
+    assertEquals(status, 201, name);
+  }
+  assertEquals(names(server.dir), ["files", "metrics", "page", "uploads"]);
+  assertEquals((await wire.asks(get("/page/a", "Content-Length: 0\r\n", "PUT"))).status, 405);
+});

@@ -1,0 +1,1 @@
+// The form works without script. What a script adds begins here.
