@@ -60,7 +60,7 @@ const ROWS: readonly Row[] = [
     "0\r\n\r\n",
     501,
     "bad-request",
-    true,
+    false,
   ),
   ["no Host field", "GET /files/ HTTP/1.1\r\n\r\n", 400, "bad-request", true],
   ["HTTP/2.0", "GET /files/ HTTP/2.0\r\n@\r\n", 505, "version", false],
@@ -107,7 +107,7 @@ const ROWS: readonly Row[] = [
   put("a length in base 16", "Content-Length: 0x5", "hello", ...BAD),
   put("a length of 2^53 + 1", "Content-Length: 9007199254740993", "x", 413, "too-large", false),
   put("a length of 20 digits", "Content-Length: 99999999999999999999", "x", ...BAD),
-  put("two codings", "Transfer-Encoding: gzip, chunked", "0\r\n\r\n", 501, "bad-request", true),
+  put("two codings", "Transfer-Encoding: gzip, chunked", "0\r\n\r\n", 501, "bad-request", false),
   put("no chunks", "Transfer-Encoding: identity", "hello", 501, "bad-request", false),
   put(
     "chunks twice",
@@ -175,6 +175,23 @@ for (const [manner, key] of Object.entries({ plain: undefined, encrypted: KEY })
     assertEquals(names(server.dir), []);
   });
 }
+
+integration("nothing that came behind the last response of a connection is done", async () => {
+  await using server = await startServer();
+  const last: Record<string, number> = {
+    "Transfer-Encoding: xchunked\r\nTransfer-Encoding: chunked": 501,
+    "Transfer-Encoding: gzip, chunked": 501,
+    "Content-Length: 5\r\nUpgrade: h2c\r\nConnection: upgrade": 201,
+  };
+  for (const [fields, status] of Object.entries(last)) {
+    using wire = await HttpWire.dial(server);
+    const body = status === 501 ? "0\r\n\r\n" : "hello";
+    const requests = `PUT /files/a HTTP/1.1\r\nHost: localhost\r\n${fields}\r\n\r\n${body}` +
+      "PUT /files/behind HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx";
+    assertEquals([(await wire.asks(requests)).status, await wire.ends()], [status, true], fields);
+  }
+  assertEquals(names(server.dir), ["a"]);
+});
 
 for (const access of ["all", "drop-only"] as const) {
   integration(`${access}: what the disk has no room for is refused before it is sent`, async () => {

@@ -156,10 +156,12 @@ export function beginResponse(
   status: number,
   headers: Headers,
 ): void {
-  // The parser goes no further behind a request for another protocol. And what it takes for a second
-  // request of HTTP/1.0 may be RTSP.
-  const isLast = !(request.complete || socket.isPast) || request.headers.upgrade !== undefined ||
-    request.httpVersion === "1.0" || socket.context.signal.aborted;
+  const { headers: { upgrade, "transfer-encoding": coding } } = request;
+  // The parser goes no further behind a request for another protocol. What it takes for a second
+  // request of HTTP/1.0 may be RTSP. And a body in another coding may end elsewhere for others.
+  const isLast = !(request.complete || socket.isPast) || upgrade !== undefined ||
+    request.httpVersion === "1.0" || (coding ?? "chunked").toLowerCase() !== "chunked" ||
+    socket.context.signal.aborted;
   if (isLast) response.shouldKeepAlive = false;
   response.writeHead(status, headers);
 }

@@ -92,7 +92,8 @@ export class HttpSocket extends Duplex {
   inTurn(work: () => Promise<void>): void {
     this.#waiting++;
     this.#turn = this.#turn.then(async () => {
-      if (!this.destroyed) await work();
+      // Behind the last response nothing is done, though it was parsed.
+      if (!this.destroyed && !this.writableEnded) await work();
       this.#waiting--;
       this.#pump();
     });
