@@ -20,7 +20,7 @@ import { type Headers, Refusal } from "./problem.ts";
 import { bodySize } from "./request_checks.ts";
 import { encodePath } from "./target.ts";
 import { append, checkLength, checkOffset, DEAD_MS, refuseBusy, takeOver } from "./tus_append.ts";
-import { joinParts } from "./tus_concat.ts";
+import { joinParts, stopJoining } from "./tus_concat.ts";
 import { type Details, detailsOf } from "./tus_details.ts";
 import {
   checksumIn,
@@ -140,9 +140,7 @@ async function createJoined(
     throw new InletError("bad-request", "Cannot take Upload-Length: it is that of the parts");
   }
   const find = (): Promise<OngoingUpload[]> => ownParts(exchange, ids);
-  // The work may be that of another client: whether they are its own shows before.
-  await find();
-  const outcome = await joinParts(exchange, find, { name, asked: details.concat! });
+  const outcome = await joinParts(exchange, { ids, name, find });
   const id = newId();
   const { ongoing } = exchange.context.store;
   const upload = await ongoing.begin(id, {
@@ -232,7 +230,12 @@ async function takeBytes(exchange: Exchange): Promise<void> {
 async function terminate(exchange: Exchange): Promise<void> {
   const upload = await ownUpload(exchange, exchange.name);
   admit(exchange.context, "put", `remove the upload of ${quoted(upload.name)}`, null);
-  await exchange.connection.unwatched(upload.remove());
+  const remove = async (): Promise<void> => {
+    await stopJoining(exchange.name);
+    // By now it may have been published.
+    await (await ownUpload(exchange, exchange.name)).remove();
+  };
+  await exchange.connection.unwatched(remove());
   exchange.send(204);
 }
 

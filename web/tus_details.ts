@@ -14,7 +14,7 @@ export interface Details {
   readonly metadata?: string | undefined;
   /** `Upload-Concat`. */
   readonly concat?: string | undefined;
-  /** `Upload-Concat` of the upload that it has become a part of. */
+  /** What it has become a part of: a hash of the ids of all parts. */
   readonly joined?: string | undefined;
 }
 

@@ -146,7 +146,11 @@ export function concatIn(text: string | undefined): Concat | undefined {
   if (text === "partial") return "partial";
   const list = /^final; ?([!-~]+(?: [!-~]+)*)$/.exec(text)?.[1];
   const ids = list?.split(" ").map((url) => /(?:^|\/)uploads\/([0-9a-f]{32})$/.exec(url)?.[1]);
-  if (ids && ids.every((id) => id !== undefined)) return { ids };
+  if (ids && ids.every((id) => id !== undefined)) {
+    // Else a short request could make a file of a hundred times what was sent.
+    if (new Set(ids).size < ids.length) throw bad("Upload-Concat", "it has an upload twice");
+    return { ids };
+  }
   throw bad(
     "Upload-Concat",
     "it has to be partial, or final; and addresses of uploads of this server",

@@ -8,7 +8,7 @@
 
 import type { ReadOptions } from "../body/reading.ts";
 import { type OnBytes, type Tally, tallyOf } from "../body/streams.ts";
-import { Semaphore } from "../semaphore.ts";
+import { ClientTurns } from "../semaphore.ts";
 import { SharedWork } from "../shared_work.ts";
 import type { Asker } from "./store.ts";
 
@@ -16,10 +16,7 @@ import type { Asker } from "./store.ts";
 const LIGHT_BYTES = 8 * 1024 * 1024;
 
 /** Readings that are under way at once. More would not be faster, and would leave others less. */
-const readings = new Semaphore(2);
-
-/** The turns of the clients that want one. */
-const ofClients = new Map<string, { readonly turn: Semaphore; wanted: number }>();
+const readings = new ClientTurns(2);
 
 const sums = new SharedWork<Tally>();
 const waiting = new Map<string, Waiting>();
@@ -45,7 +42,7 @@ export async function readInTurn<T>(
   asker: Asker = {},
 ): Promise<T> {
   if (bytes <= LIGHT_BYTES) return await read();
-  using _ = await nextTurnOf(asker);
+  using _ = await readings.next(asker);
   return await read();
 }
 
@@ -140,7 +137,7 @@ class Waiting {
     const over = this.#over.signal;
     if (over.aborted) return;
     const asker = { client, signal: signal ? AbortSignal.any([signal, over]) : over };
-    nextTurnOf(asker).then((turn) => {
+    readings.next(asker).then((turn) => {
       if (over.aborted) return turn[Symbol.dispose]();
       this.#over.abort();
       this.#turn.resolve(turn);
@@ -148,19 +145,4 @@ class Waiting {
       // This caller has left, or another one got a turn.
     });
   }
-}
-
-/** Waits for the turn of a client, and then for that of a reading. Dispose of it to end both. */
-async function nextTurnOf({ client, signal }: Asker): Promise<Disposable> {
-  if (client === undefined) return await readings.acquire(signal);
-  using stack = new DisposableStack();
-  const own = ofClients.get(client) ?? { turn: new Semaphore(1), wanted: 0 };
-  ofClients.set(client, own);
-  own.wanted++;
-  stack.defer(() => {
-    if (--own.wanted === 0) ofClients.delete(client);
-  });
-  stack.use(await own.turn.acquire(signal));
-  stack.use(await readings.acquire(signal));
-  return stack.move();
 }
