@@ -171,7 +171,7 @@ async function join(
  * it: the server may have been killed before it came to the others.
  */
 function outcomeOf(parts: readonly OngoingUpload[], key: string): Outcome | undefined {
-  const outcome = parts.find((part) => detailsOf(part).joined === key)?.outcome;
+  const { outcome } = parts.find((part) => part.outcome && detailsOf(part).joined === key) ?? {};
   return outcome && { name: outcome.name, size: sizeOf(parts) };
 }
 
