@@ -141,6 +141,38 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     responses: pageFile(["text/css", "text/javascript"]),
     problems: [404],
   },
+  "GET /about": {
+    id: "tellAbout",
+    summary: "Tells what the visitor is and may do. It needs no key.",
+    responses: {
+      200: answer("The visitor.", { "application/json": { schema: schemaOf("About") } }),
+    },
+  },
+  "POST /sign-in": {
+    id: "signIn",
+    summary: "Gives the client a cookie for the key. It needs none before.",
+    body: {
+      required: true,
+      content: { "application/x-www-form-urlencoded": { schema: schemaOf("SignIn") } },
+    },
+    responses: {
+      204: answer("The client has signed in.", undefined, ["Set-Cookie"]),
+      303: answer("The same, for one that prefers HTML: the page.", undefined, [
+        ...["Location", "Set-Cookie"],
+      ]),
+    },
+    problems: [411, 415],
+  },
+  "POST /sign-out": {
+    id: "signOut",
+    summary: "Ends what the cookie stands for.",
+    responses: {
+      204: answer("The client has signed out.", undefined, ["Set-Cookie"]),
+      303: answer("The same, for one that prefers HTML: the page.", undefined, [
+        ...["Location", "Set-Cookie"],
+      ]),
+    },
+  },
   "GET /files/": {
     id: "listAll",
     summary: "Lists the directory, or gets all of it as an archive.",
@@ -225,7 +257,37 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   "OPTIONS /uploads/{name}": { ...ABILITIES, id: "tusAbilitiesOfUpload" },
 };
 
+const FLAG = { type: "boolean" };
+
 const SCHEMAS = {
+  About: {
+    type: "object",
+    required: ["version", "signIn", "user", "may", "maxFileBytes", "secure", "fingerprint"],
+    properties: {
+      version: { type: ["string", "null"], description: "Of the server; null for strangers." },
+      signIn: { type: "string", enum: ["none", "needed", "done"] },
+      user: { type: ["string", "null"], description: "The name of the visitor, if it has one." },
+      may: {
+        type: "object",
+        required: ["list", "get", "put", "talk"],
+        properties: { list: FLAG, get: FLAG, put: FLAG, talk: FLAG },
+      },
+      maxFileBytes: { type: ["integer", "null"], description: "null without a limit." },
+      secure: { ...FLAG, description: "Whether the client uses https." },
+      fingerprint: {
+        type: ["string", "null"],
+        description: "The SHA-256 of the certificate, in pairs of digits; null without a key.",
+      },
+    },
+  },
+  SignIn: {
+    type: "object",
+    required: ["key"],
+    properties: {
+      key: { ...TEXT, description: "The key, or the token of a user." },
+      name: { ...TEXT, description: "What the log calls the visitor, with a key for all." },
+    },
+  },
   List: {
     type: "object",
     required: ["files"],
@@ -289,7 +351,7 @@ export function openApi(): Json {
       description: "HTTP on the port of an inlet server. docs/http.md and docs/tus.md explain it.",
     },
     servers: [{ url: "http://127.0.0.1:5000" }],
-    security: [{}, { basic: [] }, { bearer: [] }],
+    security: [{}, { basic: [] }, { bearer: [] }, { cookie: [] }],
     paths,
     components: {
       parameters: PARAMETERS,
@@ -298,6 +360,8 @@ export function openApi(): Json {
       securitySchemes: {
         basic: { type: "http", scheme: "basic" },
         bearer: { type: "http", scheme: "bearer" },
+        // Its name ends with the port of the server.
+        cookie: { type: "apiKey", in: "cookie", name: "__Host-inlet-5000" },
       },
     },
   };

@@ -5,16 +5,17 @@
  * @module
  */
 
-import { MAX_CLIENT_NAME_BYTES } from "../protocol.ts";
-import { InletError } from "../lib/errors.ts";
+import type { Authenticator } from "../lib/auth/authenticator.ts";
+import { checkClientName } from "../lib/server/clients.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import { refuseLate } from "../lib/server/refusals.ts";
 import { quoted } from "../lib/text.ts";
-import { CHALLENGE, challengeAfter, parseCredentials } from "./credentials.ts";
+import { BEARER, CHALLENGE, challengeAfter, parseCredentials } from "./credentials.ts";
 import type { Exchange } from "./exchange.ts";
 import { Refusal } from "./problem.ts";
+import type { Session } from "./sessions.ts";
 
-/** What a client is told that gives no key. Browsers ask for a name and a password. */
+/** What a client is told that gives no key. */
 const NO_KEY = "Cannot go on: this server requires a key, as the password or as a Bearer token";
 
 /**
@@ -23,24 +24,62 @@ const NO_KEY = "Cannot go on: this server requires a key, as the password or as 
  *
  * @throws {Refusal} 401; after a second, if it gives a wrong key
  */
-export async function checkCaller({ request, connection, context }: Exchange): Promise<void> {
+export async function checkCaller(exchange: Exchange): Promise<void> {
+  if (!await recogniseCaller(exchange)) throw unauthorized(exchange, NO_KEY);
+}
+
+/**
+ * The same for what strangers may see too.
+ *
+ * @returns Whether the client is admitted: false if it gives no key, and has not signed in.
+ * @throws {Refusal} 401, after a second, if it gives a wrong key
+ */
+export async function recogniseCaller(exchange: Exchange): Promise<boolean> {
+  const { request: { headers }, connection, context } = exchange;
   const { authenticator, client } = context;
-  if (!authenticator) return;
+  if (!authenticator) return true;
   client.unauthenticated = true;
   delete client.user;
-  const given = parseCredentials(request.headers.authorization);
-  const user = given !== undefined && await authenticator.verifyPassword(given);
+  const given = parseCredentials(headers.authorization);
+  const user = given ? await authenticator.verifyPassword(given) : false;
+  const session = headers.authorization === undefined && headers.cookie !== undefined
+    ? await sessionOf(exchange, authenticator)
+    : undefined;
   // Another client may have got its place meanwhile.
   if (connection.failure) throw connection.failure;
-  if (given === undefined || user === false || (user !== true && user.isRevoked)) {
+  const caller = session?.caller ?? user;
+  if (caller === false || (caller !== true && caller.isRevoked)) {
     introduce(context, "");
-    if (!given) throw unauthorized(NO_KEY);
-    const { message } = await refuseLate(connection, context);
-    throw unauthorized(message, challengeAfter(request.headers.authorization!));
+    if (!given) return false;
+    return await refuseWrong(exchange);
   }
-  if (user !== true) client.user = user;
+  if (caller !== true) client.user = caller;
   client.unauthenticated = false;
-  introduce(context, user === true ? given.name.trim() : user.name);
+  introduce(context, caller !== true ? caller.name : session?.name ?? given!.name.trim());
+  return true;
+}
+
+/** The session whose cookie the request has. Not sooner: most programs have none. */
+async function sessionOf(
+  exchange: Exchange,
+  authenticator: Authenticator,
+): Promise<Session | undefined> {
+  const { idsIn, sessionsOf } = await import("./sessions.ts");
+  for (const id of idsIn(exchange)) {
+    const session = await sessionsOf(authenticator).find(id);
+    if (session) return session;
+  }
+  return undefined;
+}
+
+/**
+ * Refuses a wrong key, after a second.
+ *
+ * @throws {Refusal} 401
+ */
+export async function refuseWrong(exchange: Exchange): Promise<never> {
+  const { message } = await refuseLate(exchange.connection, exchange.context);
+  throw unauthorized(exchange, message);
 }
 
 /**
@@ -48,18 +87,21 @@ export async function checkCaller({ request, connection, context }: Exchange): P
  *
  * @throws {InletError} `bad-name`
  */
-function introduce({ client, clients, log }: ServerContext, name: string): void {
-  if (new TextEncoder().encode(name).length > MAX_CLIENT_NAME_BYTES) {
-    const what = "Cannot take the client's name";
-    throw new InletError("bad-name", `${what}: the limit is ${MAX_CLIENT_NAME_BYTES} bytes`);
-  }
+export function introduce({ client, clients, log }: ServerContext, name: string): void {
+  checkClientName(name);
   if (client.requested === name) return;
   client.requested = name;
   clients.rename(client, name);
   if (name !== "") log.info("welcome", `is ${quoted(client.name)}`);
 }
 
-function unauthorized(message: string, challenge = CHALLENGE): Refusal {
-  const headers = { "WWW-Authenticate": challenge };
+function unauthorized(exchange: Exchange, message: string): Refusal {
+  const headers = { "WWW-Authenticate": challengeTo(exchange) };
   return new Refusal(401, message, { code: "denied", headers });
+}
+
+/** The challenge for a client. A browser would ask for a password itself, in front of the page. */
+function challengeTo(exchange: Exchange): string {
+  const isBrowser = exchange.header("Sec-Fetch-Mode") !== undefined || exchange.prefersHtml;
+  return challengeAfter(exchange.request.headers.authorization, isBrowser ? BEARER : CHALLENGE);
 }

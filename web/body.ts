@@ -6,6 +6,7 @@
 
 import type { Buffer } from "node:buffer";
 import { InletError } from "../lib/errors.ts";
+import { HeldBytes } from "../lib/server/held_bytes.ts";
 import type { Maybe } from "../lib/store/store.ts";
 import type { Exchange } from "./exchange.ts";
 import { bodySize } from "./request_checks.ts";
@@ -78,6 +79,31 @@ export async function receiveBody(
   }
   if (!request.complete || (size !== null && bytes !== size)) throw lost();
   return bytes;
+}
+
+/**
+ * Receives a body that is a short text.
+ *
+ * @param mostBytes The limit on its size.
+ * @throws {InletError} `too-large`, or what {@linkcode receiveBody} throws; `bad-request` if it is not
+ * UTF-8
+ */
+export async function receiveText(exchange: Exchange, mostBytes: number): Promise<string> {
+  const what = `Cannot ${exchange.request.method} this`;
+  const held = new HeldBytes(mostBytes);
+  const tooLarge = (): InletError =>
+    new InletError("too-large", `${what}: the limit is ${mostBytes} bytes`);
+  // Before a client that waits for that is asked for it.
+  if ((bodySize(exchange.request) ?? 0) > mostBytes) throw tooLarge();
+  const add = (chunk: Uint8Array): void => {
+    if (!held.add(chunk)) throw tooLarge();
+  };
+  await receiveBody(exchange, add);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(held.take());
+  } catch {
+    throw new InletError("bad-request", `${what}: it is not UTF-8`);
+  }
 }
 
 /**

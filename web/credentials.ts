@@ -7,12 +7,15 @@
 import { Buffer } from "node:buffer";
 import type { Password } from "../lib/auth/authenticator.ts";
 
+/** The challenge that browsers show to nobody: RFC 6750, section 3. */
+export const BEARER = 'Bearer realm="inlet"';
+
 /** The challenge of a server with a key: RFC 9110, section 11.6.1. */
-export const CHALLENGE = 'Basic realm="inlet", charset="UTF-8", Bearer realm="inlet"';
+export const CHALLENGE = `Basic realm="inlet", charset="UTF-8", ${BEARER}`;
 
 /** The challenge behind a wrong key. Of a token it tells that: RFC 6750, section 3.1. */
-export function challengeAfter(field: string): string {
-  return /^bearer /i.test(field) ? `${CHALLENGE}, error="invalid_token"` : CHALLENGE;
+export function challengeAfter(field: string | undefined, challenge: string): string {
+  return /^bearer /i.test(field ?? "") ? `${challenge}, error="invalid_token"` : challenge;
 }
 
 /**

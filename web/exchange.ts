@@ -56,6 +56,11 @@ export class Exchange {
     return accepts({ headers: { get: () => accept } }, ...types);
   }
 
+  /** Whether a person reads the response, in a browser. */
+  get prefersHtml(): boolean {
+    return this.accepts("application/json", "text/html") === "text/html";
+  }
+
   /** The address of a path of this server, such as `/files/a`: as clients have it, also behind proxies. */
   address(path: string): string {
     return `${this.context.web.base}${path}`;

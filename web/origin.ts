@@ -76,6 +76,11 @@ function ownOrigin({ request, socket: { scheme } }: Exchange): string {
   return `${scheme}://${name}${behind}`;
 }
 
+/** The port of a page that this server would serve to such a request. */
+export function portOf({ request, socket: { scheme } }: Exchange): string {
+  return split(request.headers.host ?? "").port || DEFAULT_PORTS[scheme];
+}
+
 /** The parts of a `Host`: RFC 9110, section 7.2. */
 function split(host: string): { name: string; port: string } {
   const [, name = "", port = ""] = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(host) ?? [];

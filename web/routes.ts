@@ -13,6 +13,9 @@ import type { Route } from "./router.ts";
 const getFile: Handler = async (exchange) => (await import("./get_file.ts")).getFile(exchange);
 const getList: Handler = async (exchange) => (await import("./get_list.ts")).getList(exchange);
 const getMetrics: Handler = async (exchange) => (await import("./metrics.ts")).getMetrics(exchange);
+const tellAbout: Handler = async (exchange) => (await import("./about.ts")).tellAbout(exchange);
+const signIn: Handler = async (exchange) => (await import("./sign_in.ts")).signIn(exchange);
+const signOut: Handler = async (exchange) => (await import("./sign_in.ts")).signOut(exchange);
 const getPage: Handler = async (exchange) => (await import("./page.ts")).getPage(exchange);
 const getPageFile: Handler = async (exchange) => (await import("./page.ts")).getPageFile(exchange);
 const postForm: Handler = async (exchange) => (await import("./post_form.ts")).postForm(exchange);
@@ -27,6 +30,9 @@ const headers = { "Tus-Resumable": "1.0.0" };
 export const ROUTES: readonly Route[] = [
   { method: "GET", path: "/", handle: getPage, isOpen: true },
   { method: "GET", path: "/page/{name}", handle: getPageFile, isOpen: true },
+  { method: "GET", path: "/about", handle: tellAbout, isOpen: true },
+  { method: "POST", path: "/sign-in", handle: signIn, isOpen: true },
+  { method: "POST", path: "/sign-out", handle: signOut, isOpen: true },
   { method: "GET", path: "/files/", handle: getList },
   { method: "GET", path: "/files/{name}", handle: getFile },
   { method: "PUT", path: "/files/{name}", handle: putFile },

@@ -93,6 +93,13 @@ export function pem(label: string, bytes: Uint8Array): string {
   return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
 }
 
+/** The SHA-256 of a certificate in PEM, as browsers show it: `0A:1B:…`. */
+export async function certificateFingerprint(certificate: string): Promise<string> {
+  const bytes = Uint8Array.fromBase64(certificate.replace(/-----[^-]+-----/g, ""));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return digest.toHex().toUpperCase().replace(/..(?=.)/g, "$&:");
+}
+
 // Tags of ITU-T X.690.
 const INTEGER = 0x02;
 const BIT_STRING = 0x03;

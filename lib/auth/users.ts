@@ -48,6 +48,8 @@ export class Users implements Authenticator {
   }
 
   identity(): Promise<Identity> {
+    // Whoever asks for it is about to admit somebody.
+    this.refresh();
     return Promise.resolve(this.#identity);
   }
 

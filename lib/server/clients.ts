@@ -4,8 +4,10 @@
  * @module
  */
 
+import { MAX_CLIENT_NAME_BYTES } from "../../protocol.ts";
 import { hostOf, isLoopback } from "../address.ts";
 import type { User } from "../auth/authenticator.ts";
+import { InletError } from "../errors.ts";
 import type { AddressRanges } from "../net/address_ranges.ts";
 import { formatLocalTime, printable } from "../text.ts";
 
@@ -38,6 +40,17 @@ export interface Client {
 
 /** From this `limit` on, one address gets half of the places, unless the operator says otherwise. */
 const SHARED_LIMIT = 20;
+
+/**
+ * Checks a name that a client gives itself.
+ *
+ * @throws {InletError} `bad-name`
+ */
+export function checkClientName(name: string): void {
+  if (new TextEncoder().encode(name).length <= MAX_CLIENT_NAME_BYTES) return;
+  const what = "Cannot take the client's name";
+  throw new InletError("bad-name", `${what}: the limit is ${MAX_CLIENT_NAME_BYTES} bytes`);
+}
 
 /** The clients of a server. */
 export class Clients {

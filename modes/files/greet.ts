@@ -4,19 +4,13 @@
  * @module
  */
 
-import {
-  decodeRequest,
-  encodeReply,
-  featuresOf,
-  type Fields,
-  MAX_CLIENT_NAME_BYTES,
-  VERSION,
-} from "../../protocol.ts";
+import { decodeRequest, encodeReply, featuresOf, type Fields, VERSION } from "../../protocol.ts";
 import type { Authenticator } from "../../lib/auth/authenticator.ts";
 import { makeNonce } from "../../lib/auth/key.ts";
 import { InletError } from "../../lib/errors.ts";
 import { awakeNow } from "../../lib/net/awake.ts";
 import type { Connection } from "../../lib/net/connection.ts";
+import { checkClientName } from "../../lib/server/clients.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { refuseLate } from "../../lib/server/refusals.ts";
 import { quoted } from "../../lib/text.ts";
@@ -41,12 +35,7 @@ export async function greet(connection: Connection, context: ServerContext): Pro
       `Cannot speak version ${request.version}: this server speaks version ${VERSION}`,
     );
   }
-  if (new TextEncoder().encode(request.name).length > MAX_CLIENT_NAME_BYTES) {
-    throw new InletError(
-      "bad-name",
-      `Cannot take the client's name: the limit is ${MAX_CLIENT_NAME_BYTES} bytes`,
-    );
-  }
+  checkClientName(request.name);
   const { client, clients } = context;
   const name = request.name.trim();
   if (context.authenticator) {
