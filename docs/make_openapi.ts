@@ -97,8 +97,10 @@ const POST: Operation = {
     },
   },
   responses: {
-    201: stored("The files are stored.", schemaOf("StoredFiles")),
-    303: answer("They are stored, and the client prefers HTML: the list.", {}, ["Location"]),
+    201: answer("The files are stored.", {
+      "application/json": { schema: schemaOf("StoredFiles") },
+      "text/html": { schema: TEXT },
+    }, ["Location"]),
   },
   problems: STORING,
 };
@@ -422,7 +424,10 @@ function problemResponses(operations: readonly Operation[]): Json {
   const statuses = [...new Set(operations.flatMap(problemsOf))].sort();
   return Object.fromEntries(statuses.map((status) => [`Problem${status}`, {
     description: REASONS[status],
-    content: { "application/problem+json": { schema: schemaOf("Problem") } },
+    content: {
+      "application/problem+json": { schema: schemaOf("Problem") },
+      "text/html": { schema: TEXT },
+    },
   }]));
 }
 

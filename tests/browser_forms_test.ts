@@ -25,6 +25,8 @@ browserTest(
       const input = await page.waitForSelector("input[type=file]");
       await input!.uploadFile(file);
       await Promise.all([page.waitForNavigation(), page.click("form[method=post] button")]);
+      assertEquals(await shown(), [name]);
+      await Promise.all([page.waitForNavigation(), page.click('a[href="./"]')]);
       assertEquals((await shown()).includes(name), true, name);
       assertEquals(await Deno.readFile(`${server.dir}/${name}`), content, name);
     }

@@ -132,7 +132,7 @@ integration(
   CURL,
 );
 
-integration("a browser sends the form of the list, and is led back to the list", async () => {
+integration("a browser sends the form of the list, and is told what was stored", async () => {
   await using server = await startServer();
   using wire = await HttpWire.dial(server);
   const fields = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n";
@@ -142,17 +142,30 @@ integration("a browser sends the form of the list, and is led back to the list",
   };
   assertMatch(
     await page("/files/"),
-    /<form method="post" enctype="multipart\/form-data" action="\.\/">\s*<input type="file" name="file" multiple required>/,
+    /<form method="post" enctype="multipart\/form-data" action="\.\/">\s*<input type="file" name="file" multiple required /,
   );
   // An input that was left empty is sent, too.
   const form = `${part("a.txt", "hello")}${part("", "")}--x--\r\n`;
-  const answer = await wire.asks(formRequest(form, { path: "/files/photos/", fields }));
-  assertEquals([answer.status, answer.headers.location], [303, "./"]);
+  for (const name of ["a.txt", "a%20%282%29.txt"]) {
+    const answer = await wire.asks(formRequest(form, { path: "/files/photos/", fields }));
+    assertEquals([answer.status, answer.headers.location], [201, `/files/photos/${name}`]);
+    assertEquals(answer.headers["content-type"], "text/html; charset=utf-8");
+    const told = new TextDecoder().decode(answer.body);
+    const shown = decodeURIComponent(name);
+    assertStringIncludes(told, `<a href="/files/photos/${name}">photos/${shown}</a><td>5 B`);
+    assertStringIncludes(told, '<a href="./">');
+    assertStringIncludes(told, '<a href="/">');
+  }
   assertStringIncludes(await page("/files/photos/"), '<a href="./a.txt">');
+  const markup = `${part("<b>'&amp;.txt", "hello")}--x--\r\n`;
+  const { body } = await wire.asks(formRequest(markup, { path: "/files/photos/", fields }));
+  assertStringIncludes(new TextDecoder().decode(body), ">photos/&#60;b&#62;&#39;&#38;amp;.txt</a>");
   const empty = await wire.asks(formRequest(`${part("", "")}--x--\r\n`, { fields }));
-  assertEquals([empty.status, problemIn(empty).code], [400, "bad-request"]);
   const nameless = await wire.asks(formRequest(`${part("", "hello")}--x--\r\n`, { fields }));
-  assertEquals(problemIn(nameless).code, "bad-name");
+  for (const [response, code] of [[empty, "bad-request"], [nameless, "bad-name"]] as const) {
+    assertEquals(response.status, 400);
+    assertStringIncludes(new TextDecoder().decode(response.body), `<small>400 ${code}</small>`);
+  }
   assertEquals(names(server.dir), ["photos"]);
 });
 
@@ -163,11 +176,24 @@ integration(
     using wire = await HttpWire.dial(drop);
     const form = `${part("a.txt", "hello")}--x--\r\n`;
     for (let time = 0; time < 2; time++) {
-      const answer = await wire.asks(formRequest(form, { fields: "Accept: text/html\r\n" }));
+      const answer = await wire.asks(formRequest(form));
       assertEquals(answer.status, 201);
       assertEquals(jsonIn(answer), { files: [{ name: "a.txt", size: 5 }] });
     }
-    assertEquals(names(drop.dir), ["a (2).txt", "a.txt"]);
+    const fields = "Accept: text/html\r\n";
+    const told = await wire.asks(formRequest(form, { fields }));
+    assertStringIncludes(new TextDecoder().decode(told.body), "<tr><td>a.txt<td>5 B");
+    // By hand it sees a form, and a program that it gets no list.
+    for (const path of ["/files/", "/files/in%20here/"]) {
+      const shown = await wire.asks(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${fields}\r\n`);
+      assertEquals(shown.status, 200);
+      const html = new TextDecoder().decode(shown.body);
+      assertMatch(html, /<form method="post" enctype="multipart\/form-data" action="\.\/">/);
+      assert(!html.includes("a.txt") && !html.includes("archive"), html);
+      const list = await wire.asks(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+      assertEquals([list.status, problemIn(list).code], [403, "denied"]);
+    }
+    assertEquals(names(drop.dir), ["a (2).txt", "a (3).txt", "a.txt"]);
     await using reader = await startServer({ args: ["--read-only"] });
     using reading = await HttpWire.dial(reader);
     const refused = await reading.asks(formRequest(form));

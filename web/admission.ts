@@ -16,7 +16,10 @@ import { Refusal } from "./problem.ts";
 import type { Session } from "./sessions.ts";
 
 /** What a client is told that gives no key. */
-const NO_KEY = "Cannot go on: this server requires a key, as the password or as a Bearer token";
+const NO_KEY = "Cannot go on: this server requires a key";
+
+/** What programs are told besides. */
+const HOW = ", as the password or as a Bearer token";
 
 /**
  * Checks who the client is, on a connection that is encrypted. From here on the client has the name and
@@ -25,7 +28,9 @@ const NO_KEY = "Cannot go on: this server requires a key, as the password or as 
  * @throws {Refusal} 401; after a second, if it gives a wrong key
  */
 export async function checkCaller(exchange: Exchange): Promise<void> {
-  if (!await recogniseCaller(exchange)) throw unauthorized(exchange, NO_KEY);
+  if (!await recogniseCaller(exchange)) {
+    throw unauthorized(exchange, isBrowser(exchange) ? NO_KEY : NO_KEY + HOW);
+  }
 }
 
 /**
@@ -102,6 +107,10 @@ function unauthorized(exchange: Exchange, message: string): Refusal {
 
 /** The challenge for a client. A browser would ask for a password itself, in front of the page. */
 function challengeTo(exchange: Exchange): string {
-  const isBrowser = exchange.header("Sec-Fetch-Mode") !== undefined || exchange.prefersHtml;
-  return challengeAfter(exchange.request.headers.authorization, isBrowser ? BEARER : CHALLENGE);
+  const challenge = isBrowser(exchange) ? BEARER : CHALLENGE;
+  return challengeAfter(exchange.request.headers.authorization, challenge);
+}
+
+function isBrowser(exchange: Exchange): boolean {
+  return exchange.header("Sec-Fetch-Mode") !== undefined || exchange.prefersHtml;
 }

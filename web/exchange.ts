@@ -52,13 +52,12 @@ export class Exchange {
 
   /** Which of some media types the client prefers; `undefined` if it accepts none of them. */
   accepts(...types: readonly string[]): string | undefined {
-    const { accept = null } = this.request.headers;
-    return accepts({ headers: { get: () => accept } }, ...types);
+    return accepted(this.request, types);
   }
 
   /** Whether a person reads the response, in a browser. */
   get prefersHtml(): boolean {
-    return this.accepts("application/json", "text/html") === "text/html";
+    return prefersHtml(this.request);
   }
 
   /** The address of a path of this server, such as `/files/a`: as clients have it, also behind proxies. */
@@ -141,6 +140,18 @@ export class Exchange {
     return this.connection.failure ??
       new InletError("lost", "The client left before it had the response");
   }
+}
+
+/** Whether a person reads the response to a request, in a browser. */
+export function prefersHtml(request: IncomingMessage): boolean {
+  return accepted(request, ["application/json", "text/html"]) === "text/html";
+}
+
+function accepted(
+  { headers }: IncomingMessage,
+  types: readonly string[],
+): string | undefined {
+  return accepts({ headers: { get: () => headers.accept ?? null } }, ...types);
 }
 
 /** A request that has arrived. */

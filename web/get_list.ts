@@ -4,11 +4,12 @@
  * @module
  */
 
-import { checkAccess, mayAccess } from "../lib/auth/access.ts";
+import { checkAccess, isDropOnly, mayAccess } from "../lib/auth/access.ts";
 import { rightsOf } from "../lib/server/context.ts";
 import { EVERYTHING } from "../lib/store/names.ts";
 import { quoted } from "../lib/text.ts";
 import type { Exchange } from "./exchange.ts";
+import { HTML_TYPE, PAGE_END, pageHead, STORE_FORM } from "./html.ts";
 import { checkFolder, ListEncoder } from "./list_formats.ts";
 
 /** The media types of lists, the default first. */
@@ -24,7 +25,13 @@ export async function getList(exchange: Exchange): Promise<void> {
   const type = exchange.accepts(...Object.keys(FORMATS)) ?? "text/html";
   const what = folder === "" ? "list the files" : `list ${quoted(folder)}`;
   context.log.begin(folder === "" ? undefined : folder);
-  checkAccess(rightsOf(context), folder === "" ? "list" : "tree", what);
+  const rights = rightsOf(context);
+  const request = folder === "" ? "list" : "tree";
+  // Who may only upload, by hand, sees how.
+  if (exchange.prefersHtml && isDropOnly(rights) && mayAccess(rights, "put")) {
+    return exchange.send(200, { "Content-Type": HTML_TYPE }, storePage(folder));
+  }
+  checkAccess(rights, request, what);
   const over = new AbortController();
   const pages = context.store.tree(folder || EVERYTHING, over.signal, true)
     [Symbol.asyncIterator]();
@@ -38,7 +45,7 @@ export async function getList(exchange: Exchange): Promise<void> {
       "Content-Type": `${type}; charset=utf-8`,
       "Vary": "Accept",
     });
-    const mayStore = mayAccess(rightsOf(context), "put");
+    const mayStore = mayAccess(rights, "put");
     const list = new ListEncoder(FORMATS[type as keyof typeof FORMATS], folder, mayStore);
     await write(list.head());
     while (!page.done && !exchange.isHead) {
@@ -52,4 +59,10 @@ export async function getList(exchange: Exchange): Promise<void> {
     // Not waited for: a folder that cannot be read to its end would hold up a server that shuts down.
     pages.return?.(undefined)?.catch(() => {});
   }
+}
+
+/** What stands in the place of a list that a client may not see. */
+function storePage(folder: string): string {
+  return pageHead(`Send files to /${folder}`) +
+    `<p>You may send files here. What is here is not shown.\n${STORE_FORM}${PAGE_END}`;
 }

@@ -8,14 +8,11 @@ import type { ListEntry } from "../protocol.ts";
 import { InletError } from "../lib/errors.ts";
 import { formatBytes, printable, printableJson, quoted } from "../lib/text.ts";
 import { ARCHIVES } from "./archive_formats.ts";
+import { escaped, PAGE_END, pageHead, STORE_FORM } from "./html.ts";
 import { encodePath } from "./target.ts";
 
 /** What a list is encoded as. */
 export type ListFormat = "json" | "html";
-
-/** What stands below a list on a page: a form that stores files in the folder. */
-const STORE_FORM = '<form method="post" enctype="multipart/form-data" action="./">\n' +
-  '<input type="file" name="file" multiple required>\n<button>Store</button>\n</form>\n';
 
 /** Buttons for an archive. They are no links, so that no program follows them. */
 const ARCHIVE_FORM = '<form action="./">All of this as\n' +
@@ -44,11 +41,10 @@ export class ListEncoder {
 
   head(): string {
     if (this.#format === "json") return '{"files":[';
-    const title = `Index of /${escaped(this.#folder)}`;
     const up = this.#folder === "" ? "" : `<tr><td><a href="../">../</a><td><td>\n`;
-    return `<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n` +
-      `<meta name="viewport" content="width=device-width">\n<title>${title}</title>\n` +
-      `<h1>${title}</h1>\n<table>\n<tr><th>Name<th>Size<th>Changed\n${up}`;
+    return `${
+      pageHead(`Index of /${this.#folder}`)
+    }<table>\n<tr><th>Name<th>Size<th>Changed\n${up}`;
   }
 
   /** Encodes the entries of one page of the store, in which the folder itself is one. */
@@ -59,7 +55,7 @@ export class ListEncoder {
 
   tail(): string {
     if (this.#format === "json") return "]}\n";
-    return `</table>\n${ARCHIVE_FORM}${this.#mayStore ? STORE_FORM : ""}</html>\n`;
+    return `</table>\n${ARCHIVE_FORM}${this.#mayStore ? STORE_FORM : ""}${PAGE_END}`;
   }
 
   #json({ name, size, modified, to }: ListEntry): string {
@@ -99,9 +95,4 @@ export function checkFolder(page: readonly ListEntry[] | undefined, folder: stri
   const first = page?.[0];
   if (first?.name !== folder || first.size === null) return;
   throw new InletError("not-found", `Cannot list ${quoted(folder)}: it is no folder`);
-}
-
-/** Escapes text for HTML. */
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

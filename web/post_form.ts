@@ -13,10 +13,11 @@ import { explain, InletError } from "../lib/errors.ts";
 import { admit, checkSpace, shownName } from "../lib/server/admission.ts";
 import { rightsOf } from "../lib/server/context.ts";
 import { BodyStorer } from "../lib/server/store_body.ts";
-import { quoted } from "../lib/text.ts";
+import { formatBytes, printable, quoted } from "../lib/text.ts";
 import { receiveBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { FormParser } from "./form_parser.ts";
+import { escaped, HTML_TYPE, PAGE_END, pageHead } from "./html.ts";
 import { Refusal } from "./problem.ts";
 import { bodySize } from "./request_checks.ts";
 import { encodePath } from "./target.ts";
@@ -89,17 +90,27 @@ function shareFile(): Disposable {
   return { [Symbol.dispose]: () => sharedFiles-- };
 }
 
-/** Tells a browser to show the folder, and programs what was stored. */
+/** Tells what was stored: a person by a page, and programs by JSON. */
 function tell(exchange: Exchange, files: readonly StoredPart[]): void {
-  const type = exchange.accepts("application/json", "text/html");
-  if (type === "text/html" && mayAccess(rightsOf(exchange.context), "list")) {
-    // RFC 9110, section 15.4.4: so that loading the page again stores nothing again.
-    return exchange.send(303, { Location: "./" });
-  }
   const [only] = files;
   const where = files.length === 1 &&
     { Location: exchange.address(`/files/${encodePath(only!.name)}`) };
-  exchange.sendJson(201, { files }, { ...where });
+  if (!exchange.prefersHtml) return exchange.sendJson(201, { files }, { ...where });
+  exchange.send(201, { "Content-Type": HTML_TYPE, ...where }, storedPage(exchange, files));
+}
+
+function storedPage(exchange: Exchange, files: readonly StoredPart[]): string {
+  const mayGet = mayAccess(rightsOf(exchange.context), "get");
+  const rows = files.map(({ name, size }) => {
+    const text = escaped(printable(name));
+    const address = exchange.address(`/files/${encodePath(name)}`);
+    return `<tr><td>${mayGet ? `<a href="${address}">${text}</a>` : text}<td>${
+      formatBytes(size)
+    }\n`;
+  });
+  return `${pageHead("Stored")}<table>\n<tr><th>Name<th>Size\n${rows.join("")}</table>\n` +
+    `<p><a href="./">To the folder</a>\n<p><a href="${exchange.address("/")}">To the start</a>\n` +
+    PAGE_END;
 }
 
 /** The failure to publish a file of a form of which others have their names already. */

@@ -1,6 +1,6 @@
 /**
  * Failures as HTTP tells them: a status, and a problem in JSON (RFC 9457) with inlet's own stable
- * code. Each code has one status; a {@linkcode Refusal} has one of its own.
+ * code, or a page for people. Each code has one status; a {@linkcode Refusal} has one of its own.
  *
  * @module
  */
@@ -9,6 +9,8 @@ import { STATUS_CODES } from "node:http";
 import { concat } from "@std/bytes/concat";
 import { type Code, InletError } from "../lib/errors.ts";
 import { printableJson } from "../lib/text.ts";
+import { errorPage } from "./error_page.ts";
+import { HTML_TYPE } from "./html.ts";
 
 /** The status of each code: RFC 9110, section 15, and RFC 4918, section 11.5. */
 export const STATUSES: Readonly<Record<Code, number>> = {
@@ -74,17 +76,23 @@ export interface Problem {
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
-/** Encodes a failure. Its message tells the client what, and why, and never a stack. */
-export function problemOf(error: InletError): Problem {
+/**
+ * Encodes a failure. Its message tells the client what, and why, and never a stack.
+ *
+ * @param base What precedes every path of the server, for a page in the place of JSON.
+ */
+export function problemOf(error: InletError, base?: string): Problem {
   const { code, message } = error;
   const status = error instanceof Refusal ? error.status : STATUSES[code];
   const title = REASONS[status]!;
-  const text = printableJson({ title, status, detail: message, code });
-  const body = new TextEncoder().encode(`${text}\n`);
+  const text = base === undefined
+    ? `${printableJson({ title, status, detail: message, code })}\n`
+    : errorPage(status, error, base);
+  const body = new TextEncoder().encode(text);
   return {
     status,
     headers: {
-      "Content-Type": "application/problem+json",
+      "Content-Type": base === undefined ? "application/problem+json" : HTML_TYPE,
       "Content-Length": body.length,
       "Cache-Control": "no-store",
       ...(status === 503 || status === 429) && { "Retry-After": RETRY_SECONDS },

@@ -7,7 +7,14 @@
 import { explain, type InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
 import { checkCaller } from "./admission.ts";
-import { type Arrived, beginResponse, endResponse, Exchange, type Handler } from "./exchange.ts";
+import {
+  type Arrived,
+  beginResponse,
+  endResponse,
+  Exchange,
+  type Handler,
+  prefersHtml,
+} from "./exchange.ts";
 import { checkHost, checkOrigin } from "./origin.ts";
 import { type Headers, problemOf, Refusal } from "./problem.ts";
 import { checkRequest } from "./request_checks.ts";
@@ -69,7 +76,8 @@ export function fail(arrived: Arrived, error: InletError): void {
     socket.destroy();
     return;
   }
-  const { status, headers, body } = problemOf(error);
+  const base = prefersHtml(arrived.request) ? context.web.base : undefined;
+  const { status, headers, body } = problemOf(error, base);
   beginResponse(arrived, status, headers);
   endResponse(arrived, body);
 }
