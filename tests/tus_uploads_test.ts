@@ -9,7 +9,6 @@ import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { fingerprintOf } from "../lib/body/fingerprint.ts";
-import { DirectoryStore } from "../lib/store/directory.ts";
 import {
   anHourPasses,
   bytes,
@@ -462,22 +461,6 @@ integration("tus: the same parts are joined once, however often that is asked fo
   assertEquals((await ask(server, "POST", "/uploads/", early)).status, 400);
   assertEquals(published(server), { "a.txt": "helloworld" });
   assertEquals(ownFiles(server.dir).filter((path) => path.endsWith(".temp")), []);
-});
-
-integration("tus: a store begins 10,000 uploads at most", async () => {
-  await using temp = await tempDir();
-  const store = await DirectoryStore.open(temp.path);
-  const upload = { name: "a", size: 1, details: "{}" };
-  await store.ongoing.begin("0".repeat(32), upload);
-  for (let number = 1; number < 10_000; number++) {
-    const hash = number.toString(16).padStart(64, "0");
-    Deno.writeTextFileSync(`${temp.path}/.inlet/upload-${hash}.note`, "{}");
-  }
-  const { ongoing } = await DirectoryStore.open(temp.path);
-  const error = await ongoing.begin("1".repeat(32), upload).catch((error) => error);
-  assertEquals(error.code, "overloaded");
-  await (await ongoing.find("0".repeat(32)))!.remove();
-  await ongoing.begin("1".repeat(32), upload);
 });
 
 /** The fingerprint by which the native client finds its file. */

@@ -21,7 +21,7 @@ import { bodySize } from "./request_checks.ts";
 import { encodePath } from "./target.ts";
 import { append, checkLength, checkOffset, DEAD_MS, refuseBusy, takeOver } from "./tus_append.ts";
 import { joinParts, stopJoining } from "./tus_concat.ts";
-import { type Details, detailsOf } from "./tus_details.ts";
+import { type Details, detailsOf, ownerOf } from "./tus_details.ts";
 import {
   checksumIn,
   CHECKSUMS,
@@ -114,6 +114,7 @@ async function create(exchange: Exchange): Promise<void> {
   const id = newId();
   const ongoing = await context.store.ongoing.begin(id, {
     ...{ name, size, fingerprint, details: JSON.stringify(details) },
+    owner: ownerOf(context.client),
   });
   const Location = exchange.address(`/uploads/${id}`);
   try {
@@ -142,9 +143,9 @@ async function createJoined(
   const find = (): Promise<OngoingUpload[]> => ownParts(exchange, ids);
   const outcome = await joinParts(exchange, { ids, name, find });
   const id = newId();
-  const { ongoing } = exchange.context.store;
+  const { store: { ongoing }, client } = exchange.context;
   const upload = await ongoing.begin(id, {
-    ...{ name, size: outcome.size, details: JSON.stringify(details) },
+    ...{ name, size: outcome.size, details: JSON.stringify(details), owner: ownerOf(client) },
   });
   await upload.conclude(outcome);
   tellStored(exchange, name, outcome, { Location: exchange.address(`/uploads/${id}`) });

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { hostOf, isLoopback } from "../lib/address.ts";
+import type { Client } from "../lib/server/clients.ts";
 import type { NewUpload } from "../lib/store/ongoing.ts";
 
 /** The fields that its client gave, and who that was. */
@@ -21,4 +23,14 @@ export interface Details {
 /** The details of an upload. */
 export function detailsOf({ details }: Pick<NewUpload, "details">): Details {
   return JSON.parse(details);
+}
+
+/**
+ * Whose share of all uploads a new one counts for: that of the user, or of the address. Clients on this
+ * machine have none, as with the places for clients: a tunnel or a proxy brings all of its from there.
+ */
+export function ownerOf({ user, address }: Client): string | undefined {
+  if (user) return `user ${user.name}`;
+  const host = hostOf(address);
+  return isLoopback(host) ? undefined : `address ${host}`;
 }

@@ -114,7 +114,7 @@ export class DirectoryStore implements ServerStore {
       receive: (name, size) => this.receive(name, size),
       begin: (...given) => this.#begin(...given),
     });
-    this.ongoing = new DirectoryOngoing(this.#partials);
+    this.ongoing = new DirectoryOngoing(this.#partials, options.maxUploads ?? 10_000);
   }
 
   /**

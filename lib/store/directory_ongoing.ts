@@ -14,54 +14,67 @@ import { type DirectoryPartial, hashOf } from "./partial.ts";
 import type { Partials } from "./partials.ts";
 import type { FileUpload } from "./upload.ts";
 import type { FoundNote, Note } from "./upload_notes.ts";
-
-/** Most of them, those that are concluded and not yet forgotten included. */
-const MAX_UPLOADS = 10_000;
+import { UploadPlaces } from "./upload_places.ts";
 
 /** The uploads that go on over several requests, in a directory. */
 export class DirectoryOngoing implements OngoingUploads {
   readonly #partials: Partials;
   /** The hashes of those that are just being taken over. */
   readonly #taken = new Set<string>();
+  readonly #places: UploadPlaces;
 
-  constructor(partials: Partials) {
+  /** @param most Most of them, those that are concluded and not yet forgotten included. */
+  constructor(partials: Partials, most: number) {
     this.#partials = partials;
+    const { notes } = partials;
+    this.#places = new UploadPlaces({ notes, most, find: (hash) => this.#find(hash) });
   }
 
   async begin(id: string, upload: NewUpload): Promise<OngoingUpload> {
-    const { name, size, details, fingerprint } = upload;
+    const { name, size, details, fingerprint, owner } = upload;
     const what = `store ${quoted(name)}`;
-    const { notes, keepMs } = this.#partials;
-    if (keepMs === 0) {
+    if (this.#partials.keepMs === 0) {
       throw new InletError("denied", `Cannot ${what}: this server keeps no partial files`);
     }
     this.#partials.placeOf(name);
-    if (await notes.count() >= MAX_UPLOADS) {
-      throw new InletError("overloaded", `Cannot ${what}: too many uploads have begun`);
+    const full = await this.#places.makeRoom(owner);
+    if (full !== undefined) {
+      const whose = full === "share" ? "you have too many uploads" : "too many uploads have";
+      throw new InletError("overloaded", `Cannot ${what}: ${whose} begun`);
     }
     const file = fingerprint === undefined ? undefined : await hashOf(fingerprint);
     // Beyond that, whoever knows the fingerprint could hide the partial file of its owner.
     const counts = file !== undefined && !await this.#partials.areMany(name, file);
-    this.#partials.note(await hashOfId(id), { name, size, details, ...counts && { file } });
-    return (await this.find(id))!;
+    const hash = await hashOfId(id);
+    this.#partials.note(hash, { name, size, details, owner, ...counts && { file } });
+    this.#places.add(hash, owner);
+    return (await this.#find(hash, true))!;
   }
 
   async find(id: string): Promise<OngoingUpload | undefined> {
+    return await this.#find(await hashOfId(id));
+  }
+
+  /** @param isNew Whether nothing of it can have arrived, so that nothing is looked for. */
+  async #find(hash: string, isNew = false): Promise<OngoingUpload | undefined> {
     const { notes, keepMs } = this.#partials;
     if (keepMs === 0) return undefined;
-    const hash = await hashOfId(id);
     const found = notes.find(hash);
     if (!found) return undefined;
     const { name, outcome, certain = Infinity } = found.note;
     const live = this.#partials.live(hash);
-    const partial = outcome || live ? undefined : await this.#partials.largest(name, { hash });
+    const partial = outcome || live || isNew
+      ? undefined
+      : await this.#partials.largest(name, { hash });
     const written = Math.max(found.written.getTime(), partial?.info.mtime?.getTime() ?? 0);
     if (!live && notes.hasExpired({ written: new Date(written) }, keepMs)) return undefined;
     return new Ongoing(this.#partials, this.#taken, {
       ...found,
       hash,
       bytes: outcome?.size ?? live?.bytes ?? Math.min(partial?.info.size ?? 0, certain),
+      written: new Date(written),
       expires: new Date(written + keepMs),
+      onRemove: () => this.#places.delete(hash),
     });
   }
 }
@@ -71,11 +84,14 @@ interface Known extends FoundNote {
   readonly hash: string;
   readonly bytes: number;
   readonly expires: Date;
+  onRemove(): void;
 }
 
 class Ongoing implements OngoingUpload {
   readonly bytes: number;
+  readonly written: Date;
   readonly expires: Date;
+  readonly #onRemove: () => void;
   readonly #partials: Partials;
   readonly #taken: Set<string>;
   readonly #hash: string;
@@ -87,6 +103,8 @@ class Ongoing implements OngoingUpload {
     this.#hash = known.hash;
     this.#note = known.note;
     this.bytes = known.bytes;
+    this.written = known.written;
+    this.#onRemove = known.onRemove;
     this.expires = known.expires;
   }
 
@@ -170,6 +188,7 @@ class Ongoing implements OngoingUpload {
   async remove(): Promise<void> {
     if (!this.outcome) await this.#discard();
     this.#partials.notes.remove(this.#hash);
+    this.#onRemove();
   }
 
   /** Writes the note anew, which also makes it young again. Returns `false` if it was removed. */

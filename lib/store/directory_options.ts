@@ -24,6 +24,12 @@ export interface DirectoryOptions extends NamingOptions {
    */
   keepPartialsMs?: number;
   /**
+   * Most uploads that go on over several requests, those that are published and not forgotten included.
+   *
+   * @default {10_000}
+   */
+  maxUploads?: number;
+  /**
    * Whether it receives downloads: then the names of its own files begin with `get-`, so that it is
    * not taken for a server that has the same directory.
    *

@@ -18,6 +18,8 @@ export interface NewUpload {
   readonly size: number | null;
   /** What the wire keeps of it: at most 64 KiB of text. */
   readonly details: string;
+  /** Who begins it, and has half of all uploads at most; missing for one without that limit. */
+  readonly owner?: string | undefined;
   /** That of the file, by which a client that proves to have it finds the partial file too. */
   readonly fingerprint?: string | undefined;
 }
@@ -43,7 +45,8 @@ export interface Taking {
 /** The uploads of a store that go on over several requests. */
 export interface OngoingUploads {
   /**
-   * Begins one. It is kept for as long as a partial file, counted from its last byte.
+   * Begins one. It is kept for as long as a partial file, counted from its last byte. If there are
+   * too many, one that loses little gives way to it: it is published, or less than a MiB has arrived.
    *
    * @param id At least 128 random bits, which its client alone is told.
    * @throws {InletError} `bad-name`; `denied` if no partial files are kept; `overloaded` if there are
@@ -61,6 +64,8 @@ export interface OngoingUpload extends NewUpload {
   readonly bytes: number;
   /** What became of it; missing until it is published, by whomever. */
   readonly outcome: Outcome | undefined;
+  /** When something of it arrived last, or became known. */
+  readonly written: Date;
   /** When it is removed, if nothing more of it arrives. */
   readonly expires: Date;
   /** Milliseconds since something of it arrived, if a client of this process is sending it. */

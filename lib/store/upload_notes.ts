@@ -19,9 +19,6 @@ import type { Workspaces } from "./workspaces.ts";
 
 const NAME = /^(?:upload|file-([0-9a-f]{64}))-([0-9a-f]{64})\.note$/;
 
-/** How long the number of notes counts as known, in milliseconds. */
-const COUNTED_MS = 1000;
-
 /** Most bytes of a note: those of its details, each of which may be escaped, and of the rest. */
 const MAX_BYTES = 192 * 1024;
 
@@ -66,8 +63,6 @@ export class UploadNotes {
   readonly #workspaces: Workspaces;
   readonly #disk: Disk;
   readonly #prefix: string;
-  #count = 0;
-  #countedAt = -Infinity;
 
   /** @param prefix What the names of the store's own files begin with. */
   constructor(workspaces: Workspaces, disk: Disk, prefix: string) {
@@ -76,14 +71,9 @@ export class UploadNotes {
     this.#prefix = prefix;
   }
 
-  /** About how many there are: those of the last second may be missing that others have made. */
-  async count(): Promise<number> {
-    const now = performance.now();
-    if (now - this.#countedAt > COUNTED_MS) {
-      this.#countedAt = now;
-      this.#count = (await this.#all()).filter(({ file }) => file === undefined).length;
-    }
-    return this.#count;
+  /** The hashes of all uploads. */
+  async hashes(): Promise<string[]> {
+    return (await this.#all()).filter(({ file }) => file === undefined).map(({ hash }) => hash);
   }
 
   /** The hashes of the uploads of a file. @param file The hash of its fingerprint. */
@@ -93,7 +83,6 @@ export class UploadNotes {
 
   /** Writes the note of a new upload. */
   add(hash: string, note: Note): void {
-    this.#count++;
     if (note.file !== undefined) this.#write(this.#pathOf(hash, note.file), "");
     this.#write(this.#pathOf(hash), JSON.stringify(note));
   }
@@ -137,7 +126,6 @@ export class UploadNotes {
   /** Removes a note. */
   remove(hash: string): void {
     const file = this.find(hash)?.note.file;
-    this.#countedAt = -Infinity;
     this.#remove(this.#pathOf(hash));
     if (file !== undefined) this.#remove(this.#pathOf(hash, file));
   }

@@ -1,0 +1,132 @@
+/**
+ * Who has how many of the uploads that go on over several requests, and which of them give way to new
+ * ones when there are too many: those that lose little, of whoever has the most, the oldest first.
+ *
+ * @module
+ */
+
+import { takeTurns } from "../turns.ts";
+import type { OngoingUpload } from "./ongoing.ts";
+import type { UploadNotes } from "./upload_notes.ts";
+
+/** How long it counts as known which uploads there are, in milliseconds. */
+const KNOWN_MS = 1000;
+
+/** Bytes that a client can send again: an upload of fewer may give way. */
+const LITTLE_BYTES = 1024 * 1024;
+
+/** Milliseconds after which nobody can be sending an upload: longer than another server takes. */
+const QUIET_MS = 15_000;
+
+/** Most uploads of an owner that are looked at for one that may give way. The next time, others are. */
+const MOST_LOOKED_AT = 16;
+
+/** Most owners of whom uploads are looked at, those with the most first. */
+const MOST_OWNERS = 4;
+
+/** Whose an upload is: `undefined` if it is of nobody in particular, `null` if that was not looked up. */
+type Owner = string | undefined | null;
+
+/** What {@linkcode UploadPlaces} need. */
+export interface UploadPlacesOptions {
+  readonly notes: UploadNotes;
+  /** Most uploads. An owner has half of them at most. */
+  readonly most: number;
+  /** Finds an upload by the hash of its id; `undefined` if it has expired. */
+  find(hash: string): Promise<OngoingUpload | undefined>;
+}
+
+/** The places for uploads. */
+export class UploadPlaces {
+  readonly #options: UploadPlacesOptions;
+  /** The owners of the uploads by their hashes, about the oldest first. */
+  readonly #owners = new Map<string, Owner>();
+  #lookedAt = -Infinity;
+
+  constructor(options: UploadPlacesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Finds a place for one more upload of an owner. About: those of the last second may not count that
+   * others have begun.
+   *
+   * @returns Why there is none: `all` are taken, or the owner has its `share`.
+   */
+  async makeRoom(owner: string | undefined): Promise<"all" | "share" | undefined> {
+    const { most } = this.#options;
+    await this.#look();
+    const share = Math.floor(most / 2);
+    const counts = new Map<Owner, number>();
+    for (const one of this.#owners.values()) counts.set(one, (counts.get(one) ?? 0) + 1);
+    if (owner !== undefined && (counts.get(owner) ?? 0) >= share) {
+      return await this.#giveWay(owner) ? undefined : "share";
+    }
+    if (this.#owners.size < most) return undefined;
+    const largest = [...counts].sort(([, one], [, other]) => other - one).slice(0, MOST_OWNERS);
+    for (const [owner] of largest) if (await this.#giveWay(owner)) return undefined;
+    return "all";
+  }
+
+  add(hash: string, owner: string | undefined): void {
+    this.#owners.set(hash, owner);
+  }
+
+  delete(hash: string): void {
+    this.#owners.delete(hash);
+  }
+
+  /** Looks which uploads there are. Whose they are counts only if there are many. */
+  async #look(): Promise<void> {
+    const { notes, most } = this.#options;
+    if (performance.now() - this.#lookedAt < KNOWN_MS) return;
+    this.#lookedAt = performance.now();
+    const before = new Set(this.#owners.keys());
+    const there = new Set(await notes.hashes());
+    // One that has begun meanwhile may be in neither.
+    for (const hash of before) if (!there.has(hash)) this.#owners.delete(hash);
+    for (const hash of there) if (!this.#owners.has(hash)) this.#owners.set(hash, null);
+    if (this.#owners.size >= most / 2) await this.#lookUpOwners();
+  }
+
+  async #lookUpOwners(): Promise<void> {
+    const unknown = [...this.#owners].filter(([, owner]) => owner === null).map(([hash]) => hash);
+    const known: { hash: string; owner: string | undefined; writtenMs: number }[] = [];
+    for (const hash of unknown) {
+      await takeTurns();
+      const found = this.#options.notes.find(hash);
+      if (!found) this.#owners.delete(hash);
+      else known.push({ hash, owner: found.note.owner, writtenMs: found.written.getTime() });
+    }
+    known.sort((one, other) => one.writtenMs - other.writtenMs);
+    for (const { hash, owner } of known) {
+      this.#owners.delete(hash);
+      this.#owners.set(hash, owner);
+    }
+  }
+
+  /** Removes an upload of an owner that loses little. Returns `false` if none was found. */
+  async #giveWay(owner: Owner): Promise<boolean> {
+    const own = [...this.#owners].filter(([, one]) => one === owner);
+    for (const [hash] of own.slice(0, MOST_LOOKED_AT)) {
+      const upload = await this.#options.find(hash);
+      // Those that stay are looked at again after all the others.
+      this.#owners.delete(hash);
+      if (upload && !mayGo(upload)) {
+        this.#owners.set(hash, owner);
+        continue;
+      }
+      if (upload) await upload.remove();
+      else this.#options.notes.remove(hash);
+      return true;
+    }
+    return false;
+  }
+}
+
+/** Whether an upload loses little: what it has is stored, or soon sent again. */
+function mayGo({ outcome, bytes, quietMs, written }: OngoingUpload): boolean {
+  if (outcome) return true;
+  if (quietMs !== undefined || bytes >= LITTLE_BYTES) return false;
+  return bytes === 0 || Date.now() - written.getTime() > QUIET_MS;
+}
