@@ -84,7 +84,6 @@ declare module "@std/fs/walk" {
 }
 
 declare module "@std/http/etag" {
-  export function eTag(entity: string, options?: { weak?: boolean }): Promise<string | undefined>;
   export function ifMatch(value: string | null, etag: string | undefined): boolean;
   export function ifNoneMatch(value: string | null, etag: string | undefined): boolean;
 }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { eTag, ifMatch, ifNoneMatch } from "@std/http/etag";
 import type { StoredFile } from "../lib/store/store.ts";
 import type { Exchange } from "./exchange.ts";
 import { Refusal } from "./problem.ts";
@@ -24,9 +23,9 @@ export interface Version {
 }
 
 /** The version of a file. */
-export async function versionOf({ size, modified }: StoredFile): Promise<Version> {
+export function versionOf({ size, modified }: StoredFile): Version {
   const weak = Date.now() - modified.getTime() < SETTLED_MS;
-  const tag = (await eTag(`${size} ${modified.getTime()}`, { weak }))!;
+  const tag = `${weak ? "W/" : ""}"${size.toString(16)}-${modified.getTime().toString(16)}"`;
   return { tag, modified: new Date(Math.floor(modified.getTime() / 1000) * 1000) };
 }
 
@@ -36,16 +35,20 @@ export async function versionOf({ size, modified }: StoredFile): Promise<Version
  * @returns Whether the client has this version already.
  * @throws {Refusal} 412
  */
-export function isKnown(exchange: Exchange, { tag, modified }: Version): boolean {
+export async function isKnown(exchange: Exchange, { tag, modified }: Version): Promise<boolean> {
   const match = exchange.header("If-Match");
   const unmodifiedSince = dateOf(exchange.header("If-Unmodified-Since"));
   if (match !== undefined) {
+    const { ifMatch } = await import("@std/http/etag");
     if (match.trim() !== "*" && !ifMatch(match, tag)) throw failed("If-Match");
   } else if (unmodifiedSince && modified > unmodifiedSince) {
     throw failed("If-Unmodified-Since");
   }
   const noneMatch = exchange.header("If-None-Match");
-  if (noneMatch !== undefined) return !ifNoneMatch(noneMatch, tag);
+  if (noneMatch !== undefined) {
+    const { ifNoneMatch } = await import("@std/http/etag");
+    return !ifNoneMatch(noneMatch, tag);
+  }
   const modifiedSince = dateOf(exchange.header("If-Modified-Since"));
   return modifiedSince !== undefined && modified <= modifiedSince;
 }

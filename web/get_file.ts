@@ -50,14 +50,14 @@ export async function getFile(exchange: Exchange): Promise<void> {
 /** Sends a file, or the part that is asked for. */
 async function sendFile(exchange: Exchange, file: StoredFile): Promise<void> {
   const { name, connection } = exchange;
-  const version = await versionOf(file);
+  const version = versionOf(file);
   const headers = {
     "Accept-Ranges": "bytes",
     "Cache-Control": "private, no-cache",
     "ETag": version.tag,
     "Last-Modified": version.modified.toUTCString(),
   };
-  if (isKnown(exchange, version)) return exchange.send(304, headers);
+  if (await isKnown(exchange, version)) return exchange.send(304, headers);
   // RFC 9110, section 14.2: only GET has ranges.
   const range = !exchange.isHead && mayJoin(exchange, version)
     ? decodeRange(exchange.header("Range"), file.size)
