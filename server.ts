@@ -210,7 +210,7 @@ function contextOf(
     authentication: Authentication;
   },
 ): ListenerOptions["context"] {
-  const { maxClients, maxPerAddress, maxBytes, access, sessionTimeoutMs } = settings;
+  const { maxClients, maxPerAddress, maxBytes, access } = settings;
   const web = webSettings(settings);
   return {
     store,
@@ -223,7 +223,8 @@ function contextOf(
     maxBytes,
     access,
     authenticator,
-    sessionTimeoutMs,
+    greetingTimeoutMs: settings.greetingTimeoutMs,
+    sessionTimeoutMs: settings.sessionTimeoutMs,
     wire: wireSettings(settings, settings.fallback ?? mode.name),
     web,
   };

@@ -6,6 +6,7 @@
  */
 
 import type { User } from "../lib/auth/authenticator.ts";
+import { authenticationOf } from "../lib/server/authentication.ts";
 import { AcknowledgedUploads } from "../lib/server/acknowledged.ts";
 import { Clients } from "../lib/server/clients.ts";
 import type { InletError } from "../lib/errors.ts";
@@ -65,8 +66,12 @@ export interface InProcessOptions
   dir: string;
   /** Instead of a store in that directory. */
   store?: ServerStore;
+  /** The key that all clients have to prove; then all is encrypted. */
+  key?: string | undefined;
   /** Milliseconds of silence after which a connection is cut. */
   idleTimeoutMs?: number;
+  /** Milliseconds that the head of a request may take, and the handshake of TLS. */
+  greetingTimeoutMs?: number;
   /** The functions that write to the disk, where they are not Deno's. */
   disk?: Disk;
   /** Whether files are flushed to the disk. */
@@ -84,6 +89,7 @@ export interface InProcessOptions
 /** A server in this process. */
 export interface InProcessServer extends AsyncDisposable {
   readonly port: number;
+  readonly key: string | undefined;
   /** What was refused, and what was cut. */
   readonly failures: readonly InletError[];
   /** Waits until so many clients have come and gone. */
@@ -95,10 +101,14 @@ export interface InProcessServer extends AsyncDisposable {
 /** Serves the native conversation, or another one. */
 export async function serveHere(options: InProcessOptions): Promise<InProcessServer> {
   const { dir, idleTimeoutMs = 30_000, access = "all", maxBytes = Infinity, minRate } = options;
-  const { user, serve = serveAnyWire } = options;
+  const { key, greetingTimeoutMs = 10_000, user, serve = serveAnyWire } = options;
   const { disk = Deno, fsync = false, wire = { mode: "files", args: [] } } = options;
   const stdout = options.stdout ?? new StdoutQueue({ write: () => Promise.resolve() });
   const log = new KeptLog();
+  const { authenticator, secure } = await authenticationOf(
+    { ...key !== undefined && { key }, greetingTimeoutMs },
+    log,
+  );
   const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const listener = new Listener(socket, {
     serve: (connection, context) => {
@@ -106,6 +116,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
       return serve(connection, context);
     },
     limits: { idleTimeoutMs, minRate },
+    secure,
     context: {
       store: options.store ?? await DirectoryStore.open(dir, {
         ...{ disk, fsync, hidesNames: access === "drop-only" || user !== undefined },
@@ -117,7 +128,8 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
       maxBytes,
       access,
       shortage: options.shortage ?? (() => undefined),
-      authenticator: undefined,
+      authenticator,
+      greetingTimeoutMs,
       sessionTimeoutMs: idleTimeoutMs,
       wire: wireSettings(wireOptionsOf(parseCommandLine(wire.args, WIRES).options), wire.mode),
       web: webSettings({
@@ -127,6 +139,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
   });
   return {
     port: socket.addr.port,
+    key,
     failures: log.failures,
     left: (clients) => log.left(clients),
     idle: () => log.idle(),

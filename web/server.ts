@@ -7,6 +7,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { explain, InletError } from "../lib/errors.ts";
+import { formatSeconds } from "../lib/text.ts";
 import type { Arrived } from "./exchange.ts";
 import { forwardedIn } from "./forwarded.ts";
 import { lastWords, Refusal } from "./problem.ts";
@@ -17,11 +18,8 @@ import { HttpSocket } from "./socket.ts";
 /** Most bytes of all fields of a request, those behind its body included. */
 const MAX_HEADER_BYTES = 16 * 1024;
 
-/** Milliseconds from the first byte of a request to the end of its head. */
-const HEADERS_MS = 10_000;
-
-/** How often those are looked at, in milliseconds. */
-const LOOK_MS = 1000;
+/** What the parser calls at the first byte of a request: `kOnMessageBegin` of node's `HTTPParser`. */
+const ON_MESSAGE_BEGIN = 0;
 
 /** Reasons of the parser that have a status of their own, and their messages. */
 const PARSE_FAILURES: Readonly<Record<string, () => InletError>> = {
@@ -29,8 +27,6 @@ const PARSE_FAILURES: Readonly<Record<string, () => InletError>> = {
     new Refusal(431, `Cannot take these header fields: the limit is ${MAX_HEADER_BYTES} bytes`, {
       code: "too-large",
     }),
-  ERR_HTTP_REQUEST_TIMEOUT: () =>
-    new InletError("timeout", `No complete head of a request within ${HEADERS_MS / 1000} s`),
 };
 
 /** The server; `emit("connection", socket)` gives it a connection. */
@@ -39,8 +35,8 @@ export const httpServer: Server = makeServer();
 function makeServer(): Server {
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: HEADERS_MS,
-    connectionsCheckingInterval: LOOK_MS,
+    // This would count the time in which nothing is read, too: see watchHeads().
+    headersTimeout: 0,
     // A body can be large. What is slow or silent is the matter of the connection below.
     requestTimeout: 0,
     keepAliveTimeout: 0,
@@ -53,6 +49,9 @@ function makeServer(): Server {
   Object.assign(server, { shouldUpgradeCallback: () => false });
   // A client that closes its direction behind its requests still gets their answers.
   Object.assign(server, { httpAllowHalfOpen: true });
+  server.on("connection", (socket: unknown) => {
+    if (socket instanceof HttpSocket) watchHeads(socket);
+  });
   const take = (awaitsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) =>
     arrive({ request, response, socket: request.socket as unknown as HttpSocket, awaitsContinue });
   server.on("request", take(false));
@@ -65,20 +64,31 @@ function makeServer(): Server {
   server.on("connect", (request: IncomingMessage) => {
     const socket = request.socket as unknown as HttpSocket;
     // What it would lead to has no method here: RFC 9110, section 10.2.1.
+    socket.headEnded();
     end(socket, new Refusal(405, "Cannot CONNECT: this is no proxy", { headers: { Allow: "" } }));
   });
   server.on("clientError", (error: Error & { code?: string }, socket: unknown) => {
     if (socket instanceof HttpSocket) onClientError(error, socket);
   });
-  // A server that does not listen closes a connection after each answer, and sees no slow head.
+  // A server that does not listen closes a connection after each answer.
   Object.defineProperty(server, "listening", { value: true });
-  server.emit("listening");
   return server;
+}
+
+/** Ends a connection whose client takes too long over the head of a request. */
+function watchHeads(socket: HttpSocket): void {
+  const { parser } = socket as unknown as { parser: Record<number, () => void> };
+  parser[ON_MESSAGE_BEGIN] = () => socket.headBegan();
+  socket.onLateHead = (ms) => {
+    const message = `No complete head of a request within ${formatSeconds(ms)} s`;
+    end(socket, new InletError("timeout", message));
+  };
 }
 
 /** @param refusal Why the request is not looked at. */
 function arrive(arrived: Arrived, refusal?: InletError): void {
   const { request, response, socket } = arrived;
+  socket.headEnded();
   // What goes wrong is told by the end of the connection, too.
   request.on("error", () => {});
   response.on("error", () => {});

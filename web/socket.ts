@@ -14,6 +14,7 @@ import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import { Duplex } from "node:stream";
 import { explain, InletError } from "../lib/errors.ts";
+import { awakeNow, AwakeTimer } from "../lib/net/awake.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 
@@ -44,6 +45,8 @@ export class HttpSocket extends Duplex {
   broken: InletError | undefined;
   /** Called at that moment. */
   onBroken: ((error: InletError) => void) | undefined;
+  /** Called when the client takes too long over the head of a request, with its limit. */
+  onLateHead: ((limitMs: number) => void) | undefined;
   /** The response that is being made. */
   response: ServerResponse | undefined;
   /** The scheme of the present request's address, as its client has it. */
@@ -57,6 +60,8 @@ export class HttpSocket extends Duplex {
   #isOver = false;
   #isPast = false;
   #successor: HttpSocket | undefined;
+  /** Milliseconds that the client has left to send the rest of a head. */
+  #headLeftMs: number | undefined;
   /** What was read and is not parsed. */
   #rest: Uint8Array = NOTHING;
   /** Reads larger pieces, within a body. */
@@ -97,6 +102,16 @@ export class HttpSocket extends Duplex {
       this.#waiting--;
       this.#pump();
     });
+  }
+
+  /** Records that the parser has the first byte of a head. */
+  headBegan(): void {
+    this.#headLeftMs = this.context.greetingTimeoutMs;
+  }
+
+  /** Records that it has all of it. */
+  headEnded(): void {
+    this.#headLeftMs = undefined;
   }
 
   /**
@@ -229,7 +244,7 @@ export class HttpSocket extends Duplex {
       if (!this.#isWanted || this.#reading || this.#isOver || this.readableLength > 0) return;
       if (this.#isPast || this.#waiting >= MOST_WAITING) return;
       if (this.#rest.length > 0) return this.#parse();
-      this.#reading = this.#read().then((chunk) => {
+      this.#reading = this.#waitFor(this.#read()).then((chunk) => {
         this.#reading = undefined;
         if (this.destroyed) return;
         if (!chunk) return void this.push(null);
@@ -251,6 +266,23 @@ export class HttpSocket extends Duplex {
     this.#isWanted = false;
     this.push(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
     this.#pump();
+  }
+
+  /** Waits for the client. Time in which it is not read is not its own, and no part of its limit. */
+  async #waitFor<T>(reading: Promise<T>): Promise<T> {
+    const left = this.#headLeftMs;
+    if (left === undefined) return await reading;
+    const began = awakeNow();
+    using _ = new AwakeTimer(left, () => this.#headIsLate());
+    const read = await reading;
+    this.#headLeftMs = left - (awakeNow() - began);
+    // The timer looks twice, which a client that sends a byte now and then would always prevent.
+    if (this.#headLeftMs <= 0) this.#headIsLate();
+    return read;
+  }
+
+  #headIsLate(): void {
+    if (!this.#isOver) this.onLateHead?.(this.context.greetingTimeoutMs);
   }
 
   async #read(): Promise<Uint8Array | null> {

@@ -35,6 +35,8 @@ export interface ServerContext {
   readonly access: Access;
   /** Recognises clients, all of which are encrypted; missing on a server without a key. */
   readonly authenticator: Authenticator | undefined;
+  /** Milliseconds that a greeting may take, and over HTTP the head of each request. */
+  readonly greetingTimeoutMs: number;
   /** Milliseconds that a session may be idle between two requests. */
   readonly sessionTimeoutMs: number;
   /** Settings of the wires of other programs. */
