@@ -143,6 +143,11 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     responses: pageFile(["text/css", "text/javascript"]),
     problems: [404],
   },
+  "GET /favicon.ico": {
+    id: "getIcon",
+    summary: "Tells browsers, which ask for it on their own, that there is no icon.",
+    responses: { 204: { description: "There is none." } },
+  },
   "GET /about": {
     id: "tellAbout",
     summary: "Tells what the visitor is and may do. It needs no key.",

@@ -115,13 +115,27 @@ integration("without the key a client gets the page, and nothing else", async ()
   assertEquals(names(server.dir), ["page"]);
 });
 
+integration(
+  "a browser that asks for an icon on its own is told of none, and no log is",
+  async () => {
+    await using server = await startServer({ key: KEY });
+    using wire = await HttpWire.dial(server);
+    for (const method of ["GET", "HEAD"]) {
+      assertEquals((await wire.asks(get("/favicon.ico", "", method))).status, 204);
+    }
+    assertEquals((await wire.asks(get("/favicon.png"))).status, 401);
+    await server.running.stop();
+    assertEquals(server.running.log.match(/Cannot .*/g)?.length, 1, server.running.log);
+  },
+);
+
 integration("PUT stores a file at the root that is called as a route is", async () => {
   await using server = await startServer();
   using wire = await HttpWire.dial(server);
-  for (const name of ["page", "metrics", "files", "uploads"]) {
+  for (const name of ["page", "metrics", "files", "uploads", "favicon.ico"]) {
     const { status } = await wire.asks(get(`/${name}`, "Content-Length: 0\r\n", "PUT"));
     assertEquals(status, 201, name);
   }
-  assertEquals(names(server.dir), ["files", "metrics", "page", "uploads"]);
+  assertEquals(names(server.dir), ["favicon.ico", "files", "metrics", "page", "uploads"]);
   assertEquals((await wire.asks(get("/page/a", "Content-Length: 0\r\n", "PUT"))).status, 405);
 });

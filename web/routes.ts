@@ -30,6 +30,8 @@ const headers = { "Tus-Resumable": "1.0.0" };
 export const ROUTES: readonly Route[] = [
   { method: "GET", path: "/", handle: getPage, isOpen: true },
   { method: "GET", path: "/page/{name}", handle: getPageFile, isOpen: true },
+  // Every browser asks for it. The page has no icon yet, and that is no failure.
+  { method: "GET", path: "/favicon.ico", handle: (exchange) => exchange.send(204), isOpen: true },
   { method: "GET", path: "/about", handle: tellAbout, isOpen: true },
   { method: "POST", path: "/sign-in", handle: signIn, isOpen: true },
   { method: "POST", path: "/sign-out", handle: signOut, isOpen: true },
