@@ -1,0 +1,231 @@
+// @ts-check
+/**
+ * Sends one file by tus, once: it goes on where the upload at its address ends, and settles when the
+ * file is stored, when something fails, or when it is told to stop. Whether to try again is decided by
+ * sending.js.
+ *
+ * @module
+ */
+
+import { problemIn } from "./words.js";
+
+/**
+ * The little of tus-js-client that is used.
+ *
+ * @typedef {object} TusUpload
+ * @property {string | null} url
+ * @property {() => void} start
+ * @property {() => Promise<void>} abort
+ */
+
+/**
+ * @typedef {object} TusResponse
+ * @property {() => number} getStatus
+ * @property {(name: string) => string | undefined} getHeader
+ * @property {() => string} getBody
+ */
+
+/** @typedef {{ Upload: new (file: File, options: object) => TusUpload }} Tus */
+
+/** Bytes up to which a file goes with the request that creates its upload. */
+const SMALL_BYTES = 1024 * 1024;
+
+/** Milliseconds without a byte after which a connection counts as dead. */
+const SILENT_MS = 60_000;
+
+/** The native client resumes files from this size on. */
+const FINGERPRINT_BYTES = 1024 * 1024;
+
+/** @type {Promise<Tus> | undefined} */
+let loading;
+
+/**
+ * Loads the client of tus: at the first file, or before, when all else is there.
+ *
+ * @returns {Promise<Tus>}
+ */
+export function loadTus() {
+  // Not a literal: the file is made by the server, and is not beside this one.
+  const file = "./tus.js";
+  loading ??= import(file).then(() => Reflect.get(globalThis, "tus"));
+  loading.catch(() => loading = undefined);
+  return loading;
+}
+
+/** A failure that the server or the line is the cause of. */
+export class Refused extends Error {
+  /** @param {import("./words.js").Problem} problem */
+  constructor(problem) {
+    super(problem.detail);
+    this.problem = problem;
+  }
+}
+
+/** The file can no longer be read on this device. */
+export class Unreadable extends Error {}
+
+/**
+ * Sends a file.
+ *
+ * @param {File} file
+ * @param {object} options
+ * @param {string} options.path Its name on the server, with folders.
+ * @param {string | undefined} options.url The address of an upload to go on with.
+ * @param {AbortSignal} options.signal
+ * @param {(url: string) => void} options.onUrl
+ * @param {(sent: number) => void} options.onProgress
+ * @returns {Promise<string | undefined>} The name that it was stored under, if the server tells it.
+ * @throws {Refused | Unreadable} and what the signal was aborted with
+ */
+export async function upload(file, { path, url, signal, onUrl, onProgress }) {
+  try {
+    const [{ Upload }, metadata] = await Promise.all([loadTus(), metadataOf(file, path, url)]);
+    signal.throwIfAborted();
+    return await new Promise((resolve, reject) => {
+      const silence = new Silence(() => {
+        stop();
+        reject(new Refused({ status: 0, code: "", detail: "" }));
+      });
+      const over = () => {
+        silence.end();
+        signal.removeEventListener("abort", leave);
+      };
+      const running = new Upload(file, {
+        // Without an endpoint it makes no new upload where the server is only busy.
+        endpoint: url ? undefined : new URL("uploads/", document.baseURI).href,
+        uploadUrl: url,
+        metadata,
+        retryDelays: null,
+        storeFingerprintForResuming: false,
+        uploadDataDuringCreation: file.size <= SMALL_BYTES,
+        onUploadUrlAvailable: () => running.url && onUrl(running.url),
+        onProgress: (/** @type {number} */ sent) => {
+          silence.wasBroken();
+          onProgress(sent);
+        },
+        onSuccess: (/** @type {{ lastResponse: TusResponse }} */ { lastResponse }) => {
+          over();
+          resolve(nameIn(lastResponse));
+        },
+        onError: (/** @type {{ originalResponse?: TusResponse | null }} */ error) => {
+          over();
+          reject(new Refused(problemOf(error.originalResponse)));
+        },
+      });
+      const stop = () => {
+        over();
+        running.abort();
+      };
+      const leave = () => {
+        stop();
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", leave);
+      running.start();
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof Refused && error.problem.status !== 0) throw error;
+    // A file that is gone, or was changed, fails as a line does.
+    if (!await isReadable(file)) throw new Unreadable();
+    // Everything else that fails is what could not be loaded.
+    throw error instanceof Refused ? error : new Refused({ status: 0, code: "", detail: "" });
+  }
+}
+
+/**
+ * Has the server remove an upload. It removes what is not finished by itself, later, if this fails.
+ *
+ * @param {string} url
+ */
+export async function removeUpload(url) {
+  const request = { method: "DELETE", headers: { "Tus-Resumable": "1.0.0" }, keepalive: true };
+  await fetch(url, request).catch(() => {});
+}
+
+/** Ends what is silent for too long. */
+class Silence {
+  #last = performance.now();
+  #timer;
+
+  /** @param {() => void} onTooLong */
+  constructor(onTooLong) {
+    this.#timer = setInterval(() => {
+      if (performance.now() - this.#last > SILENT_MS) onTooLong();
+    }, SILENT_MS / 4);
+  }
+
+  wasBroken() {
+    this.#last = performance.now();
+  }
+
+  end() {
+    clearInterval(this.#timer);
+  }
+}
+
+/**
+ * @param {TusResponse | null | undefined} response
+ * @returns {import("./words.js").Problem}
+ */
+function problemOf(response) {
+  if (!response) return { status: 0, code: "", detail: "" };
+  return problemIn(response.getStatus(), response.getBody() ?? "");
+}
+
+/**
+ * @param {TusResponse} response
+ * @returns {string | undefined}
+ */
+function nameIn(response) {
+  const path = response.getHeader("Inlet-Name");
+  return path === undefined || path === null ? undefined : decodeURIComponent(path);
+}
+
+/**
+ * @param {File} file
+ * @returns {Promise<boolean>}
+ */
+async function isReadable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @param {File} file
+ * @param {string} path
+ * @param {string | undefined} url
+ * @returns {Promise<Record<string, string>>}
+ */
+async function metadataOf(file, path, url) {
+  const filename = path.slice(path.lastIndexOf("/") + 1);
+  const isNew = url === undefined && file.size >= FINGERPRINT_BYTES;
+  const fingerprint = isNew ? await fingerprintOf(file) : undefined;
+  return {
+    filename,
+    ...filename !== path && { relativePath: path },
+    ...fingerprint && { fingerprint },
+  };
+}
+
+/**
+ * What the native client finds the upload by, to finish it with `--resume`: PROTOCOL.md, reput.
+ *
+ * @param {File} file
+ * @returns {Promise<string | undefined>} Nothing for pages that come in the clear from elsewhere.
+ */
+async function fingerprintOf(file) {
+  if (!globalThis.crypto.subtle) return undefined;
+  const ends = Math.min(file.size, 1024 * 1024);
+  const content = new Blob([
+    `inlet file ${file.size} ${file.lastModified}\n`,
+    file.slice(0, ends),
+    file.slice(file.size - ends),
+  ]);
+  const digest = await crypto.subtle.digest("SHA-256", await content.arrayBuffer());
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
