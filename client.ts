@@ -29,6 +29,7 @@ import { printable } from "./lib/text.ts";
 import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
 import { PROGRAM } from "./client/options.ts";
 import { makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
+import { withPlainServer } from "./client/typed_server.ts";
 import { openScreen, writeOutput, writesToScreen } from "./client/output.ts";
 import { Report } from "./client/report.ts";
 import type { FailedItem, SendResult, SentItem } from "./client/result.ts";
@@ -40,7 +41,7 @@ export { type Code, InletError, RateLimit, send, SendError, type SendOptions, ty
 export type { FailedItem, SendResult, SentItem };
 
 async function main(args: readonly string[]): Promise<number> {
-  const commandLine = parseCommandLine(args, PROGRAM.options);
+  const commandLine = parseCommandLine(await withPlainServer(args), PROGRAM.options);
   if (await printAbout(PROGRAM, commandLine.options, denoJson.version)) return 0;
   const typed = makePlan(commandLine);
   await ensurePermissions(needsOf(typed));

@@ -7,10 +7,12 @@
  */
 
 import { commandWith } from "../lib/cli/permissions.ts";
+import { variable } from "../lib/environment.ts";
 import type { InletError } from "../lib/errors.ts";
 import type { Mode } from "../modes/mode.ts";
 import { needsOf, type Plan, type Transfer } from "./plan.ts";
 import { savePath } from "./save_path.ts";
+import { SERVER_VARIABLE } from "./typed_server.ts";
 
 /** Longest command that is worth reading, in characters. */
 const MAX_COMMAND = 2000;
@@ -36,8 +38,11 @@ export function adviceFor(
   const command = commandWith(needsOf(plan), resume ? Deno.args : withResume(Deno.args));
   // What a program has written into a pipe is not there a second time.
   const isListGone = /^(-$|\/(dev|proc)\/)/.test(plan.filesFrom?.path ?? "");
+  // The permissions for those are not among the needs.
+  const isNamed = variable(SERVER_VARIABLE) !== undefined ||
+    Deno.args.some((word) => word.startsWith("@"));
   // A compiled program does not know by which name it was run.
-  if (!Deno.build.standalone && !isListGone && command.length <= MAX_COMMAND) {
+  if (!Deno.build.standalone && !isListGone && !isNamed && command.length <= MAX_COMMAND) {
     return `${what}: ${command}`;
   }
   return `${what}, run the same command ${resume ? "again" : "with --resume"}`;

@@ -158,7 +158,12 @@ export const PROGRAM: Program<typeof OPTIONS> = {
   usage: "client.ts HOST PORT [FILE...] [OPTIONS]",
   command: "inlet-client",
   arguments: [
-    { name: "HOST", help: "the server's name or address", completes: "nothing" },
+    {
+      name: "HOST",
+      help:
+        "the server's name or address; HOST:PORT in one word does too, and :PORT is this machine",
+      completes: "nothing",
+    },
     { name: "PORT", help: "the server's port, 1 to 65535", completes: "nothing" },
     {
       name: "FILE...",
@@ -171,6 +176,9 @@ export const PROGRAM: Program<typeof OPTIONS> = {
   notes: [
     'Without FILE, in a terminal, starts an interactive session; type "help" there. Elsewhere the ' +
     "standard input is sent as a message, which the server prints.",
+    "In the place of HOST PORT: inlet://HOST:PORT/NAME is the same with --get NAME; @NAME is a server " +
+    "of the config file (docs/sending.md); and without any, the environment variable INLET_SERVER may " +
+    "hold one.",
   ],
   exitCodes: {
     0: "the server acknowledged everything; where a mode has no acknowledgement, all was sent",

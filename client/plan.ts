@@ -86,11 +86,7 @@ export function makePlan(
   { positional, options: values, given }: CommandLine<typeof PROGRAM.options>,
 ): Plan {
   const [host, port, ...files] = positional;
-  const hostname = host && parseHost(host);
-  if (!hostname || port === undefined) {
-    throw new InletError("usage", "Cannot connect without a host and a port; try --help");
-  }
-  const address = { hostname, port: parsePort(port) };
+  const address = addressOf(host, port);
   const { mode, name, limit } = values;
   checkModes(given, PROGRAM.options, [mode.name]);
   checkArguments(files, values);
@@ -134,6 +130,24 @@ export function makePlan(
     dryRun: values["dry-run"],
   };
 }
+
+/** @throws {InletError} `usage`, which says what to type */
+function addressOf(host: string | undefined, port: string | undefined): ServerAddress {
+  if (!host) throw new InletError("usage", `Cannot connect without a server: ${GIVE_ADDRESS}`);
+  const hostname = parseHost(host);
+  // A number alone could be an IPv4 address, in a form that nobody types.
+  if (/^\d+$/.test(host)) {
+    const how = "the host comes first, like 127.0.0.1 5000";
+    throw new InletError("usage", `Cannot use ${quoted(host)} as the host: ${how}`);
+  }
+  if (port === undefined) {
+    const what = `Cannot connect to ${quoted(host)} without a port`;
+    throw new InletError("usage", `${what}: ${GIVE_ADDRESS}`);
+  }
+  return { hostname, port: parsePort(port) };
+}
+
+const GIVE_ADDRESS = "give HOST PORT or HOST:PORT, like 127.0.0.1 5000; try --help";
 
 /** Refuses what contradicts FILE or the mode. Options declare their conflicts with each other. */
 function checkArguments(files: readonly string[], values: ClientValues): void {

@@ -19,6 +19,7 @@ import {
 import { Writable } from "node:stream";
 import { tell } from "../lib/body/stderr.ts";
 import { writeFully } from "../lib/body/streams.ts";
+import { variable } from "../lib/environment.ts";
 
 /** The variable that `deno task` sets for its children. */
 const TASK_VARIABLE = "INIT_CWD";
@@ -179,6 +180,5 @@ export class TerminalLines implements Lines {
 
 /** Whether `deno task` runs this. It passes SIGTSTP on and waits, so that no shell would be there. */
 function isTask(): boolean {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: TASK_VARIABLE });
-  return state === "granted" && Deno.env.has(TASK_VARIABLE);
+  return variable(TASK_VARIABLE) !== undefined;
 }

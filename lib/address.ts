@@ -10,6 +10,16 @@ export function formatAddress(address: { hostname: string; port: number }): stri
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
+/**
+ * Splits `HOST:PORT` as people write it: an IPv6 host stands in brackets, and none is this machine.
+ *
+ * @returns `undefined` for anything else. The host is not looked up, nor the port checked.
+ */
+export function splitAddress(text: string): [host: string, port: string] | undefined {
+  const [, host, port] = /^(\[[^\]]*\]|[^\s:[\]/\\@]*):(\d{1,5})$/.exec(text) ?? [];
+  return port === undefined ? undefined : [host || "127.0.0.1", port];
+}
+
 /** Returns the host of a formatted address. An IPv4-mapped IPv6 host becomes IPv4. */
 export function hostOf(address: string): string {
   const host = address.slice(0, address.lastIndexOf(":"));

@@ -62,9 +62,15 @@ for (const [args, line] of SERVER_MISUSE) {
 
 const TOGETHER = "Cannot use --list together with --status; try --help";
 
+const GIVE_ADDRESS = "give HOST PORT or HOST:PORT, like 127.0.0.1 5000; try --help";
+
 const CLIENT_MISUSE: [string[], string][] = [
-  [[], "Cannot connect without a host and a port; try --help"],
-  [["127.0.0.1"], "Cannot connect without a host and a port; try --help"],
+  [[], `Cannot connect without a server: ${GIVE_ADDRESS}`],
+  [["127.0.0.1"], `Cannot connect to "127.0.0.1" without a port: ${GIVE_ADDRESS}`],
+  [
+    ["5000", "localhost", "a"],
+    'Cannot use "5000" as the host: the host comes first, like 127.0.0.1 5000',
+  ],
   [
     ["127.0.0.1", "http", "a"],
     'Cannot use "http" as the port: give a whole number from 1 to 65535',

@@ -37,7 +37,7 @@ const PROGRAMS = ["server.ts", "client.ts"];
 /** Files at the root and folders that hold the product, and not its tests. */
 const PRODUCT = [...PROGRAMS, "protocol.ts", "protocol", "lib", "web", "modes", "client"];
 
-const MAX_FLAT_FILES = 8;
+const MAX_FLAT_FILES = 9;
 const MAX_FILE_LINES = 400;
 const MAX_EVENING_LINES = 2700;
 

@@ -5,8 +5,9 @@
  * @module
  */
 
-import { explain, InletError } from "../errors.ts";
 import type { Waiting } from "../body/pipe.ts";
+import { variable } from "../environment.ts";
+import { explain, InletError } from "../errors.ts";
 import { printable, quoted } from "../text.ts";
 
 /** The environment variable that may hold the key. */
@@ -53,7 +54,7 @@ export async function readKey(
   if (file !== undefined) {
     return checkKey(await readSecretFile(file, "key file", reading), quoted(file));
   }
-  const key = readVariable();
+  const key = variable(KEY_VARIABLE);
   return key === undefined ? undefined : checkKey(key, KEY_VARIABLE);
 }
 
@@ -191,11 +192,5 @@ export function decodeText(bytes: Uint8Array, cannot: string): string {
 
 /** Whether the variable holds something, as far as Deno permits to see. */
 export function hasKeyVariable(): boolean {
-  return readVariable() !== undefined;
-}
-
-/** Reads the variable only if permission was granted, without a prompt. */
-function readVariable(): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: KEY_VARIABLE });
-  return state === "granted" ? Deno.env.get(KEY_VARIABLE) : undefined;
+  return variable(KEY_VARIABLE) !== undefined;
 }
