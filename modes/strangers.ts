@@ -18,6 +18,9 @@ import { lookOf, type Opening, openingOf, unknownOpening } from "./first_bytes.t
 /** Milliseconds of silence after which a beginning counts as all that the client says at first. */
 export const PAUSE_MS = 1000;
 
+/** Bytes of a beginning that are looked at. A client of ours sends fewer before it waits. */
+const MOST_BYTES = 128 * 1024;
+
 /** Whose clients begin so. */
 const CLIENTS: Readonly<Record<Exclude<Opening, "other">, string>> = {
   native: "a client of mode files",
@@ -36,7 +39,7 @@ export async function following(
   connection: Connection,
   pauseMs: number | undefined,
 ): Promise<"bytes" | "silence" | "end"> {
-  const arrival = connection.more().then((more) => more ? "bytes" : "end");
+  const arrival = connection.more(MOST_BYTES).then((more) => more ? "bytes" : "end");
   if (pauseMs === undefined) return await arrival;
   const { promise: silence, resolve } = Promise.withResolvers<"silence">();
   using _ = new AwakeTimer(pauseMs, () => resolve("silence"));
@@ -146,9 +149,12 @@ export async function noteStranger(
   if (opening === undefined || opening === "other") return;
   if (!answers) {
     let next: "bytes" | "silence" | "end";
-    // A client of ours sends a file behind its greeting, and then waits.
-    do next = await following(connection, PAUSE_MS); while (next === "bytes");
-    if (next === "end") return;
+    // A client of ours sends files behind its greeting, and then waits. What is larger than they are
+    // is no greeting: a file may begin with any bytes.
+    do next = await following(connection, PAUSE_MS); while (
+      next === "bytes" && connection.buffered.length < MOST_BYTES
+    );
+    if (next !== "silence") return;
   }
   const whose = CLIENTS[opening];
   log.info("other-mode", `begins as ${whose} does: this is a server of mode ${mode}`, { mode });

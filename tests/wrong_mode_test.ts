@@ -14,7 +14,7 @@ import type { ServerContext } from "../lib/server/context.ts";
 import { noteStranger } from "../modes/strangers.ts";
 import { greetTalk } from "../modes/talk.ts";
 import { findMode, MODES } from "../modes/table.ts";
-import { fixture, integration, startServer, tempDir } from "./helpers.ts";
+import { bytes, fixture, integration, startServer, tempDir, uploadGrows } from "./helpers.ts";
 import { impostor, Wire } from "./wire.ts";
 
 /** What a client in this process does at a server: all that its user is told, in order. */
@@ -206,6 +206,26 @@ integration("a client that sends a file behind its greeting is logged all the sa
   await noteStranger(connection, context, { mode: "raw", answers: false });
   assertEquals(logged, ["begins as a client of mode files does: this is a server of mode raw"]);
 });
+
+integration(
+  "a raw server stores a large file while it comes, whatever it begins with",
+  async () => {
+    await using server = await startServer({ args: ["--mode", "raw"] });
+    const heads = ["\0", "\x16\x03", "hello 1 ann\n", "GET /", "GET / HTTP/1.1\r\n"];
+    for (const [index, head] of heads.entries()) {
+      const content = bytes(4 * 1024 * 1024);
+      content.set(new TextEncoder().encode(head));
+      using wire = await Wire.dial(server);
+      await wire.says(content);
+      // Its end is still to come.
+      await uploadGrows(server.dir, content.length);
+      await wire.closeWrite();
+      assertEquals(await wire.rest(), "");
+      const stored = await Deno.readFile(`${server.dir}/${index + 1}.file`);
+      assertEquals(stored, content, JSON.stringify(head));
+    }
+  },
+);
 
 integration("an upload server says so to clients of HTTP and TLS", async () => {
   await using server = await startServer({ args: ["--mode", "upload"] });

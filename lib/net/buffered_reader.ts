@@ -67,9 +67,13 @@ export class BufferedReader {
     }
   }
 
-  /** Waits for bytes beyond those that are buffered. Returns false at the end. */
-  async more(): Promise<boolean> {
-    return await this.#more();
+  /**
+   * Waits for bytes beyond those that are buffered. Returns false at the end.
+   *
+   * @param most Bytes that the buffer may hold afterwards. Beyond them they come one by one.
+   */
+  async more(most: number = SMALL_BUFFER_BYTES): Promise<boolean> {
+    return await this.#more(most);
   }
 
   /** Settles when there is data to read, or the end. It consumes nothing and never rejects. */
