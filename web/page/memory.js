@@ -12,6 +12,7 @@
  *
  * @typedef {object} Kept
  * @property {string} id
+ * @property {string} user Who has signed in; empty if nobody has to.
  * @property {string} tab The page that sends it. It holds a lock of that name as long as it lives.
  * @property {string} name
  * @property {string} into The folder of the server that it goes into; empty, or with a slash behind.
@@ -118,15 +119,18 @@ export async function partsOf(id) {
 }
 
 /**
- * Transfers that no page is sending.
+ * Transfers of a user that no page is sending.
  *
+ * @param {string} user
  * @returns {Promise<Kept[]>}
  */
-export async function unfinished() {
+export async function unfinished(user) {
   const [kept, locks] = await Promise.all([
     access("readonly", (transfers) => transfers.getAll()),
     navigator.locks?.query(),
   ]);
   const alive = new Set([tab, ...locks?.held?.map(({ name }) => name) ?? []]);
-  return (kept ?? []).filter((/** @type {Kept} */ transfer) => !alive.has(transfer.tab));
+  return (kept ?? []).filter((/** @type {Kept} */ transfer) =>
+    transfer.user === user && !alive.has(transfer.tab)
+  );
 }

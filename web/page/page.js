@@ -76,6 +76,7 @@ async function show() {
   shown = visitor;
   may = isOut ? { list: false, get: false, put: false, talk: false } : about.may;
   const { maxFileBytes } = about;
+  sender.user = about.user ?? "";
   sender.maxFileBytes = (maxFileBytes ?? Infinity) < Number.MAX_SAFE_INTEGER ? maxFileBytes : null;
   list.mayGet = may.get;
   const { dataset } = document.documentElement;
@@ -117,7 +118,7 @@ function showCall() {
 
 /** Offers what a page before this one did not finish. */
 async function offerUnfinished() {
-  for (const kept of await unfinished()) await sender.offer(kept);
+  for (const kept of await unfinished(sender.user)) await sender.offer(kept);
   await uploads.resumeKnown();
 }
 
@@ -198,8 +199,16 @@ function watchLeaving() {
   find("sign-out", HTMLElement).addEventListener("click", async () => {
     if (sender.isMoving && !confirm("Files are still being sent. Sign out, and stop them?")) return;
     for (const transfer of sender.transfers) if (transfer.isActive) sender.pause(transfer);
-    await signOut();
-    await show();
+    try {
+      await signOut();
+      // Nothing that was shown stays for who comes next.
+      location.reload();
+    } catch {
+      setText(
+        find("trouble", HTMLElement),
+        "No connection to the server. You are still signed in.",
+      );
+    }
   });
 }
 
@@ -207,5 +216,8 @@ setText(find("host", HTMLElement), location.host);
 watchInputs();
 watchDrops();
 watchLeaving();
-watchSignIn(show);
+watchSignIn(async () => {
+  await show();
+  find(may.put ? "files" : "search", HTMLElement).focus();
+});
 await show();

@@ -40,6 +40,8 @@ export class Sender {
   transfers = [];
   /** @type {number | null} */
   maxFileBytes = null;
+  /** Who has signed in; empty if nobody has to. */
+  user = "";
   #listener;
   #running = 0;
   #lulls = new Lulls();
@@ -82,7 +84,10 @@ export class Sender {
     transfer.handle = kept.handle;
     transfer.count = kept.count;
     transfer.bytes = kept.bytes;
-    for (const { sent } of parts.values()) transfer.sent += sent;
+    for (const { isDone, sent } of parts.values()) {
+      transfer.sent += sent;
+      if (isDone) transfer.done++;
+    }
     this.transfers.push(transfer);
     this.#changed(transfer);
   }
@@ -195,7 +200,7 @@ export class Sender {
 
   /** @param {Transfer} transfer */
   #keep({ id, name, into, isFolder, count, bytes, handle }) {
-    keep({ id, name, into, isFolder, count, bytes, handle });
+    keep({ id, user: this.user, name, into, isFolder, count, bytes, handle });
   }
 
   /**

@@ -27,9 +27,6 @@ import { problemIn } from "./words.js";
 
 /** @typedef {{ Upload: new (file: File, options: object) => TusUpload }} Tus */
 
-/** Bytes up to which a file goes with the request that creates its upload. */
-const SMALL_BYTES = 1024 * 1024;
-
 /** Milliseconds without a byte after which a connection counts as dead. */
 const SILENT_MS = 60_000;
 
@@ -97,7 +94,9 @@ export async function upload(file, { path, url, signal, onUrl, onProgress }) {
         metadata,
         retryDelays: null,
         storeFingerprintForResuming: false,
-        uploadDataDuringCreation: file.size <= SMALL_BYTES,
+        // No file is sent before the address of its upload is known: if the response was lost, it
+        // would be sent and stored a second time.
+        uploadDataDuringCreation: false,
         onUploadUrlAvailable: () => running.url && onUrl(running.url),
         onProgress: (/** @type {number} */ sent) => {
           silence.wasBroken();
