@@ -187,6 +187,12 @@ integration("PUT verifies digests, and GET tells the one that is wanted", async 
     [`Repr-Digest: sha-256=:${wrong}:\r\n`, "checksum"],
     [`Content-Digest: sha-256=:${sha256}:, sha-512=:${wrong}:\r\n`, "checksum"],
     ["Content-Digest: sha-256=abc\r\n", "bad-request"],
+    // Short, of base64url, padded too much, half padded, and no bytes.
+    ["Content-Digest: sha-256=:AAAA:\r\n", "checksum"],
+    [`Content-Digest: sha-256=:${"_".repeat(43)}=:\r\n`, "bad-request"],
+    [`Content-Digest: sha-256=:${sha256}=:\r\n`, "bad-request"],
+    [`Content-Digest: sha-512=:${sha512.slice(0, -1)}:\r\n`, "bad-request"],
+    ["Content-Digest: sha-256=:A:\r\n", "bad-request"],
   ] as const;
   for (const [fields, code] of refusals) {
     const refused = await put(fields);
@@ -197,6 +203,12 @@ integration("PUT verifies digests, and GET tells the one that is wanted", async 
     `Content-Digest: md5=:AAAA:, sha-256=:${sha256}:\r\nRepr-Digest: sha-512=:${sha512}:\r\n`,
   );
   assertEquals(stored.status, 201);
+  // RFC 9651, section 4.2.7: padding that is missing is no failure.
+  const bare = [sha256, sha512].map((digest) => digest.replace(/=+$/, ""));
+  const fields = `Content-Digest: sha-256=:${bare[0]}:\r\nRepr-Digest: sha-512=:${bare[1]}:\r\n`;
+  assertEquals((await put(fields)).status, 201);
+  const other = await put(fields.replace(bare[1]!, `${bare[1]!.slice(4)}AAAA`));
+  assertEquals([other.status, problemIn(other).code], [400, "checksum"]);
   using wire = await HttpWire.dial(server);
   const wants: Record<string, string | undefined> = {
     "sha-256=1": `sha-256=:${sha256}:`,

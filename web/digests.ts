@@ -5,10 +5,12 @@
  * @module
  */
 
+import { equals } from "@std/bytes/equals";
 import { takeTurns } from "../lib/turns.ts";
 import { InletError } from "../lib/errors.ts";
 import { readInTurn } from "../lib/store/checksums.ts";
 import type { Asker, StoredFile } from "../lib/store/store.ts";
+import { bytesOf } from "./base64.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** The algorithms, by their names on the wire and those of `node:crypto`. */
@@ -49,9 +51,9 @@ export async function verification(exchange: Exchange): Promise<Verification | u
   return {
     add: (chunk) => hashes.forEach((hash) => hash.update(chunk)),
     check: (what) => {
-      const digests = new Map([...hashes].map(([name, hash]) => [name, hash.digest("base64")]));
+      const digests = new Map([...hashes].map(([name, hash]) => [name, hash.digest()]));
       for (const { algorithm, digest } of expected) {
-        if (digests.get(algorithm) === digest) continue;
+        if (equals(digests.get(algorithm)!, digest)) continue;
         throw new InletError("checksum", `Cannot ${what}: its ${algorithm} is not as announced`);
       }
     },
@@ -85,14 +87,18 @@ export async function wantedDigest(
   return `${algorithm}=:${hash.digest("base64")}:`;
 }
 
-/** Decodes a dictionary of byte sequences (RFC 9651, sections 3.2 and 3.3.5). Others are ignored. */
-function decodeDigests(value: string): { algorithm: string; digest: string }[] {
+/**
+ * Decodes a dictionary of byte sequences (RFC 9651, sections 3.2 and 3.3.5). Others are ignored. Padding
+ * may be missing, and what is left of the last digit be anything: section 4.2.7.
+ */
+function decodeDigests(value: string): { algorithm: string; digest: Uint8Array }[] {
   return value.split(",").map((member) => member.trim()).filter((member) => member !== "").flatMap(
     (member) => {
       const [algorithm] = member.split("=") as [string];
       if (!ALGORITHMS.has(algorithm)) return [];
-      const [, digest] = /^[^=]+=:([A-Za-z0-9+/]+={0,2}):(?:;.*)?$/.exec(member) ?? [];
-      if (digest !== undefined) return [{ algorithm, digest }];
+      const [, base64 = ""] = /^[^=]+=:([A-Za-z0-9+/]+={0,2}):(?:;.*)?$/.exec(member) ?? [];
+      const digest = bytesOf(base64, { isLoose: true });
+      if (digest?.length) return [{ algorithm, digest }];
       throw new InletError("bad-request", `Cannot take the ${algorithm}: it is not in base64`);
     },
   );

@@ -16,7 +16,7 @@ import { BodyStorer } from "../lib/server/store_body.ts";
 import { formatBytes, printable, quoted } from "../lib/text.ts";
 import { receiveBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
-import { FormParser } from "./form_parser.ts";
+import { FormParser, MAX_FILES } from "./form_parser.ts";
 import { escaped, HTML_TYPE, PAGE_END, pageHead } from "./html.ts";
 import { Refusal } from "./problem.ts";
 import { bodySize } from "./request_checks.ts";
@@ -26,10 +26,11 @@ import { encodePath } from "./target.ts";
 const OWN_FILES = 2;
 
 /**
- * Most files beyond those, of all forms that come at the same time: each is open until its form has
- * come, and a process has about a thousand descriptors in many systems, which others need too.
+ * Most files beyond those, of all forms that come at the same time: room for two of the largest. Each
+ * file is open until its form has come, and others need descriptors too, of which a process has a
+ * thousand in many systems. Deno tells no program how many there are.
  */
-const MOST_SHARED_FILES = 500;
+const MOST_SHARED_FILES = 2 * MAX_FILES;
 
 let sharedFiles = 0;
 

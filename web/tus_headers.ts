@@ -6,6 +6,7 @@
 
 import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
+import { type Base64Options, bytesOf } from "./base64.ts";
 import type { Exchange } from "./exchange.ts";
 import { Refusal } from "./problem.ts";
 
@@ -168,17 +169,15 @@ export function checksumIn(text: string | undefined): Checksum | undefined {
   const length = Object.hasOwn(CHECKSUMS, algorithm) ? CHECKSUMS[algorithm] : undefined;
   const known = Object.keys(CHECKSUMS).join(", ");
   if (length === undefined) throw bad("Upload-Checksum", `its algorithm is none of ${known}`);
-  const value = bytesIn("Upload-Checksum", base64);
+  const value = bytesIn("Upload-Checksum", base64, { isLoose: true });
   if (value.length !== length) throw bad("Upload-Checksum", `${algorithm} has ${length} bytes`);
   return { algorithm, value };
 }
 
-function bytesIn(field: string, base64: string): Uint8Array {
-  try {
-    return Uint8Array.fromBase64(base64, { lastChunkHandling: "strict" });
-  } catch {
-    throw bad(field, "it is not Base64");
-  }
+function bytesIn(field: string, base64: string, how?: Base64Options): Uint8Array {
+  const bytes = bytesOf(base64, how);
+  if (!bytes) throw bad(field, "it is not Base64");
+  return bytes;
 }
 
 function bad(field: string, why: string): InletError {
