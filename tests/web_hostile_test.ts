@@ -23,10 +23,10 @@ import {
   tempDir,
   uploadGrows,
 } from "./helpers.ts";
-import { DirectoryStore } from "../lib/store/directory.ts";
 import type { HttpSocket } from "../web/socket.ts";
 import { HttpWire, problemIn } from "./http_wire.ts";
 import { serveHere } from "./in_process.ts";
+import { slowStore, startOnSlowDisk } from "./slow_disk.ts";
 
 /** Servers, without and with a key: with one, all is encrypted. */
 const SERVERS = Object.entries({ plain: undefined, encrypted: KEY });
@@ -297,22 +297,36 @@ integration("readers that stall cost a server little", async () => {
   assertMatch(server.running.log, /The client left/);
 }, PROC);
 
-/** A store whose disk takes its time, and the chunks that it was given, as they are now. */
-async function slowStore(path: string): Promise<{ store: DirectoryStore; chunks: Uint8Array[] }> {
-  const store = await DirectoryStore.open(path);
-  const chunks: Uint8Array[] = [];
-  const receive = store.receive.bind(store);
-  store.receive = (...given) => {
-    const upload = receive(...given);
-    const write = upload.write.bind(upload);
-    upload.write = async (chunk) => {
-      chunks.push(chunk);
-      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
-      await write(chunk);
-    };
-    return upload;
-  };
-  return { store, chunks };
+/** Bytes of a body that a server would have in memory, if it took it as fast as it comes. */
+const LARGE_BYTES = 96 * 2 ** 20;
+
+for (const [manner, key] of SERVERS) {
+  integration(
+    `${manner}: a body that comes faster than the disk takes it stays with its sender`,
+    async () => {
+      await using local = await tempDir();
+      await using slow = await startOnSlowDisk(local.path, key);
+      const piece = new Uint8Array(2 ** 20);
+      const send = async (bytes: number, chunked: boolean): Promise<void> => {
+        using wire = await HttpWire.dial(slow);
+        const length = chunked ? CHUNKED : `Content-Length: ${bytes}\r\n`;
+        await wire.says(`PUT /files/a HTTP/1.1\r\n${wire.fields}${length}\r\n`);
+        if (chunked) await wire.says(`${bytes.toString(16)}\r\n`);
+        for (let sent = 0; sent < bytes; sent += piece.length) await wire.says(piece);
+        if (chunked) await wire.says("\r\n0\r\n\r\n");
+        assertEquals(await wire.status(), 201);
+      };
+      // All code that is needed is loaded by now, and so is what this takes at any speed.
+      await send(4 * piece.length, true);
+      for (const chunked of [false, true]) {
+        const before = residentBytes(slow);
+        await send(LARGE_BYTES, chunked);
+        const grown = residentBytes(slow) - before;
+        assert(grown < 40 * 2 ** 20, `${grown} bytes, chunked: ${chunked}`);
+      }
+    },
+    PROC,
+  );
 }
 
 integration(
