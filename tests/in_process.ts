@@ -70,6 +70,8 @@ export interface InProcessOptions
   key?: string | undefined;
   /** Milliseconds of silence after which a connection is cut. */
   idleTimeoutMs?: number;
+  /** Most clients at once. */
+  maxClients?: number;
   /** Milliseconds that the head of a request may take, and the handshake of TLS. */
   greetingTimeoutMs?: number;
   /** The functions that write to the disk, where they are not Deno's. */
@@ -123,7 +125,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
       }),
       log,
       stdout,
-      clients: new Clients(100),
+      clients: new Clients(options.maxClients ?? 100),
       acknowledged: new AcknowledgedUploads(),
       maxBytes,
       access,

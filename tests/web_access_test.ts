@@ -144,32 +144,18 @@ integration("a request proves the key by Basic or Bearer, or gets 401", async ()
   await server.running.says(/client 1: is "ben"$/);
 });
 
-integration("a wrong key waits for a second, holds no place, and keeps nobody out", async () => {
-  await using server = await startServer({ key: KEY, args: ["--max-clients", "1"] });
-  const refused: Promise<void>[] = [];
-  for (const field of WRONG) {
-    const wire = await dial(server);
+integration("a wrong key waits for a second", async () => {
+  await using server = await startServer({ key: KEY });
+  await Promise.all(WRONG.map(async (field) => {
+    using wire = await dial(server);
     const began = performance.now();
-    refused.push(
-      ask(wire, "GET /files/", field).then((response) => {
-        assertEquals([response.status, problemIn(response).code], [401, "denied"], field);
-        const isToken = response.headers["www-authenticate"]!.endsWith(', error="invalid_token"');
-        assertEquals(isToken, field.startsWith("Bearer"));
-        assert(performance.now() - began >= 1000, field);
-        wire[Symbol.dispose]();
-      }),
-    );
-    // The place is free as soon as the key has been seen, and the refusal comes later.
-    while (await statusOf(server) !== 200);
-  }
-  await Promise.all(refused);
+    const response = await ask(wire, "GET /files/", field);
+    assert(performance.now() - began >= 1000, field);
+    assertEquals([response.status, problemIn(response).code], [401, "denied"], field);
+    const isToken = response.headers["www-authenticate"]!.endsWith(', error="invalid_token"');
+    assertEquals(isToken, field.startsWith("Bearer"));
+  }));
 });
-
-/** The status for who has the key; 0 for who was dropped in favour of others. */
-async function statusOf(server: TestServer): Promise<number> {
-  using wire = await dial(server);
-  return await ask(wire, "GET /files/", `Bearer ${KEY}`).then(({ status }) => status, () => 0);
-}
 
 integration("in the clear a server with a key asks for none", async () => {
   await using server = await startServer({ key: KEY });
