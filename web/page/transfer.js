@@ -129,10 +129,12 @@ export class Transfer {
    * @param {boolean} moved Whether it moved now, and was not only found to be there.
    */
   track(part, sent, moved) {
-    this.sent += sent - part.sent;
+    const step = sent - part.sent;
+    this.sent += step;
     part.sent = sent;
     const now = performance.now();
-    if (!moved) this.#samples = [];
+    // What was there before is no speed.
+    if (!moved) { for (const sample of this.#samples) sample.sent += step; }
     this.#samples.push({ at: now, sent: this.sent });
     while ((this.#samples[0]?.at ?? now) < now - SPEED_MS) this.#samples.shift();
   }
