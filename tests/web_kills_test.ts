@@ -79,11 +79,19 @@ function cutsOf({ text }: Storing): number[] {
   return cuts;
 }
 
+/** The size of a file, or none if it is gone. */
+function sizeOf(path: string): number {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return 0;
+  }
+}
+
 /** Waits until a store has so many bytes of uploads, in so many files. */
 async function haveCome({ dir }: TestServer, size: number, files = 0): Promise<void> {
   const haveThey = (): boolean => {
-    const sizes = ownFiles(dir).filter((path) => path.endsWith(".temp"))
-      .map((path) => Deno.statSync(path).size);
+    const sizes = ownFiles(dir).filter((path) => path.endsWith(".temp")).map(sizeOf);
     return sizes.length >= files && sizes.reduce((sum, one) => sum + one, 0) >= size;
   };
   using watcher = Deno.watchFs(dir);

@@ -56,7 +56,7 @@ export class UploadPlaces {
   async makeRoom(owner: string | undefined): Promise<"all" | "share" | undefined> {
     const { most } = this.#options;
     await this.#look();
-    const share = Math.floor(most / 2);
+    const share = Math.ceil(most / 2);
     const counts = new Map<Owner, number>();
     for (const one of this.#owners.values()) counts.set(one, (counts.get(one) ?? 0) + 1);
     if (owner !== undefined && (counts.get(owner) ?? 0) >= share) {
