@@ -61,6 +61,17 @@ integration(
   },
 );
 
+integration("all of the page has less than 60 KB on its way to a browser", async () => {
+  await using server = await startServer();
+  using wire = await HttpWire.dial(server);
+  let bytes = 0;
+  for (const name of Object.keys(PAGE_FILES)) {
+    const { body } = await wire.asks(get(`/page/${name}`, "Accept-Encoding: gzip\r\n"));
+    bytes += body.length;
+  }
+  assert(bytes > 30_000 && bytes < 60_000, `${bytes} bytes`);
+});
+
 integration("a browser that has the page is told so, packed or not", async () => {
   await using server = await startServer();
   using wire = await HttpWire.dial(server);

@@ -36,6 +36,7 @@ const uploads = new Uploads(sender);
 const list = new List({ onSignIn: () => show(), onFolder: () => showCall() });
 const session = new Session({
   onStored: (stored) => list.add(stored),
+  onMany: () => list.load(),
   onBack: () => {
     sender.wake();
     if (may.list) list.load();

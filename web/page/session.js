@@ -11,6 +11,7 @@ import { adviceFor, printable, problemIn, sizeOf, timeOf } from "./words.js";
 
 /**
  * @typedef {object} Client
+ * @property {number} number
  * @property {string} name
  * @property {string} [address]
  * @property {string} wire
@@ -25,6 +26,9 @@ const MAX_SAID = 200;
 /** Most clients of before that are shown. */
 const MAX_GONE = 20;
 
+/** Most bytes of a name. */
+const MAX_NAME_BYTES = 64;
+
 /** Where the name of this person is remembered. */
 const NAME_KEY = "inlet name";
 
@@ -34,12 +38,19 @@ export class Session {
   /** @type {EventSource | undefined} */
   #events;
   #name = stored();
+  /** The name that the server gave, as another one can have the same. */
+  #given = "";
+  /** By this the server knows that a text comes from here. */
+  #visitor = "";
+  /** @type {string[]} Texts of this person that the server has not told yet. */
+  #own = [];
   #said = find("said-here", HTMLElement);
   #trouble = find("talk-trouble", HTMLElement);
 
   /**
    * @param {object} listener
    * @param {(stored: { name: string, size: number, modified: string }) => void} listener.onStored
+   * @param {() => void} listener.onMany More was stored than is told one by one.
    * @param {() => void} listener.onBack The server is there, at first or again.
    * @param {() => void} listener.onRefused The server takes this page no more.
    */
@@ -49,7 +60,8 @@ export class Session {
     input.value = this.#name;
     find("naming", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#name = input.value.trim();
+      this.#name = cut(input.value.trim());
+      input.value = this.#name;
       remember(this.#name);
       this.open();
     });
@@ -66,16 +78,21 @@ export class Session {
   /** Listens to the server, under the name of this person. */
   open() {
     this.#events?.close();
-    const events = this.#events = new EventSource(`events${this.#query()}`);
+    const query = this.#name === "" ? "" : `?name=${encodeURIComponent(this.#name)}`;
+    const events = this.#events = new EventSource(`events${query}`);
     events.addEventListener("open", () => this.#listener.onBack());
     events.addEventListener("error", () => {
       if (events.readyState === EventSource.CLOSED) this.#listener.onRefused();
     });
+    events.addEventListener("welcome", ({ data }) => this.#greet(JSON.parse(data)));
+    events.addEventListener("many", () => this.#listener.onMany());
     events.addEventListener("stored", ({ data }) => this.#listener.onStored(JSON.parse(data)));
     events.addEventListener("clients", ({ data }) => this.#showClients(JSON.parse(data)));
     events.addEventListener("message", ({ data }) => {
       const { from, text } = JSON.parse(data);
-      this.#tell(from, text);
+      const own = from === this.#given ? this.#own.indexOf(text) : -1;
+      if (own === -1) this.#tell(from, text);
+      else this.#own.splice(own, 1);
     });
   }
 
@@ -85,28 +102,39 @@ export class Session {
     this.#events = undefined;
   }
 
-  #query() {
-    return this.#name === "" ? "" : `?name=${encodeURIComponent(this.#name)}`;
+  /** @param {{ name: string, visitor: string }} welcome */
+  #greet({ name, visitor }) {
+    this.#given = name;
+    this.#visitor = visitor;
+    const isOther = this.#name !== "" && name !== this.#name;
+    setText(
+      find("name-note", HTMLElement),
+      isOther ? `You are “${printable(name)}” here.` : "",
+    );
   }
 
   /** @param {HTMLInputElement} input */
   async #talk(input) {
     const text = input.value;
     setText(this.#trouble, "");
+    this.#own.push(text);
     try {
-      const response = await fetch(`talk${this.#query()}`, {
+      const response = await fetch(`talk?visitor=${this.#visitor}`, {
         method: "POST",
         headers: { "Content-Type": "text/plain" },
         body: text,
       });
       const answer = await response.text();
       if (!response.ok) {
+        this.#own.pop();
         return setText(this.#trouble, adviceFor(problemIn(response.status, answer)).words);
       }
+      this.#tell(this.#given || "you", text);
       this.#tell("server", answer.trimEnd());
       // What was typed meanwhile stays.
       if (input.value === text) input.value = "";
     } catch {
+      this.#own.pop();
       setText(this.#trouble, "No connection to the server. Nothing was said; say it again.");
     }
   }
@@ -144,7 +172,7 @@ export class Session {
  * @param {Client} client
  * @returns {HTMLTableRowElement}
  */
-function rowOf({ name, address, wire, start, end, moving }) {
+function rowOf({ number, name, address, wire, start, end, moving }) {
   const facts = [address, wire].filter(Boolean).join(" · ");
   const moves = moving && make(
     "span",
@@ -158,7 +186,7 @@ function rowOf({ name, address, wire, start, end, moving }) {
     make(
       "th",
       { scope: "row" },
-      make("bdi", {}, name === "" ? "without a name" : printable(name)),
+      make("bdi", {}, printable(name || `client ${number}`)),
       " ",
       make("span", { class: "facts" }, facts),
       " ",
@@ -167,6 +195,19 @@ function rowOf({ name, address, wire, start, end, moving }) {
     make("td", {}, clock(start)),
     make("td", {}, end ? clock(end) : "connected"),
   );
+}
+
+/**
+ * A name as short as the server wants it.
+ *
+ * @param {string} name
+ * @returns {string}
+ */
+function cut(name) {
+  const encoder = new TextEncoder();
+  const letters = [...name];
+  while (encoder.encode(letters.join("")).length > MAX_NAME_BYTES) letters.pop();
+  return letters.join("");
 }
 
 /** @param {string} time */
