@@ -41,6 +41,8 @@ const COUNT = { type: "integer", minimum: 0 };
 const BYTES = { type: "string", format: "binary" };
 
 const PARAMETERS = {
+  Visitor: query("visitor", "The secret of an event stream, whose visitor says it.", TEXT),
+  VisitorName: query("name", "The name of the visitor. A user has its own.", TEXT),
   Archive: query("archive", "Gets everything below the folder as one archive.", {
     type: "string",
     enum: Object.keys(ARCHIVES),
@@ -180,6 +182,29 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
       ]),
     },
   },
+  "GET /events": {
+    id: "followEvents",
+    summary: "Tells what happens at the server, as server-sent events.",
+    parameters: ["VisitorName"],
+    responses: { 200: answer("The events.", { "text/event-stream": { schema: TEXT } }) },
+  },
+  "POST /talk": {
+    id: "talk",
+    summary: "Says something, as a session on the native wire does.",
+    parameters: ["Visitor", "VisitorName"],
+    body: { required: true, content: { "text/plain": { schema: TEXT } } },
+    responses: {
+      200: answer("The same text, and ` ACK`.", { "text/plain": { schema: TEXT } }),
+    },
+    problems: [411, 415],
+  },
+  "GET /status": {
+    id: "getStatus",
+    summary: "Lists the clients that are connected, and those before.",
+    responses: {
+      200: answer("The clients.", { "application/json": { schema: schemaOf("Status") } }),
+    },
+  },
   "GET /files/": {
     id: "listAll",
     summary: "Lists the directory, or gets all of it as an archive.",
@@ -285,6 +310,23 @@ const SCHEMAS = {
         type: ["string", "null"],
         description: "The SHA-256 of the certificate, in pairs of digits; null without a key.",
       },
+    },
+  },
+  Status: {
+    type: "object",
+    required: ["clients"],
+    properties: { clients: { type: "array", items: schemaOf("Client") } },
+  },
+  Client: {
+    type: "object",
+    required: ["number", "name", "address", "start"],
+    properties: {
+      number: { ...COUNT, description: "From 1, in order of admission." },
+      name: { ...TEXT, description: "Empty for one without a name." },
+      address: TEXT,
+      wire: { ...TEXT, description: "What it speaks; `page` for somebody with the page open." },
+      start: { type: "string", format: "date-time" },
+      end: { type: "string", format: "date-time", description: "Missing while it is connected." },
     },
   },
   SignIn: {

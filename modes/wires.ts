@@ -54,6 +54,7 @@ export async function serveAnyWire(
     if (connection.buffered.length === 0) return;
     throw needsKey(opening);
   }
+  client.wire = opening;
   switch (opening) {
     case "native":
       return await serveFiles(connection, context);
@@ -133,6 +134,7 @@ async function fallBack(
   context: ServerContext,
   { name, serve }: Mode,
 ): Promise<void> {
+  context.client.wire = name;
   context.log.info("fallback", `is served in mode ${name}`, { mode: name });
   connection.begun();
   connection.resting = false;

@@ -95,3 +95,34 @@ pure("Clients keeps its list bounded when all of them stay", () => {
   assertEquals(statusOf(clients).length, 1000);
   assertEquals(clients.connected, 1200);
 });
+
+pure("Clients lists a visitor as connected, which holds no place", () => {
+  const clients = new Clients(1);
+  const visitor = clients.admit("127.0.0.1:40001")!;
+  const visit = clients.visit(visitor, "ann");
+  assertEquals([clients.connected, visitor.name, visitor.end], [0, "ann", undefined]);
+  const other = clients.admit("127.0.0.1:40002")!;
+  clients.introduce(other, "ann");
+  assertEquals([other.name, clients.connected], ["ann-2", 1]);
+  assertMatch(statusOf(clients).join("\n"), /^client 1 \| ann \|.*Connected\nclient 2 \| ann-2 \|/);
+  visit[Symbol.dispose]();
+  clients.leave(visitor);
+  assertEquals([clients.connected, visitor.end instanceof Date], [1, true]);
+  // The name is free again, and the visitor may go on as a client.
+  clients.rename(other, "ann");
+  clients.leave(other);
+  assertEquals([other.name, clients.readmit(visitor), clients.connected], ["ann", true, 1]);
+});
+
+pure("Clients lets a visitor take its name over from a request of HTTP", () => {
+  const clients = new Clients(3);
+  const request = clients.admit("127.0.0.1:40001")!;
+  request.wire = "http";
+  clients.introduce(request, "ann");
+  const visitor = clients.admit("127.0.0.1:40002")!;
+  using _ = clients.visit(visitor, "ann");
+  clients.leave(request);
+  const third = clients.admit("127.0.0.1:40003")!;
+  clients.introduce(third, "ann");
+  assertEquals([visitor.name, third.name], ["ann", "ann-2"]);
+});

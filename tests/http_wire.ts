@@ -84,6 +84,11 @@ export class HttpWire implements Disposable {
     return response;
   }
 
+  /** The next line of a response that is under way, without its LF, a byte a character. */
+  async line(): Promise<string | undefined> {
+    return await this.#upTo("\n");
+  }
+
   /** The status of the next response; 0 at the end. */
   async status(): Promise<number> {
     return (await this.response())?.status ?? 0;

@@ -35,7 +35,7 @@ for (const script of ["client.ts", "server.ts"]) {
 
 /** What of web/ only some requests need: forms, archives, lists, metrics, tus and the page. */
 const RARE =
-  /\/web\/(?:about|archive|form_|list_|metrics|packages|page|post_|sessions|sign_|tus|get_list)/;
+  /\/web\/(?:about|archive|event|form_|list_|metrics|packages|page|post_|sessions|shown_|sign_|tus|get_list)/;
 
 integration("HTTP loads nothing of other routes for a file that is got or stored", async () => {
   const entries = ["server.ts", "web/serve.ts", "web/get_file.ts", "web/put_file.ts"];

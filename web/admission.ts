@@ -64,8 +64,8 @@ export async function recogniseCaller(exchange: Exchange): Promise<boolean> {
   return true;
 }
 
-/** The session whose cookie the request has. Not sooner: most programs have none. */
-async function sessionOf(
+/** The session whose cookie a request has. Not sooner: most programs have none. */
+export async function sessionOf(
   exchange: Exchange,
   authenticator: Authenticator,
 ): Promise<Session | undefined> {

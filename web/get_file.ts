@@ -72,6 +72,7 @@ async function sendFile(exchange: Exchange, file: StoredFile): Promise<void> {
     wantedDigest(exchange, file, { signal, client })
   );
   const { start, end } = range ?? { start: 0, end: file.size };
+  exchange.context.log.sized(file.size, start);
   const write = exchange.begin(range ? 206 : 200, {
     ...headers,
     ...ATTACHED,

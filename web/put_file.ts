@@ -24,6 +24,7 @@ export async function putFile(exchange: Exchange): Promise<void> {
   const what = `store ${quoted(name)}`;
   context.log.begin(name);
   const size = bodySize(request);
+  context.log.sized(size);
   admit(context, "put", what, size);
   checkSpace(context, what, size);
   checkContent(exchange);

@@ -16,6 +16,10 @@ const getMetrics: Handler = async (exchange) => (await import("./metrics.ts")).g
 const tellAbout: Handler = async (exchange) => (await import("./about.ts")).tellAbout(exchange);
 const signIn: Handler = async (exchange) => (await import("./sign_in.ts")).signIn(exchange);
 const signOut: Handler = async (exchange) => (await import("./sign_in.ts")).signOut(exchange);
+const followEvents: Handler = async (exchange) =>
+  (await import("./events.ts")).followEvents(exchange);
+const postTalk: Handler = async (exchange) => (await import("./events.ts")).postTalk(exchange);
+const getStatus: Handler = async (exchange) => (await import("./events.ts")).getStatus(exchange);
 const getPage: Handler = async (exchange) => (await import("./page.ts")).getPage(exchange);
 const getPageFile: Handler = async (exchange) => (await import("./page.ts")).getPageFile(exchange);
 const postForm: Handler = async (exchange) => (await import("./post_form.ts")).postForm(exchange);
@@ -35,6 +39,9 @@ export const ROUTES: readonly Route[] = [
   { method: "GET", path: "/about", handle: tellAbout, isOpen: true },
   { method: "POST", path: "/sign-in", handle: signIn, isOpen: true },
   { method: "POST", path: "/sign-out", handle: signOut, isOpen: true },
+  { method: "GET", path: "/events", handle: followEvents },
+  { method: "POST", path: "/talk", handle: postTalk },
+  { method: "GET", path: "/status", handle: getStatus },
   { method: "GET", path: "/files/", handle: getList },
   { method: "GET", path: "/files/{name}", handle: getFile },
   { method: "PUT", path: "/files/{name}", handle: putFile },

@@ -65,6 +65,7 @@ export async function append(
   using beginning = offset > 0 && publishes && size !== null
     ? new BeginningCrc(offset, (options) => upload.kept.crc(options))
     : undefined;
+  context.log.sized(size, offset);
   const tally = hasBody ? await receive(exchange, ongoing, upload, appending) : new Tally();
   if (isTentative) ongoing.confirm();
   const bytes = offset + tally.bytes;

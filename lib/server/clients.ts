@@ -17,6 +17,15 @@ const REMEMBERED = 1000;
 /** Lines of one page of `status`. */
 const PAGE_LINES = 500;
 
+/** A file that a client sends or gets. */
+export interface Moving {
+  readonly file: string;
+  /** Bytes that have moved, more or less. */
+  readonly bytes: number;
+  /** Bytes of the whole file; `null` if that is not known. */
+  readonly size: number | null;
+}
+
 /** One client of this run of the server. */
 export interface Client {
   /** Numbered from 1, in order of admission. */
@@ -36,6 +45,13 @@ export interface Client {
   features?: ReadonlySet<string>;
   /** When it disconnected; missing while it is connected. */
   end?: Date;
+  /**
+   * What it speaks: `native`, `upload`, `http` or the mode of a fallback, on a port that serves
+   * several. `page` is a person with the page open.
+   */
+  wire?: string;
+  /** Tells what it moves at the moment, if it does. */
+  moving?: () => Moving | undefined;
 }
 
 /** From this `limit` on, one address gets half of the places, unless the operator says otherwise. */
@@ -60,7 +76,10 @@ export class Clients {
   readonly #proxies: Pick<AddressRanges, "has"> | undefined;
   readonly #hosts = new Map<string, number>();
   readonly #remembered: Client[] = [];
-  readonly #names = new Set<string>();
+  /** The connected clients with a name, by that name. */
+  readonly #names = new Map<string, Client>();
+  /** Clients that are connected, and hold no place. */
+  readonly #visitors = new Set<Client>();
   #arrived = 0;
   #connected = 0;
 
@@ -108,39 +127,64 @@ export class Clients {
     if (!this.hasPlaceFor(address)) return undefined;
     this.#count(address, 1);
     const client: Client = { number: ++this.#arrived, address, start: new Date(), name: "" };
-    this.#remembered.push(client);
-    if (this.#remembered.length > REMEMBERED) this.#forgetOne();
+    this.#remember(client);
     return client;
   }
 
   /**
    * Names a client. If a connected client has the name, it becomes `ben-2`, then `ben-3`. The second
-   * one of a user is `ben (2)`, which is the name of no other user.
+   * one of a user is `ben (2)`, which is the name of no other user. A visitor takes the name over from
+   * a request of HTTP: those of one browser come over several connections.
    *
    * @param name The requested name. Any number of clients may have an empty one.
    */
   introduce(client: Client, name: string): void {
+    const isTaken = (wanted: string): boolean => {
+      const holder = this.#names.get(wanted);
+      return holder !== undefined && !(holder.wire === "http" && this.#visitors.has(client));
+    };
     client.name = name;
-    for (let number = 2; this.#names.has(client.name); number++) {
+    for (let number = 2; isTaken(client.name); number++) {
       client.name = client.user ? `${name} (${number})` : `${name}-${number}`;
     }
-    if (name !== "") this.#names.add(client.name);
+    if (name !== "") this.#names.set(client.name, client);
   }
 
   /** Names a connected client that has another name so far. */
   rename(client: Client, name: string): void {
-    this.#names.delete(client.name);
+    this.#forgetName(client);
     this.introduce(client, name);
+  }
+
+  /**
+   * Lists a client as connected that gives its place to others, and stays.
+   *
+   * @param name The requested name, which may be empty.
+   * @returns Ends that.
+   */
+  visit(client: Client, name: string): Disposable {
+    this.leave(client);
+    delete client.end;
+    client.wire = "page";
+    this.#visitors.add(client);
+    this.introduce(client, name);
+    this.#remember(client);
+    return {
+      [Symbol.dispose]: () => {
+        this.leave(client);
+        client.wire = "http";
+      },
+    };
   }
 
   /** Records that a client disconnected. Further calls have no effect. */
   leave(client: Client): void {
     if (client.end) return;
     client.end = new Date();
-    this.#names.delete(client.name);
+    this.#forgetName(client);
     const listed = this.#remembered.lastIndexOf(client);
     if (client.unauthenticated && listed >= 0) this.#remembered.splice(listed, 1);
-    this.#count(client.address, -1);
+    if (!this.#visitors.delete(client)) this.#count(client.address, -1);
   }
 
   /**
@@ -153,9 +197,14 @@ export class Clients {
     if (!this.hasPlaceFor(client.address)) return false;
     delete client.end;
     if (client.name !== "") this.introduce(client, client.name);
-    if (!this.#remembered.includes(client)) this.#remembered.push(client);
+    this.#remember(client);
     this.#count(client.address, 1);
     return true;
+  }
+
+  /** The remembered clients that have proved who they are, in order of admission. */
+  get known(): readonly Client[] {
+    return this.#remembered.filter(({ unauthenticated }) => !unauthenticated);
   }
 
   /**
@@ -164,7 +213,7 @@ export class Clients {
    * @param format Makes the line; that of the native wire by default.
    */
   *status(format: (client: Client) => string = statusLine): Generator<readonly string[]> {
-    const known = this.#remembered.filter(({ unauthenticated }) => !unauthenticated);
+    const { known } = this;
     for (let start = 0; start < known.length; start += PAGE_LINES) {
       yield known.slice(start, start + PAGE_LINES).map(format);
     }
@@ -176,6 +225,16 @@ export class Clients {
     const connected = this.connectedFrom(address) + change;
     if (connected === 0) this.#hosts.delete(host);
     else this.#hosts.set(host, connected);
+  }
+
+  #remember(client: Client): void {
+    if (this.#remembered.includes(client)) return;
+    this.#remembered.push(client);
+    if (this.#remembered.length > REMEMBERED) this.#forgetOne();
+  }
+
+  #forgetName(client: Client): void {
+    if (this.#names.get(client.name) === client) this.#names.delete(client.name);
   }
 
   /** Forgets the oldest disconnected client; connected ones stay listed. */

@@ -325,7 +325,8 @@ export class Listener {
       this.#ungreeted.set(connection, { connection, client, since: awakeNow() });
     }
     const { clients } = context;
-    const log = context.log.forClient(client);
+    const log = context.log.forClient(client, connection.traffic);
+    client.moving = () => connection.resting ? undefined : log.moving;
     const came = performance.now();
     log.info("connected", `connected from ${client.address}, ${clients.connected} connected`, {
       clients: clients.connected,

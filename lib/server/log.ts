@@ -7,8 +7,9 @@
 import { formatCrc, type Stored } from "../../protocol.ts";
 import { hostOf } from "../address.ts";
 import { type InletError, isForeseen } from "../errors.ts";
-import type { Client } from "./clients.ts";
-import { Counters } from "./counters.ts";
+import type { Client, Moving } from "./clients.ts";
+import { Counters, type Traffic } from "./counters.ts";
+import { Feed } from "./feed.ts";
 import { eventOf, type LogEvent, type LogFields } from "./log_events.ts";
 import { LogLimit } from "./log_limit.ts";
 import { inRed, leftOutMessage, stderr, type TellLeftOut } from "../body/stderr.ts";
@@ -40,6 +41,12 @@ export interface LogOptions {
 /** Whom events are about. */
 type Subject = Pick<Client, "address" | "name"> & Partial<Pick<Client, "number">>;
 
+/** Where the bytes of a file begin that move, and how many it has. */
+interface Extent {
+  readonly size: number | null;
+  readonly offset: number;
+}
+
 /** The severity of an event: normal, not as it should be, or a fault of the server. */
 type Level = "info" | "warn" | "error";
 
@@ -53,31 +60,35 @@ export class Log {
   readonly #limit: LogLimit;
   /** What the server has done: every event of these is counted, also where none is written. */
   readonly counters: Counters;
+  /** Who is told of files and talk besides. */
+  readonly feed: Feed;
+  readonly #traffic: Traffic | undefined;
   /** The file of the request that is being served. */
   #file: string | undefined;
   /** When that request arrived. */
   #since = performance.now();
+  /** What moved before it. */
+  #movedBefore = 0;
+  /** What is known of the size of that file. */
+  #extent: Extent = { size: null, offset: 0 };
 
   /**
    * @param about Whom every event of this log is about.
-   * @param limit The limit on lines per address; shared by the logs of one server, as are
-   * @param counters those of the server.
+   * @param of The log of the server that this is a part of.
+   * @param traffic What the client's connection moves.
    */
-  constructor(
-    options: LogOptions = {},
-    about?: Subject,
-    limit?: LogLimit,
-    counters: Counters = new Counters(),
-  ) {
+  constructor(options: LogOptions = {}, about?: Subject, of?: Log, traffic?: Traffic) {
     this.#options = options;
     this.#about = about;
-    this.counters = counters;
-    this.#limit = limit ?? new LogLimit((host, lines) => this.#leftOut(host, lines));
+    this.counters = of?.counters ?? new Counters();
+    this.feed = of?.feed ?? new Feed();
+    this.#limit = of ? of.#limit : new LogLimit((host, lines) => this.#leftOut(host, lines));
+    this.#traffic = traffic;
   }
 
   /** Returns a log for the events of a client. One without a number was not admitted. */
-  forClient(client: Subject): Log {
-    return new Log(this.#options, client, this.#limit, this.counters);
+  forClient(client: Subject, traffic?: Traffic): Log {
+    return new Log(this.#options, client, this, traffic);
   }
 
   /**
@@ -88,6 +99,25 @@ export class Log {
   begin(file?: string, since: number = performance.now()): void {
     this.#file = file;
     this.#since = since;
+    this.#movedBefore = this.#moved;
+    this.#extent = { size: null, offset: 0 };
+  }
+
+  /** Notes how large the file of the request is. */
+  sized(size: number | null, offset = 0): void {
+    this.#extent = { size, offset };
+  }
+
+  /** The file of the request that is being served, if it has one. */
+  get moving(): Moving | undefined {
+    if (this.#file === undefined) return undefined;
+    const { size, offset } = this.#extent;
+    const bytes = Math.min(offset + this.#moved - this.#movedBefore, size ?? Infinity);
+    return { file: this.#file, bytes, size };
+  }
+
+  get #moved(): number {
+    return this.#traffic ? this.#traffic.in + this.#traffic.out : 0;
   }
 
   /** Milliseconds since the request arrived. */
@@ -139,6 +169,7 @@ export class Log {
   stored(stored: Stored): void {
     this.counters.stored.files++;
     this.counters.stored.bytes += stored.size;
+    this.feed.watcher?.stored(stored);
     if (this.#options.quiet) return;
     const { size: bytes, name: file } = stored;
     const crc = formatCrc(stored.crc);

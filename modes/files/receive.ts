@@ -28,8 +28,7 @@ export interface ReceiveOptions<T extends Target> {
   /** Size in bytes; `null` if the sender does not know it. */
   size: number | null;
   /**
-   * Agrees with the sender on the offset where the body begins. Missing for a push, whose sender
-   * does not wait.
+   * Agrees with the sender on where the body begins. Missing for a push: its sender does not wait.
    *
    * @param counted What is received behind that, as it is counted.
    * @returns The part of the body that is stored already.
@@ -73,6 +72,7 @@ export class BodyReceiver {
       if (negotiate && this.#refused) return;
       if (negotiate) this.#resume(await negotiate(this.#target as T, this.#tally));
       using minRate = exemptFromMinRate ? undefined : this.#connection.enforceMinRate();
+      this.#context.log.sized(size, this.#keptBytes);
       const left = size === null ? null : size - this.#keptBytes;
       const trailer = await receiveBody(
         this.#connection,

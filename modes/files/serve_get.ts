@@ -62,6 +62,7 @@ async function giveChunks(
   offset: number | undefined,
 ): Promise<void> {
   const { size } = stored;
+  log.sized(size, offset);
   const detail = offset === undefined ? String(size) : `${size} ${offset}`;
   await connection.write(encodeReply({ type: "ok", detail }));
   const known = offset ? await stored.knownCrc() : undefined;

@@ -21,6 +21,7 @@ import { encodeError, explain, InletError } from "../../lib/errors.ts";
 import { Reading } from "../../lib/body/reading.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
+import { takeTalk } from "../../lib/server/talk.ts";
 import type { Asker } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
 import { attempt, refuse } from "./admission.ts";
@@ -140,6 +141,6 @@ export async function serveChat(
     const reason = `Cannot answer: the limit is ${MAX_TALK_BYTES} bytes`;
     return await refuse(connection, context, new InletError("bad-request", reason));
   }
-  context.log.info("chat", `says ${quoted(text)}`, { text });
+  takeTalk(context, text);
   await connection.write(encodeLine(text + ACK));
 }

@@ -32,6 +32,7 @@ import type { Connection } from "../../lib/net/connection.ts";
 import { parseEscapes } from "../../lib/net/dialogue_steps.ts";
 import type { Client } from "../../lib/server/clients.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
+import { takeTalk } from "../../lib/server/talk.ts";
 import type { Caller } from "../../lib/server/waiting_room.ts";
 import type { WireSettings } from "../../lib/server/wire_options.ts";
 import { formatLocalTime, printable, quoted } from "../../lib/text.ts";
@@ -144,11 +145,10 @@ async function answer(
 /** Answers talk. The bytes come back as they are, whether they are UTF-8 or not. */
 async function acknowledge(
   connection: Connection,
-  { log }: ServerContext,
+  context: ServerContext,
   { content, ending }: Message,
 ): Promise<void> {
-  const text = decoder.decode(content);
-  log.info("chat", `says ${quoted(text)}`, { text });
+  takeTalk(context, decoder.decode(content));
   await connection.write(concat([content, encoder.encode(ACK), ending]));
 }
 

@@ -1,0 +1,153 @@
+/**
+ * The bounds of event streams, by readers that take what they like.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import type { User } from "../lib/auth/authenticator.ts";
+import { InletError } from "../lib/errors.ts";
+import { Clients } from "../lib/server/clients.ts";
+import type { ServerContext } from "../lib/server/context.ts";
+import { Log } from "../lib/server/log.ts";
+import { EventStreams, MOST_FILES, MOST_STREAMS } from "../web/event_streams.ts";
+import { pure } from "./helpers.ts";
+
+/** What a server of this test has in common for all clients. */
+function serverContext(): { context: ServerContext; stop: AbortController } {
+  const stop = new AbortController();
+  const clients = new Clients(10);
+  const modified = new Date(0);
+  const context = {
+    clients,
+    client: clients.admit("192.0.2.9:1")!,
+    log: new Log({ quiet: true }),
+    access: "all",
+    signal: stop.signal,
+    web: { proxies: { has: (host: string) => host === "192.0.2.1" } },
+    store: {
+      tree: async function* (name: string) {
+        await Promise.resolve();
+        yield [{ name, size: 1, modified }];
+      },
+    },
+  } as unknown as ServerContext;
+  return { context, stop };
+}
+
+/** A page. It takes what is written unless it is slow. */
+class Page {
+  readonly context: ServerContext;
+  readonly written: string[] = [];
+  readonly ended = Promise.withResolvers<"end" | "drop">();
+  isSlow = false;
+  isKnown = true;
+
+  constructor(context: ServerContext, address = "127.0.0.1:1", user?: Partial<User>) {
+    const client = { number: 1, address, start: new Date(0), name: "ann", ...user && { user } };
+    this.context = { ...context, client: client as ServerContext["client"] };
+  }
+
+  write(bytes: Uint8Array, done: () => void): void {
+    this.written.push(new TextDecoder().decode(bytes));
+    if (!this.isSlow) done();
+  }
+
+  end(): void {
+    this.ended.resolve("end");
+  }
+
+  drop(): void {
+    this.ended.resolve("drop");
+  }
+
+  isAdmitted(): Promise<boolean> {
+    return Promise.resolve(this.isKnown);
+  }
+
+  /** The names of the events that it has got. */
+  get events(): string[] {
+    return this.written.flatMap((text) => /^event: (\w+)/.exec(text)?.[1] ?? []);
+  }
+}
+
+pure("EventStreams are bounded in number, and each address in its own", () => {
+  const { context } = serverContext();
+  const streams = new EventStreams(context);
+  using added = new DisposableStack();
+  const add = (address: string): void => {
+    const page = new Page(context, address);
+    streams.checkRoom(page.context);
+    added.use(streams.add(page));
+  };
+  for (let count = 0; count < 250; count++) add(`192.0.2.7:${count}`);
+  const error = assertThrows(() => add("192.0.2.7:1"), InletError);
+  assertEquals(error.code, "busy");
+  // Neither this machine nor a proxy stands for one client.
+  for (let count = 0; count < 300; count++) add("127.0.0.1:1");
+  for (let count = 0; count < MOST_STREAMS - 550; count++) add("192.0.2.1:1");
+  assertThrows(() => add("127.0.0.1:1"), InletError);
+});
+
+pure("a page that reads slowly is dropped, and costs the others nothing", async () => {
+  const { context } = serverContext();
+  const streams = new EventStreams(context);
+  const [quick, slow] = [new Page(context), new Page(context)];
+  using _quick = streams.add(quick);
+  slow.isSlow = true;
+  using _slow = streams.add(slow);
+  for (let time = 0; time < 200 && slow.written.length < 50; time++) {
+    streams.said("ann", "x".repeat(60_000));
+    // Between two looks only so much is told.
+    if (!streams.takesMessages) await new Promise((resolve) => setTimeout(resolve, 100));
+    if (await Promise.race([slow.ended.promise, undefined]) !== undefined) break;
+  }
+  assertEquals(await slow.ended.promise, "drop");
+  assert(slow.written.join("").length <= 256 * 1024);
+  const before = slow.written.length;
+  streams.said("ann", "hello");
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(slow.written.length, before, "nothing is written behind the end");
+  assert(quick.events.filter((name) => name === "message").length > 4);
+});
+
+pure("many files between two looks become one event", async () => {
+  const { context } = serverContext();
+  const streams = new EventStreams(context);
+  const page = new Page(context);
+  using _ = streams.add(page);
+  assertEquals(context.log.feed.watcher, streams);
+  for (let count = 0; count < 10 * MOST_FILES; count++) {
+    context.log.stored({ name: `${count}`, size: 1, crc: 0 });
+  }
+  while (!page.events.includes("many")) await new Promise((resolve) => setTimeout(resolve, 10));
+  const told = page.events.filter((name) => name === "stored").length;
+  assert(told === MOST_FILES, `${told}`);
+});
+
+pure("a stream ends with its user, its key, and a reader that is dead", async () => {
+  const { context, stop } = serverContext();
+  const streams = new EventStreams(context, { heartbeatMs: 20 });
+  const user = { name: "ben", access: "all", isRevoked: false };
+  const pages = {
+    revoked: new Page(context, "127.0.0.1:1", user as User),
+    replaced: new Page(context),
+    dead: new Page(context),
+    well: new Page(context),
+  };
+  using added = new DisposableStack();
+  for (const page of Object.values(pages)) added.use(streams.add(page));
+  user.isRevoked = true;
+  streams.said("ann", "secret");
+  assertEquals(await pages.revoked.ended.promise, "drop");
+  assert(!pages.revoked.written.join("").includes("secret"));
+  pages.replaced.isKnown = false;
+  pages.dead.isSlow = true;
+  assertEquals(await pages.replaced.ended.promise, "drop");
+  assertEquals(await pages.dead.ended.promise, "drop");
+  assert(pages.well.written.includes(":\n\n"));
+  stop.abort();
+  assertEquals(await pages.well.ended.promise, "end");
+  added.dispose();
+  assertEquals(context.log.feed.watcher, undefined);
+});

@@ -1,0 +1,285 @@
+/**
+ * The event streams of a server: what happens at it, told to everybody who has the page open, as
+ * server-sent events (HTML, section 9.2).
+ *
+ * A stream holds no client's place, so that a thousand pages keep nobody out. Nothing is kept for one
+ * that reads slowly beyond {@linkcode MOST_WAITING_BYTES}: it ends, and the browser begins another
+ * one. An event is encoded once for all streams.
+ *
+ * @module
+ */
+
+import type { Stored } from "../protocol.ts";
+import { hostOf, isLoopback } from "../lib/address.ts";
+import { mayAccess } from "../lib/auth/access.ts";
+import { InletError } from "../lib/errors.ts";
+import type { Client, Clients } from "../lib/server/clients.ts";
+import { rightsOf, type ServerContext } from "../lib/server/context.ts";
+import type { Watcher } from "../lib/server/feed.ts";
+import { printableJson } from "../lib/text.ts";
+import { shownClients } from "./shown_clients.ts";
+
+/** Most streams of a server. */
+export const MOST_STREAMS = 1000;
+
+/** The same from one address, other than this machine and the proxies. */
+const MOST_OF_HOST = 250;
+
+/** Most bytes that wait for one reader. */
+const MOST_WAITING_BYTES = 256 * 1024;
+
+/** Bytes that wait for a reader beyond which it gets no list of clients: there will be a newer one. */
+const BEHIND_BYTES = 4 * 1024;
+
+/** How often the clients are looked at, in milliseconds. */
+const LOOK_MS = 500;
+
+/** Bytes per second of lists of clients to all streams together, beyond which they are told less often. */
+const LIST_BYTES_PER_SECOND = 2 * 1024 * 1024;
+
+/** Most files that are told between two looks. */
+export const MOST_FILES = 50;
+
+/** Most bytes of files, and of messages, that are told between two looks. */
+const MOST_TOLD_BYTES = 64 * 1024;
+
+/** What no browser shows. */
+const HEARTBEAT = new TextEncoder().encode(":\n\n");
+
+/** How often a line without meaning is sent, by which the ends of dead connections are noticed. */
+const HEARTBEAT_MS = 15_000;
+
+/** What is needed of a response. */
+export interface Reader {
+  readonly context: ServerContext;
+  /** Writes, and calls back when the system has taken it. */
+  write(bytes: Uint8Array, done: () => void): void;
+  /** Ends it in order. */
+  end(): void;
+  /** Ends it at once. */
+  drop(): void;
+  /** Whether whoever opened it would still be admitted. */
+  isAdmitted(): Promise<boolean>;
+}
+
+/** One stream. */
+class EventStream {
+  readonly reader: Reader;
+  /** Bytes that wait for the reader. */
+  waiting = 0;
+  /** Whether it has not got the last list of clients. */
+  isBehind = true;
+  /** Whether it has taken nothing since the last heartbeat. */
+  isStuck = false;
+  #isOver = false;
+
+  constructor(reader: Reader) {
+    this.reader = reader;
+  }
+
+  send(bytes: Uint8Array): void {
+    if (this.#isOver) return;
+    if (this.waiting + bytes.length > MOST_WAITING_BYTES) return this.drop();
+    this.waiting += bytes.length;
+    this.reader.write(bytes, () => {
+      this.waiting -= bytes.length;
+      this.isStuck = false;
+    });
+  }
+
+  drop(): void {
+    this.#isOver = true;
+    this.reader.drop();
+  }
+
+  end(): void {
+    if (!this.#isOver) this.reader.end();
+    this.#isOver = true;
+  }
+
+  /** Whether its client may do this at the moment. One that was revoked ends. */
+  may(request: "list" | "status"): boolean {
+    try {
+      return mayAccess(rightsOf(this.reader.context), request);
+    } catch {
+      this.drop();
+      return false;
+    }
+  }
+}
+
+/** The streams of one server. */
+export class EventStreams implements Watcher {
+  /** By the secrets of their visitors. */
+  readonly #streams = new Map<string, EventStream>();
+  /** The services that all clients of the server share. */
+  readonly #context: ServerContext;
+  readonly #heartbeatMs: number;
+  #timers: Disposable | undefined;
+  #files = 0;
+  #fileBytes = 0;
+  #messageBytes = 0;
+  #list = new Uint8Array(0);
+  #listText = "";
+  #restUntil = 0;
+
+  constructor(context: ServerContext, { heartbeatMs = HEARTBEAT_MS } = {}) {
+    this.#context = context;
+    this.#heartbeatMs = heartbeatMs;
+  }
+
+  /**
+   * Checks that there is room for another stream.
+   *
+   * @throws {InletError} `busy`
+   */
+  checkRoom({ client: { address }, web: { proxies } }: ServerContext): void {
+    const host = hostOf(address);
+    const isBounded = !isLoopback(host) && !proxies.has(host);
+    const own = (): number =>
+      [...this.#streams.values()].filter(({ reader }) =>
+        hostOf(reader.context.client.address) === host
+      ).length;
+    if (this.#streams.size < MOST_STREAMS && !(isBounded && own() >= MOST_OF_HOST)) return;
+    throw new InletError("busy", "Cannot tell what happens: too many pages are open here");
+  }
+
+  /**
+   * Adds a stream. Its client has got its name.
+   *
+   * @returns Takes it away.
+   */
+  add(reader: Reader): Disposable {
+    const stream = new EventStream(reader);
+    const secret = crypto.getRandomValues(new Uint8Array(16)).toHex();
+    this.#streams.set(secret, stream);
+    this.#timers ??= this.#start();
+    stream.send(encode("welcome", { name: reader.context.client.name, visitor: secret }));
+    this.#tellClients(performance.now());
+    return {
+      [Symbol.dispose]: () => {
+        this.#streams.delete(secret);
+        if (this.#streams.size > 0) return;
+        this.#timers?.[Symbol.dispose]();
+        this.#timers = undefined;
+      },
+    };
+  }
+
+  /** The client of the stream with this secret. */
+  visitor(secret: string): Client | undefined {
+    return this.#streams.get(secret)?.reader.context.client;
+  }
+
+  /** Whether another message would be told. */
+  get takesMessages(): boolean {
+    return this.#messageBytes < MOST_TOLD_BYTES;
+  }
+
+  stored({ name, size }: Pick<Stored, "name" | "size">): void {
+    if (++this.#files > MOST_FILES || this.#fileBytes >= MOST_TOLD_BYTES) return;
+    this.#fileBytes += name.length;
+    this.#modifiedOf(name).then((modified) => {
+      if (!modified) return;
+      this.#send(encode("stored", { name, size, modified }), "list");
+    });
+  }
+
+  said(from: string, text: string): void {
+    if (!this.takesMessages) return;
+    const bytes = encode("message", { from, text });
+    this.#messageBytes += bytes.length;
+    this.#send(bytes, "status");
+  }
+
+  /** When a file was changed, as lists tell it; `undefined` if it is gone again. */
+  async #modifiedOf(name: string): Promise<Date | undefined> {
+    try {
+      for await (const [entry] of this.#context.store.tree(name, undefined, true)) {
+        return entry?.modified;
+      }
+    } catch {
+      // Another program has removed it.
+    }
+    return undefined;
+  }
+
+  #send(bytes: Uint8Array, right: "list" | "status"): void {
+    for (const stream of this.#streams.values()) if (stream.may(right)) stream.send(bytes);
+  }
+
+  #start(): Disposable {
+    const { log: { feed }, signal } = this.#context;
+    const looking = setInterval(() => this.#look(), LOOK_MS);
+    const beating = setInterval(() => this.#beat(), this.#heartbeatMs);
+    const stop = (): void => this.#streams.forEach((stream) => stream.end());
+    signal.addEventListener("abort", stop);
+    feed.watcher = this;
+    return {
+      [Symbol.dispose](): void {
+        feed.watcher = undefined;
+        signal.removeEventListener("abort", stop);
+        clearInterval(looking);
+        clearInterval(beating);
+      },
+    };
+  }
+
+  #look(): void {
+    const isMore = this.#files > MOST_FILES || this.#fileBytes >= MOST_TOLD_BYTES;
+    if (isMore) this.#send(encode("many", {}), "list");
+    this.#files = this.#fileBytes = this.#messageBytes = 0;
+    this.#tellClients(performance.now());
+  }
+
+  /** Tells who is there, to those that do not know it. A reader that is slow gets it the next time. */
+  #tellClients(now: number): void {
+    const streams = [...this.#streams.values()];
+    if (now >= this.#restUntil) {
+      const text = shownClients(this.#context.clients);
+      if (text !== this.#listText) {
+        this.#listText = text;
+        this.#list = encodeEvent("clients", text);
+        const bytes = this.#list.length * streams.length;
+        this.#restUntil = now + bytes / LIST_BYTES_PER_SECOND * 1000;
+        streams.forEach((stream) => stream.isBehind = true);
+      }
+    }
+    for (const stream of streams) {
+      if (!stream.isBehind || stream.waiting > BEHIND_BYTES || !stream.may("status")) continue;
+      stream.isBehind = false;
+      stream.send(this.#list);
+    }
+  }
+
+  #beat(): void {
+    for (const stream of this.#streams.values()) {
+      if (stream.isStuck) {
+        stream.drop();
+        continue;
+      }
+      stream.isStuck = true;
+      stream.send(HEARTBEAT);
+      const drop = (): void => stream.drop();
+      stream.reader.isAdmitted().then((isAdmitted) => isAdmitted || drop(), drop);
+    }
+  }
+}
+
+const known = new WeakMap<Clients, EventStreams>();
+
+/** The streams of the server that a client is at. */
+export function streamsOf(context: ServerContext): EventStreams {
+  let streams = known.get(context.clients);
+  if (!streams) known.set(context.clients, streams = new EventStreams(context));
+  return streams;
+}
+
+/** Encodes an event. Its data is one line: JSON has no line endings. */
+function encode(event: string, data: unknown): Uint8Array<ArrayBuffer> {
+  return encodeEvent(event, printableJson(data));
+}
+
+function encodeEvent(event: string, data: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`event: ${event}\ndata: ${data}\n\n`);
+}

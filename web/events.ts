@@ -1,0 +1,122 @@
+/**
+ * The session as a page has it: GET /events tells what happens, POST /talk says something, and GET
+ * /status lists the clients.
+ *
+ * @module
+ */
+
+import { ACK, MAX_TALK_BYTES } from "../protocol.ts";
+import { checkAccess } from "../lib/auth/access.ts";
+import { InletError } from "../lib/errors.ts";
+import { checkClientName } from "../lib/server/clients.ts";
+import { rightsOf, type ServerContext } from "../lib/server/context.ts";
+import { takeTalk } from "../lib/server/talk.ts";
+import { quoted } from "../lib/text.ts";
+import { sessionOf } from "./admission.ts";
+import { receiveText } from "./body.ts";
+import { type Reader, streamsOf } from "./event_streams.ts";
+import type { Exchange } from "./exchange.ts";
+import { Refusal } from "./problem.ts";
+import { allClients } from "./shown_clients.ts";
+
+/** Milliseconds after which a browser begins a stream again that has ended. */
+const RETRY_MS = 2000;
+
+/** Tells what happens, until either side ends it. */
+export async function followEvents(exchange: Exchange): Promise<void> {
+  const { context, socket, response } = exchange;
+  const headers = {
+    "Content-Type": "text/event-stream",
+    // nginx would hold it back.
+    "X-Accel-Buffering": "no",
+  };
+  if (exchange.isHead) return exchange.send(200, headers);
+  const streams = streamsOf(context);
+  const name = wantedName(exchange);
+  streams.checkRoom(context);
+  context.leavePlace();
+  // It loses nothing by the end of the server.
+  exchange.connection.resting = true;
+  using _visit = context.clients.visit(context.client, name);
+  if (name !== "") context.log.info("welcome", `is ${quoted(context.client.name)}`);
+  exchange.begin(200, headers);
+  response.write(`retry: ${RETRY_MS}\n\n`);
+  const over = Promise.withResolvers<void>();
+  const reader: Reader = {
+    context,
+    write: (bytes, done) => response.write(bytes, done),
+    end: () => {
+      exchange.end();
+      over.resolve();
+    },
+    drop: () => socket.destroy(),
+    isAdmitted: await admission(exchange),
+  };
+  // A browser that closes its direction reads no further.
+  socket.once("end", over.resolve);
+  socket.once("close", over.resolve);
+  if (context.signal.aborted || socket.readableEnded || socket.destroyed) over.resolve();
+  using _stream = streams.add(reader);
+  await exchange.whileThere(() => over.promise);
+  if (!response.writableEnded) exchange.end();
+}
+
+/** Takes what a person says, as the native wire does. */
+export async function postTalk(exchange: Exchange): Promise<void> {
+  const { context } = exchange;
+  const type = (exchange.header("Content-Type") ?? "text/plain").split(";")[0]!.trim();
+  if (type.toLowerCase() !== "text/plain") {
+    throw new Refusal(415, "Cannot take this message: send text/plain");
+  }
+  checkAccess(rightsOf(context), "say", "take the message");
+  const text = (await receiveText(exchange, MAX_TALK_BYTES)).replace(/\r?\n$/, "");
+  if (text === "") throw new InletError("bad-request", "Cannot take this message: it is empty");
+  const streams = streamsOf(context);
+  if (!streams.takesMessages) {
+    throw new InletError("wait", "Cannot take the message: too many come at once");
+  }
+  takeTalk({ ...context, ...speakerOf(exchange) }, text);
+  const answer = { "Content-Type": "text/plain; charset=utf-8" };
+  exchange.send(200, answer, text + ACK);
+}
+
+/** Lists the clients, as `status` on the native wire. */
+export function getStatus(exchange: Exchange): void {
+  const { context } = exchange;
+  const what = "list the clients";
+  checkAccess(rightsOf(context), "status", what);
+  context.log.info("status", `asked to ${what}`);
+  exchange.sendJson(200, { clients: allClients(context.clients) });
+}
+
+/** The name that a visitor has: that of its user, or what it says. */
+function wantedName({ context: { client }, query }: Exchange): string {
+  const name = client.user?.name ?? ((query.get("name") ?? "").trim() || client.requested) ?? "";
+  checkClientName(name);
+  return name;
+}
+
+/** Who says something: the visitor of an open stream, or a client of its own. */
+function speakerOf(exchange: Exchange): Pick<ServerContext, "client" | "log"> {
+  const { context, context: { client, clients, log }, query } = exchange;
+  const visitor = streamsOf(context).visitor(query.get("visitor") ?? "");
+  // The secret of somebody else's stream does not make another user of anybody.
+  if (visitor && visitor.user === client.user) {
+    return { client: visitor, log: log.forClient(visitor) };
+  }
+  const name = wantedName(exchange);
+  if (name !== client.name) clients.rename(client, name);
+  return { client, log };
+}
+
+/** Tells later whether the client would still be admitted: the key can be replaced, a user removed. */
+async function admission(exchange: Exchange): Promise<() => Promise<boolean>> {
+  const { context: { authenticator, client } } = exchange;
+  if (!authenticator) return () => Promise.resolve(true);
+  const identity = await authenticator.identity();
+  return async () => {
+    if (client.user?.isRevoked || await authenticator.identity() !== identity) return false;
+    const isByCookie = exchange.header("Authorization") === undefined;
+    return !isByCookie || await sessionOf(exchange, authenticator) !== undefined;
+  };
+}
