@@ -14,6 +14,11 @@ function get(path: string, fields = "", method = "GET"): string {
   return `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${fields}\r\n`;
 }
 
+async function readSome(connection: Deno.Conn): Promise<Uint8Array> {
+  const buffer = new Uint8Array(100);
+  return buffer.subarray(0, await connection.read(buffer) ?? 0);
+}
+
 async function unpacked(bytes: Uint8Array): Promise<string> {
   const packed = new Blob([bytes.slice()]).stream();
   return await new Response(packed.pipeThrough(new DecompressionStream("gzip"))).text();
@@ -60,6 +65,21 @@ integration(
     assert(!/<script(?![^>]* src=)|<style|\sstyle=|\son\w+=/.test(text));
   },
 );
+
+integration("a server that has become full still sends the files of its page", async () => {
+  await using server = await startServer({ args: ["--max-clients", "1"] });
+  using wire = await HttpWire.dial(server);
+  assertEquals((await wire.asks(get("/"))).status, 200);
+  using client = await Deno.connect({ port: server.port });
+  await client.write(new TextEncoder().encode("hello 1 ben\n"));
+  assertMatch(new TextDecoder().decode(await readSome(client)), /^welcome/);
+  for (const path of ["/", ...Object.keys(PAGE_FILES).map((name) => `/page/${name}`)]) {
+    assertEquals((await wire.asks(get(path))).status, 200, path);
+  }
+  for (const path of ["/about", "/files/", "/page"]) {
+    assertEquals((await wire.asks(get(path))).status, 503, path);
+  }
+});
 
 integration("all of the page has less than 60 KB on its way to a browser", async () => {
   await using server = await startServer();

@@ -109,7 +109,7 @@ async function serve(arrived: Arrived, refusal: InletError | undefined): Promise
   socket.once("close", over.resolve);
   const reason = refusal ?? recogniseClient(arrived);
   if (reason) fail(arrived, reason);
-  else if (context.takePlace()) await answer(arrived, ROUTES);
+  else if (context.takePlace() || isForPage(arrived)) await answer(arrived, ROUTES);
   else fail(arrived, new InletError("busy", "The server is full"));
   await over.promise;
   socket.off("close", over.resolve);
@@ -119,6 +119,17 @@ async function serve(arrived: Arrived, refusal: InletError | undefined): Promise
   context.leavePlace();
   if (context.signal.aborted) socket.destroySoon();
   else if (socket.isPast && !socket.writableEnded) socket.handOver();
+}
+
+/**
+ * Whether a request is for the page or a file of it. A browser asks for them over six connections at
+ * once, and without one of them the page cannot say that the server is full.
+ */
+function isForPage(
+  { request: { method, url = "" }, socket: { context: { web } } }: Arrived,
+): boolean {
+  const isRead = method === "GET" || method === "HEAD";
+  return isRead && (url === `${web.base}/` || url.startsWith(`${web.base}/page/`));
 }
 
 /**

@@ -18,6 +18,9 @@ const GATHER_MS = 200;
 /** Milliseconds for which what has just arrived stands out. */
 const NEW_MS = 4000;
 
+/** Milliseconds until a list is asked for again that could not be had. */
+const AGAIN_MS = 3000;
+
 /**
  * @typedef {object} Entry
  * @property {string} name Within the folder.
@@ -50,6 +53,8 @@ export class List {
   #isAscending = true;
   #shown = BATCH;
   #loads = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #again;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #drawing;
   #body = /** @type {HTMLTableSectionElement} */ (find("entries", HTMLTableElement).tBodies[0]);
@@ -93,6 +98,7 @@ export class List {
   /** Reads the folder again. */
   async load() {
     const load = ++this.#loads;
+    clearTimeout(this.#again);
     const address = `files/${encoded(this.folder)}`;
     try {
       const response = await fetch(address, { headers: { Accept: "application/json" } });
@@ -142,13 +148,16 @@ export class List {
 
   /** @param {import("./words.js").Problem} problem */
   #fail(problem) {
-    this.#entries.clear();
+    const isGone = problem.status === 404;
+    const { cure, words } = adviceFor(problem);
+    // What was there before is still the best answer.
+    if (cure !== "wait") this.#entries.clear();
     this.#draw();
-    if (problem.status === 401) return this.#onSignIn();
-    const words = problem.status === 404 ? "There is no such folder." : adviceFor(problem).words;
+    if (cure === "sign-in") return this.#onSignIn();
+    if (cure === "wait") this.#again = setTimeout(() => this.load(), AGAIN_MS);
     this.#note.replaceChildren(
-      words + " ",
-      problem.status === 404
+      isGone ? "There is no such folder. " : `${words} `,
+      isGone
         ? make("a", { href: "#/" }, "Show what there is.")
         : make("button", { type: "button", onclick: () => this.load() }, "Try again"),
     );

@@ -15,7 +15,7 @@ import { Session } from "./session.js";
 import { signOut, watchSignIn } from "./sign_in.js";
 import { loadTus } from "./upload.js";
 import { Uploads } from "./uploads.js";
-import { countOf, printable, sizeOf } from "./words.js";
+import { adviceFor, countOf, printable, problemIn, sizeOf } from "./words.js";
 
 /**
  * What the server tells of this visitor.
@@ -62,12 +62,11 @@ async function show() {
   let about;
   try {
     const response = await fetch("about", { headers: { Accept: "application/json" } });
-    if (!response.ok) throw new Error(response.statusText);
-    about = await response.json();
+    const text = await response.text();
+    if (!response.ok) return showLater(problemIn(response.status, text));
+    about = JSON.parse(text);
   } catch {
-    setText(find("trouble", HTMLElement), "No connection to the server. It goes on by itself.");
-    setTimeout(show, AGAIN_MS);
-    return;
+    return showLater({ status: 0, code: "", detail: "" });
   }
   setText(find("trouble", HTMLElement), "");
   const isOut = about.signIn === "needed";
@@ -103,6 +102,12 @@ async function show() {
     await offerUnfinished();
     loadTus().catch(() => {});
   }
+}
+
+/** @param {import("./words.js").Problem} problem Why the server does not tell it now. */
+function showLater(problem) {
+  setText(find("trouble", HTMLElement), adviceFor(problem).words);
+  setTimeout(show, AGAIN_MS);
 }
 
 /** Says where files go, and how large they may be. */
