@@ -10,8 +10,8 @@
 import { Lulls } from "./lulls.js";
 import { forget, keep, keepPart, partsOf } from "./memory.js";
 import { Transfer } from "./transfer.js";
-import { Refused, removeUpload, Unreadable, upload } from "./upload.js";
-import { adviceFor } from "./words.js";
+import { removeUpload, Unreadable, upload } from "./upload.js";
+import { adviceFor, Refused } from "./words.js";
 
 /** Files that are sent at the same time. */
 const AT_ONCE = 3;

@@ -7,7 +7,8 @@
  * @module
  */
 
-import { problemIn } from "./words.js";
+import { put } from "./put.js";
+import { problemIn, Refused } from "./words.js";
 
 /**
  * The little of tus-js-client that is used.
@@ -49,78 +50,43 @@ export function loadTus() {
   return loading;
 }
 
-/** A failure that the server or the line is the cause of. */
-export class Refused extends Error {
-  /** @param {import("./words.js").Problem} problem */
-  constructor(problem) {
-    super(problem.detail);
-    this.problem = problem;
-  }
-}
-
 /** The file can no longer be read on this device. */
 export class Unreadable extends Error {}
+
+/**
+ * @typedef {object} Options
+ * @property {string} path Its name on the server, with folders.
+ * @property {string | undefined} url The address of an upload to go on with.
+ * @property {AbortSignal} signal
+ * @property {(url: string) => void} onUrl
+ * @property {(sent: number) => void} onProgress
+ */
+
+/** Whether the server was seen to take whole files only. */
+let isPutOnly = false;
 
 /**
  * Sends a file.
  *
  * @param {File} file
- * @param {object} options
- * @param {string} options.path Its name on the server, with folders.
- * @param {string | undefined} options.url The address of an upload to go on with.
- * @param {AbortSignal} options.signal
- * @param {(url: string) => void} options.onUrl
- * @param {(sent: number) => void} options.onProgress
+ * @param {Options} options
  * @returns {Promise<string | undefined>} The name that it was stored under, if the server tells it.
  * @throws {Refused | Unreadable} and what the signal was aborted with
  */
-export async function upload(file, { path, url, signal, onUrl, onProgress }) {
+export async function upload(file, options) {
+  const { signal, url } = options;
   try {
-    const [{ Upload }, metadata] = await Promise.all([loadTus(), metadataOf(file, path, url)]);
+    const metadata = await metadataOf(file, options);
     signal.throwIfAborted();
-    return await new Promise((resolve, reject) => {
-      const silence = new Silence(() => {
-        stop();
-        reject(new Refused({ status: 0, code: "", detail: "" }));
-      });
-      const over = () => {
-        silence.end();
-        signal.removeEventListener("abort", leave);
-      };
-      const running = new Upload(file, {
-        // Without an endpoint it makes no new upload where the server is only busy.
-        endpoint: url ? undefined : new URL("uploads/", document.baseURI).href,
-        uploadUrl: url,
-        metadata,
-        retryDelays: null,
-        storeFingerprintForResuming: false,
-        // No file is sent before the address of its upload is known: if the response was lost, it
-        // would be sent and stored a second time.
-        uploadDataDuringCreation: false,
-        onUploadUrlAvailable: () => running.url && onUrl(running.url),
-        onProgress: (/** @type {number} */ sent) => {
-          silence.wasBroken();
-          onProgress(sent);
-        },
-        onSuccess: (/** @type {{ lastResponse: TusResponse }} */ { lastResponse }) => {
-          over();
-          resolve(nameIn(lastResponse));
-        },
-        onError: (/** @type {{ originalResponse?: TusResponse | null }} */ error) => {
-          over();
-          reject(new Refused(problemOf(error.originalResponse)));
-        },
-      });
-      const stop = () => {
-        over();
-        running.abort();
-      };
-      const leave = () => {
-        stop();
-        reject(signal.reason);
-      };
-      signal.addEventListener("abort", leave);
-      running.start();
+    if (isPutOnly) return await put(file, options);
+    return await resumable(file, metadata, options).catch(async (error) => {
+      if (url !== undefined || !(error instanceof Refused) || error.problem.status !== 403) {
+        throw error;
+      }
+      // The page knows that this visitor may store files: so it is what is unfinished that is not kept.
+      const stored = await put(file, options);
+      isPutOnly = true;
+      return stored;
     });
   } catch (error) {
     signal.throwIfAborted();
@@ -130,6 +96,63 @@ export async function upload(file, { path, url, signal, onUrl, onProgress }) {
     // Everything else that fails is what could not be loaded.
     throw error instanceof Refused ? error : new Refused({ status: 0, code: "", detail: "" });
   }
+}
+
+/**
+ * Sends a file by tus.
+ *
+ * @param {File} file
+ * @param {Record<string, string>} metadata
+ * @param {Options} options
+ * @returns {Promise<string | undefined>}
+ */
+async function resumable(file, metadata, { url, signal, onUrl, onProgress }) {
+  const { Upload } = await loadTus();
+  signal.throwIfAborted();
+  return await new Promise((resolve, reject) => {
+    const silence = new Silence(() => {
+      stop();
+      reject(new Refused({ status: 0, code: "", detail: "" }));
+    });
+    const over = () => {
+      silence.end();
+      signal.removeEventListener("abort", leave);
+    };
+    const running = new Upload(file, {
+      // Without an endpoint it makes no new upload where the server is only busy.
+      endpoint: url ? undefined : new URL("uploads/", document.baseURI).href,
+      uploadUrl: url,
+      metadata,
+      retryDelays: null,
+      storeFingerprintForResuming: false,
+      // No file is sent before the address of its upload is known: if the response was lost, it
+      // would be sent and stored a second time.
+      uploadDataDuringCreation: false,
+      onUploadUrlAvailable: () => running.url && onUrl(running.url),
+      onProgress: (/** @type {number} */ sent) => {
+        silence.wasBroken();
+        onProgress(sent);
+      },
+      onSuccess: (/** @type {{ lastResponse: TusResponse }} */ { lastResponse }) => {
+        over();
+        resolve(nameIn(lastResponse));
+      },
+      onError: (/** @type {{ originalResponse?: TusResponse | null }} */ error) => {
+        over();
+        reject(new Refused(problemOf(error.originalResponse)));
+      },
+    });
+    const stop = () => {
+      over();
+      running.abort();
+    };
+    const leave = () => {
+      stop();
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", leave);
+    running.start();
+  });
 }
 
 /**
@@ -196,11 +219,10 @@ async function isReadable(file) {
 
 /**
  * @param {File} file
- * @param {string} path
- * @param {string | undefined} url
+ * @param {Pick<Options, "path" | "url">} options
  * @returns {Promise<Record<string, string>>}
  */
-async function metadataOf(file, path, url) {
+async function metadataOf(file, { path, url }) {
   const filename = path.slice(path.lastIndexOf("/") + 1);
   const isNew = url === undefined && file.size >= FINGERPRINT_BYTES;
   const fingerprint = isNew ? await fingerprintOf(file) : undefined;

@@ -97,6 +97,15 @@ export function countOf(number, one, many = `${one}s`) {
  * @property {string} detail
  */
 
+/** A failure that the server or the line is the cause of. */
+export class Refused extends Error {
+  /** @param {Problem} problem */
+  constructor(problem) {
+    super(problem.detail);
+    this.problem = problem;
+  }
+}
+
 /**
  * Takes a response apart that is a problem (RFC 9457); a proxy on the way may have another form.
  *
