@@ -104,6 +104,21 @@ integration(
   },
 );
 
+integration("tus: a file has the time that its client gave", async () => {
+  await using server = await startServer();
+  const modified = "2001-02-03T04:05:06.789Z";
+  const fields = { "Upload-Length": 10, ...metadata({ filename: "a.txt", modified }) };
+  const path = await begin(server, fields);
+  await patch(server, path, 0, "hello");
+  await patch(server, path, 5, "world");
+  assertEquals(Deno.statSync(`${server.dir}/a.txt`).mtime?.toISOString(), modified);
+  for (const bad of ["yesterday", "2001-02-30T99:05:06Z", "", "981173106789"]) {
+    const refused = { ...TEN, ...metadata({ filename: "b.txt", modified: bad }) };
+    assertEquals((await ask(server, "POST", "/uploads/", refused)).status, 400, bad);
+  }
+  assertEquals(Object.keys(published(server)), ["a.txt"]);
+});
+
 integration("tus: names that lead elsewhere are refused before anything is made", async () => {
   await using server = await startServer();
   const bad: Record<string, string>[] = [

@@ -17,7 +17,8 @@ import { formatBytes, quoted } from "../lib/text.ts";
 import { receiveBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { REASONS, Refusal } from "./problem.ts";
-import type { Checksum } from "./tus_headers.ts";
+import { detailsOf } from "./tus_details.ts";
+import { type Checksum, metadataIn, modifiedIn } from "./tus_headers.ts";
 
 /**
  * Milliseconds without a byte after which another request takes an upload over: its connection is
@@ -71,7 +72,8 @@ export async function append(
   const bytes = offset + tally.bytes;
   if (!publishes || bytes !== size) return { offset: bytes, outcome: undefined };
   const { crc } = beginning ? await connection.unwatched(beginning.whole(tally)) : tally;
-  const stored = await connection.unwatched(upload.publish({}, crc));
+  const modified = modifiedIn(metadataIn(detailsOf(ongoing).metadata));
+  const stored = await connection.unwatched(upload.publish(modified ? { modified } : {}, crc));
   context.log.stored({ size, crc, name: stored });
   return { offset: bytes, outcome: { name: stored, size } };
 }

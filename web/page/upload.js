@@ -224,10 +224,13 @@ async function isReadable(file) {
  */
 async function metadataOf(file, { path, url }) {
   const filename = path.slice(path.lastIndexOf("/") + 1);
+  const modified = new Date(file.lastModified).toISOString();
   const isNew = url === undefined && file.size >= FINGERPRINT_BYTES;
   const fingerprint = isNew ? await fingerprintOf(file) : undefined;
   return {
     filename,
+    // Beyond the year 9999 it would have another form.
+    ...modified.length === 24 && { modified },
     ...filename !== path && { relativePath: path },
     ...fingerprint && { fingerprint },
   };
