@@ -24,6 +24,7 @@ import {
   makeKeyFile,
   readKey,
 } from "./lib/auth/key.ts";
+import type { Authenticator } from "./lib/auth/authenticator.ts";
 import { openKeyFile } from "./lib/auth/key_file.ts";
 import { formatAddress, inZone, isLoopback, zoneOf } from "./lib/address.ts";
 import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
@@ -122,7 +123,7 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
 async function start(
   mode: Mode,
   given: ServeOptions,
-  ready?: (server: Server) => void,
+  ready?: (server: Server, authenticator?: Authenticator) => void,
 ): Promise<Server> {
   const settings = withDefaults(given);
   const { hostname, keepPartialsMs } = settings;
@@ -167,7 +168,7 @@ async function start(
     rereadCertificate: () => authentication.rereadCertificate(),
     [Symbol.asyncDispose]: () => listener.shutdown(0),
   };
-  ready?.(server);
+  ready?.(server, authentication.authenticator);
   announce(log, address, mode, settings);
   authentication.announce();
   return server;
@@ -340,7 +341,9 @@ async function main(args: readonly string[]): Promise<number> {
   if (variable !== undefined) checkServerKey(variable, KEY_VARIABLE);
   const key = keyFile ? () => keyFile.current() : variable;
   // Whoever has read that the server listens may stop it.
-  const stoppable = (server: Server): void =>
+  let authenticator: Authenticator | undefined;
+  const stoppable = (server: Server, recognises?: Authenticator): void => {
+    authenticator = recognises;
     onStopSignals({
       stop: () => void server.shutdown(),
       force: async () => {
@@ -356,6 +359,7 @@ async function main(args: readonly string[]): Promise<number> {
         log.info("key", "SIGHUP: there is no key file to read again");
       },
     });
+  };
   const server = await start(mode, { ...settings, key }, stoppable).catch((error) => {
     // A key that no server has used is not left behind.
     if (generate) Deno.removeSync(tokenFile!);
@@ -370,6 +374,11 @@ async function main(args: readonly string[]): Promise<number> {
   // The first line is the server's address.
   for (const warning of warnings) log.warn("key-weak", warning);
   if (generate) stderr.add(keyHint(tokenFile!, String(server.address.port)));
+  if (!mode.serve && settings.web && Deno.stderr.isTerminal()) {
+    const { invite } = await import("./lib/server/invitation.ts");
+    // Not waited for: what draws the code may have to be fetched.
+    void invite(settings, server.address.port, authenticator);
+  }
   await server.finished;
   return 0;
 }

@@ -67,10 +67,12 @@ declare module "@std/fmt/bytes" {
 }
 
 declare module "@std/fmt/colors" {
+  export function bgRgb8(text: string, colour: number): string;
   export function bold(text: string): string;
   export function dim(text: string): string;
   export function green(text: string): string;
   export function red(text: string): string;
+  export function rgb8(text: string, colour: number): string;
 }
 
 declare module "@std/fs/walk" {

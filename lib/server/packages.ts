@@ -1,18 +1,19 @@
 /**
- * Packages that a few requests need. Deno fetches what an `import()` names when the program starts,
+ * Packages that only some need. Deno fetches what an `import()` names when the program starts,
  * if it can read the name there: so here it cannot, and who sends no form, asks for no archive and
  * opens no page fetches none of them.
  *
  * @module
  */
 
-import { InletError } from "../lib/errors.ts";
+import { InletError } from "../errors.ts";
 
 /** The packages, by their names in deno.json. */
 interface Packages {
   "@fastify/busboy": typeof import("@fastify/busboy");
   "client-zip": typeof import("client-zip");
   "modern-tar": typeof import("modern-tar");
+  "uqr": typeof import("uqr");
 }
 
 /**
