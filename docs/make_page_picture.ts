@@ -17,7 +17,7 @@ import { serve } from "../server.ts";
 import { bytes, tempDir } from "../tests/helpers.ts";
 
 /** Pixels of the page, and how many of the picture each of them has. */
-const VIEW = { width: 1120, height: 800, deviceScaleFactor: 1.5 };
+const VIEW = { width: 1120, height: 940, deviceScaleFactor: 1.5 };
 
 /** What is on its way, with the part of it that has arrived. */
 const MOVING: readonly (readonly [name: string, bytes: number, part: number])[] = [
@@ -55,8 +55,11 @@ async function main(): Promise<void> {
     const page = await browser.newPage();
     await page.setViewport(VIEW);
     await page.goto(`http://127.0.0.1:${server.address.port}/`);
+    await page.type("#name", "ben\n");
     await page.waitForSelector("#entries tbody tr");
+    await page.type("#text", "The scans follow\n");
     await sendSlowly(page, elsewhere);
+    await page.evaluate(() => (document.activeElement as HTMLElement).blur());
     await page.screenshot({ path: new URL("page.webp", import.meta.url).pathname as "page.webp" });
     // It asks before it is left.
     await page.close({ runBeforeUnload: false });

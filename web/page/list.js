@@ -6,7 +6,7 @@
  * @module
  */
 
-import { find, make, setText } from "./dom.js";
+import { find, make, say, setText } from "./dom.js";
 import { adviceFor, countOf, printable, problemIn, sizeOf, timeOf } from "./words.js";
 
 /** Entries that are made at once. */
@@ -14,6 +14,9 @@ const BATCH = 200;
 
 /** Milliseconds in which changes are gathered before they are shown. */
 const GATHER_MS = 200;
+
+/** Milliseconds without a key after which screen readers are told what a search has found. */
+const TELL_MS = 700;
 
 /** Milliseconds for which what has just arrived stands out. */
 const NEW_MS = 4000;
@@ -57,6 +60,8 @@ export class List {
   #again;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #drawing;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #telling;
   #body = /** @type {HTMLTableSectionElement} */ (find("entries", HTMLTableElement).tBodies[0]);
   #search = find("search", HTMLInputElement);
   #more = find("more", HTMLButtonElement);
@@ -73,6 +78,8 @@ export class List {
     this.#search.addEventListener("input", () => {
       this.#shown = BATCH;
       this.#draw();
+      clearTimeout(this.#telling);
+      this.#telling = setTimeout(() => say(this.#note.textContent ?? ""), TELL_MS);
     });
     this.#more.addEventListener("click", () => this.#showMore());
     new IntersectionObserver(([{ isIntersecting } = { isIntersecting: false }]) => {

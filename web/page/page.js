@@ -6,7 +6,7 @@
  * @module
  */
 
-import { find, say, setText } from "./dom.js";
+import { find, make, say, setText } from "./dom.js";
 import { canPick, fromDrop, fromFiles, fromPaste, pick } from "./gather.js";
 import { List } from "./list.js";
 import { unfinished } from "./memory.js";
@@ -85,7 +85,7 @@ async function show() {
   find("sign-in", HTMLElement).hidden = !isOut;
   find("mouth", HTMLElement).hidden = !may.put;
   find("list", HTMLElement).hidden = !may.list;
-  find("session", HTMLElement).hidden = isOut;
+  find("session", HTMLElement).hidden = !may.list && !may.talk;
   find("talk", HTMLElement).hidden = !may.talk;
   find("visitor", HTMLElement).hidden = about.signIn !== "done";
   setText(find("user", HTMLElement), printable(about.user ?? ""));
@@ -114,7 +114,8 @@ function showLater(problem) {
 function showCall() {
   const { folder } = list;
   const what = isTouched ? "Send files" : "Drop files or folders here";
-  setText(find("call", HTMLElement), folder === "" ? what : `${what}, into ${printable(folder)}`);
+  const into = folder === "" ? [] : [", into ", make("bdi", {}, printable(folder))];
+  find("call", HTMLElement).replaceChildren(what, ...into);
   const { maxFileBytes } = sender;
   setText(
     find("limit", HTMLElement),
@@ -199,6 +200,8 @@ function watchDrops() {
 }
 
 function watchLeaving() {
+  // A laptop that was closed need not wait for the next attempt.
+  document.addEventListener("visibilitychange", () => document.hidden || sender.wake());
   globalThis.addEventListener("beforeunload", (event) => {
     if (sender.isMoving) event.preventDefault();
   });

@@ -37,17 +37,33 @@ const FINGERPRINT_BYTES = 1024 * 1024;
 /** @type {Promise<Tus> | undefined} */
 let loading;
 
+/** How often that has failed. */
+let failures = 0;
+
 /**
  * Loads the client of tus: at the first file, or before, when all else is there.
  *
- * @returns {Promise<Tus>}
+ * @returns {Promise<Tus | undefined>} Nothing if the server does not have it.
+ * @throws {Refused} if the server cannot be asked now
  */
-export function loadTus() {
-  // Not a literal: the file is made by the server, and is not beside this one.
-  const file = "./tus.js";
-  loading ??= import(file).then(() => Reflect.get(globalThis, "tus"));
-  loading.catch(() => loading = undefined);
-  return loading;
+export async function loadTus() {
+  // Not a literal: the file is made by the server, and is not beside this one. A browser may not ask
+  // for the same address again.
+  const file = `./tus.js${failures > 0 ? `?${failures}` : ""}`;
+  try {
+    loading ??= import(file).then(() => Reflect.get(globalThis, "tus"));
+    return await loading;
+  } catch {
+    loading = undefined;
+    failures++;
+    const status = await fetch(new URL(file, import.meta.url)).then(
+      ({ status }) => status,
+      () => 0,
+    );
+    // It could not fetch the package.
+    if (status === 500) return undefined;
+    throw new Refused({ status: status === 200 ? 0 : status, code: "", detail: "" });
+  }
 }
 
 /** The file can no longer be read on this device. */
@@ -76,10 +92,10 @@ let isPutOnly = false;
 export async function upload(file, options) {
   const { signal, url } = options;
   try {
-    const metadata = await metadataOf(file, options);
+    const [tus, metadata] = await Promise.all([loadTus(), metadataOf(file, options)]);
     signal.throwIfAborted();
-    if (isPutOnly) return await put(file, options);
-    return await resumable(file, metadata, options).catch(async (error) => {
+    if (isPutOnly || !tus) return await put(file, options);
+    return await resumable(tus, file, metadata, options).catch(async (error) => {
       if (url !== undefined || !(error instanceof Refused) || error.problem.status !== 403) {
         throw error;
       }
@@ -93,23 +109,21 @@ export async function upload(file, options) {
     if (error instanceof Refused && error.problem.status !== 0) throw error;
     // A file that is gone, or was changed, fails as a line does.
     if (!await isReadable(file)) throw new Unreadable();
-    // Everything else that fails is what could not be loaded.
-    throw error instanceof Refused ? error : new Refused({ status: 0, code: "", detail: "" });
+    throw error;
   }
 }
 
 /**
  * Sends a file by tus.
  *
+ * @param {Tus} tus
  * @param {File} file
  * @param {Record<string, string>} metadata
  * @param {Options} options
  * @returns {Promise<string | undefined>}
  */
-async function resumable(file, metadata, { url, signal, onUrl, onProgress }) {
-  const { Upload } = await loadTus();
-  signal.throwIfAborted();
-  return await new Promise((resolve, reject) => {
+function resumable({ Upload }, file, metadata, { url, signal, onUrl, onProgress }) {
+  return new Promise((resolve, reject) => {
     const silence = new Silence(() => {
       stop();
       reject(new Refused({ status: 0, code: "", detail: "" }));
