@@ -97,10 +97,27 @@ integration(
   },
 );
 
-/** The owner of the one upload of a server. */
-function ownerIn(dir: string): string | undefined {
-  const [note] = ownFiles(dir).filter((path) => path.endsWith(".note"));
-  return JSON.parse(Deno.readTextFileSync(note!)).owner;
+integration(
+  "tus: each upload that begins makes room of its own, however many do at once",
+  async () => {
+    await using temp = await tempDir();
+    const store = await storeFor(temp.path, 4);
+    const beginAll = async (names: string, owner?: string): Promise<void> => {
+      await Promise.allSettled([...names].map((name) => beginAs(store, name, owner)));
+    };
+    await beginAll("abcd");
+    assertEquals(await there(store, "abcd"), "abcd");
+    await beginAll("efghijklmn");
+    assertEquals(ownFiles(temp.path).length, 4);
+    await beginAll("opqrst", "one");
+    assertEquals(ownersIn(temp.path).toSorted(), ["one", "one", undefined, undefined]);
+  },
+);
+
+/** The owners of the uploads of a server. */
+function ownersIn(dir: string): (string | undefined)[] {
+  const notes = ownFiles(dir).filter((path) => path.endsWith(".note"));
+  return notes.map((note) => JSON.parse(Deno.readTextFileSync(note)).owner);
 }
 
 integration("tus: the share is that of the user, or of the address beyond a proxy", async () => {
@@ -108,11 +125,11 @@ integration("tus: the share is that of the user, or of the address beyond a prox
   for (const args of [[], ["--proxy-from", "127.0.0.1"]]) {
     await using server = await startServer({ args });
     await begin(server, fields);
-    assertEquals(ownerIn(server.dir), args.length ? "address 203.0.113.7" : undefined);
+    assertEquals(ownersIn(server.dir), [args.length ? "address 203.0.113.7" : undefined]);
   }
   await using temp = await tempDir();
   const user = { name: "ben", access: "all", isRevoked: false } as const;
   await using server = await serveHere({ dir: temp.path, user });
   await begin(server, fields);
-  assertEquals(ownerIn(temp.path), "user ben");
+  assertEquals(ownersIn(temp.path), ["user ben"]);
 });

@@ -41,6 +41,8 @@ export class UploadPlaces {
   readonly #options: UploadPlacesOptions;
   /** The owners of the uploads by their hashes, about the oldest first. */
   readonly #owners = new Map<string, Owner>();
+  /** The places that are held for uploads which are not there yet. */
+  readonly #held = new Set<{ readonly owner: string | undefined }>();
   #lookedAt = -Infinity;
 
   constructor(options: UploadPlacesOptions) {
@@ -49,22 +51,30 @@ export class UploadPlaces {
 
   /**
    * Finds a place for one more upload of an owner. About: those of the last second may not count that
-   * others have begun.
+   * other servers have begun.
    *
-   * @returns Why there is none: `all` are taken, or the owner has its `share`.
+   * @returns The place, held until it is disposed of, when the upload is there; or why there is none:
+   * `all` are taken, or the owner has its `share`.
    */
-  async makeRoom(owner: string | undefined): Promise<"all" | "share" | undefined> {
+  async makeRoom(owner: string | undefined): Promise<Disposable | "all" | "share"> {
     const { most } = this.#options;
     await this.#look();
     const share = Math.ceil(most / 2);
     const counts = new Map<Owner, number>();
-    for (const one of this.#owners.values()) counts.set(one, (counts.get(one) ?? 0) + 1);
-    if (owner !== undefined && (counts.get(owner) ?? 0) >= share) {
-      return await this.#giveWay(owner) ? undefined : "share";
-    }
-    if (this.#owners.size < most) return undefined;
+    const count = (one: Owner): unknown => counts.set(one, (counts.get(one) ?? 0) + 1);
+    this.#owners.forEach(count);
+    for (const { owner } of this.#held) count(owner);
+    const isFull = this.#owners.size + this.#held.size >= most;
+    const hasShare = owner !== undefined && (counts.get(owner) ?? 0) >= share;
+    // Held from now on: whoever comes while another upload gives way would take the same place.
+    using stack = new DisposableStack();
+    const held = { owner };
+    this.#held.add(held);
+    stack.defer(() => this.#held.delete(held));
+    if (hasShare) return await this.#giveWay(owner) ? stack.move() : "share";
+    if (!isFull) return stack.move();
     const largest = [...counts].sort(([, one], [, other]) => other - one).slice(0, MOST_OWNERS);
-    for (const [owner] of largest) if (await this.#giveWay(owner)) return undefined;
+    for (const [owner] of largest) if (await this.#giveWay(owner)) return stack.move();
     return "all";
   }
 
@@ -109,9 +119,10 @@ export class UploadPlaces {
   async #giveWay(owner: Owner): Promise<boolean> {
     const own = [...this.#owners].filter(([, one]) => one === owner);
     for (const [hash] of own.slice(0, MOST_LOOKED_AT)) {
+      // One that somebody else looks at makes no room twice.
+      if (!this.#owners.delete(hash)) continue;
       const upload = await this.#options.find(hash);
       // Those that stay are looked at again after all the others.
-      this.#owners.delete(hash);
       if (upload && !mayGo(upload)) {
         this.#owners.set(hash, owner);
         continue;
