@@ -9,6 +9,7 @@ import { MOST_OF_USER, MOST_SESSIONS, Sessions } from "../web/sessions.ts";
 import type { Authenticator, User } from "../lib/auth/authenticator.ts";
 import { integration, KEY, pure, startServer, tempDir, type TestServer } from "./helpers.ts";
 import { HttpWire, problemIn, type Response } from "./http_wire.ts";
+import { serveHere } from "./in_process.ts";
 import { makeUsers } from "./user_files.ts";
 
 /** A browser as far as it concerns the server: without a key, and with what cookies it was given. */
@@ -144,6 +145,28 @@ integration(
   },
 );
 
+integration("a stranger that is slow to sign in holds no place, and needs one then", async () => {
+  await using temp = await tempDir();
+  await using server = await serveHere({ dir: temp.path, key: KEY, maxClients: 1 });
+  const form = `key=${KEY}`;
+  const head = "POST /sign-in HTTP/1.1\r\nHost: localhost:5000\r\nExpect: 100-continue\r\n" +
+    `Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${form.length}\r\n\r\n`;
+  using slow = await HttpWire.dial(server);
+  assertEquals((await slow.asks(head)).status, 100);
+  using other = await HttpWire.dial(server);
+  const list = `GET /files/ HTTP/1.1\r\n${other.fields}\r\n`;
+  assertEquals((await other.asks(list)).status, 200);
+  await slow.says(form);
+  assertEquals(await slow.status(), 204);
+  // The place is taken by a PUT that does not go on.
+  const put = `PUT /files/a HTTP/1.1\r\n${other.fields}Content-Length: 2\r\n` +
+    "Expect: 100-continue\r\n\r\n";
+  assertEquals((await slow.asks(head)).status, 100);
+  assertEquals((await other.asks(put)).status, 100);
+  const busy = await slow.asks(form);
+  assertEquals([busy.status, problemIn(busy).code], [503, "busy"]);
+});
+
 integration("a page of another origin can neither sign in nor out", async () => {
   await using server = await startServer({ key: KEY });
   using browser = await Browser.open(server);
@@ -244,30 +267,50 @@ integration("a server without a key has nothing to sign in to", async () => {
   assertEquals([other.status, (await other.json()).code], [415, "bad-request"]);
 });
 
+/** Sessions of a server with a key, which is replaced if that is asked for. */
+function sessionsOfServer() {
+  let identity = {};
+  const authenticator = { identity: () => Promise.resolve(identity) };
+  const sessions = new Sessions(authenticator as unknown as Authenticator);
+  return {
+    sessions,
+    begin: (caller: User | true) => sessions.begin({ caller, name: "" }, identity),
+    replaceKey: () => void (identity = {}),
+  };
+}
+
+pure("Sessions hold no more when many begin at once, and none of the key before", async () => {
+  const { sessions, begin, replaceKey } = sessionsOfServer();
+  const ben: User = { name: "ben", access: "all", isRevoked: false };
+  const ids = await Promise.all(Array.from({ length: 2 * MOST_OF_USER }, () => begin(ben)));
+  const found = await Promise.all(ids.map((id) => sessions.find(id)));
+  assertEquals(found.filter((session) => session !== undefined).length, MOST_OF_USER);
+  // It is verified by the key before, and the key replaced meanwhile.
+  const late = begin(true);
+  replaceKey();
+  assertEquals(await sessions.find(await late), undefined);
+});
+
 pure(
   "Sessions are bounded, each user's too, and the one that was not used for longest ends",
   async () => {
-    const identity = Promise.resolve({});
-    const sessions = new Sessions({ identity: () => identity } as unknown as Authenticator);
+    const { sessions, begin } = sessionsOfServer();
     const user = (name: string): User => ({ name, access: "all", isRevoked: false });
     const ben = user("ben");
-    const shared = await sessions.begin({ caller: true, name: "" });
-    const first = await sessions.begin({ caller: ben, name: "" });
-    const second = await sessions.begin({ caller: ben, name: "" });
+    const shared = await begin(true);
+    const first = await begin(ben);
+    const second = await begin(ben);
     for (let count = 2; count < MOST_OF_USER; count++) {
-      await sessions.begin({
-        caller: ben,
-        name: "",
-      });
+      await begin(ben);
     }
     assertEquals((await sessions.find(first))?.caller, ben);
-    await sessions.begin({ caller: ben, name: "" });
+    await begin(ben);
     assertEquals([await sessions.find(second), (await sessions.find(first))?.caller], [
       undefined,
       ben,
     ]);
     for (let count = MOST_OF_USER + 1; count <= MOST_SESSIONS; count++) {
-      await sessions.begin({ caller: true, name: "" });
+      await begin(true);
     }
     assertEquals([await sessions.find(shared), (await sessions.find(first))?.caller], [
       undefined,

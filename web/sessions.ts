@@ -49,16 +49,21 @@ export class Sessions {
     this.#authenticator = authenticator;
   }
 
-  /** Begins a session, and returns its id. */
-  async begin(session: Session): Promise<string> {
-    const identity = await this.#authenticator.identity();
+  /**
+   * Begins a session, and returns its id.
+   *
+   * @param identity What the server was before the key was verified: the key may be replaced meanwhile.
+   */
+  async begin(session: Session, identity: object): Promise<string> {
+    const id = crypto.getRandomValues(new Uint8Array(ID_BYTES))
+      .toBase64({ alphabet: "base64url", omitPadding: true });
+    const digest = await digestOf(id);
+    // From here on at once, so that many that begin together end as many others.
     const own = [...this.#held].filter(([, { caller }]) => caller === session.caller);
     const isFull = session.caller !== true && own.length >= MOST_OF_USER;
     const [oldest] = isFull ? own : this.#held.size >= MOST_SESSIONS ? [...this.#held] : [];
     if (oldest) this.#held.delete(oldest[0]);
-    const id = crypto.getRandomValues(new Uint8Array(ID_BYTES))
-      .toBase64({ alphabet: "base64url", omitPadding: true });
-    this.#held.set(await digestOf(id), { ...session, identity, used: Date.now() });
+    this.#held.set(digest, { ...session, identity, used: Date.now() });
     return id;
   }
 

@@ -7,6 +7,7 @@
 
 import type { Password } from "../lib/auth/authenticator.ts";
 import { USER_TOKEN } from "../lib/auth/key.ts";
+import { InletError } from "../lib/errors.ts";
 import { checkClientName } from "../lib/server/clients.ts";
 import { introduce, refuseWrong } from "./admission.ts";
 import { receiveText } from "./body.ts";
@@ -25,10 +26,11 @@ export async function signIn(exchange: Exchange): Promise<void> {
   const { context: { authenticator, client }, connection } = exchange;
   const type = (exchange.header("Content-Type") ?? "").split(";")[0]!.trim().toLowerCase();
   if (type !== FORM_TYPE) throw new Refusal(415, `Cannot sign in by this: send ${FORM_TYPE}`);
-  const form = new URLSearchParams(await receiveText(exchange, MOST_BYTES));
+  const form = await receiveForm(exchange);
   if (!authenticator) return done(exchange);
   const asked = (form.get("name") ?? "").trim();
   checkClientName(asked);
+  const identity = await authenticator.identity();
   const caller = await authenticator.verifyPassword(await passwordIn(form.get("key") ?? ""));
   // Another client may have got its place meanwhile.
   if (connection.failure) throw connection.failure;
@@ -40,8 +42,24 @@ export async function signIn(exchange: Exchange): Promise<void> {
   const sessions = sessionsOf(authenticator);
   // The one before is nobody's any more.
   for (const id of idsIn(exchange)) await sessions.end(id);
-  const id = await sessions.begin({ caller, name: caller === true ? asked : "" });
+  const id = await sessions.begin({ caller, name: caller === true ? asked : "" }, identity);
   done(exchange, cookieFields(exchange, id));
+}
+
+/**
+ * Receives the form. As long as it comes its client is a stranger, who must keep nobody out: so it
+ * holds no place.
+ *
+ * @throws {InletError} `busy` if there is no place for it afterwards
+ */
+async function receiveForm(exchange: Exchange): Promise<URLSearchParams> {
+  const { context, connection } = exchange;
+  context.leavePlace();
+  connection.resting = true;
+  const text = await receiveText(exchange, MOST_BYTES);
+  connection.resting = false;
+  if (context.takePlace()) return new URLSearchParams(text);
+  throw new InletError("busy", "The server is full");
 }
 
 /** Ends a session. */
