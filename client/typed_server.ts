@@ -32,8 +32,9 @@ export async function withPlainServer(args: readonly string[]): Promise<readonly
   const [first, second] = places.map((place) => args[place]!);
   if (first !== undefined && /^\d+$/.test(second ?? "")) return args;
   if (first !== undefined && isServer(first)) {
-    const words = await plainServer(first, { table, given });
-    return args.toSpliced(places[0]!, 1, ...words);
+    const { options, words } = await plainServer(first, { table, given });
+    // Behind `--` they would be none.
+    return [...options, ...args.toSpliced(places[0]!, 1, ...words)];
   }
   const known = variable(SERVER_VARIABLE);
   if (!known) return args;
@@ -41,7 +42,8 @@ export async function withPlainServer(args: readonly string[]): Promise<readonly
     const how = "give HOST:PORT, @NAME or inlet://HOST:PORT";
     throw new InletError("usage", `Cannot use ${quoted(known)} in ${SERVER_VARIABLE}: ${how}`);
   }
-  return [...await plainServer(known, { table, given }), ...args];
+  const { options, words } = await plainServer(known, { table, given });
+  return [...options, ...words, ...args];
 }
 
 /** What is on a command line. */
@@ -56,19 +58,29 @@ function isServer(word: string): boolean {
   return word.startsWith("@") || word.includes("://") || splitAddress(word) !== undefined;
 }
 
+/** What stands for a server on a command line. */
+interface Plain {
+  /** Its options. */
+  readonly options: readonly string[];
+  /** `HOST PORT`, and the folder that is to be listed. */
+  readonly words: readonly string[];
+}
+
 /** The words that stand for a server. */
-async function plainServer(word: string, { table, given }: Given): Promise<string[]> {
+async function plainServer(word: string, { table, given }: Given): Promise<Plain> {
   if (word.startsWith("@")) {
     const { namedServer } = await import("./config.ts");
     const { address, options } = await namedServer(word.slice(1), table);
     const own = [...options].filter(([name]) => !given.has(name)).flatMap(([, words]) => words);
-    return [...own, ...splitAddress(address)!];
+    return { options: own, words: splitAddress(address)! };
   }
   const plain = splitAddress(word);
-  if (plain) return plain;
+  if (plain) return { options: [], words: plain };
   const { host, port, name } = takeUrl(word);
-  if (name === "") return [host, port];
-  return given.has("list") ? [host, port, name] : [`--get=${name}`, host, port];
+  if (name === "") return { options: [], words: [host, port] };
+  if (!given.has("list")) return { options: [`--get=${name}`], words: [host, port] };
+  // A name in a URL is no option.
+  return { options: [], words: [host, port, name.startsWith("-") ? `./${name}` : name] };
 }
 
 /** Takes `inlet://HOST:PORT/NAME` apart. @throws {InletError} `usage` */

@@ -29,6 +29,8 @@ const SAME: [typed: string, plain: string][] = [
   ["inlet://h:5000/ a.txt", "h 5000 a.txt"],
   ["inlet://h:5000/a.txt", "--get=a.txt h 5000"],
   ["inlet://[::1]:5000/a%20b/c/ --output x", "--get=a b/c/ [::1] 5000 --output x"],
+  ["--quiet -- inlet://h:5000/a --odd", "--get=a --quiet -- h 5000 --odd"],
+  ["inlet://h:5000/--quiet --list", "h 5000 ./--quiet --list"],
   ["inlet://h:5000/photos --list", "h 5000 photos --list"],
   ["INLET://h:5000/a", "--get=a h 5000"],
   ["--help h:1", "--help h:1"],
