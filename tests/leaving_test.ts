@@ -6,12 +6,25 @@
  */
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { integration, PROC, sendTo, startServer, tempDir, type TestServer } from "./helpers.ts";
+import {
+  integration,
+  PROC,
+  pure,
+  sendTo,
+  startServer,
+  tempDir,
+  type TestServer,
+} from "./helpers.ts";
+import { once } from "node:events";
+import { Duplex } from "node:stream";
 import { InletError } from "../lib/errors.ts";
 import { TcpStream } from "../lib/net/byte_stream.ts";
 import { Connection } from "../lib/net/connection.ts";
+import type { Client } from "../lib/server/clients.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import type { ListEntry } from "../protocol.ts";
+import { serveAnyWire } from "../modes/wires.ts";
+import { type Arrived, Exchange } from "../web/exchange.ts";
 import { serveHere } from "./in_process.ts";
 import { Wire } from "./wire.ts";
 
@@ -215,3 +228,39 @@ integration(
     assertEquals(new TextDecoder().decode(chunk), "first");
   },
 );
+
+integration("a client that has left is remembered without its connection", async () => {
+  await using local = await tempDir();
+  let client: Client | undefined;
+  await using server = await serveHere({
+    dir: local.path,
+    serve: (connection, context) => {
+      ({ client } = context);
+      return serveAnyWire(connection, context);
+    },
+  });
+  {
+    using wire = await Wire.dial(server);
+    await wire.says("hello 1 ben\n");
+    assertMatch(await wire.line(), /^welcome/);
+    assert(client!.moving);
+  }
+  await server.idle();
+  assertEquals([client!.name, client!.moving], ["ben", undefined]);
+});
+
+pure("work for a client of HTTP that had left before is told so", async () => {
+  const socket = new Duplex();
+  const connection = { unwatched: (work: Promise<unknown>) => work };
+  Object.assign(socket, { connection });
+  socket.destroy();
+  await once(socket, "close");
+  const arrived = { request: { method: "GET" }, response: {}, socket, awaitsContinue: false };
+  const exchange = new Exchange(
+    arrived as unknown as Arrived,
+    { query: new URLSearchParams() },
+    "",
+  );
+  const gone = exchange.whileThere((signal) => Promise.resolve(signal.reason));
+  assertEquals((await gone as InletError).code, "lost");
+});

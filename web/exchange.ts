@@ -86,6 +86,8 @@ export class Exchange {
     const over = new AbortController();
     const leave = (): void => over.abort(this.#gone());
     this.socket.once("close", leave);
+    // A socket that has closed does not say so again.
+    if (this.socket.destroyed) leave();
     try {
       return await this.connection.unwatched(work(over.signal));
     } finally {

@@ -348,6 +348,8 @@ export class Listener {
     } finally {
       this.#places.delete(connection);
       clients.leave(client);
+      // It is remembered for long, which the connection must not be.
+      delete client.moving;
       log.info("left", `left, ${clients.connected} connected`, {
         clients: clients.connected,
         ms: Math.round(performance.now() - came),
