@@ -37,18 +37,20 @@ export class DirectoryOngoing implements OngoingUploads {
       throw new InletError("denied", `Cannot ${what}: this server keeps no partial files`);
     }
     this.#partials.placeOf(name);
+    const hash = await hashOfId(id);
     const place = await this.#places.makeRoom(owner);
     if (typeof place === "string") {
       const whose = place === "share" ? "you have too many uploads" : "too many uploads have";
       throw new InletError("overloaded", `Cannot ${what}: ${whose} begun`);
     }
-    using _ = place;
-    const file = fingerprint === undefined ? undefined : await hashOf(fingerprint);
-    // Beyond that, whoever knows the fingerprint could hide the partial file of its owner.
-    const counts = file !== undefined && !await this.#partials.areMany(name, file);
-    const hash = await hashOfId(id);
-    this.#partials.note(hash, { name, size, details, owner, ...counts && { file } });
-    this.#places.add(hash, owner);
+    {
+      using _ = place;
+      const file = fingerprint === undefined ? undefined : await hashOf(fingerprint);
+      // Beyond that, whoever knows the fingerprint could hide the partial file of its owner.
+      const counts = file !== undefined && !await this.#partials.areMany(name, file);
+      this.#partials.note(hash, { name, size, details, owner, ...counts && { file } });
+      this.#places.add(hash, owner);
+    }
     return (await this.#find(hash, true))!;
   }
 

@@ -53,7 +53,7 @@ export class UploadPlaces {
    * Finds a place for one more upload of an owner. About: those of the last second may not count that
    * other servers have begun.
    *
-   * @returns The place, held until it is disposed of, when the upload is there; or why there is none:
+   * @returns The place, held until it is disposed of, as soon as the upload is added; or why there is none:
    * `all` are taken, or the owner has its `share`.
    */
   async makeRoom(owner: string | undefined): Promise<Disposable | "all" | "share"> {
@@ -95,7 +95,9 @@ export class UploadPlaces {
     const there = new Set(await notes.hashes());
     // One that has begun meanwhile may be in neither.
     for (const hash of before) if (!there.has(hash)) this.#owners.delete(hash);
-    for (const hash of there) if (!this.#owners.has(hash)) this.#owners.set(hash, null);
+    // One of before that is not known any more was removed meanwhile.
+    const isNew = (hash: string): boolean => !this.#owners.has(hash) && !before.has(hash);
+    for (const hash of there) if (isNew(hash)) this.#owners.set(hash, null);
     if (this.#owners.size >= most / 2) await this.#lookUpOwners();
   }
 
