@@ -10,7 +10,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import type { Browser, BrowserContext, LaunchOptions, Page } from "puppeteer-core";
+import type { Browser, BrowserContext, Dialog, LaunchOptions, Page } from "puppeteer-core";
 import { integration, type Requirements, tempDir } from "./helpers.ts";
 
 /** The browsers, by the names of their programs. */
@@ -19,9 +19,12 @@ export type BrowserName = "chromium" | "firefox-esr";
 /** Milliseconds after which what a test waits for in a page does not come. */
 const WAIT_MS = 60_000;
 
-/** What a launch of each is told. The sandbox does not work for root, and the pages are our own. */
+/** Switches of Chromium. The sandbox does not work for root, and the pages are our own. */
+const CHROMIUM_ARGS = ["--no-sandbox", "--disable-features=SpareRendererForSitePerProcess"];
+
+/** What a launch of each is told. */
 const LAUNCHES: Record<BrowserName, LaunchOptions> = {
-  "chromium": { browser: "chrome", args: ["--no-sandbox"] },
+  "chromium": { browser: "chrome", args: CHROMIUM_ARGS },
   "firefox-esr": { browser: "firefox" },
 };
 
@@ -96,6 +99,11 @@ const TELLS_VIOLATIONS = `addEventListener("securitypolicyviolation", (event) =>
 export class Visitor implements AsyncDisposable {
   /** What no page may do: errors, violations of its policy, requests to others, and dialogs. */
   readonly faults: string[] = [];
+  /** What this visitor does about a dialog: one who is asked whether to leave does. */
+  onDialog = async (dialog: Dialog): Promise<void> => {
+    if (dialog.type() !== "beforeunload") this.faults.push(`dialog: ${dialog.message()}`);
+    await dialog.accept();
+  };
   /** Where downloads of this visitor are stored. */
   readonly downloads: string;
   readonly #context: BrowserContext;
@@ -133,6 +141,7 @@ export class Visitor implements AsyncDisposable {
       const isFault = message.type() === "error" && !/^Failed to load/.test(message.text());
       if (isFault) this.faults.push(message.text());
     });
+    page.on("dialog", (dialog) => this.onDialog(dialog));
     page.on("request", (request) => {
       const url = new URL(request.url());
       const isOurs = url.origin === origin || ["about:", "blob:", "data:"].includes(url.protocol);

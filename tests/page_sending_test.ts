@@ -1,0 +1,347 @@
+/**
+ * Sending files by the page in a real browser: whole, and through everything that can happen meanwhile.
+ *
+ * @module
+ */
+
+import { assertEquals, assertLess, assertMatch } from "@std/assert";
+import type { Page } from "puppeteer-core";
+import { browserTest } from "./browser.ts";
+import {
+  anHourPasses,
+  bytes,
+  fileGrows,
+  freePort,
+  names,
+  onTmpfs,
+  ownFiles,
+  residentBytes,
+  run,
+  runClient,
+  startServer,
+  tempDir,
+  uploadGrows,
+} from "./helpers.ts";
+import {
+  choose,
+  chooseIn,
+  drop,
+  line,
+  pageOf,
+  renderersOf,
+  shows,
+  textsOf,
+  until,
+} from "./page_hands.ts";
+import { heldLinkTo } from "./held_link.ts";
+
+const MIB = 1024 * 1024;
+
+/** What the page of a tab may hold in memory, in bytes. */
+const MOST_TAB_BYTES = 150_000_000;
+
+browserTest(
+  "a file that is dropped is stored, listed, and got again",
+  "chromium",
+  async (visitor) => {
+    await using local = await tempDir();
+    const content = bytes(1_500_000);
+    const file = await local.write("naïve café ☕.bin", content);
+    await using server = await startServer();
+    const page = await visitor.open(pageOf(server));
+    await shows(page, "#list-note", "Nothing has come in yet.");
+    await drop(page, file);
+    await shows(page, line("done"), "1.4 MiB · stored");
+    assertEquals(await Deno.readFile(`${server.dir}/naïve café ☕.bin`), content);
+    // Nothing is replaced, and the name that it got is told.
+    await drop(page, file);
+    await shows(
+      page,
+      line("done"),
+      "Stored as “naïve café ☕ (2).bin”, because its name was taken.",
+    );
+    assertEquals(await Deno.readFile(`${server.dir}/naïve café ☕ (2).bin`), content);
+    await page.reload();
+    await shows(page, "#list-note", "2 entries");
+    assertEquals(await textsOf(page, "#entries tbody a"), [
+      "naïve café ☕ (2).bin",
+      "naïve café ☕.bin",
+    ]);
+    await page.click("#entries tbody tr:last-child a");
+    await fileGrows(`${visitor.downloads}/naïve café ☕.bin`, content.length);
+    assertEquals(await Deno.readFile(`${visitor.downloads}/naïve café ☕.bin`), content);
+  },
+);
+
+browserTest(
+  "a folder that is dropped is stored with all that is in it",
+  "chromium",
+  async (visitor) => {
+    await using local = await tempDir();
+    const folder = `${local.path}/photos`;
+    await Deno.mkdir(`${folder}/in/deep`, { recursive: true });
+    const files = ["a.txt", "empty", "in/b.txt", "in/deep/مرحبا.txt", "in/100%.txt", "in/#?&.txt"];
+    for (const name of files) {
+      await Deno.writeTextFile(`${folder}/${name}`, name === "empty" ? "" : name);
+    }
+    await using server = await startServer();
+    const page = await visitor.open(pageOf(server));
+    await shows(page, "#list-note", "Nothing");
+    await drop(page, folder);
+    await shows(page, line("done"), "6 files");
+    for (const name of files) {
+      const stored = await Deno.readTextFile(`${server.dir}/photos/${name}`);
+      assertEquals(stored, name === "empty" ? "" : name);
+    }
+    assertEquals(names(`${server.dir}/photos`), ["a.txt", "empty", "in"]);
+  },
+);
+
+browserTest(
+  "what is sent shows how far it is, is paused, cancelled and taken back",
+  "chromium",
+  async (visitor) => {
+    await using local = await tempDir();
+    const content = bytes(32 * MIB);
+    const file = await local.write("a.bin", content);
+    await using server = await startServer();
+    using link = await heldLinkTo(server, 3 * MIB);
+    const page = await visitor.open(pageOf(link));
+    await shows(page, "#list-note", "Nothing");
+    await choose(page, file);
+    await shows(page, line("moving"), " of 32.0 MiB");
+    await until(page, `document.querySelector("#uploads progress").value > 0.01`);
+    await until(page, `/^[1-9]\\d? % · inlet$/.test(document.title)`);
+    // Who leaves is asked first.
+    await page.click("h1");
+    const { promise: asked, resolve: onAsked } = Promise.withResolvers<string>();
+    visitor.onDialog = async (dialog) => {
+      onAsked(dialog.type());
+      await dialog.dismiss();
+    };
+    await page.close({ runBeforeUnload: true });
+    assertEquals(await asked, "beforeunload");
+    await page.click("::-p-aria(Pause a.bin)");
+    await shows(page, line("paused"), "paused");
+    await page.click("::-p-aria(Cancel a.bin)");
+    await shows(page, line("cancelled"), "Cancelled.");
+    await page.click("::-p-aria(Take back a.bin)");
+    await shows(page, line("paused"), "paused");
+    link.open();
+    await page.click("::-p-aria(Go on a.bin)");
+    await shows(page, line("done"), "stored");
+    assertEquals(await Deno.readFile(`${server.dir}/a.bin`), content);
+    assertMatch(server.running.log, /resumes "a\.bin" at [1-9]/);
+  },
+);
+
+browserTest(
+  "a tab that is killed three times goes on with a large file, in little memory",
+  "chromium",
+  async (visitor) => {
+    await using local = await tempDir();
+    const file = await largeFile(local.path, 300);
+    await using server = await startServer();
+    using link = await heldLinkTo(server, 80 * MIB);
+    for (const sent of [70, 140, 210]) {
+      const page = await visitor.open(pageOf(link));
+      await shows(page, "#call");
+      await choose(page, file);
+      await uploadGrows(server.dir, sent * MIB);
+      await assertLittle(page);
+      const killed = new Promise((resolve) => page.once("error", resolve));
+      for (const { pid } of await renderersOf(page)) Deno.kill(pid, "SIGKILL");
+      await killed;
+      await page.close();
+      link.open(sent === 210 ? Infinity : 80 * MIB);
+    }
+    const page = await visitor.open(pageOf(link));
+    await shows(page, line("asking"), "not finished");
+    await choose(page, file);
+    await shows(page, line("done"), "stored");
+    await assertLittle(page);
+    assertEquals((await run("cmp", [file, `${server.dir}/large.bin`])).code, 0);
+    await server.running.says(/resumes "large.bin" at /, 3);
+  },
+);
+
+browserTest(
+  "a file goes on where it was after a reload and a killed server, by itself where it can",
+  "chromium",
+  async (visitor) => {
+    await using local = await tempDir();
+    const dir = `${local.path}/received`;
+    const content = bytes(32 * MIB);
+    const file = await local.write("a.bin", content);
+    const port = freePort();
+    const killed = await startServer({ dir, port });
+    using link = await heldLinkTo(killed, 3 * MIB);
+    const page = await visitor.open(pageOf(link));
+    await shows(page, "#list-note", "Nothing");
+    await choose(page, file);
+    await uploadGrows(dir, 2 * MIB);
+    link.open(2 * MIB);
+    await page.reload();
+    await shows(page, line("asking"), "not finished");
+    // Another file is none to go on with.
+    await Deno.mkdir(`${local.path}/other`);
+    const other = await local.write("other/a.bin", "hello\n");
+    await chooseIn(page, `${line("asking")} input`, other);
+    await shows(page, line("asking"), "That is another one.");
+    await chooseIn(page, `${line("asking")} input`, file);
+    await killed.running.says(/resumes "a\.bin" at [1-9]/);
+    assertEquals(ownFiles(dir).filter((path) => path.endsWith(".temp")).length, 1);
+    await uploadGrows(dir, 4 * MIB);
+    await killed.running.stop("SIGKILL");
+    await shows(page, line("moving"), "No connection to the server. It goes on by itself.");
+    // Another server could be writing what was written just now.
+    anHourPasses(dir);
+    link.open();
+    await using server = await startServer({ dir, port });
+    await shows(page, line("done"), "stored");
+    assertMatch(server.running.log, /resumes "a\.bin" at [1-9]/);
+    assertEquals(await Deno.readFile(`${dir}/a.bin`), content);
+    // Nothing is left to go on with.
+    await page.reload();
+    await shows(page, "#list-note", "1 entry");
+    assertEquals(await textsOf(page, "#uploads li"), []);
+  },
+);
+
+browserTest(
+  "two tabs send at once, and neither offers what the other is sending",
+  "chromium",
+  async (visitor) => {
+    await using local = await tempDir();
+    const contents = [bytes(2 * MIB), bytes(3 * MIB)];
+    await using server = await startServer();
+    using link = await heldLinkTo(server, 1.5 * MIB);
+    const pages = [await visitor.open(pageOf(link)), await visitor.open(pageOf(link))];
+    for (const [index, page] of pages.entries()) {
+      await page.bringToFront();
+      await shows(page, "#list-note", "Nothing");
+      await Deno.mkdir(`${local.path}/${index}`);
+      await choose(page, await local.write(`${index}/a.bin`, contents[index]!));
+      await shows(page, line("moving"), "a.bin");
+    }
+    const third = await visitor.open(pageOf(link));
+    await shows(third, "#list-note");
+    assertEquals(await textsOf(third, "#uploads li"), []);
+    link.open();
+    for (const page of pages) {
+      await page.bringToFront();
+      assertEquals((await textsOf(page, "#uploads li")).length, 1);
+      await shows(page, line("done"), "stored");
+    }
+    const stored = storedIn(server.dir);
+    assertEquals(stored, ["a (2).bin", "a.bin"]);
+    const sizes = stored.map((name) => Deno.statSync(`${server.dir}/${name}`).size);
+    assertEquals(sizes.toSorted(), contents.map(({ length }) => length));
+    for (const [index, name] of stored.entries()) {
+      const content = contents.find(({ length }) => length === sizes[index])!;
+      assertEquals(await Deno.readFile(`${server.dir}/${name}`), content);
+    }
+  },
+);
+
+browserTest(
+  "the native client finishes with --resume what a page began",
+  "chromium",
+  async (visitor) => {
+    await using local = await tempDir();
+    const content = bytes(32 * MIB);
+    const file = await local.write("a.bin", content);
+    await using server = await startServer();
+    using link = await heldLinkTo(server, 2 * MIB);
+    const page = await visitor.open(pageOf(link));
+    await shows(page, "#list-note", "Nothing");
+    await choose(page, file);
+    await uploadGrows(server.dir, 1.5 * MIB);
+    await page.click("::-p-aria(Pause a.bin)");
+    await shows(page, line("paused"));
+    // It sees the end of the connection only behind what is under way.
+    link.open();
+    await keepsPart(server.dir);
+    const { code, stderr } = await runClient(server, [file, "--resume"]);
+    assertEquals(code, 0, stderr);
+    assertMatch(server.running.log, /resumes "a\.bin" at [1-9]/);
+    assertEquals(await Deno.readFile(`${server.dir}/a.bin`), content);
+  },
+);
+
+browserTest(
+  "a file that is too large is refused in words that say what to do",
+  "chromium",
+  async (visitor) => {
+    await using local = await tempDir();
+    await using server = await startServer({ args: ["--max-size", "1KiB"] });
+    const page = await visitor.open(pageOf(server));
+    await shows(page, "#limit", "Up to 1.0 KiB each.");
+    await choose(
+      page,
+      await local.write("a.bin", bytes(1025)),
+      await local.write("b.bin", "hello\n"),
+    );
+    await shows(page, line("stopped"), "Too large: this server takes files of up to 1.0 KiB.");
+    await shows(page, line("done"), "b.bin");
+    assertEquals(storedIn(server.dir), ["b.bin"]);
+  },
+);
+
+browserTest(
+  "a file that a full disk has no room for is sent once there is room",
+  "chromium",
+  async (visitor) => {
+    await using local = await tempDir();
+    const dir = `${local.path}/received`;
+    await Deno.mkdir(dir);
+    const content = bytes(3 * MIB);
+    const file = await local.write("a.bin", content);
+    await using server = await startServer({ dir, under: onTmpfs(dir, "size=4m") });
+    const disk = `/proc/${server.pid}/root${dir}`;
+    await Deno.writeFile(`${disk}/other`, bytes(2 * MIB));
+    const page = await visitor.open(pageOf(server));
+    await shows(page, "#list-note", "1 entry");
+    await choose(page, file);
+    await shows(page, line("stopped"), "The server's disk is full.");
+    await Deno.remove(`${disk}/other`);
+    await page.click("::-p-aria(Try again a.bin)");
+    await shows(page, line("done"), "stored");
+    assertEquals(await Deno.readFile(`${disk}/a.bin`), content);
+  },
+  { mounts: true },
+);
+
+/** Fails if a page has held more memory than it may, without the program's own file. */
+async function assertLittle(page: Page): Promise<void> {
+  for (const renderer of await renderersOf(page)) {
+    const status = Deno.readTextFileSync(`/proc/${renderer.pid}/status`);
+    const program = Number(/^RssFile:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
+    assertLess(residentBytes(renderer) - program, MOST_TAB_BYTES);
+  }
+}
+
+/** The names of what is stored in a directory. */
+function storedIn(directory: string): string[] {
+  return names(directory).filter((name) => !name.startsWith(".inlet/"));
+}
+
+/** Waits until a store keeps what has come of a file. */
+async function keepsPart(directory: string): Promise<void> {
+  using watcher = Deno.watchFs(directory);
+  const isSo = (): boolean => names(directory).includes("(partial)");
+  if (isSo()) return;
+  for await (const _ of watcher) if (isSo()) return;
+}
+
+/** A file without two equal pieces, of so many MiB. */
+async function largeFile(directory: string, size: number): Promise<string> {
+  const path = `${directory}/large.bin`;
+  using file = await Deno.create(path);
+  const piece = bytes(MIB);
+  for (let index = 0; index < size; index++) {
+    new DataView(piece.buffer).setUint32(0, index);
+    await file.write(piece);
+  }
+  return path;
+}
