@@ -78,6 +78,24 @@ export class Unreadable extends Error {}
  * @property {(sent: number) => void} onProgress
  */
 
+/**
+ * What tus-js-client reads files by. Chromium sends a file that is whole twice as fast as a slice of
+ * it, be that as long as the file.
+ */
+const READER = {
+  /** @param {File} file */
+  openFile: (file) =>
+    Promise.resolve({
+      size: file.size,
+      slice: (/** @type {number} */ start, /** @type {number} */ end) => {
+        const isWhole = start === 0 && end >= file.size;
+        const value = isWhole ? file : file.slice(start, end);
+        return Promise.resolve({ value, done: end >= file.size });
+      },
+      close() {},
+    }),
+};
+
 /** Whether the server was seen to take whole files only. */
 let isPutOnly = false;
 
@@ -137,6 +155,7 @@ function resumable({ Upload }, file, metadata, { url, signal, onUrl, onProgress 
       endpoint: url ? undefined : new URL("uploads/", document.baseURI).href,
       uploadUrl: url,
       metadata,
+      fileReader: READER,
       retryDelays: null,
       storeFingerprintForResuming: false,
       // No file is sent before the address of its upload is known: if the response was lost, it
