@@ -87,6 +87,8 @@ async function show() {
   find("list", HTMLElement).hidden = !may.list;
   find("session", HTMLElement).hidden = !may.list && !may.talk;
   find("talk", HTMLElement).hidden = !may.talk;
+  // Who has signed in under a name has that name.
+  find("naming", HTMLElement).hidden = about.user !== null;
   find("visitor", HTMLElement).hidden = about.signIn !== "done";
   setText(find("user", HTMLElement), printable(about.user ?? ""));
   if (isOut) {

@@ -82,6 +82,7 @@ export class Session {
     const events = this.#events = new EventSource(`events${query}`);
     events.addEventListener("open", () => this.#listener.onBack());
     events.addEventListener("error", () => {
+      setText(find("connected", HTMLElement), "not connected, tries again");
       if (events.readyState === EventSource.CLOSED) this.#listener.onRefused();
     });
     events.addEventListener("welcome", ({ data }) => this.#greet(JSON.parse(data)));
@@ -107,6 +108,7 @@ export class Session {
     this.#given = name;
     this.#visitor = visitor;
     const isOther = this.#name !== "" && name !== this.#name;
+    setText(find("connected", HTMLElement), "");
     setText(
       find("name-note", HTMLElement),
       isOther ? `You are “${printable(name)}” here.` : "",
