@@ -4,9 +4,10 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
+import { assert, assertEquals, assertLess, assertMatch, assertNotMatch } from "@std/assert";
 import { MOST_OF_USER, MOST_SESSIONS, Sessions } from "../web/sessions.ts";
 import type { Authenticator, User } from "../lib/auth/authenticator.ts";
+import { EventReader } from "./event_reader.ts";
 import { integration, KEY, pure, startServer, tempDir, type TestServer } from "./helpers.ts";
 import { HttpWire, problemIn, type Response } from "./http_wire.ts";
 import { serveHere } from "./in_process.ts";
@@ -208,6 +209,33 @@ integration("a user signs in with the token's file, the token or the password", 
   users.remove("eve");
   assertEquals((await browser.about()).signIn, "needed");
   assertEquals((await browser.asks("GET /files/")).status, 401);
+});
+
+integration("a form costs the server no more for its line ends", async () => {
+  await using server = await startServer({ key: KEY });
+  using browser = await Browser.open(server);
+  const least: Record<string, number> = { "\n": Infinity, " ": Infinity };
+  for (let time = 0; time < 5; time++) {
+    for (const filler of Object.keys(least)) {
+      const began = performance.now();
+      const form = `key=${filler.repeat(16_000)}${KEY}`;
+      assertEquals((await browser.asks("POST /sign-in", form)).status, 204);
+      least[filler] = Math.min(least[filler]!, performance.now() - began);
+    }
+  }
+  assertLess(least["\n"]!, 10 * least[" "]!);
+});
+
+integration("a user with several connections has one name all the same", async () => {
+  await using users = await makeUsers({ ben: "all" });
+  await using server = await startServer({ args: ["--users", users.file] });
+  const token = users.token("ben");
+  using browser = await Browser.open(server, token);
+  await browser.signIn(token);
+  const fields = `Host: localhost:5000\r\nCookie: ${browser.cookie}\r\n`;
+  using stream = await EventReader.open({ port: server.port, key: token }, "", fields);
+  assertEquals((await stream.until("welcome")).name, "ben");
+  assertEquals((await browser.about()).user, "ben");
 });
 
 integration("the cookie ends with the key that it was for", async () => {

@@ -29,7 +29,8 @@ export async function tellAbout(exchange: Exchange): Promise<void> {
   exchange.sendJson(200, {
     version: isKnown ? denoJson.version : null,
     signIn: !authenticator ? "none" : isKnown ? "done" : "needed",
-    user: isKnown && authenticator && client.name !== "" ? client.name : null,
+    // Not the name in the session, which is another one for each of its connections.
+    user: isKnown && authenticator && client.requested ? client.requested : null,
     may: isKnown ? mayOf(context) : NOTHING,
     maxFileBytes: isKnown && maxBytes < Number.MAX_SAFE_INTEGER ? maxBytes : null,
     secure: socket.scheme === "https",

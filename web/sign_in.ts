@@ -78,7 +78,8 @@ function done(exchange: Exchange, headers: Headers = {}): void {
 
 /** The password in what people have: a key, a password with its name, a token, or the file of one. */
 async function passwordIn(text: string): Promise<Password> {
-  const [, name, password] = /^\s*user = "([^":]+):([^"]+)"/m.exec(text) ?? [];
+  // Not \s: from each of many line ends it would look at all that follow.
+  const [, name, password] = /^[ \t]*user = "([^":]+):([^"]+)"/m.exec(text) ?? [];
   if (name !== undefined && password !== undefined) return { name, password };
   const line = text.replace(/^[\s\uFEFF#]+/, "").trim();
   if (!line.startsWith(USER_TOKEN)) return { name: "", password: line };
