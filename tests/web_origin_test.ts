@@ -17,7 +17,7 @@ async function ask(
 ): Promise<Response> {
   using wire = await HttpWire.dial(server);
   const body = /^(PUT|POST)/.test(line) ? "hello" : "";
-  const length = body === "" ? [] : ["Content-Length: 5"];
+  const length = body === "" ? [] : ["Content-Length: 5", "Content-Type: text/plain"];
   return await wire.asks([`${line} HTTP/1.1`, ...fields, ...length, "", body].join("\r\n"));
 }
 
@@ -153,6 +153,14 @@ integration("a page of another origin can neither read nor store, and programs c
       ["PUT /files/a", put],
       ["PUT /a", put],
       ["GET /files/", start],
+      ["GET /", start],
+      ["GET /metrics", got],
+      ["GET /status", got],
+      ["HEAD /events", got],
+      ["GET /about", got],
+      ["GET /page/page.js", got],
+      ["POST /talk", got],
+      ["POST /sign-out", got === 200 ? 204 : got],
       ["GET /files/?archive=tar", got],
       ["OPTIONS /files/a", got === 200 ? 204 : got],
     ];

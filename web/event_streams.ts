@@ -54,8 +54,6 @@ export interface Reader {
   readonly context: ServerContext;
   /** Writes, and calls back when the system has taken it. */
   write(bytes: Uint8Array, done: () => void): void;
-  /** Ends it in order. */
-  end(): void;
   /** Ends it at once. */
   drop(): void;
   /** Whether whoever opened it would still be admitted. */
@@ -63,7 +61,7 @@ export interface Reader {
 }
 
 /** One stream. */
-class EventStream {
+export class EventStream {
   readonly reader: Reader;
   /** Bytes that wait for the reader. */
   waiting = 0;
@@ -90,11 +88,6 @@ class EventStream {
   drop(): void {
     this.#isOver = true;
     this.reader.drop();
-  }
-
-  end(): void {
-    if (!this.#isOver) this.reader.end();
-    this.#isOver = true;
   }
 
   /** Whether its client may do this at the moment. One that was revoked ends. */
@@ -145,17 +138,19 @@ export class EventStreams implements Watcher {
   }
 
   /**
-   * Adds a stream. Its client has got its name.
+   * Adds a stream, whose client has got its name.
    *
    * @returns Takes it away.
    */
-  add(reader: Reader): Disposable {
-    const stream = new EventStream(reader);
+  add(stream: EventStream): Disposable {
+    const { reader } = stream;
     const secret = crypto.getRandomValues(new Uint8Array(16)).toHex();
     this.#streams.set(secret, stream);
     this.#timers ??= this.#start();
     stream.send(encode("welcome", { name: reader.context.client.name, visitor: secret }));
-    this.#tellClients(performance.now());
+    // It learns of itself with all others, at the next look.
+    if (this.#streams.size > 1) this.#tellClients();
+    else this.#look();
     return {
       [Symbol.dispose]: () => {
         this.#streams.delete(secret);
@@ -209,16 +204,13 @@ export class EventStreams implements Watcher {
   }
 
   #start(): Disposable {
-    const { log: { feed }, signal } = this.#context;
+    const { log: { feed } } = this.#context;
     const looking = setInterval(() => this.#look(), LOOK_MS);
     const beating = setInterval(() => this.#beat(), this.#heartbeatMs);
-    const stop = (): void => this.#streams.forEach((stream) => stream.end());
-    signal.addEventListener("abort", stop);
     feed.watcher = this;
     return {
       [Symbol.dispose](): void {
         feed.watcher = undefined;
-        signal.removeEventListener("abort", stop);
         clearInterval(looking);
         clearInterval(beating);
       },
@@ -229,23 +221,25 @@ export class EventStreams implements Watcher {
     const isMore = this.#files > MOST_FILES || this.#fileBytes >= MOST_TOLD_BYTES;
     if (isMore) this.#send(encode("many", {}), "list");
     this.#files = this.#fileBytes = this.#messageBytes = 0;
-    this.#tellClients(performance.now());
+    this.#listClients(performance.now());
+    this.#tellClients();
+  }
+
+  /** Makes a new list of clients, if it is another one. */
+  #listClients(now: number): void {
+    if (now < this.#restUntil) return;
+    const text = shownClients(this.#context.clients);
+    if (text === this.#listText) return;
+    this.#listText = text;
+    this.#list = encodeEvent("clients", text);
+    const bytes = this.#list.length * this.#streams.size;
+    this.#restUntil = now + bytes / LIST_BYTES_PER_SECOND * 1000;
+    this.#streams.forEach((stream) => stream.isBehind = true);
   }
 
   /** Tells who is there, to those that do not know it. A reader that is slow gets it the next time. */
-  #tellClients(now: number): void {
-    const streams = [...this.#streams.values()];
-    if (now >= this.#restUntil) {
-      const text = shownClients(this.#context.clients);
-      if (text !== this.#listText) {
-        this.#listText = text;
-        this.#list = encodeEvent("clients", text);
-        const bytes = this.#list.length * streams.length;
-        this.#restUntil = now + bytes / LIST_BYTES_PER_SECOND * 1000;
-        streams.forEach((stream) => stream.isBehind = true);
-      }
-    }
-    for (const stream of streams) {
+  #tellClients(): void {
+    for (const stream of this.#streams.values()) {
       if (!stream.isBehind || stream.waiting > BEHIND_BYTES || !stream.may("status")) continue;
       stream.isBehind = false;
       stream.send(this.#list);

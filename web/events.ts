@@ -14,13 +14,18 @@ import { takeTalk } from "../lib/server/talk.ts";
 import { quoted } from "../lib/text.ts";
 import { sessionOf } from "./admission.ts";
 import { receiveText } from "./body.ts";
-import { type Reader, streamsOf } from "./event_streams.ts";
+import { EventStream, streamsOf } from "./event_streams.ts";
 import type { Exchange } from "./exchange.ts";
 import { Refusal } from "./problem.ts";
 import { allClients } from "./shown_clients.ts";
 
 /** Milliseconds after which a browser begins a stream again that has ended. */
 const RETRY_MS = 2000;
+
+/** The end of a body in chunks: RFC 9112, section 7.1. */
+const LAST_CHUNK = new TextEncoder().encode("0\r\n\r\n");
+
+const NOTHING = new Uint8Array(0);
 
 /** Tells what happens, until either side ends it. */
 export async function followEvents(exchange: Exchange): Promise<void> {
@@ -42,23 +47,23 @@ export async function followEvents(exchange: Exchange): Promise<void> {
   exchange.begin(200, headers);
   response.write(`retry: ${RETRY_MS}\n\n`);
   const over = Promise.withResolvers<void>();
-  const reader: Reader = {
+  const stream = new EventStream({
     context,
     write: (bytes, done) => response.write(bytes, done),
-    end: () => {
-      exchange.end();
-      over.resolve();
-    },
     drop: () => socket.destroy(),
     isAdmitted: await admission(exchange),
-  };
+  });
+  const isChunked = response.chunkedEncoding;
+  // Within an event the end of the connection is the only one that is understood.
+  socket.ending = () => isChunked && stream.waiting === 0 ? LAST_CHUNK : NOTHING;
   // A browser that closes its direction reads no further.
   socket.once("end", over.resolve);
   socket.once("close", over.resolve);
   if (context.signal.aborted || socket.readableEnded || socket.destroyed) over.resolve();
-  using _stream = streams.add(reader);
+  using _stream = streams.add(stream);
   await exchange.whileThere(() => over.promise);
-  if (!response.writableEnded) exchange.end();
+  socket.ending = undefined;
+  exchange.end();
 }
 
 /** Takes what a person says, as the native wire does. */

@@ -63,8 +63,8 @@ export function checkOrigin(exchange: Exchange): void {
  * there would be told to the page that has the link, by what the browser does then.
  */
 function isLinkToStart(exchange: Exchange): boolean {
-  const { isHead, request: { method }, name, query } = exchange;
-  return (method === "GET" || isHead) && name === "" && query.size === 0 &&
+  const { isHead, request: { method, url }, context: { web: { base } } } = exchange;
+  return (method === "GET" || isHead) && [`${base}/`, `${base}/files/`].includes(url!) &&
     exchange.header("Sec-Fetch-Mode") === "navigate" &&
     exchange.header("Sec-Fetch-Dest") === "document";
 }

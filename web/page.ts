@@ -29,6 +29,9 @@ const POLICY = [
   ...["base-uri 'none'", "frame-ancestors 'none'"],
 ].join("; ");
 
+/** Milliseconds until a package is fetched again that could not be. */
+const AGAIN_MS = 10_000;
+
 /** A file as it is sent. */
 interface Representation {
   readonly plain: Uint8Array<ArrayBuffer>;
@@ -88,8 +91,8 @@ function representationOf(name: string): Promise<Representation> {
   let making = made.get(name);
   if (!making) {
     made.set(name, making = represent(name));
-    // What could not be fetched can be there the next time.
-    making.catch(() => made.delete(name));
+    // What could not be fetched can be there later. Strangers do not decide how often that is tried.
+    making.catch(() => Deno.unrefTimer(setTimeout(() => made.delete(name), AGAIN_MS)));
   }
   return making;
 }

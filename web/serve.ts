@@ -30,14 +30,14 @@ export async function serveHttp(connection: Connection, context: ServerContext):
   connection.farewell = (error) => {
     const { response, requests } = socket;
     const isOwed = response ? !response.headersSent : requests === 0;
-    return isOwed ? lastWords(error) : NOTHING;
+    return isOwed ? lastWords(error) : socket.ending?.() ?? NOTHING;
   };
   let isBusy = false;
   for (let next: HttpSocket | undefined = socket; next; next = socket.successor) {
     socket = next;
     httpServer.emit("connection", socket);
     await socket.gone;
-    isBusy = socket.isBusy;
+    isBusy = socket.isBusy && !socket.ending;
     await socket.idle;
   }
   connection.farewell = undefined;

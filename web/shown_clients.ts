@@ -8,11 +8,11 @@ import type { Client, Clients } from "../lib/server/clients.ts";
 import { printableJson } from "../lib/text.ts";
 
 /** Most clients that are shown live of those that are connected, and of those that have left. */
-const MOST_CONNECTED = 100;
-const MOST_LEFT = 20;
+const MOST_CONNECTED = 50;
+const MOST_LEFT = 10;
 
 /** Most bytes of the live list: names that are all escapes can make it long. */
-const MOST_LIST_BYTES = 32 * 1024;
+const MOST_LIST_BYTES = 8 * 1024;
 
 /** Most characters of the name of a file that moves. */
 const MOST_FILE_CHARACTERS = 200;

@@ -49,6 +49,11 @@ export class HttpSocket extends Duplex {
   onLateHead: ((limitMs: number) => void) | undefined;
   /** The response that is being made. */
   response: ServerResponse | undefined;
+  /**
+   * Makes what ends that response in order, if it can end at any time: one that tells what happens, and
+   * is no transfer.
+   */
+  ending: (() => Uint8Array) | undefined;
   /** The scheme of the present request's address, as its client has it. */
   scheme: "http" | "https" = "http";
   /** How many requests have come, the present one included. */
