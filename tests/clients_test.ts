@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { Clients } from "../lib/server/clients.ts";
+import { type Client, Clients } from "../lib/server/clients.ts";
 import { pure } from "./helpers.ts";
 
 function statusOf(clients: Clients): string[] {
@@ -125,4 +125,23 @@ pure("Clients lets a visitor take its name over from a request of HTTP", () => {
   const third = clients.admit("127.0.0.1:40003")!;
   clients.introduce(third, "ann");
   assertEquals([visitor.name, third.name], ["ann", "ann-2"]);
+});
+
+pure("Clients gives one that comes back the name it asked for, and no number on a number", () => {
+  const clients = new Clients(10);
+  const [first, second, third] = [5000, 5001, 5002].map((port) => {
+    const client = clients.admit(`127.0.0.1:${port}`)!;
+    client.requested = "ann";
+    clients.rename(client, "ann");
+    return client;
+  }) as [Client, Client, Client];
+  assertEquals([first.name, second.name, third.name], ["ann", "ann-2", "ann-3"]);
+  clients.leave(third);
+  clients.leave(second);
+  clients.readmit(third);
+  clients.readmit(second);
+  assertEquals([third.name, second.name], ["ann-2", "ann-3"]);
+  for (const client of [first, second, third]) clients.leave(client);
+  clients.readmit(second);
+  assertEquals(second.name, "ann");
 });

@@ -319,6 +319,18 @@ pure("Sessions hold no more when many begin at once, and none of the key before"
   assertEquals(await sessions.find(await late), undefined);
 });
 
+pure("Sessions end after seven days without a request, and not before", async () => {
+  const { sessions, begin } = sessionsOfServer();
+  const { now } = Date;
+  using _ = { [Symbol.dispose]: () => void (Date.now = now) };
+  const id = await begin(true);
+  const day = 24 * 3_600_000;
+  for (const [days, isThere] of [[6, true], [12, true], [20, false], [20, false]] as const) {
+    Date.now = () => now() + days * day;
+    assertEquals(await sessions.find(id) !== undefined, isThere, `on day ${days}`);
+  }
+});
+
 pure(
   "Sessions are bounded, each user's too, and the one that was not used for longest ends",
   async () => {

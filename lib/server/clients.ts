@@ -196,7 +196,9 @@ export class Clients {
     if (!client.end) return true;
     if (!this.hasPlaceFor(client.address)) return false;
     delete client.end;
-    if (client.name !== "") this.introduce(client, client.name);
+    // Not the number that it had beside others, which would get another number.
+    const name = client.requested || client.name;
+    if (name !== "") this.introduce(client, name);
     this.#remember(client);
     this.#count(client.address, 1);
     return true;
