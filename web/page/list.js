@@ -145,10 +145,15 @@ export class List {
 
   /** @param {{ name: string, size: number | null, modified: string, to?: string }[]} files */
   #take(files) {
+    const before = this.#entries;
     this.#entries = new Map(files.map(({ name, size, modified, to }) => {
       const within = name.slice(this.folder.length);
+      const old = before.get(within);
+      const time = new Date(modified);
+      // The row of what has not changed stays: the focus may be in it.
+      const isSame = old?.size === size && old.to === to && Number(old.modified) === Number(time);
       const isFolder = size === null && to === undefined;
-      return [within, { name: within, size, modified: new Date(modified), to, isFolder }];
+      return [within, isSame ? old : { name: within, size, modified: time, to, isFolder }];
     }));
     this.#draw();
   }

@@ -39,7 +39,8 @@ const session = new Session({
   onMany: () => list.load(),
   onBack: () => {
     sender.wake();
-    if (may.list) list.load();
+    if (!isListed) beginList();
+    else if (may.list) list.load();
   },
   onRefused: () => show(),
 });
@@ -55,6 +56,19 @@ let shown = "";
 
 /** Milliseconds until the server is asked again that did not answer. */
 const AGAIN_MS = 3000;
+
+/** Milliseconds in which the event stream should be there. */
+const STREAM_MS = 1000;
+
+/** Whether the list was asked for. */
+let isListed = false;
+
+/** Shows the list, as soon as nothing can be missed any more. */
+function beginList() {
+  if (isListed || !may.list) return;
+  isListed = true;
+  list.open();
+}
 
 /** Shows what this visitor may do. */
 async function show() {
@@ -97,8 +111,10 @@ async function show() {
     return;
   }
   showCall();
+  isListed = false;
   session.open();
-  if (may.list) await list.open();
+  // Once the stream is there, what is stored is told: a list from before could lack something.
+  setTimeout(beginList, STREAM_MS);
   if (may.put) {
     sender.resumeAll();
     await offerUnfinished();
@@ -229,6 +245,8 @@ watchDrops();
 watchLeaving();
 watchSignIn(async () => {
   await show();
-  find(may.put ? "files" : "search", HTMLElement).focus();
+  const start = find(may.put ? "files" : "path", HTMLElement);
+  if (!may.put) start.tabIndex = -1;
+  start.focus();
 });
 await show();
