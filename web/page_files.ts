@@ -14,7 +14,6 @@ import listJs from "./page/list.js" with { type: "text" };
 import lullsJs from "./page/lulls.js" with { type: "text" };
 import memoryJs from "./page/memory.js" with { type: "text" };
 import pageJs from "./page/page.js" with { type: "text" };
-import putJs from "./page/put.js" with { type: "text" };
 import sendingJs from "./page/sending.js" with { type: "text" };
 import sessionJs from "./page/session.js" with { type: "text" };
 import signInJs from "./page/sign_in.js" with { type: "text" };
@@ -36,7 +35,6 @@ export const PAGE_FILES: Readonly<Record<string, string | (() => Promise<string>
   "lulls.js": lullsJs,
   "memory.js": memoryJs,
   "page.js": pageJs,
-  "put.js": putJs,
   "sending.js": sendingJs,
   "session.js": sessionJs,
   "sign_in.js": signInJs,
