@@ -27,7 +27,7 @@ export async function getList(exchange: Exchange): Promise<void> {
   context.log.begin(folder === "" ? undefined : folder);
   const rights = rightsOf(context);
   const request = folder === "" ? "list" : "tree";
-  // Who may only upload, by hand, sees how.
+  // A person who may only upload gets the form for that.
   if (exchange.prefersHtml && isDropOnly(rights) && mayAccess(rights, "put")) {
     return exchange.send(200, { "Content-Type": HTML_TYPE }, storePage(folder));
   }
