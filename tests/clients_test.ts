@@ -145,3 +145,14 @@ pure("Clients gives one that comes back the name it asked for, and no number on 
   clients.readmit(second);
   assertEquals(second.name, "ann");
 });
+
+pure("Clients lists one that signs in late in its place, in order of admission", () => {
+  const clients = new Clients(10);
+  const stranger = clients.admit("127.0.0.1:5000")!;
+  stranger.unauthenticated = true;
+  clients.leave(stranger);
+  const second = clients.admit("127.0.0.1:5001")!;
+  clients.readmit(stranger);
+  stranger.unauthenticated = false;
+  assertEquals(clients.known, [stranger, second]);
+});

@@ -231,7 +231,9 @@ export class Clients {
 
   #remember(client: Client): void {
     if (this.#remembered.includes(client)) return;
-    this.#remembered.push(client);
+    // In order of admission: one that proves itself late was not listed before.
+    const before = this.#remembered.findLastIndex(({ number }) => number < client.number);
+    this.#remembered.splice(before + 1, 0, client);
     if (this.#remembered.length > REMEMBERED) this.#forgetOne();
   }
 
