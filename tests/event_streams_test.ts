@@ -60,7 +60,7 @@ class Page {
 
   /** The names of the events that it has got. */
   get events(): string[] {
-    return this.written.flatMap((text) => /^event: (\w+)/.exec(text)?.[1] ?? []);
+    return this.written.flatMap((text) => text.match(/(?<=^event: )\w+/gm) ?? []);
   }
 }
 
@@ -102,6 +102,44 @@ pure("a page that reads slowly is dropped, and costs the others nothing", async 
   await new Promise((resolve) => setTimeout(resolve, 0));
   assertEquals(slow.written.length, before, "nothing is written behind the end");
   assert(quick.events.filter((name) => name === "message").length > 4);
+});
+
+pure(
+  "a client that talks much is heard by many pages in few writes, and not without end",
+  async () => {
+    const context = serverContext();
+    const streams = new EventStreams(context);
+    const pages = Array.from({ length: 400 }, () => new Page(context));
+    using added = new DisposableStack();
+    for (const page of pages) added.use(streams.add(new EventStream(page)));
+    const said = Array.from({ length: 1000 }, (_, index) => `${index}`);
+    let told = 0;
+    for (const text of said) {
+      if (streams.takesMessages) told++;
+      streams.said("ann", text);
+    }
+    assert(told > 100 && told < 1000, `${told}`);
+    for (const page of pages) {
+      const messages = () => page.events.filter((name) => name === "message").length;
+      while (messages() < told) await new Promise((resolve) => setTimeout(resolve, 10));
+      assertEquals(page.written.filter((text) => text.includes("event: message")).length, 1);
+    }
+  },
+);
+
+pure("names that are all escapes make no page that reads a slow one", async () => {
+  const context = serverContext();
+  const streams = new EventStreams(context);
+  const page = new Page(context);
+  page.isSlow = true;
+  using _ = streams.add(new EventStream(page));
+  for (let count = 0; count < MOST_FILES; count++) {
+    streams.stored({ name: `${count}${"\u202e".repeat(1300)}`, size: 1 });
+  }
+  page.ended.promise.then((how) => page.written.push(`event: ${how}\n`));
+  const isOver = () => page.events.some((name) => name === "many" || name === "drop");
+  while (!isOver()) await new Promise((resolve) => setTimeout(resolve, 10));
+  assertEquals(page.events.at(-1), "many");
 });
 
 pure("many files between two looks become one event", async () => {

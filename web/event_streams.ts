@@ -4,11 +4,12 @@
  *
  * A stream holds no client's place, so that a thousand pages keep nobody out. Nothing is kept for one
  * that reads slowly beyond {@linkcode MOST_WAITING_BYTES}: it ends, and the browser begins another
- * one. An event is encoded once for all streams.
+ * one. An event is encoded once for all streams, and those of a moment are written at once.
  *
  * @module
  */
 
+import { concat } from "@std/bytes/concat";
 import type { Stored } from "../protocol.ts";
 import { hostOf, isLoopback } from "../lib/address.ts";
 import { mayAccess } from "../lib/auth/access.ts";
@@ -40,8 +41,17 @@ const LIST_BYTES_PER_SECOND = 2 * 1024 * 1024;
 /** Most files that are told between two looks. */
 export const MOST_FILES = 50;
 
-/** Most bytes of files, and of messages, that are told between two looks. */
+/** Most bytes of files, and of messages, that are told to a stream between two looks. */
 const MOST_TOLD_BYTES = 64 * 1024;
+
+/** The same to all streams together: one client that talks much is heard by all. */
+const MOST_TOLD_TO_ALL_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Milliseconds, for each stream, in which what happens is gathered, and then written to it at once: a
+ * thousand small messages cost hardly more than one.
+ */
+const GATHER_MS_PER_STREAM = 0.2;
 
 /** What no browser shows. */
 const HEARTBEAT = new TextEncoder().encode(":\n\n");
@@ -90,10 +100,10 @@ export class EventStream {
     this.reader.drop();
   }
 
-  /** Whether its client may do this at the moment. One that was revoked ends. */
-  may(request: "list" | "status"): boolean {
+  /** Whether its client may see what is there at the moment. One that was revoked ends. */
+  get mayList(): boolean {
     try {
-      return mayAccess(rightsOf(this.reader.context), request);
+      return mayAccess(rightsOf(this.reader.context), "list");
     } catch {
       this.drop();
       return false;
@@ -112,6 +122,9 @@ export class EventStreams implements Watcher {
   #files = 0;
   #fileBytes = 0;
   #messageBytes = 0;
+  /** What has happened and is not told yet. */
+  #gathered: Uint8Array<ArrayBuffer>[] = [];
+  #telling: ReturnType<typeof setTimeout> | undefined;
   #list = new Uint8Array(0);
   #listText = "";
   #restUntil = 0;
@@ -155,6 +168,7 @@ export class EventStreams implements Watcher {
       [Symbol.dispose]: () => {
         this.#streams.delete(secret);
         if (this.#streams.size > 0) return;
+        this.#tell();
         this.#timers?.[Symbol.dispose]();
         this.#timers = undefined;
       },
@@ -168,15 +182,20 @@ export class EventStreams implements Watcher {
 
   /** Whether another message would be told. */
   get takesMessages(): boolean {
-    return this.#messageBytes < MOST_TOLD_BYTES;
+    return this.#messageBytes < this.#mostBytes;
+  }
+
+  /** Most bytes of files, and of messages, that are told between two looks. */
+  get #mostBytes(): number {
+    return Math.min(MOST_TOLD_BYTES, MOST_TOLD_TO_ALL_BYTES / this.#streams.size);
   }
 
   stored({ name, size }: Pick<Stored, "name" | "size">): void {
-    if (++this.#files > MOST_FILES || this.#fileBytes >= MOST_TOLD_BYTES) return;
-    this.#fileBytes += name.length;
+    if (++this.#files > MOST_FILES || this.#fileBytes >= this.#mostBytes) return;
+    // A name can be all escapes.
+    this.#fileBytes += encode("stored", { name, size }).length;
     this.#modifiedOf(name).then((modified) => {
-      if (!modified) return;
-      this.#send(encode("stored", { name, size, modified }), "list");
+      if (modified) this.#gather(encode("stored", { name, size, modified }));
     });
   }
 
@@ -184,7 +203,7 @@ export class EventStreams implements Watcher {
     if (!this.takesMessages) return;
     const bytes = encode("message", { from, text });
     this.#messageBytes += bytes.length;
-    this.#send(bytes, "status");
+    this.#gather(bytes);
   }
 
   /** When a file was changed, as lists tell it; `undefined` if it is gone again. */
@@ -199,8 +218,17 @@ export class EventStreams implements Watcher {
     return undefined;
   }
 
-  #send(bytes: Uint8Array, right: "list" | "status"): void {
-    for (const stream of this.#streams.values()) if (stream.may(right)) stream.send(bytes);
+  #gather(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#gathered.push(bytes);
+    this.#telling ??= setTimeout(() => this.#tell(), GATHER_MS_PER_STREAM * this.#streams.size);
+  }
+
+  #tell(): void {
+    clearTimeout(this.#telling);
+    this.#telling = undefined;
+    if (this.#gathered.length === 0) return;
+    const bytes = concat(this.#gathered.splice(0));
+    for (const stream of this.#streams.values()) if (stream.mayList) stream.send(bytes);
   }
 
   #start(): Disposable {
@@ -218,8 +246,9 @@ export class EventStreams implements Watcher {
   }
 
   #look(): void {
-    const isMore = this.#files > MOST_FILES || this.#fileBytes >= MOST_TOLD_BYTES;
-    if (isMore) this.#send(encode("many", {}), "list");
+    const isMore = this.#files > MOST_FILES || this.#fileBytes >= this.#mostBytes;
+    if (isMore) this.#gather(encode("many", {}));
+    this.#tell();
     this.#files = this.#fileBytes = this.#messageBytes = 0;
     this.#listClients(performance.now());
     this.#tellClients();
@@ -240,7 +269,7 @@ export class EventStreams implements Watcher {
   /** Tells who is there, to those that do not know it. A reader that is slow gets it the next time. */
   #tellClients(): void {
     for (const stream of this.#streams.values()) {
-      if (!stream.isBehind || stream.waiting > BEHIND_BYTES || !stream.may("status")) continue;
+      if (!stream.isBehind || stream.waiting > BEHIND_BYTES || !stream.mayList) continue;
       stream.isBehind = false;
       stream.send(this.#list);
     }
