@@ -5,8 +5,18 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { integration, names, startServer, type TestServer, uploadGrows } from "./helpers.ts";
+import { DirectoryStore } from "../lib/store/directory.ts";
+import type { Upload } from "../lib/store/store.ts";
+import {
+  integration,
+  names,
+  startServer,
+  tempDir,
+  type TestServer,
+  uploadGrows,
+} from "./helpers.ts";
 import { HttpWire } from "./http_wire.ts";
+import { serveHere } from "./in_process.ts";
 import {
   ask,
   base64,
@@ -109,3 +119,38 @@ integration(
     assertEquals(names(server.dir).filter((name) => name.startsWith("upload")).length, 8);
   },
 );
+
+integration("tus: a disk that fails for a client that was cut ends no server", async () => {
+  await using local = await tempDir();
+  const store = await DirectoryStore.open(local.path);
+  const { ongoing } = store;
+  const taking = Promise.withResolvers<void>();
+  const taken = Promise.withResolvers<void>();
+  const closing = Promise.withResolvers<void>();
+  const find = ongoing.find.bind(ongoing);
+  ongoing.find = async (id) => {
+    const found = (await find(id))!;
+    found.take = async () => {
+      taking.resolve();
+      await taken.promise;
+      const fail = (): Promise<void> => {
+        closing.resolve();
+        return Promise.reject(new Error("the disk failed"));
+      };
+      return { [Symbol.asyncDispose]: fail } as unknown as Upload;
+    };
+    return found;
+  };
+  {
+    await using server = await serveHere({ dir: local.path, store });
+    const path = await begin(server, { "Upload-Length": 5 });
+    using wire = await HttpWire.dial(server);
+    const fields = { ...BYTES, "Upload-Offset": 0, "Content-Length": 5 };
+    await wire.says(requestOf("PATCH", path, fields));
+    await taking.promise;
+  }
+  taken.resolve();
+  await closing.promise;
+  // A rejection that nobody handles is told before the next timer.
+  await new Promise((resolve) => setTimeout(resolve, 0));
+});

@@ -10,6 +10,7 @@ import { equals } from "@std/bytes/equals";
 import { BeginningCrc } from "../lib/body/reading.ts";
 import { Tally } from "../lib/body/streams.ts";
 import type { InletError } from "../lib/errors.ts";
+import { discard } from "../lib/net/departure.ts";
 import { checkSize } from "../lib/server/size_limit.ts";
 import type { OngoingUpload, Outcome } from "../lib/store/ongoing.ts";
 import type { Maybe, Upload } from "../lib/store/store.ts";
@@ -99,7 +100,7 @@ export async function takeOver(
     if (upload) return upload;
   } catch (error) {
     // If the client left meanwhile, it is for the next one.
-    taking?.then((late) => late?.[Symbol.asyncDispose](), () => {});
+    taking?.then(discard).catch(() => {});
     throw error;
   }
   refuseBusy();
