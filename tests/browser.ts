@@ -10,7 +10,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import type { Browser, BrowserContext, Dialog, LaunchOptions, Page } from "puppeteer-core";
+import type { Browser, BrowserContext, Cookie, Dialog, LaunchOptions, Page } from "puppeteer-core";
 import { integration, type Requirements, tempDir } from "./helpers.ts";
 
 /** The browsers, by the names of their programs. */
@@ -84,6 +84,9 @@ async function launchAnew(name: BrowserName): Promise<LaunchedBrowser> {
     handleSIGINT: false,
     handleSIGTERM: false,
     waitForInitialPage: false,
+    defaultViewport: { width: 1280, height: 800 },
+    // Servers with a key have a certificate that no authority has signed.
+    acceptInsecureCerts: true,
   });
   stack.defer(() => browser.close());
   const kept = stack.move();
@@ -151,6 +154,11 @@ export class Visitor implements AsyncDisposable {
     await prepare?.(page);
     await page.goto(address);
     return page;
+  }
+
+  /** The cookies that this visitor has. */
+  async cookies(): Promise<Cookie[]> {
+    return await this.#context.cookies();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

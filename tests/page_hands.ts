@@ -5,10 +5,16 @@
  */
 
 import type { Page } from "puppeteer-core";
+import { names } from "./helpers.ts";
 
 /** The address of a server's page. */
 export function pageOf({ port }: { port: number }, scheme = "http"): string {
   return `${scheme}://127.0.0.1:${port}/`;
+}
+
+/** The names of what is stored in a directory. */
+export function storedIn(directory: string): string[] {
+  return names(directory).filter((name) => !name.startsWith(".inlet/"));
 }
 
 /** The line of something that is sent, in a state: `moving`, `done`, … */

@@ -30,6 +30,7 @@ import {
   pageOf,
   renderersOf,
   shows,
+  storedIn,
   textsOf,
   until,
 } from "./page_hands.ts";
@@ -319,11 +320,6 @@ async function assertLittle(page: Page): Promise<void> {
     const program = Number(/^RssFile:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
     assertLess(residentBytes(renderer) - program, MOST_TAB_BYTES);
   }
-}
-
-/** The names of what is stored in a directory. */
-function storedIn(directory: string): string[] {
-  return names(directory).filter((name) => !name.startsWith(".inlet/"));
 }
 
 /** Waits until a store keeps what has come of a file. */
