@@ -155,6 +155,8 @@ export class Session {
       make("bdi", {}, printable(text)),
     ));
     while (lines.childElementCount > MAX_SAID) lines.firstElementChild?.remove();
+    // It can be scrolled by keys.
+    this.#said.tabIndex = 0;
     this.#said.scrollTop = this.#said.scrollHeight;
   }
 
