@@ -5,7 +5,8 @@
  */
 
 import { assert, assertEquals, assertLess, assertMatch, assertNotMatch } from "@std/assert";
-import { MOST_OF_USER, MOST_SESSIONS, Sessions } from "../web/sessions.ts";
+import type { Exchange } from "../web/exchange.ts";
+import { idsIn, MOST_OF_USER, MOST_SESSIONS, Sessions } from "../web/sessions.ts";
 import type { Authenticator, User } from "../lib/auth/authenticator.ts";
 import { EventReader } from "./event_reader.ts";
 import { integration, KEY, pure, startServer, tempDir, type TestServer } from "./helpers.ts";
@@ -293,6 +294,22 @@ integration("a server without a key has nothing to sign in to", async () => {
   }
   const other = await fetch(`${url}/sign-in`, { method: "POST", body: "{}" });
   assertEquals([other.status, (await other.json()).code], [415, "bad-request"]);
+});
+
+pure("idsIn() finds the ids of this server's cookie, and of very many the first", () => {
+  const own = "__Host-inlet-5000=";
+  const idsOf = (cookie: string): string[] =>
+    idsIn({
+      header: () => cookie,
+      ...{ request: { headers: { host: "h:5000" } }, socket: { scheme: "https" } },
+      context: { web: { base: "" } },
+    } as unknown as Exchange);
+  const ids = Array.from({ length: 300 }, (_, number) => `${number}`.padStart(43, "x"));
+  assertEquals(idsOf(`a=b; ${own}${ids[0]};${own}${ids[1]}; x${own}${ids[2]}`), ids.slice(0, 2));
+  assertEquals(idsOf(`${own}; ${own}x; ${own}${ids[0]}x; inlet-5000=${ids[0]}`), []);
+  const found = idsOf(ids.map((id) => own + id).join("; "));
+  assert(found.length > 1 && found.length < 10);
+  assertEquals(found, ids.slice(0, found.length));
 });
 
 /** Sessions of a server with a key, which is replaced if that is asked for. */

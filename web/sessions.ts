@@ -24,6 +24,12 @@ const IDLE_MS = 7 * 24 * 3_600_000;
 
 const ID_BYTES = 32;
 
+/** What ids look like. */
+const ID = /^[\w-]{43}$/;
+
+/** Most ids of a request that are looked at: a stranger could send hundreds, which costs time. */
+const MOST_IDS = 8;
+
 /** One who has signed in. */
 export interface Session {
   /** The user; `true` for a holder of the shared key. */
@@ -101,7 +107,8 @@ export function sessionsOf(authenticator: Authenticator): Sessions {
 export function idsIn(exchange: Exchange): string[] {
   const name = cookieName(exchange);
   return (exchange.header("Cookie") ?? "").split(";").map((pair) => pair.trim())
-    .filter((pair) => pair.startsWith(`${name}=`)).map((pair) => pair.slice(name.length + 1));
+    .filter((pair) => pair.startsWith(`${name}=`)).map((pair) => pair.slice(name.length + 1))
+    .filter((id) => ID.test(id)).slice(0, MOST_IDS);
 }
 
 /** The field that gives a browser its id, or with none takes it away. */
