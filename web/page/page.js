@@ -86,7 +86,7 @@ async function show() {
   const isOut = about.signIn === "needed";
   const visitor = JSON.stringify([about.signIn, about.user, about.may]);
   // The event stream was refused for another reason: a full server, or one that has just stopped.
-  if (visitor === shown) return void setTimeout(() => session.open(), AGAIN_MS);
+  if (visitor === shown) return isOut ? undefined : void setTimeout(() => session.open(), AGAIN_MS);
   shown = visitor;
   may = isOut ? { list: false, get: false, put: false, talk: false } : about.may;
   const { maxFileBytes } = about;

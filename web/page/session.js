@@ -26,6 +26,12 @@ const MAX_SAID = 200;
 /** Most clients of before that are shown. */
 const MAX_GONE = 20;
 
+/**
+ * Milliseconds out of sight after which a page leaves the session: a browser has six connections to a
+ * server for all of its tabs.
+ */
+const UNSEEN_MS = 300_000;
+
 /** Most bytes of a name. */
 const MAX_NAME_BYTES = 64;
 
@@ -44,6 +50,8 @@ export class Session {
   #visitor = "";
   /** @type {string[]} Texts of this person that the server has not told yet. */
   #own = [];
+  /** Whether it listened before, and does so no more. */
+  #isLeft = false;
   #said = find("said-here", HTMLElement);
   #trouble = find("talk-trouble", HTMLElement);
 
@@ -69,6 +77,13 @@ export class Session {
       event.preventDefault();
       this.#talk(find("text", HTMLInputElement));
     });
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let leaving;
+    document.addEventListener("visibilitychange", () => {
+      clearTimeout(leaving);
+      if (document.hidden) leaving = setTimeout(() => this.#leave(), UNSEEN_MS);
+      else if (this.#isLeft) this.open();
+    });
     const details = find("session", HTMLDetailsElement);
     const wide = matchMedia("(min-width: 60rem)");
     details.open = wide.matches;
@@ -77,7 +92,7 @@ export class Session {
 
   /** Listens to the server, under the name of this person. */
   open() {
-    this.#events?.close();
+    this.close();
     const query = this.#name === "" ? "" : `?name=${encodeURIComponent(this.#name)}`;
     const events = this.#events = new EventSource(`events${query}`);
     events.addEventListener("open", () => this.#listener.onBack());
@@ -99,8 +114,16 @@ export class Session {
 
   /** Stops listening. */
   close() {
+    this.#isLeft = false;
     this.#events?.close();
     this.#events = undefined;
+  }
+
+  /** Stops listening until the page is seen again. */
+  #leave() {
+    const wasOpen = this.#events !== undefined;
+    this.close();
+    this.#isLeft = wasOpen;
   }
 
   /** @param {{ name: string, visitor: string }} welcome */
