@@ -376,8 +376,8 @@ async function main(args: readonly string[]): Promise<number> {
   if (generate) stderr.add(keyHint(tokenFile!, String(server.address.port)));
   if (!mode.serve && settings.web && Deno.stderr.isTerminal()) {
     const { invite } = await import("./lib/server/invitation.ts");
-    // Not waited for: what draws the code may have to be fetched.
-    void invite(settings, server.address.port, authenticator);
+    // Not waited for: what draws the code may have to be fetched. And a server goes on without it.
+    invite(settings, server.address.port, authenticator).catch(() => {});
   }
   await server.finished;
   return 0;

@@ -31,7 +31,6 @@ import {
   countIn,
   lengthOf,
   metadataIn,
-  modifiedIn,
   textOf,
   TUS_VERSION,
   wantedName,
@@ -112,8 +111,6 @@ async function create(exchange: Exchange): Promise<void> {
   if (hasBody) checkType(exchange);
   checkRoom(exchange, what, 0, size);
   const fingerprint = isPart ? undefined : fingerprintIn(values);
-  // A bad one is refused now, and not when all has been sent.
-  modifiedIn(values);
   const id = newId();
   const ongoing = await context.store.ongoing.begin(id, {
     ...{ name, size, fingerprint, details: JSON.stringify(details) },

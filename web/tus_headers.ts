@@ -117,16 +117,14 @@ export function textOf(
 }
 
 /**
- * The time of a file's last change that its client gives: `modified`, as lists have it.
- *
- * @throws {InletError} `bad-request` if it is no such time
+ * The time of a file's last change that its client gives: `modified`, as lists have it. Other clients may
+ * use that word for something else, so anything else is ignored.
  */
 export function modifiedIn(metadata: ReadonlyMap<string, Uint8Array>): Date | undefined {
-  const text = textOf(metadata, "modified");
-  if (text === undefined) return undefined;
-  const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/.test(text) ? Date.parse(text) : NaN;
-  if (!Number.isNaN(time)) return new Date(time);
-  throw bad("the metadata modified", "it is no time such as 2026-11-26T09:45:25.123Z");
+  const text = new TextDecoder().decode(metadata.get("modified"));
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/.test(text)) return undefined;
+  const time = Date.parse(text);
+  return Number.isNaN(time) ? undefined : new Date(time);
 }
 
 /** What a file is called whose client does not say it. */
