@@ -156,6 +156,26 @@ pure("many files between two looks become one event", async () => {
   assert(told === MOST_FILES, `${told}`);
 });
 
+pure("while files come without end, many pages list them again one after another", async () => {
+  const context = serverContext();
+  const streams = new EventStreams(context);
+  using added = new DisposableStack();
+  const pages = Array.from({ length: 500 }, () => new Page(context));
+  for (const page of pages) added.use(streams.add(new EventStream(page)));
+  const [page] = pages as [Page];
+  const come = setInterval(() => {
+    for (let count = 0; count < 99; count++) context.log.stored({ name: "a", size: 1, crc: 0 });
+  }, 50);
+  added.defer(() => clearInterval(come));
+  const times = (event: string): number =>
+    page.written.join("").split(`event: ${event}\n`).length - 1;
+  while (times("many") === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  // Two further looks.
+  const most = times("stored") + 2 * MOST_FILES;
+  while (times("stored") < most) await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(times("many"), 1);
+});
+
 pure("a stream ends with its user, its key, and a reader that is dead", async () => {
   const context = serverContext();
   const streams = new EventStreams(context, { heartbeatMs: 20 });

@@ -53,6 +53,9 @@ const MOST_TOLD_TO_ALL_BYTES = 8 * 1024 * 1024;
  */
 const GATHER_MS_PER_STREAM = 0.2;
 
+/** Milliseconds, for each stream, between two times that every page is told to list the files again. */
+const LIST_MS_PER_STREAM = 20;
+
 /** What no browser shows. */
 const HEARTBEAT = new TextEncoder().encode(":\n\n");
 
@@ -121,6 +124,9 @@ export class EventStreams implements Watcher {
   #timers: Disposable | undefined;
   #files = 0;
   #fileBytes = 0;
+  /** Whether there were more files than were told. */
+  #areMore = false;
+  #manyAfter = 0;
   #messageBytes = 0;
   /** What has happened and is not told yet. */
   #gathered: Uint8Array<ArrayBuffer>[] = [];
@@ -246,11 +252,16 @@ export class EventStreams implements Watcher {
   }
 
   #look(): void {
-    const isMore = this.#files > MOST_FILES || this.#fileBytes >= this.#mostBytes;
-    if (isMore) this.#gather(encode("many", {}));
+    const now = performance.now();
+    this.#areMore ||= this.#files > MOST_FILES || this.#fileBytes >= this.#mostBytes;
+    if (this.#areMore && now >= this.#manyAfter) {
+      this.#areMore = false;
+      this.#manyAfter = now + LIST_MS_PER_STREAM * this.#streams.size;
+      this.#gather(encode("many", {}));
+    }
     this.#tell();
     this.#files = this.#fileBytes = this.#messageBytes = 0;
-    this.#listClients(performance.now());
+    this.#listClients(now);
     this.#tellClients();
   }
 
