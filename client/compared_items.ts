@@ -7,8 +7,7 @@
  */
 
 import { EmptyFolder, FileSource, type Item, SymbolicLink } from "../lib/body/sources.ts";
-import type { Progress } from "../lib/cli/progress.ts";
-import { formatCount } from "../lib/text.ts";
+import { fileFigures, type Progress } from "../lib/cli/progress.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import { Comparison } from "../modes/files/compare.ts";
 import { type DiffAnswer, type Diffed, FolderDiffs } from "../modes/files/diff.ts";
@@ -66,7 +65,7 @@ export async function compareItems(
   { byContent, progress, onAnswer }: CompareOptions,
 ): Promise<void> {
   let compared = 0;
-  const word = (): string => `comparing: ${formatCount(compared)} files so far`;
+  const word = (): string => `comparing: ${fileFigures(compared, null)} so far`;
   // Until then the progress line says that it waits for the server.
   client.welcomed.then(() => progress.doing(word), () => {});
   const diffs = new FolderDiffs<FileSource | ComparedPlace>(...client.parts, {

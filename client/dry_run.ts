@@ -188,15 +188,19 @@ class DryRun {
     const isSent = word === "new" || word === "changed" || (word === "same" && !this.#skipsSame);
     if (isSent) this.#bytes += size ?? 0;
     this.#lines += `${word}\t${size ?? "-"}\t${printable(name)}\n`;
-    if (this.#lines.length < COLLECTED) return;
+    if (this.#lines.length >= COLLECTED) this.#flush();
+  }
+
+  #flush(): void {
+    // On a terminal the list begins where the progress line is.
+    if (Deno.stdout.isTerminal()) this.#dialer.context.progress.end();
     this.#printer.add(this.#lines);
     this.#lines = "";
   }
 
   /** Prints what is left. @throws {InletError} `local-disk` if it could not all be printed */
   async print(): Promise<void> {
-    if (this.#lines !== "") this.#printer.add(this.#lines);
-    this.#lines = "";
+    if (this.#lines !== "") this.#flush();
     await this.#printer.printed;
     if (this.#printer.failure) throw outputError(this.#printer.failure);
   }

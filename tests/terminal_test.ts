@@ -193,6 +193,25 @@ integration(
   TERMINAL,
 );
 
+integration("client.ts --dry-run erases the line of progress before it lists", async () => {
+  await using project = await tempDir();
+  makeTree(project.path, { "p/1": "1" });
+  using theirs = impostor();
+  const command = `deno run -A ${CLIENT} 127.0.0.1 ${theirs.port} p --dry-run`;
+  await using client = Terminal.run(command, { cwd: project.path });
+  using wire = await theirs.accept();
+  await wire.line();
+  await wire.says("welcome client 1 of 1\n");
+  assertEquals(await wire.line(), "diff 1 p");
+  await wire.line();
+  await client.shows(/comparing: 0 files so far/);
+  await wire.says("ok .\n");
+  assertEquals(await wire.line(), "exit");
+  await wire.says("ok bye\n");
+  assertEquals(await client.ended(), 0);
+  assertStringIncludes(client.screen, "\r\x1b[Knew\t1\tp/1\r\n");
+}, TERMINAL);
+
 integration("client.ts --quiet draws nothing on a terminal", async () => {
   await using server = await startServer();
   const command = `deno run -A ${CLIENT} 127.0.0.1 ${server.port} --quiet`;
