@@ -28,6 +28,7 @@ import { growthClients, growthFiles } from "./workloads/growth.ts";
 import { httpFirst, httpGet, httpPut, httpsGet, httpsPut } from "./workloads/http.ts";
 import { memory } from "./workloads/memory.ts";
 import { message } from "./workloads/message.ts";
+import { page, pagePut } from "./workloads/page.ts";
 import { places } from "./workloads/places.ts";
 import { put } from "./workloads/put.ts";
 import { raw } from "./workloads/raw.ts";
@@ -70,6 +71,8 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   "https-get": httpsGet,
   "http-first": httpFirst,
   "tus-put": tusPut,
+  "page-put": pagePut,
+  page,
   raw,
   message,
   reverse,

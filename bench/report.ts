@@ -7,7 +7,7 @@
 import type { Summary } from "./measure.ts";
 
 /** Of what is measured. `x` is a ratio: 2 is twice as much. */
-export type Unit = "ms" | "µs" | "MB" | "x";
+export type Unit = "ms" | "µs" | "kB" | "MB" | "x";
 
 /** How one candidate did. */
 export interface Row extends Summary {
@@ -98,5 +98,5 @@ function formatFigure({ what, value, unit, goal }: Figure): string {
 
 function formatNumber(value: number, unit: Unit): string {
   if (unit === "x") return value.toFixed(2);
-  return value.toFixed(unit === "MB" || value < SMALL ? 1 : 0);
+  return value.toFixed(unit === "kB" || unit === "MB" || value < SMALL ? 1 : 0);
 }

@@ -1,8 +1,5 @@
 /**
- * Real browsers for the tests: Debian's chromium and firefox-esr, driven by puppeteer-core, one by
- * the DevTools protocol and the other by WebDriver BiDi.
- *
- * A file of tests launches each browser once, with a fresh profile, and closes it after its last test.
+ * Tests in real browsers. A file of tests launches each browser once, and closes it after its last test.
  * Each test is a visitor of its own, who shares no cookies and no storage with the others. A visitor
  * takes note of everything that a page must never do; the test fails if a page did.
  *
@@ -10,37 +7,15 @@
  */
 
 import { assertEquals } from "@std/assert";
-import type { Browser, BrowserContext, Cookie, Dialog, LaunchOptions, Page } from "puppeteer-core";
+import type { BrowserContext, Cookie, Dialog, Page } from "puppeteer-core";
+import { type BrowserName, launchBrowser, type LaunchedBrowser } from "./browser_process.ts";
 import { integration, type Requirements, tempDir } from "./helpers.ts";
-
-/** The browsers, by the names of their programs. */
-export type BrowserName = "chromium" | "firefox-esr";
 
 /** Milliseconds after which what a test waits for in a page does not come. */
 const WAIT_MS = 60_000;
 
-/** Switches of Chromium. The sandbox does not work for root, and the pages are our own. */
-const CHROMIUM_ARGS = ["--no-sandbox", "--disable-features=SpareRendererForSitePerProcess"];
-
-/** What a launch of each is told. */
-const LAUNCHES: Record<BrowserName, LaunchOptions> = {
-  "chromium": { browser: "chrome", args: CHROMIUM_ARGS },
-  "firefox-esr": { browser: "firefox" },
-};
-
-/** Runs a browser, and kills it when the process that launched it has gone without closing it. */
-const ENDS_WITH_US = (name: BrowserName): string =>
-  `#!/bin/sh
-exec 9<&0
-{ cat <&9; kill -s KILL $$; } >/dev/null 2>&1 &
-exec ${name} "$@" 9<&-
-`;
-
 /** The browsers that this file of tests has launched. */
 const launched = new Map<BrowserName, Promise<LaunchedBrowser>>();
-
-/** A browser, and what is left to do for it. */
-type LaunchedBrowser = { browser: Browser } & AsyncDisposable;
 
 // Also after a test that failed. What the last test left open does not count any more.
 Deno.test.afterAll(async () => {
@@ -64,33 +39,9 @@ export function browserTest(
 
 /** Launches a browser once. */
 function launch(name: BrowserName): Promise<LaunchedBrowser> {
-  const launching = launched.get(name) ?? launchAnew(name);
+  const launching = launched.get(name) ?? launchBrowser(name);
   launched.set(name, launching);
   return launching;
-}
-
-async function launchAnew(name: BrowserName): Promise<LaunchedBrowser> {
-  await using stack = new AsyncDisposableStack();
-  const profile = stack.use(await tempDir());
-  const executablePath = await profile.write("launch", ENDS_WITH_US(name));
-  await Deno.chmod(executablePath, 0o700);
-  const { default: puppeteer } = await import("puppeteer-core");
-  const browser = await puppeteer.launch({
-    ...LAUNCHES[name],
-    executablePath,
-    userDataDir: `${profile.path}/profile`,
-    // The signals of the tests are their own.
-    handleSIGHUP: false,
-    handleSIGINT: false,
-    handleSIGTERM: false,
-    waitForInitialPage: false,
-    defaultViewport: { width: 1280, height: 800 },
-    // Servers with a key have a certificate that no authority has signed.
-    acceptInsecureCerts: true,
-  });
-  stack.defer(() => browser.close());
-  const kept = stack.move();
-  return { browser, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /** Tells the console, which a test listens to, what a page did against its policy. */

@@ -22,17 +22,25 @@ export function line(state: string): string {
   return `#uploads li[data-state="${state}"]`;
 }
 
-/**
- * Waits until an element is shown that matches a selector and has this text in it.
- *
- * @param count How many such elements there have to be at least.
- */
-export async function shows(page: Page, selector: string, text = "", count = 1): Promise<void> {
+/** How often it is looked whether something is so, in milliseconds. */
+export interface Looks {
+  /** @default 100 */
+  everyMs?: number;
+}
+
+/** Waits until an element is shown that matches a selector and has this text in it. */
+export async function shows(
+  page: Page,
+  selector: string,
+  text = "",
+  looks: Looks = {},
+): Promise<void> {
   const [which, what] = [JSON.stringify(selector), JSON.stringify(text)];
   await until(
     page,
-    `[...document.querySelectorAll(${which})].filter((it) =>
-      it.checkVisibility() && it.textContent.includes(${what})).length >= ${count}`,
+    `[...document.querySelectorAll(${which})].some((it) =>
+      it.checkVisibility() && it.textContent.includes(${what}))`,
+    looks,
   );
 }
 
@@ -46,9 +54,13 @@ export async function hides(page: Page, selector: string): Promise<void> {
 }
 
 /** Waits until an expression is true in the page. */
-export async function until(page: Page, expression: string): Promise<void> {
+export async function until(
+  page: Page,
+  expression: string,
+  { everyMs = 100 }: Looks = {},
+): Promise<void> {
   try {
-    await page.waitForFunction(expression, { polling: 100 });
+    await page.waitForFunction(expression, { polling: everyMs });
   } catch (cause) {
     const shown = await page.evaluate("document.body.innerText").catch(() => "nothing");
     throw new Error(`never so: ${expression}\nThe page shows: ${shown}`, { cause });
