@@ -12,7 +12,7 @@ import { checkClientName } from "../lib/server/clients.ts";
 import { rightsOf, type ServerContext } from "../lib/server/context.ts";
 import { takeTalk } from "../lib/server/talk.ts";
 import { quoted } from "../lib/text.ts";
-import { sessionOf } from "./admission.ts";
+import { checkCaller, sessionOf } from "./admission.ts";
 import { receiveText } from "./body.ts";
 import { EventStream, streamsOf } from "./event_streams.ts";
 import type { Exchange } from "./exchange.ts";
@@ -37,8 +37,10 @@ export async function followEvents(exchange: Exchange): Promise<void> {
   };
   if (exchange.isHead) return exchange.send(200, headers);
   const streams = streamsOf(context);
-  const name = wantedName(exchange);
+  const isAdmitted = await admission(exchange);
+  // From here to the stream that takes it, nobody else comes into the room.
   streams.checkRoom(context);
+  const name = wantedName(exchange);
   context.leavePlace();
   // It loses nothing by the end of the server.
   exchange.connection.resting = true;
@@ -51,7 +53,7 @@ export async function followEvents(exchange: Exchange): Promise<void> {
     context,
     write: (bytes, done) => response.write(bytes, done),
     drop: () => socket.destroy(),
-    isAdmitted: await admission(exchange),
+    isAdmitted,
   });
   const isChunked = response.chunkedEncoding;
   // Within an event the end of the connection is the only one that is understood.
@@ -119,6 +121,8 @@ async function admission(exchange: Exchange): Promise<() => Promise<boolean>> {
   const { context: { authenticator, client } } = exchange;
   if (!authenticator) return () => Promise.resolve(true);
   const identity = await authenticator.identity();
+  // The key may have been replaced since it was checked.
+  await checkCaller(exchange);
   return async () => {
     if (client.user?.isRevoked || await authenticator.identity() !== identity) return false;
     const isByCookie = exchange.header("Authorization") === undefined;
