@@ -41,7 +41,7 @@ async function openssl(
 
 async function curl({ port }: TestServer, ...args: readonly string[]): Promise<Ended> {
   const quiet = ["-sS", "--noproxy", "*"];
-  return await run("curl", [...quiet, "-k", ...args, `https://127.0.0.1:${port}/`]);
+  return await run("curl", [...quiet, "-k", ...args, `https://127.0.0.1:${port}/files/`]);
 }
 
 integration("openssl s_client gets a challenge for the greeting that is typed", async () => {
