@@ -57,6 +57,7 @@ integration(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
           "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
       );
+      assertEquals(headers["cross-origin-opener-policy"], "same-origin");
     }
     // Relative addresses are right below a base path, too.
     for (const [, address] of text.matchAll(/(?:src|href|action)="([^"]*)"/g)) {

@@ -45,7 +45,11 @@ const made = new Map<string, Promise<Representation>>();
 
 /** Sends the page. */
 export function getPage(exchange: Exchange): Promise<void> {
-  return sendPageFile(exchange, INDEX, { "Content-Security-Policy": POLICY });
+  return sendPageFile(exchange, INDEX, {
+    "Content-Security-Policy": POLICY,
+    // A page elsewhere that opens it in a window could lead it to another folder.
+    "Cross-Origin-Opener-Policy": "same-origin",
+  });
 }
 
 /** Sends a file of the page. */

@@ -39,8 +39,10 @@ const session = new Session({
   onMany: () => list.load(),
   onBack: () => {
     sender.wake();
-    if (!isListed) beginList();
-    else if (may.list) list.load();
+    if (!isListed) return beginList();
+    if (may.list) list.load();
+    // It may be another visitor by now.
+    show(true);
   },
   onRefused: () => show(),
 });
@@ -71,7 +73,7 @@ function beginList() {
 }
 
 /** Shows what this visitor may do. */
-async function show() {
+async function show(isOpen = false) {
   /** @type {About} */
   let about;
   try {
@@ -85,12 +87,15 @@ async function show() {
   setText(find("trouble", HTMLElement), "");
   const isOut = about.signIn === "needed";
   const visitor = JSON.stringify([about.signIn, about.user, about.may]);
-  // The event stream was refused for another reason: a full server, or one that has just stopped.
-  if (visitor === shown) return isOut ? undefined : void setTimeout(() => session.open(), AGAIN_MS);
+  // The event stream was refused by a full server, or by one that has just stopped.
+  if (visitor === shown) {
+    return isOut || isOpen ? undefined : void setTimeout(() => session.open(), AGAIN_MS);
+  }
+  if (!isOut && sender.user !== "" && about.user !== sender.user) return leave();
   shown = visitor;
   may = isOut ? { list: false, get: false, put: false, talk: false } : about.may;
   const { maxFileBytes } = about;
-  sender.user = about.user ?? "";
+  if (!isOut) sender.user = about.user ?? "";
   sender.maxFileBytes = (maxFileBytes ?? Infinity) < Number.MAX_SAFE_INTEGER ? maxFileBytes : null;
   list.mayGet = may.get;
   const { dataset } = document.documentElement;
@@ -120,6 +125,12 @@ async function show() {
     await offerUnfinished();
     loadTus().catch(() => {});
   }
+}
+
+/** Nothing that was shown stays for who comes next. */
+function leave() {
+  for (const transfer of sender.transfers) if (transfer.isActive) sender.pause(transfer);
+  location.reload();
 }
 
 /** @param {import("./words.js").Problem} problem Why the server does not tell it now. */
@@ -225,11 +236,9 @@ function watchLeaving() {
   });
   find("sign-out", HTMLElement).addEventListener("click", async () => {
     if (sender.isMoving && !confirm("Files are still being sent. Sign out, and stop them?")) return;
-    for (const transfer of sender.transfers) if (transfer.isActive) sender.pause(transfer);
     try {
       await signOut();
-      // Nothing that was shown stays for who comes next.
-      location.reload();
+      leave();
     } catch {
       setText(
         find("trouble", HTMLElement),

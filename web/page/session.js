@@ -152,7 +152,9 @@ export class Session {
       const answer = await response.text();
       if (!response.ok) {
         this.#own.pop();
-        return setText(this.#trouble, adviceFor(problemIn(response.status, answer)).words);
+        const { cure, words } = adviceFor(problemIn(response.status, answer));
+        const isBusy = cure === "wait";
+        return setText(this.#trouble, isBusy ? "The server is busy. Say it again." : words);
       }
       this.#tell(this.#given || "you", text);
       this.#tell("server", answer.trimEnd());

@@ -155,7 +155,7 @@ export function adviceFor({ status, code, detail }, { maxFileBytes } = {}) {
     return { cure: "sign-in", words: "You are signed out. Sign in, and it goes on." };
   }
   if (code === "too-large" || status === 413) {
-    const limit = maxFileBytes ? `files of up to ${sizeOf(maxFileBytes)}` : "no files as large";
+    const limit = maxFileBytes ? `files of up to ${sizeOf(maxFileBytes)}` : "no more at once";
     return { cure: "ask", words: `Too large: this server takes ${limit}.` };
   }
   const advice = Object.hasOwn(ADVICE, code) ? ADVICE[code] : undefined;
