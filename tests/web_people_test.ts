@@ -48,6 +48,7 @@ integration(
       assertMatch(textOf(page), words, line);
       assertStringIncludes(textOf(page), `<small>${status} ${code}</small>`);
       assertStringIncludes(textOf(page), '<a href="/">');
+      assertStringIncludes(textOf(page), '<meta name="color-scheme" content="light dark">');
       assertEquals(textOf(page).match(/<(?!\/?(?:html|meta|title|h1|p|a|small)\b|!DOCTYPE)/), null);
       for (const accept of ["", "Accept: */*\r\n", "Accept: application/json\r\n"]) {
         using program = await HttpWire.dial(server);

@@ -16,7 +16,8 @@ export const STORE_FORM = '<form method="post" enctype="multipart/form-data" act
 export function pageHead(title: string): string {
   const text = escaped(title);
   return `<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n` +
-    `<meta name="viewport" content="width=device-width">\n<title>${text}</title>\n` +
+    `<meta name="viewport" content="width=device-width">\n` +
+    `<meta name="color-scheme" content="light dark">\n<title>${text}</title>\n` +
     `<h1>${text}</h1>\n`;
 }
 
