@@ -42,12 +42,18 @@ const MIB = 1024 * 1024;
 const MOST_TAB_BYTES = 150_000_000;
 
 browserTest(
-  "a file that is dropped is stored, listed, and got again",
+  "files and folders that are dropped are stored, listed, and got again",
   "chromium",
   async (visitor) => {
     await using local = await tempDir();
     const content = bytes(1_500_000);
     const file = await local.write("naïve café ☕.bin", content);
+    const folder = `${local.path}/photos`;
+    await Deno.mkdir(`${folder}/in/deep`, { recursive: true });
+    const files = ["a.txt", "empty", "in/b.txt", "in/deep/مرحبا.txt", "in/100%.txt", "in/#?&.txt"];
+    for (const name of files) {
+      await Deno.writeTextFile(`${folder}/${name}`, name === "empty" ? "" : name);
+    }
     await using server = await startServer();
     const page = await visitor.open(pageOf(server));
     await shows(page, "#list-note", "Nothing has come in yet.");
@@ -62,32 +68,6 @@ browserTest(
       "Stored as “naïve café ☕ (2).bin”, because its name was taken.",
     );
     assertEquals(await Deno.readFile(`${server.dir}/naïve café ☕ (2).bin`), content);
-    await page.reload();
-    await shows(page, "#list-note", "2 entries");
-    assertEquals(await textsOf(page, "#entries tbody a"), [
-      "naïve café ☕ (2).bin",
-      "naïve café ☕.bin",
-    ]);
-    await page.click("#entries tbody tr:last-child a");
-    await fileGrows(`${visitor.downloads}/naïve café ☕.bin`, content.length);
-    assertEquals(await Deno.readFile(`${visitor.downloads}/naïve café ☕.bin`), content);
-  },
-);
-
-browserTest(
-  "a folder that is dropped is stored with all that is in it",
-  "chromium",
-  async (visitor) => {
-    await using local = await tempDir();
-    const folder = `${local.path}/photos`;
-    await Deno.mkdir(`${folder}/in/deep`, { recursive: true });
-    const files = ["a.txt", "empty", "in/b.txt", "in/deep/مرحبا.txt", "in/100%.txt", "in/#?&.txt"];
-    for (const name of files) {
-      await Deno.writeTextFile(`${folder}/${name}`, name === "empty" ? "" : name);
-    }
-    await using server = await startServer();
-    const page = await visitor.open(pageOf(server));
-    await shows(page, "#list-note", "Nothing");
     await drop(page, folder);
     await shows(page, line("done"), "6 files");
     for (const name of files) {
@@ -95,6 +75,16 @@ browserTest(
       assertEquals(stored, name === "empty" ? "" : name);
     }
     assertEquals(names(`${server.dir}/photos`), ["a.txt", "empty", "in"]);
+    await page.reload();
+    await shows(page, "#list-note", "3 entries");
+    assertEquals(await textsOf(page, "#entries tbody a"), [
+      "photos/",
+      "naïve café ☕ (2).bin",
+      "naïve café ☕.bin",
+    ]);
+    await page.click("#entries tbody tr:last-child a");
+    await fileGrows(`${visitor.downloads}/naïve café ☕.bin`, content.length);
+    assertEquals(await Deno.readFile(`${visitor.downloads}/naïve café ☕.bin`), content);
   },
 );
 
@@ -267,25 +257,6 @@ browserTest(
     assertEquals(code, 0, stderr);
     assertMatch(server.running.log, /resumes "a\.bin" at [1-9]/);
     assertEquals(await Deno.readFile(`${server.dir}/a.bin`), content);
-  },
-);
-
-browserTest(
-  "a file that is too large is refused in words that say what to do",
-  "chromium",
-  async (visitor) => {
-    await using local = await tempDir();
-    await using server = await startServer({ args: ["--max-size", "1KiB"] });
-    const page = await visitor.open(pageOf(server));
-    await shows(page, "#limit", "Up to 1.0 KiB each.");
-    await choose(
-      page,
-      await local.write("a.bin", bytes(1025)),
-      await local.write("b.bin", "hello\n"),
-    );
-    await shows(page, line("stopped"), "Too large: this server takes files of up to 1.0 KiB.");
-    await shows(page, line("done"), "b.bin");
-    assertEquals(storedIn(server.dir), ["b.bin"]);
   },
 );
 
