@@ -124,7 +124,7 @@ browserTest(
     await shows(page, line("stopped"), "Too large: this server takes files of up to 64.0 MiB.");
     await page.type("#text", "hello");
     await page.keyboard.press("Enter");
-    await shows(page, "#said-here li", "hello ACK");
+    await shows(page, "#said-here li", "→ hello ACK");
     await check("stored and refused");
     await page.setViewport({ width: 320, height: 640 });
     await assertAccessible(page, "on a phone");
@@ -317,6 +317,12 @@ browserTest(
       await sender.keyboard.press("Enter");
       await shows(sender, "#said-here li", `hello from ${name} ACK`);
       await shows(watcher, "#said-here li", `hello from ${name}`);
+    }
+    // A link to what can be no folder leads to all of them.
+    for (const address of ["#/../", "#//a/", "#/a/.."]) {
+      await chromium.goto("about:blank");
+      await chromium.goto(`${pageOf(server)}${address}`);
+      await shows(chromium, "#entries tbody tr", "naïve café ☕.bin");
     }
     const links = await firefox.$$("#entries tbody a");
     await links[1]!.click();

@@ -308,8 +308,9 @@ export class List {
  */
 function folderIn(hash) {
   try {
-    const path = decodeURIComponent(hash.replace(/^#\/?/, ""));
-    return path === "" || path.endsWith("/") ? path : `${path}/`;
+    const path = decodeURIComponent(hash.replace(/^#\/?|\/$/g, ""));
+    // No folder has a part that is empty, or leads up.
+    return /(^|\/)\.{0,2}(\/|$)/.test(path) ? "" : `${path}/`;
   } catch {
     return "";
   }

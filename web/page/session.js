@@ -106,9 +106,7 @@ export class Session {
     events.addEventListener("clients", ({ data }) => this.#showClients(JSON.parse(data)));
     events.addEventListener("message", ({ data }) => {
       const { from, text } = JSON.parse(data);
-      const own = from === this.#given ? this.#own.indexOf(text) : -1;
-      if (own === -1) this.#tell(from, text);
-      else this.#own.splice(own, 1);
+      if (from !== this.#given || !this.#forget(text)) this.#tell(from || "client", text);
     });
   }
 
@@ -151,19 +149,26 @@ export class Session {
       });
       const answer = await response.text();
       if (!response.ok) {
-        this.#own.pop();
+        this.#forget(text);
         const { cure, words } = adviceFor(problemIn(response.status, answer));
         const isBusy = cure === "wait";
         return setText(this.#trouble, isBusy ? "The server is busy. Say it again." : words);
       }
       this.#tell(this.#given || "you", text);
-      this.#tell("server", answer.trimEnd());
+      // No client can have this for its name.
+      this.#tell("", `→ ${answer.trimEnd()}`);
       // What was typed meanwhile stays.
       if (input.value === text) input.value = "";
     } catch {
-      this.#own.pop();
+      this.#forget(text);
       setText(this.#trouble, "No connection to the server. Nothing was said; say it again.");
     }
+  }
+
+  /** @param {string} text */
+  #forget(text) {
+    const own = this.#own.indexOf(text);
+    return own >= 0 && this.#own.splice(own, 1);
   }
 
   /**
