@@ -5,6 +5,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
+import { EventReader } from "./event_reader.ts";
 import {
   bytes,
   type Ended,
@@ -153,6 +154,12 @@ for (const [manner, key] of Object.entries({ plain: undefined, encrypted: KEY })
     const permissions = ["--no-prompt", "--allow-net", ...paths, ...variable];
     await using server = await startServer({ dir: `${local.path}/in`, permissions, key });
     for (const { method, path } of ROUTES) {
+      if (path === "/events") {
+        // It has no end.
+        using events = await EventReader.open(server);
+        await events.until("welcome");
+        continue;
+      }
       using wire = await HttpWire.dial(server);
       const target = path.replace("{name}", "a");
       const fields = `${wire.fields}Content-Length: 0\r\nWant-Repr-Digest: sha-256=1\r\n`;
