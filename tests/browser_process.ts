@@ -17,6 +17,9 @@ export type LaunchedBrowser = { browser: Browser } & AsyncDisposable;
 /** Switches of Chromium. The sandbox does not work for root, and the pages are our own. */
 const CHROMIUM_ARGS = ["--no-sandbox", "--disable-features=SpareRendererForSitePerProcess"];
 
+/** Milliseconds in which a browser has launched, also on a machine that is very busy. */
+const LAUNCH_MS = 100_000;
+
 /** Preferences of Firefox: fewer processes, which launch in three quarters of the time. */
 const FIREFOX_PREFS = {
   "dom.ipc.processCount": 1,
@@ -54,6 +57,7 @@ export async function launchBrowser(name: BrowserName): Promise<LaunchedBrowser>
     handleSIGINT: false,
     handleSIGTERM: false,
     waitForInitialPage: false,
+    timeout: LAUNCH_MS,
     defaultViewport: { width: 1280, height: 800 },
     // Servers with a key have a certificate that no authority has signed.
     acceptInsecureCerts: true,

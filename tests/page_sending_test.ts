@@ -154,6 +154,7 @@ browserTest(
     assertEquals((await run("cmp", [file, `${server.dir}/large.bin`])).code, 0);
     await server.running.says(/resumes "large.bin" at /, 3);
   },
+  { deadlineMs: 300_000 },
 );
 
 browserTest(
