@@ -16,8 +16,11 @@ import { formatCount, quoted } from "../lib/text.ts";
 import { hintAtSilence, openOnClient } from "./opening.ts";
 import { type Heard, listenForRefusal } from "./refusal.ts";
 
-/** Time for a server that talks to take what was sent, in milliseconds. */
+/** Silence after which a server that talks has taken what was sent, in milliseconds. */
 const TALK_MS = 1000;
+
+/** So often that is waited for, while the server goes on talking. */
+const MOST_TALKS = 10;
 
 /** Time for the reset of a closed connection to arrive, in milliseconds. */
 const RESET_MS = 100;
@@ -102,9 +105,14 @@ async function ending(
   const lingerMs = context.wire.lingerMs ?? context.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   if (lingerMs === 0) {
     // What a server says to a closed connection resets it, and what was still on its way is lost.
-    const waitMs = heard.bytes > 0 ? TALK_MS : 0;
-    const over = new Promise<void>((resolve) => setTimeout(resolve, waitMs));
-    return await Promise.race([answer, over.then(() => undefined)]);
+    for (let said = -1, talks = 0; said < heard.bytes && talks < MOST_TALKS; talks++) {
+      said = heard.bytes;
+      const silence = Promise.withResolvers<"silence">();
+      setTimeout(() => silence.resolve("silence"), said > 0 ? TALK_MS : 0);
+      const end = await Promise.race([answer, silence.promise]);
+      if (end !== "silence") return end;
+    }
+    return undefined;
   }
   using _hint = hintAtSilence(context, "; if it never closes, see --linger");
   const { promise: late, reject } = Promise.withResolvers<never>();
