@@ -117,10 +117,11 @@ pure("parseHost() takes names and addresses, and says what else is wrong", () =>
   }
 });
 
-integration("both programs refuse a host with a port in it, with exit 2", async () => {
+integration("both programs refuse a host with a port in it for the host, with exit 2", async () => {
   const why =
     'Cannot use "127.0.0.1:5000" as the host: give the host alone, 127.0.0.1, and 5000 as the port';
-  assertRefused(await runScript("client.ts", ["127.0.0.1:5000", fixture("hello.txt")]), 2, why);
+  const client = await runScript("client.ts", ["127.0.0.1:5000", "5000", fixture("hello.txt")]);
+  assertRefused(client, 2, why);
   const server = await runScript("server.ts", ["0", "--host", "127.0.0.1:5000"]);
   assertRefused(server, 2, why.replace("the host:", "the --host:"));
 });
