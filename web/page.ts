@@ -5,6 +5,7 @@
  * @module
  */
 
+import { gzipSync } from "node:zlib";
 import { ifNoneMatch } from "@std/http/etag";
 import { acceptsEncodings } from "@std/http/negotiation";
 import { quoted } from "../lib/text.ts";
@@ -104,11 +105,11 @@ function representationOf(name: string): Promise<Representation> {
 async function represent(name: string): Promise<Representation> {
   const file = PAGE_FILES[name]!;
   const plain = new TextEncoder().encode(typeof file === "string" ? file : await file());
-  const packing = new Blob([plain]).stream().pipeThrough(new CompressionStream("gzip"));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", plain));
   return {
     plain,
-    packed: await new Response(packing).bytes(),
+    // Packed once, as small as can be: CompressionStream has no levels.
+    packed: new Uint8Array(gzipSync(plain, { level: 9 })),
     digest: digest.toBase64({ alphabet: "base64url", omitPadding: true }),
   };
 }
