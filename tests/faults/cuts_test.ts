@@ -17,7 +17,7 @@ const SAMPLE = 8;
 const ARGS: Record<Way, string[]> = {
   end: [],
   reset: [],
-  silence: ["--timeout", "3", "--session-timeout", "3"],
+  silence: ["--timeout", "6", "--session-timeout", "6"],
 };
 
 for (const way of WAYS) {
