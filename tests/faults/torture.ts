@@ -15,8 +15,10 @@ import { parseCommandLine, runMain } from "../../lib/cli/command_line.ts";
 import { helpText } from "../../lib/cli/help.ts";
 import { parseCount } from "../../lib/cli/option_values.ts";
 import { flag, option } from "../../lib/cli/options.ts";
+import { Visitor } from "../browser.ts";
 import { canMountExfat, exfatDisk } from "../exfat.ts";
 import { KEY, names, scriptPath, startServer, tempDir } from "../helpers.ts";
+import { killTabs } from "../killed_tab.ts";
 import { cutAnswersEverywhere } from "./broken_answers.ts";
 import { Dice } from "./content.ts";
 import { cutEverywhere, cutRawEverywhere } from "./cuts.ts";
@@ -65,6 +67,9 @@ const PROGRAM = {
   },
   exitCodes: { 0: "every promise was kept", 1: "one broke", 2: "wrong use" },
 };
+
+/** Size of the file that is sent by tabs that are killed, in MiB. */
+const TABS_FILE_MIB = 5120;
 
 /** The share of the time that is for faults. */
 const FAULTS_SHARE = 0.5;
@@ -148,6 +153,13 @@ interface Round {
   /** A directory for servers that is not there yet, and one for clients. */
   received: string;
   local: string;
+}
+
+/** Once in a run, as it takes about a minute. */
+async function killTabsOfPage({ figures, received, local }: Round): Promise<void> {
+  await using visitor = await Visitor.arrive("chromium");
+  await killTabs(visitor, TABS_FILE_MIB, { received, local });
+  figures.kills += 3;
 }
 
 async function cutConversations({ trial, figures, received }: Round): Promise<void> {
@@ -393,6 +405,7 @@ async function main(args: readonly string[]): Promise<number> {
       run.fuzz(minutes * CASES_A_MINUTE),
       run.injectFaults(minutes * 60_000 * FAULTS_SHARE),
     ]);
+    await run.injectFaults(0, [killTabsOfPage]);
     await run.load(minutes * 60_000 * (1 - FAULTS_SHARE));
   }
   const { figures, loaded, broken } = run;
