@@ -18,7 +18,7 @@
 import denoJson from "./deno.json" with { type: "json" };
 import { hasKeyVariable, KEY_VARIABLE, readKey } from "./lib/auth/key.ts";
 import { errorLine, HURRIED_MS, stderr } from "./lib/body/stderr.ts";
-import { parseCommandLine, printAbout, runMain } from "./lib/cli/command_line.ts";
+import { printAbout, runMain } from "./lib/cli/command_line.ts";
 import { ensurePermissions } from "./lib/cli/permissions.ts";
 import { Progress } from "./lib/cli/progress.ts";
 import { onStopSignals } from "./lib/cli/signals.ts";
@@ -29,7 +29,7 @@ import { printable } from "./lib/text.ts";
 import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
 import { PROGRAM } from "./client/options.ts";
 import { makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
-import { withPlainServer } from "./client/typed_server.ts";
+import { readCommandLine } from "./client/typed_server.ts";
 import { openScreen, writeOutput, writesToScreen } from "./client/output.ts";
 import { Report } from "./client/report.ts";
 import type { FailedItem, SendResult, SentItem } from "./client/result.ts";
@@ -41,7 +41,7 @@ export { type Code, InletError, RateLimit, send, SendError, type SendOptions, ty
 export type { FailedItem, SendResult, SentItem };
 
 async function main(args: readonly string[]): Promise<number> {
-  const commandLine = parseCommandLine(await withPlainServer(args), PROGRAM.options);
+  const commandLine = await readCommandLine(args);
   if (await printAbout(PROGRAM, commandLine.options, denoJson.version)) return 0;
   const typed = makePlan(commandLine);
   await ensurePermissions(needsOf(typed));

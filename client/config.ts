@@ -32,8 +32,8 @@ const KEYS = ["address", "options", "token-file"] as const;
 export interface NamedServer {
   /** `HOST:PORT`. */
   readonly address: string;
-  /** The words of its options on a command line, by name. */
-  readonly options: ReadonlyMap<string, readonly string[]>;
+  /** The values of its options, by name, as on a command line. */
+  readonly options: ReadonlyMap<string, string[]>;
 }
 
 /** Where the config file is. */
@@ -124,15 +124,15 @@ export function serversIn(
       throw new Wrong(`${where} needs an "address" like "192.0.2.5:5000"`);
     }
     const given = membersOf(options, `"options" of ${where}`, OF_A_SERVER);
-    const words = new Map(
-      Object.entries(given).map((
-        [option, value],
-      ) => [option, wordsOf(option, value, table, where)]),
-    );
-    if (file === undefined) return { address, options: words };
+    const values = new Map<string, string[]>();
+    for (const [option, value] of Object.entries(given)) {
+      const text = textOf(option, value, table, where);
+      if (text !== undefined) values.set(option, [text]);
+    }
+    if (file === undefined) return { address, options: values };
     if (typeof file !== "string") throw new Wrong(`"token-file" of ${where} has to be a text`);
-    words.set("token-file", [`--token-file=${pathOf(file)}`]);
-    return { address, options: words };
+    values.set("token-file", [pathOf(file)]);
+    return { address, options: values };
   }
 
   function pathOf(file: string): string {
@@ -168,21 +168,27 @@ function membersOf(
   return { ...value };
 }
 
-/** The words of an option on a command line. */
-function wordsOf(option: string, value: unknown, table: OptionTable, where: string): string[] {
+/** The value of an option as it is typed; `undefined` for a flag that is not set. */
+function textOf(
+  option: string,
+  value: unknown,
+  table: OptionTable,
+  where: string,
+): string | undefined {
   const { kind, read } = table[option]!;
   const what = `${quoted(option)} of ${where}`;
   if (kind === "flag") {
     if (typeof value !== "boolean") throw new Wrong(`${what} has to be true or false`);
-    return value ? [`--${option}`] : [];
+    return value ? "" : undefined;
   }
   if (typeof value !== "string" && typeof value !== "number") {
     throw new Wrong(`${what} has to be a text or a number`);
   }
+  const text = String(value);
   try {
-    read([String(value)], option);
+    read([text], option);
   } catch (error) {
     throw new Wrong(`${where}: ${explain(error).message}`);
   }
-  return [`--${option}=${value}`];
+  return text;
 }

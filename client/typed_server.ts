@@ -1,6 +1,6 @@
 /**
  * Where the server is, in every form that people write. Each becomes the plain one, `HOST PORT`, before
- * the command line is parsed:
+ * the options are read:
  *
  * - `HOST:PORT`, `[::1]:5000`, and `:5000` for this machine;
  * - `inlet://HOST:PORT/NAME`, which is `HOST PORT --get NAME`;
@@ -11,6 +11,7 @@
  */
 
 import { splitAddress } from "../lib/address.ts";
+import { type CommandLine, readWords, takeApart, type Words } from "../lib/cli/command_line.ts";
 import type { OptionTable } from "../lib/cli/options.ts";
 import { variable } from "../lib/environment.ts";
 import { InletError } from "../lib/errors.ts";
@@ -21,36 +22,31 @@ import { PROGRAM } from "./options.ts";
 export const SERVER_VARIABLE = "INLET_SERVER";
 
 /**
- * Returns a command line on which the server is written as `HOST PORT`.
+ * Parses the client's command line, in which the server may be written in any of these forms.
  *
  * @throws {InletError} `usage` if what is written can be no server, or the config file is wrong
  */
-export async function withPlainServer(args: readonly string[]): Promise<readonly string[]> {
-  const table: OptionTable = PROGRAM.options;
-  const { places, given } = look(args, table);
-  if ([...given].some((name) => table[name]?.standsAlone)) return args;
-  const [first, second] = places.map((place) => args[place]!);
-  if (first !== undefined && /^\d+$/.test(second ?? "")) return args;
-  if (first !== undefined && isServer(first)) {
-    const { options, words } = await plainServer(first, { table, given });
-    // Behind `--` they would be none.
-    return [...options, ...args.toSpliced(places[0]!, 1, ...words)];
-  }
-  const known = variable(SERVER_VARIABLE);
-  if (!known) return args;
-  if (!isServer(known)) {
-    const how = "give HOST:PORT, @NAME or inlet://HOST:PORT";
-    throw new InletError("usage", `Cannot use ${quoted(known)} in ${SERVER_VARIABLE}: ${how}`);
-  }
-  const { options, words } = await plainServer(known, { table, given });
-  return [...options, ...words, ...args];
+export async function readCommandLine(
+  args: readonly string[],
+): Promise<CommandLine<typeof PROGRAM.options>> {
+  const words = takeApart(args, PROGRAM.options);
+  return readWords(await withPlainServer(words), PROGRAM.options);
 }
 
-/** What is on a command line. */
-interface Given {
-  readonly table: OptionTable;
-  /** The names of the options. */
-  readonly given: ReadonlySet<string>;
+async function withPlainServer(words: Words): Promise<Words> {
+  const { positional, given } = words;
+  const table: OptionTable = PROGRAM.options;
+  if (given.keys().some((name) => table[name]!.standsAlone)) return words;
+  const [first, second] = positional;
+  if (first !== undefined && /^\d+$/.test(second ?? "")) return words;
+  if (first !== undefined && isServer(first)) {
+    return await atServer(first, { positional: positional.slice(1), given });
+  }
+  const known = variable(SERVER_VARIABLE);
+  if (!known) return words;
+  if (isServer(known)) return await atServer(known, words);
+  const how = "give HOST:PORT, @NAME or inlet://HOST:PORT";
+  throw new InletError("usage", `Cannot use ${quoted(known)} in ${SERVER_VARIABLE}: ${how}`);
 }
 
 /** Whether a word is a server, and neither a file nor a host without a port. */
@@ -58,29 +54,23 @@ function isServer(word: string): boolean {
   return word.startsWith("@") || word.includes("://") || splitAddress(word) !== undefined;
 }
 
-/** What stands for a server on a command line. */
-interface Plain {
-  /** Its options. */
-  readonly options: readonly string[];
-  /** `HOST PORT`, and the folder that is to be listed. */
-  readonly words: readonly string[];
-}
-
-/** The words that stand for a server. */
-async function plainServer(word: string, { table, given }: Given): Promise<Plain> {
+/** The words of a command line without its server, behind `HOST PORT`. */
+async function atServer(word: string, { positional, given }: Words): Promise<Words> {
   if (word.startsWith("@")) {
     const { namedServer } = await import("./config.ts");
-    const { address, options } = await namedServer(word.slice(1), table);
-    const own = [...options].filter(([name]) => !given.has(name)).flatMap(([, words]) => words);
-    return { options: own, words: splitAddress(address)! };
+    const { address, options } = await namedServer(word.slice(1), PROGRAM.options);
+    return {
+      positional: [...splitAddress(address)!, ...positional],
+      given: new Map([...options, ...given]),
+    };
   }
   const plain = splitAddress(word);
-  if (plain) return { options: [], words: plain };
+  if (plain) return { positional: [...plain, ...positional], given };
   const { host, port, name } = takeUrl(word);
-  if (name === "") return { options: [], words: [host, port] };
-  if (!given.has("list")) return { options: [`--get=${name}`], words: [host, port] };
-  // A name in a URL is no option.
-  return { options: [], words: [host, port, name.startsWith("-") ? `./${name}` : name] };
+  if (name === "") return { positional: [host, port, ...positional], given };
+  if (given.has("list")) return { positional: [host, port, name, ...positional], given };
+  if (given.has("get")) throw new InletError("usage", "Cannot use --get twice");
+  return { positional: [host, port, ...positional], given: new Map([...given, ["get", [name]]]) };
 }
 
 /** Takes `inlet://HOST:PORT/NAME` apart. @throws {InletError} `usage` */
@@ -101,29 +91,4 @@ function takeUrl(word: string): { host: string; port: string; name: string } {
   } catch {
     throw fail("write % as %25");
   }
-}
-
-/** Finds the words that are no options, and the names of those that are. */
-function look(
-  args: readonly string[],
-  table: OptionTable,
-): { places: number[]; given: Set<string> } {
-  const places: number[] = [];
-  const given = new Set<string>();
-  for (let index = 0; index < args.length; index++) {
-    const word = args[index]!;
-    if (word === "--") {
-      return { places: [...places, ...args.keys().drop(index + 1)], given };
-    }
-    if (word === "-" || !word.startsWith("-")) places.push(index);
-    else {
-      const short = Object.keys(table).find((name) => `-${table[name]!.short}` === word);
-      const [, long = "", value] = /^--([^=]+)(=)?/.exec(word) ?? [];
-      const name = short ?? long;
-      given.add(name);
-      // The word behind it is its value.
-      if (value === undefined && table[name] && table[name].kind !== "flag") index++;
-    }
-  }
-  return { places, given };
 }

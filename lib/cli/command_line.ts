@@ -33,7 +33,14 @@ export function parseCommandLine<Table extends OptionTable>(
   args: readonly string[],
   table: Table,
 ): CommandLine<Table> {
-  const { positional, given } = takeApart(args, table);
+  return readWords(takeApart(args, table), table);
+}
+
+/** Reads the values of options that were taken apart. @throws {InletError} as {@linkcode parseCommandLine} */
+export function readWords<Table extends OptionTable>(
+  { positional, given }: Words,
+  table: Table,
+): CommandLine<Table> {
   const alone = Object.keys(table).find((name) => table[name]!.standsAlone && given.has(name));
   if (alone === undefined) checkTogether(table, given);
   const read = Object.entries(table).map(([name, option]) => {
@@ -44,13 +51,16 @@ export function parseCommandLine<Table extends OptionTable>(
   return { positional, options, given: new Set(given.keys()) };
 }
 
-/** The values of each option on a command line, in order; an empty one for a flag. */
-interface Given {
-  positional: string[];
-  given: Map<string, string[]>;
+/** The words of a command line. */
+export interface Words {
+  /** The arguments that are not options. */
+  readonly positional: string[];
+  /** The values of each option, in order; an empty one for a flag. */
+  readonly given: ReadonlyMap<string, string[]>;
 }
 
-function takeApart(args: readonly string[], table: OptionTable): Given {
+/** Takes a command line apart. @throws {InletError} `usage` as {@linkcode parseCommandLine} */
+export function takeApart(args: readonly string[], table: OptionTable): Words {
   const known = Object.keys(table);
   const flags = known.filter((name) => table[name]!.kind === "flag");
   const withValue = known.filter((name) => table[name]!.kind !== "flag");
