@@ -71,8 +71,7 @@ export async function followEvents(exchange: Exchange): Promise<void> {
 /** Takes what a person says, as the native wire does. */
 export async function postTalk(exchange: Exchange): Promise<void> {
   const { context } = exchange;
-  const type = (exchange.header("Content-Type") ?? "text/plain").split(";")[0]!.trim();
-  if (type.toLowerCase() !== "text/plain") {
+  if ((exchange.mediaType ?? "text/plain") !== "text/plain") {
     throw new Refusal(415, "Cannot take this message: send text/plain");
   }
   checkAccess(rightsOf(context), "say", "take the message");

@@ -71,6 +71,12 @@ export class Exchange {
     return Array.isArray(value) ? value.join(", ") : value;
   }
 
+  /** The media type of the body, in lower case and without parameters: RFC 9110, section 8.3.1. */
+  get mediaType(): string | undefined {
+    const field = this.header("Content-Type");
+    return field === undefined ? undefined : field.split(";")[0]!.trim().toLowerCase();
+  }
+
   /** Asks a client that waits for that to send its body: RFC 9110, section 10.1.1. */
   proceed(): void {
     if (this.#awaitsContinue && !this.response.headersSent) this.response.writeContinue();

@@ -24,8 +24,9 @@ const MOST_BYTES = 16 * 1024;
 /** Begins a session, if the form has the key of the server or the token of a user. */
 export async function signIn(exchange: Exchange): Promise<void> {
   const { context: { authenticator, client }, connection } = exchange;
-  const type = (exchange.header("Content-Type") ?? "").split(";")[0]!.trim().toLowerCase();
-  if (type !== FORM_TYPE) throw new Refusal(415, `Cannot sign in by this: send ${FORM_TYPE}`);
+  if (exchange.mediaType !== FORM_TYPE) {
+    throw new Refusal(415, `Cannot sign in by this: send ${FORM_TYPE}`);
+  }
   const form = await receiveForm(exchange);
   if (!authenticator) return done(exchange);
   const asked = (form.get("name") ?? "").trim();

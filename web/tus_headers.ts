@@ -51,8 +51,7 @@ export function checkVersion(exchange: Exchange): void {
  * @throws {Refusal} 415
  */
 export function checkType(exchange: Exchange): void {
-  const [type = ""] = (exchange.header("Content-Type") ?? "").split(";");
-  if (type.trim().toLowerCase() === UPLOAD_TYPE) return;
+  if (exchange.mediaType === UPLOAD_TYPE) return;
   throw new Refusal(415, `Cannot take the body: its Content-Type has to be ${UPLOAD_TYPE}`);
 }
 

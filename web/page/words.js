@@ -46,6 +46,9 @@ export function speedOf(bytesPerSecond) {
   return `${amount >= 10 || power === 0 ? Math.round(amount) : amount.toFixed(1)} ${units[power]}`;
 }
 
+/** @param {number} number */
+const two = (number) => String(number).padStart(2, "0");
+
 /**
  * A time that something takes: `0:07`, `1:02:03`.
  *
@@ -55,7 +58,6 @@ export function speedOf(bytesPerSecond) {
 export function durationOf(seconds) {
   if (!Number.isFinite(seconds)) return "";
   const whole = Math.ceil(seconds);
-  const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
   const minutes = Math.floor(whole / 60);
   if (minutes < 60) return `${minutes}:${two(whole % 60)}`;
   return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}`;
@@ -70,7 +72,6 @@ export function durationOf(seconds) {
  */
 export function timeOf(time, { short = false } = {}) {
   if (Number.isNaN(time.getTime())) return "";
-  const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
   const clock = `${two(time.getHours())}:${two(time.getMinutes())}`;
   if (short && time.toDateString() === new Date().toDateString()) return clock;
   return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${clock}`;
