@@ -18,8 +18,8 @@ import sendingJs from "./page/sending.js" with { type: "text" };
 import sessionJs from "./page/session.js" with { type: "text" };
 import signInJs from "./page/sign_in.js" with { type: "text" };
 import transferJs from "./page/transfer.js" with { type: "text" };
+import transfersViewJs from "./page/transfers_view.js" with { type: "text" };
 import uploadJs from "./page/upload.js" with { type: "text" };
-import uploadsJs from "./page/uploads.js" with { type: "text" };
 import wordsJs from "./page/words.js" with { type: "text" };
 
 /** The page itself. */
@@ -39,8 +39,8 @@ export const PAGE_FILES: Readonly<Record<string, string | (() => Promise<string>
   "session.js": sessionJs,
   "sign_in.js": signInJs,
   "transfer.js": transferJs,
+  "transfers_view.js": transfersViewJs,
   "upload.js": uploadJs,
-  "uploads.js": uploadsJs,
   "words.js": wordsJs,
   "tus.js": () => loadText("tus-js-client", "dist/tus.min.js"),
 };

@@ -14,7 +14,7 @@ import { Sender } from "./sending.js";
 import { Session } from "./session.js";
 import { signOut, watchSignIn } from "./sign_in.js";
 import { loadTus } from "./upload.js";
-import { Uploads } from "./uploads.js";
+import { TransfersView } from "./transfers_view.js";
 import { adviceFor, countOf, printable, problemIn, sizeOf } from "./words.js";
 
 /**
@@ -32,7 +32,7 @@ const sender = new Sender({
   onDone: ({ name }) => say(`${printable(name)} is stored.`),
   onNeedsKey: () => show(),
 });
-const uploads = new Uploads(sender);
+const uploads = new TransfersView(sender);
 const list = new List({ onSignIn: () => show(), onFolder: () => showCall() });
 const session = new Session({
   onStored: (stored) => list.add(stored),

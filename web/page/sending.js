@@ -2,7 +2,7 @@
 /**
  * The queue of what is sent: several files at once, that can be paused, cancelled and taken back,
  * and go on by themselves when the line or the server is there again. It knows nothing of elements:
- * uploads.js shows it.
+ * transfers_view.js shows it.
  *
  * @module
  */

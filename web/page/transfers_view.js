@@ -20,7 +20,7 @@ const LOOK_MS = 250;
 const MAX_NAMED = 20;
 
 /** The lines of all transfers. */
-export class Uploads {
+export class TransfersView {
   /** @type {Map<Transfer, Row>} */
   #rows = new Map();
   /** @type {Set<Transfer>} */
