@@ -25,7 +25,15 @@ import { makeTree, treeOf } from "./trees.ts";
 import { Wire } from "./wire.ts";
 
 const SIZE = 3_000_000;
+/** Of a file that takes longer to read than a test lasts, and no space. */
 const LARGE_BYTES = 64 * 1024 ** 3;
+
+/**
+ * Of a file that a limited client takes longer to move than a test lasts. The other side has to have
+ * that much space, or nothing moves at all.
+ */
+const SLOW_BYTES = 1024 ** 3;
+const SLOWLY = ["--limit", "4MiB"];
 const TIME = "2026-01-01T00:00:00Z";
 
 /** What a client does in a directory of its own. */
@@ -128,9 +136,9 @@ async function admitted(server: TestServer): Promise<SecureConn> {
   return conn;
 }
 
-function makeLarge(path: string): void {
+function makeSparse(path: string, bytes: number): void {
   using file = Deno.openSync(path, { write: true, createNew: true });
-  file.truncateSync(LARGE_BYTES);
+  file.truncateSync(bytes);
   file.utimeSync(new Date(TIME), new Date(TIME));
 }
 
@@ -188,7 +196,7 @@ for (
 ) {
   integration(`encrypted: a client that leaves a ${what} frees its place`, async () => {
     await using server = await startServer({ key: KEY, args: ["--max-clients", "1"] });
-    makeLarge(`${server.dir}/huge`);
+    makeSparse(`${server.dir}/huge`, LARGE_BYTES);
     const conn = await admitted(server);
     await conn.send(request);
     assertMatch(await conn.line(), /^(note|ok) /);
@@ -203,8 +211,8 @@ for (const [what, args] of [["put", ["huge"]], ["get", ["--get", "huge"]]] as co
     await using server = await startServer({ key: KEY });
     await using local = await tempDir();
     const [from, to] = what === "put" ? [local.path, server.dir] : [server.dir, local.path];
-    makeLarge(`${from}/huge`);
-    await using client = startClient(server, args, { cwd: local.path });
+    makeSparse(`${from}/huge`, SLOW_BYTES);
+    await using client = startClient(server, [...args, ...SLOWLY], { cwd: local.path });
     await uploadGrows(to, 1);
     assertEquals((await client.stop("SIGINT")).code, 130);
     await server.running.says(/client 1: left/);
@@ -229,8 +237,8 @@ integration("encrypted: a server that is stopped lets a transfer in flight finis
 integration("encrypted: a server that is interrupted within a get tells the client", async () => {
   await using server = await startServer({ key: KEY });
   await using local = await tempDir();
-  makeLarge(`${server.dir}/huge`);
-  await using client = startClient(server, ["--get", "huge"], { cwd: local.path });
+  makeSparse(`${server.dir}/huge`, SLOW_BYTES);
+  await using client = startClient(server, ["--get", "huge", ...SLOWLY], { cwd: local.path });
   await uploadGrows(local.path, 1);
   await server.running.stopInsistently("SIGINT");
   assertEquals((await client.process.status).code, 4, client.log);
