@@ -77,13 +77,14 @@ integration("strangers who fill a server keep nobody out who has the key", async
     const strangers = Array.from({ length: 8 }, async () => {
       while (!stop.signal.aborted) await visit(server, how, IDENTITY, stop.signal);
     });
-    for (let client = 0; client < 3; client++) {
-      await useHonestly(server).catch((error) => {
-        throw new Error(`${what}: ${error.message}`);
-      });
+    try {
+      for (let client = 0; client < 3; client++) await useHonestly(server);
+    } catch (error) {
+      throw new Error(`${what}: ${(error as Error).message}`);
+    } finally {
+      stop.abort();
+      await Promise.all(strangers);
     }
-    stop.abort();
-    await Promise.all(strangers);
     await givesBack(server, before);
   }
 }, PROC);
