@@ -38,7 +38,7 @@ import {
 import { parseListenPort } from "./lib/cli/option_values.ts";
 import { ensurePermissions, shellQuoted } from "./lib/cli/permissions.ts";
 import { onStopSignals } from "./lib/cli/signals.ts";
-import { type Code, explain, InletError } from "./lib/errors.ts";
+import { type Code, InletError } from "./lib/errors.ts";
 import { AcknowledgedUploads } from "./lib/server/acknowledged.ts";
 import { Clients } from "./lib/server/clients.ts";
 import {
@@ -56,6 +56,8 @@ import { checkServeOptions } from "./lib/server/serve_values.ts";
 import { webSettings } from "./lib/server/web_options.ts";
 import { wireSettings } from "./lib/server/wire_options.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
+import { hookOf, type OnStored, type ReceivedFile } from "./lib/server/stored_hook.ts";
+import { keepTidy } from "./lib/server/upkeep.ts";
 import { addressReason } from "./lib/net/address_reasons.ts";
 import { allowFolderChanges } from "./lib/store/current_folder.ts";
 import { DirectoryStore } from "./lib/store/directory.ts";
@@ -67,19 +69,19 @@ import type { Mode } from "./modes/mode.ts";
 import { findMode, MODE_OPTION } from "./modes/table.ts";
 import { peekCaller, serveAnyWire } from "./modes/wires.ts";
 
-export { type Code, InletError, type ServeOptions };
+export { type Code, InletError, type OnStored, type ReceivedFile, type ServeOptions };
 
 /** A running server. Dispose of it to stop it at once. */
 export interface Server extends AsyncDisposable {
   /** The address that the server listens on. */
   readonly address: Deno.NetAddr;
-  /** Settles when the server has stopped; rejects if a failure stopped it. */
+  /** Settles when the server has stopped, calls of `onStored` too; rejects if a failure stopped it. */
   readonly finished: Promise<void>;
   /**
    * Stops accepting connections, and lets transfers in flight finish.
    *
    * @param graceMs Milliseconds after which the remaining connections are closed. Their uploads are
-   * discarded, except those kept to be resumed.
+   * discarded, except those kept to be resumed. Calls of `onStored` are told to end then.
    */
   shutdown(graceMs?: number): Promise<void>;
   /** Ends every upload without waiting, for an immediate exit. Only those to resume are kept. */
@@ -89,8 +91,6 @@ export interface Server extends AsyncDisposable {
   /** The same for the certificate of an authority. */
   rereadCertificate(): void;
 }
-
-const HOUR_MS = 3_600_000;
 
 /** Default of {@linkcode ServeOptions.maxClients} where a mode has none of its own. */
 const MAX_CLIENTS = 100;
@@ -152,21 +152,26 @@ async function start(
   });
   const stopWatching = authentication.watch(() => listener.dropRevoked());
   listener.finished.catch(() => {}).finally(stopWatching);
-  if (mode.stores) {
-    const stop = sweepRegularly(store, log, keepPartialsMs);
-    listener.finished.catch(() => {}).finally(() => {
-      stop();
-      store.save();
-    });
-  }
+  if (mode.stores) keepTidy(store, { log, keepPartialsMs }, listener.finished);
+  const hook = hookOf(settings.onStored, { log, wire: mode.name, store });
+  const finished = hook?.after(listener.finished) ?? listener.finished;
+  finished.catch(() => {});
+  const shutdown = async (graceMs: number): Promise<void> => {
+    using _ = hook?.abortAfter(graceMs);
+    await listener.shutdown(graceMs);
+    await finished.catch(() => {});
+  };
   const server: Server = {
     address,
-    finished: listener.finished,
-    shutdown: (graceMs = GRACE_MS) => listener.shutdown(graceMs),
-    discardPartials: () => store.discardAll(),
+    finished,
+    shutdown: (graceMs = GRACE_MS) => shutdown(graceMs),
+    discardPartials(): void {
+      hook?.abort();
+      store.discardAll();
+    },
     rereadUsers: () => authentication.rereadUsers(),
     rereadCertificate: () => authentication.rereadCertificate(),
-    [Symbol.asyncDispose]: () => listener.shutdown(0),
+    [Symbol.asyncDispose]: () => shutdown(0),
   };
   ready?.(server, authentication.authenticator);
   announce(log, address, mode, settings);
@@ -260,17 +265,6 @@ function announce(log: Log, address: Deno.NetAddr, mode: Mode, settings: Setting
     port: address.port,
     ...(mode.stores && { directory }),
   });
-}
-
-/** Removes the remains of crashes, and partial files at most a twenty-fourth of their limit late. */
-function sweepRegularly(store: ServerStore, log: Log, keepPartialsMs: number): () => void {
-  const everyMs = keepPartialsMs === 0 ? HOUR_MS : keepPartialsMs / 24;
-  const timer = setInterval(() => {
-    store.sweep().catch((error) =>
-      log.failure(explain(error, "Cannot remove expired partial files"))
-    );
-  }, Math.min(Math.max(everyMs, 1000), HOUR_MS));
-  return () => clearInterval(timer);
 }
 
 function limitsOf(mode: Mode, options: Settings): ListenerOptions["limits"] {

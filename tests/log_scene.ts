@@ -30,6 +30,7 @@ await proxied();
 async function files(): Promise<void> {
   await using server = await serve({
     ...{ ...common, maxBytes: 3_000_000, maxClients: 2, fallback: "reverse" },
+    onStored: () => Promise.reject(new Error("it has no room")),
   });
   const { address } = server;
   using ben = await greet(address, "ben");

@@ -12,6 +12,7 @@ import { Tally } from "../lib/body/streams.ts";
 import type { InletError } from "../lib/errors.ts";
 import { discard } from "../lib/net/departure.ts";
 import { checkSize } from "../lib/server/size_limit.ts";
+import { publish } from "../lib/server/store_body.ts";
 import type { OngoingUpload, Outcome } from "../lib/store/ongoing.ts";
 import type { Maybe, Upload } from "../lib/store/store.ts";
 import { formatBytes, quoted } from "../lib/text.ts";
@@ -74,8 +75,8 @@ export async function append(
   if (!publishes || bytes !== size) return { offset: bytes, outcome: undefined };
   const { crc } = beginning ? await connection.unwatched(beginning.whole(tally)) : tally;
   const modified = modifiedIn(metadataIn(detailsOf(ongoing).metadata));
-  const stored = await connection.unwatched(upload.publish(modified ? { modified } : {}, crc));
-  context.log.stored({ size, crc, name: stored });
+  const whole = { bytes, crc, facts: modified ? { modified } : {} };
+  const { name: stored } = await connection.unwatched(publish(upload, context, whole));
   return { offset: bytes, outcome: { name: stored, size } };
 }
 

@@ -13,6 +13,7 @@ import { Tally } from "../lib/body/streams.ts";
 import { InletError } from "../lib/errors.ts";
 import { admit } from "../lib/server/admission.ts";
 import type { ServerContext } from "../lib/server/context.ts";
+import { publish } from "../lib/server/store_body.ts";
 import { ClientTurns } from "../lib/semaphore.ts";
 import type { OngoingUpload, Outcome } from "../lib/store/ongoing.ts";
 import { quoted } from "../lib/text.ts";
@@ -156,9 +157,7 @@ async function join(
   signal.throwIfAborted();
   // Its user may have been removed meanwhile.
   admit(context, "put", what, size);
-  const { crc } = tally;
-  const stored = { name: await upload.publish({}, crc), size };
-  context.log.stored({ ...stored, crc });
+  const stored = await publish(upload, context, tally);
   for (const part of parts) {
     part.change({ details: JSON.stringify({ ...detailsOf(part), joined: key }) });
     await part.conclude({ name: stored.name, size: part.bytes });

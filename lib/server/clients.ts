@@ -54,6 +54,11 @@ export interface Client {
   moving?: () => Moving | undefined;
 }
 
+/** Whom something is about. One without a number was not admitted. */
+export type Subject =
+  & Pick<Client, "address" | "name">
+  & Partial<Pick<Client, "number" | "user" | "wire">>;
+
 /** From this `limit` on, one address gets half of the places, unless the operator says otherwise. */
 const SHARED_LIMIT = 20;
 

@@ -1,11 +1,12 @@
 /**
- * What happens at a server, told to whoever watches it: the page for browsers. While nobody does, it
- * costs nothing.
+ * What happens at a server, told to whoever watches it: the page for browsers, and the operator's hook.
+ * While nobody does, it costs nothing.
  *
  * @module
  */
 
 import type { Stored } from "../../protocol.ts";
+import type { Subject } from "./clients.ts";
 
 /** Is told at once what happens. */
 export interface Watcher {
@@ -15,7 +16,14 @@ export interface Watcher {
   said(from: string, text: string): void;
 }
 
-/** The place of a watcher. */
+/** Is told at once of each stored file, and who sent it. */
+export interface Hook {
+  stored(stored: Stored, sender: Subject): void;
+}
+
+/** The places of those who are told. */
 export class Feed {
   watcher: Watcher | undefined;
+  /** What is done with each stored file. */
+  hook: Hook | undefined;
 }

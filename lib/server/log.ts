@@ -7,7 +7,7 @@
 import { formatCrc, type Stored } from "../../protocol.ts";
 import { hostOf } from "../address.ts";
 import { type InletError, isForeseen } from "../errors.ts";
-import type { Client, Moving } from "./clients.ts";
+import type { Moving, Subject } from "./clients.ts";
 import { Counters, type Traffic } from "./counters.ts";
 import { Feed } from "./feed.ts";
 import { eventOf, type LogEvent, type LogFields } from "./log_events.ts";
@@ -37,9 +37,6 @@ export interface LogOptions {
    */
   quiet?: boolean;
 }
-
-/** Whom events are about. */
-type Subject = Pick<Client, "address" | "name"> & Partial<Pick<Client, "number">>;
 
 /** Where the bytes of a file begin that move, and how many it has. */
 interface Extent {
@@ -170,6 +167,7 @@ export class Log {
     this.counters.stored.files++;
     this.counters.stored.bytes += stored.size;
     this.feed.watcher?.stored(stored);
+    if (this.#about) this.feed.hook?.stored(stored, this.#about);
     if (this.#options.quiet) return;
     const { size: bytes, name: file } = stored;
     const crc = formatCrc(stored.crc);

@@ -64,6 +64,7 @@ export const LOG_EVENTS = {
   "key": [],
   "key-unread": [],
   "key-weak": [],
+  "hook-failed": ["file", "ms"],
   "left": ["clients", "ms"],
   "left-out": ["lines", "host"],
   "link": ["file"],

@@ -8,6 +8,7 @@ import type { Access } from "../auth/access.ts";
 import type { Disk } from "../store/disk.ts";
 import type { LinkRule } from "../store/link_rules.ts";
 import type { LogOptions } from "./log.ts";
+import type { OnStored } from "./stored_hook.ts";
 
 /** Options of {@linkcode serve}. */
 export interface ServeOptions {
@@ -241,6 +242,13 @@ export interface ServeOptions {
    * @default {undefined}
    */
   fallback?: string | undefined;
+  /**
+   * Is called once for each stored file, as soon as it has its name: not for folders and links, which
+   * hold nothing. No client waits for it. What it throws is logged as `hook-failed`.
+   *
+   * @default {undefined}
+   */
+  onStored?: OnStored | undefined;
   /** Format and verbosity of the log on stderr. */
   log?: LogOptions;
   /**

@@ -10,6 +10,7 @@ import {
   AMOUNT,
   checkValues,
   FLAG,
+  FUNCTION,
   type Kind,
   MILLISECONDS,
   OBJECT,
@@ -70,6 +71,7 @@ const OPTIONS: Record<keyof ServeOptions, Kind> = {
   basePath: TEXT,
   proxyFrom: TEXTS,
   fallback: TEXT,
+  onStored: FUNCTION,
   log: OBJECT,
   disk: OBJECT,
 };

@@ -15,6 +15,25 @@ import { checkSize } from "./size_limit.ts";
 /** The destination of a body: an upload of the store, or the server's stdout. */
 export type Target = Pick<Upload, "write" | "publish" | "discard" | typeof Symbol.asyncDispose>;
 
+/** What is known of a body that is whole. */
+interface Whole {
+  /** All of them, those of an earlier attempt too. */
+  readonly bytes: number;
+  readonly crc: number;
+  readonly facts?: Facts;
+}
+
+/** Publishes a body, and logs it: once, and also if its client has left meanwhile. */
+export async function publish(
+  target: Pick<Target, "publish">,
+  { log }: Pick<ServerContext, "log">,
+  { bytes: size, crc, facts = {} }: Whole,
+): Promise<Stored> {
+  const stored = { size, crc, name: await target.publish(facts, crc) };
+  log.stored(stored);
+  return stored;
+}
+
 /** Writes one body to its target, within the limit on its size, and publishes it. */
 export class BodyStorer {
   readonly #connection: Connection;
@@ -46,11 +65,9 @@ export class BodyStorer {
 
   /** Publishes the body, which is whole, and logs it. */
   async publish(facts: Facts = {}): Promise<Stored> {
-    const { bytes: size, crc } = this.#tally;
-    const name = await this.#connection.unwatched(this.#target.publish(facts, crc));
-    const stored = { size, crc, name };
-    this.#context.log.stored(stored);
-    return stored;
+    const { bytes, crc } = this.#tally;
+    const how = { bytes, crc, facts };
+    return await this.#connection.unwatched(publish(this.#target, this.#context, how));
   }
 }
 

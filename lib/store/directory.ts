@@ -29,6 +29,7 @@
  * @module
  */
 
+import { resolve } from "@std/path/resolve";
 import type { DiffEntry, FolderFacts, LinkFacts, ListEntry } from "../../protocol.ts";
 import type { Facts } from "../body/file_facts.ts";
 import { explain } from "../errors.ts";
@@ -232,6 +233,11 @@ export class DirectoryStore implements ServerStore {
       makeLink: (name, facts) => this.makeLink(name, facts),
       putCarefully: (name, content, facts) => this.#putCarefully(name, content, facts),
     });
+  }
+
+  /** The absolute path of a stored name. */
+  pathOf(name: string): string {
+    return resolve(this.#folders.root, name);
   }
 
   /** Returns a name with the numbers of its folders. */

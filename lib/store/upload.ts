@@ -1,6 +1,5 @@
 /**
- * An upload to a directory store: a temporary file that is then published, kept as a partial file,
- * or discarded.
+ * An upload to a directory store: a temporary file that is published, kept to resume, or discarded.
  *
  * @module
  */

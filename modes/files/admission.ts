@@ -13,7 +13,7 @@ import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import { shownName } from "../../lib/server/admission.ts";
 
 /**
- * Logs a stored file, and returns the line that acknowledges it.
+ * Returns the line that acknowledges a stored file.
  *
  * @param name The requested name.
  */
@@ -22,7 +22,6 @@ export function acknowledge(
   stored: Stored,
   name: string,
 ): Uint8Array {
-  context.log.stored(stored);
   const shown = { ...stored, name: shownName(context, stored.name, name) };
   return encodeReply({ type: "ok", detail: formatStored(shown) });
 }

@@ -198,11 +198,18 @@ class Pushes {
     const context = this.#context;
     const what = `store ${quoted(name)}`;
     const tally = new Tally();
+    let isKnown = false;
     const pending: Omit<Pending, "file"> = {
       name,
       since: performance.now(),
-      acknowledge: (stored) => acknowledge(context, { size, crc: tally.crc, name: stored }, name),
+      acknowledge: (stored) => {
+        const whole = { size, crc: tally.crc, name: stored };
+        if (!isKnown) context.log.stored(whole);
+        return acknowledge(context, whole, name);
+      },
     };
+    const publish = async (facts: Facts): Promise<string> =>
+      await context.store.put(name, content, facts);
     let end: Pending["end"];
     try {
       admit(context, "push", what, size);
@@ -210,7 +217,10 @@ class Pushes {
       const facts = admittedFacts(context, checkEnd(what, tally, trailer));
       const upload = { id: fields?.id, size, crc: tally.crc };
       end = context.acknowledged.begin(upload);
-      if (!end) return this.#add(this.#again(upload, name, content, facts), pending);
+      if (!end) {
+        const sentBefore = (): void => void (isKnown = true);
+        return this.#add(this.#again(upload, () => publish(facts), sentBefore), pending);
+      }
       // Most stores return at once. Awaiting a promise for each of thousands of files is measurable.
       return this.#add(this.#batch.put(name, content, facts), { ...pending, end });
     } catch (error) {
@@ -221,20 +231,13 @@ class Pushes {
   /** Finds out what became of a file that was sent before, and stores it if that was nothing. */
   async #again(
     upload: UploadId,
-    name: string,
-    content: Uint8Array,
-    facts: Facts,
+    publish: () => Promise<string>,
+    onThere: () => void,
   ): Promise<BatchedFile> {
     // It may be in this batch.
     await this.#batch.commit();
     this.#settle();
-    const { acknowledged, store } = this.#context;
-    return {
-      name: await acknowledged.publishOnce(
-        upload,
-        async () => await store.put(name, content, facts),
-      ),
-    };
+    return { name: await this.#context.acknowledged.publishOnce(upload, publish, onThere) };
   }
 
   /** Makes a folder or a link. */

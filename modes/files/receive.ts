@@ -1,6 +1,5 @@
 /**
- * Receives an upload on the server: verifies and acknowledges it, or refuses it and keeps the
- * session usable.
+ * Receives an upload on the server: acknowledges it, or refuses it and keeps the session usable.
  *
  * @module
  */
@@ -38,14 +37,15 @@ export interface ReceiveOptions<T extends Target> {
   id?: string | undefined;
   /** Whether the minimum rate does not apply. */
   exemptFromMinRate?: boolean;
+  /** Notes what was published: once, and also if the client has left meanwhile. */
+  onPublished?(stored: Stored): void;
   /** Encodes the line that acknowledges the upload. */
   acknowledge(stored: Stored): Uint8Array;
 }
 
 /**
- * An upload into a target. If the target fails, the server refuses at once and skips the rest of
- * the body, so that the next line is a request again. If the rest is too long, it closes the
- * connection.
+ * An upload into a target. If that fails, the server refuses at once and skips the rest of the body,
+ * so that the next line is a request again. If the rest is too long, it closes the connection.
  */
 export class BodyReceiver {
   readonly #connection: Connection;
@@ -120,7 +120,7 @@ export class BodyReceiver {
 
   async #conclude(
     trailer: BodyLine,
-    { id, acknowledge }: Pick<ReceiveOptions<Target>, "id" | "acknowledge">,
+    { id, onPublished, acknowledge }: Omit<ReceiveOptions<Target>, "open">,
   ): Promise<void> {
     if (this.#refused) return;
     const target = this.#target!;
@@ -130,16 +130,16 @@ export class BodyReceiver {
       const tally = trailer.type === "end" ? await this.#whole() : this.#tally;
       const facts = checkEnd(this.#what, tally, trailer, this.#beginning !== undefined);
       const { bytes: size, crc } = tally;
-      const publish = (): Promise<string> =>
-        target.publish(admittedFacts(this.#context, facts), crc);
-      const discard = (): void | Promise<void> => target.discard();
-      const { acknowledged } = this.#context;
+      const publish = async (): Promise<string> => {
+        const name = await target.publish(admittedFacts(this.#context, facts), crc);
+        onPublished?.({ size, crc, name });
+        return name;
+      };
+      const discard = target.discard.bind(target);
+      const once = (): Promise<string> =>
+        this.#context.acknowledged.publishOnce({ id, size, crc }, publish, discard);
       // A disk that is slow to flush is no silence of this side.
-      const name = await patiently(
-        this.#connection,
-        this.#what,
-        () => acknowledged.publishOnce({ id, size, crc }, publish, discard),
-      );
+      const name = await patiently(this.#connection, this.#what, once);
       stored = { size, crc, name };
     });
     if (stored) await this.#connection.write(acknowledge(stored));

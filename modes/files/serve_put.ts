@@ -28,6 +28,7 @@ export async function servePut(
     size,
     id: fields?.id,
     ...(type === "put" && { negotiate: () => agreeOnStart(connection) }),
+    onPublished: (stored) => context.log.stored(stored),
     acknowledge: (stored) => acknowledge(context, stored, name),
   });
 }

@@ -55,6 +55,7 @@ export async function serveReput(
       upload.counted = counted;
       return agreeOnOffset(connection, context, name, upload);
     },
+    onPublished: (stored) => context.log.stored(stored),
     acknowledge: (stored) => acknowledge(context, stored, name),
   });
 }

@@ -1,0 +1,131 @@
+/**
+ * What the operator of a server has done with each file that it has stored.
+ *
+ * @module
+ */
+
+import type { Stored } from "../../protocol.ts";
+import { InletError } from "../errors.ts";
+import { quoted } from "../text.ts";
+import { DirectoryStore } from "../store/directory.ts";
+import type { Store } from "../store/store.ts";
+import type { Subject } from "./clients.ts";
+import type { Log } from "./log.ts";
+
+/** The client that sent a file. */
+export interface SendingClient {
+  /** Numbered from 1 in each run of the server, in order of admission. */
+  readonly number: number;
+  /** What it calls itself; empty on wires without names. */
+  readonly name: string;
+  /** `HOST:PORT`. */
+  readonly address: string;
+  /** The user that it has proved to be, on a server with users. */
+  readonly user: string | undefined;
+  /** `native`, `upload`, `http`, or the mode that it was served in. */
+  readonly wire: string;
+}
+
+/** A file that a server has stored. */
+export interface ReceivedFile {
+  /** Its name on the server, folders included. */
+  readonly name: string;
+  /** Its absolute path; missing where the store is no directory. */
+  readonly path?: string | undefined;
+  /** In bytes. */
+  readonly size: number;
+  /** CRC-32 of its content. */
+  readonly crc: number;
+  readonly client: SendingClient;
+}
+
+/**
+ * Is called once for each file, as soon as it has its name. Nothing waits for what it returns, except
+ * the end of the server.
+ *
+ * @param signal Aborted when the server stops without waiting any longer.
+ */
+export type OnStored = (file: ReceivedFile, signal: AbortSignal) => unknown;
+
+/** What a {@linkcode StoredHook} has to know of its server. */
+export interface StoredHookOptions {
+  readonly log: Log;
+  /** The wire of clients that have no other: the mode. */
+  readonly wire: string;
+  readonly store: Store;
+}
+
+/** Has a server call a function for each stored file, if there is one. */
+export function hookOf(
+  call: OnStored | undefined,
+  options: StoredHookOptions,
+): StoredHook | undefined {
+  return options.log.feed.hook = call && new StoredHook(call, options);
+}
+
+/** Calls a function for each stored file, and keeps account of the calls. */
+export class StoredHook {
+  readonly #call: OnStored;
+  readonly #options: StoredHookOptions;
+  readonly #running = new Set<Promise<void>>();
+  readonly #end = new AbortController();
+
+  constructor(call: OnStored, options: StoredHookOptions) {
+    this.#call = call;
+    this.#options = options;
+  }
+
+  /** Begins a call. What it throws is logged. */
+  stored({ name, size, crc }: Stored, sender: Subject): void {
+    const { log, store, wire } = this.#options;
+    const { number = 0, name: its, address, user } = sender;
+    const client = { number, name: its, address, user: user?.name, wire: sender.wire ?? wire };
+    const path = store instanceof DirectoryStore ? store.pathOf(name) : undefined;
+    const file = { name, path, size, crc, client };
+    const running = this.#run(file, log.forClient(sender));
+    this.#running.add(running);
+    running.finally(() => this.#running.delete(running));
+  }
+
+  /**
+   * Settles as another promise does, once no call is running.
+   *
+   * @param served If it fails, the calls are told to end at once.
+   */
+  async after(served: Promise<void>): Promise<void> {
+    try {
+      await served;
+    } catch (error) {
+      this.abort();
+      throw error;
+    } finally {
+      while (this.#running.size > 0) await Promise.all(this.#running);
+    }
+  }
+
+  /** Tells the calls to end after so many milliseconds, unless this is disposed of before. */
+  abortAfter(ms: number): Disposable {
+    const timer = setTimeout(() => this.abort(), ms);
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
+  }
+
+  /** Tells the calls to end. */
+  abort(): void {
+    this.#end.abort(new InletError("shutdown", "The server is shutting down"));
+  }
+
+  async #run(file: ReceivedFile, log: Log): Promise<void> {
+    const since = performance.now();
+    try {
+      // Not within the work for the client.
+      await Promise.resolve();
+      await this.#call(file, this.#end.signal);
+    } catch (error) {
+      const ms = Math.round(performance.now() - since);
+      // As it is: the log is read by those whose function it is.
+      const why = error instanceof Error ? error.message : String(error);
+      const message = `the hook for ${quoted(file.name)} failed: ${why}`;
+      log.warn("hook-failed", message, { file: file.name, ms });
+    }
+  }
+}
