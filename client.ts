@@ -41,9 +41,9 @@ export { type Code, InletError, RateLimit, send, SendError, type SendOptions, ty
 export type { FailedItem, SendResult, SentItem };
 
 async function main(args: readonly string[]): Promise<number> {
-  const commandLine = await readCommandLine(args);
-  if (await printAbout(PROGRAM, commandLine.options, denoJson.version)) return 0;
-  const typed = makePlan(commandLine);
+  const line = await readCommandLine(args);
+  if (await printAbout(PROGRAM, line, denoJson, () => import("./client/complete.ts"))) return 0;
+  const typed = makePlan(line);
   await ensurePermissions(needsOf(typed));
   const { address, mode, quiet, filesFrom } = typed;
   const toScreen = writesToScreen(typed);

@@ -301,7 +301,7 @@ type ServerCommandLine = CommandLine<typeof PROGRAM.options>;
 async function main(args: readonly string[]): Promise<number> {
   allowFolderChanges();
   const { positional, options, given }: ServerCommandLine = parseCommandLine(args, PROGRAM.options);
-  if (await printAbout(PROGRAM, options, denoJson.version)) return 0;
+  if (await printAbout(PROGRAM, { positional, options }, denoJson)) return 0;
   const { fallback } = options;
   checkModes(given, PROGRAM.options, [options.mode.name, ...fallback ? [fallback] : []]);
   const { mode, "generate-token": generate } = options;

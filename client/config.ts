@@ -50,16 +50,32 @@ interface Place {
  * @throws {InletError} `usage` if it cannot be read or is wrong, or has no such server
  */
 export async function namedServer(name: string, table: OptionTable): Promise<NamedServer> {
-  const place = placeOf(name);
-  const servers = serversIn(await read(place.path, name), { ...place, table });
+  const { path, servers } = await readServers(name, table);
   const found = servers.get(name);
   if (found) return found;
   const names = [...servers.keys()];
   const hint = names.length === 0 ? "it has none" : choiceOf(name, names);
-  throw new InletError(
-    "usage",
-    `Cannot use @${name}: ${quoted(place.path)} has no such server: ${hint}`,
-  );
+  throw new InletError("usage", `Cannot use @${name}: ${quoted(path)} has no such server: ${hint}`);
+}
+
+/**
+ * Returns the names of the servers in the config file.
+ *
+ * @param table The options that there are.
+ * @throws {InletError} `usage` if the file cannot be read or is wrong
+ */
+export async function serverNames(table: OptionTable): Promise<string[]> {
+  return [...(await readServers("NAME", table)).servers.keys()];
+}
+
+/** @param name The server that is wanted, for messages. */
+async function readServers(
+  name: string,
+  table: OptionTable,
+): Promise<{ path: string; servers: ReadonlyMap<string, NamedServer> }> {
+  const place = placeOf(name);
+  const servers = serversIn(await read(place.path, name), { ...place, table });
+  return { path: place.path, servers };
 }
 
 /** @param name The server, for messages. */

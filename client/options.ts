@@ -40,6 +40,7 @@ const OPTIONS = {
     parse: parseText,
     help: "download a file, or, with a trailing slash (NAME/), a folder; / is everything, and " +
       "further names may follow",
+    completes: "asked",
   }),
   "output": option({
     value: "PATH",
@@ -149,6 +150,9 @@ const OPTIONS = {
   ...ABOUT_OPTIONS,
 };
 
+/** The options with which FILE is a name on the server. */
+const WITH_NAMES = ["list", "get"];
+
 /** The parsed value of each option. */
 export type ClientValues = Values<typeof OPTIONS>;
 
@@ -162,14 +166,21 @@ export const PROGRAM: Program<typeof OPTIONS> = {
       name: "HOST",
       help:
         "the server's name or address; HOST:PORT in one word does too, and :PORT is this machine",
-      completes: "nothing",
+      completes: "asked",
     },
-    { name: "PORT", help: "the server's port, 1 to 65535", completes: "nothing" },
+    // Behind HOST:PORT it is a FILE.
+    {
+      name: "PORT",
+      help: "the server's port, 1 to 65535",
+      completes: "file",
+      askedWith: WITH_NAMES,
+    },
     {
       name: "FILE...",
       help: "files and folders to send; - is the standard input, and needs --as; with --list and " +
         "--get, names on the server",
       completes: "file",
+      askedWith: WITH_NAMES,
     },
   ],
   options: OPTIONS,

@@ -131,8 +131,12 @@ export function makePlan(
   };
 }
 
-/** @throws {InletError} `usage`, which says what to type */
-function addressOf(host: string | undefined, port: string | undefined): ServerAddress {
+/**
+ * Reads the address of the server, which a command line begins with.
+ *
+ * @throws {InletError} `usage`, which says what to type
+ */
+export function addressOf(host: string | undefined, port: string | undefined): ServerAddress {
   if (!host) throw new InletError("usage", `Cannot connect without a server: ${GIVE_ADDRESS}`);
   const hostname = parseHost(host);
   // A number alone could be an IPv4 address, in a form that nobody types.

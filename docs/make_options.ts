@@ -23,9 +23,8 @@ export function optionsPage(): string {
 Options stand before, between or behind the other words of a command. \`--option VALUE\` and
 \`--option=VALUE\` mean the same; behind \`--\` nothing is an option. Sizes are in bytes, or in kB, MB,
 GB, TB (powers of 1,000), and KiB, MiB, GiB, TiB or K, M, G, T (powers of 1,024). Times are in
-seconds, or in s, m, h and d. Units may be in any case. Both programs print a completion script for
-your shell, for the name of the compiled program: \`eval "$(inlet-client --completions bash)"\`. What
-the modes are is in [modes.md](modes.md).
+seconds, or in s, m, h and d. Units may be in any case. What the modes are is in
+[modes.md](modes.md), and how a shell completes all of it in [install.md](install.md#completions).
 
 ## client.ts
 

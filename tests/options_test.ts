@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { PROGRAM as CLIENT } from "../client/options.ts";
 import { parseCommandLine } from "../lib/cli/command_line.ts";
-import { completionScript } from "../lib/cli/completions.ts";
 import { helpText, optionsMarkdown } from "../lib/cli/help.ts";
 import { parseCount, parseSeconds, parseText, parseWord } from "../lib/cli/option_values.ts";
 import {
@@ -11,12 +10,11 @@ import {
   option,
   type OptionTable,
   type Program,
-  SHELLS,
 } from "../lib/cli/options.ts";
 import { InletError } from "../lib/errors.ts";
 import { serveOptionsOf, serverProgram } from "../lib/server/options.ts";
 import { MODE_OPTION, MODES } from "../modes/table.ts";
-import { integration, pure, run, tempDir } from "./helpers.ts";
+import { pure } from "./helpers.ts";
 
 const SERVER = serverProgram(MODE_OPTION);
 
@@ -186,84 +184,3 @@ pure("optionsMarkdown() is one row an option, in columns of one width", () => {
   assertStringIncludes(rows.join("\n"), "(default `red`): `red`, `blue` ");
   assertStringIncludes(rows.join("\n"), "| shout \\| cry, as `--wait` lets it ");
 });
-
-/** What bash offers for the last of these words. */
-async function offeredByBash(program: Program, words: string[], cwd: string): Promise<string[]> {
-  const script = `${completionScript(program, "bash")}
-    COMP_WORDS=(${words.map((word) => `'${word}'`).join(" ")})
-    COMP_CWORD=${words.length - 1}
-    ${/^complete -F (\S+)/m.exec(completionScript(program, "bash"))![1]}
-    [[ \${#COMPREPLY[@]} == 0 ]] || printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { code, stdout, stderr } = await run("bash", ["-c", script], { cwd });
-  assertEquals([code, stderr], [0, ""]);
-  return stdout.split("\n").slice(0, -1);
-}
-
-integration("--completions bash completes options, modes, words and paths", async () => {
-  await using temp = await tempDir();
-  await temp.write("a file.txt", "");
-  await Deno.mkdir(`${temp.path}/a folder`);
-  const client = (...words: string[]) =>
-    offeredByBash(CLIENT, ["inlet-client", ...words], temp.path);
-  const server = (...words: string[]) =>
-    offeredByBash(SERVER, ["inlet-server", ...words], temp.path);
-  assertEquals(await client("--s"), ["--skip-same", "--strict", "--status", "--session"]);
-  assertEquals(await client("--"), Object.keys(CLIENT.options).map((name) => `--${name}`));
-  assertEquals(await client("--mode", ""), Object.keys(MODES));
-  assertEquals(await client("host", "1", "--mode", "=", "r"), ["raw", "reverse"]);
-  assertEquals(await client("host", "1", "--mode", "="), Object.keys(MODES));
-  assertEquals((await client("host", "1", "a")).sort(), ["a file.txt", "a folder"]);
-  assertEquals(await client("a"), []);
-  assertEquals(await client("host", "1", "--as", ""), []);
-  assertEquals(await server("0", "--dir", ""), ["a folder"]);
-  assertEquals(await server("0", "--log", "j"), ["json"]);
-  assertEquals(await server("0", "--completions", ""), [...SHELLS]);
-  assertEquals(await server(""), []);
-}, { programs: ["bash"] });
-
-integration("--completions zsh completes the options of both programs", async () => {
-  for (const program of [CLIENT, SERVER]) {
-    // _arguments checks its specifications only where it completes: they are handed to a stand-in.
-    const { code, stdout, stderr } = await run("zsh", [
-      "-fc",
-      `autoload -Uz compinit && compinit -D
-       ${completionScript(program, "zsh")}
-       _arguments() { print -rl -- "$@" }
-       print -r -- $_comps[${program.command}]
-       $_comps[${program.command}]`,
-    ]);
-    assertEquals([code, stderr], [0, ""]);
-    const [name, ...specs] = stdout.trim().split("\n");
-    assertEquals(name, `_${program.command.replace("-", "_")}`);
-    assertEquals(specs.length, program.arguments.length + Object.keys(program.options).length);
-    assert(specs.some((spec) => /^--mode=\[.*\]:MODE:\(files upload /.test(spec)));
-  }
-}, { programs: ["zsh"] });
-
-integration("--completions fish completes options and modes", async () => {
-  for (const program of [CLIENT, SERVER]) {
-    const offered = async (line: string): Promise<string[]> => {
-      const script = `${
-        completionScript(program, "fish")
-      }\ncomplete -C '${program.command} ${line}'`;
-      const { code, stdout, stderr } = await run("fish", ["--no-config", "-c", script]);
-      assertEquals([code, stderr], [0, ""]);
-      return stdout.trim().split("\n").map((row) => row.split("\t")[0]!).sort();
-    };
-    const names = Object.keys(program.options).map((name) => `--${name}`).sort();
-    assertEquals(await offered("--"), names);
-    assertEquals(await offered("--mode "), Object.keys(MODES).sort());
-  }
-}, { programs: ["fish"] });
-
-for (const script of ["server.ts", "client.ts"]) {
-  integration(`${script} --completions goes to stdout, without a permission`, async () => {
-    const args = ["run", "--no-prompt", script, "--completions"];
-    const { code, stdout, stderr } = await run(Deno.execPath(), [...args, "bash"]);
-    assertEquals([code, stderr], [0, ""]);
-    assertStringIncludes(stdout, `complete -F _inlet_${script.slice(0, -3)} `);
-    const other = await run(Deno.execPath(), [...args, "tcsh"]);
-    assertEquals(other.code, 2);
-    assertStringIncludes(other.stderr, 'Cannot use "tcsh" as the --completions: give one of bash');
-  });
-}

@@ -11,7 +11,7 @@ import { outputError } from "../local_errors.ts";
 import { printableLines, quoted } from "../text.ts";
 import { nearest } from "./nearest.ts";
 import { INTERRUPTED, listenToStops, signalled } from "./signals.ts";
-import type { ABOUT_OPTIONS, OptionTable, Program, Values } from "./options.ts";
+import type { ABOUT_OPTIONS, Completer, OptionTable, Program, Values } from "./options.ts";
 
 /** A parsed command line. */
 export interface CommandLine<Table extends OptionTable> {
@@ -126,12 +126,15 @@ export function contradiction(what: string): InletError {
 /**
  * Handles {@linkcode ABOUT_OPTIONS}.
  *
+ * @param loadCompleter Loads what completes lines for the scripts of `--completions`, if the program
+ * has some.
  * @returns Whether one of them was given. The program exits then.
  */
 export async function printAbout(
   program: Program,
-  { help, version, completions }: Values<typeof ABOUT_OPTIONS>,
-  versionNumber: string,
+  { positional, options: { help, version, completions } }: About,
+  { version: versionNumber }: { readonly version: string },
+  loadCompleter?: () => Promise<Completer>,
 ): Promise<boolean> {
   // Loaded on demand, because a transfer needs neither.
   if (help) {
@@ -139,12 +142,20 @@ export async function printAbout(
     await print(helpText(program));
   } else if (version) {
     await print(`inlet ${versionNumber}`);
-  } else if (completions !== undefined) {
+  } else if (completions === undefined) return false;
+  else if (positional.length > 1 && loadCompleter) {
+    const { complete } = await loadCompleter();
+    const found = await complete(completions, positional);
+    if (found.length > 0) await print(found.join("\n"));
+  } else {
     const { completionScript } = await import("./completions.ts");
-    await print(completionScript(program, completions));
-  } else return false;
+    await print(completionScript(program, completions, positional[0]));
+  }
   return true;
 }
+
+/** What {@linkcode printAbout} needs of a command line. */
+type About = Pick<CommandLine<typeof ABOUT_OPTIONS>, "positional" | "options">;
 
 /** @throws {InletError} `local-disk` if the standard output is full, or nobody reads it */
 async function print(line: string): Promise<void> {

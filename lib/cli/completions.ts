@@ -4,6 +4,8 @@
  * @module
  */
 
+import { InletError } from "../errors.ts";
+import { quoted as nameOf } from "../text.ts";
 import type { Completion, Option, Program, Shell } from "./options.ts";
 
 /**
@@ -12,35 +14,54 @@ import type { Completion, Option, Program, Shell } from "./options.ts";
  * ```sh
  * eval "$(inlet-client --completions bash)"
  * ```
+ *
+ * @param command The name that the command has there.
+ * @throws {InletError} `usage` if a command of this name would need quotes
  */
-export function completionScript(program: Program, shell: Shell): string {
+export function completionScript(
+  program: Program,
+  shell: Shell,
+  command: string = program.command,
+): string {
+  if (!/^\w[\w.+-]*$/.test(command)) {
+    const how = "give the name that you installed it under";
+    throw new InletError("usage", `Cannot use ${nameOf(command)} as the command: ${how}`);
+  }
   switch (shell) {
     case "bash":
-      return bash(program);
+      return bash({ ...program, command });
     case "zsh":
-      return zsh(program);
+      return zsh({ ...program, command });
     case "fish":
-      return fish(program);
+      return fish({ ...program, command });
   }
 }
 
+/** What the script of bash hands to the command. */
+const BASH_LINE = '"$COMP_WORDBREAKS" "${COMP_LINE:0:COMP_POINT}"';
+
 function bash({ command, options, arguments: words }: Program): string {
   const valued = Object.entries(options).filter(([, { kind }]) => kind !== "flag");
-  const free = valued.filter(([, { completes }]) => compgenArgs(completes) === undefined);
-  const cases = valued.filter((entry) => !free.includes(entry)).map(([name, { completes }]) =>
-    `    --${name}) what=(${compgenArgs(completes)}) ;;`
+  const isFree = (completes: Completion = "nothing"): boolean => completes === "nothing";
+  const free = valued.filter(([, { completes }]) => isFree(completes));
+  const cases = valued.filter(([, { completes }]) => !isFree(completes)).map(([name, option]) =>
+    `    --${name}) ${bashSource(option.completes)} ;;`
   );
   const names = Object.keys(options).map((name) => `--${name}`).join(" ");
-  // The position of an argument is counted in words, as if no option preceded it.
-  const places = words.map(({ name, completes }, index) => {
-    const args = compgenArgs(completes);
-    const place = name.endsWith("...") ? "*" : index + 1;
-    return `${place}) ${args === undefined ? "" : `what=(${args}) `};; `;
-  });
+  const places = words.map(({ name, completes }, index) =>
+    `${name.endsWith("...") ? "*" : index + 1}) ${bashSource(completes)} ;; `
+  );
+  const asked = askedWith(words).map((name) => `--${name}`).join("|");
+  const ifAsked = asked &&
+    `if [[ "\${COMP_WORDS[*]:1:COMP_CWORD-1} " =~ (^|\\ )(${asked})\\  ]]; ` +
+      "then asked=1; else ";
   const name = functionName(command);
   return `# Completions of ${command}. In ~/.bashrc: eval "$(${command} --completions bash)"
 ${name}() {
-  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} what=() found
+  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]}
+  local typed what=() asked found
+  # An argument's place is counted as if no option preceded it. The x makes a word of an empty one.
+  read -a typed <<<"\${COMP_LINE:0:COMP_POINT}x"
   # bash splits --option=value into three words.
   if [[ $word == "=" ]]; then word=""
   elif [[ $before == "=" ]]; then before=\${COMP_WORDS[COMP_CWORD-2]}; fi
@@ -50,66 +71,136 @@ ${cases.join("\n")}
     ${free.map(([name]) => `--${name}`).join("|")}) return ;;
     *) case $word in
       -*) what=(-W "${names}") ;;
-      *) case $COMP_CWORD in ${places.join("")}esac ;;
+      *) ${ifAsked}case $((\${#typed[@]} - 1)) in ${places.join("")}esac${ifAsked && "; fi"} ;;
     esac ;;
   esac
-  [[ \${#what[@]} == 0 ]] && return
-  # Escapes spaces in a path, and ends a folder with a slash.
-  [[ $what == -W ]] || compopt -o filenames 2>/dev/null
-  while IFS= read -r found; do COMPREPLY+=("$found"); done < <(compgen "\${what[@]}" -- "$word")
+  if [[ -n $asked ]]; then
+    while IFS= read -r found; do COMPREPLY+=("$found"); done < <(
+      ${asking(command, "bash", BASH_LINE)})
+  elif [[ \${#what[@]} != 0 ]]; then
+    # Escapes spaces in a path, and ends a folder with a slash.
+    [[ $what == -W ]] || compopt -o filenames 2>/dev/null
+    while IFS= read -r found; do COMPREPLY+=("$found"); done < <(compgen "\${what[@]}" -- "$word")
+  fi
+  [[ \${#COMPREPLY[@]} == 1 && $COMPREPLY == */ ]] && compopt -o nospace 2>/dev/null
 }
 complete -F ${name} ${command}`;
 }
 
-/** The arguments of bash's compgen for a completion. */
-function compgenArgs(completes: Completion = "nothing"): string | undefined {
-  if (completes === "nothing") return undefined;
-  if (completes === "file") return "-f";
-  return completes === "folder" ? "-d" : `-W "${wordsOf(completes).join(" ")}"`;
+/** Sets where bash gets a completion from. */
+function bashSource(completes: Completion = "nothing"): string {
+  if (completes === "nothing") return "";
+  if (completes === "asked") return "asked=1";
+  if (completes === "file") return "what=(-f)";
+  return completes === "folder" ? "what=(-d)" : `what=(-W "${wordsOf(completes).join(" ")}")`;
 }
 
-function zsh({ command, options, arguments: words }: Program): string {
+/** The options with which the program itself answers what completes an argument. */
+function askedWith(words: Program["arguments"]): string[] {
+  return [...new Set(words.flatMap(({ askedWith = [] }) => askedWith))];
+}
+
+/** Whether the program itself answers anything. */
+function isAsked({ options, arguments: words }: Program): boolean {
+  const all = [...Object.values(options), ...words];
+  return askedWith(words).length > 0 || all.some(({ completes }) => completes === "asked");
+}
+
+/** Asks the program, which gets no terminal to ask a person in, and whose failure nobody sees. */
+function asking(command: string, shell: Shell, words: string): string {
+  return `command ${command} --completions ${shell} -- ${words} </dev/null 2>/dev/null`;
+}
+
+function zsh(program: Program): string {
+  const { command, options, arguments: words } = program;
+  const name = functionName(command);
   const specs = [
-    ...words.map(({ name, completes }, index) =>
-      `${name.endsWith("...") ? "*" : index + 1}:${name}:${zshAction(completes)}`
-    ),
-    ...Object.entries(options).map(([name, { kind, value, help, completes }]) => {
+    ...words.map(({ name: word, completes, askedWith }, index) => {
+      const place = word.endsWith("...") ? "*" : index + 1;
+      return `${place}:${word}:${askedWith ? `${name}_argument` : zshAction(name, completes)}`;
+    }),
+    ...Object.entries(options).map(([option, { kind, value, help, completes }]) => {
       const described = `[${help.replace(/[[\]:\\]/g, "\\$&")}]`;
-      if (kind === "flag") return `--${name}${described}`;
-      return `${kind === "list" ? "*" : ""}--${name}=${described}:${value}:${zshAction(completes)}`;
+      if (kind === "flag") return `--${option}${described}`;
+      const action = zshAction(name, completes);
+      return `${kind === "list" ? "*" : ""}--${option}=${described}:${value}:${action}`;
     }),
   ];
-  const name = functionName(command);
   return `#compdef ${command}
 # Completions of ${command}. In ~/.zshrc, below compinit: eval "$(${command} --completions zsh)"
 ${name}() {
-  _arguments \\
+  _arguments -S \\
 ${specs.map((spec) => `    ${quoted(spec)}`).join(" \\\n")}
-}
+}${isAsked(program) ? zshAsking(name, program) : ""}
 if [[ $funcstack[1] == ${name} ]]; then ${name} "$@"; else compdef ${name} ${command}; fi`;
 }
 
-function zshAction(completes: Completion = "nothing"): string {
+/** The functions of zsh that ask the program. */
+function zshAsking(name: string, { command, arguments: words }: Program): string {
+  const line = '"${(@Q)words[1,CURRENT-1]}" "$IPREFIX$typed"';
+  return `
+# What the server has, one level of folders at a time.
+${name}_asked() {
+  local typed=$PREFIX folder
+  local -a found folders
+  # Within quotes it stands as it is.
+  [[ -n $QIPREFIX ]] || typed=\${(Q)typed}
+  found=(\${(f)"$(${asking(command, "zsh", line)})"})
+  compset -P '*/' && folder=\${(M)typed##*/}
+  found=("\${(@)found#$folder}")
+  folders=(\${(M)found:#*/})
+  compadd -S / -- \${folders%/}
+  compadd -- \${found:#*/}
+}
+${name}_argument() {
+  if (( $words[(I)--(${askedWith(words).join("|")})(|=*)] )); then ${name}_asked; else _files; fi
+}`;
+}
+
+function zshAction(name: string, completes: Completion = "nothing"): string {
   if (completes === "nothing") return "";
+  if (completes === "asked") return `${name}_asked`;
   if (completes === "file") return "_files";
   return completes === "folder" ? "_files -/" : `(${wordsOf(completes).join(" ")})`;
 }
 
-function fish({ command, options, arguments: words }: Program): string {
+function fish(program: Program): string {
+  const { command, options, arguments: words } = program;
   const takesFiles = words.some(({ completes }) => completes === "file");
+  const ask = `(_${functionName(command)}_asked)`;
   const lines = Object.entries(options).map(([name, option]) =>
-    `complete -c ${command} -l ${name}${fishValue(option)} -d ${quoted(option.help, "\\'")}`
+    `complete -c ${command} -l ${name}${fishValue(option, ask)} -d ${quoted(option.help, "\\'")}`
   );
   return [
     `# Completions of ${command}. In config.fish: ${command} --completions fish | source`,
     ...(takesFiles ? [] : [`complete -c ${command} -f`]),
+    ...(isAsked(program) ? fishAsking(program, ask) : []),
     ...lines,
   ].join("\n");
 }
 
-function fishValue({ kind, completes = "nothing" }: Option<unknown>): string {
+/** The function of fish that asks the program, and where it is asked without an option. */
+function fishAsking({ command, arguments: words }: Program, ask: string): string[] {
+  const options = askedWith(words).join("|");
+  const line = "(commandline -opc) (commandline -ct | string unescape)";
+  const given = `string match -qr -- "^--(${options})(=|\\$)" (commandline -opc)`;
+  const isFirst =
+    'test (count (commandline -opc)) = 1; and not string match -q -- "-*" (commandline -ct)';
+  // What stands behind a tab describes a name, instead of what the option does.
+  return [
+    `function ${ask.slice(1, -1)}`,
+    // As a block, in which fish says nothing either if there is no such command.
+    `    begin; ${asking(command, "fish", line)}; end 2>/dev/null | string replace -r '$' '\\t'`,
+    "end",
+    `complete -c ${command} -n '${isFirst}' -f -a '${ask}'`,
+    `complete -c ${command} -n '${given}' -f -a '${ask}'`,
+  ];
+}
+
+function fishValue({ kind, completes = "nothing" }: Option<unknown>, ask: string): string {
   if (kind === "flag") return "";
   if (completes === "nothing") return " -x";
+  if (completes === "asked") return ` -x -a '${ask}'`;
   if (completes === "file") return " -r -F";
   if (completes === "folder") return ` -x -a '(__fish_complete_directories)'`;
   return ` -x -a '${wordsOf(completes).join(" ")}'`;
@@ -120,7 +211,7 @@ function wordsOf(completes: Completion): readonly string[] {
 }
 
 function functionName(command: string): string {
-  return `_${command.replaceAll("-", "_")}`;
+  return `_${command.replaceAll(/\W/g, "_")}`;
 }
 
 /** Quotes a text as one shell word, with the shell's own form of an apostrophe. */

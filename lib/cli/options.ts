@@ -18,8 +18,12 @@
 
 import { parseWord } from "./option_values.ts";
 
-/** What a shell completes: a path, one of a set of words, optionally with meanings, or nothing. */
+/**
+ * What a shell completes: a path, one of a set of words, optionally with meanings, what the program
+ * itself answers, or nothing.
+ */
 export type Completion =
+  | "asked"
   | "file"
   | "folder"
   | "nothing"
@@ -90,6 +94,19 @@ export interface Argument {
   readonly name: string;
   readonly help: string;
   readonly completes: Completion;
+  /** Options with which the program itself answers what completes it. */
+  readonly askedWith?: readonly string[];
+}
+
+/** Completes lines with what only the program knows. */
+export interface Completer {
+  /**
+   * Returns what the last word of a line can become.
+   *
+   * @param line The words up to the cursor, the command first; from bash, `COMP_WORDBREAKS` and the
+   * line.
+   */
+  complete(shell: Shell, line: readonly string[]): Promise<string[]>;
 }
 
 /** A program, for its help and its documentation. */
@@ -149,7 +166,8 @@ export const ABOUT_OPTIONS = {
   "completions": option({
     value: "SHELL",
     parse: (text, what) => parseWord(text, what, SHELLS),
-    help: `print a completion script for a shell: ${SHELLS.join(", ")}`,
+    help: `print a completion script for a shell: ${SHELLS.join(", ")}; a word behind it is the ` +
+      "command's name",
     completes: SHELLS,
     standsAlone: true,
   }),
