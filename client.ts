@@ -1,6 +1,6 @@
 /// <reference types="./std.d.ts" />
 /**
- * The sending side: {@linkcode send} as a library, and its command line.
+ * The sending side: {@linkcode send} and {@linkcode connect} as a library, and its command line.
  *
  * ```sh
  * deno run client.ts 127.0.0.1 5000 file.txt
@@ -22,23 +22,34 @@ import { printAbout, runMain } from "./lib/cli/command_line.ts";
 import { ensurePermissions } from "./lib/cli/permissions.ts";
 import { Progress } from "./lib/cli/progress.ts";
 import { onStopSignals } from "./lib/cli/signals.ts";
-import { type Code, exitCode, explain, InletError } from "./lib/errors.ts";
-import type { ServerAddress } from "./lib/net/connect.ts";
+import { exitCode, explain, InletError } from "./lib/errors.ts";
 import { RateLimit } from "./lib/net/rate_limit.ts";
 import { printable } from "./lib/text.ts";
-import { DEFAULT_NAME, Dialer } from "./client/dialer.ts";
+import type { Client, ConnectOptions, SendResult, ServerAddress } from "./client/library/api.ts";
+import { Dialer } from "./client/dialer.ts";
 import { PROGRAM } from "./client/options.ts";
 import { makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
 import { readCommandLine } from "./client/typed_server.ts";
 import { openScreen, writeOutput, writesToScreen } from "./client/output.ts";
 import { Report } from "./client/report.ts";
-import type { FailedItem, SendResult, SentItem } from "./client/result.ts";
 import { send, SendError, sendFiles, type SendFilesOptions } from "./client/send.ts";
-import type { SendOptions } from "./client/send_options.ts";
 import { unfinished } from "./client/unfinished.ts";
 
-export { type Code, InletError, RateLimit, send, SendError, type SendOptions, type ServerAddress };
-export type { FailedItem, SendResult, SentItem };
+export { InletError, RateLimit, send, SendError };
+export type * from "./client/library/api.ts";
+
+/**
+ * Connects to a server, for many requests of all kinds. Dispose of the client to disconnect.
+ *
+ * @throws {InletError} `lost`, `busy`, `untrusted` or another refusal; `usage` for a wrong option
+ * @throws the reason of the signal
+ */
+export async function connect(
+  address: ServerAddress,
+  options: ConnectOptions = {},
+): Promise<Client> {
+  return await (await import("./client/library/client.ts")).connectClient(address, options);
+}
 
 async function main(args: readonly string[]): Promise<number> {
   const line = await readCommandLine(args);
@@ -80,7 +91,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   switch (action.type) {
     case "session":
-      return await startSession(dialer, stopping);
+      return await (await import("./client/session.ts")).runSession(dialer, stopping);
     case "send":
     case "get": {
       if (plan.dryRun) {
@@ -93,18 +104,6 @@ async function main(args: readonly string[]): Promise<number> {
     default:
       return await (await import("./client/request.ts")).runRequest(dialer, action);
   }
-}
-
-async function startSession(dialer: Dialer, stopping: AbortController): Promise<number> {
-  const { runSession } = await import("./client/session.ts");
-  await runSession({
-    name: await dialer.name(),
-    defaultName: DEFAULT_NAME,
-    interactive: Deno.stdin.isTerminal() && Deno.stderr.isTerminal(),
-    dialer,
-    stopping,
-  });
-  return 0;
 }
 
 async function runTransfer(

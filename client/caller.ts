@@ -23,26 +23,31 @@ import {
   wholeNumber,
 } from "../lib/cli/value_kinds.ts";
 import { LINK_RULES } from "../lib/store/link_rules.ts";
-import type { SendOptions } from "./send_options.ts";
+import type { ConnectOptions, SendOptions } from "./send_options.ts";
 
 const ADDRESS: Record<keyof ServerAddress, Kind> = {
   hostname: TEXT,
   port: wholeNumber(1, 65_535),
 };
 
-const OPTIONS: Record<keyof SendOptions, Kind> = {
-  mode: TEXT,
+/** Those that `connect()` has too. */
+export const CLIENT_OPTIONS: Record<keyof ConnectOptions, Kind> = {
   name: TEXT,
   timeoutMs: MILLISECONDS,
   key: { ...TEXT, isSecret: true },
   rate: { give: "a RateLimit", is: (value) => value instanceof RateLimit },
   signal: { give: "an AbortSignal", is: (value) => value instanceof AbortSignal },
-  progress: OBJECT,
-  output: FUNCTION,
   resume: FLAG,
   strict: FLAG,
   retries: wholeNumber(0, Infinity),
   onNotice: FUNCTION,
+};
+
+const OPTIONS: Record<keyof SendOptions, Kind> = {
+  ...CLIENT_OPTIONS,
+  mode: TEXT,
+  progress: OBJECT,
+  output: FUNCTION,
   onResult: FUNCTION,
   exclude: TEXTS,
   links: oneOf(Object.keys(LINK_RULES)),
@@ -58,6 +63,12 @@ const OPTIONS: Record<keyof SendOptions, Kind> = {
   bareNames: FLAG,
   acceptUnproved: FLAG,
 };
+
+/** @throws {InletError} `usage` */
+export function checkAddress(address: ServerAddress): void {
+  checkValues({ address }, { address: OBJECT }, { optional: false });
+  checkValues(address, ADDRESS, { optional: false });
+}
 
 const FILES: Kind = {
   give: "a list of one or more paths",
@@ -79,9 +90,8 @@ export class Caller implements Disposable {
    * @throws {InletError} `usage` for a value that is of the wrong kind
    */
   constructor(address: ServerAddress, files: readonly string[], given: SendOptions) {
-    const objects = { address: OBJECT, files: FILES, options: OBJECT };
-    checkValues({ address, files, options: given }, objects, { optional: false });
-    checkValues(address, ADDRESS, { optional: false });
+    checkAddress(address);
+    checkValues({ files, options: given }, { files: FILES, options: OBJECT }, { optional: false });
     checkValues(given, OPTIONS, { optional: true });
     const { signal, onNotice, onResult, output } = given;
     signal?.throwIfAborted();

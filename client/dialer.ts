@@ -22,8 +22,8 @@ import { FilesClient } from "../modes/files/client.ts";
 /** Client name where none is given. */
 export const DEFAULT_NAME = "inlet";
 
-/** Options of a {@linkcode Dialer}. */
-export interface DialerOptions extends WireOptions {
+/** Options of every client. */
+export interface ClientOptions {
   /**
    * Name of this client in the server's log and status.
    *
@@ -58,22 +58,8 @@ export interface DialerOptions extends WireOptions {
    */
   strict?: boolean;
   /**
-   * Stops all transfers. `send()` then throws the reason of the signal, and every unfinished file has
-   * an error `interrupted` with the reason as its `cause`.
-   */
-  signal?: AbortSignal;
-  /** Progress line to draw on. */
-  progress?: Progress;
-  /**
-   * Receives the server's answer, in modes that answer with data. A chunk is valid until the
-   * returned promise settles. If it rejects, the transfer ends.
-   *
-   * @default discards it
-   */
-  output?: (chunk: Uint8Array) => Promise<void>;
-  /**
    * Whether the partial file of a large transfer is kept when the connection is lost, so that a
-   * later call can continue it. What is there already, whole and the same, is left alone.
+   * later call can continue it. `send()` leaves alone what is there already, whole and the same.
    *
    * @default {false}
    */
@@ -88,6 +74,24 @@ export interface DialerOptions extends WireOptions {
   retries?: number;
   /** Called with notices for the user: skipped files, resumed transfers, waits before a retry. */
   onNotice?: (text: string) => void;
+}
+
+/** Options of a {@linkcode Dialer}. */
+export interface DialerOptions extends ClientOptions, WireOptions {
+  /**
+   * Stops all transfers. `send()` then throws the reason of the signal, and every unfinished file has
+   * an error `interrupted` with the reason as its `cause`.
+   */
+  signal?: AbortSignal;
+  /** Progress line to draw on. */
+  progress?: Progress;
+  /**
+   * Receives the server's answer, in modes that answer with data. A chunk is valid until the
+   * returned promise settles. If it rejects, the transfer ends.
+   *
+   * @default discards it
+   */
+  output?: (chunk: Uint8Array) => Promise<void>;
 }
 
 /** Gives each item a random id, and the same one again. */

@@ -8,7 +8,7 @@ import type { InletError } from "../lib/errors.ts";
 import type { Stored } from "../protocol.ts";
 
 /** The file, empty folder or link that a result is about. */
-interface ResultItem {
+export interface ResultItem {
   /** The item: a path, or `standard input`. */
   readonly label: string;
   /** The name to store it under. A name that is taken gets a number: see `stored`. */

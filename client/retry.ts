@@ -73,9 +73,11 @@ export class Retries {
   /**
    * Waits before a retry: one second, then two, four, up to a minute. Each wait is shortened by a
    * random part of up to half, so that clients that lost a server together do not return together.
+   *
+   * @param signal Ends the wait at once, with its reason, in place of that of all waits.
    */
-  async wait(error: InletError): Promise<void> {
-    const { limit, signal, onNotice } = this.#options;
+  async wait(error: InletError, signal = this.#options.signal): Promise<void> {
+    const { limit, onNotice } = this.#options;
     const waitMs = Math.min(1000 * 2 ** this.#count++, LONGEST_MS) * (1 - Math.random() / 2);
     const seconds = formatSeconds(waitMs);
     onNotice(`${error.message}; trying again in ${seconds} s (${this.#count} of ${limit})`);

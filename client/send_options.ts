@@ -5,8 +5,18 @@
  */
 
 import type { LinkRule } from "../lib/store/link_rules.ts";
-import type { DialerOptions } from "./dialer.ts";
+import type { ClientOptions, DialerOptions } from "./dialer.ts";
 import type { SendResult } from "./result.ts";
+
+/** Options of {@linkcode connect}. */
+export interface ConnectOptions extends ClientOptions {
+  /**
+   * Gives the connecting up, with its reason. Later calls have signals of their own.
+   *
+   * @default {undefined}
+   */
+  signal?: AbortSignal | undefined;
+}
 
 /** Options of {@linkcode send}. */
 export interface SendOptions extends DialerOptions {

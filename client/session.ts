@@ -10,7 +10,7 @@ import { bold, dim, green } from "@std/fmt/colors";
 import { errorLine } from "../lib/body/stderr.ts";
 import { FilesClient } from "../modes/files/client.ts";
 import { explain, InletError } from "../lib/errors.ts";
-import type { Dialer } from "./dialer.ts";
+import { DEFAULT_NAME, type Dialer } from "./dialer.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
 import { formatEntry, listLines, Report, statusLines } from "./report.ts";
 import { pathItems } from "./path_items.ts";
@@ -23,8 +23,8 @@ import { labelOf } from "./server_names.ts";
 import { EmptyFolder, SymbolicLink } from "../lib/body/sources.ts";
 import { printable, quoted } from "../lib/text.ts";
 
-/** Options of {@linkcode runSession}. */
-export interface SessionOptions {
+/** What a session needs. */
+interface SessionOptions {
   /** Connects to the server. */
   dialer: Pick<Dialer, "context" | "join">;
   /** Name of this client. If it is missing, an interactive session asks for one. */
@@ -56,12 +56,21 @@ const COMMANDS = ["status", "list", "get ", "put ", "say ", "help", "exit"] as c
 /**
  * Runs a session to its end.
  *
+ * @param stopping Aborted to end the session at once.
+ * @returns The exit code.
  * @throws {InletError} when the server or the connection ends it, or a command of a script fails
  */
-export async function runSession(options: SessionOptions): Promise<void> {
-  const session = new Session(options);
+export async function runSession(dialer: Dialer, stopping: AbortController): Promise<number> {
+  const session = new Session({
+    name: await dialer.name(),
+    defaultName: DEFAULT_NAME,
+    interactive: Deno.stdin.isTerminal() && Deno.stderr.isTerminal(),
+    dialer,
+    stopping,
+  });
   using _ = session.lines;
   await session.run();
+  return 0;
 }
 
 class Session {

@@ -57,6 +57,8 @@ export interface Requirements {
   registry?: boolean;
   /** Milliseconds after which it hangs, where the usual time is too short. */
   deadlineMs?: number;
+  /** Whether it fails if it leaves a timer, a pending operation or an open file behind. */
+  sanitized?: boolean;
 }
 
 /**
@@ -69,9 +71,12 @@ export function integration(
   requirements: Requirements = {},
 ): void {
   const missing = missingFor(requirements);
+  const { sanitized = false } = requirements;
   Deno.test({
     name: missing === undefined ? name : `${name} [${missing}]`,
     ignore: missing !== undefined,
+    sanitizeOps: sanitized,
+    sanitizeResources: sanitized,
     fn: () => withinDeadline(action(), requirements.deadlineMs),
   });
 }

@@ -60,11 +60,12 @@ integration(
   async () => {
     await using local = await tempDir();
     const [linked, mapped] = documented("json");
-    const [program, errors] = documented("ts");
+    const [program, connected, errors] = documented("ts");
     await Deno.mkdir(`${local.path}/linked`);
     await Deno.mkdir(`${local.path}/mapped`);
     await local.write("linked/deno.json", linked!);
     await local.write("linked/program.ts", program!);
+    await local.write("linked/connected.ts", connected!);
     await local.write("linked/errors.ts", errors!);
     await local.write("linked/file.txt", "hello\n");
     await local.write("mapped/deno.json", mapped!);
@@ -75,12 +76,18 @@ integration(
     };
     const deno = Deno.execPath();
     const checks = await Promise.all([
-      run(deno, ["check", "program.ts", "errors.ts"], within("linked")),
+      run(deno, ["check", "program.ts", "connected.ts", "errors.ts"], within("linked")),
       run(deno, ["check", "program.ts"], within("mapped")),
       run(deno, ["run", "-A", "--no-check", "program.ts"], within("linked")),
     ]);
-    for (const { code, stderr } of checks) assertEquals(code, 0, stderr);
+    // In the same folder of received files.
+    const second = await run(deno, ["run", "-A", "--no-check", "connected.ts"], within("linked"));
+    for (const { code, stderr } of [...checks, second]) assertEquals(code, 0, stderr);
     assertEquals(checks[2]!.stdout, "file.txt is stored as file.txt\n");
+    assertEquals(
+      second.stdout,
+      "notes/today.txt 9 1fa9551c\nIt works\n true\nfolder notes\nfile notes/today.txt\n2\n",
+    );
   },
 );
 

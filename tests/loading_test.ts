@@ -33,6 +33,13 @@ for (const script of ["client.ts", "server.ts"]) {
   });
 }
 
+integration("client.ts loads nothing of what connect() gives to programs", async () => {
+  const loaded = await loadedBy("client.ts");
+  const library = new URL("client/library/", ROOT).href;
+  assertEquals(loaded.filter((module) => module.startsWith(library)), []);
+  assertEquals(loaded.filter((module) => module.endsWith("/given_body.ts")), []);
+});
+
 /** What of web/ only some requests need: forms, archives, lists, metrics, tus and the page. */
 const RARE =
   /\/web\/(?:about|archive|event|form_|list_|metrics|packages|page|post_|sessions|shown_|sign_|tus|get_list)/;

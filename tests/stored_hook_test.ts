@@ -161,7 +161,13 @@ integration("what onStored throws is logged, and stops nothing", async () => {
     await using server = await serve({ directory: "in", onStored, log: { quiet: true } });
     await send(server.address, ${JSON.stringify(["hello.txt", "one_byte.bin"].map(fixture))});`;
   await local.write("program.ts", source);
-  const args = ["run", "-A", "--config", fromFileUrl(new URL("deno.json", ROOT).href), "program.ts"];
+  const args = [
+    "run",
+    "-A",
+    "--config",
+    fromFileUrl(new URL("deno.json", ROOT).href),
+    "program.ts",
+  ];
   const { code, stderr } = await run(Deno.execPath(), args, { cwd: local.path });
   assertEquals(code, 0, stderr);
   const said = stderr.split("\n").slice(1).map((line) => line.replace(/^.{20}/, ""));

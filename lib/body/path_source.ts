@@ -8,9 +8,12 @@ import { basename } from "@std/path/basename";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import type { Waiting } from "./pipe.ts";
-import { FileSource, type Source, unusable } from "./sources.ts";
+import { FileSource, unusable } from "./sources.ts";
 import { readStdin } from "./stdio.ts";
 import { type StreamReader, type StreamSource, streamSource } from "./stream_source.ts";
+
+/** What can be at a path. */
+type PathSource = FileSource | StreamSource;
 
 /**
  * Returns the source at a path.
@@ -18,7 +21,7 @@ import { type StreamReader, type StreamSource, streamSource } from "./stream_sou
  * @param as The name sent to the peer, as in {@linkcode nameAs}.
  * @throws {InletError} `usage` if the path cannot be read, or is a folder
  */
-export function pathSource(path: string, as?: string, waiting?: Waiting): Source {
+export function pathSource(path: string, as?: string, waiting?: Waiting): PathSource {
   const source = sourceAt(path, as, waiting);
   if (source !== "folder") return source;
   throw new InletError("usage", `Cannot send ${quoted(path)}: it is a folder, give files`);
@@ -32,7 +35,11 @@ export function pathSource(path: string, as?: string, waiting?: Waiting): Source
  * @param waiting What happens while a pipe waits for its writer.
  * @throws {InletError} `usage` if the path cannot be read
  */
-export function sourceAt(path: string, as?: string, waiting: Waiting = {}): Source | "folder" {
+export function sourceAt(
+  path: string,
+  as?: string,
+  waiting: Waiting = {},
+): PathSource | "folder" {
   const name = nameAs(basename(path), as);
   if (isStdin(path)) return streamSource(path, name, () => STDIN);
   const info = measure(path);

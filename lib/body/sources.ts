@@ -6,6 +6,7 @@
  */
 
 import { explain, InletError } from "../errors.ts";
+import type { ContentSource, GivenStream } from "./given_body.ts";
 import type { ReadOptions } from "./reading.ts";
 import type { StreamSource } from "./stream_source.ts";
 import {
@@ -21,7 +22,7 @@ import {
 import { quoted } from "../text.ts";
 
 /** A file or stream to send, not opened yet. */
-export type Source = FileSource | StreamSource;
+export type Source = FileSource | StreamSource | ContentSource | GivenStream;
 
 /** One item to send. */
 export type Item = Source | EmptyFolder | SymbolicLink;
@@ -361,8 +362,9 @@ export function failureOf(
   options: GrowthOptions,
 ): InletError | undefined {
   const change = "change" in body ? body.change() : undefined;
-  if (change !== "grew" || source.size === null) return change && changed(source);
-  return failureOfGrowth(`Cannot send ${quoted(source.label)}`, source, options);
+  const { label, size } = source;
+  if (change !== "grew" || size === null) return change && changed(source);
+  return failureOfGrowth(`Cannot send ${quoted(label)}`, { label, size }, options);
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   type Reply,
   type Stored,
 } from "../../protocol.ts";
+import type { ContentSource } from "../../lib/body/given_body.ts";
 import {
   changed,
   EmptyFolder,
@@ -143,7 +144,7 @@ export class Batch {
         await this.#makeParents(parent);
         if (item instanceof EmptyFolder) return await this.#makeFolder(item, onResult);
         if (item instanceof SymbolicLink) return await this.#makeLink(item, onResult);
-        if (item instanceof FileSource && await this.#push(item, onResult)) return;
+        if ("measure" in item && await this.#push(item, onResult)) return;
         if (item instanceof FileSource && parent) large.push(item);
         else await this.#putAlone(item, onResult, signal);
       });
@@ -182,7 +183,7 @@ export class Batch {
    *
    * @returns Whether it is small.
    */
-  async #push(source: FileSource, onResult: OnResult): Promise<boolean> {
+  async #push(source: FileSource | ContentSource, onResult: OnResult): Promise<boolean> {
     for (;;) {
       // Right before it is opened: a time or permission bits of an earlier moment would go with the
       // bytes of this one.
@@ -197,7 +198,7 @@ export class Batch {
   }
 
   /** @returns Whether it was added. If not, it has changed since it was measured. */
-  #pushNow(source: FileSource, size: number, onResult: OnResult): boolean {
+  #pushNow(source: FileSource | ContentSource, size: number, onResult: OnResult): boolean {
     const room = this.#pipeline.roomNow(size + 2 * MAX_LINE_BYTES);
     const fields = this.fieldsOf(source);
     const request = encodeRequest({ type: "push", size, name: source.name, ...fields });

@@ -17,7 +17,7 @@ import {
   STOPPED,
   type Stored,
 } from "../../protocol.ts";
-import type { Item, OpenBody, Source } from "../../lib/body/sources.ts";
+import { FileSource, type Item, type OpenBody, type Source } from "../../lib/body/sources.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import type { ClientContext } from "../../lib/cli/client_context.ts";
 import { InletError } from "../../lib/errors.ts";
@@ -166,7 +166,7 @@ export class FilesClient {
    * @param signal Stops the transfer; the session stays usable. Rules out `resume`.
    */
   async put(source: Source, signal?: AbortSignal): Promise<Stored> {
-    const isLarge = source.size !== null && source.size >= MIN_RESUMED_BYTES;
+    const isLarge = source instanceof FileSource && source.size >= MIN_RESUMED_BYTES;
     if (!this.#context.resume || !isLarge || signal) return await this.#put(source, signal);
     const { reput } = await import("./resume.ts");
     return await reput({

@@ -1,0 +1,46 @@
+/**
+ * Checks what a program gives to a client, as {@linkcode Caller} does for `send()`.
+ *
+ * @module
+ */
+
+import type { ServerAddress } from "../../lib/net/connect.ts";
+import {
+  AMOUNT,
+  checkValues,
+  FLAG,
+  FUNCTION,
+  type Kind,
+  OBJECT,
+  wholeNumber,
+} from "../../lib/cli/value_kinds.ts";
+import { checkAddress, CLIENT_OPTIONS } from "../caller.ts";
+import type { ConnectOptions } from "../send_options.ts";
+import type { PutOptions } from "./types.ts";
+
+const OPTIONS: Record<keyof ConnectOptions, Kind> = CLIENT_OPTIONS;
+
+const CALL: Record<keyof PutOptions, Kind> = {
+  signal: CLIENT_OPTIONS.signal,
+  onProgress: FUNCTION,
+  size: AMOUNT,
+  modified: {
+    give: "a valid Date",
+    is: (value) => value instanceof Date && !Number.isNaN(value.getTime()),
+  },
+  mode: wholeNumber(0, 0o777),
+  skipSame: FLAG,
+};
+
+/** @throws {InletError} `usage` */
+export function checkClient(address: ServerAddress, options: ConnectOptions): void {
+  checkAddress(address);
+  checkValues({ options }, { options: OBJECT }, { optional: false });
+  checkValues(options, OPTIONS, { optional: true });
+}
+
+/** @throws {InletError} `usage` */
+export function checkCall(options: PutOptions): void {
+  checkValues({ options }, { options: OBJECT }, { optional: false });
+  checkValues(options, CALL, { optional: true });
+}

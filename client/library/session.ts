@@ -1,0 +1,204 @@
+/**
+ * The session of a client of the library: one connection, on which requests take turns. It is made again
+ * where it has ended.
+ *
+ * @module
+ */
+
+import { explain, InletError } from "../../lib/errors.ts";
+import { Semaphore } from "../../lib/semaphore.ts";
+import type { Connection } from "../../lib/net/connection.ts";
+import type { ServerAddress } from "../../lib/net/connect.ts";
+import { DEFAULT_TIMEOUT_MS } from "../../lib/net/whole_line.ts";
+import type { FilesClient } from "../../modes/files/client.ts";
+import { type ClientOptions, Dialer } from "../dialer.ts";
+import { Meter } from "./meter.ts";
+
+/** How a request is run. */
+export interface RequestOptions {
+  /** Gives it up: it rejects at once, with the reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Whether giving it up ends the connection, because it cannot be left half done. */
+  readonly cuts?: boolean;
+  /** Whether it may be run again after a failure that may pass. */
+  readonly isRepeatable?: () => boolean;
+}
+
+/** An open connection, and the conversation on it. */
+interface Open {
+  readonly connection: Connection;
+  readonly client: FilesClient;
+}
+
+/** A connection that is there while there are requests. Dispose of it to end all. */
+export class Session implements AsyncDisposable {
+  /** Counts the bytes of the request that is under way. */
+  readonly meter: Meter = new Meter();
+  /** Milliseconds that one side waits for the other. */
+  readonly timeoutMs: number;
+  readonly #dialer: Dialer;
+  readonly #turns = new Semaphore(1);
+  readonly #closing = new AbortController();
+  #waiting = 0;
+  #isBusy = false;
+  #open: Open | undefined;
+  #endRest: (() => Promise<void>) | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(address: ServerAddress, options: ClientOptions) {
+    const { signal } = this.#closing;
+    this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#dialer = new Dialer(address, { ...options, signal, progress: this.meter });
+  }
+
+  /** Whether a request waits for the one that is under way. */
+  get isWanted(): boolean {
+    return this.#waiting > 0;
+  }
+
+  /** Whether another attempt is to follow a failure. */
+  allows(error: InletError): boolean {
+    return !this.#closing.signal.aborted && this.#dialer.retries.allows(error);
+  }
+
+  /**
+   * Runs a request after those before it, and again where retries are allowed.
+   *
+   * @throws {InletError} why it failed; `closed` after the end
+   * @throws the reason of the signal
+   */
+  async run<T>(
+    action: (client: FilesClient) => Promise<T>,
+    options: RequestOptions = {},
+  ): Promise<T> {
+    this.#closing.signal.throwIfAborted();
+    options.signal?.throwIfAborted();
+    const over = options.signal ? [this.#closing.signal, options.signal] : [this.#closing.signal];
+    return await unlessAborted(this.#inTurn(action, options), over);
+  }
+
+  /** Ends what is under way, and the connection. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const farewell = this.#isBusy ? undefined : await this.#rested();
+    if (!this.#isBusy) await farewell?.client.exit();
+    this.#closing.abort(new InletError("closed", "The client is closed"));
+    // Whatever was under way has let go of the connection then.
+    using _ = await this.#turns.acquire();
+    await this.#rested();
+    this.#drop();
+  }
+
+  async #inTurn<T>(
+    action: (client: FilesClient) => Promise<T>,
+    options: RequestOptions,
+  ): Promise<T> {
+    this.#waiting++;
+    using _ = await this.#turns.acquire(options.signal).finally(() => this.#waiting--);
+    this.#isBusy = true;
+    try {
+      return await this.#repeat(action, options);
+    } finally {
+      this.#isBusy = false;
+      this.meter.watch(undefined);
+      this.#dialer.retries.progressed();
+      this.#rest();
+    }
+  }
+
+  async #repeat<T>(
+    action: (client: FilesClient) => Promise<T>,
+    { signal, cuts = false, isRepeatable = () => true }: RequestOptions,
+  ): Promise<T> {
+    const { retries } = this.#dialer;
+    const closing = this.#closing.signal;
+    for (;;) {
+      try {
+        closing.throwIfAborted();
+        const { client, connection } = await this.#ready();
+        signal?.throwIfAborted();
+        using _ = cuts && signal ? cutOnAbort(connection, signal) : undefined;
+        return await action(client);
+      } catch (error) {
+        const failure = explain(error);
+        const isOver = closing.aborted || signal?.aborted;
+        if (isOver || !retries.allows(failure) || !isRepeatable()) throw failure;
+        await retries.wait(failure, signal ? AbortSignal.any([closing, signal]) : closing);
+      }
+    }
+  }
+
+  /** The connection: that of the request before, or another one if it has ended. */
+  async #ready(): Promise<Open> {
+    const before = await this.#rested();
+    if (before && !isOver(before)) return before;
+    this.#drop();
+    const { connection, client } = await this.#connect();
+    return this.#open = { connection, client };
+  }
+
+  async #connect(): Promise<Open> {
+    using guard = new DisposableStack();
+    const connection = guard.use(await this.#dialer.open());
+    const client = await this.#dialer.greet(connection);
+    guard.move();
+    return { connection, client };
+  }
+
+  /** Listens between two requests, so that what ends the connection meanwhile is known. */
+  #rest(): void {
+    if (!this.#open || isOver(this.#open)) return this.#drop();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const resting = this.#open.client.rest(promise).catch(() => this.#drop());
+    this.#endRest = () => {
+      resolve();
+      return resting;
+    };
+  }
+
+  async #rested(): Promise<Open | undefined> {
+    const endRest = this.#endRest;
+    this.#endRest = undefined;
+    await endRest?.();
+    return this.#open;
+  }
+
+  #drop(): void {
+    this.#open?.connection[Symbol.dispose]();
+    this.#open = undefined;
+  }
+}
+
+function isOver({ client, connection }: Open): boolean {
+  return client.ended || connection.failure !== undefined;
+}
+
+/** Ends a connection when a signal is aborted, until it is disposed of. */
+function cutOnAbort(connection: Connection, signal: AbortSignal): Disposable {
+  const cut = (): void => connection.abort(interrupted(signal.reason));
+  signal.addEventListener("abort", cut);
+  return { [Symbol.dispose]: () => signal.removeEventListener("abort", cut) };
+}
+
+/** The error of what a program has given up. */
+export function interrupted(cause: unknown): InletError {
+  return new InletError("interrupted", "Interrupted", { cause });
+}
+
+/** Settles as a promise does, or rejects with the reason of the first signal that is aborted. */
+async function unlessAborted<T>(
+  promise: Promise<T>,
+  signals: readonly AbortSignal[],
+): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  using listeners = new DisposableStack();
+  for (const signal of signals) {
+    const onAbort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    listeners.defer(() => signal.removeEventListener("abort", onAbort));
+  }
+  return await Promise.race([promise, aborted]);
+}
