@@ -259,7 +259,7 @@ integration("README.md: deno task demo shows a file that arrives, and tidies up"
 });
 
 integration(
-  "docs/library.md: deno task compile builds two programs that run by themselves",
+  "docs/install.md: deno task compile builds two programs that run by themselves",
   async () => {
     await using project = await checkout();
     const { code, stderr } = await run(Deno.execPath(), ["task", "compile"], { cwd: project.path });

@@ -1,11 +1,13 @@
 /**
  * Packages that only some need. Deno fetches what an `import()` names when the program starts,
  * if it can read the name there: so here it cannot, and who sends no form, asks for no archive and
- * opens no page fetches none of them.
+ * opens no page fetches none of them. It names them with their versions, as deno.json does, because a
+ * package of JSR has no map of imports.
  *
  * @module
  */
 
+import denoJson from "../../deno.json" with { type: "json" };
 import { InletError } from "../errors.ts";
 
 /** The packages, by their names in deno.json. */
@@ -22,7 +24,7 @@ interface Packages {
  * @throws {InletError} `internal` if it is not there, and cannot be fetched
  */
 export async function load<Name extends keyof Packages>(name: Name): Promise<Packages[Name]> {
-  return await import(name).catch((cause) => {
+  return await import(denoJson.imports[name]).catch((cause) => {
     throw missing(name, cause);
   });
 }
@@ -32,11 +34,12 @@ export async function load<Name extends keyof Packages>(name: Name): Promise<Pac
  *
  * @throws {InletError} `internal` as {@linkcode load}
  */
-export async function loadText(name: string, file: string): Promise<string> {
+export async function loadText(name: "tus-js-client", file: string): Promise<string> {
+  const folder = denoJson.imports[`${name}/`];
   try {
     // An import of text does not fetch the package by itself.
-    await import(`${name}/package.json`, { with: { type: "json" } });
-    return (await import(`${name}/${file}`, { with: { type: "text" } })).default;
+    await import(`${folder}package.json`, { with: { type: "json" } });
+    return (await import(folder + file, { with: { type: "text" } })).default;
   } catch (cause) {
     throw missing(name, cause);
   }
