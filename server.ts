@@ -26,7 +26,7 @@ import {
 } from "./lib/auth/key.ts";
 import type { Authenticator } from "./lib/auth/authenticator.ts";
 import { openKeyFile } from "./lib/auth/key_file.ts";
-import { formatAddress, inZone, isLoopback, zoneOf } from "./lib/address.ts";
+import { formatAddress, isLoopback } from "./lib/address.ts";
 import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
 import {
   checkModes,
@@ -35,7 +35,6 @@ import {
   printAbout,
   runMain,
 } from "./lib/cli/command_line.ts";
-import { parseListenPort } from "./lib/cli/option_values.ts";
 import { ensurePermissions, shellQuoted } from "./lib/cli/permissions.ts";
 import { onStopSignals } from "./lib/cli/signals.ts";
 import { type Code, InletError } from "./lib/errors.ts";
@@ -48,17 +47,18 @@ import {
   keyNotices,
 } from "./lib/server/authentication.ts";
 import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
+import { parseListenPlace } from "./lib/server/listen_place.ts";
 import { Log } from "./lib/server/log.ts";
 import { needsOf } from "./lib/server/needs.ts";
 import { checkReach, serveOptionsOf, serverProgram } from "./lib/server/options.ts";
-import type { ServeOptions } from "./lib/server/serve_options.ts";
+import type { ServeOptions, ServeUnixOptions } from "./lib/server/serve_options.ts";
 import { checkServeOptions } from "./lib/server/serve_values.ts";
 import { webSettings } from "./lib/server/web_options.ts";
 import { wireSettings } from "./lib/server/wire_options.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { hookOf, type OnStored, type ReceivedFile } from "./lib/server/stored_hook.ts";
 import { keepTidy } from "./lib/server/upkeep.ts";
-import { addressReason } from "./lib/net/address_reasons.ts";
+import { listen } from "./lib/net/listen.ts";
 import { allowFolderChanges } from "./lib/store/current_folder.ts";
 import { DirectoryStore } from "./lib/store/directory.ts";
 import { DiskSpace } from "./lib/store/disk_space.ts";
@@ -70,11 +70,12 @@ import { findMode, MODE_OPTION } from "./modes/table.ts";
 import { peekCaller, serveAnyWire } from "./modes/wires.ts";
 
 export { type Code, InletError, type OnStored, type ReceivedFile, type ServeOptions };
+export type { ServeUnixOptions };
 
 /** A running server. Dispose of it to stop it at once. */
-export interface Server extends AsyncDisposable {
+export interface Server<Address extends Deno.Addr = Deno.NetAddr> extends AsyncDisposable {
   /** The address that the server listens on. */
-  readonly address: Deno.NetAddr;
+  readonly address: Address;
   /** Settles when the server has stopped, calls of `onStored` too; rejects if a failure stopped it. */
   readonly finished: Promise<void>;
   /**
@@ -105,7 +106,10 @@ const DEFAULTS = parseCommandLine([], PROGRAM.options).options;
 const DEFAULT_OPTIONS = serveOptionsOf(DEFAULTS);
 
 /** Options with every default filled in. */
-type Settings = ServeOptions & typeof DEFAULT_OPTIONS;
+type Settings = ServeOptions & Pick<Partial<ServeUnixOptions>, "path"> & typeof DEFAULT_OPTIONS;
+
+/** What a server can listen on. */
+type ListenAddress = Deno.NetAddr | Deno.UnixAddr;
 
 /**
  * Starts a server.
@@ -114,7 +118,11 @@ type Settings = ServeOptions & typeof DEFAULT_OPTIONS;
  * used, if an option has a wrong value, if options contradict each other, or if the server would admit
  * every client from the network without `open`
  */
-export async function serve(options: ServeOptions = {}): Promise<Server> {
+export function serve(options: ServeUnixOptions): Promise<Server<Deno.UnixAddr>>;
+export function serve(options?: ServeOptions): Promise<Server>;
+export async function serve(
+  options: ServeOptions | ServeUnixOptions = {},
+): Promise<Server<Deno.Addr>> {
   checkServeOptions(options);
   return await start(options.mode === undefined ? DEFAULTS.mode : findMode(options.mode), options);
 }
@@ -122,34 +130,33 @@ export async function serve(options: ServeOptions = {}): Promise<Server> {
 /** @param ready Called before the log tells that the server listens. */
 async function start(
   mode: Mode,
-  given: ServeOptions,
-  ready?: (server: Server, authenticator?: Authenticator) => void,
-): Promise<Server> {
+  given: ServeOptions | ServeUnixOptions,
+  ready?: (server: Server<ListenAddress>, authenticator?: Authenticator) => void,
+): Promise<Server<ListenAddress>> {
   const settings = withDefaults(given);
-  const { hostname, keepPartialsMs } = settings;
+  const { hostname, port = 0, path, socketMode, keepPartialsMs } = settings;
   const log = new Log(settings.log);
   checkReach({ ...settings, mode: mode.name });
   const fallback = settings.fallback === undefined ? undefined : findMode(settings.fallback);
   // First, so that a start that fails for the port or the keys leaves the disk alone.
-  const socket = listen({ port: settings.port ?? 0, hostname, tcpBacklog: settings.backlog });
+  const place = path === undefined
+    ? { hostname, port, backlog: settings.backlog }
+    : { path, mode: socketMode };
+  const socket = await listen(place);
+  using failure = new DisposableStack();
+  failure.defer(() => socket.close());
   const space = mode.stores ? await DiskSpace.ifPermitted() : undefined;
-  const failed = (error: unknown): never => {
-    socket.close();
-    throw error;
-  };
-  const authentication = await authenticationOf(settings, log).catch(failed);
-  const store = await storeOf(mode, settings, { log, space }).catch(failed);
+  const authentication = await authenticationOf(settings, log);
+  const store = await storeOf(mode, settings, { log, space });
   const context = contextOf(mode, settings, { store, log, space, authentication });
-  const zone = zoneOf(hostname);
-  const address = inZone(socket.addr, zone);
   const listener = new Listener(socket, {
     serve: mode.serve ?? ((...given) => serveAnyWire(...given, fallback)),
     peekCaller: callerOf(mode, context, fallback),
     limits: limitsOf(mode, settings),
     secure: authentication.secure,
-    zone,
     context,
   });
+  failure.move();
   const stopWatching = authentication.watch(() => listener.dropRevoked());
   listener.finished.catch(() => {}).finally(stopWatching);
   if (mode.stores) keepTidy(store, { log, keepPartialsMs }, listener.finished);
@@ -161,8 +168,8 @@ async function start(
     await listener.shutdown(graceMs);
     await finished.catch(() => {});
   };
-  const server: Server = {
-    address,
+  const server: Server<ListenAddress> = {
+    address: socket.address,
     finished,
     shutdown: (graceMs = GRACE_MS) => shutdown(graceMs),
     discardPartials(): void {
@@ -174,7 +181,7 @@ async function start(
     [Symbol.asyncDispose]: () => shutdown(0),
   };
   ready?.(server, authentication.authenticator);
-  announce(log, address, mode, settings);
+  announce(log, socket.address, mode, settings);
   authentication.announce();
   return server;
 }
@@ -201,7 +208,7 @@ async function storeOf(
 }
 
 /** An option that is `undefined` gets its default. */
-function withDefaults(given: ServeOptions): Settings {
+function withDefaults(given: ServeOptions | ServeUnixOptions): Settings {
   const entries = Object.entries(given).filter(([, value]) => value !== undefined);
   return { ...DEFAULT_OPTIONS, ...Object.fromEntries(entries) };
 }
@@ -253,16 +260,18 @@ function callerOf(
 }
 
 /** Logs the first line: the address, whether the network can reach it, and the directory. */
-function announce(log: Log, address: Deno.NetAddr, mode: Mode, settings: Settings): void {
+function announce(log: Log, address: ListenAddress, mode: Mode, settings: Settings): void {
   const { directory, fallback, access } = settings;
-  const who = isLoopback(address.hostname) ? "this machine only" : "open to the network";
+  const isNear = "path" in address || isLoopback(address.hostname);
+  const who = isNear ? "this machine only" : "open to the network";
   const reach = isClosed(settings) ? `${who}, encrypted, key required` : who;
   const what = access === "read-only" ? "serving files from" : "storing into";
   const storing = mode.stores ? `, ${what} ${quoted(directory)}` : "";
   const others = fallback === undefined ? "" : `, other clients in mode ${fallback}`;
   log.notice("listening", `listening on ${formatAddress(address)} (${reach})${storing}${others}`, {
-    hostname: address.hostname,
-    port: address.port,
+    ...("path" in address
+      ? { path: address.path }
+      : { hostname: address.hostname, port: address.port }),
     ...(mode.stores && { directory }),
   });
 }
@@ -275,25 +284,6 @@ function limitsOf(mode: Mode, options: Settings): ListenerOptions["limits"] {
     patienceMs: options.sessionTimeoutMs,
     minRate: bytesPerSecond > 0 ? { bytesPerSecond, windowMs } : undefined,
   };
-}
-
-function listen(
-  options: Deno.TcpListenOptions & { hostname: string; port: number },
-): Deno.TcpListener {
-  try {
-    return Deno.listen(options);
-  } catch (cause) {
-    const why = reasonNotToListen(options.hostname, cause as Error);
-    throw new InletError("listen", `Cannot listen on ${formatAddress(options)}: ${why}`, { cause });
-  }
-}
-
-function reasonNotToListen(hostname: string, error: Error): string {
-  if (error instanceof Deno.errors.AddrInUse) {
-    return "the address is in use; stop the other server, or choose another port (0 for any free one)";
-  }
-  if (error instanceof Deno.errors.AddrNotAvailable) return "this machine has no such address";
-  return addressReason(hostname, error);
 }
 
 type ServerCommandLine = CommandLine<typeof PROGRAM.options>;
@@ -317,7 +307,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (more.length > 0) {
     throw new InletError("usage", `Cannot use ${quoted(more[0]!)}: give one port`);
   }
-  const settings = { ...serveOptionsOf(options), port: parseListenPort(port) };
+  const settings = { ...serveOptionsOf(options), ...await parseListenPlace(port, given) };
   await ensurePermissions(needsOf(settings, { stores: mode.stores, tokenFile, generate }));
   if (generate) {
     // Checked before the key file is made, so that a refused command line leaves none behind.
@@ -336,7 +326,7 @@ async function main(args: readonly string[]): Promise<number> {
   const key = keyFile ? () => keyFile.current() : variable;
   // Whoever has read that the server listens may stop it.
   let authenticator: Authenticator | undefined;
-  const stoppable = (server: Server, recognises?: Authenticator): void => {
+  const stoppable = (server: Server<ListenAddress>, recognises?: Authenticator): void => {
     authenticator = recognises;
     onStopSignals({
       stop: () => void server.shutdown(),
@@ -367,11 +357,19 @@ async function main(args: readonly string[]): Promise<number> {
   }
   // The first line is the server's address.
   for (const warning of warnings) log.warn("key-weak", warning);
-  if (generate) stderr.add(keyHint(tokenFile!, String(server.address.port)));
-  if (!mode.serve && settings.web && Deno.stderr.isTerminal()) {
+  const { address } = server;
+  if (generate) {
+    stderr.add(
+      keyHint(
+        tokenFile!,
+        "path" in address ? shellQuoted(formatAddress(address)) : `HOST ${address.port}`,
+      ),
+    );
+  }
+  if ("port" in address && !mode.serve && settings.web && Deno.stderr.isTerminal()) {
     const { invite } = await import("./lib/server/invitation.ts");
     // Not waited for: what draws the code may have to be fetched. And a server goes on without it.
-    invite(settings, server.address.port, authenticator).catch(() => {});
+    invite(settings, address.port, authenticator).catch(() => {});
   }
   await server.finished;
   return 0;
@@ -380,15 +378,15 @@ async function main(args: readonly string[]): Promise<number> {
 async function generateOnly(tokenFile: string): Promise<number> {
   await ensurePermissions([{ name: "write", path: tokenFile }]);
   makeKeyFile(tokenFile);
-  stderr.add(keyHint(tokenFile, "PORT"));
+  stderr.add(keyHint(tokenFile, "HOST PORT"));
   return 0;
 }
 
-/** Tells the user how to use a new key. */
-function keyHint(tokenFile: string, port: string): string {
+/** Tells the user how to use a new key. @param place The server, as clients are given it. */
+function keyHint(tokenFile: string, place: string): string {
   const file = shellQuoted(tokenFile);
   return `The key is in ${quoted(tokenFile)}, and each client needs a copy of it:\n` +
-    `  deno run client.ts HOST ${port} --token-file ${file} FILE`;
+    `  deno run client.ts ${place} --token-file ${file} FILE`;
 }
 
 if (import.meta.main) await runMain(() => main(Deno.args));

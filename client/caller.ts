@@ -7,7 +7,7 @@
  */
 
 import { InletError } from "../lib/errors.ts";
-import type { ServerAddress } from "../lib/net/connect.ts";
+import type { ServerAddress } from "../lib/address.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
 import {
   checkValues,
@@ -18,6 +18,7 @@ import {
   MILLISECONDS_OR_NONE,
   OBJECT,
   oneOf,
+  SOME_TEXT,
   TEXT,
   TEXTS,
   wholeNumber,
@@ -25,10 +26,9 @@ import {
 import { LINK_RULES } from "../lib/store/link_rules.ts";
 import type { ConnectOptions, SendOptions } from "./send_options.ts";
 
-const ADDRESS: Record<keyof ServerAddress, Kind> = {
-  hostname: TEXT,
-  port: wholeNumber(1, 65_535),
-};
+const HOST_AND_PORT = { hostname: TEXT, port: wholeNumber(1, 65_535) };
+
+const SOCKET = { path: SOME_TEXT };
 
 /** Those that `connect()` has too. */
 export const CLIENT_OPTIONS: Record<keyof ConnectOptions, Kind> = {
@@ -67,7 +67,7 @@ const OPTIONS: Record<keyof SendOptions, Kind> = {
 /** @throws {InletError} `usage` */
 export function checkAddress(address: ServerAddress): void {
   checkValues({ address }, { address: OBJECT }, { optional: false });
-  checkValues(address, ADDRESS, { optional: false });
+  checkValues(address, "path" in address ? SOCKET : HOST_AND_PORT, { optional: false });
 }
 
 const FILES: Kind = {

@@ -20,7 +20,7 @@ import type { FilesClient } from "../modes/files/client.ts";
 import { serverNames } from "./config.ts";
 import { Dialer } from "./dialer.ts";
 import { PROGRAM } from "./options.ts";
-import { addressOf, serverName } from "./plan.ts";
+import { addressIn, serverName } from "./plan.ts";
 import { readCommandLine } from "./typed_server.ts";
 
 /** Milliseconds that a person waits for a completion. */
@@ -66,9 +66,9 @@ async function completeWord(before: readonly string[], word: string): Promise<st
  * @param words A command line, whose server is asked.
  */
 async function namesFor(words: readonly string[], typed: string): Promise<string[]> {
-  const { positional: [host, port], options } = await readCommandLine(words.map(fromHome));
+  const { positional, options } = await readCommandLine(words.map(fromHome));
   if (options.mode.name !== "files") return [];
-  const dialer = new Dialer(addressOf(host, port), {
+  const dialer = new Dialer(addressIn(positional).address, {
     ...(options.name !== undefined && { name: options.name }),
     key: await readKey(options["token-file"]),
     timeoutMs: PATIENCE_MS,

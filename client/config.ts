@@ -15,7 +15,7 @@
 
 import { join } from "@std/path/join";
 import { resolve } from "@std/path/resolve";
-import { splitAddress } from "../lib/address.ts";
+import { formatAddress, splitAddress, unixPathIn } from "../lib/address.ts";
 import { shellQuoted } from "../lib/cli/permissions.ts";
 import { choiceOf } from "../lib/cli/option_values.ts";
 import type { OptionTable } from "../lib/cli/options.ts";
@@ -30,7 +30,7 @@ const KEYS = ["address", "options", "token-file"] as const;
 
 /** A server of the config file. */
 export interface NamedServer {
-  /** `HOST:PORT`. */
+  /** `HOST:PORT`, or `unix:PATH`. */
   readonly address: string;
   /** The values of its options, by name, as on a command line. */
   readonly options: ReadonlyMap<string, string[]>;
@@ -136,19 +136,23 @@ export function serversIn(
     if (!/^[\w.-]+$/.test(name)) {
       throw new Wrong(`${where} needs a name of letters, digits, dots, _ and -`);
     }
-    if (typeof address !== "string" || !splitAddress(address)) {
-      throw new Wrong(`${where} needs an "address" like "192.0.2.5:5000"`);
+    const socket = typeof address === "string" && unixPathIn(address);
+    if (typeof address !== "string" || !(socket || splitAddress(address))) {
+      throw new Wrong(
+        `${where} needs an "address" like "192.0.2.5:5000" or "unix:/run/inlet.sock"`,
+      );
     }
+    const place = socket ? formatAddress({ path: pathOf(socket) }) : address;
     const given = membersOf(options, `"options" of ${where}`, OF_A_SERVER);
     const values = new Map<string, string[]>();
     for (const [option, value] of Object.entries(given)) {
       const text = textOf(option, value, table, where);
       if (text !== undefined) values.set(option, [text]);
     }
-    if (file === undefined) return { address, options: values };
+    if (file === undefined) return { address: place, options: values };
     if (typeof file !== "string") throw new Wrong(`"token-file" of ${where} has to be a text`);
     values.set("token-file", [pathOf(file)]);
-    return { address, options: values };
+    return { address: place, options: values };
   }
 
   function pathOf(file: string): string {

@@ -6,7 +6,8 @@
  */
 
 import type { Credential } from "../lib/auth/credential.ts";
-import { connect, type ServerAddress } from "../lib/net/connect.ts";
+import type { ServerAddress } from "../lib/address.ts";
+import { connect } from "../lib/net/connect.ts";
 import { DEFAULT_TIMEOUT_MS } from "../lib/net/whole_line.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import type { WireContext } from "../lib/cli/client_context.ts";

@@ -5,13 +5,12 @@
  */
 
 import { dirname } from "@std/path/dirname";
-import { formatAddress } from "../lib/address.ts";
+import { type ServerAddress, unixPathIn } from "../lib/address.ts";
 import { isStdin } from "../lib/body/path_source.ts";
 import { checkModes, type CommandLine, contradiction } from "../lib/cli/command_line.ts";
 import { parseHost, parsePort } from "../lib/cli/option_values.ts";
-import type { Need } from "../lib/cli/permissions.ts";
+import { type Need, needsOfAddress } from "../lib/cli/permissions.ts";
 import { explain, InletError } from "../lib/errors.ts";
-import type { ServerAddress } from "../lib/net/connect.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
 import { EVERYTHING, safeName } from "../lib/store/names.ts";
 import { printable, quoted } from "../lib/text.ts";
@@ -85,8 +84,7 @@ type TransferOptions = Required<
 export function makePlan(
   { positional, options: values, given }: CommandLine<typeof PROGRAM.options>,
 ): Plan {
-  const [host, port, ...files] = positional;
-  const address = addressOf(host, port);
+  const { address, files } = addressIn(positional);
   const { mode, name, limit } = values;
   checkModes(given, PROGRAM.options, [mode.name]);
   checkArguments(files, values);
@@ -132,11 +130,17 @@ export function makePlan(
 }
 
 /**
- * Reads the address of the server, which a command line begins with.
+ * Takes the server, which a command line begins with, from what follows it.
  *
  * @throws {InletError} `usage`, which says what to type
  */
-export function addressOf(host: string | undefined, port: string | undefined): ServerAddress {
+export function addressIn(
+  [host, port, ...files]: readonly string[],
+): { address: ServerAddress; files: string[] } {
+  const path = unixPathIn(host ?? "");
+  if (path !== undefined) {
+    return { address: { path }, files: port === undefined ? [] : [port, ...files] };
+  }
   if (!host) throw new InletError("usage", `Cannot connect without a server: ${GIVE_ADDRESS}`);
   const hostname = parseHost(host);
   // A number alone could be an IPv4 address, in a form that nobody types.
@@ -148,7 +152,7 @@ export function addressOf(host: string | undefined, port: string | undefined): S
     const what = `Cannot connect to ${quoted(host)} without a port`;
     throw new InletError("usage", `${what}: ${GIVE_ADDRESS}`);
   }
-  return { hostname, port: parsePort(port) };
+  return { address: { hostname, port: parsePort(port) }, files };
 }
 
 const GIVE_ADDRESS = "give HOST PORT or HOST:PORT, like 127.0.0.1 5000; try --help";
@@ -316,7 +320,7 @@ const STDOUT = /^(-|\/dev\/stdout|\/dev\/fd\/1|\/proc\/self\/fd\/1)$/;
 
 /** The permissions that a plan needs. */
 export function needsOf({ address, action, tokenFile, filesFrom }: Plan): Need[] {
-  const needs: Need[] = [{ name: "net", host: formatAddress(address) }];
+  const needs = needsOfAddress(address);
   if (tokenFile !== undefined) needs.push({ name: "read", path: tokenFile });
   if (filesFrom && filesFrom.path !== "-" && !isStdin(filesFrom.path)) {
     needs.push({ name: "read", path: filesFrom.path });

@@ -7,7 +7,7 @@
 import { contradiction } from "../lib/cli/command_line.ts";
 import { InletError } from "../lib/errors.ts";
 import { formatCount } from "../lib/text.ts";
-import type { ServerAddress } from "../lib/net/connect.ts";
+import type { ServerAddress } from "../lib/address.ts";
 import { pathSource, stdinSource } from "../lib/body/path_source.ts";
 import { type Item, SymbolicLink } from "../lib/body/sources.ts";
 import { Dialer } from "./dialer.ts";

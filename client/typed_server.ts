@@ -1,16 +1,17 @@
 /**
- * Where the server is, in every form that people write. Each becomes the plain one, `HOST PORT`, before
- * the options are read:
+ * Where the server is, in every form that people write. Each becomes a plain one, `HOST PORT` or
+ * `unix:PATH`, before the options are read:
  *
  * - `HOST:PORT`, `[::1]:5000`, and `:5000` for this machine;
  * - `inlet://HOST:PORT/NAME`, which is `HOST PORT --get NAME`;
+ * - `unix:PATH`, a Unix socket, whose path becomes absolute;
  * - `@NAME`, a server of the config file, with the options that it has there;
  * - nothing, where the environment variable `INLET_SERVER` holds one of these.
  *
  * @module
  */
 
-import { splitAddress } from "../lib/address.ts";
+import { formatAddress, splitAddress, unixPathIn } from "../lib/address.ts";
 import { type CommandLine, readWords, takeApart, type Words } from "../lib/cli/command_line.ts";
 import type { OptionTable } from "../lib/cli/options.ts";
 import { variable } from "../lib/environment.ts";
@@ -38,31 +39,37 @@ async function withPlainServer(words: Words): Promise<Words> {
   const table: OptionTable = PROGRAM.options;
   if (given.keys().some((name) => table[name]!.standsAlone)) return words;
   const [first, second] = positional;
-  if (first !== undefined && /^\d+$/.test(second ?? "")) return words;
+  if (!isUnix(first ?? "") && /^\d+$/.test(second ?? "")) return words;
   if (first !== undefined && isServer(first)) {
     return await atServer(first, { positional: positional.slice(1), given });
   }
   const known = variable(SERVER_VARIABLE);
   if (!known) return words;
   if (isServer(known)) return await atServer(known, words);
-  const how = "give HOST:PORT, @NAME or inlet://HOST:PORT";
+  const how = "give HOST:PORT, unix:PATH, @NAME or inlet://HOST:PORT";
   throw new InletError("usage", `Cannot use ${quoted(known)} in ${SERVER_VARIABLE}: ${how}`);
 }
 
 /** Whether a word is a server, and neither a file nor a host without a port. */
 function isServer(word: string): boolean {
-  return word.startsWith("@") || word.includes("://") || splitAddress(word) !== undefined;
+  return word.startsWith("@") || isUnix(word) || word.includes("://") ||
+    splitAddress(word) !== undefined;
 }
 
-/** The words of a command line without its server, behind `HOST PORT`. */
+function isUnix(word: string): boolean {
+  return unixPathIn(word) !== undefined;
+}
+
+/** The words of a command line without its server, behind the plain form of that. */
 async function atServer(word: string, { positional, given }: Words): Promise<Words> {
   if (word.startsWith("@")) {
     const { namedServer } = await import("./config.ts");
     const { address, options } = await namedServer(word.slice(1), PROGRAM.options);
-    return {
-      positional: [...splitAddress(address)!, ...positional],
-      given: new Map([...options, ...given]),
-    };
+    return await atServer(address, { positional, given: new Map([...options, ...given]) });
+  }
+  if (isUnix(word)) {
+    const { parseUnixPath } = await import("../lib/net/unix_path.ts");
+    return { positional: [formatAddress({ path: parseUnixPath(word) }), ...positional], given };
   }
   const plain = splitAddress(word);
   if (plain) return { positional: [...plain, ...positional], given };

@@ -510,7 +510,7 @@ export interface Reachable {
 }
 
 /** What gives a program a key, in its environment. */
-function withKey(key: string | undefined): Record<string, string> {
+export function withKey(key: string | undefined): Record<string, string> {
   return key === undefined ? {} : { INLET_TOKEN: key };
 }
 

@@ -11,6 +11,7 @@ import { AcknowledgedUploads } from "../lib/server/acknowledged.ts";
 import { Clients } from "../lib/server/clients.ts";
 import type { InletError } from "../lib/errors.ts";
 import { Listener, type ListenerOptions } from "../lib/server/listener.ts";
+import { listen } from "../lib/net/listen.ts";
 import type { MinRate } from "../lib/net/min_rate.ts";
 import { Log } from "../lib/server/log.ts";
 import { StdoutQueue } from "../lib/server/stdout_queue.ts";
@@ -111,7 +112,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
     { ...key !== undefined && { key }, greetingTimeoutMs },
     log,
   );
-  const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const socket = await listen({ hostname: "127.0.0.1", port: 0, backlog: 10 });
   const listener = new Listener(socket, {
     serve: (connection, context) => {
       if (user) context.client.user = user;
@@ -140,7 +141,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
     },
   });
   return {
-    port: socket.addr.port,
+    port: (socket.address as Deno.NetAddr).port,
     key,
     failures: log.failures,
     left: (clients) => log.left(clients),

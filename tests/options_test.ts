@@ -136,6 +136,7 @@ for (const [name, program] of [["server", SERVER], ["client", CLIENT]] as const)
 pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
   assertEquals(serveOptionsOf(parseCommandLine([], SERVER.options).options), {
     hostname: "127.0.0.1",
+    socketMode: 0o600,
     directory: "received",
     maxClients: undefined,
     maxPerAddress: undefined,

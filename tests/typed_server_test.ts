@@ -34,6 +34,10 @@ const SAME: [typed: string, plain: string][] = [
   ["inlet://h:5000/--quiet --list", "h 5000 --list -- --quiet"],
   ["inlet://h:5000/photos --list", "h 5000 photos --list"],
   ["INLET://h:5000/a", "--get=a h 5000"],
+  ["unix:/run/a.sock 5000 a.txt", "unix:/run/a.sock 5000 a.txt"],
+  ["--list unix:/run/x/../a.sock", "--list unix:/run/a.sock"],
+  ["--quiet -- unix:a.sock --odd", `--quiet -- unix:${Deno.cwd()}/a.sock --odd`],
+  ["unix:///run/a.sock a.txt", "unix:/run/a.sock a.txt"],
   ["--help h:1", "--help h:1"],
   ["a.txt b.txt", "a.txt b.txt"],
 ];
@@ -89,6 +93,13 @@ pure("a config file gives a server its address, token file and options", () => {
     });
   }
   assertEquals(serversIn("{}", PLACE).size, 0);
+  for (
+    const [address, place] of [
+      ["unix:/run/a.sock", "unix:/run/a.sock"],
+      ["unix:a.sock", "unix:/home/ann/.config/inlet/a.sock"],
+      ["unix:~/a.sock", "unix:/home/ann/a.sock"],
+    ]
+  ) assertEquals(serversIn(withServer({ address }), PLACE).get("home")!.address, place);
 });
 
 const BROKEN: [text: string, message: string][] = [
@@ -101,6 +112,7 @@ const BROKEN: [text: string, message: string][] = [
   [withServer("h:1"), 'the server "home" has to be an object'],
   [withServer({}), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
   [withServer({ address: "h" }), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
+  [withServer({ address: "unix:" }), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
   [withServer({ address: 5000 }), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
   [withServer({ address: "h:1" }, "a b"), 'the server "a b" needs a name of letters'],
   [withServer({ adress: "h:1" }), 'the server "home" has no "adress": the nearest is address'],

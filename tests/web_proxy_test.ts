@@ -228,10 +228,11 @@ integration("--base-path serves nothing beside the path, and nothing is above it
 
 integration("options for proxies that make no sense get one line", async () => {
   const cases: Record<string, readonly [string, string]> = {
-    'Cannot use "10.0.0.0/33" as --proxy-from: give an address, or a range such as 10.0.0.0/8': [
-      "--proxy-from",
-      "10.0.0.0/33",
-    ],
+    'Cannot use "10.0.0.0/33" as --proxy-from: give an address, a range such as 10.0.0.0/8, or unix for a Unix socket':
+      [
+        "--proxy-from",
+        "10.0.0.0/33",
+      ],
     'Cannot use "/a/../b" as --base-path: give a path such as /inlet, of letters, digits and -._~':
       ["--base-path", "/a/../b"],
     'Cannot use "inlet" as --base-path: give a path such as /inlet, of letters, digits and -._~': [

@@ -11,7 +11,7 @@
 
 import { concat } from "@std/bytes/concat";
 import type { Stored } from "../protocol.ts";
-import { hostOf, isLoopback } from "../lib/address.ts";
+import { hostOf, isNear } from "../lib/address.ts";
 import { mayAccess } from "../lib/auth/access.ts";
 import { InletError } from "../lib/errors.ts";
 import type { Client, Clients } from "../lib/server/clients.ts";
@@ -147,7 +147,7 @@ export class EventStreams implements Watcher {
    */
   checkRoom({ client: { address }, web: { proxies } }: ServerContext): void {
     const host = hostOf(address);
-    const isBounded = !isLoopback(host) && !proxies.has(host);
+    const isBounded = !isNear(address) && !proxies.has(host);
     const own = (): number =>
       [...this.#streams.values()].filter(({ reader }) =>
         hostOf(reader.context.client.address) === host

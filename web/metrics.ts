@@ -6,7 +6,7 @@
 
 import type { IncomingHttpHeaders } from "node:http";
 import denoJson from "../deno.json" with { type: "json" };
-import { hostOf, isLoopback } from "../lib/address.ts";
+import { isNear } from "../lib/address.ts";
 import { checkAccess } from "../lib/auth/access.ts";
 import { InletError } from "../lib/errors.ts";
 import { rightsOf, type ServerContext } from "../lib/server/context.ts";
@@ -32,7 +32,7 @@ export function getMetrics(exchange: Exchange): void {
   const { context, request: { headers } } = exchange;
   const what = "tell the metrics";
   if (context.authenticator) checkAccess(rightsOf(context), "list", what);
-  else if (!isLoopback(hostOf(context.client.address)) || isForwarded(headers)) {
+  else if (!isNear(context.client.address) || isForwarded(headers)) {
     throw new InletError("denied", `Cannot ${what}: this server has no key, ask on its machine`);
   }
   exchange.send(200, { "Content-Type": TYPE }, metricsOf(context).map(format).join(""));

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { hostOf, isLoopback } from "../lib/address.ts";
+import { hostOf, isNear } from "../lib/address.ts";
 import type { Client } from "../lib/server/clients.ts";
 import type { NewUpload } from "../lib/store/ongoing.ts";
 
@@ -31,6 +31,5 @@ export function detailsOf({ details }: Pick<NewUpload, "details">): Details {
  */
 export function ownerOf({ user, address }: Client): string | undefined {
   if (user) return `user ${user.name}`;
-  const host = hostOf(address);
-  return isLoopback(host) ? undefined : `address ${host}`;
+  return isNear(address) ? undefined : `address ${hostOf(address)}`;
 }

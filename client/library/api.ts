@@ -6,7 +6,7 @@
 
 export type { Stored } from "../../protocol.ts";
 export type { Code } from "../../lib/errors.ts";
-export type { ServerAddress } from "../../lib/net/connect.ts";
+export type { ServerAddress } from "../../lib/address.ts";
 export type { LinkRule } from "../../lib/store/link_rules.ts";
 export type { ClientOptions } from "../dialer.ts";
 export type * from "./types.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ServerAddress } from "../../lib/net/connect.ts";
+import type { ServerAddress } from "../../lib/address.ts";
 import {
   AMOUNT,
   checkValues,

@@ -7,10 +7,10 @@
  */
 
 import { isFolderEntry, type ListEntry, modeOf } from "../../protocol.ts";
+import type { ServerAddress } from "../../lib/address.ts";
 import { GivenStream } from "../../lib/body/given_body.ts";
 import type { Source } from "../../lib/body/sources.ts";
 import { InletError } from "../../lib/errors.ts";
-import type { ServerAddress } from "../../lib/net/connect.ts";
 import type { ItemResult } from "../../modes/files/answers.ts";
 import type { FilesClient } from "../../modes/files/client.ts";
 import { Comparison } from "../../modes/files/compare.ts";

@@ -5,10 +5,10 @@
  * @module
  */
 
+import type { ServerAddress } from "../../lib/address.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import { Semaphore } from "../../lib/semaphore.ts";
 import type { Connection } from "../../lib/net/connection.ts";
-import type { ServerAddress } from "../../lib/net/connect.ts";
 import { DEFAULT_TIMEOUT_MS } from "../../lib/net/whole_line.ts";
 import type { FilesClient } from "../../modes/files/client.ts";
 import { type ClientOptions, Dialer } from "../dialer.ts";

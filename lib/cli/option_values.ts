@@ -182,6 +182,16 @@ export function parseDuration(text: string, what: string): number {
 }
 
 /**
+ * Parses the permissions of a file, as chmod takes them in octal: `600`, `0660`.
+ *
+ * @throws {InletError} `usage`
+ */
+export function parsePermissions(text: string, what: string): number {
+  if (/^0?[0-7]{3}$/.test(text)) return Number.parseInt(text, 8);
+  throw usage(what, text, "three octal digits, like 600 or 660");
+}
+
+/**
  * Parses a port to listen on: 1024 to 65535, or 0 for any free port.
  *
  * @throws {InletError} `usage`

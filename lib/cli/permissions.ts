@@ -7,6 +7,7 @@
 
 import { fromFileUrl } from "@std/path/from-file-url";
 import { relative } from "@std/path/relative";
+import { formatAddress, type ServerAddress } from "../address.ts";
 import { KEY_VARIABLE } from "../auth/key.ts";
 import { tell } from "../body/stderr.ts";
 import { InletError, OF_THE_SYSTEM } from "../errors.ts";
@@ -16,6 +17,14 @@ import { quoted } from "../text.ts";
 export type Need =
   | { name: "net"; host: string }
   | { name: "read" | "write"; path: string };
+
+/** The permissions to connect to an address, or to listen on it. The path of a socket is absolute. */
+export function needsOfAddress(address: ServerAddress): Need[] {
+  const net: Need = { name: "net", host: formatAddress(address) };
+  if (!("path" in address)) return [net];
+  const { path } = address;
+  return [net, { name: "read", path }, { name: "write", path }];
+}
 
 /** Rows of a terminal that Deno's refusal to ask may take. */
 const REFUSAL_ROWS = 8;

@@ -1,9 +1,11 @@
 /**
- * Ranges of addresses: `192.0.2.7`, `10.0.0.0/8`, `2001:db8::/32` (RFC 4632, RFC 4291).
+ * Ranges of addresses: `192.0.2.7`, `10.0.0.0/8`, `2001:db8::/32` (RFC 4632, RFC 4291); and `unix` for
+ * all peers at a Unix socket.
  *
  * @module
  */
 
+import { UNIX_HOST } from "../address.ts";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 
@@ -18,14 +20,17 @@ interface Range {
 /** A set of ranges. An IPv4 address is in one also where it comes within IPv6. */
 export class AddressRanges {
   readonly #ranges: readonly Range[];
+  readonly #hasUnix: boolean;
 
   /** @throws {InletError} `usage` */
   constructor(texts: readonly string[], what: string) {
-    this.#ranges = texts.map((text) => rangeOf(text, what));
+    this.#hasUnix = texts.includes(UNIX_HOST);
+    this.#ranges = texts.filter((text) => text !== UNIX_HOST).map((text) => rangeOf(text, what));
   }
 
-  /** @param host An address; IPv6 may stand in brackets. */
+  /** @param host An address; IPv6 may stand in brackets. Or what `hostOf()` gives for a Unix socket. */
   has(host: string): boolean {
+    if (host === UNIX_HOST) return this.#hasUnix;
     if (this.#ranges.length === 0) return false;
     const value = valueOf(host);
     return value !== undefined &&
@@ -44,7 +49,7 @@ function rangeOf(text: string, what: string): Range {
   const width = host.includes(":") ? BITS : 32;
   const bits = length === undefined ? width : Number(length);
   if (value === undefined || bits > width) {
-    const give = "an address, or a range such as 10.0.0.0/8";
+    const give = "an address, a range such as 10.0.0.0/8, or unix for a Unix socket";
     throw new InletError("usage", `Cannot use ${quoted(text)} as ${what}: give ${give}`);
   }
   return { value, free: BigInt(width - bits) };

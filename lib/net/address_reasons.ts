@@ -8,6 +8,9 @@ import { isLinkLocal, zoneOf } from "../address.ts";
 import { DISK_ERRORS, NETWORK_ERRORS, systemCode } from "../system_errors.ts";
 import { quoted } from "../text.ts";
 
+/** Most bytes of the path of a Unix socket: `sun_path` has room for one more, which ends it. */
+const MAX_PATH_BYTES = Deno.build.os === "linux" ? 107 : 103;
+
 /**
  * The reason of a failure to connect or to listen.
  *
@@ -55,4 +58,22 @@ function linkedInterfaces(): string[] {
   if (state !== "granted") return [];
   const linked = Deno.networkInterfaces().filter(({ address }) => isLinkLocal(address));
   return [...new Set(linked.map(({ name }) => name))];
+}
+
+/**
+ * The reason of a failure to connect to a Unix socket, or to listen on one.
+ *
+ * @param error What the system threw.
+ */
+export function unixReason(error: unknown): string {
+  const code = systemCode(error) ?? "";
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+      return "the permissions of the socket or its folder do not allow it";
+    case "EINVAL":
+      return `the path is too long for a socket: the limit is ${MAX_PATH_BYTES} bytes`;
+  }
+  const [, why = (error as Error).message] = DISK_ERRORS.get(code) ?? [];
+  return why;
 }

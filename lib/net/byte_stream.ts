@@ -1,6 +1,6 @@
 /**
  * A duplex stream of bytes to one peer, the transport of a {@linkcode Connection}. This file has
- * TCP; tls_stream.ts has TLS over another stream of bytes.
+ * sockets of the system, TCP and others; tls_stream.ts has TLS over another stream of bytes.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { formatAddress, inZone } from "../address.ts";
 
 /** A duplex stream of bytes. */
 export interface ByteStream {
-  /** The peer, as `HOST:PORT`: for the log, for `status`, and for limits by address. */
+  /** The peer, as `HOST:PORT` or `unix:N`: for the log, for `status`, and for limits by address. */
   readonly remote: string;
   /** Whether the peer's bytes are encrypted: known once some have been read. */
   readonly isEncrypted?: boolean;
@@ -41,22 +41,18 @@ export interface ByteStream {
 
 const NOTHING = new Uint8Array(0);
 
-/** A TCP connection as a stream of bytes. It cannot be reset: see node_stream.ts for one that can. */
-export class TcpStream implements ByteStream {
+/**
+ * A connection of the system as a stream of bytes. It cannot be reset: see node_stream.ts for one that
+ * can.
+ */
+export class SocketStream implements ByteStream {
   readonly remote: string;
-  readonly #conn: Deno.TcpConn;
+  readonly #conn: Deno.Conn;
   #closed = false;
 
-  /** @param zone That of the address that was listened on or connected to. */
-  constructor(conn: Deno.TcpConn, zone?: string) {
+  constructor(conn: Deno.Conn, remote: string) {
     this.#conn = conn;
-    this.remote = formatAddress(inZone(conn.remoteAddr, zone));
-    try {
-      // Lines are short, and the peer waits for each: Nagle's algorithm would delay one by 40 ms.
-      conn.setNoDelay();
-    } catch {
-      // If the connection is already closed, the first read reports it.
-    }
+    this.remote = remote;
   }
 
   read(into: Uint8Array): Promise<number | null> {
@@ -85,5 +81,19 @@ export class TcpStream implements ByteStream {
 
   reset(): void {
     this.close();
+  }
+}
+
+/** A TCP connection as a stream of bytes. */
+export class TcpStream extends SocketStream {
+  /** @param zone That of the address that was listened on or connected to. */
+  constructor(conn: Deno.TcpConn, zone?: string) {
+    super(conn, formatAddress(inZone(conn.remoteAddr, zone)));
+    try {
+      // Lines are short, and the peer waits for each: Nagle's algorithm would delay one by 40 ms.
+      conn.setNoDelay();
+    } catch {
+      // If the connection is already closed, the first read reports it.
+    }
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatAddress, zoneOf } from "../address.ts";
+import { formatAddress, type ServerAddress, zoneOf } from "../address.ts";
 import type { PublicIdentity } from "../auth/identity.ts";
 import { AwakeTimer } from "./awake.ts";
 import { type ByteStream, TcpStream } from "./byte_stream.ts";
@@ -13,14 +13,6 @@ import type { ConnectionOptions } from "./connection_options.ts";
 import { InletError } from "../errors.ts";
 import { systemCode } from "../system_errors.ts";
 import type { RateLimit } from "./rate_limit.ts";
-
-/** The address of a server. */
-export interface ServerAddress {
-  /** A host name, or an IPv4 or IPv6 address. */
-  hostname: string;
-  /** 1 to 65535. */
-  port: number;
-}
 
 /** Options of {@linkcode connect}. */
 export interface ConnectOptions {
@@ -61,7 +53,7 @@ export async function connect(
     if (cause instanceof InletError && !timeout.signal.aborted) throw cause;
     const why = timeout.signal.aborted
       ? `no answer within ${options.timeoutMs / 1000} s`
-      : await reason(address.hostname, cause);
+      : await reason(address, cause);
     throw new InletError("lost", `Cannot connect to ${formatAddress(address)}: ${why}`, { cause });
   }
 }
@@ -86,6 +78,10 @@ async function dial(
   signal: AbortSignal,
   { resettable = false }: ConnectOptions,
 ): Promise<ByteStream> {
+  if ("path" in address) {
+    const { dialUnix } = await import("./unix_connect.ts");
+    return await dialUnix(address.path, signal);
+  }
   const zone = zoneOf(address.hostname);
   // node:net of Deno drops the zone.
   if (!resettable || zone !== undefined) {
@@ -116,10 +112,12 @@ async function secured(
   }
 }
 
-async function reason(hostname: string, error: unknown): Promise<string> {
+async function reason(address: ServerAddress, error: unknown): Promise<string> {
   switch (systemCode(error)) {
     case "ECONNREFUSED":
       return "connection refused; is the server running?";
+    case "ENOENT":
+      return "there is no such socket; is the server running?";
     case "EHOSTUNREACH":
     case "ENETUNREACH":
       return "no route to that host";
@@ -131,6 +129,6 @@ async function reason(hostname: string, error: unknown): Promise<string> {
     case "EADDRNOTAVAIL":
       return "this machine has no address or no port left for it";
   }
-  const { addressReason } = await import("./address_reasons.ts");
-  return addressReason(hostname, error);
+  const { addressReason, unixReason } = await import("./address_reasons.ts");
+  return "path" in address ? unixReason(error) : addressReason(address.hostname, error);
 }

@@ -5,7 +5,7 @@
  */
 
 import { MAX_CLIENT_NAME_BYTES } from "../../protocol.ts";
-import { hostOf, isLoopback } from "../address.ts";
+import { hostOf, isNear } from "../address.ts";
 import type { User } from "../auth/authenticator.ts";
 import { InletError } from "../errors.ts";
 import type { AddressRanges } from "../net/address_ranges.ts";
@@ -30,7 +30,7 @@ export interface Moving {
 export interface Client {
   /** Numbered from 1, in order of admission. */
   readonly number: number;
-  /** `HOST:PORT`. Behind a proxy, it can be another one while the client has no place. */
+  /** `HOST:PORT`, or `unix:N`. Behind a proxy, it can be another one while the client has no place. */
   address: string;
   readonly start: Date;
   /** Its name; empty before the greeting, and on wires without names. */
@@ -113,7 +113,7 @@ export class Clients {
   limitFor(address: string): number {
     if (this.#proxies?.has(hostOf(address))) return Infinity;
     if (this.#limitPerHost !== undefined) return this.#limitPerHost;
-    const isShared = this.limit >= SHARED_LIMIT && !isLoopback(hostOf(address));
+    const isShared = this.limit >= SHARED_LIMIT && !isNear(address);
     return isShared ? Math.floor(this.limit / 2) : Infinity;
   }
 

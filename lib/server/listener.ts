@@ -10,9 +10,10 @@ import { revoked } from "../auth/access.ts";
 import type { ServerContext } from "./context.ts";
 import type { Client } from "./clients.ts";
 import { awakeNow, lookAround } from "../net/awake.ts";
-import { type ByteStream, TcpStream } from "../net/byte_stream.ts";
+import type { ByteStream } from "../net/byte_stream.ts";
 import { Connection } from "../net/connection.ts";
 import type { ConnectionOptions } from "../net/connection_options.ts";
+import type { ListeningSocket } from "../net/listening_socket.ts";
 import { explain, InletError } from "../errors.ts";
 import { formatSeconds, quoted } from "../text.ts";
 import { ProxyArrivals } from "./proxy_arrivals.ts";
@@ -28,8 +29,6 @@ export interface ListenerOptions {
   context: Omit<ServerContext, "client" | "signal" | "giveUp" | "leavePlace" | "takePlace">;
   /** Puts encryption on a connection that was accepted. */
   secure?: ((stream: ByteStream) => ByteStream) | undefined;
-  /** The zone of the address that is listened on, if it has one. */
-  zone?: string | undefined;
   /** Timeouts and minimum rate of every connection. */
   limits: Pick<
     ConnectionOptions,
@@ -69,7 +68,7 @@ interface Overdue {
 
 /** Accepts connections until it is shut down. */
 export class Listener {
-  readonly #socket: Deno.TcpListener;
+  readonly #socket: ListeningSocket;
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
   /** The connections that have a place. */
@@ -85,7 +84,7 @@ export class Listener {
   /** Settles when the last connection closes after a shutdown; rejects if a failure caused it. */
   readonly finished: Promise<void>;
 
-  constructor(socket: Deno.TcpListener, options: ListenerOptions) {
+  constructor(socket: ListeningSocket, options: ListenerOptions) {
     this.#socket = socket;
     this.#options = options;
     this.#arrivals = new ProxyArrivals(options.limits.greetingTimeoutMs ?? ARRIVAL_MS);
@@ -144,10 +143,10 @@ export class Listener {
     let pausing = false;
     while (!this.#stop.signal.aborted) {
       try {
-        const conn = await this.#socket.accept();
+        const stream = await this.#socket.accept();
         if (pausing) log.notice("accepting", "accepting clients again");
         pausing = false;
-        this.#begin(conn);
+        this.#begin(stream);
       } catch (error) {
         if (this.#stop.signal.aborted) break;
         const failure = explain(error, "Cannot accept a client");
@@ -168,9 +167,8 @@ export class Listener {
     this.shutdown(GIVE_UP_MS);
   }
 
-  #begin(conn: Deno.TcpConn): void {
-    const { zone, context: { web } } = this.#options;
-    const stream = new TcpStream(conn, zone);
+  #begin(stream: ByteStream): void {
+    const { context: { web } } = this.#options;
     if (!web.proxies.has(hostOf(stream.remote))) return this.#take(stream);
     const arriving = this.#identify(stream);
     this.#serving.add(arriving);

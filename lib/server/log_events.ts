@@ -33,7 +33,7 @@ export interface LogKeys {
   mode: string;
   /** Milliseconds. */
   ms: number;
-  /** A path, as the client sent it. */
+  /** A path, as the client sent it, or that of the socket that the server listens on. */
   path: string;
   /** The SHA-256 of the server's public key, in base64. */
   pin: string;
@@ -69,7 +69,7 @@ export const LOG_EVENTS = {
   "left-out": ["lines", "host"],
   "link": ["file"],
   "list": [],
-  "listening": ["hostname", "port", "directory"],
+  "listening": ["hostname", "port", "path", "directory"],
   "message": ["bytes", "ms"],
   "other-mode": ["mode"],
   "path": ["path"],

@@ -4,16 +4,16 @@
  * @module
  */
 
-import { formatAddress } from "../address.ts";
 import type { Access } from "../auth/access.ts";
 import { identityPath } from "../auth/key.ts";
-import type { Need } from "../cli/permissions.ts";
+import { type Need, needsOfAddress } from "../cli/permissions.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
 /** The options that decide. */
 interface Needing extends Pick<ServeOptions, "users" | "cert" | "certKey"> {
   hostname: string;
-  port: number;
+  port?: number;
+  path?: string;
   directory: string;
   access: Access;
 }
@@ -23,14 +23,14 @@ interface Needing extends Pick<ServeOptions, "users" | "cert" | "certKey"> {
  * @param tokenFile Path of the key file, which is made if `generate` says so.
  */
 export function needsOf(
-  { hostname, port, directory, access, users, cert, certKey }: Needing,
+  { hostname, port = 0, path, directory, access, users, cert, certKey }: Needing,
   { stores, tokenFile, generate }: {
     stores: boolean;
     tokenFile: string | undefined;
     generate: boolean;
   },
 ): Need[] {
-  const needs: Need[] = [{ name: "net", host: formatAddress({ hostname, port }) }];
+  const needs = needsOfAddress(path === undefined ? { hostname, port } : { path });
   if (stores) needs.push({ name: "read", path: directory });
   if (stores && access !== "read-only") needs.push({ name: "write", path: directory });
   const ofUsers = users === undefined ? [] : [users, identityPath(users)];

@@ -10,6 +10,7 @@ import {
   parseCount,
   parseDuration,
   parseHost,
+  parsePermissions,
   parseRate,
   parseSeconds,
   parseSize,
@@ -28,7 +29,7 @@ import { isLoopback } from "../address.ts";
 import { InletError } from "../errors.ts";
 import { LINK_RULES, type LinkRule } from "../store/link_rules.ts";
 import { isClosed } from "./authentication.ts";
-import type { ServeOptions } from "./serve_options.ts";
+import type { ServeOptions, ServeUnixOptions } from "./serve_options.ts";
 import { WEB, webOptionsOf } from "./web_options.ts";
 import { checkFallback, wireOptionsOf, WIRES } from "./wire_options.ts";
 
@@ -44,6 +45,13 @@ const PLACES = {
     default: "127.0.0.1",
     note: "this machine only",
     help: "listen on this address",
+  }),
+  "socket-mode": option({
+    value: "MODE",
+    parse: parsePermissions,
+    default: "600",
+    note: "the user of the server only",
+    help: "who may connect to unix:PATH: the permissions of the socket, in octal, like 660",
   }),
   "dir": option({
     value: "DIR",
@@ -236,7 +244,11 @@ export function serverProgram<Mode>(mode: Option<Mode>): Program<ServerOptions<M
     usage: "server.ts PORT [OPTIONS]",
     command: "inlet-server",
     arguments: [
-      { name: "PORT", help: "1024 to 65535, or 0 for any free one", completes: "nothing" },
+      {
+        name: "PORT",
+        help: "1024 to 65535, or 0 for any free one; unix:PATH is a Unix socket",
+        completes: "nothing",
+      },
     ],
     options: serverOptions(mode),
     exitCodes: {
@@ -257,6 +269,7 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
     : "all";
   return {
     hostname: values.host,
+    socketMode: values["socket-mode"],
     directory: values.dir,
     maxClients: values["max-clients"],
     maxPerAddress: values["max-per-address"],
@@ -279,7 +292,7 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
     log: { format: values.log, quiet: values.quiet },
     ...wireOptionsOf(values),
     ...webOptionsOf(values),
-  } satisfies ServeOptions;
+  } satisfies ServeOptions & Partial<ServeUnixOptions>;
 }
 
 /** The options that decide who can reach a server, and what clients may do. */

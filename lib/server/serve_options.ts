@@ -10,6 +10,20 @@ import type { LinkRule } from "../store/link_rules.ts";
 import type { LogOptions } from "./log.ts";
 import type { OnStored } from "./stored_hook.ts";
 
+/** Options of {@linkcode serve} for a Unix socket, in the place of a port. */
+export interface ServeUnixOptions extends Omit<ServeOptions, "port" | "hostname" | "backlog"> {
+  /**
+   * Path of the socket. One that a dead server has left is replaced. In Windows there are none.
+   */
+  path: string;
+  /**
+   * The permissions of the socket: to connect takes that to write.
+   *
+   * @default {0o600}
+   */
+  socketMode?: number;
+}
+
 /** Options of {@linkcode serve}. */
 export interface ServeOptions {
   /**
@@ -230,7 +244,7 @@ export interface ServeOptions {
   basePath?: string | undefined;
   /**
    * Addresses, or ranges of them such as `10.0.0.0/8`, of reverse proxies that are believed who their
-   * clients are.
+   * clients are; `unix` for those at a Unix socket.
    *
    * @default {[]}
    */

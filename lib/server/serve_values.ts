@@ -6,6 +6,7 @@
 
 import { ACCESS_RIGHTS } from "../auth/access.ts";
 import { MIN_KEY_CHARACTERS } from "../auth/key.ts";
+import { contradiction } from "../cli/command_line.ts";
 import {
   AMOUNT,
   checkValues,
@@ -22,7 +23,7 @@ import {
 } from "../cli/value_kinds.ts";
 import { LINK_RULES } from "../store/link_rules.ts";
 import type { LogOptions } from "./log.ts";
-import type { ServeOptions } from "./serve_options.ts";
+import type { ServeOptions, ServeUnixOptions } from "./serve_options.ts";
 
 const COUNT = wholeNumber(1, Infinity);
 
@@ -35,9 +36,19 @@ const KEY: Kind = {
   isSecret: true,
 };
 
-const OPTIONS: Record<keyof ServeOptions, Kind> = {
+const PERMISSIONS: Kind = {
+  give: "permissions from 0o000 to 0o777",
+  is: wholeNumber(0, 0o777).is,
+};
+
+/** Options that mean something for a port alone. */
+const OF_PORTS = ["port", "hostname", "backlog"] as const;
+
+const OPTIONS: Record<keyof ServeOptions | keyof ServeUnixOptions, Kind> = {
   port: wholeNumber(0, 65_535),
   hostname: SOME_TEXT,
+  path: SOME_TEXT,
+  socketMode: PERMISSIONS,
   directory: SOME_TEXT,
   mode: TEXT,
   maxClients: COUNT,
@@ -83,8 +94,15 @@ const LOG: Record<keyof LogOptions, Kind> = { format: oneOf(["text", "json"]), q
  *
  * @throws {InletError} `usage`
  */
-export function checkServeOptions(options: ServeOptions): void {
+export function checkServeOptions(options: ServeOptions | ServeUnixOptions): void {
   checkValues({ options }, { options: OBJECT }, { optional: false });
   checkValues(options, OPTIONS, { optional: true });
   checkValues(options.log ?? {}, LOG, { optional: true });
+  const given: ServeOptions & Partial<ServeUnixOptions> = options;
+  const { path, socketMode } = given;
+  const wrong = OF_PORTS.find((name) => given[name] !== undefined);
+  if (path !== undefined && wrong) throw contradiction(`${wrong} with path`);
+  if (path === undefined && socketMode !== undefined) {
+    throw contradiction("socketMode without path");
+  }
 }

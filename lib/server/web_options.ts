@@ -41,8 +41,8 @@ export const WEB = {
     value: "ADDRESS",
     parse: parseRange,
     help:
-      "believe the reverse proxy at this address, or in a range like 10.0.0.0/8, who its clients " +
-      "are: by PROXY protocol v2, X-Forwarded-For or Forwarded",
+      "believe the reverse proxy at this address, in a range like 10.0.0.0/8, or at the Unix socket " +
+      "(unix), who its clients are: by PROXY protocol v2, X-Forwarded-For or Forwarded",
     modes: ["files"],
   }),
 };
