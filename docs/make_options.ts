@@ -1,5 +1,5 @@
 /**
- * Writes docs/options.md from what the two programs declare.
+ * Writes docs/options.md and the manual pages from what the two programs declare.
  *
  * ```sh
  * deno run --allow-read --allow-write docs/make_options.ts
@@ -13,6 +13,7 @@ import { markdownTable, optionsMarkdown } from "../lib/cli/help.ts";
 import type { Program } from "../lib/cli/options.ts";
 import { serverProgram } from "../lib/server/options.ts";
 import { MODE_OPTION } from "../modes/table.ts";
+import { manualPages } from "./manual_pages.ts";
 
 /** The whole page. */
 export function optionsPage(): string {
@@ -47,4 +48,9 @@ ${optionsMarkdown(program)}
 ${markdownTable(["exit code", "meaning"], codes)}`;
 }
 
-if (import.meta.main) Deno.writeTextFileSync(new URL("options.md", import.meta.url), optionsPage());
+if (import.meta.main) {
+  const pages = { "options.md": optionsPage(), ...manualPages() };
+  for (const [name, page] of Object.entries(pages)) {
+    Deno.writeTextFileSync(new URL(name, import.meta.url), page);
+  }
+}

@@ -6,6 +6,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { optionsPage } from "../docs/make_options.ts";
+import { manualPages } from "../docs/manual_pages.ts";
 import { fingerprintOf, type ReadAt } from "../lib/body/fingerprint.ts";
 import { exitCode, InletError } from "../lib/errors.ts";
 import { MODES } from "../modes/table.ts";
@@ -154,6 +155,12 @@ integration("docs/http.md has every route, and the status of every code", async 
 
 integration("docs/options.md is what docs/make_options.ts makes of the declarations", async () => {
   assertEquals(await document("docs/options.md"), optionsPage());
+});
+
+integration("docs/*.1 is what docs/make_options.ts makes of them, too", async () => {
+  for (const [name, page] of Object.entries(manualPages())) {
+    assertEquals(await document(`docs/${name}`), page);
+  }
 });
 
 integration("docs/options.md has every option, and docs/modes.md every mode", async () => {

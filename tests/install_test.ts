@@ -5,6 +5,10 @@
  */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { manualPages } from "../docs/manual_pages.ts";
+import { PROGRAM as CLIENT } from "../client/options.ts";
+import { serverProgram } from "../lib/server/options.ts";
+import { MODE_OPTION } from "../modes/table.ts";
 import {
   checkout,
   integration,
@@ -138,3 +142,33 @@ integration("deno pack makes a tarball of which Node can use the protocol", asyn
   const { stdout } = await run("node", ["-e", script], { cwd: temp.path });
   assertEquals(stdout, "list\n");
 }, { programs: ["node", "tar"] });
+
+integration(
+  "docs/*.1 is what docs/make_options.ts writes, with options that there are",
+  async () => {
+    const known = [CLIENT, serverProgram(MODE_OPTION)].flatMap(({ options }) =>
+      Object.keys(options)
+    );
+    for (const [name, page] of Object.entries(manualPages())) {
+      assertEquals(await Deno.readTextFile(new URL(`docs/${name}`, ROOT)), page);
+      const named = [...page.replaceAll("\\-", "-").matchAll(/(?<=--|Fl -)[a-z][a-z-]*/g)];
+      assertEquals(named.map(([option]) => option).filter((option) => !known.includes(option)), []);
+    }
+  },
+);
+
+integration("docs/*.1 shows every option, and mandoc has nothing to warn of", async () => {
+  for (const program of [CLIENT, serverProgram(MODE_OPTION)]) {
+    const page = `docs/${program.command}.1`;
+    const lint = await run("mandoc", ["-T", "lint", "-W", "warning", page]);
+    assertEquals([lint.code, lint.stdout, lint.stderr], [0, "", ""]);
+    const { stdout } = await run("mandoc", ["-T", "utf8", "-O", "width=70", page]);
+    // Letters are bold, or underlined, by what stands over them.
+    const shown = stdout.replaceAll(/.[\b]/g, "").split("\n");
+    for (const [name, { value }] of Object.entries(program.options)) {
+      const head = `--${name}${value === undefined ? "" : ` ${value}`}`;
+      assert(shown.some((line) => line.startsWith("     ") && line.includes(head)), head);
+    }
+    assertEquals(shown.filter((line) => line.length > 70), []);
+  }
+}, { programs: ["mandoc"] });

@@ -67,7 +67,7 @@ function syntax(name: string, { value }: Option<unknown>): string {
 }
 
 /** Returns the description of an option, with its default. */
-function described(option: Option<unknown>, shown: (text: string) => string): string {
+export function described(option: Option<unknown>, shown: (text: string) => string): string {
   const { help, kind, note, completes, modes, short } = option;
   const facts = [
     option.default !== undefined && `default ${shown(option.default)}`,
@@ -103,12 +103,15 @@ function meanings(completes: Completion | undefined): string[] {
   );
 }
 
-function isTable(completes: Completion | undefined): completes is Readonly<Record<string, string>> {
+/** Whether the words that an option accepts have meanings. */
+export function isTable(
+  completes: Completion | undefined,
+): completes is Readonly<Record<string, string>> {
   return typeof completes === "object" && !Array.isArray(completes);
 }
 
 /** Wraps a text at spaces. Only a line of one long word can exceed the width. */
-function wrapped(text: string, columns: number): string[] {
+export function wrapped(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(" ")) {
