@@ -37,8 +37,9 @@ import {
 } from "./lib/cli/command_line.ts";
 import { ensurePermissions, shellQuoted } from "./lib/cli/permissions.ts";
 import { onStopSignals } from "./lib/cli/signals.ts";
-import { type Code, InletError } from "./lib/errors.ts";
+import { InletError } from "./lib/errors.ts";
 import { AcknowledgedUploads } from "./lib/server/acknowledged.ts";
+import { ClientHook } from "./lib/server/client_hook.ts";
 import { Clients } from "./lib/server/clients.ts";
 import {
   type Authentication,
@@ -50,27 +51,26 @@ import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
 import { parseListenPlace } from "./lib/server/listen_place.ts";
 import { Log } from "./lib/server/log.ts";
 import { needsOf } from "./lib/server/needs.ts";
+import { openStore } from "./lib/server/open_store.ts";
 import { checkReach, serveOptionsOf, serverProgram } from "./lib/server/options.ts";
 import type { ServeOptions, ServeUnixOptions } from "./lib/server/serve_options.ts";
 import { checkServeOptions } from "./lib/server/serve_values.ts";
 import { webSettings } from "./lib/server/web_options.ts";
 import { wireSettings } from "./lib/server/wire_options.ts";
 import { StdoutQueue } from "./lib/server/stdout_queue.ts";
-import { hookOf, type OnStored, type ReceivedFile } from "./lib/server/stored_hook.ts";
+import { hookOf } from "./lib/server/stored_hook.ts";
 import { keepTidy } from "./lib/server/upkeep.ts";
 import { listen } from "./lib/net/listen.ts";
 import { allowFolderChanges } from "./lib/store/current_folder.ts";
-import { DirectoryStore } from "./lib/store/directory.ts";
 import { DiskSpace } from "./lib/store/disk_space.ts";
-import { homeWarning, looksLikeHome } from "./lib/store/home_directory.ts";
 import type { ServerStore } from "./lib/store/ongoing.ts";
 import { quoted } from "./lib/text.ts";
 import type { Mode } from "./modes/mode.ts";
 import { findMode, MODE_OPTION } from "./modes/table.ts";
 import { peekCaller, serveAnyWire } from "./modes/wires.ts";
 
-export { type Code, InletError, type OnStored, type ReceivedFile, type ServeOptions };
-export type { ServeUnixOptions };
+export { InletError };
+export type * from "./lib/server/api.ts";
 
 /** A running server. Dispose of it to stop it at once. */
 export interface Server<Address extends Deno.Addr = Deno.NetAddr> extends AsyncDisposable {
@@ -145,9 +145,10 @@ async function start(
   const socket = await listen(place);
   using failure = new DisposableStack();
   failure.defer(() => socket.close());
-  const space = mode.stores ? await DiskSpace.ifPermitted() : undefined;
+  const { stores } = mode;
+  const space = stores && !settings.store ? await DiskSpace.ifPermitted() : undefined;
   const authentication = await authenticationOf(settings, log);
-  const store = await storeOf(mode, settings, { log, space });
+  const store = await openStore(settings, { stores, log, space });
   const context = contextOf(mode, settings, { store, log, space, authentication });
   const listener = new Listener(socket, {
     serve: mode.serve ?? ((...given) => serveAnyWire(...given, fallback)),
@@ -159,7 +160,9 @@ async function start(
   failure.move();
   const stopWatching = authentication.watch(() => listener.dropRevoked());
   listener.finished.catch(() => {}).finally(stopWatching);
-  if (mode.stores) keepTidy(store, { log, keepPartialsMs }, listener.finished);
+  if (stores) keepTidy(store, { log, keepPartialsMs }, listener.finished);
+  const { onClient } = settings;
+  log.feed.clients = onClient && new ClientHook(onClient, { log, wire: mode.name });
   const hook = hookOf(settings.onStored, { log, wire: mode.name, store });
   const finished = hook?.after(listener.finished) ?? listener.finished;
   finished.catch(() => {});
@@ -184,27 +187,6 @@ async function start(
   announce(log, socket.address, mode, settings);
   authentication.announce();
   return server;
-}
-
-/** Opens the directory of received files. Modes that store nothing do not touch it. */
-async function storeOf(
-  mode: Mode,
-  settings: Settings,
-  { log, space }: { log: Log; space: DiskSpace | undefined },
-): Promise<ServerStore> {
-  const { directory, fsync, keepPartialsMs, disk = Deno, dotfiles, links, access, users } =
-    settings;
-  const warn = (message: string): void => log.warn("store", message);
-  // Who may only upload must not learn by a refusal which names are taken.
-  const hidesNames = access === "drop-only" || users !== undefined;
-  const naming = { dotfiles, hidesNames, links };
-  const readOnly = access === "read-only";
-  const options = { ...naming, fsync, keepPartialsMs, readOnly, disk, space, warn };
-  if (!mode.stores) return new DirectoryStore(directory, options);
-  const store = await DirectoryStore.open(directory, options);
-  await store.prepare();
-  if (dotfiles && looksLikeHome(directory)) warn(homeWarning(directory));
-  return store;
 }
 
 /** An option that is `undefined` gets its default. */
@@ -266,13 +248,14 @@ function announce(log: Log, address: ListenAddress, mode: Mode, settings: Settin
   const who = isNear ? "this machine only" : "open to the network";
   const reach = isClosed(settings) ? `${who}, encrypted, key required` : who;
   const what = access === "read-only" ? "serving files from" : "storing into";
-  const storing = mode.stores ? `, ${what} ${quoted(directory)}` : "";
+  const where = settings.store ? "a store of the program" : quoted(directory);
+  const storing = mode.stores ? `, ${what} ${where}` : "";
   const others = fallback === undefined ? "" : `, other clients in mode ${fallback}`;
   log.notice("listening", `listening on ${formatAddress(address)} (${reach})${storing}${others}`, {
     ...("path" in address
       ? { path: address.path }
       : { hostname: address.hostname, port: address.port }),
-    ...(mode.stores && { directory }),
+    ...(mode.stores && !settings.store && { directory }),
   });
 }
 

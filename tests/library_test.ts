@@ -60,34 +60,53 @@ integration(
   async () => {
     await using local = await tempDir();
     const [linked, mapped] = documented("json");
-    const [program, connected, errors] = documented("ts");
+    const programs = documented("ts");
     await Deno.mkdir(`${local.path}/linked`);
     await Deno.mkdir(`${local.path}/mapped`);
     await local.write("linked/deno.json", linked!);
-    await local.write("linked/program.ts", program!);
-    await local.write("linked/connected.ts", connected!);
-    await local.write("linked/errors.ts", errors!);
     await local.write("linked/file.txt", "hello\n");
+    const store = Deno.readTextFileSync(new URL("docs/memory_store.ts", ROOT));
+    await local.write(
+      "linked/memory_store.ts",
+      store.replace("../server.ts", "@inlet/inlet/server"),
+    );
+    const files = programs.map((_, index) => `program${index}.ts`);
+    for (const [index, file] of files.entries()) {
+      await local.write(`linked/${file}`, programs[index]!);
+    }
     await local.write("mapped/deno.json", mapped!);
-    const byPath = program!.replaceAll(/@inlet\/inlet\/(\w+)/g, `${fromFileUrl(ROOT.href)}$1.ts`);
+    const byPath = programs[0]!.replaceAll(
+      /@inlet\/inlet\/(\w+)/g,
+      `${fromFileUrl(ROOT.href)}$1.ts`,
+    );
     await local.write("mapped/program.ts", byPath);
     const within = (folder: string) => {
       return { cwd: `${local.path}/${folder}`, env: UNCOVERED, deadlineMs: CHECK_MS };
     };
     const deno = Deno.execPath();
     const checks = await Promise.all([
-      run(deno, ["check", "program.ts", "connected.ts", "errors.ts"], within("linked")),
+      run(deno, ["check", ...files], within("linked")),
       run(deno, ["check", "program.ts"], within("mapped")),
-      run(deno, ["run", "-A", "--no-check", "program.ts"], within("linked")),
     ]);
-    // In the same folder of received files.
-    const second = await run(deno, ["run", "-A", "--no-check", "connected.ts"], within("linked"));
-    for (const { code, stderr } of [...checks, second]) assertEquals(code, 0, stderr);
-    assertEquals(checks[2]!.stdout, "file.txt is stored as file.txt\n");
-    assertEquals(
-      second.stdout,
+    for (const { code, stderr } of checks) assertEquals(code, 0, stderr);
+    const said: (string | undefined)[] = [];
+    // One after another, as they have the same folder of received files.
+    for (const [index, file] of files.entries()) {
+      const isOfNoServer = programs[index]!.includes("port: 5000");
+      const ran = isOfNoServer
+        ? undefined
+        : await run(deno, ["run", "-A", "--no-check", file], within("linked"));
+      assertEquals(ran?.code ?? 0, 0, ran?.stderr);
+      said.push(ran?.stdout);
+    }
+    assertEquals(said, [
+      "file.txt is stored as file.txt\n",
       "notes/today.txt 9 1fa9551c\nIt works\n true\nfolder notes\nfile notes/today.txt\n2\n",
-    );
+      undefined,
+      "",
+      "came 1 \nnamed 1 ben\nleft 1 ben\n",
+      "folder a\nfile a/b.txt\n",
+    ]);
   },
 );
 

@@ -43,7 +43,7 @@ async function heldStore(path: string) {
       return await call(...given);
     };
   }
-  ongoing.find = hold(ongoing.find.bind(ongoing));
+  ongoing!.find = hold(ongoing!.find.bind(ongoing));
   store.open = hold(store.open.bind(store));
   store.receive = hold(store.receive.bind(store));
   return {

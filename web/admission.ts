@@ -9,7 +9,6 @@ import type { Authenticator } from "../lib/auth/authenticator.ts";
 import { checkClientName } from "../lib/server/clients.ts";
 import type { ServerContext } from "../lib/server/context.ts";
 import { refuseLate } from "../lib/server/refusals.ts";
-import { quoted } from "../lib/text.ts";
 import { BEARER, CHALLENGE, challengeAfter, parseCredentials } from "./credentials.ts";
 import type { Exchange } from "./exchange.ts";
 import { Refusal } from "./problem.ts";
@@ -97,7 +96,7 @@ export function introduce({ client, clients, log }: ServerContext, name: string)
   if (client.requested === name) return;
   client.requested = name;
   clients.rename(client, name);
-  if (name !== "") log.info("welcome", `is ${quoted(client.name)}`);
+  if (name !== "") log.welcomed(client.name);
 }
 
 function unauthorized(exchange: Exchange, message: string): Refusal {

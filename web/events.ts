@@ -11,7 +11,6 @@ import { InletError } from "../lib/errors.ts";
 import { checkClientName } from "../lib/server/clients.ts";
 import { rightsOf, type ServerContext } from "../lib/server/context.ts";
 import { takeTalk } from "../lib/server/talk.ts";
-import { quoted } from "../lib/text.ts";
 import { checkCaller, sessionOf } from "./admission.ts";
 import { receiveText } from "./body.ts";
 import { EventStream, streamsOf } from "./event_streams.ts";
@@ -45,7 +44,7 @@ export async function followEvents(exchange: Exchange): Promise<void> {
   // It loses nothing by the end of the server.
   exchange.connection.resting = true;
   using _visit = context.clients.visit(context.client, name);
-  if (name !== "") context.log.info("welcome", `is ${quoted(context.client.name)}`);
+  if (name !== "") context.log.welcomed(context.client.name);
   exchange.begin(200, headers);
   response.write(`retry: ${RETRY_MS}\n\n`);
   const over = Promise.withResolvers<void>();

@@ -13,7 +13,8 @@
 import { delay } from "@std/async/delay";
 import { InletError } from "../lib/errors.ts";
 import { admit, checkSpace, shownName } from "../lib/server/admission.ts";
-import type { OngoingUpload, Outcome } from "../lib/store/ongoing.ts";
+import type { OngoingUpload, OngoingUploads, Outcome } from "../lib/store/ongoing.ts";
+import type { ServerContext } from "../lib/server/context.ts";
 import { quoted } from "../lib/text.ts";
 import type { Exchange, Handler } from "./exchange.ts";
 import { type Headers, Refusal } from "./problem.ts";
@@ -112,7 +113,7 @@ async function create(exchange: Exchange): Promise<void> {
   checkRoom(exchange, what, 0, size);
   const fingerprint = isPart ? undefined : fingerprintIn(values);
   const id = newId();
-  const ongoing = await context.store.ongoing.begin(id, {
+  const ongoing = await ongoingOf(context, name).begin(id, {
     ...{ name, size, fingerprint, details: JSON.stringify(details) },
     owner: ownerOf(context.client),
   });
@@ -143,8 +144,8 @@ async function createJoined(
   const find = (): Promise<OngoingUpload[]> => ownParts(exchange, ids);
   const outcome = await joinParts(exchange, { ids, name, find });
   const id = newId();
-  const { store: { ongoing }, client } = exchange.context;
-  const upload = await ongoing.begin(id, {
+  const { context, context: { client } } = exchange;
+  const upload = await ongoingOf(context, name).begin(id, {
     ...{ name, size: outcome.size, details: JSON.stringify(details), owner: ownerOf(client) },
   });
   await upload.conclude(outcome);
@@ -240,10 +241,17 @@ async function terminate(exchange: Exchange): Promise<void> {
   exchange.send(204);
 }
 
+/** The uploads of the store. @throws {InletError} `denied` if it has none */
+function ongoingOf({ store: { ongoing } }: ServerContext, name: string): OngoingUploads {
+  if (ongoing) return ongoing;
+  const why = "the store of this server keeps no upload over several requests";
+  throw new InletError("denied", `Cannot store ${quoted(name)}: ${why}`);
+}
+
 /** The upload with an id, if it belongs to this client. @throws {InletError} `not-found` */
 async function ownUpload({ context }: Exchange, id: string): Promise<OngoingUpload> {
   const isId = /^[0-9a-f]{32}$/.test(id);
-  const upload = isId ? await context.store.ongoing.find(id) : undefined;
+  const upload = isId ? await context.store.ongoing?.find(id) : undefined;
   if (upload && detailsOf(upload).user === context.client.user?.name) return upload;
   throw new InletError("not-found", "Cannot find this upload: it is unknown, or has expired");
 }

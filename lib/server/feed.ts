@@ -21,9 +21,16 @@ export interface Hook {
   stored(stored: Stored, sender: Subject): void;
 }
 
+/** Is told at once of each client that comes, says its name and leaves. */
+export interface ClientWatcher {
+  tell(type: "came" | "named" | "left", subject: Subject): void;
+}
+
 /** The places of those who are told. */
 export class Feed {
   watcher: Watcher | undefined;
   /** What is done with each stored file. */
   hook: Hook | undefined;
+  /** What is done when clients come and leave. */
+  clients: ClientWatcher | undefined;
 }

@@ -40,7 +40,9 @@ export async function invite(
   authenticator: Authenticator | undefined,
 ): Promise<void> {
   const { hostname, publicNames, basePath = "", cert, log } = settings;
-  if (isLoopback(hostname) || log?.quiet || log?.format === "json") return;
+  if (isLoopback(hostname) || typeof log === "function" || log?.quiet || log?.format === "json") {
+    return;
+  }
   const host = hostOf(hostname, publicNames);
   const scheme = authenticator ?? cert ? "https" : "http";
   const path = `${basePath.replace(/\/$/, "")}/`;

@@ -326,9 +326,7 @@ export class Listener {
     const log = context.log.forClient(client, connection.traffic);
     client.moving = () => connection.resting ? undefined : log.moving;
     const came = performance.now();
-    log.info("connected", `connected from ${client.address}, ${clients.connected} connected`, {
-      clients: clients.connected,
-    });
+    log.connected(clients.connected);
     let failure: InletError | undefined;
     try {
       await serve(connection, {
@@ -348,10 +346,7 @@ export class Listener {
       clients.leave(client);
       // It is remembered for long, which the connection must not be.
       delete client.moving;
-      log.info("left", `left, ${clients.connected} connected`, {
-        clients: clients.connected,
-        ms: Math.round(performance.now() - came),
-      });
+      log.disconnected(clients.connected, Math.round(performance.now() - came));
     }
     await this.#closeGracefully(connection, failure);
   }

@@ -10,7 +10,7 @@ import { type InletError, isForeseen } from "../errors.ts";
 import type { Moving, Subject } from "./clients.ts";
 import { Counters, type Traffic } from "./counters.ts";
 import { Feed } from "./feed.ts";
-import { eventOf, type LogEvent, type LogFields } from "./log_events.ts";
+import { eventOf, type LogEvent, type LogFields, type LogKeys } from "./log_events.ts";
 import { LogLimit } from "./log_limit.ts";
 import { inRed, leftOutMessage, stderr, type TellLeftOut } from "../body/stderr.ts";
 import {
@@ -21,6 +21,30 @@ import {
   printableLines,
   quoted,
 } from "../text.ts";
+
+/**
+ * An event of the log, as a program is told of it: docs/log.md describes the events and their keys. Its
+ * texts are as they came from clients, control characters and all.
+ */
+export interface LoggedEvent extends Readonly<Partial<LogKeys>> {
+  /** When it happened, in UTC, as RFC 3339. */
+  readonly time: string;
+  /** A fault of the server or its disk is an `error`. */
+  readonly level: LogLevel;
+  /** What happened. */
+  readonly event: LogEvent;
+  /** The same as text, without time and client. */
+  readonly message: string;
+  /** Number of the client in this run of the server, if it is about one. */
+  readonly id?: number;
+  /** Name of the client, if it has one. */
+  readonly client?: string;
+  /** Address of the client, `HOST:PORT`. */
+  readonly address?: string;
+}
+
+/** Takes the events of a log. What it throws is written to stderr, once. */
+export type LogSink = (event: LoggedEvent) => void;
 
 /** Options of a {@linkcode Log}. */
 export interface LogOptions {
@@ -45,7 +69,7 @@ interface Extent {
 }
 
 /** The severity of an event: normal, not as it should be, or a fault of the server. */
-type Level = "info" | "warn" | "error";
+export type LogLevel = "info" | "warn" | "error";
 
 /**
  * Writes events to stderr. Control characters from a peer are escaped, and the number of lines
@@ -53,6 +77,7 @@ type Level = "info" | "warn" | "error";
  */
 export class Log {
   readonly #options: LogOptions;
+  readonly #sink: LogSink | undefined;
   readonly #about: Subject | undefined;
   readonly #limit: LogLimit;
   /** What the server has done: every event of these is counted, also where none is written. */
@@ -70,12 +95,14 @@ export class Log {
   #extent: Extent = { size: null, offset: 0 };
 
   /**
+   * @param to How events are written, or what takes them instead.
    * @param about Whom every event of this log is about.
    * @param of The log of the server that this is a part of.
    * @param traffic What the client's connection moves.
    */
-  constructor(options: LogOptions = {}, about?: Subject, of?: Log, traffic?: Traffic) {
-    this.#options = options;
+  constructor(to: LogOptions | LogSink = {}, about?: Subject, of?: Log, traffic?: Traffic) {
+    this.#sink = typeof to === "function" ? guarded(to) : of ? of.#sink : undefined;
+    this.#options = typeof to === "function" ? {} : to;
     this.#about = about;
     this.counters = of?.counters ?? new Counters();
     this.feed = of?.feed ?? new Feed();
@@ -158,7 +185,7 @@ export class Log {
       ...this.#about && { ms: this.ms },
       ...stack !== undefined && { stack },
     });
-    if (stack === undefined || this.#options.format === "json") return;
+    if (stack === undefined || this.#sink || this.#options.format === "json") return;
     stderr.add(printableLines(stack), this.#tellLeftOut);
   }
 
@@ -173,6 +200,29 @@ export class Log {
     const crc = formatCrc(stored.crc);
     const message = `stored ${quoted(file)}, ${formatBytes(bytes)}, CRC-32 ${crc}`;
     this.#write("info", "stored", message, { file, bytes, crc, ms: this.ms });
+  }
+
+  /** Logs that the client was admitted. */
+  connected(clients: number): void {
+    if (this.#about) this.feed.clients?.tell("came", this.#about);
+    const from = this.#about?.address ?? "";
+    this.info("connected", `connected from ${from}, ${clients} connected`, { clients });
+  }
+
+  /** Logs that the client has said its name, and its key was right. */
+  welcomed(name: string): void {
+    if (this.#about) this.feed.clients?.tell("named", this.#about);
+    this.info("welcome", `is ${quoted(name)}`);
+  }
+
+  /**
+   * Logs that the client has disconnected.
+   *
+   * @param ms Milliseconds that it was there.
+   */
+  disconnected(clients: number, ms: number): void {
+    if (this.#about) this.feed.clients?.tell("left", this.#about);
+    this.info("left", `left, ${clients} connected`, { clients, ms });
   }
 
   /** Logs a file that a client got. */
@@ -193,7 +243,8 @@ export class Log {
     this.warn("left-out", message, { host, lines });
   }
 
-  #write(level: Level, event: LogEvent, message: string, fields: object = {}): void {
+  #write(level: LogLevel, event: LogEvent, message: string, fields: object = {}): void {
+    if (this.#sink) return this.#sink(this.#record(level, event, message, fields));
     stderr.add(this.#line(level, event, message, fields), this.#tellLeftOut);
   }
 
@@ -201,20 +252,38 @@ export class Log {
   readonly #tellLeftOut: TellLeftOut = (lines) =>
     new Log(this.#options).#line("warn", "left-out", leftOutMessage(lines), { lines });
 
-  #line(level: Level, event: LogEvent, message: string, fields: object): string {
-    const time = new Date();
+  #record(level: LogLevel, event: LogEvent, message: string, fields: object): LoggedEvent {
     const { number: id, name = "", address } = this.#about ?? {};
-    if (this.#options.format === "json") {
+    return {
+      ...{ time: new Date().toISOString(), level, event, message },
+      ...id !== undefined && { id },
       // A client has a name once it has said it.
-      const client = name === "" ? undefined : name;
-      return printableJson({
-        ...{ time: time.toISOString(), level, event, message },
-        ...{ id, client, address },
-        ...fields,
-      });
+      ...name !== "" && { client: name },
+      ...address !== undefined && { address },
+      ...fields,
+    };
+  }
+
+  #line(level: LogLevel, event: LogEvent, message: string, fields: object): string {
+    if (this.#options.format === "json") {
+      return printableJson(this.#record(level, event, message, fields));
     }
+    const id = this.#about?.number;
     const about = id === undefined ? "" : `client ${id}: `;
-    const line = `${formatLocalTime(time)} ${about}${printable(message)}`;
+    const line = `${formatLocalTime(new Date())} ${about}${printable(message)}`;
     return level === "error" ? inRed(line) : line;
   }
+}
+
+/** Keeps what a function of a program throws from the server. */
+function guarded(sink: LogSink): LogSink {
+  let hasFailed = false;
+  return (event) => {
+    try {
+      sink(event);
+    } catch (error) {
+      if (!hasFailed) stderr.add(`inlet: the function that takes the log failed: ${error}`);
+      hasFailed = true;
+    }
+  };
 }

@@ -7,7 +7,9 @@
 import type { Access } from "../auth/access.ts";
 import type { Disk } from "../store/disk.ts";
 import type { LinkRule } from "../store/link_rules.ts";
-import type { LogOptions } from "./log.ts";
+import type { ServerStore } from "../store/ongoing.ts";
+import type { OnClient } from "./client_hook.ts";
+import type { LogOptions, LogSink } from "./log.ts";
 import type { OnStored } from "./stored_hook.ts";
 
 /** Options of {@linkcode serve} for a Unix socket, in the place of a port. */
@@ -263,8 +265,26 @@ export interface ServeOptions {
    * @default {undefined}
    */
   onStored?: OnStored | undefined;
-  /** Format and verbosity of the log on stderr. */
-  log?: LogOptions;
+  /**
+   * Is called when a client comes, says its name, and leaves. No client waits for it. What it throws is
+   * logged as `hook-failed`.
+   *
+   * @default {undefined}
+   */
+  onClient?: OnClient | undefined;
+  /**
+   * What keeps the files, in the place of a directory. Then no option is given that a directory alone
+   * has: `directory`, `fsync`, `dotfiles`, `links` and `disk`.
+   *
+   * @default {undefined}
+   */
+  store?: ServerStore | undefined;
+  /**
+   * Format and verbosity of the log on stderr, or a function that takes the events instead.
+   *
+   * @default {{ format: "text" }}
+   */
+  log?: LogOptions | LogSink;
   /**
    * The functions that write to the disk. Tests substitute ones that fail.
    *

@@ -83,9 +83,14 @@ const OPTIONS: Record<keyof ServeOptions | keyof ServeUnixOptions, Kind> = {
   proxyFrom: TEXTS,
   fallback: TEXT,
   onStored: FUNCTION,
-  log: OBJECT,
+  onClient: FUNCTION,
+  store: OBJECT,
+  log: { give: "an object or a function", is: (value) => OBJECT.is(value) || FUNCTION.is(value) },
   disk: OBJECT,
 };
+
+/** The options that only a directory has. */
+const OF_DIRECTORIES = ["directory", "fsync", "dotfiles", "links", "disk"] as const;
 
 const LOG: Record<keyof LogOptions, Kind> = { format: oneOf(["text", "json"]), quiet: FLAG };
 
@@ -105,4 +110,6 @@ export function checkServeOptions(options: ServeOptions | ServeUnixOptions): voi
   if (path === undefined && socketMode !== undefined) {
     throw contradiction("socketMode without path");
   }
+  const other = options.store && OF_DIRECTORIES.find((name) => options[name] !== undefined);
+  if (other) throw contradiction(`${other} with store`);
 }

@@ -12,8 +12,8 @@ import type { Store } from "../store/store.ts";
 import type { Subject } from "./clients.ts";
 import type { Log } from "./log.ts";
 
-/** The client that sent a file. */
-export interface SendingClient {
+/** A client of the server, as programs are told of it. */
+export interface ServedClient {
   /** Numbered from 1 in each run of the server, in order of admission. */
   readonly number: number;
   /** What it calls itself; empty on wires without names. */
@@ -36,7 +36,8 @@ export interface ReceivedFile {
   readonly size: number;
   /** CRC-32 of its content. */
   readonly crc: number;
-  readonly client: SendingClient;
+  /** The client that sent it. */
+  readonly client: ServedClient;
 }
 
 /**
@@ -53,6 +54,16 @@ export interface StoredHookOptions {
   /** The wire of clients that have no other: the mode. */
   readonly wire: string;
   readonly store: Store;
+}
+
+/**
+ * What programs are told of a client.
+ *
+ * @param wire That of clients that have no other.
+ */
+export function knownClient(subject: Subject, wire: string): ServedClient {
+  const { number = 0, name, address, user } = subject;
+  return { number, name, address, user: user?.name, wire: subject.wire ?? wire };
 }
 
 /** Has a server call a function for each stored file, if there is one. */
@@ -78,8 +89,7 @@ export class StoredHook {
   /** Begins a call. What it throws is logged. */
   stored({ name, size, crc }: Stored, sender: Subject): void {
     const { log, store, wire } = this.#options;
-    const { number = 0, name: its, address, user } = sender;
-    const client = { number, name: its, address, user: user?.name, wire: sender.wire ?? wire };
+    const client = knownClient(sender, wire);
     const path = store instanceof DirectoryStore ? store.pathOf(name) : undefined;
     const file = { name, path, size, crc, client };
     const running = this.#run(file, log.forClient(sender));

@@ -97,5 +97,6 @@ export interface OngoingUpload extends NewUpload {
 
 /** A store for wires of which some have such uploads. */
 export interface ServerStore extends Store {
-  readonly ongoing: OngoingUploads;
+  /** Missing if it has none: then such uploads are denied. */
+  readonly ongoing?: OngoingUploads;
 }

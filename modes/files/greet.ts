@@ -13,7 +13,6 @@ import type { Connection } from "../../lib/net/connection.ts";
 import { checkClientName } from "../../lib/server/clients.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { refuseLate } from "../../lib/server/refusals.ts";
-import { quoted } from "../../lib/text.ts";
 
 /**
  * Reads the greeting, and welcomes the client.
@@ -44,7 +43,7 @@ export async function greet(connection: Connection, context: ServerContext): Pro
   }
   client.features = featuresOf(request);
   clients.introduce(client, name);
-  context.log.info("welcome", `is ${quoted(client.name)}`);
+  context.log.welcomed(client.name);
   await connection.write(
     encodeReply({
       ...{ type: "welcome", client: client.number, limit: clients.limit },
