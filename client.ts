@@ -20,7 +20,7 @@ import { hasKeyVariable, KEY_VARIABLE, readKey } from "./lib/auth/key.ts";
 import { errorLine, HURRIED_MS, stderr } from "./lib/body/stderr.ts";
 import { printAbout, runMain } from "./lib/cli/command_line.ts";
 import { ensurePermissions } from "./lib/cli/permissions.ts";
-import { Progress } from "./lib/cli/progress.ts";
+import { openProgress, type Progress } from "./lib/cli/progress.ts";
 import { onStopSignals } from "./lib/cli/signals.ts";
 import { exitCode, explain, InletError } from "./lib/errors.ts";
 import { RateLimit } from "./lib/net/rate_limit.ts";
@@ -58,7 +58,7 @@ async function main(args: readonly string[]): Promise<number> {
   await ensurePermissions(needsOf(typed));
   const { address, mode, quiet, filesFrom } = typed;
   const toScreen = writesToScreen(typed);
-  using progress = new Progress(Deno.stderr.isTerminal() && !quiet && !toScreen);
+  using progress = await openProgress(quiet ? "none" : typed.progress, toScreen);
   const screen = toScreen && !typed.raw ? await openScreen() : undefined;
   const stopping = stopOnSignals(progress);
   const onNotice = (text: string): void => void (!quiet && progress.say(printable(text)));

@@ -24,7 +24,16 @@ import { explain, InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
 
 /** Options that mean the same whatever is done: those of what is sent belong to each command. */
-const OF_A_SERVER = ["limit", "mode", "name", "quiet", "raw", "retry", "timeout"] as const;
+const OF_A_SERVER = [
+  "limit",
+  "mode",
+  "name",
+  "progress",
+  "quiet",
+  "raw",
+  "retry",
+  "timeout",
+] as const;
 
 const KEYS = ["address", "options", "token-file"] as const;
 

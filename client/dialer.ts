@@ -114,7 +114,7 @@ export class Dialer {
   #knowing: Promise<Credential | undefined> | undefined;
 
   constructor(address: ServerAddress, options: DialerOptions) {
-    const { progress = new Progress(false), key, resume = false, retries = 0, onNotice } = options;
+    const { progress = new Progress(), key, resume = false, retries = 0, onNotice } = options;
     this.#address = address;
     this.#options = options;
     let isWarned = false;

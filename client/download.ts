@@ -76,6 +76,7 @@ export async function download(
           if (client.ended || options.signal?.aborted || left.length === 1) throw error;
           report.fail(explain(error));
         });
+        report.endTransfer();
       }
     });
   } catch (thrown) {

@@ -20,6 +20,7 @@ import {
   type Program,
   type Values,
 } from "../lib/cli/options.ts";
+import { PROGRESS_STYLES, type ProgressStyle } from "../lib/cli/progress.ts";
 import { LINK_RULES, type LinkRule } from "../lib/store/link_rules.ts";
 import { MODE_OPTION } from "../modes/table.ts";
 import { WIRES } from "./wire_options.ts";
@@ -145,6 +146,16 @@ const OPTIONS = {
   }),
   "raw": flag({
     help: "write what the server sends to a terminal unchanged, control characters and all",
+  }),
+  "progress": option({
+    value: "HOW",
+    parse: (text, what) => parseWord(text, what, Object.keys(PROGRESS_STYLES) as ProgressStyle[]),
+    default: "auto",
+    help:
+      "show progress as a line that a terminal redraws, as plain lines for a log, one every five " +
+      "seconds, or not at all",
+    completes: PROGRESS_STYLES,
+    conflictsWith: ["quiet"],
   }),
   "quiet": flag({ help: "print errors only" }),
   ...ABOUT_OPTIONS,

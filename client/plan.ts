@@ -10,6 +10,7 @@ import { isStdin } from "../lib/body/path_source.ts";
 import { checkModes, type CommandLine, contradiction } from "../lib/cli/command_line.ts";
 import { parseHost, parsePort } from "../lib/cli/option_values.ts";
 import { type Need, needsOfAddress } from "../lib/cli/permissions.ts";
+import type { ProgressStyle } from "../lib/cli/progress.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
 import { EVERYTHING, safeName } from "../lib/store/names.ts";
@@ -35,6 +36,7 @@ export interface Plan {
   /** Whether a terminal gets the exact bytes, too. */
   raw: boolean;
   quiet: boolean;
+  progress: ProgressStyle;
   /** Whether nothing is transferred, only listed. */
   dryRun: boolean;
 }
@@ -125,6 +127,7 @@ export function makePlan(
       : { path: values["files-from"], isNull: values.null },
     raw: values.raw,
     quiet: values.quiet,
+    progress: values.progress,
     dryRun: values["dry-run"],
   };
 }

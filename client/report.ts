@@ -52,6 +52,9 @@ function summary(
   return `${printable(label)}: ${facts.join(", ")}`;
 }
 
+/** What a report uses of the progress. */
+export type ReportedProgress = Pick<Progress, "moved" | "waitedMs" | "say" | "end">;
+
 /** Options of a {@linkcode Report}. */
 export interface ReportOptions {
   /**
@@ -79,7 +82,7 @@ export interface ReportOptions {
  * each failure, and a summary for each folder at the end.
  */
 export class Report {
-  readonly #progress: Pick<Progress, "moved" | "waitedMs" | "say">;
+  readonly #progress: ReportedProgress;
   readonly #options: ReportOptions;
   readonly #folders = new Map<string, FolderReport>();
   #worstError: InletError | undefined;
@@ -96,7 +99,7 @@ export class Report {
    * @param progress Prints the lines, and counts the bytes moved, less than the size of a file that
    * was resumed, and the time in which none could: that of a connection being made, for example.
    */
-  constructor(progress: Pick<Progress, "moved" | "waitedMs" | "say">, options: ReportOptions = {}) {
+  constructor(progress: ReportedProgress, options: ReportOptions = {}) {
     this.#progress = progress;
     this.#movedBefore = progress.moved;
     this.#waitedBefore = progress.waitedMs;
@@ -143,9 +146,15 @@ export class Report {
     this.#reason = reasonOf(error);
   }
 
+  /** Ends what is shown of a transfer, which may be one of several. */
+  endTransfer(): void {
+    this.#progress.end({ isComplete: this.#worstError === undefined });
+  }
+
   /** Prints the folder summaries. Returns the failure with the highest exit code. */
   end(): InletError | undefined {
     const { several, untried = "not sent" } = this.#options;
+    this.endTransfer();
     this.#folders.forEach((folder) => this.#tell(folder.summary(untried)));
     // The only file of a command has its error.
     const files = this.#untried.length;

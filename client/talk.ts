@@ -15,6 +15,7 @@ import { concat } from "@std/bytes/concat";
 import { MAX_CLIENT_NAME_BYTES } from "../protocol.ts";
 import type { TerminalOutput } from "../lib/body/terminal_output.ts";
 import { exitCode, explain, InletError } from "../lib/errors.ts";
+import type { WireContext } from "../lib/cli/client_context.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { formatBytes, printable, quoted } from "../lib/text.ts";
 import { greetTalk } from "../modes/talk.ts";
@@ -152,26 +153,38 @@ async function get(
   progress.begin(null);
   progress.name(name);
   try {
-    if (output === "-") {
-      return told(name, await client.get(name, new OutputTarget(name, context.output)));
-    }
-    const { path, isStream } = savePath(name, output);
-    if (isStream) {
-      const { PathOutput } = await import("./path_output.ts");
-      const onNotice = (text: string): void => context.onNotice(text);
-      const opening = PathOutput.open(name, path, { ...options, onNotice });
-      using stream = await client.pause(opening);
-      const received = await client.get(name, stream);
-      await stream.finish();
-      return told(name, received, writtenTo(path));
-    }
-    await using store = await LocalStore.open(dirname(path));
-    await using file = await client.pause(store.receive(basename(path), false));
-    const received = await client.get(name, file);
-    return told(name, received, savedAs(path, await file.publish({})));
+    const line = await getTo(output, context, client, name, options);
+    progress.end({ isComplete: true });
+    return line;
   } finally {
     progress.end();
   }
+}
+
+async function getTo(
+  output: string | undefined,
+  context: WireContext,
+  client: TalkClient,
+  name: string,
+  options: PathOutputOptions,
+): Promise<string> {
+  if (output === "-") {
+    return told(name, await client.get(name, new OutputTarget(name, context.output)));
+  }
+  const { path, isStream } = savePath(name, output);
+  if (isStream) {
+    const { PathOutput } = await import("./path_output.ts");
+    const onNotice = (text: string): void => context.onNotice(text);
+    const opening = PathOutput.open(name, path, { ...options, onNotice });
+    using stream = await client.pause(opening);
+    const received = await client.get(name, stream);
+    await stream.finish();
+    return told(name, received, writtenTo(path));
+  }
+  await using store = await LocalStore.open(dirname(path));
+  await using file = await client.pause(store.receive(basename(path), false));
+  const received = await client.get(name, file);
+  return told(name, received, savedAs(path, await file.publish({})));
 }
 
 /** Such as `a.txt: saved as "./a.txt", 6 B, ended by the marker "EOF"`. */

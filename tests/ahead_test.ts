@@ -218,7 +218,7 @@ async function sendsInto(
     close: () => {},
     reset: () => {},
   }, { idleTimeoutMs: 60_000 });
-  const progress = new Progress(false);
+  const progress = new Progress();
   const context = { progress, output: () => Promise.resolve() };
   const client = await FilesClient.approach(connection, "", context);
   const sending = client.send([new FileSource(fixture("hello.txt"), "a")], (_, result) => {

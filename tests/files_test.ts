@@ -545,7 +545,7 @@ integration(
       signal: new AbortController().signal,
     }).then((connection) =>
       FilesClient.greet(connection, "ben", {
-        progress: new Progress(false),
+        progress: new Progress(),
         output: () => Promise.resolve(),
       })
     );

@@ -19,7 +19,7 @@ export async function greetedBy(): Promise<{ client: FilesClient; wire: Wire } &
   const wire = stack.use(await server.accept());
   await wire.says("welcome client 1 of 100\n");
   const connection = stack.use(await connecting);
-  const context = { progress: new Progress(false), output: () => Promise.resolve() };
+  const context = { progress: new Progress(), output: () => Promise.resolve() };
   const client = await FilesClient.greet(connection, "test", context);
   await wire.line();
   const rest = stack.move();

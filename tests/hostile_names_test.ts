@@ -289,7 +289,7 @@ integration("a session's get saves under the name alone, and never outside", asy
   using server = impostor();
   const giving = server.accept().then(give);
   const signal = new AbortController().signal;
-  const context = { progress: new Progress(false), output: () => Promise.resolve() };
+  const context = { progress: new Progress(), output: () => Promise.resolve() };
   using connection = await connect({ hostname: "127.0.0.1", port: server.port }, {
     timeoutMs: 30_000,
     signal,

@@ -300,7 +300,7 @@ async function greeted(
   await wire.says(WELCOME);
   const connection = await connecting;
   const client = await FilesClient.greet(connection, "test", {
-    progress: new Progress(false),
+    progress: new Progress(),
     output: () => Promise.resolve(),
     timeoutMs: 20,
     resume: true,

@@ -73,7 +73,7 @@ async function converse(
   await using proxy = proxyTo(server, changes);
   const signal = new AbortController().signal;
   using connection = await connect(proxy, { timeoutMs: patienceMs, signal });
-  const context = { progress: new Progress(false), output: () => Promise.resolve() };
+  const context = { progress: new Progress(), output: () => Promise.resolve() };
   const client = await FilesClient.greet(connection, "t", context);
   await action(client);
   await client.exit();

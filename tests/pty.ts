@@ -46,7 +46,13 @@ export class Terminal implements AsyncDisposable {
       new Deno.Command("script", {
         args: ["-qec", `stty cols 100 rows 24; exec ${command}`, "/dev/null"],
         cwd: options.cwd ?? ROOT,
-        env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", SHELL: "/bin/sh", ...options.env },
+        env: {
+          NO_COLOR: "1",
+          DENO_NO_UPDATE_CHECK: "1",
+          SHELL: "/bin/sh",
+          TERM: "xterm",
+          ...options.env,
+        },
         stdin: "piped",
         stdout: "piped",
         stderr: "null",

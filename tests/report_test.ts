@@ -4,11 +4,14 @@ import { Report } from "../client/report.ts";
 import type { SendResult } from "../client/result.ts";
 import { pure } from "./helpers.ts";
 
+/** No progress is shown. */
+function end(): void {}
+
 /** What is said of a folder `p`, without speeds. */
 function told(outcomes: SendResult[]): string[] {
   const lines: string[] = [];
   const say = (line: string): number => lines.push(line.replace(/, [\d.]+ \w?B\/s/, ""));
-  const report = new Report({ moved: 0, waitedMs: 0, say });
+  const report = new Report({ moved: 0, waitedMs: 0, say, end });
   outcomes.forEach((outcome) => report.add({ ...outcome, folder: "p" }));
   report.end();
   return lines;
@@ -33,7 +36,7 @@ pure("Report tells how many files of a folder had to take another name", () => {
 
 pure("Report names the file that a connection was lost within", () => {
   const lines: string[] = [];
-  const progress = { moved: 0, waitedMs: 0, say: (line: string): number => lines.push(line) };
+  const progress = { moved: 0, waitedMs: 0, say: (line: string): number => lines.push(line), end };
   const report = new Report(progress, { several: true });
   const error = new InletError("lost", "The server closed the connection");
   progress.moved = 10;
@@ -53,6 +56,7 @@ pure("Report tells the speed of what moved, not of what was there already", () =
         moved: 5e9,
         waitedMs: 0,
         say: (line: string): number => lines.push(line),
+        end,
       };
       using clock = stoppedClock();
       const report = new Report(progress);
@@ -82,7 +86,12 @@ pure("Report tells what was not tried from what failed", () => {
   assertEquals(told(left), ["inlet: Interrupted", "p: 0 files, 0 B; 2 not sent"]);
   for (const several of [true, false]) {
     const lines: string[] = [];
-    const progress = { moved: 0, waitedMs: 0, say: (line: string): number => lines.push(line) };
+    const progress = {
+      moved: 0,
+      waitedMs: 0,
+      say: (line: string): number => lines.push(line),
+      end,
+    };
     const report = new Report(progress, { several, untried: "not received" });
     left.forEach((outcome) => report.add(outcome));
     assertEquals(report.end(), error);

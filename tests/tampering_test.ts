@@ -62,7 +62,7 @@ async function converse(
   const conversation = async (): Promise<void> => {
     const signal = new AbortController().signal;
     using connection = await connect(proxy, { timeoutMs: PATIENCE_MS, signal, server: identity });
-    const context = { progress: new Progress(false), output: () => Promise.resolve(), prove };
+    const context = { progress: new Progress(), output: () => Promise.resolve(), prove };
     const client = await FilesClient.greet(connection, "t", context);
     const { name } = await client.put(await pathSource(`${folder}/sent`));
     await getFile(client, name!, `${folder}/got`);

@@ -145,7 +145,7 @@ integration("client.ts draws its progress on a terminal, and nowhere else", asyn
   assertNotMatch(piped.log, /%|\r/);
   assertEquals(piped.log.split("\n").length, 1);
   // The line of progress is erased before the summary, and nothing comes after that.
-  assertStringIncludes(client.screen, '\r\x1b[Kgroße Datei.bin: stored as "a"');
+  assertStringIncludes(client.screen, '\r\x1b[Jgroße Datei.bin: stored as "a"');
   assertEquals(client.screen.split("\n").length, 2);
 }, TERMINAL);
 
@@ -209,7 +209,7 @@ integration("client.ts --dry-run erases the line of progress before it lists", a
   assertEquals(await wire.line(), "exit");
   await wire.says("ok bye\n");
   assertEquals(await client.ended(), 0);
-  assertStringIncludes(client.screen, "\r\x1b[Knew\t1\tp/1\r\n");
+  assertStringIncludes(client.screen, "\r\x1b[Jnew\t1\tp/1\r\n");
 }, TERMINAL);
 
 integration("client.ts --quiet draws nothing on a terminal", async () => {
@@ -259,7 +259,7 @@ integration("client.ts exits 130 on Ctrl-C in a terminal, and clears its line", 
   await client.shows(/\d+ %/);
   await client.types("\x03");
   assertEquals(await client.ended(), 130);
-  assertStringIncludes(client.screen, "\r\x1b[Kinlet: Interrupted\r\n");
+  assertStringIncludes(client.screen, "\r\x1b[Jinlet: Interrupted\r\n");
 }, TERMINAL);
 
 integration("client.ts goes on when its terminal is gone, if no signal ends it", async () => {

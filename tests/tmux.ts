@@ -62,9 +62,19 @@ export class Terminal implements AsyncDisposable {
     for (const key of keys) await tmux(this.#socket, ["send-keys", key]);
   }
 
-  /** What stands on the screen. */
-  async screen(): Promise<string> {
-    return (await tmux(this.#socket, ["capture-pane", "-p"])).trimEnd();
+  /** Gives the screen another width. */
+  async resize(columns: number): Promise<void> {
+    await tmux(this.#socket, ["resize-window", "-x", String(columns)]);
+  }
+
+  /**
+   * What stands on the screen.
+   *
+   * @param options.scrolled Whether to include what was scrolled out of sight.
+   */
+  async screen({ scrolled = false } = {}): Promise<string> {
+    const from = scrolled ? ["-S", "-"] : [];
+    return (await tmux(this.#socket, ["capture-pane", "-p", ...from])).trimEnd();
   }
 
   /** The same with its colours, as escape sequences. */

@@ -126,7 +126,7 @@ const BROKEN: [text: string, message: string][] = [
   ],
   [
     withServer({ address: "h:1", options: { get: "a" } }),
-    '"options" of the server "home" has no "get": give one of limit, mode, name, quiet, raw, retry',
+    '"options" of the server "home" has no "get": give one of limit, mode, name, progress, quiet, raw, retry',
   ],
   [
     withServer({ address: "h:1", options: { quiet: "yes" } }),

@@ -11,10 +11,6 @@ import type { TransferOptions } from "./types.ts";
 export class Meter extends Progress {
   #watcher: Watcher | undefined;
 
-  constructor() {
-    super(false);
-  }
-
   /**
    * Tells a watcher from now on, and starts at 0.
    *

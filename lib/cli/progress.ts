@@ -1,27 +1,54 @@
 /**
- * The progress line of a transfer: one line on a terminal's stderr, redrawn in place.
+ * The progress of a transfer: what is counted, and what is shown of it, which never goes back.
+ *
+ * terminal_progress.ts redraws one line of a terminal, and plain_progress.ts writes lines for a log.
  *
  * @module
  */
 
-import { formatBytes, formatCount, formatDuration, measuredSpeed, printable } from "../text.ts";
-import { draw, tell } from "../body/stderr.ts";
-import { cutToWidth } from "./width.ts";
+import { tell } from "../body/stderr.ts";
+import { variable } from "../environment.ts";
+import { formatBytes, formatCount, formatDuration, measuredSpeed } from "../text.ts";
+import type { Moment, ProgressView } from "./progress_view.ts";
+import { TerminalProgress } from "./terminal_progress.ts";
 
-/** Milliseconds between two redraws. */
-const REDRAW_MS = 100;
+/** The values of `--progress`, with what each means. */
+export const PROGRESS_STYLES = {
+  auto: "a line that is redrawn, on a terminal",
+  plain: "a line every five seconds, for logs",
+  none: "nothing",
+} as const;
 
-/** Columns of a terminal that does not know its width. */
-const DEFAULT_COLUMNS = 80;
+/** One of {@linkcode PROGRESS_STYLES}. */
+export type ProgressStyle = keyof typeof PROGRESS_STYLES;
 
-/** A progress line. An invisible one costs only an addition per chunk. */
+/**
+ * Makes the progress of a program, which shows itself on stderr.
+ *
+ * @param isTaken Whether the terminal shows what is received.
+ */
+export async function openProgress(style: ProgressStyle, isTaken: boolean): Promise<Progress> {
+  const isDrawn = style === "auto" && !isTaken && Deno.stderr.isTerminal();
+  if (isDrawn && !isDumb()) return new Progress(new TerminalProgress());
+  if (!isDrawn && style !== "plain") return new Progress();
+  const { PlainProgress } = await import("./plain_progress.ts");
+  return new Progress(new PlainProgress(tell));
+}
+
+/** Most time left that is told, in milliseconds: a thousand hours. */
+const LONGEST_LEFT_MS = 3_600_000_000;
+
+/** A number, or a function that tells it once it is known. */
+type Known<T> = T | (() => T);
+
+/** Counts what is transferred. Without a view, that costs only an addition per chunk. */
 export class Progress implements Disposable {
-  readonly #visible: boolean;
+  readonly #view: ProgressView | undefined;
   #started = performance.now();
-  #total: number | null | (() => number | null) = null;
+  #total: Known<number | null> = null;
   #done = 0;
   #skipped = 0;
-  #files: number | (() => number | null) = 1;
+  #files: Known<number | null> = 1;
   #filesDone = 0;
   #moved = 0;
   #name = "";
@@ -29,34 +56,34 @@ export class Progress implements Disposable {
   #moving = false;
   #connection: { readonly unsent: number } | undefined;
   /** What is done while nothing is transferred, and since when. */
-  #doing: { what: string | (() => string); since: number } | undefined;
+  #doing: { what: Known<string>; since: number } | undefined;
   #waitedMs = 0;
+  /** The most that was shown of this transfer. */
+  #most = { bytes: 0, percent: 0, files: 0 };
 
-  /** @param visible Whether to draw at all: stderr is a terminal, and `--quiet` was not given. */
-  constructor(visible: boolean) {
-    this.#visible = visible;
+  /** @param view Shows it. Without one, nothing is shown. */
+  constructor(view?: ProgressView) {
+    this.#view = view;
   }
 
   /**
-   * Starts counting a transfer.
+   * Starts counting a transfer, or a further attempt at the one before, unless that was ended.
    *
    * @param total In bytes: `null` if unknown, a function if it is known later.
    * @param files How many files there are, in the same way.
    */
-  begin(
-    total: number | null | (() => number | null),
-    files: number | (() => number | null) = 1,
-  ): void {
+  begin(total: Known<number | null>, files: Known<number | null> = 1): void {
+    if (!this.#moving) this.#most = { bytes: 0, percent: 0, files: 0 };
     this.#total = total;
     this.#done = this.#skipped = this.#filesDone = 0;
     this.#files = files;
     this.doing(undefined);
     this.#started = performance.now();
     this.#moving = true;
-    if (this.#visible && this.#timer === undefined) {
-      const timer = setInterval(() => this.#draw(), REDRAW_MS);
-      Deno.unrefTimer(timer);
-      this.#timer = timer;
+    if (this.#view && this.#timer === undefined) {
+      const show = (): void => void (this.#moving && this.#view?.show(this.moment()));
+      this.#timer = setInterval(show, this.#view.intervalMs);
+      Deno.unrefTimer(this.#timer);
     }
   }
 
@@ -74,7 +101,7 @@ export class Progress implements Disposable {
    * Shows what is done meanwhile instead of figures, such as `connecting`, until bytes move or
    * `undefined` is given. That time does not count for the speed.
    */
-  doing(what: string | (() => string) | undefined): void {
+  doing(what: Known<string> | undefined): void {
     const now = performance.now();
     if (this.#doing && what === undefined) {
       this.#started += now - this.#doing.since;
@@ -105,7 +132,11 @@ export class Progress implements Disposable {
     this.#connection = connection;
   }
 
-  /** Counts bytes that the peer has already. They do not count for the speed. */
+  /**
+   * Counts bytes that the peer has already. They do not count for the speed.
+   *
+   * @param bytes Less than 0 for those that were counted, and are transferred again.
+   */
   skip(bytes: number): void {
     this.#skipped += bytes;
   }
@@ -115,97 +146,88 @@ export class Progress implements Disposable {
     this.#filesDone += files;
   }
 
-  /** Hides the line until `begin` is called again. */
-  end(): void {
-    this.#erase();
+  /**
+   * Ends the transfer: nothing more is shown until `begin` is called again.
+   *
+   * @param outcome.isComplete Whether all of it was transferred, whatever was counted.
+   */
+  end({ isComplete = false } = {}): void {
+    if (!this.#moving) return;
     this.#moving = false;
+    this.doing(undefined);
+    const isAny = this.#done + this.#skipped > 0 || isComplete && valueOf(this.#total) !== null;
+    this.#view?.end(isAny ? this.moment({ isOver: true, isComplete }) : undefined);
   }
 
-  /** Prints a permanent line above the progress line. */
+  /** Prints a permanent line above the progress. */
   say(line: string): void {
-    this.#erase();
+    if (this.#moving && this.#view) this.#view.makeRoom(this.moment());
     tell(line);
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
-    this.#erase();
+    this.end();
   }
 
-  #draw(): void {
-    if (!this.#moving) return;
-    const columns = terminalColumns();
-    if (columns === undefined) return;
-    const line = fitted(printable(this.#name), this.#figures(), columns - 1);
-    draw(`\r\x1b[K${line}`);
-  }
-
-  #figures(): string {
-    if (this.#doing) return printable(textOf(this.#doing.what));
-    const total = typeof this.#total === "function" ? this.#total() : this.#total;
-    const files = typeof this.#files === "function" ? this.#files() : this.#files;
-    const elapsedMs = performance.now() - this.#started;
+  /**
+   * What is to be shown. No amount is less than it was shown before of the same transfer: bytes that
+   * were lost on their way, and are sent again, count once they are more.
+   */
+  moment({ isOver = false, isComplete = false } = {}): Moment {
+    const most = this.#most;
+    const total = valueOf(this.#total);
+    const files = valueOf(this.#files);
     const done = Math.max(0, this.#done - (this.#connection?.unsent ?? 0));
-    const figures = progressFigures(done, total, elapsedMs, this.#skipped);
-    if (files === 1) return figures;
-    return `${fileFigures(this.#filesDone, files)}  ${figures}`;
-  }
-
-  #erase(): void {
-    if (this.#timer !== undefined && this.#moving) draw("\r\x1b[K");
+    const there = Math.max(0, done + this.#skipped);
+    most.bytes = Math.max(most.bytes, there);
+    most.files = Math.max(most.files, isComplete ? files ?? 0 : 0, this.#filesDone);
+    const percent = isComplete ? 100 : total === null ? undefined : percentOf(most.bytes, total);
+    most.percent = Math.max(most.percent, percent ?? 0);
+    const elapsedMs = performance.now() - this.#started;
+    const speed = measuredSpeed(done, elapsedMs);
+    const figures = percent === undefined ? [] : [`${String(most.percent).padStart(3)} %`];
+    if (files !== 1) figures.push(fileFigures(most.files, files));
+    figures.push(formatBytes(most.bytes), ...speed);
+    if (total !== null && there < total && speed.length > 0 && !isOver) {
+      figures.push(`${formatDuration(timeLeft(total - there, done, elapsedMs))} left`);
+    }
+    const isAll = most.files >= (files ?? Infinity) || files === 1;
+    return {
+      name: this.#name,
+      doing: this.#doing && valueOf(this.#doing.what),
+      figures,
+      isComplete: percent !== undefined && most.percent === 100 && isAll,
+    };
   }
 }
 
-function textOf(what: string | (() => string)): string {
-  return typeof what === "string" ? what : what();
+function valueOf<T extends string | number | null>(known: Known<T>): T {
+  return typeof known === "function" ? known() : known;
 }
 
-/** Width of the terminal; `undefined` once it is gone. A terminal need not know: it tells 0 then. */
-function terminalColumns(): number | undefined {
-  try {
-    return Deno.consoleSize().columns || DEFAULT_COLUMNS;
-  } catch {
-    return undefined;
-  }
+/** 100 only for all of it. */
+function percentOf(bytes: number, total: number): number {
+  return bytes >= total ? 100 : Math.floor(bytes / total * 100);
+}
+
+/** Milliseconds that the rest takes at the speed until now; `Infinity` if hardly anything moved. */
+function timeLeft(bytes: number, done: number, elapsedMs: number): number {
+  const leftMs = bytes * elapsedMs / done;
+  return leftMs <= LONGEST_LEFT_MS ? leftMs : Infinity;
 }
 
 /**
- * Formats percent, amount, speed and time left: ` 42 %  1.2 GiB  812 MB/s  0:07 left`. The last two
- * are left out within the first second.
- *
- * @param skipped Bytes that the peer had before, which took no time.
+ * Formats the number of finished files: `1,234 of 10,000 files`, or `1,234 files` of unknown many.
+ * There are never fewer than are finished.
  */
-export function progressFigures(
-  done: number,
-  total: number | null,
-  elapsedMs: number,
-  skipped = 0,
-): string {
-  const there = done + skipped;
-  const speed = measuredSpeed(done, elapsedMs);
-  const moved = [formatBytes(there), ...speed].join("  ");
-  if (total === null) return moved;
-  const percent = there >= total ? 100 : Math.floor(there / total * 100);
-  if (speed.length === 0) return `${String(percent).padStart(3)} %  ${moved}`;
-  const leftMs = there >= total ? 0 : done === 0 ? Infinity : (total - there) * elapsedMs / done;
-  return `${String(percent).padStart(3)} %  ${moved}  ${formatDuration(leftMs)} left`;
-}
-
-/** Formats the number of finished files: `1,234 of 10,000 files`, or `1,234 files` of unknown many. */
 export function fileFigures(done: number, files: number | null): string {
   if (files === null) return `${formatCount(done)} ${done === 1 ? "file" : "files"}`;
-  return `${formatCount(done)} of ${formatCount(files)} files`;
+  return `${formatCount(Math.min(done, files))} of ${formatCount(files)} files`;
 }
 
-/**
- * Shortens the name to fit the line, then drops whole figures from the end. A line that wraps could
- * not be redrawn in place.
- */
-export function fitted(name: string, figures: string, columns: number): string {
-  while (figures.length > columns && figures.trim().includes("  ")) {
-    figures = figures.slice(0, figures.lastIndexOf("  ")).trimEnd();
-  }
-  const shown = cutToWidth(name, columns - figures.length - 2);
-  const line = shown === "" ? figures : `${shown}  ${figures}`;
-  return cutToWidth(line, columns);
+/** Whether the terminal can redraw nothing, where Deno permits to know. */
+function isDumb(): boolean {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: "TERM" });
+  return state === "granted" && ["dumb", ""].includes(variable("TERM") ?? "");
 }

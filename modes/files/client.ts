@@ -202,8 +202,8 @@ export class FilesClient {
     const get = (): Promise<Received> => this.ask([name]).then(receive);
     if (!target.kept?.bytes) return await get();
     const { reget } = await import("./resume.ts");
-    const { onResume } = this.#context;
-    return await reget({ requester: this.#requester, onResume, receive, get }, name, target);
+    const session = { requester: this.#requester, context: this.#context, receive, get };
+    return await reget(session, name, target);
   }
 
   /** Requests files, without waiting for them. Call `receive()` for each, in the same order. */

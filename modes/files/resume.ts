@@ -91,6 +91,7 @@ export async function reput(session: ReputSession, source: FileSource): Promise<
     // The partial file was not this file's after all, however much they looked alike.
     if (offset === 0 || requester.end || explain(error).code !== "checksum") throw error;
     onResume?.(label, 0, size);
+    progress.skip(-size);
     return await session.put(source);
   }
 }
@@ -171,7 +172,7 @@ async function prove(
 /** The session in which a download is resumed. */
 export interface RegetSession {
   readonly requester: Requester;
-  readonly onResume: ClientContext["onResume"];
+  readonly context: ClientContext;
   /** Receives the file that was requested. */
   receive(): Promise<Received>;
   /** Requests and receives all of it. */
@@ -180,12 +181,13 @@ export interface RegetSession {
 
 /** Continues the partial file of a download, if the server's file begins with it. */
 export async function reget(
-  { requester, onResume, receive, get }: RegetSession,
+  { requester, context: { progress, onResume }, receive, get }: RegetSession,
   name: string,
   target: Saving,
 ): Promise<Received> {
   const kept = target.kept!;
   const digest = await digestOf(kept);
+  const before = progress.moved - kept.bytes;
   await requester.write(encodeRequest({ type: "reget", offset: kept.bytes, digest, name }));
   try {
     return await receive();
@@ -195,6 +197,7 @@ export async function reget(
     if (!isOther || requester.end || !target.startBeside) throw error;
     await target.startBeside();
     onResume?.(name, 0, kept.bytes);
+    progress.skip(before - progress.moved);
     return await get();
   }
 }

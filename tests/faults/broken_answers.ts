@@ -153,7 +153,7 @@ async function attempt<T>(
   action: (client: FilesClient) => Promise<T>,
 ): Promise<T | undefined> {
   const { signal } = new AbortController();
-  const context = { progress: new Progress(false), output: () => Promise.resolve() };
+  const context = { progress: new Progress(), output: () => Promise.resolve() };
   try {
     using connection = await connect(relay, { timeoutMs, signal });
     return await action(await FilesClient.greet(connection, "fault", context));

@@ -142,7 +142,7 @@ export async function withClient<T>(
     server: credential?.server,
   });
   const context = {
-    progress: new Progress(false),
+    progress: new Progress(),
     output: () => Promise.resolve(),
     prove: credential?.prove,
   };
