@@ -21,13 +21,13 @@ export class Items {
   /** How many of {@linkcode Items.#ahead} were measured, and their bytes, without those taken. */
   #measured = 0;
   #measuredBytes = 0;
-  /** Whether the item that was taken last had been measured. */
-  #isMeasured = false;
   #isWalked = false;
   #found = 0;
   /** Items that were taken and have no result yet, in order. */
   readonly #left = new Set<Item>();
-  /** Bytes of all items that were taken; `null` if that of one is unknown. */
+  /** The item that was taken last, until the next one is. */
+  #current: Item | undefined;
+  /** Bytes of all other items that were taken; `null` if that of any item is unknown. */
   #takenBytes: number | null = 0;
   #doneBytes = 0;
   #doneCount = 0;
@@ -82,8 +82,8 @@ export class Items {
 
   /** The bytes of all items; `null` while they are not known, or if they never are. */
   get bytes(): number | null {
-    const ahead = this.bytesAhead;
-    return ahead === null || this.#takenBytes === null ? null : this.#takenBytes + ahead;
+    const known = plus(this.bytesAhead, this.#takenBytes);
+    return this.#current ? plus(known, this.#current.size) : known;
   }
 
   /** The bytes of all items without a result, once they are known, if there are several items. */
@@ -99,18 +99,16 @@ export class Items {
       if (this.#left.has(item)) yield item;
     }
     for (let item; (item = this.take());) {
-      const isMeasured = this.#isMeasured;
       this.#left.add(item);
-      if (isMeasured) this.#addTaken(item);
-      yield item;
-      // Otherwise it has been measured by now.
-      if (!isMeasured) this.#addTaken(item);
+      this.#current = item;
+      try {
+        yield item;
+      } finally {
+        // Not before: it is measured anew right before it is sent.
+        this.#takenBytes = plus(this.#takenBytes, item.size);
+        this.#current = undefined;
+      }
     }
-  }
-
-  #addTaken({ size }: Item): void {
-    if (size === null) this.#takenBytes = null;
-    else if (this.#takenBytes !== null) this.#takenBytes += size;
   }
 
   /** Notes that an item has its result. */
@@ -124,8 +122,7 @@ export class Items {
   take(): Item | undefined {
     if (this.isOver) return undefined;
     const item = this.#ahead[this.#taken++]!;
-    this.#isMeasured = this.#taken <= this.#measured;
-    if (this.#isMeasured) this.#measuredBytes -= item.size ?? 0;
+    if (this.#taken <= this.#measured) this.#measuredBytes -= item.size ?? 0;
     else this.#measured = this.#taken;
     return item;
   }
@@ -156,7 +153,9 @@ export class Items {
   look(): boolean {
     for (const until = performance.now() + LOOK_MS; performance.now() < until;) {
       if (this.#measured < this.#ahead.length) {
-        this.#measuredBytes += this.#ahead[this.#measured++]!.size ?? 0;
+        const { size } = this.#ahead[this.#measured++]!;
+        this.#measuredBytes += size ?? 0;
+        if (size === null) this.#takenBytes = null;
       } else if (!this.#walk()) return false;
     }
     return true;
@@ -183,4 +182,9 @@ export class Items {
     }
     return !this.#isWalked;
   }
+}
+
+/** A sum; `null` if one of the two is unknown. */
+function plus(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? null : one + other;
 }

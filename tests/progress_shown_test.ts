@@ -196,6 +196,28 @@ integration("client.ts with --retry never goes back on a terminal, and ends at 1
 }, TERMINAL);
 
 integration(
+  "client.ts finds out how much a folder has while a file of it is on its way",
+  async () => {
+    await using project = await tempDir();
+    await Deno.mkdir(`${project.path}/p`);
+    for (const name of ["a", "b"]) await project.write(`p/${name}`, bytes(LARGE / 4));
+    using theirs = impostor();
+    const command = `deno run -A ${CLIENT} 127.0.0.1 ${theirs.port} p`;
+    await using client = Terminal.run(command, { cwd: project.path });
+    using wire = await theirs.accept();
+    await wire.line();
+    await wire.says("welcome client 1 of 1\n");
+    assertMatch(await wire.line(), /^mkdir\S* p$/);
+    await wire.says("ok p\n");
+    assertMatch(await wire.line(), /^put\S* \d+ p\/a$/);
+    await wire.says("go 0\n");
+    await wire.bytes(1);
+    await client.shows(/p\/a {2} *\d+ % {2}0 of 2 files {2}/);
+  },
+  TERMINAL,
+);
+
+integration(
   "client.ts has one line on a terminal that is resized, and narrow, and leaves none",
   async () => {
     await using project = await tempDir();

@@ -100,6 +100,35 @@ pure("Items measures what was not taken, whatever was taken before", () => {
   assertEquals([items.count, items.bytesAhead], [4, 7]);
 });
 
+pure("Items knows the bytes of all, that of the item under way and of a lost attempt too", () => {
+  const later = { name: "c", size: 4 } as Item & { size: number };
+  const unknown = { name: "d", size: null } as Item;
+  const items = new Items([[item("a", 1), item("b", 2), later]]);
+  while (items.look());
+  assertEquals(items.bytes, 7);
+  for (const { name } of items.remaining()) {
+    assertEquals(items.bytes, 7);
+    if (name === "c") break;
+  }
+  // It is measured again when it is sent.
+  assertEquals([items.bytes, items.count], [7, 3]);
+  const grown = new Items([[item("a", 1), later]]);
+  while (grown.look());
+  for (const { name } of grown.remaining()) {
+    if (name === "c") later.size = 40;
+  }
+  assertEquals(grown.bytes, 41);
+  // What is not found and measured ahead, is while it is sent.
+  const found = new Items([[item("a", 1)], [item("b", 2)]]);
+  for (const { name } of found.remaining()) {
+    if (name === "a") assertEquals(found.bytes, null);
+  }
+  assertEquals(found.bytes, 3);
+  const pipe = new Items([[item("a", 1), unknown]]);
+  while (pipe.look());
+  assertEquals(pipe.bytes, null);
+});
+
 integration(
   "files go before those of subfolders, and of each folder the small ones first",
   async () => {

@@ -33,7 +33,7 @@ import { localError } from "../../lib/local_errors.ts";
 import { quoted } from "../../lib/text.ts";
 import { decodeOk, decodeStored, type ItemResult } from "./answers.ts";
 import { MAX_PUSHED_BYTES, trailerOf } from "./framing.ts";
-import { Pipeline, type Taker } from "./pipeline.ts";
+import { calling, Pipeline, type Taker } from "./pipeline.ts";
 import type { Requester } from "./requester.ts";
 
 /** Called once for each item, with its result. */
@@ -175,6 +175,7 @@ export class Batch {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     if ((source.size ?? 0) >= MIN_LONG_BYTES) this.#idle?.();
+    using _ = calling(this.#idle);
     onResult(source, { stored: await this.#put(source, signal) });
   }
 

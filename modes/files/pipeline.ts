@@ -12,7 +12,7 @@ import { MAX_AHEAD_BYTES, type Requester } from "./requester.ts";
 /** Maximum size of one write, and of one request with its body, in bytes. */
 export const BATCH_BYTES: number = 1024 * 1024;
 
-/** Milliseconds between two calls of `idle`, while a write waits for the server. */
+/** Milliseconds between two calls of `idle`, while the client waits for the server. */
 const IDLE_MS = 50;
 
 /**
@@ -29,6 +29,12 @@ interface Pending {
   readBytes: number;
   /** Bytes that all requests before it take. */
   start: number;
+}
+
+/** Calls `idle` from time to time, if there is one, until it is disposed of. */
+export function calling(idle: (() => void) | undefined): Disposable {
+  const timer = idle && setInterval(idle, IDLE_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** Requests in flight. Call `settle()` before any request outside the pipeline. */
@@ -131,10 +137,9 @@ export class Pipeline {
   }
 
   async #write(batch: Uint8Array): Promise<void> {
-    const idle = this.#idle && setInterval(this.#idle, IDLE_MS);
+    using _ = calling(this.#idle);
     // Each request receives this error when its reply is read.
     await this.#requester.writeAhead(batch).catch(() => {});
-    if (idle !== undefined) clearInterval(idle);
   }
 
   async #listen(): Promise<void> {
