@@ -118,8 +118,9 @@ type ListenAddress = Deno.NetAddr | Deno.UnixAddr;
  * used, if an option has a wrong value, if options contradict each other, or if the server would admit
  * every client from the network without `open`
  */
-export function serve(options: ServeUnixOptions): Promise<Server<Deno.UnixAddr>>;
 export function serve(options?: ServeOptions): Promise<Server>;
+/** Starts a server on a Unix socket. It throws the same. */
+export function serve(options: ServeUnixOptions): Promise<Server<Deno.UnixAddr>>;
 export async function serve(
   options: ServeOptions | ServeUnixOptions = {},
 ): Promise<Server<Deno.Addr>> {

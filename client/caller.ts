@@ -46,7 +46,6 @@ export const CLIENT_OPTIONS: Record<keyof ConnectOptions, Kind> = {
 const OPTIONS: Record<keyof SendOptions, Kind> = {
   ...CLIENT_OPTIONS,
   mode: TEXT,
-  progress: OBJECT,
   output: FUNCTION,
   onResult: FUNCTION,
   exclude: TEXTS,

@@ -79,19 +79,11 @@ export interface ClientOptions {
 
 /** Options of a {@linkcode Dialer}. */
 export interface DialerOptions extends ClientOptions, WireOptions {
-  /**
-   * Stops all transfers. `send()` then throws the reason of the signal, and every unfinished file has
-   * an error `interrupted` with the reason as its `cause`.
-   */
+  /** Stops all transfers. */
   signal?: AbortSignal;
   /** Progress line to draw on. */
   progress?: Progress;
-  /**
-   * Receives the server's answer, in modes that answer with data. A chunk is valid until the
-   * returned promise settles. If it rejects, the transfer ends.
-   *
-   * @default discards it
-   */
+  /** Receives the server's answer, as in `SendOptions`. */
   output?: (chunk: Uint8Array) => Promise<void>;
 }
 

@@ -25,7 +25,9 @@ export interface SentItem extends ResultItem {
   readonly stored: Partial<Stored>;
   /** Set if the file existed already: see `skipSame` and `resume`. */
   readonly same?: true;
+  /** Set in a {@linkcode FailedItem}. */
   readonly error?: undefined;
+  /** Set in a {@linkcode FailedItem}. */
   readonly untried?: undefined;
 }
 
@@ -35,7 +37,9 @@ export interface FailedItem extends ResultItem {
   readonly error: InletError;
   /** Set if nothing of the item was sent: what ended the transfer came before it. */
   readonly untried?: true;
+  /** Set in a {@linkcode SentItem}. */
   readonly stored?: undefined;
+  /** Set in a {@linkcode SentItem}. */
   readonly same?: undefined;
 }
 

@@ -6,6 +6,7 @@
 
 import { contradiction } from "../lib/cli/command_line.ts";
 import { InletError } from "../lib/errors.ts";
+import type { Progress } from "../lib/cli/progress.ts";
 import { formatCount } from "../lib/text.ts";
 import type { ServerAddress } from "../lib/address.ts";
 import { pathSource, stdinSource } from "../lib/body/path_source.ts";
@@ -26,7 +27,11 @@ export class SendError extends InletError {
   /** The results of all items, also of those that were sent. */
   readonly results: readonly SendResult[];
 
-  /** @param cause The first failure. */
+  /**
+   * Sums up a call.
+   *
+   * @param cause The first failure.
+   */
   constructor(cause: InletError, results: readonly SendResult[]) {
     const failed = results.filter(({ error }) => error).length;
     const others = results.length > 1 ? ` (not sent: ${failed} of ${results.length})` : "";
@@ -77,6 +82,8 @@ export async function send(
 /** {@linkcode SendOptions} with the mode itself instead of its name. */
 export interface SendFilesOptions extends Omit<SendOptions, "mode"> {
   readonly mode: Mode;
+  /** Progress line to draw on. */
+  progress?: Progress;
 }
 
 /** What only the command line supports. */

@@ -5,8 +5,9 @@
  */
 
 import type { LinkRule } from "../lib/store/link_rules.ts";
-import type { ClientOptions, DialerOptions } from "./dialer.ts";
+import type { ClientOptions } from "./dialer.ts";
 import type { SendResult } from "./result.ts";
+import type { WireOptions } from "./wire_options.ts";
 
 /** Options of {@linkcode connect}. */
 export interface ConnectOptions extends ClientOptions {
@@ -19,7 +20,19 @@ export interface ConnectOptions extends ClientOptions {
 }
 
 /** Options of {@linkcode send}. */
-export interface SendOptions extends DialerOptions {
+export interface SendOptions extends ClientOptions, WireOptions {
+  /**
+   * Stops all transfers. `send()` then throws the reason of the signal, and every unfinished file has
+   * an error `interrupted` with the reason as its `cause`.
+   */
+  signal?: AbortSignal;
+  /**
+   * Receives the server's answer, in modes that answer with data. A chunk is valid until the
+   * returned promise settles. If it rejects, the transfer ends.
+   *
+   * @default discards it
+   */
+  output?: (chunk: Uint8Array) => Promise<void>;
   /**
    * Name of the mode, as in the table of modes.
    *

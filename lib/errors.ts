@@ -16,8 +16,19 @@ import {
 import { DISK_ERRORS, type Explanation, NETWORK_ERRORS, systemCode } from "./system_errors.ts";
 import { REPLACED } from "./text.ts";
 
-/** Codes of local errors, which never cross the wire, each with the exit code of the client. */
-const LOCAL_CODES = {
+/** A code of a local error, which never crosses the wire. */
+export type LocalCode =
+  | "usage"
+  | "busy"
+  | "lost"
+  | "listen"
+  | "closed"
+  | "untrusted"
+  | "local-disk"
+  | "interrupted";
+
+/** The exit codes of the client for local errors. */
+const LOCAL_CODES: Readonly<Record<LocalCode, number>> = {
   "usage": 2,
   "busy": 3,
   "lost": 4,
@@ -26,19 +37,26 @@ const LOCAL_CODES = {
   "untrusted": 5,
   "local-disk": 6,
   "interrupted": 130,
-} as const;
+};
 
 /** A code of the wire, or a local one. */
-export type Code = ErrorCode | keyof typeof LOCAL_CODES;
+export type Code = ErrorCode | LocalCode;
 
 /**
  * An error with a message for the user: `Cannot store "a.txt": the limit is 10 bytes`. What, then
  * why, no period.
  */
 export class InletError extends Error {
+  /** The same for all of them: the code tells them apart. */
   override readonly name = "InletError";
+  /** What has happened, for programs. */
   readonly code: Code;
 
+  /**
+   * Makes an error.
+   *
+   * @param message For people.
+   */
   constructor(code: Code, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
@@ -82,9 +100,7 @@ export function refusalInLine(line: string): InletError | undefined {
 /** Returns the exit code of the client for an error. */
 export function exitCode(error: unknown): number {
   const { code } = explain(error);
-  return code in LOCAL_CODES
-    ? LOCAL_CODES[code as keyof typeof LOCAL_CODES]
-    : ERROR_CODES[code as ErrorCode];
+  return code in LOCAL_CODES ? LOCAL_CODES[code as LocalCode] : ERROR_CODES[code as ErrorCode];
 }
 
 /**

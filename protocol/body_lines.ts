@@ -46,23 +46,27 @@ export type BodyLine =
     | { type: "abort"; text: string }
   );
 
-/** A stored file: its size in bytes, its CRC-32, and the name under which it was published. */
+/** A stored file. */
 export interface Stored {
+  /** In bytes. */
   size: number;
+  /** CRC-32 of its content. */
   crc: number;
+  /** The name under which it was published. */
   name: string;
 }
 
-/**
- * An entry of a list: size in bytes, and the time of the last change. The size of a folder or a
- * symbolic link, which only a tree contains, is `null`.
- */
+/** An entry of a list. */
 export interface ListEntry {
+  /** In bytes; `null` for a folder or a symbolic link, which only a tree contains. */
   size: number | null;
   /** Where a symbolic link leads to. Nothing else has it. */
   to?: string;
+  /** Time of the last change. */
   modified: Date;
+  /** The name, with the folders that it is in. */
   name: string;
+  /** Further facts, such as `mode`. */
   fields?: Fields;
 }
 

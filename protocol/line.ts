@@ -9,6 +9,7 @@ export const MAX_LINE_BYTES = 4096;
 
 /** A violation of the wire's grammar. The message tells the user what is wrong. */
 export class ProtocolError extends Error {
+  /** The same for all of them. */
   override readonly name = "ProtocolError";
 }
 

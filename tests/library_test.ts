@@ -8,6 +8,7 @@ import {
   names,
   ROOT,
   run,
+  scriptPath,
   tempDir,
   UNCOVERED,
 } from "./helpers.ts";
@@ -109,6 +110,15 @@ integration(
     ]);
   },
 );
+
+for (const entry of ["client.ts", "server.ts", "protocol.ts"]) {
+  integration(`${entry}: everything that it exports is documented`, async () => {
+    const { code, stderr } = await run(Deno.execPath(), ["doc", "--lint", scriptPath(entry)], {
+      deadlineMs: CHECK_MS,
+    });
+    assertEquals(code, 0, stderr);
+  });
+}
 
 integration("send() says of each file how it fared", async () => {
   await using local = await tempDir();

@@ -4,8 +4,8 @@
  * @module
  */
 
-export type { Stored } from "../../protocol.ts";
-export type { Code } from "../../lib/errors.ts";
+export type { ERROR_CODES, ErrorCode, Stored } from "../../protocol.ts";
+export type { Code, LocalCode } from "../../lib/errors.ts";
 export type { ServerAddress } from "../../lib/address.ts";
 export type { LinkRule } from "../../lib/store/link_rules.ts";
 export type { ClientOptions } from "../dialer.ts";

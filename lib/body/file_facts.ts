@@ -14,6 +14,7 @@ export interface Facts extends TrailerFacts {
 
 /** A file that was read whole, with its metadata. */
 export interface WholeFile extends Facts {
+  /** All of its bytes. */
   readonly content: Uint8Array;
 }
 

@@ -10,6 +10,7 @@ import { type OnBytes, Tally } from "./streams.ts";
 
 /** Consecutive bytes of a file. */
 export interface Extent {
+  /** How many. */
   readonly bytes: number;
   /** Their CRC-32. */
   readonly crc: number;

@@ -35,7 +35,10 @@ export class RateLimit {
   #users = 0;
 
   /**
+   * Makes a limit.
+   *
    * @param bytesPerSecond At least 1.
+   * @param clock Tells the time and waits: tests have one of their own.
    * @throws {RangeError} if it is not
    */
   constructor(bytesPerSecond: number, clock: Clock = realClock) {

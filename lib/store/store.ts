@@ -68,6 +68,7 @@ export interface Resumable {
 
 /** How to find a partial file. */
 export interface PartialQuery {
+  /** Identifies the file that is sent, as in {@linkcode Resumable}. */
   readonly fingerprint: string;
   /** That of the interrupted upload, if the client knows it. */
   readonly ticket?: string | undefined;
