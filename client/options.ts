@@ -177,7 +177,8 @@ export const PROGRAM: Program<typeof OPTIONS> = {
       name: "HOST",
       help:
         "the server's name or address; HOST:PORT in one word does too, and :PORT is this machine",
-      completes: "asked",
+      // With INLET_SERVER it is a FILE, and behind unix: a path.
+      completes: "asked-or-file",
     },
     // Behind HOST:PORT it is a FILE.
     {

@@ -58,7 +58,8 @@ integration("--completions bash completes options, modes, words and paths", asyn
   assertEquals(await client("host", "1", "--mode", "="), Object.keys(MODES));
   assertEquals((await client("host", "1", "a")).sort(), ["a file.txt", "a folder"]);
   assertEquals((await client("host:1", "a")).sort(), ["a file.txt", "a folder"]);
-  assertEquals(await client("a"), []);
+  // It is a file where INLET_SERVER holds the server.
+  assertEquals((await client("a")).sort(), ["a file.txt", "a folder"]);
   assertEquals(await client("host", "1", "--as", ""), []);
   assertEquals(await server("0", "--dir", ""), ["a folder"]);
   assertEquals(await server("0", "--log", "j"), ["json"]);
@@ -283,6 +284,11 @@ for (const shell of SHELLS) {
     Object.assign(config.servers.home, { "token-file": `${temp.path}/a key` });
     await temp.write(".config/inlet/config.json", JSON.stringify(config));
     assertEquals(await opened.runs(`@h\t --get=ph\tz\t`), ["@home", "--get=photos/z.jpg"]);
+    await temp.write("my file", "");
+    assertEquals(await opened.runs(`my\t :${server.port} my\t`), [
+      ...["my file", `:${server.port}`, "my file"],
+    ]);
+    assertEquals(await opened.runs(`unix:bi\tinl\t`), ["unix:bin/inlet-client"]);
     const screen = await opened.terminal.screen();
     assert(!/inlet:|error|rror/.test(screen), screen);
   }, { programs: [shell, "tmux"] });

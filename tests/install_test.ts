@@ -13,6 +13,7 @@ import {
   checkout,
   integration,
   names,
+  pure,
   ROOT,
   run,
   Running,
@@ -143,19 +144,13 @@ integration("deno pack makes a tarball of which Node can use the protocol", asyn
   assertEquals(stdout, "list\n");
 }, { programs: ["node", "tar"] });
 
-integration(
-  "docs/*.1 is what docs/make_options.ts writes, with options that there are",
-  async () => {
-    const known = [CLIENT, serverProgram(MODE_OPTION)].flatMap(({ options }) =>
-      Object.keys(options)
-    );
-    for (const [name, page] of Object.entries(manualPages())) {
-      assertEquals(await Deno.readTextFile(new URL(`docs/${name}`, ROOT)), page);
-      const named = [...page.replaceAll("\\-", "-").matchAll(/(?<=--|Fl -)[a-z][a-z-]*/g)];
-      assertEquals(named.map(([option]) => option).filter((option) => !known.includes(option)), []);
-    }
-  },
-);
+pure("manualPages() names options that there are", () => {
+  const known = [CLIENT, serverProgram(MODE_OPTION)].flatMap(({ options }) => Object.keys(options));
+  for (const page of Object.values(manualPages())) {
+    const named = [...page.replaceAll("\\-", "-").matchAll(/(?<=--|Fl -)[a-z][a-z-]*/g)];
+    assertEquals(named.map(([option]) => option).filter((option) => !known.includes(option)), []);
+  }
+});
 
 integration("docs/*.1 shows every option, and mandoc has nothing to warn of", async () => {
   for (const program of [CLIENT, serverProgram(MODE_OPTION)]) {

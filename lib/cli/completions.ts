@@ -77,7 +77,8 @@ ${cases.join("\n")}
   if [[ -n $asked ]]; then
     while IFS= read -r found; do COMPREPLY+=("$found"); done < <(
       ${asking(command, "bash", BASH_LINE)})
-  elif [[ \${#what[@]} != 0 ]]; then
+  fi
+  if [[ \${#COMPREPLY[@]} == 0 && \${#what[@]} != 0 ]]; then
     # Escapes spaces in a path, and ends a folder with a slash.
     [[ $what == -W ]] || compopt -o filenames 2>/dev/null
     while IFS= read -r found; do COMPREPLY+=("$found"); done < <(compgen "\${what[@]}" -- "$word")
@@ -91,6 +92,7 @@ complete -F ${name} ${command}`;
 function bashSource(completes: Completion = "nothing"): string {
   if (completes === "nothing") return "";
   if (completes === "asked") return "asked=1";
+  if (completes === "asked-or-file") return "asked=1 what=(-f)";
   if (completes === "file") return "what=(-f)";
   return completes === "folder" ? "what=(-d)" : `what=(-W "${wordsOf(completes).join(" ")}")`;
 }
@@ -103,7 +105,7 @@ function askedWith(words: Program["arguments"]): string[] {
 /** Whether the program itself answers anything. */
 function isAsked({ options, arguments: words }: Program): boolean {
   const all = [...Object.values(options), ...words];
-  return askedWith(words).length > 0 || all.some(({ completes }) => completes === "asked");
+  return all.some(({ completes }) => completes === "asked" || completes === "asked-or-file");
 }
 
 /** Asks the program, which gets no terminal to ask a person in, and whose failure nobody sees. */
@@ -151,7 +153,9 @@ ${name}_asked() {
   folders=(\${(M)found:#*/})
   compadd -S / -- \${folders%/}
   compadd -- \${found:#*/}
+  (( $#found ))
 }
+${name}_asked_or_file() { ${name}_asked || { compset -P unix:; _files } }
 ${name}_argument() {
   if (( $words[(I)--(${askedWith(words).join("|")})(|=*)] )); then ${name}_asked; else _files; fi
 }`;
@@ -160,6 +164,7 @@ ${name}_argument() {
 function zshAction(name: string, completes: Completion = "nothing"): string {
   if (completes === "nothing") return "";
   if (completes === "asked") return `${name}_asked`;
+  if (completes === "asked-or-file") return `${name}_asked_or_file`;
   if (completes === "file") return "_files";
   return completes === "folder" ? "_files -/" : `(${wordsOf(completes).join(" ")})`;
 }
@@ -192,7 +197,7 @@ function fishAsking({ command, arguments: words }: Program, ask: string): string
     // As a block, in which fish says nothing either if there is no such command.
     `    begin; ${asking(command, "fish", line)}; end 2>/dev/null | string replace -r '$' '\\t'`,
     "end",
-    `complete -c ${command} -n '${isFirst}' -f -a '${ask}'`,
+    `complete -c ${command} -n '${isFirst}' -a '${ask}'`,
     `complete -c ${command} -n '${given}' -f -a '${ask}'`,
   ];
 }
@@ -202,6 +207,7 @@ function fishValue({ kind, completes = "nothing" }: Option<unknown>, ask: string
   if (completes === "nothing") return " -x";
   if (completes === "asked") return ` -x -a '${ask}'`;
   if (completes === "file") return " -r -F";
+  if (completes === "asked-or-file") return ` -r -F -a '${ask}'`;
   if (completes === "folder") return ` -x -a '(__fish_complete_directories)'`;
   return ` -x -a '${wordsOf(completes).join(" ")}'`;
 }

@@ -20,10 +20,11 @@ import { parseWord } from "./option_values.ts";
 
 /**
  * What a shell completes: a path, one of a set of words, optionally with meanings, what the program
- * itself answers, or nothing.
+ * itself answers, that or else a path, or nothing.
  */
 export type Completion =
   | "asked"
+  | "asked-or-file"
   | "file"
   | "folder"
   | "nothing"
