@@ -23,7 +23,7 @@ import { PROGRAM } from "./options.ts";
 import { addressIn, serverName } from "./plan.ts";
 import { readCommandLine } from "./typed_server.ts";
 
-/** Milliseconds that a person waits for a completion. */
+/** Milliseconds that a person waits for a completion, unless a --timeout is typed. */
 const PATIENCE_MS = 3000;
 
 /**
@@ -68,11 +68,14 @@ async function completeWord(before: readonly string[], word: string): Promise<st
 async function namesFor(words: readonly string[], typed: string): Promise<string[]> {
   const { positional, options } = await readCommandLine(words.map(fromHome));
   if (options.mode.name !== "files") return [];
+  // That of the config file is for transfers.
+  const hasTimeout = takeApart(words, PROGRAM.options).given.has("timeout");
+  const timeoutMs = hasTimeout ? options.timeout : PATIENCE_MS;
   const dialer = new Dialer(addressIn(positional).address, {
     ...(options.name !== undefined && { name: options.name }),
     key: await readKey(options["token-file"]),
-    timeoutMs: PATIENCE_MS,
-    signal: AbortSignal.timeout(PATIENCE_MS),
+    timeoutMs,
+    signal: AbortSignal.timeout(timeoutMs),
   });
   const slash = typed.lastIndexOf("/") + 1;
   const folder = typed.slice(0, slash);
