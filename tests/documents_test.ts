@@ -163,6 +163,20 @@ integration("docs/*.1 is what docs/make_options.ts makes of them, too", async ()
   }
 });
 
+integration("docs/install.md has commands with the permissions of the tasks", async () => {
+  const text = await document("docs/install.md");
+  const [client, server] = [...text.matchAll(/^deno install (?:.*\\\n)*.*$/gm)].map(([line]) =>
+    line
+  );
+  const { tasks } = JSON.parse(await document("deno.json"));
+  const granted = (command: string): string[] =>
+    [...command.matchAll(/--allow-\S+/g)].map(([flag]) => flag.replace(",INIT_CWD", "")).toSorted();
+  assertEquals(granted(client!), granted(tasks.client.command));
+  assertEquals(granted(server!), granted(tasks.server.command));
+  const [ofServer, ofClient] = tasks.compile.command.split("&&");
+  assertEquals([granted(ofClient), granted(ofServer)], [granted(client!), granted(server!)]);
+});
+
 integration("docs/options.md has every option, and docs/modes.md every mode", async () => {
   const text = await document("docs/options.md");
   for (const script of ["client.ts", "server.ts"]) {

@@ -88,18 +88,6 @@ integration(
   },
 );
 
-integration("docs/install.md: its commands have the permissions of the tasks", async () => {
-  const [install] = await commandsUnder("Two commands from a clone");
-  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
-  const granted = (command: string): string[] =>
-    [...command.matchAll(/--allow-\S+/g)].map(([flag]) => flag.replace(",INIT_CWD", "")).toSorted();
-  const [client, server] = install!.split(/^(?=deno install)/m);
-  assertEquals(granted(client!), granted(tasks.client.command));
-  assertEquals(granted(server!), granted(tasks.server.command));
-  const [ofServer, ofClient] = tasks.compile.command.split("&&");
-  assertEquals([granted(ofClient), granted(ofServer)], [granted(client!), granted(server!)]);
-});
-
 integration("docs/install.md: npx runs the tasks of the clone in any folder", async () => {
   await using home = await makeHome();
   await Deno.symlink(ROOT, `${home.path}/inlet`);
