@@ -382,7 +382,7 @@ class FolderGetter {
 
   #tell({ entry: { name }, local }: Wanted, result: ItemResult): void {
     this.#options.done.add(name);
-    this.#options.progress.addFiles(1);
+    if (!("error" in result)) this.#options.progress.addFiles(1);
     this.#options.onResult(name, result, local);
   }
 

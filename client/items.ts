@@ -6,6 +6,7 @@
  */
 
 import type { Item } from "../lib/body/sources.ts";
+import type { ItemResult } from "../modes/files/answers.ts";
 import { isTurnDue, takeTurns } from "../lib/turns.ts";
 
 /** Milliseconds that one {@linkcode Items.look} takes. */
@@ -70,12 +71,12 @@ export class Items {
     return this.#left.size === 0 && this.isOver;
   }
 
-  /** How many items have a result. */
+  /** How many items are on the server. */
   get doneCount(): number {
     return this.#doneCount;
   }
 
-  /** The bytes of the items that have a result. */
+  /** The bytes of the items that are on the server. */
   get doneBytes(): number {
     return this.#doneBytes;
   }
@@ -112,8 +113,9 @@ export class Items {
   }
 
   /** Notes that an item has its result. */
-  finish(item: Item): void {
+  finish(item: Item, result: ItemResult): void {
     this.#left.delete(item);
+    if ("error" in result) return;
     this.#doneCount++;
     this.#doneBytes += item.size ?? 0;
   }

@@ -147,8 +147,8 @@ class SendQueue {
   }
 
   #report(item: Item, result: ItemResult): void {
-    this.#items.finish(item);
-    this.#dialer.context.progress.addFiles(1);
+    this.#items.finish(item, result);
+    if (!("error" in result)) this.#dialer.context.progress.addFiles(1);
     this.#options.onResult(item, result);
   }
 

@@ -293,7 +293,7 @@ class Session {
     await client.send(items, (item, result) => {
       const { label, name } = item;
       left.delete(label);
-      progress.addFiles(1);
+      if (!("error" in result)) progress.addFiles(1);
       const kind = item instanceof SymbolicLink && { isLink: true as const };
       report.add({ label, name, folder: path, ...kind, ...result });
     }, { signal, total: () => items.length > 1 ? total : undefined })

@@ -32,6 +32,7 @@ const OF_CLIENT: Written = {
   environment: {
     INLET_TOKEN: TOKEN,
     INLET_SERVER: "the server, if none is typed: HOST:PORT, @NAME or inlet://HOST:PORT",
+    TERM: "dumb: the terminal gets plain lines in place of a progress line that is redrawn",
   },
   files: { "~/.config/inlet/config.json": "servers with names, for @NAME" },
   examples: {

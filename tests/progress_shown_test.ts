@@ -79,6 +79,15 @@ const TRANSFERS: Record<string, [server: string[], client: string[], RegExp[]]> 
     [HELLO, fixture("1MiB.txt")],
     [/hello\.txt: stored as/, /^100 %, 2 of 2 files, 1 MiB: \S+1MiB\.txt$/, /1MiB\.txt: stored as/],
   ],
+  "what is not refused of two files": [
+    ["--max-size", "100"],
+    [HELLO, fixture("1MiB.txt")],
+    [
+      /hello\.txt: stored as/,
+      /^inlet: Cannot store "1MiB\.txt": /,
+      /^ended at 0 %, 1 of 2 files, 6 B: /,
+    ],
+  ],
   "a stream": [[], ["--as", "a.txt"], [/stored as/, /^100 %, 5 B: standard input$/]],
   "a message": [[], [], [/^100 %, 5 B$/]],
   "a file that is not there": [[], ["--get", "none.txt"], [/^inlet: Cannot get "none\.txt"/]],
