@@ -71,6 +71,7 @@ export {
   ProtocolError,
 } from "./protocol/line.ts";
 export { passwordText, proofText } from "./protocol/proof.ts";
+export * from "./protocol/status_lines.ts";
 export {
   decodeReply,
   encodeReply,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { MAX_CLIENT_NAME_BYTES } from "../../protocol.ts";
+import { MAX_CLIENT_NAME_BYTES, withFacts } from "../../protocol.ts";
 import { hostOf, isNear } from "../address.ts";
 import type { User } from "../auth/authenticator.ts";
 import { InletError } from "../errors.ts";
@@ -254,7 +254,7 @@ export class Clients {
 }
 
 /** `client 1 | ben | 127.0.0.1:51234 | Start: 2026-11-21 09:38:00 | End: Still Connected`. */
-function statusLine({ number, address, name, start, end }: Client): string {
+export function statusLine({ number, address, name, start, end }: Client): string {
   return [
     `client ${number}`,
     ...(name === "" ? [] : [printable(name).replaceAll("|", "\\u{7c}")]),
@@ -262,4 +262,16 @@ function statusLine({ number, address, name, start, end }: Client): string {
     `Start: ${formatLocalTime(start)}`,
     `End: ${end ? formatLocalTime(end) : "Still Connected"}`,
   ].join(" | ");
+}
+
+/** The same with all that programs may want to know of the client. */
+export function factsLine(client: Client): string {
+  const { number: id, name, address, start: since, end: until, wire } = client;
+  const moving = until ? undefined : client.moving?.();
+  return withFacts(statusLine(client), {
+    ...{ id, name, address, since },
+    ...until && { until },
+    ...wire !== undefined && { wire },
+    ...moving && { moving },
+  });
 }

@@ -303,8 +303,8 @@ export class FilesClient {
   }
 
   /** Lists current and former clients, one line each, in pages as they arrive. */
-  status(): AsyncGenerator<string[], void> {
-    return this.#requester.lines({ type: "status" });
+  status(fields?: Request["fields"]): AsyncGenerator<string[], void> {
+    return this.#requester.lines({ type: "status", ...fields && { fields } });
   }
 
   /** Ends the session. All requests are answered, so neither the answer nor a loss matters. */

@@ -20,6 +20,7 @@ import {
 import { encodeError, explain, InletError } from "../../lib/errors.ts";
 import { Reading } from "../../lib/body/reading.ts";
 import type { Connection } from "../../lib/net/connection.ts";
+import { factsLine, statusLine } from "../../lib/server/clients.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { takeTalk } from "../../lib/server/talk.ts";
 import type { Asker } from "../../lib/store/store.ts";
@@ -124,7 +125,9 @@ async function* linePages(
   request: Extract<Request, { type: "list" | "tree" | "status" }>,
   signal: AbortSignal,
 ): AsyncGenerator<readonly string[], void> {
-  if (request.type === "status") return yield* clients.status();
+  if (request.type === "status") {
+    return yield* clients.status(request.fields?.facts === undefined ? statusLine : factsLine);
+  }
   const entries: AsyncIterable<readonly ListEntry[]> = request.type === "list"
     ? store.list(signal)
     : store.tree(request.name, signal);
