@@ -30,8 +30,8 @@ import { Dialer } from "./client/dialer.ts";
 import { PROGRAM } from "./client/options.ts";
 import { makePlan, needsOf, type Plan, type Transfer } from "./client/plan.ts";
 import { readCommandLine } from "./client/typed_server.ts";
-import { openScreen, writeOutput, writesToScreen } from "./client/output.ts";
-import { Report } from "./client/report.ts";
+import { openReport } from "./client/open_report.ts";
+import { openScreen, takesTerminal, writeOutput, writesToScreen } from "./client/output.ts";
 import { send, SendError, sendFiles, type SendFilesOptions } from "./client/send.ts";
 import { unfinished } from "./client/unfinished.ts";
 
@@ -57,9 +57,8 @@ async function main(args: readonly string[]): Promise<number> {
   const typed = makePlan(line);
   await ensurePermissions(needsOf(typed));
   const { address, mode, quiet, filesFrom } = typed;
-  const toScreen = writesToScreen(typed);
-  using progress = await openProgress(quiet ? "none" : typed.progress, toScreen);
-  const screen = toScreen && !typed.raw ? await openScreen() : undefined;
+  using progress = await openProgress(quiet ? "none" : typed.progress, takesTerminal(typed));
+  const screen = writesToScreen(typed) && !typed.raw ? await openScreen() : undefined;
   const stopping = stopOnSignals(progress);
   const onNotice = (text: string): void => void (!quiet && progress.say(printable(text)));
   const onWarning = (text: string): void => onNotice(`warning: ${text}`);
@@ -102,7 +101,7 @@ async function main(args: readonly string[]): Promise<number> {
       return code;
     }
     default:
-      return await (await import("./client/request.ts")).runRequest(dialer, action);
+      return await (await import("./client/request.ts")).runRequest(dialer, action, plan);
   }
 }
 
@@ -114,10 +113,7 @@ async function runTransfer(
 ): Promise<number> {
   const { quiet, raw, keepPartialsMs } = plan;
   const { progress, resume = false } = dialer.context;
-  const several = action.listed !== undefined ||
-    (action.type === "send" ? action.files : action.names).length > 1;
-  const untried = action.type === "send" ? "not sent" : "not received";
-  const report = new Report(progress, { quiet, several, untried });
+  const report = await openReport(progress, action, plan);
   try {
     if (action.type === "send") {
       const onResult = (result: SendResult): void => report.add(result);
@@ -131,7 +127,7 @@ async function runTransfer(
   } catch (error) {
     report.fail(explain(error));
   }
-  const failure = report.end();
+  const failure = await report.end();
   if (!failure) return 0;
   const wasCut = failure.code === "interrupted" || exitCode(failure) === 4;
   if (wasCut && progress.moved > 0 && !quiet) {
@@ -161,4 +157,6 @@ function stopOnSignals(progress: Progress): AbortController {
   return controller;
 }
 
-if (import.meta.main) await runMain(() => main(Deno.args), { patient: true });
+if (import.meta.main) {
+  await runMain(() => main(Deno.args), { table: PROGRAM.options, patient: true });
+}

@@ -26,7 +26,7 @@ import {
 } from "./lib/auth/key.ts";
 import type { Authenticator } from "./lib/auth/authenticator.ts";
 import { openKeyFile } from "./lib/auth/key_file.ts";
-import { formatAddress, isLoopback } from "./lib/address.ts";
+import { formatAddress } from "./lib/address.ts";
 import { HURRIED_MS, stderr } from "./lib/body/stderr.ts";
 import {
   checkModes,
@@ -39,14 +39,11 @@ import { ensurePermissions, shellQuoted } from "./lib/cli/permissions.ts";
 import { onStopSignals } from "./lib/cli/signals.ts";
 import { InletError } from "./lib/errors.ts";
 import { AcknowledgedUploads } from "./lib/server/acknowledged.ts";
+import { announce } from "./lib/server/announce.ts";
 import { ClientHook } from "./lib/server/client_hook.ts";
 import { Clients } from "./lib/server/clients.ts";
-import {
-  type Authentication,
-  authenticationOf,
-  isClosed,
-  keyNotices,
-} from "./lib/server/authentication.ts";
+import { type Authentication, authenticationOf, keyNotices } from "./lib/server/authentication.ts";
+import type { JsonEvents } from "./lib/server/json_events.ts";
 import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
 import { parseListenPlace } from "./lib/server/listen_place.ts";
 import { Log } from "./lib/server/log.ts";
@@ -57,7 +54,7 @@ import type { ServeOptions, ServeUnixOptions } from "./lib/server/serve_options.
 import { checkServeOptions } from "./lib/server/serve_values.ts";
 import { webSettings } from "./lib/server/web_options.ts";
 import { wireSettings } from "./lib/server/wire_options.ts";
-import { StdoutQueue } from "./lib/server/stdout_queue.ts";
+import { escaping, StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { hookOf } from "./lib/server/stored_hook.ts";
 import { keepTidy } from "./lib/server/upkeep.ts";
 import { listen } from "./lib/net/listen.ts";
@@ -128,15 +125,23 @@ export async function serve(
   return await start(options.mode === undefined ? DEFAULTS.mode : findMode(options.mode), options);
 }
 
-/** @param ready Called before the log tells that the server listens. */
+/** What the command line has beside the options of the library. */
+interface Typed {
+  /** Called before the log tells that the server listens. */
+  ready?(server: Server<ListenAddress>, authenticator?: Authenticator): void;
+  /** Prints what programs act on. */
+  json?: JsonEvents | undefined;
+}
+
 async function start(
   mode: Mode,
   given: ServeOptions | ServeUnixOptions,
-  ready?: (server: Server<ListenAddress>, authenticator?: Authenticator) => void,
+  { ready, json }: Typed = {},
 ): Promise<Server<ListenAddress>> {
   const settings = withDefaults(given);
   const { hostname, port = 0, path, socketMode, keepPartialsMs } = settings;
   const log = new Log(settings.log);
+  log.feed.events = json;
   checkReach({ ...settings, mode: mode.name });
   const fallback = settings.fallback === undefined ? undefined : findMode(settings.fallback);
   // First, so that a start that fails for the port or the keys leaves the disk alone.
@@ -149,8 +154,9 @@ async function start(
   const { stores } = mode;
   const space = stores && !settings.store ? await DiskSpace.ifPermitted() : undefined;
   const authentication = await authenticationOf(settings, log);
+  const identity = await authentication.authenticator?.identity();
   const store = await openStore(settings, { stores, log, space });
-  const context = contextOf(mode, settings, { store, log, space, authentication });
+  const context = contextOf(mode, settings, { store, log, space, authentication, json });
   const listener = new Listener(socket, {
     serve: mode.serve ?? ((...given) => serveAnyWire(...given, fallback)),
     peekCaller: callerOf(mode, context, fallback),
@@ -185,7 +191,8 @@ async function start(
     [Symbol.asyncDispose]: () => shutdown(0),
   };
   ready?.(server, authentication.authenticator);
-  announce(log, socket.address, mode, settings);
+  const web = !mode.serve && settings.web;
+  announce(log, socket.address, settings, { stores, web, identity });
   authentication.announce();
   return server;
 }
@@ -199,21 +206,23 @@ function withDefaults(given: ServeOptions | ServeUnixOptions): Settings {
 function contextOf(
   mode: Mode,
   settings: Settings,
-  { store, log, space, authentication: { authenticator } }: {
+  { store, log, space, authentication: { authenticator }, json }: {
     store: ServerStore;
     log: Log;
     space: DiskSpace | undefined;
     authentication: Authentication;
+    json: JsonEvents | undefined;
   },
 ): ListenerOptions["context"] {
   const { maxClients, maxPerAddress, maxBytes, access } = settings;
   const web = webSettings(settings);
+  const isEscaped = Deno.stdout.isTerminal() && !settings.raw;
   return {
     store,
     shortage: (bytes) => space?.shortage(settings.directory, bytes),
     freeBytes: () => space?.free(settings.directory),
     log,
-    stdout: new StdoutQueue({ escapes: Deno.stdout.isTerminal() && !settings.raw }),
+    stdout: json?.stdout ?? new StdoutQueue(isEscaped ? { output: escaping } : {}),
     clients: new Clients(maxClients ?? mode.maxClients ?? MAX_CLIENTS, maxPerAddress, web.proxies),
     acknowledged: new AcknowledgedUploads(),
     maxBytes,
@@ -240,24 +249,6 @@ function callerOf(
   const isNamed = wire.banner === undefined && wire.dialogue.length === 0;
   if (!mode.peekCaller || !isNamed) return undefined;
   return (connection) => mode.peekCaller!(connection, wire);
-}
-
-/** Logs the first line: the address, whether the network can reach it, and the directory. */
-function announce(log: Log, address: ListenAddress, mode: Mode, settings: Settings): void {
-  const { directory, fallback, access } = settings;
-  const isNear = "path" in address || isLoopback(address.hostname);
-  const who = isNear ? "this machine only" : "open to the network";
-  const reach = isClosed(settings) ? `${who}, encrypted, key required` : who;
-  const what = access === "read-only" ? "serving files from" : "storing into";
-  const where = settings.store ? "a store of the program" : quoted(directory);
-  const storing = mode.stores ? `, ${what} ${where}` : "";
-  const others = fallback === undefined ? "" : `, other clients in mode ${fallback}`;
-  log.notice("listening", `listening on ${formatAddress(address)} (${reach})${storing}${others}`, {
-    ...("path" in address
-      ? { path: address.path }
-      : { hostname: address.hostname, port: address.port }),
-    ...(mode.stores && !settings.store && { directory }),
-  });
 }
 
 function limitsOf(mode: Mode, options: Settings): ListenerOptions["limits"] {
@@ -310,7 +301,7 @@ async function main(args: readonly string[]): Promise<number> {
   const key = keyFile ? () => keyFile.current() : variable;
   // Whoever has read that the server listens may stop it.
   let authenticator: Authenticator | undefined;
-  const stoppable = (server: Server<ListenAddress>, recognises?: Authenticator): void => {
+  const ready = (server: Server<ListenAddress>, recognises?: Authenticator): void => {
     authenticator = recognises;
     onStopSignals({
       stop: () => void server.shutdown(),
@@ -328,7 +319,10 @@ async function main(args: readonly string[]): Promise<number> {
       },
     });
   };
-  const server = await start(mode, { ...settings, key }, stoppable).catch((error) => {
+  const json = options.json
+    ? new (await import("./lib/server/json_events.ts")).JsonEvents()
+    : undefined;
+  const server = await start(mode, { ...settings, key }, { ready, json }).catch((error) => {
     // A key that no server has used is not left behind.
     if (generate) Deno.removeSync(tokenFile!);
     throw error;
@@ -356,6 +350,7 @@ async function main(args: readonly string[]): Promise<number> {
     invite(settings, address.port, authenticator).catch(() => {});
   }
   await server.finished;
+  await json?.end();
   return 0;
 }
 
@@ -373,4 +368,4 @@ function keyHint(tokenFile: string, place: string): string {
     `  deno run client.ts ${place} --token-file ${file} FILE`;
 }
 
-if (import.meta.main) await runMain(() => main(Deno.args));
+if (import.meta.main) await runMain(() => main(Deno.args), { table: PROGRAM.options });

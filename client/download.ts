@@ -19,8 +19,8 @@ import type { LocalStoreOptions } from "./local_store.ts";
 import { OutputTarget } from "./output.ts";
 import type { PathOutput } from "./path_output.ts";
 import type { ServerName, Transfer } from "./plan.ts";
-import type { Report } from "./report.ts";
-import { checkFolder, savedAs, savePath, writtenTo } from "./save_path.ts";
+import type { Report } from "./report_forms.ts";
+import { checkFolder, publishedAt, savePath } from "./save_path.ts";
 import type { SendOptions } from "./send_options.ts";
 import type { ServerExcludes } from "./server_excludes.ts";
 import { distinct, labelOf } from "./server_names.ts";
@@ -74,7 +74,7 @@ export async function download(
         await current.get(client).catch((error) => {
           // Behind the last one there is nothing to ask for, not even the end of the session.
           if (client.ended || options.signal?.aborted || left.length === 1) throw error;
-          report.fail(explain(error));
+          report.fail(explain(error), { file: current!.label });
         });
         report.endTransfer();
       }
@@ -83,7 +83,7 @@ export async function download(
     const error = explain(thrown);
     const folder = current?.label;
     const within = current?.left?.() ?? [];
-    if (within.length === 0) report.fail(error);
+    if (within.length === 0) report.fail(error, { file: current?.label });
     else for (const label of within) report.add({ label, folder: folder!, error, untried: true });
     if (names.length === 1) return;
     for (const one of left) {
@@ -139,7 +139,7 @@ async function prepare(
     const get = async (client: FilesClient): Promise<void> => {
       if (!stream.isTerminal) progress.begin(null);
       const stored = await getToStream(client, name, stream, options.signal);
-      report.add({ label: name, stored, where: writtenTo(path) });
+      report.add({ label: name, stored, path, isStream: true });
     };
     return { label: name, stream, get };
   }
@@ -149,10 +149,13 @@ async function prepare(
     if (resume) {
       const { findOneHere } = await import("./already_here.ts");
       const here = await findOneHere(client, name, path, options);
-      if (here) return report.add({ label: name, stored: here, same: true });
+      if (here) {
+        const found = publishedAt(path, here.name);
+        return report.add({ label: name, stored: here, same: true, path: found });
+      }
     }
     const stored = await getFile(client, name, path, { ...options, resume, progress });
-    report.add({ label: name, stored, where: savedAs(path, stored.name) });
+    report.add({ label: name, stored, path: publishedAt(path, stored.name) });
   };
   return { label: name, get };
 }
@@ -180,13 +183,13 @@ function folderDownload(
   const made = new MadeFolders();
   const onResult = (label: string, result: ItemResult, name: string, isLink?: true): void => {
     if (!("error" in result)) dialer.retries.progressed();
-    report.add({ label, name, folder, ...isLink && { isLink }, ...result });
+    report.add({ label, name, folder, directory, ...isLink && { isLink }, ...result });
   };
   const onBegin = (path: string): void => report.begin(folder, path);
   const onLeftOut = (count: number): void => {
     if (count > 0) report.leftOut(folder, count);
     excludes?.listed(asked);
-    listed?.reportMissing((_, error) => report.fail(error));
+    listed?.reportMissing((file, error) => report.fail(error, { file }));
   };
   let left: readonly string[] = [];
   const onLeft = (names: readonly string[]): void => void (left = names);

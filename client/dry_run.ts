@@ -16,9 +16,9 @@
 
 import { dirname } from "@std/path/dirname";
 import { basename } from "@std/path/basename";
+import { Printer } from "../lib/body/printer.ts";
 import { FileSource } from "../lib/body/sources.ts";
 import { exitCode, explain, InletError } from "../lib/errors.ts";
-import { outputError } from "../lib/local_errors.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import { formatBytes, formatCount, printable } from "../lib/text.ts";
 import type { FilesClient } from "../modes/files/client.ts";
@@ -31,17 +31,14 @@ import type { ListedNames } from "./listed.ts";
 import { wantedOf } from "./get_folder.ts";
 import type { Items } from "./items.ts";
 import type { Plan, ServerName, Transfer } from "./plan.ts";
-import { Printer } from "./print_pages.ts";
-import { Report } from "./report.ts";
+import { checkPrinted } from "./print_pages.ts";
+import { TextReport } from "./report.ts";
+import type { DryCounts, DryList, DryWord, Report } from "./report_forms.ts";
 import { savePath } from "./save_path.ts";
 import { sendFiles, type SendFilesOptions } from "./send.ts";
 import { distinct } from "./server_names.ts";
 
-/** Characters that are collected before they are printed. */
-const COLLECTED = 64 * 1024;
-
-const WORDS = ["new", "changed", "same", "excluded"] as const;
-type Word = typeof WORDS[number];
+const WORDS = ["new", "changed", "same", "excluded"] as const satisfies readonly DryWord[];
 
 /**
  * Lists what a transfer would do.
@@ -55,34 +52,63 @@ export async function runDry(
   options: SendFilesOptions,
 ): Promise<number> {
   const { progress } = dialer.context;
-  const report = new Report(progress, { quiet: plan.quiet });
-  const run = new DryRun(dialer, options, report);
+  const list = plan.json
+    ? (await import("./json_report.ts")).jsonDryList(action)
+    : textList(progress, plan.quiet);
+  const run = new DryRun(dialer, options, list);
   try {
     progress.begin(null);
     if (action.type === "send") await run.send(action);
     else await run.get(action);
   } catch (error) {
-    report.fail(explain(error));
+    list.report.fail(explain(error));
   }
-  await run.print().catch((error) => report.fail(explain(error)));
-  if (!plan.quiet) progress.say(run.summary());
-  const failure = report.end();
+  const failure = await run.end();
   return failure ? exitCode(failure) : 0;
+}
+
+/** Lines for people, on the standard output, and the sums on stderr. */
+function textList(progress: Dialer["context"]["progress"], quiet: boolean): DryList {
+  const report = new TextReport(progress, { quiet });
+  const printer = new Printer();
+  return {
+    report,
+    printer,
+    line: (word, size, name) => `${word}\t${size ?? "-"}\t${printable(name)}`,
+    end: async (counts, bytes) => {
+      await printer.printed;
+      try {
+        checkPrinted(printer);
+      } catch (error) {
+        report.fail(explain(error));
+      }
+      if (!quiet) progress.say(summary(counts, bytes));
+      return report.end();
+    },
+  };
+}
+
+/** Such as `dry run: 2 new, 1 changed, 10 same; 12 KiB would be transferred`. */
+function summary(counts: DryCounts, bytes: number): string {
+  const given = WORDS.filter((word) => counts[word])
+    .map((word) => `${formatCount(counts[word]!)} ${word}`);
+  const what = given.length > 0 ? given.join(", ") : "nothing";
+  return `dry run: ${what}; ${formatBytes(bytes)} would be transferred`;
 }
 
 class DryRun {
   readonly #dialer: Dialer;
   readonly #options: SendFilesOptions;
+  readonly #list: DryList;
   readonly #report: Report;
-  readonly #printer = new Printer();
-  readonly #counts = new Map<Word, number>();
-  #lines = "";
+  readonly #counts: Partial<Record<DryWord, number>> = {};
   #bytes = 0;
 
-  constructor(dialer: Dialer, options: SendFilesOptions, report: Report) {
+  constructor(dialer: Dialer, options: SendFilesOptions, list: DryList) {
     this.#dialer = dialer;
     this.#options = options;
-    this.#report = report;
+    this.#list = list;
+    this.#report = list.report;
   }
 
   get #skipsSame(): boolean {
@@ -94,7 +120,8 @@ class DryRun {
   }
 
   async send({ files, as, listed }: Extract<Transfer, { type: "send" }>): Promise<void> {
-    const onResult: SendFilesOptions["onResult"] = ({ error }) => error && this.#report.fail(error);
+    const onResult: SendFilesOptions["onResult"] = ({ label, error }) =>
+      error && this.#report.fail(error, { path: label });
     await sendFiles(this.#dialer, files, { ...this.#options, onResult }, {
       as,
       listed,
@@ -113,7 +140,7 @@ class DryRun {
         byContent: this.#byContent,
         progress: this.#dialer.context.progress,
         onAnswer: (item, answer) => {
-          if (answer instanceof InletError) this.#report.fail(answer);
+          if (answer instanceof InletError) this.#report.fail(answer, { path: item.label });
           else this.#add(answer, item instanceof FileSource ? item.size : null, item.label);
         },
       });
@@ -150,11 +177,11 @@ class DryRun {
       listed,
       onExcluded: (entry) => this.#add("excluded", entry.size, entry.name),
       done: new Set(),
-      onResult: (_, result) => {
-        if ("error" in result) this.#report.fail(result.error);
+      onResult: (file, result) => {
+        if ("error" in result) this.#report.fail(result.error, { file });
       },
     });
-    listed?.reportMissing((_, error) => this.#report.fail(error));
+    listed?.reportMissing((file, error) => this.#report.fail(error, { file }));
     await this.#findHere(client, directory, wanted.filter(({ entry }) => !isFolderEntry(entry)));
   }
 
@@ -183,33 +210,17 @@ class DryRun {
     await this.#dialer.withSession(action, () => false);
   }
 
-  #add(word: Word, size: number | null, name: string): void {
-    this.#counts.set(word, (this.#counts.get(word) ?? 0) + 1);
+  #add(word: DryWord, size: number | null, name: string): void {
+    this.#counts[word] = (this.#counts[word] ?? 0) + 1;
     const isSent = word === "new" || word === "changed" || (word === "same" && !this.#skipsSame);
     if (isSent) this.#bytes += size ?? 0;
-    this.#lines += `${word}\t${size ?? "-"}\t${printable(name)}\n`;
-    if (this.#lines.length >= COLLECTED) this.#flush();
-  }
-
-  #flush(): void {
     // On a terminal the list begins where the progress line is.
     if (Deno.stdout.isTerminal()) this.#dialer.context.progress.end();
-    this.#printer.add(this.#lines);
-    this.#lines = "";
+    this.#list.printer.add(`${this.#list.line(word, size, name)}\n`);
   }
 
-  /** Prints what is left. @throws {InletError} `local-disk` if it could not all be printed */
-  async print(): Promise<void> {
-    if (this.#lines !== "") this.#flush();
-    await this.#printer.printed;
-    if (this.#printer.failure) throw outputError(this.#printer.failure);
-  }
-
-  /** Such as `dry run: 2 new, 1 changed, 10 same; 12 KiB would be transferred`. */
-  summary(): string {
-    const counts = WORDS.filter((word) => this.#counts.has(word))
-      .map((word) => `${formatCount(this.#counts.get(word)!)} ${word}`);
-    const what = counts.length > 0 ? counts.join(", ") : "nothing";
-    return `dry run: ${what}; ${formatBytes(this.#bytes)} would be transferred`;
+  /** Tells the sums. Returns the failure with the highest exit code. */
+  async end(): Promise<InletError | undefined> {
+    return await this.#list.end(this.#counts, this.#bytes);
   }
 }

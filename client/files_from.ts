@@ -35,11 +35,17 @@ export async function withList(
   const paths = await readList(from, waiting);
   const isEmpty = paths.length === 0;
   if (isEmpty) waiting.onNotice?.(`${listAt(from)} is empty`);
-  if (action.type === "get") {
-    return isEmpty ? undefined : { ...plan, action: { ...action, listed: new ListedNames(paths) } };
+  if (action.type !== "get" && action.type !== "send") return plan;
+  if (isEmpty && (action.type === "get" || action.files.length === 0)) {
+    if (plan.json) {
+      const { JsonReport } = await import("./json_report.ts");
+      await new JsonReport(action, plan.mode.name).end();
+    }
+    return undefined;
   }
-  if (action.type !== "send") return plan;
-  if (isEmpty && action.files.length === 0) return undefined;
+  if (action.type === "get") {
+    return { ...plan, action: { ...action, listed: new ListedNames(paths) } };
+  }
   const listed = new ListedPaths(paths, await readsOf(paths), action.as);
   const all = { ...plan, action: { ...action, listed } };
   await ensurePermissions(needsOf(all));

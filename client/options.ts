@@ -157,6 +157,11 @@ const OPTIONS = {
     completes: PROGRESS_STYLES,
     conflictsWith: ["quiet"],
   }),
+  "json": flag({
+    help: "print results and errors on the standard output as JSON, one object a line",
+    modes: ["files", "upload", "raw", "message"],
+    conflictsWith: ["session"],
+  }),
   "quiet": flag({ help: "print errors only" }),
   ...ABOUT_OPTIONS,
 };

@@ -15,6 +15,11 @@ import { quoted } from "../lib/text.ts";
 import type { Saving } from "../modes/files/answers.ts";
 import type { Plan } from "./plan.ts";
 
+/** Whether the standard output is a terminal, and data or JSON goes there: no progress line may. */
+export function takesTerminal(plan: Plan): boolean {
+  return writesToScreen(plan) || (plan.json && Deno.stdout.isTerminal());
+}
+
 /** Whether data goes to the terminal, where it would clash with a progress line. */
 export function writesToScreen({ action, mode }: Plan): boolean {
   const toStdout = action.type === "get" ? action.output === "-" : mode.answers;

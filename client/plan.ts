@@ -37,6 +37,8 @@ export interface Plan {
   raw: boolean;
   quiet: boolean;
   progress: ProgressStyle;
+  /** Whether the results are JSON on the standard output. */
+  json: boolean;
   /** Whether nothing is transferred, only listed. */
   dryRun: boolean;
 }
@@ -102,6 +104,7 @@ export function makePlan(
     retries: values.retry ?? 0,
   };
   checkDryRun(action, values);
+  if (values.json) checkJson(action);
   checkTransferOptions(action, options, mode.send ? `in mode ${mode.name}` : undefined);
   if (options.resume && values["keep-partials"] === 0) {
     throw contradiction("--resume with --keep-partials 0");
@@ -128,6 +131,7 @@ export function makePlan(
     raw: values.raw,
     quiet: values.quiet,
     progress: values.progress,
+    json: values.json,
     dryRun: values["dry-run"],
   };
 }
@@ -217,6 +221,16 @@ function checkDryRun(action: Action, { mode, ...values }: ClientValues): void {
   } else if (action.type !== "get") {
     throw contradiction("--dry-run without a FILE or --get");
   } else if (action.output === "-") throw contradiction("--dry-run with --output -");
+}
+
+/** Refuses JSON beside data, or a session, on the standard output. */
+function checkJson(action: Action): void {
+  if (action.type === "session") {
+    throw contradiction("--json in a session: give a FILE, or pipe data");
+  }
+  if (action.type === "get" && action.output === "-") {
+    throw contradiction("--json with --output -");
+  }
 }
 
 /** @param where Set where the mode supports none of these options: the words for the message. */

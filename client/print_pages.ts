@@ -4,10 +4,9 @@
  * @module
  */
 
-import { writeStdout } from "../lib/body/stdio.ts";
-import { explain } from "../lib/errors.ts";
-import type { FilesClient } from "../modes/files/client.ts";
+import { Printer } from "../lib/body/printer.ts";
 import { outputError } from "../lib/local_errors.ts";
+import type { FilesClient } from "../modes/files/client.ts";
 
 /** Characters that wait to be printed, before reading waits too. */
 const MOST_WAITING = 64 * 1024 * 1024;
@@ -24,8 +23,8 @@ const MOST_WAITING = 64 * 1024 * 1024;
 export async function printPages(
   client: Pick<FilesClient, "pause" | "rest">,
   pages: AsyncIterable<readonly string[]> | Iterable<readonly string[]>,
+  printer: Printer = new Printer(),
 ): Promise<void> {
-  const printer = new Printer();
   try {
     for await (const page of pages) {
       printer.add(`${page.join("\n")}\n`);
@@ -34,32 +33,14 @@ export async function printPages(
   } finally {
     await client.rest(printer.printed);
   }
-  if (printer.failure) throw outputError(printer.failure);
+  checkPrinted(printer);
 }
 
-/** Prints text in the background, in order. */
-export class Printer {
-  /** Settles when everything added so far is printed. It never fails. */
-  printed: Promise<void> = Promise.resolve();
-  /** Why printing ended early, unless the reader closed the pipe. */
-  failure: unknown;
-  /** Characters added but not printed yet. */
-  waiting = 0;
-  #ended = false;
-
-  add(text: string): void {
-    this.waiting += text.length;
-    this.printed = this.printed.then(() => this.#print(text))
-      .finally(() => this.waiting -= text.length);
-  }
-
-  async #print(text: string): Promise<void> {
-    if (this.#ended) return;
-    try {
-      await writeStdout(new TextEncoder().encode(text));
-    } catch (error) {
-      this.#ended = true;
-      if (explain(error).code !== "closed") this.failure = error;
-    }
-  }
+/**
+ * Checks that all was printed, as far as somebody reads it.
+ *
+ * @throws {InletError} `local-disk` if a write has failed
+ */
+export function checkPrinted({ failure }: Printer): void {
+  if (failure && failure.code !== "closed") throw outputError(failure);
 }

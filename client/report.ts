@@ -11,6 +11,7 @@ import { exitCode, type InletError } from "../lib/errors.ts";
 import type { Progress } from "../lib/cli/progress.ts";
 import { EVERYTHING } from "../lib/store/names.ts";
 import type { FilesClient } from "../modes/files/client.ts";
+import type { Failing, Outcome, Report } from "./report_forms.ts";
 import type { SendResult } from "./result.ts";
 import {
   formatBytes,
@@ -30,18 +31,18 @@ interface Move {
   elapsedMs: number;
 }
 
-/** A result, and for a download the words that tell where it went. */
-type Outcome = SendResult & {
-  where?: string;
-};
+/** Such as `saved as "./a (2).txt"`, or `written to "/dev/null"`. */
+export function savedAt(path: string, isStream = false): string {
+  return `${isStream ? "written to" : "saved as"} ${quoted(path)}`;
+}
 
 /** The line for a transferred file: name, size, checksum and speed. */
 function summary(
-  { label, stored = {}, where }: Outcome,
+  { label, stored = {}, path, isStream }: Outcome,
   { bytes, elapsedMs }: Move,
 ): string {
   const facts: string[] = [];
-  if (where) facts.push(where);
+  if (path !== undefined) facts.push(savedAt(path, isStream));
   else if (stored.name) facts.push(`stored as ${quoted(stored.name)}`);
   if (stored.size !== undefined) facts.push(formatBytes(stored.size));
   if (stored.crc !== undefined) facts.push(`CRC-32 ${formatCrc(stored.crc)}`);
@@ -55,7 +56,7 @@ function summary(
 /** What a report uses of the progress. */
 export type ReportedProgress = Pick<Progress, "moved" | "waitedMs" | "say" | "end">;
 
-/** Options of a {@linkcode Report}. */
+/** Options of a {@linkcode TextReport}. */
 export interface ReportOptions {
   /**
    * Whether to print failures only.
@@ -81,7 +82,7 @@ export interface ReportOptions {
  * Prints the results of a transfer: one line for each file that was named in the command, one for
  * each failure, and a summary for each folder at the end.
  */
-export class Report {
+export class TextReport implements Report {
   readonly #progress: ReportedProgress;
   readonly #options: ReportOptions;
   readonly #folders = new Map<string, FolderReport>();
@@ -106,7 +107,6 @@ export class Report {
     this.#options = options;
   }
 
-  /** Adds the result of one file. */
   add(outcome: Outcome): void {
     const move = this.#moveSinceLast();
     const { label, folder, stored, same, error, untried } = outcome;
@@ -122,31 +122,23 @@ export class Report {
     else if (stored) this.#tell(summary(outcome, move));
   }
 
-  /** Notes that a folder is downloaded, and where to. It gets a summary even if it is empty. */
+  /** A folder gets a summary even if it is empty. */
   begin(folder: string, into: string): void {
     this.#folder(folder).into = into;
   }
 
-  /** Notes how many entries of a folder were excluded. */
   leftOut(folder: string, count: number): void {
     this.#folder(folder).leftOut = count;
   }
 
-  /**
-   * Adds a failure.
-   *
-   * @param how.isRepeated Whether it was printed already: what stops a folder stops all its files.
-   * @param how.label The file it concerns, where the error does not name it.
-   */
-  fail(error: InletError, how: { isRepeated?: boolean; label?: string } = {}): void {
-    if (!this.#worstError || exitCode(error) > exitCode(this.#worstError)) this.#worstError = error;
+  fail(error: InletError, how: Failing = {}): void {
+    this.#worstError = worse(this.#worstError, error);
     const what = how.label === undefined ? "" : `${how.label}: `;
     if (!how.isRepeated) this.#progress.say(errorLine(what + error.message));
     this.#lastReported = error.message;
     this.#reason = reasonOf(error);
   }
 
-  /** Ends what is shown of a transfer, which may be one of several. */
   endTransfer(): void {
     this.#progress.end({ isComplete: this.#worstError === undefined });
   }
@@ -189,6 +181,11 @@ export class Report {
   #tell(line: string): void {
     if (!this.#options.quiet) this.#progress.say(line);
   }
+}
+
+/** Of two failures, the one with the higher exit code: the first one if it is the same. */
+export function worse(one: InletError | undefined, other: InletError): InletError {
+  return !one || exitCode(other) > exitCode(one) ? other : one;
 }
 
 /** The message without the file's name, for errors that may concern every file of a folder. */

@@ -34,14 +34,9 @@ export function savePath(name: string, output: string | undefined): SavePath {
   return { path, isStream: false };
 }
 
-/** Such as `saved as "./a (2).txt"`, with the path that it can be found by. */
-export function savedAs(path: string, published: string): string {
-  return `saved as ${quoted(pathIn(dirname(path), basename(published)))}`;
-}
-
-/** Such as `written to "/dev/null"`. */
-export function writtenTo(path: string): string {
-  return `written to ${quoted(path)}`;
+/** The path by which a file can be found that was to be saved at another one: `./a (2).txt`. */
+export function publishedAt(path: string, published: string): string {
+  return pathIn(dirname(path), basename(published));
 }
 
 /** The path of a name in a folder. It begins with `./` in the current folder. */

@@ -12,12 +12,13 @@ import { FilesClient } from "../modes/files/client.ts";
 import { explain, InletError } from "../lib/errors.ts";
 import { DEFAULT_NAME, type Dialer } from "./dialer.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
-import { formatEntry, listLines, Report, statusLines } from "./report.ts";
+import { formatEntry, listLines, statusLines, TextReport } from "./report.ts";
+import type { Report } from "./report_forms.ts";
 import { pathItems } from "./path_items.ts";
 import { getFile } from "./get_file.ts";
 import { meaningOf, nameIn, writtenName } from "./session_words.ts";
 import { printPages } from "./print_pages.ts";
-import { savedAs, savePath, writtenTo } from "./save_path.ts";
+import { publishedAt, savePath } from "./save_path.ts";
 import { type ServerName, serverName } from "./plan.ts";
 import { labelOf } from "./server_names.ts";
 import { EmptyFolder, SymbolicLink } from "../lib/body/sources.ts";
@@ -195,7 +196,7 @@ class Session {
     const { progress } = this.#options.dialer.context;
     const transfer = this.#transfer = new AbortController();
     const untried = verb === "put" ? "not sent" : "not received";
-    const report = new Report(progress, { untried });
+    const report = new TextReport(progress, { untried });
     try {
       if (verb === "put") await this.#put(client, what, report, transfer.signal);
       else await this.#get(client, serverName(what), report, transfer.signal);
@@ -219,7 +220,7 @@ class Session {
     if (isStream) return await this.#getToStream(client, name, path, report, signal);
     this.#options.dialer.context.progress.begin(null);
     const stored = await getFile(client, name, path, { signal });
-    report.add({ label: name, stored, where: savedAs(path, stored.name) });
+    report.add({ label: name, stored, path: publishedAt(path, stored.name) });
   }
 
   async #getToStream(
@@ -236,7 +237,7 @@ class Session {
     using stream = await client.rest(PathOutput.open(name, path, { signal, onNotice }));
     progress.doing(undefined);
     const stored = await getToStream(client, name, stream, signal);
-    report.add({ label: name, stored, where: writtenTo(path) });
+    report.add({ label: name, stored, path, isStream: true });
   }
 
   async #getFolder(

@@ -28,8 +28,8 @@ import type { PathOutputOptions } from "./path_output.ts";
 import type { Plan } from "./plan.ts";
 import { nameIn, writtenName } from "./session_words.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
-import { Report } from "./report.ts";
-import { checkFolder, savedAs, savePath, writtenTo } from "./save_path.ts";
+import { savedAt, TextReport } from "./report.ts";
+import { checkFolder, publishedAt, savePath } from "./save_path.ts";
 import { distinct } from "./server_names.ts";
 
 const HELP = "Type status, list, get NAME, help or exit; anything else is sent as it is";
@@ -121,7 +121,7 @@ async function getAll(
   options: PathOutputOptions,
 ): Promise<number> {
   const { context } = dialer;
-  const report = new Report(context.progress);
+  const report = new TextReport(context.progress);
   if (output !== undefined && names.length > 1) checkFolder(output);
   for (const { name } of distinct(names, (text) => context.onNotice(text))) {
     try {
@@ -179,12 +179,12 @@ async function getTo(
     using stream = await client.pause(opening);
     const received = await client.get(name, stream);
     await stream.finish();
-    return told(name, received, writtenTo(path));
+    return told(name, received, savedAt(path, true));
   }
   await using store = await LocalStore.open(dirname(path));
   await using file = await client.pause(store.receive(basename(path), false));
   const received = await client.get(name, file);
-  return told(name, received, savedAs(path, await file.publish({})));
+  return told(name, received, savedAt(publishedAt(path, await file.publish({}))));
 }
 
 /** Such as `a.txt: saved as "./a.txt", 6 B, ended by the marker "EOF"`. */

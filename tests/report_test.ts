@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
-import { Report } from "../client/report.ts";
+import { TextReport } from "../client/report.ts";
 import type { SendResult } from "../client/result.ts";
 import { pure } from "./helpers.ts";
 
@@ -11,7 +11,7 @@ function end(): void {}
 function told(outcomes: SendResult[]): string[] {
   const lines: string[] = [];
   const say = (line: string): number => lines.push(line.replace(/, [\d.]+ \w?B\/s/, ""));
-  const report = new Report({ moved: 0, waitedMs: 0, say, end });
+  const report = new TextReport({ moved: 0, waitedMs: 0, say, end });
   outcomes.forEach((outcome) => report.add({ ...outcome, folder: "p" }));
   report.end();
   return lines;
@@ -37,7 +37,7 @@ pure("Report tells how many files of a folder had to take another name", () => {
 pure("Report names the file that a connection was lost within", () => {
   const lines: string[] = [];
   const progress = { moved: 0, waitedMs: 0, say: (line: string): number => lines.push(line), end };
-  const report = new Report(progress, { several: true });
+  const report = new TextReport(progress, { several: true });
   const error = new InletError("lost", "The server closed the connection");
   progress.moved = 10;
   report.add({ label: "a\n.bin", error });
@@ -59,7 +59,7 @@ pure("Report tells the speed of what moved, not of what was there already", () =
         end,
       };
       using clock = stoppedClock();
-      const report = new Report(progress);
+      const report = new TextReport(progress);
       clock.ms += elapsedMs;
       // Such as for the greeting of the server.
       clock.ms += progress.waitedMs += 6000;
@@ -92,7 +92,7 @@ pure("Report tells what was not tried from what failed", () => {
       say: (line: string): number => lines.push(line),
       end,
     };
-    const report = new Report(progress, { several, untried: "not received" });
+    const report = new TextReport(progress, { several, untried: "not received" });
     left.forEach((outcome) => report.add(outcome));
     assertEquals(report.end(), error);
     const files = several ? ['2 files not received: "p/c", "p/d"'] : [];

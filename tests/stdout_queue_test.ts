@@ -57,7 +57,13 @@ function sender(): Sender & { enforced: boolean } {
         return { [Symbol.dispose]: () => from.enforced = false };
       },
     },
-    log: { info(): void {}, ms: 0 },
+    log: {
+      info(): void {},
+      record: () => {
+        throw new Error("nobody asks for it");
+      },
+      ms: 0,
+    },
   };
   return from;
 }

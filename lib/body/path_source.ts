@@ -70,9 +70,12 @@ export function isNamed(path: string): boolean {
   return !(IS_WINDOWS ? /(^|[/\\])\.{1,2}[/\\]*$/ : /(^|\/)\.{1,2}\/*$/).test(path);
 }
 
+/** What the standard input is called. */
+export const STDIN_LABEL = "standard input";
+
 /** Returns standard input as a source with a name. */
 export function stdinSource(name: string): StreamSource {
-  return streamSource("standard input", name, () => STDIN);
+  return streamSource(STDIN_LABEL, name, () => STDIN);
 }
 
 /** Where a backslash separates the parts of a path, too. */

@@ -203,15 +203,16 @@ function joined(
 const LAST_LINES_MS = 1000;
 
 /**
- * Runs a program's main function, then ends the process. An error becomes one line on stderr and an
- * exit code.
+ * Runs a program's main function, then ends the process. An error becomes an exit code, and one line on
+ * stderr, or with `--json` one object on stdout.
  *
+ * @param options.table The options of the program, if it has `--json`.
  * @param options.patient Whether to wait for the reader of the last lines as long as it takes. A
  * signal ends the wait, and a program that was interrupted does not wait.
  */
 export async function runMain(
   main: () => Promise<number>,
-  { patient = false }: { patient?: boolean } = {},
+  { patient = false, table = {} }: { patient?: boolean; table?: OptionTable } = {},
 ): Promise<never> {
   surviveFileSizeLimit();
   let code: number;
@@ -219,7 +220,7 @@ export async function runMain(
     code = await main();
   } catch (error) {
     const known = explain(error);
-    stderr.add(errorLine(known.message));
+    if (!await isToldAsJson(known, table)) stderr.add(errorLine(known.message));
     // Only an unexpected error, which is a bug, gets a stack trace. One from the server has none.
     if (known.code === "internal" && known.cause) {
       stderr.add(printableLines(Deno.inspect(known.cause)));
@@ -231,6 +232,12 @@ export async function runMain(
     while (!await stderr.flush(LAST_LINES_MS));
   }
   Deno.exit(signalled(code));
+}
+
+async function isToldAsJson(error: InletError, table: OptionTable): Promise<boolean> {
+  if (!table.json || !Deno.args.some((word) => word.startsWith("--json"))) return false;
+  const { tellError } = await import("./json_output.ts");
+  return await tellError(error, Deno.args, table);
 }
 
 /**

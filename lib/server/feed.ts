@@ -26,6 +26,12 @@ export interface ClientWatcher {
   tell(type: "came" | "named" | "left", subject: Subject): void;
 }
 
+/** Is told at once of each normal event of the log, also where none is written. */
+export interface EventWatcher {
+  /** @param event What its line has in JSON. */
+  tell(event: { readonly event: string }): void;
+}
+
 /** The places of those who are told. */
 export class Feed {
   watcher: Watcher | undefined;
@@ -33,4 +39,6 @@ export class Feed {
   hook: Hook | undefined;
   /** What is done when clients come and leave. */
   clients: ClientWatcher | undefined;
+  /** Who prints events. */
+  events: EventWatcher | undefined;
 }

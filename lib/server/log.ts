@@ -156,11 +156,13 @@ export class Log {
 
   /** Logs a normal event. */
   info<Event extends LogEvent>(event: Event, message: string, fields?: LogFields<Event>): void {
+    this.#tell(event, message, fields);
     if (!this.#options.quiet && this.#admits()) this.#write("info", event, message, fields);
   }
 
   /** Logs a normal event even if the log is quiet. */
   notice<Event extends LogEvent>(event: Event, message: string, fields?: LogFields<Event>): void {
+    this.#tell(event, message, fields);
     this.#write("info", event, message, fields);
   }
 
@@ -195,11 +197,13 @@ export class Log {
     this.counters.stored.bytes += stored.size;
     this.feed.watcher?.stored(stored);
     if (this.#about) this.feed.hook?.stored(stored, this.#about);
-    if (this.#options.quiet) return;
+    if (this.#options.quiet && !this.feed.events) return;
     const { size: bytes, name: file } = stored;
     const crc = formatCrc(stored.crc);
     const message = `stored ${quoted(file)}, ${formatBytes(bytes)}, CRC-32 ${crc}`;
-    this.#write("info", "stored", message, { file, bytes, crc, ms: this.ms });
+    const fields = { file, bytes, crc, ms: this.ms };
+    this.#tell("stored", message, fields);
+    if (!this.#options.quiet) this.#write("info", "stored", message, fields);
   }
 
   /** Logs that the client was admitted. */
@@ -243,8 +247,12 @@ export class Log {
     this.warn("left-out", message, { host, lines });
   }
 
+  #tell(event: LogEvent, message: string, fields?: object): void {
+    if (this.feed.events) this.feed.events.tell(this.record("info", event, message, fields));
+  }
+
   #write(level: LogLevel, event: LogEvent, message: string, fields: object = {}): void {
-    if (this.#sink) return this.#sink(this.#record(level, event, message, fields));
+    if (this.#sink) return this.#sink(this.record(level, event, message, fields));
     stderr.add(this.#line(level, event, message, fields), this.#tellLeftOut);
   }
 
@@ -252,7 +260,8 @@ export class Log {
   readonly #tellLeftOut: TellLeftOut = (lines) =>
     new Log(this.#options).#line("warn", "left-out", leftOutMessage(lines), { lines });
 
-  #record(level: LogLevel, event: LogEvent, message: string, fields: object): LoggedEvent {
+  /** An event as programs are told of it. */
+  record(level: LogLevel, event: LogEvent, message: string, fields: object = {}): LoggedEvent {
     const { number: id, name = "", address } = this.#about ?? {};
     return {
       ...{ time: new Date().toISOString(), level, event, message },
@@ -266,7 +275,7 @@ export class Log {
 
   #line(level: LogLevel, event: LogEvent, message: string, fields: object): string {
     if (this.#options.format === "json") {
-      return printableJson(this.#record(level, event, message, fields));
+      return printableJson(this.record(level, event, message, fields));
     }
     const id = this.#about?.number;
     const about = id === undefined ? "" : `client ${id}: `;

@@ -45,6 +45,8 @@ export interface LogKeys {
   text: string;
   /** Number of transfers in flight. */
   transfers: number;
+  /** Address of the page for browsers. */
+  url: string;
 }
 
 /** The keys of each event. */
@@ -69,7 +71,7 @@ export const LOG_EVENTS = {
   "left-out": ["lines", "host"],
   "link": ["file"],
   "list": [],
-  "listening": ["hostname", "port", "path", "directory"],
+  "listening": ["hostname", "port", "path", "directory", "pin", "url"],
   "message": ["bytes", "ms"],
   "other-mode": ["mode"],
   "path": ["path"],

@@ -215,6 +215,10 @@ const WAYS = {
     help: "write events to stderr in this format",
     completes: FORMATS,
   }),
+  "json": flag({
+    help: "print what is stored and said on the standard output as JSON, one object a line",
+    conflictsWith: ["add-user", "remove-user"],
+  }),
   "raw": flag({
     help: "write messages to a terminal unchanged, control characters and all",
   }),

@@ -21,7 +21,7 @@ import type { Log } from "./log.ts";
 export const MAX_HELD_BYTES = 64 * 1024;
 
 /** Writes a chunk completely. */
-type Write = (chunk: Uint8Array) => Promise<void>;
+export type Write = (chunk: Uint8Array) => Promise<void>;
 
 /** Options of a {@linkcode StdoutQueue}. */
 export interface StdoutOptions {
@@ -32,32 +32,33 @@ export interface StdoutOptions {
    */
   write?: Write;
   /**
-   * Whether to escape what a terminal would obey.
+   * Makes what a message is written to.
    *
-   * @default {false}
+   * @param write Writes a chunk completely, in the turn of the message.
+   * @default writes it as it is
    */
-  escapes?: boolean;
+  output?: (write: Write, sender: Sender) => Output;
 }
 
 /** The client that sends a message. */
 export interface Sender {
   readonly connection: Pick<Connection, "enforceMinRate" | "patient">;
-  readonly log: Pick<Log, "info" | "ms">;
+  readonly log: Pick<Log, "info" | "ms" | "record">;
 }
 
 /** Writes messages one at a time. */
 export class StdoutQueue {
   readonly #turns: Turns;
-  readonly #escapes: boolean;
+  readonly #output: NonNullable<StdoutOptions["output"]>;
 
-  constructor({ write = writeStdout, escapes = false }: StdoutOptions = {}) {
+  constructor({ write = writeStdout, output = asItIs }: StdoutOptions = {}) {
     this.#turns = new Turns(write);
-    this.#escapes = escapes;
+    this.#output = output;
   }
 
   /** Begins a message. Dispose of it to leave the queue, and to pass the turn on. */
   begin(sender: Sender): StdoutMessage {
-    return new StdoutMessage(this.#turns, this.#escapes, sender);
+    return new StdoutMessage(this.#turns, sender, this.#output);
   }
 }
 
@@ -71,12 +72,11 @@ export class StdoutMessage implements Disposable {
   #size = 0;
   #rate: Disposable | undefined;
 
-  constructor(turns: Turns, escapes: boolean, sender: Sender) {
+  constructor(turns: Turns, sender: Sender, output: NonNullable<StdoutOptions["output"]>) {
     this.#turns = turns;
     this.#sender = sender;
     this.#wasPatient = sender.connection.patient;
-    const write: Write = (chunk) => turns.write(this, chunk);
-    this.#output = escapes ? new TerminalOutput(write) : { write, end: () => Promise.resolve() };
+    this.#output = output((chunk) => turns.write(this, chunk), sender);
   }
 
   /** Adds bytes, which are held or written. The chunk may be reused once this settles. */
@@ -134,7 +134,22 @@ export class StdoutMessage implements Disposable {
 }
 
 /** Where the bytes of one message go. */
-type Output = Pick<TerminalOutput, "write" | "end">;
+export interface Output {
+  /** Writes the next bytes. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Ends the message. */
+  end(): Promise<void>;
+}
+
+/** Writes bytes as they are. */
+function asItIs(write: Write): Output {
+  return { write, end: () => Promise.resolve() };
+}
+
+/** Escapes what a terminal would obey. */
+export function escaping(write: Write): Output {
+  return new TerminalOutput(write);
+}
 
 /** A message that waits for its turn. */
 interface Waiting {
