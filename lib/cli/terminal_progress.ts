@@ -40,13 +40,16 @@ export class TerminalProgress implements ProgressView {
     this.#isDrawn = true;
   }
 
-  makeRoom(): void {
-    if (this.#isDrawn) draw(ERASE);
+  makeRoom(moment: Moment | undefined): void {
+    if (!this.#isDrawn) return;
+    // What was drawn last may be a tenth of a second old.
+    if (moment?.isComplete) this.show({ ...moment, doing: undefined });
+    draw(ERASE);
     this.#isDrawn = false;
   }
 
-  end(): void {
-    this.makeRoom();
+  end(moment: Moment | undefined): void {
+    this.makeRoom(moment);
   }
 }
 
