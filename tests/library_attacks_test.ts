@@ -9,7 +9,7 @@ import { assert, assertEquals, assertLess } from "@std/assert";
 import { connect, type InletError } from "../client.ts";
 import { serve } from "../server.ts";
 import { holdingsOf } from "./faults/trial.ts";
-import { integration, names, PROC, tempDir } from "./helpers.ts";
+import { integration, names, PROC, startServer, tempDir } from "./helpers.ts";
 import { bytes, endless, noise, pair, streamOf } from "./library_pair.ts";
 
 const QUIET = { quiet: true };
@@ -229,6 +229,43 @@ integration("a server that stops within a get fails its body with a code", async
   assertEquals((await reasonOf(verified)).code, code);
 }, SANITIZED);
 
+for (const key of [undefined, "a key of sixteen characters"]) {
+  const how = key === undefined ? "in the clear" : "encrypted";
+  integration(
+    `with retries, a get and a put survive a server that is killed (${how})`,
+    async () => {
+      await using local = await tempDir();
+      const dir = `${local.path}/received`;
+      const content = noise(40_000_000);
+      Deno.writeFileSync(`${local.path}/large`, content);
+      const sealed = key === undefined ? {} : { key };
+      await using first = await startServer({ dir, ...sealed });
+      const server = { hostname: "127.0.0.1", port: first.port };
+      await using client = await connect(server, { retries: 5, ...sealed });
+      const large = { path: `${local.path}/large` };
+      await client.put("a", large);
+      const { body, verified } = await client.get("a");
+      const reader = body.getReader();
+      const parts = [(await reader.read()).value!];
+      await first.running.stop("SIGKILL");
+      await using second = await startServer({ dir, port: first.port, ...sealed });
+      for (let read; (read = await reader.read()).value;) parts.push(read.value);
+      assertEquals(parts.reduce((sum, { length }) => sum + length, 0), content.length);
+      const killed = Promise.withResolvers<unknown>();
+      const putting = client.put("b", large, {
+        onProgress: ({ bytes }) => {
+          if (bytes > 1_000_000) killed.resolve(second.running.stop("SIGKILL"));
+        },
+      });
+      await killed.promise;
+      await using _ = await startServer({ dir, port: first.port, ...sealed });
+      const stored = await putting;
+      assertEquals(stored.crc, (await verified).crc);
+      assertEquals(Deno.readFileSync(`${dir}/${stored.name}`), content);
+    },
+  );
+}
+
 /** A server that answers a get with these lines, whatever is asked. */
 function impostor(
   answer: string,
@@ -302,6 +339,38 @@ integration("a thousand clients in one process leave nothing behind", async () =
   assertLess(after.rssBytes - before.rssBytes, 100 * 1024 * 1024);
   assertEquals(names(local.path).length, 10);
 }, { ...PROC, ...SANITIZED });
+
+integration("a signal that outlives its calls keeps no listener of them", async () => {
+  await using both = await pair({ maxBytes: 100 });
+  const { client } = both;
+  const { signal } = new AbortController();
+  const listeners = new Set<unknown>();
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = function (this: AbortSignal, ...given: [string, never]): void {
+    listeners.add(given[1]);
+    addEventListener.apply(this, given);
+  };
+  signal.removeEventListener = function (this: AbortSignal, ...given: [string, never]): void {
+    listeners.delete(given[1]);
+    removeEventListener.apply(this, given);
+  };
+  await client.put("a", bytes("a"), { signal });
+  await client.put("b", streamOf("b"), { signal });
+  await reasonOf(client.put("c", new Uint8Array(101), { signal }));
+  await reasonOf(client.put("c", streamOf("c".repeat(101)), { signal }));
+  await new Response((await client.get("a", { signal })).body).bytes();
+  await (await client.get("a", { signal })).body.cancel();
+  await reasonOf(client.get("no", { signal }));
+  for await (const _ of client.list({ signal })) break;
+  await Array.fromAsync(client.tree("/", { signal }));
+  await client.status({ signal });
+  await client.say("hello", { signal });
+  await client.chat("hello", { signal });
+  await client.mkdir("d", { signal });
+  await client.compare("a", bytes("a"), { signal });
+  await (await connect(both.server.address, { signal }))[Symbol.asyncDispose]();
+  assertEquals(listeners.size, 0);
+}, SANITIZED);
 
 integration("nothing happens when the library is imported", async () => {
   await using local = await tempDir();

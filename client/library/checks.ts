@@ -8,7 +8,6 @@ import type { ServerAddress } from "../../lib/address.ts";
 import {
   AMOUNT,
   checkValues,
-  FLAG,
   FUNCTION,
   type Kind,
   OBJECT,
@@ -29,7 +28,6 @@ const CALL: Record<keyof PutOptions, Kind> = {
     is: (value) => value instanceof Date && !Number.isNaN(value.getTime()),
   },
   mode: wholeNumber(0, 0o777),
-  skipSame: FLAG,
 };
 
 /** @throws {InletError} `usage` */

@@ -38,7 +38,6 @@ import type {
   Download,
   Entry,
   PutOptions,
-  PutResult,
   SayOptions,
   SentBody,
   TransferOptions,
@@ -73,15 +72,11 @@ class SessionClient implements Client {
     this.#session = session;
   }
 
-  async put(name: string, body: SentBody, options: PutOptions = {}): Promise<PutResult> {
+  async put(name: string, body: SentBody, options: PutOptions = {}): Promise<Stored> {
     checkServerName("put", name);
     checkCall(options);
-    const { signal, skipSame = false } = options;
+    const { signal } = options;
     signal?.throwIfAborted();
-    if (skipSame && !(body instanceof ReadableStream)) {
-      const same = await this.#compare(name, body, options);
-      if (same) return { ...same, same: true };
-    }
     const source = sourceOf(name, body, options);
     const small = source instanceof Promise || isSmall(source);
     const watcher = new Watcher(options);
@@ -169,7 +164,14 @@ class SessionClient implements Client {
   ): Promise<string | undefined> {
     checkServerName("compare", name);
     checkCall(options);
-    return (await this.#compare(name, body, options))?.name;
+    return await this.#run(async (client) => {
+      const file = await comparedOf(name, body);
+      const answers: (string | InletError)[] = [];
+      await new Comparison(...client.parts).run([file], (_, answer) => answers.push(answer));
+      const [found] = answers;
+      if (found instanceof InletError) throw found;
+      return found === "" ? undefined : found;
+    }, options);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -207,23 +209,6 @@ class SessionClient implements Client {
     };
     this.#run(send, {}).catch((error) => outbox.fail(error));
     return this.#outbox = outbox;
-  }
-
-  /** Finds the file of the server that is the same as a body. */
-  async #compare(
-    name: string,
-    body: Exclude<SentBody, ReadableStream<Uint8Array>>,
-    { signal }: CallOptions,
-  ): Promise<Stored | undefined> {
-    return await this.#run(async (client) => {
-      const file = await comparedOf(name, body);
-      const answers: (string | InletError)[] = [];
-      await new Comparison(...client.parts).run([file], (_, answer) => answers.push(answer));
-      const [found] = answers;
-      if (found instanceof InletError) throw found;
-      if (!found) return undefined;
-      return { name: found, size: file.size, crc: await client.pause(file.crc()) };
-    }, { signal });
   }
 
   async *#entries(

@@ -75,19 +75,6 @@ export interface PutOptions extends SayOptions {
    * @default {undefined}
    */
   mode?: number | undefined;
-  /**
-   * Whether nothing is sent if the server has the same file already, as {@linkcode Client.compare}
-   * finds it. Not for streams.
-   *
-   * @default {false}
-   */
-  skipSame?: boolean | undefined;
-}
-
-/** A file that the server has acknowledged, or had already. */
-export interface PutResult extends Stored {
-  /** Set if it was there already, so that nothing was sent: see {@linkcode PutOptions.skipSame}. */
-  same?: true;
 }
 
 /** What is known of a downloaded file at its end. */
@@ -166,7 +153,7 @@ export interface Client extends AsyncDisposable {
    * @param name Its name on the server, which may contain folders. If that is taken, the result has
    * another one: no file is ever replaced.
    */
-  put(name: string, body: SentBody, options?: PutOptions): Promise<PutResult>;
+  put(name: string, body: SentBody, options?: PutOptions): Promise<Stored>;
   /**
    * Requests a file. It resolves once the content begins to arrive. With `retries`, a body goes on where
    * a lost connection broke it off.
@@ -197,7 +184,8 @@ export interface Client extends AsyncDisposable {
   mkdir(name: string, options?: CallOptions): Promise<string>;
   /**
    * Asks for a file with the same content under a name, or under that name with a number. A file at a path
-   * is taken for the same by its size and time alone, if these are.
+   * is taken for the same by its size and time alone, if these are: it is read only where they leave it
+   * open.
    *
    * @returns The name of the server's file; `undefined` if there is none.
    */
