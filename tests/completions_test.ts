@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { PROGRAM as CLIENT } from "../client/options.ts";
 import { inBash, splitBashLine } from "../lib/cli/bash_line.ts";
 import { completionScript } from "../lib/cli/completions.ts";
@@ -19,6 +19,7 @@ import {
   run,
   runScript,
   scriptPath,
+  sendTo,
   startServer,
   tempDir,
 } from "./helpers.ts";
@@ -334,11 +335,42 @@ integration("completions have one level of folders, of 10,000 names too", async 
   assertEquals(await ask(server, "--quiet", "m"), []);
 });
 
+integration("completions have the key from INLET_TOKEN, and are none without it", async () => {
+  await using server = await startServer({ key: KEY });
+  await Deno.writeTextFile(`${server.dir}/a.txt`, "");
+  const line = ["--completions", "fish", "--", "inlet-client", `127.0.0.1:${server.port}`];
+  const args = ["run", "-A", "client.ts", ...line, "--timeout", "100", "--get", ""];
+  const known = await run(Deno.execPath(), args, { env: { INLET_TOKEN: KEY } });
+  assertEquals([known.code, known.stdout, known.stderr], [0, "a.txt\n", ""]);
+  const unknown = await run(Deno.execPath(), args, { env: { INLET_TOKEN: "" } });
+  assertEquals([unknown.code > 0, unknown.stdout], [true, ""]);
+});
+
+/** What the client says to a completion from this server, in which nothing is. */
+async function assertGivesUp(listener: Deno.TcpListener, ...options: string[]): Promise<void> {
+  const line = ["inlet-client", `127.0.0.1:${listener.addr.port}`, ...options, "--get", ""];
+  const { code, stdout } = await runScript("client.ts", ["--completions", "zsh", "--", ...line]);
+  assertEquals([code > 0, stdout], [true, ""]);
+}
+
 integration("completions give a server up that says nothing", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const accepted = listener.accept();
-  const line = ["inlet-client", `127.0.0.1:${listener.addr.port}`, "--get", ""];
-  const { code, stdout } = await runScript("client.ts", ["--completions", "zsh", "--", ...line]);
-  assertEquals([code > 0, stdout], [true, ""]);
+  await assertGivesUp(listener);
   (await accepted).close();
+});
+
+integration("completions give a server up whose list has no end", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async (): Promise<void> => {
+    using conn = await listener.accept();
+    await sendTo(conn, "welcome client 1 of 9\nok\n");
+    for (;;) await sendTo(conn, "1 2026-11-21T08:38:00Z a.txt\n".repeat(1000));
+  })();
+  // It sends without an end, until nobody is there.
+  const [failure] = await Promise.all([
+    serving.catch((error) => error),
+    assertGivesUp(listener, "--timeout", "2"),
+  ]);
+  assertInstanceOf(failure, Error);
 });
