@@ -283,13 +283,18 @@ async function main(args: readonly string[]): Promise<number> {
     throw new InletError("usage", `Cannot use ${quoted(more[0]!)}: give one port`);
   }
   const settings = { ...serveOptionsOf(options), ...await parseListenPlace(port, given) };
-  await ensurePermissions(needsOf(settings, { stores: mode.stores, tokenFile, generate }));
+  const { "on-stored": command, "on-stored-timeout": timeoutMs } = options;
+  const { stores } = mode;
+  const program = command?.[0];
+  await ensurePermissions(needsOf(settings, { stores, tokenFile, generate, program }));
+  const log = new Log(settings.log);
+  const onStored = command &&
+    (await import("./lib/server/stored_program.ts")).runningFor(command, { log, timeoutMs });
   if (generate) {
     // Checked before the key file is made, so that a refused command line leaves none behind.
     checkReach({ ...settings, mode: mode.name, key: "" });
     makeKeyFile(tokenFile!);
   }
-  const log = new Log(settings.log);
   const warnings: string[] = [];
   const keyFile = tokenFile === undefined
     ? undefined
@@ -322,11 +327,13 @@ async function main(args: readonly string[]): Promise<number> {
   const json = options.json
     ? new (await import("./lib/server/json_events.ts")).JsonEvents()
     : undefined;
-  const server = await start(mode, { ...settings, key }, { ready, json }).catch((error) => {
-    // A key that no server has used is not left behind.
-    if (generate) Deno.removeSync(tokenFile!);
-    throw error;
-  });
+  const server = await start(mode, { ...settings, key, onStored }, { ready, json }).catch(
+    (error) => {
+      // A key that no server has used is not left behind.
+      if (generate) Deno.removeSync(tokenFile!);
+      throw error;
+    },
+  );
   if (!readsVariable && !keyFile && hasKeyVariable()) {
     const what = settings.users === undefined
       ? `mode ${mode.name} does not encrypt`

@@ -5,6 +5,7 @@
  */
 
 import { nearest } from "../lib/cli/nearest.ts";
+import { firstWord } from "../lib/cli/shell_words.ts";
 import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
 
@@ -60,26 +61,13 @@ function checkText(word: string, alone: string | undefined, line: string): void 
   throw new InletError("usage", `Cannot use ${quoted(word)}: ${why}`);
 }
 
-/** A quoted part of a shell's word, an escaped character, or a plain one. */
-const PART = Deno.build.os === "windows"
-  ? /"([^"]*)"|'([^']*)'|()([^\s"'])/guy
-  : /"((?:\\.|[^"\\])*)"|'([^']*)'|\\(.)|([^\s"'\\])/gsuy;
-
 /**
  * Reads the name of a file: as it is, spaces included, or quoted in the ways of a shell, as one that is
  * pasted from there. What does not make one word in a shell is a name as it is.
  */
 export function nameIn(text: string): string {
-  let name = "";
-  let end = 0;
-  for (const [whole, double, single, escaped, plain] of text.matchAll(PART)) {
-    if (double !== undefined) name += double.replace(/\\(["\\$`])/g, "$1");
-    // A shell has no reason to escape a letter, so that the backslash is a part of the name.
-    else if (escaped && /[\p{L}\p{N}]/u.test(escaped)) name += whole;
-    else name += single ?? (escaped || plain);
-    end += whole.length;
-  }
-  return end === text.length ? name : text;
+  const { word, end } = firstWord(text);
+  return end === text.length ? word : text;
 }
 
 /**

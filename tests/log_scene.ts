@@ -6,6 +6,8 @@
  */
 
 import { RateLimit, send } from "../client.ts";
+import { Log } from "../lib/server/log.ts";
+import { runningFor } from "../lib/server/stored_program.ts";
 import { serve, type ServeOptions } from "../server.ts";
 import { bytes, tempDir } from "./helpers.ts";
 import { makeUsers } from "./user_files.ts";
@@ -25,6 +27,7 @@ await messages();
 await reversed();
 await keys();
 await proxied();
+await hooks();
 
 /** The native conversation, uploads on its port, and a fallback. */
 async function files(): Promise<void> {
@@ -103,6 +106,18 @@ async function alone(wire: Wire): Promise<void> {
       if (line.includes("Still Connected")) still++;
     }
     if (still === 1) return;
+  }
+}
+
+/** Programs for files that were stored. */
+async function hooks(): Promise<void> {
+  const log = new Log({ format: "json" });
+  const client = { number: 1, name: "", address: "127.0.0.1:1", user: undefined, wire: "raw" };
+  const file = { name: "1.file", size: 1, crc: 1, client };
+  for (const script of ["echo out; exit 3", "kill $$"]) {
+    const onStored = runningFor(["sh", "-c", script], { log, timeoutMs: 60_000 });
+    await onStored(file, new AbortController().signal);
+    await onStored(file, AbortSignal.abort());
   }
 }
 

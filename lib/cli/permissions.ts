@@ -16,6 +16,7 @@ import { quoted } from "../text.ts";
 /** A permission that the program requires. */
 export type Need =
   | { name: "net"; host: string }
+  | { name: "run"; command: string }
   | { name: "read" | "write"; path: string };
 
 /** The permissions to connect to an address, or to listen on it. The path of a socket is absolute. */
@@ -134,6 +135,9 @@ function describe(need: Need): string {
   switch (need.name) {
     case "net":
       return `use the network (${need.host})`;
+    case "run":
+      // Deno grants none that it does not find.
+      return `run ${need.command}${need.command.includes("/") ? "" : ", if PATH has it"}`;
     case "read":
     case "write":
       return `${need.name} ${need.path}`;
@@ -148,8 +152,7 @@ function describe(need: Need): string {
 export function commandWith(needs: readonly Need[], args: readonly string[] = Deno.args): string {
   const scopes = new Map<string, string[]>();
   for (const need of needs) {
-    // A comma separates paths; a doubled one is a comma within a path.
-    const scope = need.name === "net" ? need.host : need.path.replaceAll(",", ",,");
+    const scope = scopeOf(need);
     scopes.set(need.name, [...scopes.get(need.name) ?? [], scope]);
   }
   const flags = [...scopes].map(([name, scope]) => {
@@ -160,6 +163,19 @@ export function commandWith(needs: readonly Need[], args: readonly string[] = De
   const { state } = Deno.permissions.querySync({ name: "env", variable: KEY_VARIABLE });
   if (state === "granted") flags.push(`--allow-env=${KEY_VARIABLE}`);
   return runWith(flags, args);
+}
+
+function scopeOf(need: Need): string {
+  switch (need.name) {
+    case "net":
+      return need.host;
+    case "run":
+      return need.command;
+    case "read":
+    case "write":
+      // A comma separates paths; a doubled one is a comma within a path.
+      return need.path.replaceAll(",", ",,");
+  }
 }
 
 /** Returns the typed command with every permission: Deno keeps some paths from all others. */

@@ -19,6 +19,8 @@ export interface LogKeys {
   crc: string;
   /** The directory of received files. */
   directory: string;
+  /** Exit code of a program. */
+  exit: number;
   /** Name of a file or folder in that directory. */
   file: string;
   /** A host without a port. */
@@ -41,7 +43,9 @@ export interface LogKeys {
   port: number;
   /** Stack trace of an unexpected error. */
   stack: string;
-  /** What a client said. */
+  /** The signal that ended a program. */
+  signal: string;
+  /** What a client said, or a program printed. */
   text: string;
   /** Number of transfers in flight. */
   transfers: number;
@@ -66,7 +70,9 @@ export const LOG_EVENTS = {
   "key": [],
   "key-unread": [],
   "key-weak": [],
-  "hook-failed": ["file", "ms"],
+  "hook-dropped": ["file"],
+  "hook-failed": ["file", "ms", "exit", "signal"],
+  "hook-output": ["file", "text"],
   "left": ["clients", "ms"],
   "left-out": ["lines", "host"],
   "link": ["file"],

@@ -21,10 +21,12 @@ interface Needing extends Pick<ServeOptions, "users" | "cert" | "certKey"> {
 /**
  * @param stores Whether the mode has files.
  * @param tokenFile Path of the key file, which is made if `generate` says so.
+ * @param program The one of `--on-stored`.
  */
 export function needsOf(
   { hostname, port = 0, path, directory, access, users, cert, certKey }: Needing,
-  { stores, tokenFile, generate }: {
+  { stores, tokenFile, generate, program }: {
+    program: string | undefined;
     stores: boolean;
     tokenFile: string | undefined;
     generate: boolean;
@@ -38,5 +40,8 @@ export function needsOf(
     if (path !== undefined) needs.push({ name: "read", path });
   }
   if (tokenFile !== undefined && generate) needs.push({ name: "write", path: tokenFile });
+  if (program !== undefined) needs.push({ name: "run", command: program });
+  // It is looked at, to tell now whether it is there.
+  if (program?.includes("/")) needs.push({ name: "read", path: program });
   return needs;
 }

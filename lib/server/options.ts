@@ -25,6 +25,7 @@ import {
   type Program,
   type Values,
 } from "../cli/options.ts";
+import { parseCommand } from "../cli/shell_words.ts";
 import { isLoopback } from "../address.ts";
 import { InletError } from "../errors.ts";
 import { LINK_RULES, type LinkRule } from "../store/link_rules.ts";
@@ -218,6 +219,21 @@ const WAYS = {
   "json": flag({
     help: "print what is stored and said on the standard output as JSON, one object a line",
     conflictsWith: ["add-user", "remove-user"],
+  }),
+  "on-stored": option({
+    value: "COMMAND",
+    parse: parseCommand,
+    help: "run this program after each stored file, which it finds in INLET_FILE",
+    modes: ["files", "upload", "raw"],
+    conflictsWith: ["read-only"],
+    completes: "file",
+  }),
+  "on-stored-timeout": option({
+    value: "SECONDS",
+    parse: parseSeconds,
+    default: "60",
+    help: "end that program after this time",
+    needs: "on-stored",
   }),
   "raw": flag({
     help: "write messages to a terminal unchanged, control characters and all",
