@@ -62,13 +62,13 @@ integration("--on-stored tells the program of the file, and of nothing else", as
   const hook = await program(
     local,
     "my hook.sh",
-    'cat > stdin; env; sum=$(cat -- "$INLET_FILE"); echo "$#:$1:$2:$sum"',
+    'env; input=$(cat); text=$(cat -- "$INLET_FILE"); echo "$#:$1:$2:$input:$text"',
   );
   const args = ["--on-stored", `'${hook}' "two  words" $(id)`];
   await using server = await startServer({ args, key: KEY });
   const sent = await runClient(server, [fixture("hello.txt"), "--name", "ben $(id)\u202e"]);
   assertEquals(sent.code, 0, sent.stderr);
-  await server.running.says(/says: 2:two {2}words:\$\(id\):hello/);
+  await server.running.says(/says: 2:two {2}words:\$\(id\)::hello/);
   const lines = printed(server.running.log).slice(0, -1);
   const environment = new Map(lines.map((line) => line.split(/=(.*)/s) as [string, string]));
   // What shells set by themselves.
