@@ -59,3 +59,23 @@ export function noise(size: number): Uint8Array {
   for (let at = 0; at < size; at += 65_536) crypto.getRandomValues(all.subarray(at, at + 65_536));
   return all;
 }
+
+/** Has clients come one after another, ten at a time, which each do a little of everything, and leave. */
+export async function visit(server: Deno.NetAddr, from: number, to: number): Promise<void> {
+  // One for all of them, as a program has.
+  const { signal } = new AbortController();
+  const content = noise(10_000);
+  const one = async (number: number): Promise<void> => {
+    await using client = await connect(server, { signal });
+    const name = `${number % 10}/${number}`;
+    await client.put(name, content, { signal });
+    const { body } = await client.get(name, { signal });
+    if (number % 3 === 0) await body.cancel();
+    if (number % 3 === 1) await new Response(body).bytes();
+    for await (const _ of client.tree(`${number % 10}`, { signal })) break;
+    await client.chat("hello", { signal });
+  };
+  for (let number = from; number < to; number += 10) {
+    await Promise.all(Array.from({ length: 10 }, (_, index) => one(number + index)));
+  }
+}
