@@ -27,25 +27,9 @@ import {
   ProtocolError,
 } from "./protocol/line.ts";
 import { folderFactsOf, linkFactsOf } from "./protocol/folder_fields.ts";
+import { decodeMeeting, type MeetingRequest, meetingWords } from "./protocol/meeting_lines.ts";
 
-export {
-  type BodyLine,
-  decodeBodyLine,
-  encodeBodyLine,
-  factsOf,
-  formatListEntry,
-  formatStored,
-  isFolderEntry,
-  type ListEntry,
-  MAX_CHUNK_BYTES,
-  parseListEntry,
-  parseStored,
-  STOP,
-  STOPPED,
-  type Stored,
-  type TrailerFacts,
-  trailerFacts,
-} from "./protocol/body_lines.ts";
+export * from "./protocol/body_lines.ts";
 export * from "./protocol/diff_lines.ts";
 export {
   type FolderFacts,
@@ -70,22 +54,11 @@ export {
   modeOf,
   ProtocolError,
 } from "./protocol/line.ts";
+export * from "./protocol/meeting_lines.ts";
 export { passwordText, proofText } from "./protocol/proof.ts";
 export * from "./protocol/status_lines.ts";
-export {
-  decodeReply,
-  encodeReply,
-  ERROR_CODES,
-  type ErrorCode,
-  MAX_RANGES,
-  type Reply,
-} from "./protocol/replies.ts";
-export {
-  decodeUploadSize,
-  encodeUploadHeader,
-  GO_AHEAD,
-  UPLOAD_SIZE_BYTES,
-} from "./protocol/upload_header.ts";
+export * from "./protocol/replies.ts";
+export * from "./protocol/upload_header.ts";
 
 /** Version of the native wire. */
 export const VERSION = 1;
@@ -128,6 +101,7 @@ export type Request =
     | { type: "whoami" }
     | { type: "exit" }
     | { type: "chat"; text: string }
+    | MeetingRequest
   );
 
 /** Encodes a request as one line. */
@@ -166,6 +140,9 @@ export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
     case "whoami":
     case "exit":
       return encodeLine(verb);
+    case "offer":
+    case "accept":
+      return encodeLine(`${verb} ${meetingWords(request)}`);
     case "chat": {
       const isBare = request.fields === undefined && isTalk(request.text);
       return encodeLine(isBare ? request.text : `${verb} ${request.text}`);
@@ -241,6 +218,9 @@ function decodeVerb(verb: string, rest: string, line: string): Request | undefin
       return isDigest(rest) || isSignature(rest) ? { type: verb, proof: rest } : undefined;
     case "proof":
       return isDigest(rest) ? { type: verb, digest: rest } : undefined;
+    case "offer":
+    case "accept":
+      return decodeMeeting(verb, rest);
     case "chat":
       // A bare `chat` is the text "chat"; with fields it is an empty text.
       return { type: verb, text: rest || line.startsWith("chat;") ? rest : line };

@@ -15,6 +15,7 @@ import {
   parseFields,
   ProtocolError,
 } from "./line.ts";
+import { decodeMeetingReply, type MeetingReply, meetingReplyWords } from "./meeting_lines.ts";
 
 /** Most ranges that a `prove` may ask for. */
 export const MAX_RANGES = 16;
@@ -63,6 +64,7 @@ export type Reply =
     | { type: "end"; count: number }
     | { type: "note"; text: string }
     | { type: "error"; code: ErrorCode; text: string }
+    | MeetingReply
   );
 
 /** Encodes a reply as one line. */
@@ -87,6 +89,8 @@ export function encodeReply(reply: Reply): Uint8Array<ArrayBuffer> {
       return encodeLine(`${verb} ${oneLine(reply.text)}`);
     case "error":
       return encodeLine(`${verb} ${reply.code} ${oneLine(reply.text)}`);
+    default:
+      return encodeLine(`${verb}${meetingReplyWords(reply)}`);
   }
 }
 
@@ -149,7 +153,7 @@ function decodeReplyVerb(verb: string, rest: string): Reply | undefined {
       return { type: verb, code: isErrorCode(code) ? code : "internal", text: text || code };
     }
     default:
-      return undefined;
+      return decodeMeetingReply(verb, rest);
   }
 }
 

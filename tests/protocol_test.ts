@@ -7,19 +7,23 @@ import {
   decodeRequest,
   decodeUploadSize,
   decodeUtf8,
+  decodeWaiting,
   encodeBodyLine,
   encodeLine,
   encodeLines,
   encodeReply,
   encodeRequest,
   encodeUploadHeader,
+  encodeWaiting,
   ERROR_CODES,
   type ErrorCode,
   featuresOf,
   folderFactsOf,
   folderFields,
+  formatAccepted,
   formatCrc,
   formatListEntry,
+  formatOffered,
   formatStored,
   formatTime,
   isFolderEntry,
@@ -27,11 +31,14 @@ import {
   linkFields,
   MAX_CHUNK_BYTES,
   MAX_LINE_BYTES,
+  parseAccepted,
   parseListEntry,
+  parseOffered,
   parseStored,
   ProtocolError,
   type Reply,
   type Request,
+  type WaitingLine,
 } from "../protocol.ts";
 import { pure } from "./helpers.ts";
 
@@ -48,6 +55,8 @@ function refused(action: () => unknown, words = ""): void {
   const error = assertThrows(action, ProtocolError);
   assertStringIncludes(error.message, words);
 }
+
+const SALT = "0123456789abcdef".repeat(2);
 
 const REQUESTS: readonly [Request, string][] = [
   [{ type: "hello", version: 1, name: "ben" }, "hello 1 ben"],
@@ -70,6 +79,23 @@ const REQUESTS: readonly [Request, string][] = [
   [{ type: "chat", text: "list the reasons" }, "list the reasons"],
   [{ type: "chat", text: "PUT 5 a.txt" }, "PUT 5 a.txt"],
   [{ type: "chat", text: "putty" }, "putty"],
+  [
+    { type: "offer", plate: { word: "maple" }, salt: "0f".repeat(16), seconds: 600 },
+    `offer ?-maple ${"0f".repeat(16)} 600`,
+  ],
+  [
+    { type: "offer", plate: { number: "0713", word: "t-shirt" }, salt: SALT, seconds: 3600 },
+    `offer 0713-t-shirt ${SALT} 3600`,
+  ],
+  [{ type: "accept", plate: { number: "0713", word: "maple" } }, "accept 0713-maple"],
+  [{ type: "chat", text: "offer me a cup of tea" }, "offer me a cup of tea"],
+  [{ type: "chat", text: "accept" }, "accept"],
+  [{ type: "chat", text: "accept ?-maple" }, "accept ?-maple"],
+  [{ type: "chat", text: "accept 713-maple" }, "accept 713-maple"],
+  [{ type: "chat", text: "accept 0713-Maple" }, "accept 0713-Maple"],
+  [{ type: "chat", text: "accept 0713-maple walnut" }, "accept 0713-maple walnut"],
+  [{ type: "chat", text: `offer 0713-maple ${SALT}` }, `offer 0713-maple ${SALT}`],
+  [{ type: "chat", text: `offer 0713-maple ${SALT} soon` }, `offer 0713-maple ${SALT} soon`],
 ];
 
 pure("encodeRequest() writes the lines of PROTOCOL.md, and decodeRequest() reads them", () => {
@@ -86,6 +112,9 @@ const REPLIES: readonly [Reply, string][] = [
   [{ type: "go", offset: 0 }, "go 0"],
   [{ type: "go", offset: MAX }, "go 9007199254740991"],
   [{ type: "ok", detail: "" }, "ok"],
+  [{ type: "tick" }, "tick"],
+  [{ type: "knock", id: 7, address: "[::1]:51234" }, "knock 7 [::1]:51234"],
+  [{ type: "met", id: 7 }, "met 7"],
   [{ type: "ok", detail: "6 363a3020 a b.txt" }, "ok 6 363a3020 a b.txt"],
   ...Object.keys(ERROR_CODES).map((code): [Reply, string] => [
     { type: "error", code: code as ErrorCode, text: "what, then why" },
@@ -99,6 +128,49 @@ pure("encodeReply() writes the lines of PROTOCOL.md, and decodeReply() reads the
     assertEquals(decodeReply(line), reply);
   }
 });
+
+const WAITING: readonly [WaitingLine, string][] = [
+  [{ type: "tick" }, "tick"],
+  [{ type: "withdraw" }, "withdraw"],
+  [{ type: "join", id: 7 }, "join 7"],
+];
+
+pure("encodeWaiting() writes what an offering client says, and decodeWaiting() reads it", () => {
+  for (const [line, expected] of WAITING) {
+    assertEquals(text(encodeWaiting(line)), expected);
+    assertEquals(decodeWaiting(expected), line);
+  }
+  for (const line of ["", "join", "join me", "tick 7", "withdraw it", "exit"]) {
+    refused(() => decodeWaiting(line));
+  }
+});
+
+pure("an offer lasts a second to an hour", () => {
+  for (const seconds of [0, 3601, 9999]) {
+    refused(() => decodeRequest(`offer ?-maple ${SALT} ${seconds}`), "1 to 3600 seconds");
+  }
+});
+
+pure(
+  "parseOffered() and parseAccepted() read what their formatters write, and nothing else",
+  () => {
+    const plate = { number: "4713", word: "maple" };
+    const offered = { plate, seconds: 600, address: "127.0.0.1:51234" };
+    assertEquals(formatOffered(offered), "4713-maple 600 127.0.0.1:51234");
+    assertEquals(parseOffered("4713-maple 600 127.0.0.1:51234"), offered);
+    const accepted = { salt: SALT, address: "unix:3" };
+    assertEquals(formatAccepted(accepted), `${SALT} unix:3`);
+    assertEquals(parseAccepted(`${SALT} unix:3`), accepted);
+    for (
+      const detail of ["", "4713-maple", "4713-maple 600", "?-maple 600 a:1", "4713-maple x a:1"]
+    ) {
+      refused(() => parseOffered(detail));
+    }
+    for (const detail of ["", SALT, `${SALT} `, `${SALT}0 a:1`]) {
+      refused(() => parseAccepted(detail));
+    }
+  },
+);
 
 const BODY_LINES: readonly [BodyLine, string][] = [
   [{ type: "data", size: 1 }, "data 1"],
@@ -178,6 +250,10 @@ pure("decodeReply() refuses what no inlet server says", () => {
     `challenge ${"0F".repeat(32)}`,
     "go",
     "go 0 0",
+    "tick tock",
+    "knock 7",
+    "knock on wood",
+    "met",
   ];
   for (const line of strange) refused(() => decodeReply(line));
 });
@@ -295,13 +371,17 @@ pure("every request comes back as it was after encoding and decoding", () => {
 
 pure("whatever a line says, the decoders answer or throw ProtocolError", () => {
   const verb = fc.constantFrom(
-    ..."hello put push reput proof mkdir say get reget compare tree list status exit".split(" "),
-    ..."welcome busy challenge prove go ok error data end abort".split(" "),
+    ..."hello put push reput proof mkdir say get reget compare tree list status exit offer accept"
+      .split(" "),
+    ..."welcome busy challenge prove go ok error data end abort tick knock met".split(" "),
   );
   const word = fc.oneof(words, fc.constantFrom("-", "of", "client"), size.map(String));
   const line = fc.tuple(verb, fc.array(word, { maxLength: 4 }))
     .map(([first, rest]) => [first, ...rest].join(" "));
-  const decoders = [decodeRequest, decodeReply, decodeBodyLine, parseStored, parseListEntry];
+  const decoders = [
+    ...[decodeRequest, decodeReply, decodeBodyLine, parseStored, parseListEntry],
+    ...[decodeWaiting, parseOffered, parseAccepted],
+  ];
   fc.assert(
     fc.property(fc.oneof(line, words), (given) => {
       for (const decode of decoders) {

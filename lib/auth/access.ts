@@ -11,10 +11,13 @@ import { quoted } from "../text.ts";
 /** `read-only`: list and download. `drop-only`: upload, without seeing files or other clients. */
 export type Access = "all" | "read-only" | "drop-only";
 
+/** Who may not do everything reaches no other client. */
+const MEETING = ["offer", "accept"] as const;
+
 const REFUSED: Readonly<Record<Access, readonly Request["type"][]>> = {
   "all": [],
-  "read-only": ["put", "push", "reput", "mkdir", "symlink", "say"],
-  "drop-only": ["get", "reget", "compare", "diff", "tree", "list", "status", "say"],
+  "read-only": ["put", "push", "reput", "mkdir", "symlink", "say", ...MEETING],
+  "drop-only": ["get", "reget", "compare", "diff", "tree", "list", "status", "say", ...MEETING],
 };
 
 /** Every {@linkcode Access}. */

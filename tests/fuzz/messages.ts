@@ -25,6 +25,7 @@ import {
   type ListEntry,
   MAX_CHUNK_BYTES,
   MAX_DIFF_ENTRIES,
+  MAX_OFFER_SECONDS,
   type Reply,
   type Request,
   type Stored,
@@ -43,6 +44,8 @@ const digest = fc.string({
   minLength: 64,
   maxLength: 64,
 });
+const fourDigits = fc.stringMatching(/^[0-9]{4}$/);
+const plateWord = fc.stringMatching(/^[a-z][a-z-]{0,31}$/);
 const milliseconds = fc.integer({ min: -62_135_596_800_000, max: 253_402_300_799_999 });
 const modified = fc.oneof(milliseconds, milliseconds.map((it) => it - it % 1000))
   .map((it) => new Date(it));
@@ -112,7 +115,19 @@ export const anyRequest: fc.Arbitrary<Request> = withFields<Request>(fc.oneof(
     .map((type) => ({ type })),
   // Nothing behind `chat` is talk that says `chat`.
   fc.record({ ...type("chat"), text }),
+  fc.record({
+    ...type("offer"),
+    plate: fc.record({ number: fourDigits, word: plateWord }, { requiredKeys: ["word"] }),
+    salt: digest.map((it) => it.slice(32)),
+    seconds: fc.integer({ min: 1, max: MAX_OFFER_SECONDS }),
+  }),
+  fc.record({
+    ...type("accept"),
+    plate: fc.record({ number: fourDigits, word: plateWord }),
+  }),
 ));
+
+const address = text.filter((it) => it !== "");
 
 /** Every reply there is. */
 export const anyReply: fc.Arbitrary<Reply> = withFields<Reply>(fc.oneof(
@@ -129,6 +144,9 @@ export const anyReply: fc.Arbitrary<Reply> = withFields<Reply>(fc.oneof(
   fc.record({ ...type("ok"), detail: text }),
   fc.record({ ...type("end"), count: number }),
   fc.record({ ...type("note"), text }),
+  fc.record(type("tick")),
+  fc.record({ ...type("knock"), id: number, address }),
+  fc.record({ ...type("met"), id: number }),
   fc.record({
     ...type("error"),
     code: fc.constantFrom(...Object.keys(ERROR_CODES) as ErrorCode[]),
