@@ -31,14 +31,7 @@ import { decodeMeeting, type MeetingRequest, meetingWords } from "./protocol/mee
 
 export * from "./protocol/body_lines.ts";
 export * from "./protocol/diff_lines.ts";
-export {
-  type FolderFacts,
-  folderFactsOf,
-  folderFields,
-  type LinkFacts,
-  linkFactsOf,
-  linkFields,
-} from "./protocol/folder_fields.ts";
+export * from "./protocol/folder_fields.ts";
 export {
   decodeNumber,
   decodeUtf8,
@@ -99,6 +92,7 @@ export type Request =
     | { type: "list" }
     | { type: "status" }
     | { type: "whoami" }
+    | { type: "attend" }
     | { type: "exit" }
     | { type: "chat"; text: string }
     | MeetingRequest
@@ -138,6 +132,7 @@ export function encodeRequest(request: Request): Uint8Array<ArrayBuffer> {
     case "list":
     case "status":
     case "whoami":
+    case "attend":
     case "exit":
       return encodeLine(verb);
     case "offer":
@@ -227,6 +222,7 @@ function decodeVerb(verb: string, rest: string, line: string): Request | undefin
     case "list":
     case "status":
     case "whoami":
+    case "attend":
     case "exit":
       return rest === "" ? { type: verb } : undefined;
     default:

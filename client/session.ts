@@ -14,6 +14,7 @@ import { DEFAULT_NAME, type Dialer } from "./dialer.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
 import { formatEntry, listLines, statusLines, TextReport } from "./report.ts";
 import type { Report } from "./report_forms.ts";
+import { People } from "./people.ts";
 import { pathItems } from "./path_items.ts";
 import { getFile } from "./get_file.ts";
 import { meaningOf, nameIn, writtenName } from "./session_words.ts";
@@ -43,6 +44,9 @@ list          list the files on the server; list NAME lists those in a folder
 get NAME      download a file; get NAME/ downloads a folder, get / everything
 put FILE      send a file or a folder
 say TEXT      send a text to the server, which acknowledges it
+who           list who else is here
+tell NAME TEXT
+              tell somebody who is here a text
 help          show this text
 exit          end the session; so does Ctrl-D
 
@@ -52,7 +56,9 @@ Any other line is sent as a text too. Names may be quoted. Ctrl-C stops a transf
 const MOST_COMPLETIONS = 100_000;
 
 /** Completions of an empty line. */
-const COMMANDS = ["status", "list", "get ", "put ", "say ", "help", "exit"] as const;
+const COMMANDS = [
+  ...["status", "list", "get ", "put ", "say ", "who", "tell ", "help", "exit"],
+];
 
 /**
  * Runs a session to its end.
@@ -76,6 +82,7 @@ export async function runSession(dialer: Dialer, stopping: AbortController): Pro
 
 class Session {
   readonly lines: Lines;
+  readonly #people = new People((line) => this.lines.say(line));
   readonly #options: SessionOptions;
   /** Stops the current transfer. */
   #transfer: AbortController | undefined;
@@ -102,8 +109,9 @@ class Session {
     if (asked === null) return;
     const { context } = this.#options.dialer;
     const onNote = (text: string): void => this.lines.say(dim(printable(text)));
+    const onUnasked = (line: string): boolean => this.#people.take(line);
     const { connection, client } = await this.#options.dialer.join((connection) =>
-      FilesClient.greet(connection, asked, { ...context, onNote, onWarning: onNote })
+      FilesClient.greet(connection, asked, { ...context, onNote, onWarning: onNote, onUnasked })
     );
     using _ = connection;
     this.#isOpen = true;
@@ -136,6 +144,7 @@ class Session {
     this.lines.say("Type help for the commands; Tab completes");
     // A drop-only server refuses the list, but accepts files.
     await this.#learnNames(client).catch(() => {});
+    await this.#people.attend(client);
   }
 
   async #obey(client: FilesClient, line: string): Promise<"exit" | void> {
@@ -149,6 +158,10 @@ class Session {
       case "help":
       case "status":
         return await this.#tell(client, verb);
+      case "who":
+        return await printPages(client, this.#people.who(client));
+      case "tell":
+        return await this.#people.tell(client, rest);
       case "say":
         return await this.#say(client, rest);
       case "text":
@@ -164,7 +177,7 @@ class Session {
 
   async #say(client: FilesClient, text: string): Promise<void> {
     if (text === "") throw new InletError("usage", "Cannot say nothing; try: say hello");
-    await printPages(client, [[printable(await client.chat(text))]]);
+    await printPages(client, [[printable(await this.#people.chat(client, text))]]);
   }
 
   async #tell(client: FilesClient, verb: "help" | "status"): Promise<void> {
@@ -316,10 +329,13 @@ class Session {
   }
 
   #complete(typed: string): string[] {
-    const [, verb, begun = ""] = /^((?:get|list) )(.*)$/i.exec(typed) ?? [];
+    const [, verb, begun = ""] = /^((?:get|list|tell) )(.*)$/i.exec(typed) ?? [];
+    const isTell = /^tell/i.test(typed);
+    const names = isTell ? this.#people.names : this.#names;
+    const end = isTell ? " " : "";
     const lines = verb === undefined
       ? COMMANDS
-      : this.#names.map((name) => verb + writtenName(name, begun));
+      : names.map((name) => verb + writtenName(name, begun) + end);
     return lines.filter((line) => line.startsWith(typed));
   }
 }

@@ -10,10 +10,10 @@ import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
 
 /** Commands that take nothing behind them. */
-const ALONE = ["status", "help", "exit"] as const;
+const ALONE = ["status", "who", "help", "exit"] as const;
 
 /** Commands that take a name or a text. */
-const WITH_REST = ["list", "get", "put", "say"] as const;
+const WITH_REST = ["list", "get", "put", "say", "tell"] as const;
 
 /** What other programs call them. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([

@@ -81,7 +81,11 @@ export function linkFactsOf({ fields }: { fields?: Fields }): LinkFacts {
   return { to, ...time !== undefined && { modified: decodeTime(time) } };
 }
 
-/** @throws {ProtocolError} if a symbolic link cannot have the target */
+/**
+ * Checks what a symbolic link leads to.
+ *
+ * @throws {ProtocolError} if a symbolic link cannot have the target
+ */
 export function checkTarget(to: string | undefined): asserts to is string {
   if (to === undefined || to === "" || to.includes("\0")) {
     throw new ProtocolError("the target of the link is missing, or holds a NUL");

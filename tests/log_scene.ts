@@ -71,6 +71,9 @@ async function files(): Promise<void> {
     await wire.rest();
   });
   using second = await greet(address, "second");
+  await answers(second, "attend\n", /^ok/);
+  await answers(second, "tell 1 Hello\n", /^ok/);
+  await answers(ben, "", /^note second: Hello$/);
   await gone(address, async (wire) => {
     await wire.says("hello 1 third\n");
     await wire.rest();

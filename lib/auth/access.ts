@@ -12,7 +12,7 @@ import { quoted } from "../text.ts";
 export type Access = "all" | "read-only" | "drop-only";
 
 /** Who may not do everything reaches no other client. */
-const MEETING = ["offer", "accept"] as const;
+const MEETING = ["offer", "accept", "attend"] as const;
 
 const REFUSED: Readonly<Record<Access, readonly Request["type"][]>> = {
   "all": [],

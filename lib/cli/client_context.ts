@@ -48,6 +48,11 @@ export interface ClientContext extends GrowthOptions {
   readonly prove?: ((nonce: string) => Promise<string>) | undefined;
   /** Called with each note that the server sends. */
   readonly onNote?: (text: string) => void;
+  /**
+   * Called with each line that may be none of a reply. Returns whether it was one that comes unasked,
+   * to a client that attends.
+   */
+  readonly onUnasked?: (line: string) => boolean;
   /** Called with notices for the user. */
   onNotice?(text: string): void;
   /** Called, instead of `onNote`, with a note that warns of a failure to come. */

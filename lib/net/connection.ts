@@ -140,7 +140,7 @@ export class Connection extends BufferedReader implements Disposable {
   }
 
   /** Waits for the peer's next request, with an idle timeout of its own. */
-  async rest({ limitMs, warnAfterMs, warning }: Rest): Promise<void> {
+  async rest({ limitMs, warnAfterMs, warning, until }: Rest): Promise<void> {
     if (this.buffered.length > 0) return;
     this.shrink();
     const usualMs = this.#watchdog.allowSilence(limitMs);
@@ -148,7 +148,7 @@ export class Connection extends BufferedReader implements Disposable {
     const warn = (): void => void this.#stream.write(warning).catch(() => {});
     using _ = new AwakeTimer(warnAfterMs, warn);
     try {
-      await this.arrival();
+      await Promise.race([this.arrival(), ...until ? [until] : []]);
     } finally {
       this.#watchdog.allowSilence(usualMs);
     }

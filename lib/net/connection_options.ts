@@ -38,4 +38,6 @@ export interface Rest {
   /** Milliseconds of silence after which the warning is sent. */
   warnAfterMs: number;
   warning: Uint8Array;
+  /** What else ends the rest, once it settles. */
+  until?: Promise<void>;
 }

@@ -10,6 +10,7 @@ import type { User } from "../auth/authenticator.ts";
 import { InletError } from "../errors.ts";
 import type { AddressRanges } from "../net/address_ranges.ts";
 import { formatLocalTime, printable } from "../text.ts";
+import { Attendance, type Mailbox } from "./attendance.ts";
 
 /** Most clients that `status` remembers. */
 const REMEMBERED = 1000;
@@ -45,6 +46,8 @@ export interface Client {
   features?: ReadonlySet<string>;
   /** When it disconnected; missing while it is connected. */
   end?: Date;
+  /** What others have told it and it has not been sent, on the native wire. */
+  mailbox?: Mailbox;
   /**
    * What it speaks: `native`, `upload`, `http` or the mode of a fallback, on a port that serves
    * several. `page` is a person with the page open.
@@ -77,6 +80,8 @@ export function checkClientName(name: string): void {
 export class Clients {
   /** Most clients that are connected at once. */
   readonly limit: number;
+  /** Those who can be reached by others. */
+  readonly attendance: Attendance = new Attendance();
   readonly #limitPerHost: number | undefined;
   readonly #proxies: Pick<AddressRanges, "has"> | undefined;
   readonly #hosts = new Map<string, number>();
@@ -187,6 +192,7 @@ export class Clients {
     if (client.end) return;
     client.end = new Date();
     this.#forgetName(client);
+    this.attendance.leave(client);
     const listed = this.#remembered.lastIndexOf(client);
     if (client.unauthenticated && listed >= 0) this.#remembered.splice(listed, 1);
     if (!this.#visitors.delete(client)) this.#count(client.address, -1);

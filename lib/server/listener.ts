@@ -346,6 +346,7 @@ export class Listener {
       clients.leave(client);
       // It is remembered for long, which the connection must not be.
       delete client.moving;
+      delete client.mailbox;
       log.disconnected(clients.connected, Math.round(performance.now() - came));
     }
     await this.#closeGracefully(connection, failure);

@@ -92,6 +92,7 @@ export const LOG_EVENTS = {
   "stopping": ["transfers", "ms"],
   "store": [],
   "stored": ["file", "bytes", "crc", "ms"],
+  "told": ["bytes"],
   "tree": ["file"],
   "welcome": [],
 } as const satisfies Record<string, readonly (keyof LogKeys)[]>;

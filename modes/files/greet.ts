@@ -43,6 +43,7 @@ export async function greet(connection: Connection, context: ServerContext): Pro
   }
   client.features = featuresOf(request);
   clients.introduce(client, name);
+  client.mailbox = clients.attendance.enter(client);
   context.log.welcomed(client.name);
   await connection.write(
     encodeReply({

@@ -44,7 +44,10 @@ const UNANSWERED =
   "takes bytes, use --mode raw or --mode message; if it waits for a size and a name, --mode upload";
 
 /** What a requester needs of the client. */
-type RequesterContext = Pick<ClientContext, "onNote" | "onNotice" | "onWarning" | "timeoutMs">;
+type RequesterContext = Pick<
+  ClientContext,
+  "onNote" | "onNotice" | "onUnasked" | "onWarning" | "timeoutMs"
+>;
 
 /** Sends requests and reads replies on one connection. */
 export class Requester {
@@ -94,7 +97,7 @@ export class Requester {
    * @throws {InletError} if the server sends an error instead of the end; the list is incomplete
    * then
    */
-  async *lines(request: Request): AsyncGenerator<string[], void> {
+  async *lines(request: Request | Uint8Array): AsyncGenerator<string[], void> {
     const detail = await this.request(request);
     if (detail !== "") {
       const reason = `The server answered a list with ${quoted(`ok ${detail}`)}`;
@@ -144,8 +147,8 @@ export class Requester {
   }
 
   /** Sends a request, and returns the detail of its `ok`. */
-  async request(request: Request): Promise<string> {
-    await this.write(encodeRequest(request));
+  async request(request: Request | Uint8Array): Promise<string> {
+    await this.write(request instanceof Uint8Array ? request : encodeRequest(request));
     const reply = await this.reply();
     if (reply.type !== "ok") throw unexpected(reply);
     return reply.detail;
@@ -186,7 +189,7 @@ export class Requester {
   async reply(readBytes = 0): Promise<Reply> {
     const patience = new Patience(this.#context.timeoutMs, readBytes);
     for (;;) {
-      const reply = this.#decode(await this.#line());
+      const reply = this.#decode(await this.#answerLine());
       if (reply.type !== "note") return reply;
       this.#noted(reply, patience);
     }
@@ -250,19 +253,29 @@ export class Requester {
 
   /** Reads the answer to chat, which looks like any other reply except for its end. */
   async acknowledgement(text: string): Promise<string> {
+    const reply = await this.replyOrTalk(text);
+    if (reply !== "talk") throw unexpected(reply);
+    return text + ACK;
+  }
+
+  /** Reads the reply to a request without arguments, which is talk to a server that is older. */
+  async replyOrTalk(text: string): Promise<Reply | "talk"> {
     const patience = new Patience(this.#context.timeoutMs);
     for (;;) {
       const line = await this.#line();
-      if (line === text + ACK) return line;
+      if (line === text + ACK) return "talk";
+      if (this.#context.onUnasked?.(line)) continue;
       const reply = this.#decode(line);
-      if (reply.type !== "note") throw unexpected(reply);
+      if (reply.type !== "note") return reply;
       this.#noted(reply, patience);
     }
   }
 
   /** Reads a line that answers no request: a note, or the error that ends the session. */
   async note(): Promise<void> {
-    const reply = this.#decode(await this.#line());
+    const line = await this.#line();
+    if (this.#context.onUnasked?.(line)) return;
+    const reply = this.#decode(line);
     if (reply.type !== "note") throw this.giveUp(unexpected(reply));
     this.#context.onNote?.(reply.text);
   }
@@ -298,6 +311,14 @@ export class Requester {
       return decodeReply(line);
     } catch (error) {
       throw this.giveUp(error);
+    }
+  }
+
+  /** The next line that was asked for, or a note. */
+  async #answerLine(): Promise<string> {
+    for (;;) {
+      const line = await this.#line();
+      if (!this.#context.onUnasked?.(line)) return line;
     }
   }
 

@@ -26,7 +26,8 @@
  *    `ok`.
  * 10. C: `diff 2 photos`, and a line for each of two entries: `6;mode=644 2026-11-21T08:38:00Z a.txt`.
  *    S: `ok =.`, a character for each: the first is the same here, and the second is missing.
- * 11. C: `exit`. S: `ok bye` and the end.
+ * 11. C: `attend`. S: `ok`. From then on C can reach other clients, as serve_people.ts describes.
+ * 12. C: `exit`. S: `ok bye` and the end.
  *
  * Between requests S may send `note TEXT`, or `error shutdown …` or `error timeout …` and the end.
  * A note can cross a request; it then precedes the answer.
@@ -44,6 +45,7 @@
 
 import { encodeReply, type Request } from "../../protocol.ts";
 import { InletError } from "../../lib/errors.ts";
+import type { PeopleRequest } from "../../protocol/people_lines.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
@@ -54,6 +56,7 @@ import { serveDiff, serveDiffs } from "./serve_diff.ts";
 import { serveGet } from "./serve_get.ts";
 import { servePut } from "./serve_put.ts";
 import { serveReput } from "./serve_reput.ts";
+import { servePeople } from "./serve_people.ts";
 import { serveSay } from "./serve_say.ts";
 import { serveChat, serveCompare, serveLines } from "./serve_queries.ts";
 import { nextArrival, nextRequest, restOf } from "./wait.ts";
@@ -81,7 +84,7 @@ export async function serveFiles(connection: Connection, context: ServerContext)
 async function answer(
   connection: Connection,
   context: ServerContext,
-  request: Request,
+  request: Request | PeopleRequest,
 ): Promise<"end" | void> {
   switch (request.type) {
     case "hello":
@@ -116,6 +119,10 @@ async function answer(
       return await serveLines(connection, context, request);
     case "whoami":
       return await connection.write(encodeReply({ type: "ok", detail: context.client.name }));
+    case "attend":
+    case "who":
+    case "tell":
+      return await servePeople(connection, context, request);
     case "exit":
       // A client need not wait for it, and may have closed.
       await connection.write(encodeReply({ type: "ok", detail: "bye" })).catch(() => {});

@@ -8,6 +8,7 @@ import { isDropOnly } from "../../lib/auth/access.ts";
 import { decodeNumber, decodeRequest, encodeReply, type Request } from "../../protocol.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { Rest } from "../../lib/net/connection_options.ts";
+import { decodePeopleRequest, type PeopleRequest } from "../../protocol/people_lines.ts";
 import { clientOf } from "../../lib/address.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { Asker } from "../../lib/store/store.ts";
@@ -19,7 +20,7 @@ const WARNING_MS = 60_000;
 /** Milliseconds in which a server that stops reads what has arrived. */
 const LOOK_MS = 10;
 
-/** Waits until a client sends something or closes. */
+/** Waits until a client sends something or closes. Meanwhile it is sent what others tell it. */
 export async function nextArrival(
   connection: Connection,
   context: ServerContext,
@@ -28,9 +29,30 @@ export async function nextArrival(
   connection.resting = true;
   try {
     if (context.signal.aborted && !await isLeaving(connection)) throw context.signal.reason;
-    await connection.rest(rest);
+    if (connection.buffered.length === 0) await restWithMail(connection, context, rest);
   } finally {
     connection.resting = false;
+  }
+}
+
+async function restWithMail(
+  connection: Connection,
+  { client: { mailbox } }: ServerContext,
+  rest: Rest,
+): Promise<void> {
+  if (!mailbox) return await connection.rest(rest);
+  try {
+    do {
+      const until = mailbox.open();
+      if (mailbox.waiting > 0) {
+        connection.resting = false;
+        await connection.write(mailbox.take());
+        connection.resting = true;
+      }
+      await connection.rest({ ...rest, until });
+    } while (mailbox.waiting > 0 && connection.buffered.length === 0);
+  } finally {
+    mailbox.close();
   }
 }
 
@@ -44,11 +66,13 @@ async function isLeaving(connection: Connection): Promise<boolean> {
 export async function nextRequest(
   connection: Connection,
   context: ServerContext,
-): Promise<Request | null> {
+): Promise<Request | PeopleRequest | null> {
   connection.resting = true;
   try {
     const line = await connection.readLine();
     if (line === null) return null;
+    const asked = context.client.mailbox?.attends ? decodePeopleRequest(line) : undefined;
+    if (asked) return asked;
     const request = decodeRequest(line);
     if (request.fields?.total !== undefined) await warnOfSpace(connection, context, request);
     return request;

@@ -1,0 +1,159 @@
+/**
+ * Who can be reached by others on the native wire, and the lines that wait for them.
+ *
+ * A line for a client is written by that client's own conversation, between two requests, and by
+ * nobody else. Until then it waits in the client's mailbox.
+ *
+ * @module
+ */
+
+import { concat } from "@std/bytes/concat";
+import { encodeLine } from "../../protocol.ts";
+import { encodeUnasked } from "../../protocol/people_lines.ts";
+import { mayAccess } from "../auth/access.ts";
+import type { User } from "../auth/authenticator.ts";
+
+/** A client, as others reach it. */
+export interface Reachable {
+  readonly number: number;
+  readonly name: string;
+  readonly user?: User;
+}
+
+/** Most lines that wait for one client. */
+const MOST_LINES = 100;
+
+/** Most bytes that wait for one client. */
+const MOST_BYTES = 64 * 1024;
+
+/** Most lines that wait before no more of those are added that tell who comes and goes. */
+const MOST_NEWS = MOST_LINES / 2;
+
+/** What becomes of a line: it is written at once, or after the request in progress, or never. */
+export type Delivery = "now" | "later" | "full" | "gone";
+
+/** Lines that wait for one client until it is between two requests. */
+export class Mailbox {
+  /** Whether the client has asked to be told of others. */
+  attends = false;
+  readonly #lines: Uint8Array[] = [];
+  #bytes = 0;
+  #isOpen = false;
+  #onFirst: (() => void) | undefined;
+
+  /** Whether the client is between two requests, so that lines can be written. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Number of lines that wait. */
+  get waiting(): number {
+    return this.#lines.length;
+  }
+
+  /** Adds a line, if there is room for it. */
+  add(line: Uint8Array): Delivery {
+    const bytes = this.#bytes + line.length;
+    if (this.#lines.length >= MOST_LINES || bytes > MOST_BYTES) return "full";
+    this.#lines.push(line);
+    this.#bytes = bytes;
+    this.#onFirst?.();
+    return this.#isOpen ? "now" : "later";
+  }
+
+  /** Takes all lines out. */
+  take(): Uint8Array {
+    this.#bytes = 0;
+    return concat(this.#lines.splice(0));
+  }
+
+  /** Opens the mailbox. Returns what settles once a line is in it; one call at a time. */
+  open(): Promise<void> {
+    this.#isOpen = true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onFirst = resolve;
+    return promise;
+  }
+
+  /** Lets lines wait from now on. */
+  close(): void {
+    this.#isOpen = false;
+    this.#onFirst = undefined;
+  }
+}
+
+/** A client that can be reached. */
+interface Present {
+  readonly client: Reachable;
+  readonly mailbox: Mailbox;
+}
+
+/** The clients of the native wire that are connected. */
+export class Attendance {
+  readonly #present = new Map<number, Present>();
+
+  /** Adds a client that was welcomed, and returns its mailbox. */
+  enter(client: Reachable): Mailbox {
+    const mailbox = new Mailbox();
+    this.#present.set(client.number, { client, mailbox });
+    return mailbox;
+  }
+
+  /** Tells a client of others from now on, and others of it. */
+  attend(client: Reachable): void {
+    const own = this.#present.get(client.number);
+    if (!own || own.mailbox.attends) return;
+    own.mailbox.attends = true;
+    if (client.name === "") return;
+    this.#announce(client, { type: "came", client: client.number, name: client.name });
+  }
+
+  /**
+   * Those whom a client can reach: who attends, or is between two requests, under a name, and may
+   * talk to others.
+   */
+  others(client: Reachable): Reachable[] {
+    const others = [...this.#present.values()].filter((other) =>
+      other.client !== client && isReachable(other)
+    );
+    return others.map((other) => other.client);
+  }
+
+  /** Tells a client something. One that does not attend gets a note. */
+  tell(from: Reachable, to: number, text: string): Delivery {
+    const present = this.#present.get(to);
+    if (!present || present.client === from || !isReachable(present)) return "gone";
+    const { mailbox } = present;
+    const line = mailbox.attends
+      ? encodeUnasked({ type: "told", from: from.number, text })
+      : encodeLine(`note ${from.name || `client ${from.number}`}: ${text}`);
+    return mailbox.add(line);
+  }
+
+  /** Removes a client that has disconnected. */
+  leave(client: Reachable): void {
+    const own = this.#present.get(client.number);
+    if (own?.client !== client) return;
+    this.#present.delete(client.number);
+    if (!own.mailbox.attends || client.name === "") return;
+    this.#announce(client, { type: "gone", client: client.number });
+  }
+
+  #announce(client: Reachable, news: Parameters<typeof encodeUnasked>[0]): void {
+    if (!mayReach(client)) return;
+    const line = encodeUnasked(news);
+    for (const { client: other, mailbox } of this.#present.values()) {
+      if (other === client || !mailbox.attends || !mayReach(other)) continue;
+      if (mailbox.waiting < MOST_NEWS) mailbox.add(line);
+    }
+  }
+}
+
+function isReachable({ client, mailbox }: Present): boolean {
+  return client.name !== "" && (mailbox.attends || mailbox.isOpen) && mayReach(client);
+}
+
+/** Whether the user of a client may reach others. On a server where nobody may, nobody attends. */
+function mayReach({ user }: Reachable): boolean {
+  return !user || (!user.isRevoked && mayAccess({ server: "all", user: user.access }, "attend"));
+}
