@@ -47,6 +47,7 @@ import type { JsonEvents } from "./lib/server/json_events.ts";
 import { Listener, type ListenerOptions } from "./lib/server/listener.ts";
 import { parseListenPlace } from "./lib/server/listen_place.ts";
 import { Log } from "./lib/server/log.ts";
+import { Meetings } from "./lib/server/meetings.ts";
 import { needsOf } from "./lib/server/needs.ts";
 import { openStore } from "./lib/server/open_store.ts";
 import { checkReach, serveOptionsOf, serverProgram } from "./lib/server/options.ts";
@@ -225,10 +226,12 @@ function contextOf(
     stdout: json?.stdout ?? new StdoutQueue(isEscaped ? { output: escaping } : {}),
     clients: new Clients(maxClients ?? mode.maxClients ?? MAX_CLIENTS, maxPerAddress, web.proxies),
     acknowledged: new AcknowledgedUploads(),
+    meetings: settings.relay ? new Meetings() : undefined,
     maxBytes,
     access,
     authenticator,
     greetingTimeoutMs: settings.greetingTimeoutMs,
+    timeoutMs: settings.timeoutMs,
     sessionTimeoutMs: settings.sessionTimeoutMs,
     wire: wireSettings(settings, settings.fallback ?? mode.name),
     web,

@@ -13,6 +13,7 @@ import type { InletError } from "../lib/errors.ts";
 import { Listener, type ListenerOptions } from "../lib/server/listener.ts";
 import { listen } from "../lib/net/listen.ts";
 import type { MinRate } from "../lib/net/min_rate.ts";
+import { Meetings } from "../lib/server/meetings.ts";
 import { Log } from "../lib/server/log.ts";
 import { StdoutQueue } from "../lib/server/stdout_queue.ts";
 import type { ServerContext } from "../lib/server/context.ts";
@@ -127,12 +128,14 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
       log,
       stdout,
       clients: new Clients(options.maxClients ?? 100),
+      meetings: new Meetings(),
       acknowledged: new AcknowledgedUploads(),
       maxBytes,
       access,
       shortage: options.shortage ?? (() => undefined),
       authenticator,
       greetingTimeoutMs,
+      timeoutMs: idleTimeoutMs,
       sessionTimeoutMs: idleTimeoutMs,
       wire: wireSettings(wireOptionsOf(parseCommandLine(wire.args, WIRES).options), wire.mode),
       web: webSettings({

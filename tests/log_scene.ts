@@ -10,6 +10,7 @@ import { Log } from "../lib/server/log.ts";
 import { runningFor } from "../lib/server/stored_program.ts";
 import { serve, type ServeOptions } from "../server.ts";
 import { bytes, tempDir } from "./helpers.ts";
+import { meet } from "./meeting_ends.ts";
 import { makeUsers } from "./user_files.ts";
 import { Wire } from "./wire.ts";
 
@@ -28,6 +29,17 @@ await reversed();
 await keys();
 await proxied();
 await hooks();
+await meetings();
+
+/** Two clients that meet. */
+async function meetings(): Promise<void> {
+  await using server = await serve(common);
+  using pair = await meet(server.address);
+  await pair.acceptor.says("hello");
+  await pair.offerer.text(5);
+  pair.acceptor[Symbol.dispose]();
+  await pair.offerer.rest();
+}
 
 /** The native conversation, uploads on its port, and a fallback. */
 async function files(): Promise<void> {

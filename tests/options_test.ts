@@ -152,6 +152,7 @@ pure("serveOptionsOf() gives the defaults that ServeOptions documents", () => {
     certKey: undefined,
     open: false,
     access: "all",
+    relay: true,
     dotfiles: true,
     links: "tree",
     fsync: false,

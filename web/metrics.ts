@@ -43,8 +43,9 @@ function isForwarded(headers: IncomingHttpHeaders): boolean {
   return ["x-forwarded-for", "forwarded"].some((name) => headers[name] !== undefined);
 }
 
-function metricsOf({ log: { counters }, clients, freeBytes }: ServerContext): Metric[] {
-  const { stored, got, failures, traffic } = counters;
+function metricsOf(context: ServerContext): Metric[] {
+  const { log: { counters }, clients, freeBytes, meetings } = context;
+  const { stored, got, relayed, failures, traffic } = counters;
   const counter = metricOf("counter");
   const gauge = metricOf("gauge");
   const free = freeBytes?.();
@@ -68,6 +69,9 @@ function metricsOf({ log: { counters }, clients, freeBytes }: ServerContext): Me
     counter("stored_bytes_total", "Bytes of the files that were stored.", stored.bytes),
     counter("downloads_total", "Files, parts of files and archives that were sent.", got.files),
     counter("downloaded_bytes_total", "Bytes of the files that were sent.", got.bytes),
+    gauge("offers", "Offers that other clients can accept.", meetings?.offers ?? 0),
+    counter("relays_total", "Pipes between two clients that have ended.", relayed.files),
+    counter("relayed_bytes_total", "Bytes of these, both directions together.", relayed.bytes),
     {
       ...counter("failures_total", "Refusals, broken transfers and faults, by code.", 0),
       values: Object.keys(STATUSES).map((code) => [

@@ -39,5 +39,5 @@ export interface Rest {
   warnAfterMs: number;
   warning: Uint8Array;
   /** What else ends the rest, once it settles. */
-  until?: Promise<void>;
+  until?: Promise<unknown>;
 }

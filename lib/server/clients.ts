@@ -53,6 +53,8 @@ export interface Client {
    * several. `page` is a person with the page open.
    */
   wire?: string;
+  /** What it does beside moving files, in a word or two: `offers`. */
+  doing?: string;
   /** Tells what it moves at the moment, if it does. */
   moving?: () => Moving | undefined;
 }
@@ -260,13 +262,14 @@ export class Clients {
 }
 
 /** `client 1 | ben | 127.0.0.1:51234 | Start: 2026-11-21 09:38:00 | End: Still Connected`. */
-export function statusLine({ number, address, name, start, end }: Client): string {
+export function statusLine({ number, address, name, start, end, doing }: Client): string {
   return [
     `client ${number}`,
     ...(name === "" ? [] : [printable(name).replaceAll("|", "\\u{7c}")]),
     address,
     `Start: ${formatLocalTime(start)}`,
     `End: ${end ? formatLocalTime(end) : "Still Connected"}`,
+    ...(doing === undefined || end ? [] : [doing]),
   ].join(" | ");
 }
 

@@ -11,6 +11,7 @@ import type { InletError } from "../errors.ts";
 import type { ServerStore } from "../store/ongoing.ts";
 import type { Client, Clients } from "./clients.ts";
 import type { Log } from "./log.ts";
+import type { Meetings } from "./meetings.ts";
 import type { StdoutQueue } from "./stdout_queue.ts";
 import type { WebSettings } from "./web_options.ts";
 import type { WireSettings } from "./wire_options.ts";
@@ -27,6 +28,8 @@ export interface ServerContext {
   readonly clients: Clients;
   /** The uploads that need not be stored again. */
   readonly acknowledged: AcknowledgedUploads;
+  /** Where clients meet; missing on a server that does not relay. */
+  readonly meetings: Meetings | undefined;
   /** The client of this connection. */
   readonly client: Client;
   /** Size limit of a file or message, in bytes. */
@@ -37,6 +40,8 @@ export interface ServerContext {
   readonly authenticator: Authenticator | undefined;
   /** Milliseconds that a greeting may take, and over HTTP the head of each request. */
   readonly greetingTimeoutMs: number;
+  /** Milliseconds of silence within a request or a body. */
+  readonly timeoutMs: number;
   /** Milliseconds that a session may be idle between two requests. */
   readonly sessionTimeoutMs: number;
   /** Settings of the wires of other programs. */

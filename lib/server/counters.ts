@@ -27,6 +27,8 @@ export class Counters {
   readonly stored: Moved = { files: 0, bytes: 0 };
   /** Files that were sent. */
   readonly got: Moved = { files: 0, bytes: 0 };
+  /** What clients sent each other: pipes that have ended, and their bytes. */
+  readonly relayed: Moved = { files: 0, bytes: 0 };
   /** What was refused, broke off or failed. A code that has not occurred is missing. */
   readonly failures: Map<Code, number> = new Map();
   /** Connections that were accepted. */

@@ -197,6 +197,7 @@ const RIGHTS = {
     conflictsWith: ["drop-only"],
   }),
   "drop-only": flag({ help: "clients may upload, but not list or download" }),
+  "no-relay": flag({ help: "let no clients meet here, and relay nothing between them" }),
   "no-dotfiles": flag({ help: "refuse and hide names that begin with a dot, like .ssh" }),
   "links": option({
     value: "WHICH",
@@ -305,6 +306,7 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
     certKey: values["cert-key"],
     open: values.open,
     access,
+    relay: !values["no-relay"],
     dotfiles: !values["no-dotfiles"],
     links: values.links,
     fsync: values.fsync,

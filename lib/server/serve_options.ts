@@ -166,6 +166,13 @@ export interface ServeOptions {
    */
   access?: Access;
   /**
+   * Whether clients can meet here, and send each other what the server relays and cannot read, in mode
+   * `files`.
+   *
+   * @default {true}
+   */
+  relay?: boolean;
+  /**
    * Whether a part of a name may begin with a dot, such as `.ssh/authorized_keys`. Otherwise such
    * names are refused, and not listed.
    *

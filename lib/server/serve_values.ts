@@ -68,6 +68,7 @@ const OPTIONS: Record<keyof ServeOptions | keyof ServeUnixOptions, Kind> = {
   certKey: SOME_TEXT,
   open: FLAG,
   access: oneOf(ACCESS_RIGHTS),
+  relay: FLAG,
   dotfiles: FLAG,
   links: oneOf(Object.keys(LINK_RULES)),
   raw: FLAG,

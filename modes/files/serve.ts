@@ -26,7 +26,11 @@
  *    `ok`.
  * 10. C: `diff 2 photos`, and a line for each of two entries: `6;mode=644 2026-11-21T08:38:00Z a.txt`.
  *    S: `ok =.`, a character for each: the first is the same here, and the second is missing.
+<<<<<<< HEAD
  * 11. C: `attend`. S: `ok`. From then on C can reach other clients, as serve_people.ts describes.
+=======
+ * 11. C: `offer …` or `accept PLATE`: two clients meet; serve_meeting.ts has the rest.
+>>>>>>> 099b648 (Two clients meet at a server by a plate, and their connections become one pipe; --no-relay lets nobody meet)
  * 12. C: `exit`. S: `ok bye` and the end.
  *
  * Between requests S may send `note TEXT`, or `error shutdown …` or `error timeout …` and the end.
@@ -127,6 +131,10 @@ async function answer(
       // A client need not wait for it, and may have closed.
       await connection.write(encodeReply({ type: "ok", detail: "bye" })).catch(() => {});
       return "end";
+    case "offer":
+      return await (await import("./serve_meeting.ts")).serveOffer(connection, context, request);
+    case "accept":
+      return await (await import("./serve_meeting.ts")).serveAccept(connection, context, request);
     case "chat":
       return await serveChat(connection, context, request.text);
   }
