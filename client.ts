@@ -91,6 +91,9 @@ async function main(args: readonly string[]): Promise<number> {
   switch (action.type) {
     case "session":
       return await (await import("./client/session.ts")).runSession(dialer, stopping);
+    case "offer":
+    case "accept":
+      return await (await import("./client/meeting/meet.ts")).meet(dialer, action, plan, options);
     case "send":
     case "get": {
       if (plan.dryRun) {

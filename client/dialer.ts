@@ -19,6 +19,7 @@ import { Retries } from "./retry.ts";
 import { formatCount, quoted } from "../lib/text.ts";
 import { clientWire, type WireOptions } from "./wire_options.ts";
 import { FilesClient } from "../modes/files/client.ts";
+import type { Fields } from "../protocol.ts";
 
 /** Client name where none is given. */
 export const DEFAULT_NAME = "inlet";
@@ -85,6 +86,12 @@ export interface DialerOptions extends ClientOptions, WireOptions {
   progress?: Progress;
   /** Receives the server's answer, as in `SendOptions`. */
   output?: (chunk: Uint8Array) => Promise<void>;
+  /** Further fields of the greeting. */
+  greeting?: () => Fields;
+  /** Whether to ask first for all that is there already; by default that follows `resume`. */
+  compares?: () => boolean;
+  /** How often, and after which wait, is tried again; by default that follows `retries`. */
+  retrying?: Retries;
 }
 
 /** Gives each item a random id, and the same one again. */
@@ -110,7 +117,7 @@ export class Dialer {
     this.#address = address;
     this.#options = options;
     let isWarned = false;
-    this.retries = new Retries({
+    this.retries = options.retrying ?? new Retries({
       limit: retries,
       signal: options.signal,
       onNotice: (text) => {
@@ -128,6 +135,8 @@ export class Dialer {
       timeoutMs: options.timeoutMs,
       output: options.output ?? (() => Promise.resolve()),
       resume: resume || retries > 0,
+      compares: options.compares ?? (() => resume || retries > 0),
+      greeting: options.greeting,
       tickets: new WeakMap(),
       wire: clientWire(options),
       onNotice: (text) => onNotice?.(text),
@@ -142,7 +151,7 @@ export class Dialer {
         const stored = `only its first ${formatCount(size)} bytes were sent`;
         onNotice?.(`${quoted(label)} grew while it was sent: ${stored}`);
       },
-      uploadId: retries > 0 ? uploadIds() : undefined,
+      uploadId: retries > 0 || options.retrying ? uploadIds() : undefined,
       onResume: (label, offset, size) => {
         this.retries.reached(label, offset);
         onNotice?.(resumption(label, offset, size));

@@ -43,6 +43,11 @@ export class Items {
     return this.#isWalked ? this.#found : null;
   }
 
+  /** Items that were found, and not taken yet. */
+  get ahead(): readonly Item[] {
+    return this.#ahead.slice(this.#taken);
+  }
+
   /** The bytes of all items that were not taken yet; `null` while not all are found and measured. */
   get bytesAhead(): number | null {
     return this.#isWalked && this.#measured >= this.#ahead.length ? this.#measuredBytes : null;

@@ -23,6 +23,7 @@ import {
 import { PROGRESS_STYLES, type ProgressStyle } from "../lib/cli/progress.ts";
 import { LINK_RULES, type LinkRule } from "../lib/store/link_rules.ts";
 import { MODE_OPTION } from "../modes/table.ts";
+import { parseOfferTime } from "./meeting_plan.ts";
 import { WIRES } from "./wire_options.ts";
 
 const OPTIONS = {
@@ -49,8 +50,29 @@ const OPTIONS = {
     help: "save to this file, pipe or device, or into this folder; - is the standard output",
     note: "default: the current folder",
     completes: "file",
-    needs: "get",
+    needs: ["get", "accept"],
   }),
+  "offer": flag({
+    help:
+      "offer FILE... to whoever has the code that is printed; without FILE, the message on the " +
+      "standard input",
+    modes: ["files"],
+    conflictsWith: ["list", "status", "session", "get", "dry-run"],
+  }),
+  "expires": option({
+    value: "TIME",
+    parse: parseOfferTime,
+    default: "10m",
+    help: "end the offer after this long, like 90s or 1h, which is the most",
+    needs: "offer",
+  }),
+  "accept": flag({
+    help: "receive what is offered: the code is asked for, or read from the standard input, or " +
+      "from INLET_CODE",
+    modes: ["files"],
+    conflictsWith: ["list", "status", "session", "get", "offer", "as", "files-from", "dry-run"],
+  }),
+  "yes": flag({ help: "receive what is offered without a question", needs: "accept" }),
   "files-from": option({
     value: "FILE",
     parse: parseText,

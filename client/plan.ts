@@ -18,6 +18,7 @@ import { printable, quoted } from "../lib/text.ts";
 import type { Mode } from "../modes/mode.ts";
 import { hasNoPut } from "../modes/table.ts";
 import type { ListedNames, ListedPaths } from "./listed.ts";
+import { acceptAction, type Meeting, nothingToOffer } from "./meeting_plan.ts";
 import { type ClientValues, PROGRAM } from "./options.ts";
 import type { SendOptions } from "./send_options.ts";
 import { type WireOptions, wireOptionsOf } from "./wire_options.ts";
@@ -57,7 +58,8 @@ export type Action =
   | { type: "say" }
   | { type: "list"; names: readonly ServerName[] }
   | { type: "status" }
-  | { type: "session" };
+  | { type: "session" }
+  | Meeting;
 
 /** An action that transfers files. */
 export type Transfer =
@@ -172,6 +174,7 @@ function checkArguments(files: readonly string[], values: ClientValues): void {
     values.status && "--status",
     values.session && "--session",
     values.get !== undefined && "--get",
+    values.accept && "--accept",
   ].find((given) => given !== false);
   const takesNames = action === "--get" || action === "--list";
   if (mode.asks && files.length > 0 && !takesNames) throw hasNoPut(files[0]!);
@@ -255,7 +258,7 @@ function checkTransferOptions(
       refuse(ofFolders, "with --get of a file; for a folder, use --get NAME/");
     }
     if (action.output === "-") refuse([resume && "--resume"], "with --output -");
-  } else if (action.type === "send") {
+  } else if (action.type === "send" || action.type === "offer") {
     if (action.files.includes("-")) refuse([resume && "--resume"], "with the standard input");
   } else {
     // A session can put and get.
@@ -268,14 +271,18 @@ function actionOf(files: string[], values: ClientValues): Action {
   if (values.list) return { type: "list", names: files.map(serverName) };
   if (values.status) return { type: "status" };
   if (get !== undefined) return getAction([get, ...files].map(serverName), output);
+  if (values.accept) return acceptAction(values);
   if (values.session || values.mode.asks) return { type: "session" };
   const isOneWay = values.mode.send !== undefined;
+  const seconds = Math.ceil(values.expires / 1000);
   if (files.length === 0 && values["files-from"] === undefined) {
     const isMessage = !isOneWay && as === undefined;
     if (Deno.stdin.isTerminal()) {
+      if (values.offer) throw nothingToOffer();
       if (isMessage) return { type: "session" };
       throw new InletError("usage", "Cannot send: give a FILE, or pipe data to the standard input");
     }
+    if (isMessage && values.offer) return { type: "offer", files, as, isMessage, seconds };
     if (isMessage) return { type: "say" };
     files = ["-"];
   }
@@ -286,7 +293,9 @@ function actionOf(files: string[], values: ClientValues): Action {
     const how = `it names a folder; give --as ${printable(as)}NAME`;
     throw new InletError("usage", `Cannot store the standard input as ${quoted(as)}: ${how}`);
   }
-  return { type: "send", files, as: as === undefined ? as : givenName(as) };
+  const given = { files, as: as === undefined ? as : givenName(as) };
+  if (values.offer) return { type: "offer", ...given, isMessage: false, seconds };
+  return { type: "send", ...given };
 }
 
 /** The value of `--as`: a path from the server's directory, as for `--get`. */
@@ -343,6 +352,7 @@ export function needsOf({ address, action, tokenFile, filesFrom }: Plan): Need[]
     needs.push({ name: "read", path: filesFrom.path });
   }
   switch (action.type) {
+    case "offer":
     case "send": {
       const named = [...action.files, ...(action.listed?.reads ?? [])];
       const files = named.filter((file) => file !== "-" && !isStdin(file));
@@ -353,6 +363,10 @@ export function needsOf({ address, action, tokenFile, filesFrom }: Plan): Need[]
       if (output === "-") return needs;
       const isFile = names.length === 1 && !names[0]!.isFolder && action.output !== undefined;
       const path = isFile ? dirname(output) : output;
+      return [...needs, { name: "read", path }, { name: "write", path }];
+    }
+    case "accept": {
+      const { output: path = "." } = action;
       return [...needs, { name: "read", path }, { name: "write", path }];
     }
     case "session":

@@ -105,8 +105,8 @@ class SendQueue {
   /** Skips what the server has already: where asked to, and where a command is repeated. */
   async #compare(client: FilesClient): Promise<void> {
     const { skipSame, checksum = false } = this.#options;
-    const { progress, resume } = this.#dialer.context;
-    const asksForAll = !this.#isCompared && (skipSame || resume);
+    const { progress, compares } = this.#dialer.context;
+    const asksForAll = !this.#isCompared && (skipSame || compares());
     if (!asksForAll && this.#unanswered.size === 0) return;
     const { compareItems, findUnanswered } = await import("./compared_items.ts");
     const onFound = (item: Item, name: string, same?: true): void => {

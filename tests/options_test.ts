@@ -128,7 +128,7 @@ for (const [name, program] of [["server", SERVER], ["client", CLIENT]] as const)
   pure(`${name}: options name others that there are`, () => {
     const options: OptionTable = program.options;
     for (const { conflictsWith = [], needs } of Object.values(options)) {
-      for (const other of [...conflictsWith, ...(needs ? [needs] : [])]) assert(options[other]);
+      for (const other of [...conflictsWith, ...[needs ?? []].flat()]) assert(options[other]);
     }
   });
 }

@@ -29,6 +29,7 @@ const ROWS: readonly (readonly string[])[] = [
   ["modes/talk"],
   ["modes"],
   ["client"],
+  ["client/meeting"],
   ["client/library"],
   ["server.ts", "client.ts"],
 ];

@@ -43,11 +43,16 @@ const SPKI_HEAD = Uint8Array.fromHex("3059301306072a8648ce3d020106082a8648ce3d03
 
 const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
-/** Derives the identity of a server from a secret of 32 bytes. */
-export async function identityOf(secret: Uint8Array<ArrayBuffer>): Promise<Identity> {
-  const { spki, privateKey } = await keyPairOf(
-    scalarOf(await derive(secret, "inlet 2 server", 48)),
-  );
+/**
+ * Derives the identity of a server from a secret of 32 bytes.
+ *
+ * @param info What the secret is used for: what is derived for one use tells nothing of another.
+ */
+export async function identityOf(
+  secret: Uint8Array<ArrayBuffer>,
+  info = "inlet 2 server",
+): Promise<Identity> {
+  const { spki, privateKey } = await keyPairOf(scalarOf(await derive(secret, info, 48)));
   const certificate = await makeCertificate(spki, (bytes) => sign(privateKey, bytes));
   const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey));
   return {
@@ -68,9 +73,16 @@ export async function publicIdentityOf(spki: Uint8Array<ArrayBuffer>): Promise<P
   return { spki, pin: await sha256(spki), certificate: pem("CERTIFICATE", certificate) };
 }
 
-/** Derives the HMAC key of a client's proof from a secret of 32 bytes. */
-export async function proofKeyOf(secret: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
-  const bytes = await derive(secret, "inlet 2 client proof", 32);
+/**
+ * Derives the HMAC key of a client's proof from a secret of 32 bytes.
+ *
+ * @param info As for {@linkcode identityOf}.
+ */
+export async function proofKeyOf(
+  secret: Uint8Array<ArrayBuffer>,
+  info = "inlet 2 client proof",
+): Promise<CryptoKey> {
+  const bytes = await derive(secret, info, 32);
   return await crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, [
     "sign",
     "verify",

@@ -7,6 +7,7 @@
 import type { GrowthOptions, SentFolders } from "../body/sources.ts";
 import type { Step } from "../net/dialogue_steps.ts";
 import type { RateLimit } from "../net/rate_limit.ts";
+import type { Fields } from "../../protocol.ts";
 import type { Progress } from "./progress.ts";
 
 /** Settings of the wires of other programs. */
@@ -66,6 +67,8 @@ export interface ClientContext extends GrowthOptions {
    * Missing if no item is sent again.
    */
   readonly uploadId?: ((item: object) => string) | undefined;
+  /** Further fields of the greeting. */
+  readonly greeting?: (() => Fields) | undefined;
   /** The folders that this run sends, where it may take several connections. */
   readonly sentFolders?: SentFolders | undefined;
   /**
@@ -77,6 +80,8 @@ export interface ClientContext extends GrowthOptions {
 
 /** The services of one conversation on a wire of other programs. */
 export interface WireContext extends ClientContext {
+  /** Whether to ask first for all that is there already. */
+  readonly compares: () => boolean;
   readonly wire: ClientWire;
   /** Called with notices for the user. */
   onNotice(text: string): void;

@@ -94,8 +94,9 @@ function checkTogether(table: OptionTable, given: ReadonlyMap<string, unknown>):
     if (!given.has(name)) continue;
     const other = conflictsWith.find((other) => given.has(other));
     if (other !== undefined) throw contradiction(`--${name} together with --${other}`);
-    if (needs !== undefined && !given.has(needs)) {
-      throw contradiction(`--${name} without --${needs}`);
+    const needed = typeof needs === "string" ? [needs] : needs;
+    if (needed && !needed.some((other) => given.has(other))) {
+      throw contradiction(`--${name} without --${needed.join(" or --")}`);
     }
   }
 }

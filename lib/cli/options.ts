@@ -39,8 +39,8 @@ export interface Described {
   readonly short?: string;
   /** Options that exclude this one. One of the two must declare it. */
   readonly conflictsWith?: readonly string[];
-  /** The option that this one requires. */
-  readonly needs?: string;
+  /** The option that this one requires, or several of which it requires one. */
+  readonly needs?: string | readonly string[];
   /**
    * The names of the modes in which it can be used.
    *

@@ -5,6 +5,7 @@
  */
 
 import { type Access, revoked, type Rights } from "../auth/access.ts";
+import type { Request } from "../../protocol.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import type { AcknowledgedUploads } from "./acknowledged.ts";
 import type { InletError } from "../errors.ts";
@@ -38,6 +39,12 @@ export interface ServerContext {
   readonly access: Access;
   /** Recognises clients, all of which are encrypted; missing on a server without a key. */
   readonly authenticator: Authenticator | undefined;
+  /**
+   * Decides whether a client that has greeted is welcome; missing where all are.
+   *
+   * @throws {InletError} why it is not
+   */
+  readonly consent?: (hello: Request) => Promise<void>;
   /** Milliseconds that a greeting may take, and over HTTP the head of each request. */
   readonly greetingTimeoutMs: number;
   /** Milliseconds of silence within a request or a body. */

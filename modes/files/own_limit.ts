@@ -10,19 +10,25 @@
 import { InletError } from "../../lib/errors.ts";
 import type { RateLimit } from "../../lib/net/rate_limit.ts";
 import { formatBytes } from "../../lib/text.ts";
-import { decodeNumber, type Reply, type Request, VERSION } from "../../protocol.ts";
+import { decodeNumber, type Fields, type Reply, type Request, VERSION } from "../../protocol.ts";
 
 /** What has the limit, if there is one. */
 interface Limited {
   readonly rate?: RateLimit | undefined;
 }
 
+/** What the greeting tells. */
+interface Greeting extends Limited {
+  readonly greeting?: (() => Fields) | undefined;
+}
+
 /** A limit is kept by waiting, so what is measured at the other end can be a little less. */
 const MARGIN = 1.1;
 
 /** The greeting. It tells the client's limit, so that the server tells its minimum. */
-export function helloOf(name: string, { rate }: Limited): Request {
-  const fields = rate && { fields: { limit: String(Math.floor(rate.share)) } };
+export function helloOf(name: string, { rate, greeting }: Greeting): Request {
+  const limit = rate && { limit: String(Math.floor(rate.share)) };
+  const fields = (limit ?? greeting) && { fields: { ...limit, ...greeting?.() } };
   return { type: "hello", version: VERSION, name, ...fields };
 }
 

@@ -62,6 +62,7 @@ export class Crowd {
   readonly deeds: Deeds = { clients: 0, files: 0, bytes: 0, gets: 0, lists: 0, cuts: 0 };
   readonly #options: CrowdOptions;
   readonly #context: WireContext = {
+    compares: () => false,
     progress: new Progress(),
     output: () => Promise.resolve(),
     wire: clientWire({}),

@@ -1,0 +1,235 @@
+/**
+ * The offering client at the server: it waits until somebody comes with the plate, takes the pipe to
+ * them, and waits on by a fresh connection. Who proves on a pipe that the words are known to them gets
+ * the offer.
+ *
+ * @module
+ */
+
+import {
+  encodeRequest,
+  encodeWaiting,
+  formatPlate,
+  parseOffered,
+  type Plate,
+} from "../../protocol.ts";
+import { encodeError, exitCode, explain, InletError, refusalIn } from "../../lib/errors.ts";
+import type { CodeSecret } from "../../lib/auth/code_secret.ts";
+import type { Connection } from "../../lib/net/connection.ts";
+import { ConnectionStream } from "../../lib/net/connection_stream.ts";
+import { formatCount } from "../../lib/text.ts";
+import type { FilesClient } from "../../modes/files/client.ts";
+import type { Dialer } from "../dialer.ts";
+import { openToProof, type Proved, type TunnelOptions } from "./tunnel.ts";
+
+/** Handshakes without a proof that end an offer. */
+const MOST_FAILURES = 10;
+
+/** Milliseconds between two attempts to reach a server that was reached before. */
+const RETRY_MS = 1000;
+
+/** Options of an {@linkcode Attendance}. */
+export interface AttendanceOptions {
+  /** Reaches the server. */
+  readonly dialer: Dialer;
+  /** The word to meet by, and the number if the offer was made before. */
+  readonly plate: Plate;
+  /** 16 bytes. */
+  readonly salt: Uint8Array;
+  readonly secret: Promise<CodeSecret>;
+  /** Seconds that the offer lasts. */
+  readonly seconds: number;
+  readonly tunnel: TunnelOptions;
+  readonly signal: AbortSignal;
+  onNotice(text: string): void;
+}
+
+/** An offer that waits at the server. Dispose of it to withdraw it. */
+export class Attendance implements AsyncDisposable {
+  readonly #options: AttendanceOptions;
+  readonly #stop = new AbortController();
+  readonly #opened = Promise.withResolvers<string>();
+  readonly #endsAt: number;
+  #plate: Plate;
+  #over: InletError | undefined;
+  /** The connection that waits. */
+  #waiting: Connection | undefined;
+  #failures = 0;
+  /** Who gets the offer: whoever proves it first, for as long as that is not lost unwelcomed. */
+  #holder: { id: string; isWelcome: boolean } | undefined;
+  #current: Proved | undefined;
+  #next: Proved | undefined;
+  #wake: (() => void) | undefined;
+  readonly #timer: ReturnType<typeof setTimeout>;
+
+  constructor(options: AttendanceOptions) {
+    this.#options = options;
+    this.#plate = options.plate;
+    const ms = options.seconds * 1000;
+    this.#endsAt = performance.now() + ms;
+    this.#timer = setTimeout(() => {
+      this.#end(new InletError("denied", "The offer is over: its time has passed"));
+    }, ms);
+    this.#opened.promise.catch(() => {});
+    options.signal.addEventListener("abort", () => this.#end(explain(options.signal.reason)));
+    this.#attend();
+  }
+
+  /** The plate: `4713-mango`. Rejects if the server does not take the offer. */
+  get opened(): Promise<string> {
+    return this.#opened.promise;
+  }
+
+  /**
+   * The next tunnel whose other end has proved that it knows the words.
+   *
+   * @throws {InletError} why the offer is over
+   */
+  async next(): Promise<Proved> {
+    for (;;) {
+      if (this.#next) {
+        this.#current = this.#next;
+        this.#next = undefined;
+        return this.#current;
+      }
+      if (this.#over) throw this.#over;
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  /** Notes that the receiver has agreed: from now on nobody else gets the offer. */
+  welcomed({ connection }: Proved): void {
+    if (this.#current?.connection === connection) this.#holder!.isWelcome = true;
+  }
+
+  /** Notes that a tunnel was lost. */
+  lost({ connection }: Proved): void {
+    if (this.#current?.connection !== connection) return;
+    this.#current = undefined;
+    if (!this.#holder!.isWelcome && !this.#next) this.#holder = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end(new InletError("closed", "The offer is withdrawn"));
+    const waiting = this.#waiting;
+    if (!waiting) return;
+    await waiting.write(encodeWaiting({ type: "withdraw" })).catch(() => {});
+    await waiting.finish();
+  }
+
+  #end(reason: InletError): void {
+    if (this.#over) return;
+    this.#over = reason;
+    clearTimeout(this.#timer);
+    this.#opened.reject(reason);
+    this.#stop.abort(reason);
+    this.#wake?.();
+  }
+
+  async #attend(): Promise<void> {
+    let isOpen = false;
+    let isTold = false;
+    this.#opened.promise.then(() => isOpen = true, () => {});
+    while (!this.#over) {
+      try {
+        await this.#waitOnce();
+        isTold = false;
+      } catch (error) {
+        const failure = explain(error);
+        const isPassing = ["busy", "wait", "overloaded"].includes(failure.code) ||
+          exitCode(failure) === 4;
+        if (this.#over) return;
+        if (!isOpen || !isPassing) return this.#end(failure);
+        if (!isTold) this.#options.onNotice(`${failure.message}; trying to reach the server again`);
+        isTold = true;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  /** Waits until somebody comes. */
+  async #waitOnce(): Promise<void> {
+    const { dialer, salt } = this.#options;
+    using guard = new DisposableStack();
+    const connection = guard.use(await dialer.open());
+    const client = await dialer.approach(connection);
+    const [, , requester] = client.parts;
+    const seconds = Math.max(1, Math.ceil((this.#endsAt - performance.now()) / 1000));
+    await requester.writeAhead(
+      encodeRequest({ type: "offer", plate: this.#plate, salt: salt.toHex(), seconds }),
+    );
+    await client.welcomed;
+    const reply = await requester.reply();
+    if (reply.type !== "ok") throw refusalIn(reply) ?? unexpected(reply.type);
+    const { plate } = parseOffered(reply.detail);
+    this.#plate = plate;
+    this.#opened.resolve(formatPlate(plate));
+    if (this.#over) return;
+    this.#waiting = connection;
+    try {
+      const id = await this.#knock(connection, client);
+      guard.move();
+      // Not waited for: others can come meanwhile.
+      this.#take(connection, id);
+    } finally {
+      if (this.#waiting === connection && !this.#over) this.#waiting = undefined;
+    }
+  }
+
+  /** Waits for somebody, and answers the server's ticks. Returns the number of the try. */
+  async #knock(connection: Connection, client: FilesClient): Promise<number> {
+    const [, , requester] = client.parts;
+    connection.awaitingReply = true;
+    for (;;) {
+      const reply = await requester.reply();
+      if (reply.type === "knock") return reply.id;
+      if (reply.type !== "tick") throw refusalIn(reply) ?? unexpected(reply.type);
+      await connection.write(encodeWaiting({ type: "tick" }));
+    }
+  }
+
+  /** Takes the pipe to somebody, and gives them the offer if they know the words. */
+  async #take(pipe: Connection, id: number): Promise<void> {
+    try {
+      const secret = await this.#options.secret;
+      pipe.awaitingReply = false;
+      await pipe.write(encodeWaiting({ type: "join", id }));
+      const proved = await openToProof(new ConnectionStream(pipe), secret, this.#options.tunnel);
+      await this.#claim(proved);
+    } catch (error) {
+      pipe[Symbol.dispose]();
+      const failure = explain(error);
+      if (failure.code === "denied") this.#failed();
+    }
+  }
+
+  async #claim(proved: Proved): Promise<void> {
+    const { connection, id } = proved;
+    if (this.#over || (this.#holder && this.#holder.id !== id)) {
+      const reason = this.#over ?? new InletError("denied", "Somebody else has taken the offer");
+      await connection.write(encodeError(reason)).catch(() => {});
+      return await connection.finish();
+    }
+    this.#holder ??= { id, isWelcome: false };
+    const came = new InletError("lost", "The receiver came again");
+    this.#current?.connection.abort(came);
+    this.#next?.connection.abort(came);
+    this.#next = proved;
+    this.#wake?.();
+  }
+
+  #failed(): void {
+    const { onNotice } = this.#options;
+    const count = ++this.#failures;
+    if (this.#over || this.#holder) return;
+    if (count >= MOST_FAILURES) {
+      const why = `${formatCount(count)} came without the right words`;
+      return this.#end(new InletError("denied", `The offer is over: ${why}; offer it again`));
+    }
+    onNotice(`Somebody came without the right words (${count} of ${MOST_FAILURES})`);
+  }
+}
+
+function unexpected(type: string): InletError {
+  return new InletError("bad-request", `The server sent an unexpected reply: ${type}`);
+}

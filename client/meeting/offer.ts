@@ -1,0 +1,189 @@
+/**
+ * `--offer`: prints a code, and sends files or a message to whoever comes with it.
+ *
+ * @module
+ */
+
+import { codeSecret, SALT_BYTES } from "../../lib/auth/code_secret.ts";
+import { ContentSource } from "../../lib/body/given_body.ts";
+import { FileSource, type Item, SymbolicLink } from "../../lib/body/sources.ts";
+import { readStdin, writeStdout } from "../../lib/body/stdio.ts";
+import { variable } from "../../lib/environment.ts";
+import { exitCode, explain, InletError } from "../../lib/errors.ts";
+import { outputError } from "../../lib/local_errors.ts";
+import { formatBytes, formatCount } from "../../lib/text.ts";
+import { parsePlate, type Plate } from "../../protocol.ts";
+import type { Dialer } from "../dialer.ts";
+import type { Items } from "../items.ts";
+import { openReport } from "../open_report.ts";
+import type { OfferAction } from "../meeting_plan.ts";
+import type { Plan } from "../plan.ts";
+import type { SendResult } from "../result.ts";
+import { sendFiles, type SendFilesOptions } from "../send.ts";
+import { sendAll } from "../send_queue.ts";
+import { CODE_VARIABLE } from "./ask.ts";
+import { Attendance } from "./attendance.ts";
+import { WordList } from "./code.ts";
+import { OfferDialer } from "./offer_dialer.ts";
+import type { Terms } from "./terms.ts";
+
+/** Most bytes of a message. What is longer is a file, and needs a name. */
+const MAX_MESSAGE_BYTES = 64 * 1024;
+
+/** Offers what an action names. Returns the exit code. */
+export async function runOffer(
+  dialer: Dialer,
+  action: OfferAction,
+  plan: Plan,
+  options: SendFilesOptions,
+): Promise<number> {
+  if (action.isMessage) return await offerMessage(dialer, action, plan, options);
+  const { progress } = dialer.context;
+  const { files, as, listed } = action;
+  const send = { type: "send" as const, files, as, ...listed && { listed } };
+  const report = await openReport(progress, send, plan);
+  const onResult = (result: SendResult): void => report.add(result);
+  const instead = async (items: Items): Promise<void> => {
+    await items.measure(options.signal);
+    const all = [...items.ahead];
+    await offering(dialer, action, options, () => termsOfItems(all), async (through) => {
+      await sendAll(through, items, {
+        mode: options.mode,
+        skipSame: options.skipSame ?? options.checksum ?? false,
+        checksum: options.checksum ?? false,
+        onResult: (item, result) => {
+          const { label, name, folder } = item;
+          const isLink = item instanceof SymbolicLink && { isLink: true as const };
+          onResult({ label, name, ...folder !== undefined && { folder }, ...isLink, ...result });
+        },
+      });
+    });
+  };
+  try {
+    const onLeftOut = report.leftOut.bind(report);
+    await sendFiles(dialer, files, { ...options, onResult }, { ...send, onLeftOut, instead });
+  } catch (error) {
+    report.fail(explain(error));
+  }
+  const failure = await report.end();
+  return failure ? exitCode(failure) : 0;
+}
+
+async function offerMessage(
+  dialer: Dialer,
+  action: OfferAction,
+  { json }: Plan,
+  options: SendFilesOptions,
+): Promise<number> {
+  const content = await readMessage();
+  const source = new ContentSource("", content);
+  const terms: Terms = {
+    ...{ files: 0, folders: 0, bytes: content.length },
+    ...{ names: [], hasMore: false, isMessage: true },
+  };
+  await offering(dialer, action, options, () => terms, async (through) => {
+    await through.withSession(async (client) => {
+      through.context.progress.begin(content.length);
+      const stored = await client.say(source);
+      if (!json) return;
+      const { jsonAnswers } = await import("../json_report.ts");
+      const answers = jsonAnswers();
+      answers.said?.(stored);
+      await answers.report.end();
+    });
+  });
+  return 0;
+}
+
+/** Makes a code, prints it, and sends to whoever comes with it. */
+async function offering(
+  dialer: Dialer,
+  { seconds }: OfferAction,
+  options: SendFilesOptions,
+  terms: () => Terms,
+  send: (through: OfferDialer) => Promise<void>,
+): Promise<void> {
+  const { signal = new AbortController().signal, onNotice = () => {}, timeoutMs = 30_000 } =
+    options;
+  const { plate, secret } = await codeParts();
+  const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
+  const derived = codeSecret(secret, salt);
+  derived.catch(() => {});
+  await using attendance = new Attendance({
+    ...{ dialer, plate, salt, secret: derived, seconds, signal, onNotice },
+    tunnel: { idleTimeoutMs: timeoutMs, signal, rate: options.rate },
+  });
+  const opened = await attendance.opened;
+  await derived;
+  onNotice(`Whoever has this code gets it, within ${timeText(seconds)}, and once:`);
+  await writeStdout(new TextEncoder().encode(`${opened}-${secret}\n`)).catch((error) => {
+    throw outputError(error);
+  });
+  await send(
+    new OfferDialer(attendance, terms, { ...options, signal, progress: dialer.context.progress }),
+  );
+}
+
+/** Such as `10 minutes` or `90 seconds`. */
+function timeText(seconds: number): string {
+  const [count, unit] = seconds % 60 === 0 ? [seconds / 60, "minute"] : [seconds, "second"];
+  return `${formatCount(count)} ${unit}${count === 1 ? "" : "s"}`;
+}
+
+/** A new code, or that of an offer that was broken off. */
+async function codeParts(): Promise<{ plate: Plate; secret: string }> {
+  const words = await WordList.load();
+  const known = variable(CODE_VARIABLE);
+  if (known) {
+    const { plate, secret } = words.read(known);
+    return { plate: parsePlate(plate)!, secret };
+  }
+  const { word, secret } = words.draw();
+  return { plate: { word }, secret };
+}
+
+/** What the items of an offer are, as they are now. */
+function termsOfItems(items: readonly Item[]): Terms {
+  const names = new Set<string>();
+  const folders = new Set<string>();
+  let files = 0;
+  let bytes: number | null = 0;
+  for (const item of items) {
+    const { name } = item;
+    const parts = name.split("/");
+    const isFolder = !("open" in item) && !(item instanceof SymbolicLink);
+    for (let depth = 1; depth < parts.length + (isFolder ? 1 : 0); depth++) {
+      folders.add(parts.slice(0, depth).join("/"));
+    }
+    names.add(parts.length > 1 || isFolder ? `${parts[0]}/` : name);
+    if (isFolder) continue;
+    files++;
+    if (item instanceof SymbolicLink) continue;
+    const size = item instanceof FileSource ? sizeOf(item) : item.size;
+    bytes = bytes === null || size === null ? null : bytes + size;
+  }
+  const told = { names: [...names], hasMore: false, isMessage: false };
+  return { files, folders: folders.size, bytes, ...told };
+}
+
+/** What is gone fails when it is sent. */
+function sizeOf(file: FileSource): number {
+  try {
+    return file.measure();
+  } catch {
+    return 0;
+  }
+}
+
+async function readMessage(): Promise<Uint8Array> {
+  const content = new Uint8Array(MAX_MESSAGE_BYTES + 1);
+  let length = 0;
+  for (let read; (read = await readStdin(content.subarray(length))) !== null;) {
+    length += read;
+    if (length <= MAX_MESSAGE_BYTES) continue;
+    const why = `it is longer than ${formatBytes(MAX_MESSAGE_BYTES)}`;
+    throw new InletError("usage", `Cannot offer the message: ${why}; give --as NAME for a file`);
+  }
+  if (length === 0) throw new InletError("usage", "Cannot offer nothing: the message is empty");
+  return content.slice(0, length);
+}

@@ -1,0 +1,350 @@
+/**
+ * A directory into which one offer is received, and nothing else: what goes beyond what was offered is
+ * refused, and nothing is read out of it. It counts what has come.
+ *
+ * @module
+ */
+
+import type { FolderFacts, LinkFacts } from "../../protocol.ts";
+import type { Facts } from "../../lib/body/file_facts.ts";
+import type { Extent } from "../../lib/body/reading.ts";
+import { InletError } from "../../lib/errors.ts";
+import type { DirectoryStore } from "../../lib/store/directory.ts";
+import type { ServerStore } from "../../lib/store/ongoing.ts";
+import type {
+  BatchedFile,
+  BatchedFolder,
+  Kept,
+  MadeFolder,
+  Maybe,
+  PartialFile,
+  Resumable,
+  Store,
+  StoreBatch,
+  Upload,
+} from "../../lib/store/store.ts";
+import { formatBytes, formatCount, quoted } from "../../lib/text.ts";
+import type { Terms } from "./terms.ts";
+
+/** Called with what arrives. */
+export interface TakenOptions {
+  /** Bytes of a file have arrived, or were there already. */
+  onBytes(bytes: number, isKept?: boolean): void;
+  /** All that was offered is there, right before it is acknowledged. */
+  onWhole(): Promise<void>;
+}
+
+/** Receives one offer into a directory. */
+export class TakenStore implements ServerStore {
+  readonly #store: DirectoryStore;
+  readonly #options: TakenOptions;
+  #terms: Terms | undefined;
+  /** The requested names of files and links that are there. */
+  readonly #there = new Set<string>();
+  readonly #folders = new Set<string>();
+  #published = 0;
+  /** Bytes of what was published, and of what is on its way. */
+  #bytes = 0;
+
+  constructor(store: DirectoryStore, options: TakenOptions) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  /** Whether all that was offered is there. */
+  get isWhole(): boolean {
+    return this.#terms !== undefined && this.#there.size >= this.#terms.files;
+  }
+
+  /** How many files and links are there. */
+  get count(): number {
+    return this.#there.size;
+  }
+
+  /** Begins to receive what a person has agreed to. */
+  agree(terms: Terms): void {
+    this.#terms = terms;
+  }
+
+  prepare(): Promise<void> {
+    return this.#store.prepare();
+  }
+
+  sweep(): Promise<void> {
+    return this.#store.sweep();
+  }
+
+  receive(name: string, size: number | null): Maybe<Upload> {
+    this.#check(name, size ?? 0);
+    return this.#taking(name, this.#store.receive(name, size));
+  }
+
+  async receiveResumable(name: string, size: number | null, how: Resumable): Promise<Upload> {
+    this.#check(name, size ?? 0);
+    return this.#taking(name, await this.#store.receiveResumable(name, size, how));
+  }
+
+  async *findPartials(
+    ...[name, query]: Parameters<Store["findPartials"]>
+  ): AsyncIterable<PartialFile> {
+    this.#check(name, 0);
+    for await (const partial of this.#store.findPartials(name, query)) {
+      yield {
+        bytes: partial.bytes,
+        read: (offset, into) => partial.read(offset, into),
+        take: async (how, asker) => {
+          const upload = await partial.take(how, asker);
+          return upload && this.#taking(name, upload);
+        },
+      };
+    }
+  }
+
+  receiveNumbered(): never {
+    throw refusal("a file without a name");
+  }
+
+  async put(name: string, content: Uint8Array, facts?: Facts): Promise<string> {
+    this.#check(name, content.length);
+    const stored = await this.#store.put(name, content, facts);
+    this.#count(content.length);
+    this.#options.onBytes(content.length);
+    await this.#arrived([name]);
+    return stored;
+  }
+
+  makeFolder(name: string, facts?: FolderFacts): Maybe<MadeFolder> {
+    this.#checkFolder(name);
+    return this.#store.makeFolder(name, facts);
+  }
+
+  open(name: string): never {
+    throw readingRefused(name);
+  }
+
+  readSmall(): number {
+    return 0;
+  }
+
+  async find(...given: Parameters<Store["find"]>): ReturnType<Store["find"]> {
+    const [name] = given;
+    this.#checkName(name);
+    const found = await this.#store.find(...given);
+    if (found?.isSame) await this.#arrived([name]);
+    return found;
+  }
+
+  async diff(...given: Parameters<Store["diff"]>): Promise<string> {
+    const [folder, entries] = given;
+    const nameOf = (name: string): string => folder === "/" ? name : `${folder}/${name}`;
+    entries.forEach(({ name }) => this.#checkName(nameOf(name)));
+    const flags = await this.#store.diff(...given);
+    const files = entries.filter(({ size, to }, at) =>
+      flags[at] === "=" && (size !== null || to !== undefined)
+    );
+    await this.#arrived(files.map(({ name }) => nameOf(name)));
+    return flags;
+  }
+
+  list(): never {
+    throw readingRefused("/");
+  }
+
+  tree(name: string): never {
+    throw readingRefused(name);
+  }
+
+  batch(): StoreBatch {
+    const batch = this.#store.batch();
+    let added: { name: string; bytes: number; file: BatchedFile }[] = [];
+    const add = <T extends BatchedFile>(name: string, bytes: number, file: Maybe<T>): Maybe<T> => {
+      if (file instanceof Promise) return file.then((file) => add(name, bytes, file));
+      this.#count(bytes);
+      added.push({ name, bytes, file });
+      return file;
+    };
+    const settle = (): Maybe<void> => {
+      const stored = added.filter(({ file }) => file.name !== undefined);
+      const failed = added.filter(({ file }) => file.failure !== undefined);
+      failed.forEach(({ bytes }) => this.#count(-bytes, -1));
+      added = added.filter(({ file }) => file.name === undefined && file.failure === undefined);
+      stored.forEach(({ bytes }) => this.#options.onBytes(bytes));
+      return this.#arrived(stored.map(({ name }) => name));
+    };
+    return {
+      get owed(): number {
+        return batch.owed;
+      },
+      put: (name, content, facts) => {
+        this.#check(name, content.length);
+        return add(name, content.length, batch.put(name, content, facts));
+      },
+      makeFolder: (name, facts): Maybe<BatchedFolder> => {
+        this.#checkFolder(name);
+        return batch.makeFolder(name, facts);
+      },
+      makeLink: (name: string, facts: LinkFacts): Maybe<BatchedFolder> => {
+        this.#check(name, 0);
+        return add(name, 0, batch.makeLink(name, facts));
+      },
+      commit: () => {
+        const committed = batch.commit();
+        return committed instanceof Promise ? committed.then(settle) : settle();
+      },
+      [Symbol.dispose]: () => batch[Symbol.dispose](),
+    };
+  }
+
+  save(): void {
+    this.#store.save();
+  }
+
+  discardAll(): void {
+    this.#store.discardAll();
+  }
+
+  close(): void {
+    this.#store.close();
+  }
+
+  /** Checks that a file or link was offered, and fits in what is left of the offer. */
+  #check(name: string, bytes: number): void {
+    this.#checkName(name);
+    const { files, bytes: most } = this.#terms!;
+    if (this.#published >= files) throw refusal(`more than ${formatCount(files)} files`);
+    if (most !== null && this.#bytes + bytes > most) throw tooLarge(most);
+  }
+
+  #checkFolder(name: string): void {
+    this.#checkName(name);
+    const { folders } = this.#terms!;
+    this.#folders.add(name);
+    if (this.#folders.size > folders) throw refusal(`more than ${formatCount(folders)} folders`);
+  }
+
+  /** Whoever agrees has seen the names. Of very many, hidden ones have to be among the seen. */
+  #checkName(name: string): void {
+    const { names = [], hasMore = false } = this.#terms ?? {};
+    const first = name.split("/", 1)[0]!;
+    if (names.includes(first) || names.includes(`${first}/`)) return;
+    if (!hasMore || first.startsWith(".")) throw refusal(quoted(name));
+  }
+
+  #count(bytes: number, files = 1): void {
+    this.#bytes += bytes;
+    this.#published += files;
+  }
+
+  #arrived(names: readonly string[]): Maybe<void> {
+    const wasWhole = this.isWhole;
+    names.forEach((name) => this.#there.add(name));
+    if (!wasWhole && this.isWhole) return this.#options.onWhole();
+  }
+
+  /** An upload that counts. */
+  #taking(name: string, upload: Upload): Upload {
+    return new TakenUpload(upload, {
+      write: (bytes) => {
+        const most = this.#terms!.bytes;
+        this.#bytes += bytes;
+        if (most !== null && this.#bytes > most) throw tooLarge(most);
+      },
+      show: (bytes, isKept) => this.#options.onBytes(bytes, isKept),
+      publish: async () => {
+        this.#published++;
+        await this.#arrived([name]);
+      },
+      discard: (bytes) => void (this.#bytes -= bytes),
+    });
+  }
+}
+
+/** What an upload tells the store. */
+interface UploadEvents {
+  /** @throws {InletError} if that is too much */
+  write(bytes: number): void;
+  show(bytes: number, isKept?: boolean): void;
+  publish(): Promise<void>;
+  discard(bytes: number): void;
+}
+
+class TakenUpload implements Upload {
+  readonly #upload: Upload;
+  readonly #events: UploadEvents;
+  /** What it counts for, until it is published. */
+  #bytes: number;
+
+  constructor(upload: Upload, events: UploadEvents) {
+    this.#upload = upload;
+    this.#events = events;
+    this.#bytes = 0;
+    this.#add(upload.kept.bytes, true);
+  }
+
+  get kept(): Kept {
+    return this.#upload.kept;
+  }
+
+  get counted(): Extent | undefined {
+    return this.#upload.counted;
+  }
+
+  set counted(counted: Extent | undefined) {
+    this.#upload.counted = counted;
+  }
+
+  get ticket(): string | undefined {
+    return this.#upload.ticket;
+  }
+
+  startOver(): Maybe<void> {
+    this.#forget();
+    return this.#upload.startOver();
+  }
+
+  write(chunk: Uint8Array): Maybe<void> {
+    this.#add(chunk.length);
+    return this.#upload.write(chunk);
+  }
+
+  async publish(facts?: Facts, crc?: number): Promise<string> {
+    const name = await this.#upload.publish(facts, crc);
+    this.#bytes = 0;
+    await this.#events.publish();
+    return name;
+  }
+
+  discard(): Maybe<void> {
+    this.#forget();
+    return this.#upload.discard();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#forget();
+    await this.#upload[Symbol.asyncDispose]();
+  }
+
+  #add(bytes: number, isKept = false): void {
+    this.#bytes += bytes;
+    this.#events.show(bytes, isKept);
+    this.#events.write(bytes);
+  }
+
+  #forget(): void {
+    this.#events.discard(this.#bytes);
+    this.#bytes = 0;
+  }
+}
+
+function tooLarge(most: number): InletError {
+  const why = `it is more than the ${formatBytes(most)} that were offered`;
+  return new InletError("too-large", `Cannot take it: ${why}`);
+}
+
+function refusal(what: string): InletError {
+  return new InletError("denied", `Cannot take ${what}: that was not offered`);
+}
+
+function readingRefused(name: string): InletError {
+  return new InletError("denied", `Cannot show ${quoted(name)}: the receiver only takes the offer`);
+}

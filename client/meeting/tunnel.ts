@@ -1,0 +1,119 @@
+/**
+ * The tunnel between two clients that know the words of one code: TLS 1.3 over whatever carries bytes
+ * between them. The offering one is its server half, with the key that the words make.
+ *
+ * 1. Both: the handshake. Who accepts trusts that one key, and says nothing to any other.
+ * 2. A: `proof;id=8f1c2d5e9a3b4c6d DIGEST`, in the flight of its last part of the handshake. The id is
+ *    that of the receiver, which stays the same when it comes again; `again=yes` says that it does.
+ * 3. From here on the native conversation of PROTOCOL.md, in which the offering one is the client.
+ *
+ * @module
+ */
+
+import { decodeRequest, encodeRequest, type Fields } from "../../protocol.ts";
+import type { CodeSecret } from "../../lib/auth/code_secret.ts";
+import { explain, InletError } from "../../lib/errors.ts";
+import type { ByteStream } from "../../lib/net/byte_stream.ts";
+import { Connection } from "../../lib/net/connection.ts";
+import type { ConnectionOptions } from "../../lib/net/connection_options.ts";
+import { acceptTls } from "../../lib/net/tls_accept.ts";
+import { connectTls } from "../../lib/net/tls_connect.ts";
+import { readWholeLine } from "../../lib/net/whole_line.ts";
+
+/** Milliseconds that the other end has for its handshake, and then for its proof. */
+const HANDSHAKE_MS = 10_000;
+
+/** The limits of what is spoken within. */
+export type TunnelOptions = Pick<ConnectionOptions, "idleTimeoutMs" | "signal" | "rate">;
+
+/** A tunnel whose other end has proved that it knows the words. */
+export interface Proved {
+  readonly connection: Connection;
+  /** The receiver, as it names itself; the same when it comes again. */
+  readonly id: string;
+  /** Whether it has come before. */
+  readonly isAgain: boolean;
+}
+
+const ID = /^[0-9a-f]{16}$/;
+
+/** Makes the id of a receiver. */
+export function makeReceiverId(): string {
+  return crypto.getRandomValues(new Uint8Array(8)).toHex();
+}
+
+/**
+ * The offering end.
+ *
+ * @throws {InletError} `denied` if the other end was shown the key and did not prove itself, by
+ * whatever it did or left undone; `bad-request` if it does not speak TLS 1.3
+ */
+export async function openToProof(
+  stream: ByteStream,
+  { identity, proof }: CodeSecret,
+  options: TunnelOptions,
+): Promise<Proved> {
+  const secured = acceptTls(stream, {
+    identity: () => Promise.resolve(identity),
+    handshakeMs: HANDSHAKE_MS,
+  });
+  const connection = new Connection(secured, options);
+  try {
+    return { connection, ...await readProof(connection, proof) };
+  } catch (cause) {
+    connection[Symbol.dispose]();
+    options.signal?.throwIfAborted();
+    const { code, message } = explain(cause);
+    if (code === "bad-request") throw cause;
+    throw new InletError("denied", `Somebody came without the words: ${message}`, { cause });
+  }
+}
+
+async function readProof(
+  connection: Connection,
+  proof: string,
+): Promise<Pick<Proved, "id" | "isAgain">> {
+  const line = await readWholeLine(connection, HANDSHAKE_MS);
+  if (line === null) throw new InletError("lost", "they left");
+  if (!connection.isEncrypted) throw new InletError("bad-request", "Cannot go on without TLS");
+  const request = decodeRequest(line);
+  // Digests of the same secret: how long the comparison takes tells nothing of what is not known.
+  if (request.type !== "proof" || request.digest !== proof) {
+    throw new InletError("denied", "they sent no proof");
+  }
+  const { id = "", again } = request.fields ?? {};
+  if (!ID.test(id)) throw new InletError("denied", "they named no receiver");
+  return { id, isAgain: again !== undefined };
+}
+
+/**
+ * The accepting end.
+ *
+ * @throws {InletError} `denied` if the other end does not hold the key, and so does not know the words;
+ * `lost` if the stream ends
+ */
+export async function enterWithProof(
+  stream: ByteStream,
+  { identity, proof }: CodeSecret,
+  { id, isAgain }: Omit<Proved, "connection">,
+  options: TunnelOptions,
+): Promise<Connection> {
+  const secured = await connectTls(stream, identity).catch((cause) => {
+    if (explain(cause).code !== "untrusted") throw cause;
+    throw new InletError("denied", WRONG_WORDS, { cause });
+  });
+  const connection = new Connection(secured, options);
+  try {
+    const fields: Fields = { id, ...isAgain && { again: "yes" } };
+    await connection.write(encodeRequest({ type: "proof", digest: proof, fields }));
+    return connection;
+  } catch (error) {
+    connection[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Nobody can tell the two apart. */
+const WRONG_WORDS =
+  "Cannot trust who answers: the words of the code are wrong, or somebody stands " +
+  "in between; nothing was received";

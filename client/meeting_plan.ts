@@ -1,0 +1,70 @@
+/**
+ * The actions for which two clients meet at the server.
+ *
+ * @module
+ */
+
+import { contradiction } from "../lib/cli/command_line.ts";
+import { parseDuration } from "../lib/cli/option_values.ts";
+import { InletError } from "../lib/errors.ts";
+import { quoted } from "../lib/text.ts";
+import type { ListedPaths } from "./listed.ts";
+
+/** Most milliseconds that an offer lasts. */
+const MOST_OFFER_MS = 3_600_000;
+
+/** An action for which two clients meet at the server. */
+export type Meeting = OfferAction | AcceptAction;
+
+/** What `--offer` does. */
+export interface OfferAction {
+  readonly type: "offer";
+  readonly files: string[];
+  readonly as: string | undefined;
+  readonly listed?: ListedPaths;
+  /** Whether the standard input is a message. */
+  readonly isMessage: boolean;
+  /** Seconds that the offer lasts. */
+  readonly seconds: number;
+}
+
+/** What `--accept` does. */
+export interface AcceptAction {
+  readonly type: "accept";
+  /** The folder to save into; without it, the current one. */
+  readonly output: string | undefined;
+  /** Whether nobody is asked. */
+  readonly yes: boolean;
+}
+
+/** Parses how long an offer lasts, to milliseconds. @throws {InletError} `usage` */
+export function parseOfferTime(text: string, what: string): number {
+  const ms = parseDuration(text, what);
+  if (ms >= 1000 && ms <= MOST_OFFER_MS) return ms;
+  throw new InletError("usage", `Cannot use ${quoted(text)} as ${what}: give 1s to 1h`);
+}
+
+/**
+ * The action of `--accept`.
+ *
+ * @throws {InletError} `usage` if nobody can be asked, or the output is no folder
+ */
+export function acceptAction(
+  { output, yes }: Pick<AcceptAction, "output" | "yes">,
+): AcceptAction {
+  if (output === "-") throw contradiction("--output - with --accept, which needs a folder");
+  if (!yes && !canAsk()) {
+    throw new InletError("usage", "Cannot ask whether to receive what is offered: give --yes");
+  }
+  return { type: "accept", output, yes };
+}
+
+/** The error for an offer without a file. */
+export function nothingToOffer(): InletError {
+  return new InletError("usage", "Cannot offer nothing: give a FILE, or pipe a message to it");
+}
+
+/** Whether a person can be asked. */
+export function canAsk(): boolean {
+  return Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
+}
