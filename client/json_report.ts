@@ -90,7 +90,7 @@ export class JsonReport extends JsonErrors {
   }
 
   override add(outcome: Outcome): void {
-    const { label, folder, stored, same, error, untried, isLink } = outcome;
+    const { label, folder, stored, same, error, untried, isLink, way } = outcome;
     const within = folder !== undefined && { folder };
     if (error) {
       this.#sums[untried ? "untried" : "failed"]++;
@@ -109,6 +109,7 @@ export class JsonReport extends JsonErrors {
       ...crc !== undefined && { crc: formatCrc(crc) },
       ...within,
       ...same && { same },
+      ...way !== undefined && { way },
     });
   }
 

@@ -26,6 +26,8 @@ export interface OfferAction {
   readonly isMessage: boolean;
   /** Seconds that the offer lasts. */
   readonly seconds: number;
+  /** Whether the receiver may be sent to directly. */
+  readonly isDirect: boolean;
 }
 
 /** What `--accept` does. */
@@ -35,6 +37,8 @@ export interface AcceptAction {
   readonly output: string | undefined;
   /** Whether nobody is asked. */
   readonly yes: boolean;
+  /** Whether the offering client may send directly. */
+  readonly isDirect: boolean;
 }
 
 /** Parses how long an offer lasts, to milliseconds. @throws {InletError} `usage` */
@@ -50,13 +54,13 @@ export function parseOfferTime(text: string, what: string): number {
  * @throws {InletError} `usage` if nobody can be asked, or the output is no folder
  */
 export function acceptAction(
-  { output, yes }: Pick<AcceptAction, "output" | "yes">,
+  { output, yes, isDirect }: Omit<AcceptAction, "type">,
 ): AcceptAction {
   if (output === "-") throw contradiction("--output - with --accept, which needs a folder");
   if (!yes && !canAsk()) {
     throw new InletError("usage", "Cannot ask whether to receive what is offered: give --yes");
   }
-  return { type: "accept", output, yes };
+  return { type: "accept", output, yes, isDirect };
 }
 
 /** The error for an offer without a file. */

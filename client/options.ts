@@ -72,6 +72,11 @@ const OPTIONS = {
     modes: ["files"],
     conflictsWith: ["list", "status", "session", "get", "offer", "as", "files-from", "dry-run"],
   }),
+  "no-direct": flag({
+    help:
+      "keep to the way through the server, so that the other one learns no address of this machine",
+    needs: ["offer", "accept"],
+  }),
   "yes": flag({ help: "receive what is offered without a question", needs: "accept" }),
   "files-from": option({
     value: "FILE",

@@ -271,10 +271,11 @@ function actionOf(files: string[], values: ClientValues): Action {
   if (values.list) return { type: "list", names: files.map(serverName) };
   if (values.status) return { type: "status" };
   if (get !== undefined) return getAction([get, ...files].map(serverName), output);
-  if (values.accept) return acceptAction(values);
+  const isDirect = !values["no-direct"];
+  if (values.accept) return acceptAction({ ...values, isDirect });
   if (values.session || values.mode.asks) return { type: "session" };
   const isOneWay = values.mode.send !== undefined;
-  const seconds = Math.ceil(values.expires / 1000);
+  const terms = { seconds: Math.ceil(values.expires / 1000), isDirect };
   if (files.length === 0 && values["files-from"] === undefined) {
     const isMessage = !isOneWay && as === undefined;
     if (Deno.stdin.isTerminal()) {
@@ -282,7 +283,7 @@ function actionOf(files: string[], values: ClientValues): Action {
       if (isMessage) return { type: "session" };
       throw new InletError("usage", "Cannot send: give a FILE, or pipe data to the standard input");
     }
-    if (isMessage && values.offer) return { type: "offer", files, as, isMessage, seconds };
+    if (isMessage && values.offer) return { type: "offer", files, as, isMessage, ...terms };
     if (isMessage) return { type: "say" };
     files = ["-"];
   }
@@ -294,7 +295,7 @@ function actionOf(files: string[], values: ClientValues): Action {
     throw new InletError("usage", `Cannot store the standard input as ${quoted(as)}: ${how}`);
   }
   const given = { files, as: as === undefined ? as : givenName(as) };
-  if (values.offer) return { type: "offer", ...given, isMessage: false, seconds };
+  if (values.offer) return { type: "offer", ...given, isMessage: false, ...terms };
   return { type: "send", ...given };
 }
 

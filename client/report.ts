@@ -12,7 +12,6 @@ import type { Progress } from "../lib/cli/progress.ts";
 import { EVERYTHING } from "../lib/store/names.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import type { Failing, Outcome, Report } from "./report_forms.ts";
-import type { SendResult } from "./result.ts";
 import {
   formatBytes,
   formatCount,
@@ -38,7 +37,7 @@ export function savedAt(path: string, isStream = false): string {
 
 /** The line for a transferred file: name, size, checksum and speed. */
 function summary(
-  { label, stored = {}, path, isStream }: Outcome,
+  { label, stored = {}, path, isStream, way }: Outcome,
   { bytes, elapsedMs }: Move,
 ): string {
   const facts: string[] = [];
@@ -50,6 +49,7 @@ function summary(
   if (stored.size) {
     facts.push(...measuredSpeed(Math.min(bytes, stored.size) || stored.size, elapsedMs));
   }
+  if (way !== undefined) facts.push(way);
   return `${printable(label)}: ${facts.join(", ")}`;
 }
 
@@ -210,6 +210,7 @@ class FolderReport {
   readonly #renamedFolders = new Set<string>();
   #sameReason = 0;
   #untried = 0;
+  #way: string | undefined;
   readonly #move: Move = { bytes: 0, elapsedMs: 0 };
 
   constructor(label: string) {
@@ -218,7 +219,7 @@ class FolderReport {
 
   /** @param isRepeated Whether it failed for a reason that was printed already. */
   add(
-    { label, name, stored, same, error, untried, isLink }: SendResult,
+    { label, name, stored, same, error, untried, isLink, way }: Outcome,
     move: Move,
     isRepeated: boolean,
   ): void {
@@ -226,6 +227,7 @@ class FolderReport {
       renamedFolders(name, stored.name, stored.size === undefined && !isLink)
         .forEach((folder) => this.#renamedFolders.add(folder));
     }
+    this.#way = way;
     this.#move.bytes += move.bytes;
     this.#move.elapsedMs += move.elapsedMs;
     if (untried) this.#untried++;
@@ -250,6 +252,7 @@ class FolderReport {
     facts.push(formatBytes(this.#bytes));
     const { bytes, elapsedMs } = this.#move;
     if (this.#bytes > 0) facts.push(...measuredSpeed(bytes, elapsedMs));
+    if (this.#way !== undefined) facts.push(this.#way);
     if (this.#links > 0) {
       facts.push(`${formatCount(this.#links)} symbolic ${this.#links === 1 ? "link" : "links"}`);
     }

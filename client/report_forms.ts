@@ -17,6 +17,8 @@ export type Outcome = SendResult & {
   path?: string;
   /** Set if a pipe or a device is there. */
   isStream?: true;
+  /** How it went from the one client to the other. */
+  way?: "direct" | "relayed";
   /** The folder that the name in `stored` is relative to, if there is no path. */
   directory?: string;
 };

@@ -6,6 +6,8 @@
 
 import { cut, decodeNumber, encodeLine, ProtocolError } from "./line.ts";
 
+export * from "./direct_lines.ts";
+
 /** Most seconds that an offer lasts. */
 export const MAX_OFFER_SECONDS = 3600;
 

@@ -26,6 +26,10 @@ export interface MeetingOptions {
   input?: string | Uint8Array;
   /** A command that runs the client. */
   under?: readonly string[];
+  /** The server's host, where it is not this machine. */
+  host?: string;
+  /** Options of the runtime, where not everything is permitted. */
+  permissions?: readonly string[];
 }
 
 /** Starts a client that offers, and waits for its code. */
@@ -94,13 +98,13 @@ export async function accept(
 function spawn(
   server: Reachable,
   args: readonly string[],
-  { cwd, env = {}, input, under = [] }: MeetingOptions,
+  { cwd, env = {}, input, under = [], host = "127.0.0.1", permissions = ["-A"] }: MeetingOptions,
 ): Deno.ChildProcess {
-  const client = [Deno.execPath(), "run", "-A", scriptPath("client.ts")];
+  const client = [Deno.execPath(), "run", ...permissions, scriptPath("client.ts")];
   const [command, ...words] = [
     ...under,
     ...client,
-    "127.0.0.1",
+    host,
     String(server.port),
     ...args,
   ];

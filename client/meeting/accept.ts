@@ -31,7 +31,9 @@ import { type Code, WordList } from "./code.ts";
 import { Taking } from "./take.ts";
 import { TakenStore } from "./taken_store.ts";
 import { describeTerms, isWithin, type Terms, termsOf } from "./terms.ts";
-import { enterWithProof, makeReceiverId } from "./tunnel.ts";
+import { standingOf } from "./reach.ts";
+import { makeReceiverId } from "./tunnel.ts";
+import { acceptWay } from "./ways.ts";
 
 /** Milliseconds after which an answer is given that tells somebody who guesses as little as any other. */
 const WRONG_MS = 1000;
@@ -42,7 +44,7 @@ const MOST_TRIES = 1000;
 /** Receives what is offered. Returns the exit code. */
 export async function runAccept(
   dialer: Dialer,
-  { output = ".", yes }: AcceptAction,
+  { output = ".", yes, isDirect }: AcceptAction,
   plan: Plan,
   options: SendFilesOptions,
 ): Promise<number> {
@@ -64,7 +66,7 @@ export async function runAccept(
   unfinished.add(directory);
   try {
     const acceptance = new Acceptance(dialer, {
-      ...{ code, directory, output, questions, yes, report, signal, plan },
+      ...{ code, directory, output, questions, yes, isDirect, report, signal, plan },
       shortage: (bytes) => space?.shortage(output, bytes),
     });
     await acceptance.run();
@@ -86,6 +88,7 @@ interface AcceptanceOptions {
   readonly output: string;
   readonly questions: Questions;
   readonly yes: boolean;
+  readonly isDirect: boolean;
   readonly report: Report;
   readonly signal: AbortSignal;
   readonly plan: Plan;
@@ -104,6 +107,7 @@ class Acceptance {
   #isMessageTold = false;
   #hasCome = false;
   #isReached = false;
+  #way: "direct" | "relayed" = "relayed";
 
   constructor(dialer: Dialer, options: AcceptanceOptions) {
     const { directory, output, report, plan } = options;
@@ -133,11 +137,12 @@ class Acceptance {
         const { name } = stored;
         progress.addFiles(1);
         const path = pathIn(output, name);
-        report.add({ label: name, name, stored, path, ...folderOf(name) });
+        report.add({ label: name, name, stored, path, way: this.#way, ...folderOf(name) });
       },
       onLink: (name) => {
         const path = pathIn(output, name);
-        report.add({ label: name, name, stored: { name }, isLink: true, path, ...folderOf(name) });
+        const link = { label: name, name, stored: { name }, isLink: true as const, path };
+        report.add({ ...link, way: this.#way, ...folderOf(name) });
       },
       onMessage: () => this.#isMessageTold = true,
       onFailure: (error) => report.fail(toLocal(error)),
@@ -188,7 +193,7 @@ class Acceptance {
 
   /** Meets the offering client once, and receives what it sends. */
   async #once(): Promise<void> {
-    const { signal, code, plan } = this.#options;
+    const { signal, code, plan, isDirect } = this.#options;
     using pipe = await this.#dialer.open();
     const client = await this.#dialer.approach(pipe);
     const [, , requester] = client.parts;
@@ -198,12 +203,16 @@ class Acceptance {
     const reply = await requester.reply();
     if (reply.type !== "ok") throw refused(reply);
     this.#isReached = true;
-    const secret = await this.#secretOf(parseAccepted(reply.detail).salt);
+    const { salt, address } = parseAccepted(reply.detail);
+    const secret = await this.#secretOf(salt);
     const stream = new ConnectionStream(pipe, met(client));
     const { id, isAgain } = { id: this.#note!.details, isAgain: this.#hasCome };
     const tunnel = { idleTimeoutMs: plan.options.timeoutMs, signal, rate: plan.options.rate };
-    using connection = await enterWithProof(stream, secret, { id, isAgain }, tunnel)
+    const standing = standingOf(pipe, address);
+    const way = await acceptWay(stream, { id, isAgain }, { secret, standing, isDirect, tunnel })
       .catch((error) => late(error, signal));
+    using connection = way.connection;
+    this.#way = way.isDirect ? "direct" : "relayed";
     this.#hasCome = true;
     this.#dialer.context.progress.follow(connection);
     await this.#receive(connection);

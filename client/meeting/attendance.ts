@@ -20,6 +20,7 @@ import { ConnectionStream } from "../../lib/net/connection_stream.ts";
 import { formatCount } from "../../lib/text.ts";
 import type { FilesClient } from "../../modes/files/client.ts";
 import type { Dialer } from "../dialer.ts";
+import { type Standing, standingOf } from "./reach.ts";
 import { openToProof, type Proved, type TunnelOptions } from "./tunnel.ts";
 
 /** Handshakes without a proof that end an offer. */
@@ -27,6 +28,11 @@ const MOST_FAILURES = 10;
 
 /** Milliseconds between two attempts to reach a server that was reached before. */
 const RETRY_MS = 1000;
+
+/** Who has come, and how this side has reached the server for it. */
+export interface Comer extends Proved {
+  readonly standing: Standing;
+}
 
 /** Options of an {@linkcode Attendance}. */
 export interface AttendanceOptions {
@@ -57,8 +63,8 @@ export class Attendance implements AsyncDisposable {
   #failures = 0;
   /** Who gets the offer: whoever proves it first, for as long as that is not lost unwelcomed. */
   #holder: { id: string; isWelcome: boolean } | undefined;
-  #current: Proved | undefined;
-  #next: Proved | undefined;
+  #current: Comer | undefined;
+  #next: Comer | undefined;
   #wake: (() => void) | undefined;
   readonly #timer: ReturnType<typeof setTimeout>;
 
@@ -85,7 +91,7 @@ export class Attendance implements AsyncDisposable {
    *
    * @throws {InletError} why the offer is over
    */
-  async next(): Promise<Proved> {
+  async next(): Promise<Comer> {
     for (;;) {
       if (this.#next) {
         this.#current = this.#next;
@@ -161,7 +167,7 @@ export class Attendance implements AsyncDisposable {
     await client.welcomed;
     const reply = await requester.reply();
     if (reply.type !== "ok") throw refusalIn(reply) ?? unexpected(reply.type);
-    const { plate } = parseOffered(reply.detail);
+    const { plate, address } = parseOffered(reply.detail);
     this.#plate = plate;
     this.#opened.resolve(formatPlate(plate));
     if (this.#over) return;
@@ -170,7 +176,7 @@ export class Attendance implements AsyncDisposable {
       const id = await this.#knock(connection, client);
       guard.move();
       // Not waited for: others can come meanwhile.
-      this.#take(connection, id);
+      this.#take(connection, id, standingOf(connection, address));
     } finally {
       if (this.#waiting === connection && !this.#over) this.#waiting = undefined;
     }
@@ -189,13 +195,13 @@ export class Attendance implements AsyncDisposable {
   }
 
   /** Takes the pipe to somebody, and gives them the offer if they know the words. */
-  async #take(pipe: Connection, id: number): Promise<void> {
+  async #take(pipe: Connection, id: number, standing: Standing): Promise<void> {
     try {
       const secret = await this.#options.secret;
       pipe.awaitingReply = false;
       await pipe.write(encodeWaiting({ type: "join", id }));
       const proved = await openToProof(new ConnectionStream(pipe), secret, this.#options.tunnel);
-      await this.#claim(proved);
+      await this.#claim({ ...proved, standing });
     } catch (error) {
       pipe[Symbol.dispose]();
       const failure = explain(error);
@@ -203,7 +209,7 @@ export class Attendance implements AsyncDisposable {
     }
   }
 
-  async #claim(proved: Proved): Promise<void> {
+  async #claim(proved: Comer): Promise<void> {
     const { connection, id } = proved;
     if (this.#over || (this.#holder && this.#holder.id !== id)) {
       const reason = this.#over ?? new InletError("denied", "Somebody else has taken the offer");

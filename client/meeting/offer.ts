@@ -54,7 +54,15 @@ export async function runOffer(
         onResult: (item, result) => {
           const { label, name, folder } = item;
           const isLink = item instanceof SymbolicLink && { isLink: true as const };
-          onResult({ label, name, ...folder !== undefined && { folder }, ...isLink, ...result });
+          const { way } = through;
+          report.add({
+            label,
+            name,
+            ...folder !== undefined && { folder },
+            ...isLink,
+            ...result,
+            way,
+          });
         },
       });
     });
@@ -98,7 +106,7 @@ async function offerMessage(
 /** Makes a code, prints it, and sends to whoever comes with it. */
 async function offering(
   dialer: Dialer,
-  { seconds }: OfferAction,
+  { seconds, isDirect }: OfferAction,
   options: SendFilesOptions,
   terms: () => Terms,
   send: (through: OfferDialer) => Promise<void>,
@@ -109,19 +117,18 @@ async function offering(
   const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
   const derived = codeSecret(secret, salt);
   derived.catch(() => {});
+  const tunnel = { idleTimeoutMs: timeoutMs, signal, rate: options.rate };
   await using attendance = new Attendance({
-    ...{ dialer, plate, salt, secret: derived, seconds, signal, onNotice },
-    tunnel: { idleTimeoutMs: timeoutMs, signal, rate: options.rate },
+    ...{ dialer, plate, salt, secret: derived, seconds, signal, onNotice, tunnel },
   });
   const opened = await attendance.opened;
-  await derived;
   onNotice(`Whoever has this code gets it, within ${timeText(seconds)}, and once:`);
   await writeStdout(new TextEncoder().encode(`${opened}-${secret}\n`)).catch((error) => {
     throw outputError(error);
   });
-  await send(
-    new OfferDialer(attendance, terms, { ...options, signal, progress: dialer.context.progress }),
-  );
+  const ways = { secret: await derived, isDirect, tunnel };
+  const { progress } = dialer.context;
+  await send(new OfferDialer(attendance, terms, ways, { ...options, signal, progress }));
 }
 
 /** Such as `10 minutes` or `90 seconds`. */

@@ -9,16 +9,29 @@ import type { Connection } from "../../lib/net/connection.ts";
 import type { FilesClient } from "../../modes/files/client.ts";
 import { Dialer, type DialerOptions } from "../dialer.ts";
 import { Retries } from "../retry.ts";
-import type { Attendance } from "./attendance.ts";
+import type { Attendance, Comer } from "./attendance.ts";
 import { type Terms, termsFields } from "./terms.ts";
-import type { Proved } from "./tunnel.ts";
+import { offerWay, type WayOptions } from "./ways.ts";
+
+/** Bytes from which on a direct way is worth the time that it takes to find one. */
+const MIN_DIRECT_BYTES = 4 * 1024 * 1024;
 
 /** Sends to whoever comes with the code, as if that were a server. */
 export class OfferDialer extends Dialer {
+  /** How what is sent gets to the receiver. */
+  way: "direct" | "relayed" = "relayed";
   readonly #attendance: Attendance;
-  #proved: Proved | undefined;
+  readonly #terms: () => Terms;
+  readonly #ways: Omit<WayOptions, "standing">;
+  #proved: Comer | undefined;
 
-  constructor(attendance: Attendance, terms: () => Terms, options: DialerOptions) {
+  /** @param ways How to find the way to who comes. */
+  constructor(
+    attendance: Attendance,
+    terms: () => Terms,
+    ways: Omit<WayOptions, "standing">,
+    options: DialerOptions,
+  ) {
     let isAgain = false;
     super({ path: "" }, {
       ...options,
@@ -29,10 +42,12 @@ export class OfferDialer extends Dialer {
       retrying: new Coming(options),
     });
     this.#attendance = attendance;
+    this.#terms = terms;
+    this.#ways = ways;
     this.#onProved = (proved) => isAgain = proved.isAgain || isAgain;
   }
 
-  readonly #onProved: (proved: Proved) => void;
+  readonly #onProved: (proved: Comer) => void;
 
   override async open(): Promise<Connection> {
     const { progress } = this.context;
@@ -42,6 +57,15 @@ export class OfferDialer extends Dialer {
     const proved = await this.#attendance.next();
     this.#proved = proved;
     this.#onProved(proved);
+    const { bytes } = this.#terms();
+    const isWorthIt = bytes === null || bytes >= MIN_DIRECT_BYTES;
+    const way = await offerWay(proved, {
+      ...this.#ways,
+      standing: proved.standing,
+      isDirect: this.#ways.isDirect && isWorthIt,
+    });
+    this.way = way.isDirect ? "direct" : "relayed";
+    proved.connection = way.connection;
     progress.follow(proved.connection);
     return proved.connection;
   }

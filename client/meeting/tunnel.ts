@@ -5,12 +5,19 @@
  * 1. Both: the handshake. Who accepts trusts that one key, and says nothing to any other.
  * 2. A: `proof;id=8f1c2d5e9a3b4c6d DIGEST`, in the flight of its last part of the handshake. The id is
  *    that of the receiver, which stays the same when it comes again; `again=yes` says that it does.
+ *    `reach` tells where it can be reached directly: ways.ts has what follows from that.
  * 3. From here on the native conversation of PROTOCOL.md, in which the offering one is the client.
  *
  * @module
  */
 
-import { decodeRequest, encodeRequest, type Fields } from "../../protocol.ts";
+import {
+  decodeRequest,
+  encodeRequest,
+  type Fields,
+  formatReach,
+  type Reach,
+} from "../../protocol.ts";
 import type { CodeSecret } from "../../lib/auth/code_secret.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import type { ByteStream } from "../../lib/net/byte_stream.ts";
@@ -28,11 +35,20 @@ export type TunnelOptions = Pick<ConnectionOptions, "idleTimeoutMs" | "signal" |
 
 /** A tunnel whose other end has proved that it knows the words. */
 export interface Proved {
-  readonly connection: Connection;
+  /** What the two speak on. */
+  connection: Connection;
   /** The receiver, as it names itself; the same when it comes again. */
   readonly id: string;
   /** Whether it has come before. */
   readonly isAgain: boolean;
+  /** Where it can be reached directly, as it says. */
+  readonly reach?: string | undefined;
+}
+
+/** What the receiver says of itself. */
+export interface Receiver extends Pick<Proved, "id" | "isAgain"> {
+  /** Opens where it can be reached directly, once the other end is the right one. */
+  reach?(): Promise<Reach | undefined>;
 }
 
 const ID = /^[0-9a-f]{16}$/;
@@ -72,7 +88,7 @@ export async function openToProof(
 async function readProof(
   connection: Connection,
   proof: string,
-): Promise<Pick<Proved, "id" | "isAgain">> {
+): Promise<Omit<Proved, "connection">> {
   const line = await readWholeLine(connection, HANDSHAKE_MS);
   if (line === null) throw new InletError("lost", "they left");
   if (!connection.isEncrypted) throw new InletError("bad-request", "Cannot go on without TLS");
@@ -81,9 +97,9 @@ async function readProof(
   if (request.type !== "proof" || request.digest !== proof) {
     throw new InletError("denied", "they sent no proof");
   }
-  const { id = "", again } = request.fields ?? {};
+  const { id = "", again, reach } = request.fields ?? {};
   if (!ID.test(id)) throw new InletError("denied", "they named no receiver");
-  return { id, isAgain: again !== undefined };
+  return { id, isAgain: again !== undefined, reach };
 }
 
 /**
@@ -95,7 +111,7 @@ async function readProof(
 export async function enterWithProof(
   stream: ByteStream,
   { identity, proof }: CodeSecret,
-  { id, isAgain }: Omit<Proved, "connection">,
+  { id, isAgain, reach: openReach }: Receiver,
   options: TunnelOptions,
 ): Promise<Connection> {
   const secured = await connectTls(stream, identity).catch((cause) => {
@@ -104,7 +120,12 @@ export async function enterWithProof(
   });
   const connection = new Connection(secured, options);
   try {
-    const fields: Fields = { id, ...isAgain && { again: "yes" } };
+    const reach = await openReach?.();
+    const fields: Fields = {
+      id,
+      ...isAgain && { again: "yes" },
+      ...reach && { reach: formatReach(reach) },
+    };
     await connection.write(encodeRequest({ type: "proof", digest: proof, fields }));
     return connection;
   } catch (error) {

@@ -11,6 +11,8 @@ import { formatAddress, inZone } from "../address.ts";
 export interface ByteStream {
   /** The peer, as `HOST:PORT` or `unix:N`: for the log, for `status`, and for limits by address. */
   readonly remote: string;
+  /** This machine's own address, without its port, where the transport has one. */
+  readonly local?: string;
   /** Whether the peer's bytes are encrypted: known once some have been read. */
   readonly isEncrypted?: boolean;
   /**
@@ -86,9 +88,12 @@ export class SocketStream implements ByteStream {
 
 /** A TCP connection as a stream of bytes. */
 export class TcpStream extends SocketStream {
+  readonly local: string;
+
   /** @param zone That of the address that was listened on or connected to. */
   constructor(conn: Deno.TcpConn, zone?: string) {
     super(conn, formatAddress(inZone(conn.remoteAddr, zone)));
+    this.local = conn.localAddr.hostname;
     try {
       // Lines are short, and the peer waits for each: Nagle's algorithm would delay one by 40 ms.
       conn.setNoDelay();

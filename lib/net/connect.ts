@@ -42,8 +42,9 @@ export async function connect(
   using _ = new AwakeTimer(options.timeoutMs, () => timeout.abort());
   const signal = AbortSignal.any([timeout.signal, options.signal]);
   try {
-    const stream = await secured(await dial(address, signal, options), signal, options);
-    return new DialledConnection(stream, {
+    const dialled = await dial(address, signal, options);
+    const stream = await secured(dialled, signal, options);
+    return new DialledConnection(stream, dialled.local, {
       idleTimeoutMs: options.timeoutMs,
       signal: options.signal,
       rate: options.rate,
@@ -60,10 +61,12 @@ export async function connect(
 
 /** A connection that has its part of the limit until it is disposed of. */
 class DialledConnection extends Connection {
+  readonly local: string | undefined;
   readonly #part: DisposableStack = new DisposableStack();
 
-  constructor(stream: ByteStream, options: ConnectionOptions) {
+  constructor(stream: ByteStream, local: string | undefined, options: ConnectionOptions) {
     super(stream, options);
+    this.local = local;
     this.#part.use(options.rate?.join());
   }
 
@@ -71,6 +74,11 @@ class DialledConnection extends Connection {
     super[Symbol.dispose]();
     this.#part.dispose();
   }
+}
+
+/** This machine's own address on a connection that was opened, where it has one. */
+export function localHostOf(connection: Connection): string | undefined {
+  return connection instanceof DialledConnection ? connection.local : undefined;
 }
 
 async function dial(
