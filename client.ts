@@ -89,8 +89,13 @@ async function main(args: readonly string[]): Promise<number> {
     return await talk(dialer, plan, { stopping, screen });
   }
   switch (action.type) {
-    case "session":
-      return await (await import("./client/session.ts")).runSession(dialer, stopping);
+    case "session": {
+      const exchange = () => import("./client/meeting/exchange.ts");
+      return await (await import("./client/session.ts")).runSession(dialer, {
+        ...{ stopping, acceptFrom: action.acceptFrom },
+        exchange: async () => (await exchange()).exchangeFor(dialer, action, plan, options),
+      });
+    }
     case "offer":
     case "accept":
       return await (await import("./client/meeting/meet.ts")).meet(dialer, action, plan, options);

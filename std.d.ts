@@ -73,6 +73,7 @@ declare module "@std/fmt/colors" {
   export function green(text: string): string;
   export function red(text: string): string;
   export function rgb8(text: string, colour: number): string;
+  export function stripAnsiCode(text: string): string;
 }
 
 declare module "@std/fs/walk" {

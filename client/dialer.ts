@@ -159,6 +159,11 @@ export class Dialer {
     };
   }
 
+  /** Another one to the same server, for a transfer of its own. */
+  beside(options: Pick<DialerOptions, "progress" | "onNotice" | "signal">): Dialer {
+    return new Dialer(this.#address, { ...this.#options, ...options });
+  }
+
   /** Number of folders that have to get their permission bits and times. */
   get openFolders(): number {
     return this.context.sentFolders?.open.size ?? 0;

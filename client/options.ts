@@ -75,7 +75,7 @@ const OPTIONS = {
   "no-direct": flag({
     help:
       "keep to the way through the server, so that the other one learns no address of this machine",
-    needs: ["offer", "accept"],
+    needs: ["offer", "accept", "session"],
   }),
   "yes": flag({ help: "receive what is offered without a question", needs: "accept" }),
   "files-from": option({
@@ -144,6 +144,12 @@ const OPTIONS = {
   "session": flag({
     help: "run a session from a script on the standard input, one command per line",
     conflictsWith: ["get"],
+  }),
+  "accept-from": option({
+    value: "NAME",
+    parse: parseText,
+    help: "receive what this person offers to the script; what others offer is declined",
+    needs: "session",
   }),
   "token-file": option({
     value: "FILE",

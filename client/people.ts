@@ -23,15 +23,20 @@ interface Addressed extends Person {
 /** Those who can be reached from one session. */
 export class People {
   readonly #say: (line: string) => void;
+  readonly #onOther: (line: Unasked) => void;
   /** The names of those who are there, by their numbers. */
   readonly #names = new Map<number, string>();
   #reached: PeopleClient | undefined;
   /** Why nobody can be reached. */
   #refusal: InletError | undefined;
 
-  /** @param say Prints a line on stderr. */
-  constructor(say: (line: string) => void) {
+  /**
+   * @param say Prints a line on stderr.
+   * @param onOther Called with each line that comes unasked, before it is known here.
+   */
+  constructor(say: (line: string) => void, onOther: (line: Unasked) => void) {
     this.#say = say;
+    this.#onOther = onOther;
   }
 
   /** The names of those who are there, as far as they can be typed. */
@@ -47,7 +52,10 @@ export class People {
   take(line: string): boolean {
     if (!this.#reached) return false;
     const unasked = decodeUnasked(line);
-    if (unasked) this.#taken(unasked);
+    if (unasked) {
+      this.#onOther(unasked);
+      this.#taken(unasked);
+    }
     return unasked !== undefined;
   }
 
@@ -68,16 +76,28 @@ export class People {
     else yield [...this.#names.values()].map(printable);
   }
 
-  /** Tells somebody something: `NAME TEXT`. Returns what to say of it. */
+  /** Tells somebody something: `NAME TEXT`. */
   async tell(client: FilesClient, typed: string): Promise<void> {
-    const { number, name, rest } = await this.#find(client, "tell", typed);
+    const { number: to, name, rest } = await this.find(client, "tell", typed);
     if (rest === "") throw new InletError("usage", `Cannot tell nothing; try: tell ${name} hello`);
-    const told = await (await this.#attended(client)).tell(number, rest)
-      .catch((error) => this.#failed(error, `tell ${quoted(name)}`, number));
-    const when = told === "later"
-      ? `${printable(name)} is busy, and is told afterwards`
-      : undefined;
-    if (when !== undefined) this.#say(dim(when));
+    const request = { type: "tell", to, text: rest } as const;
+    await this.reach(client, request, { what: `tell ${quoted(name)}`, name });
+  }
+
+  /** Sends somebody a line, and says so if it has to wait. */
+  async reach(
+    client: FilesClient,
+    request: Parameters<PeopleClient["reach"]>[0],
+    { what, name }: { readonly what: string; readonly name: string },
+  ): Promise<void> {
+    const when = await (await this.#attended(client)).reach(request)
+      .catch((error) => this.#failed(error, what, request.to));
+    if (when === "later") this.#say(dim(`${printable(name)} is busy, and is told afterwards`));
+  }
+
+  /** What somebody is called. */
+  nameOf(number: number): string {
+    return this.#names.get(number) ?? `client ${number}`;
   }
 
   /** Sends a line of chat. Returns the server's answer. */
@@ -101,7 +121,7 @@ export class People {
   }
 
   /** Finds who is meant. Those who do not attend are known only to a server that is asked. */
-  async #find(client: FilesClient, verb: string, typed: string): Promise<Addressed> {
+  async find(client: FilesClient, verb: string, typed: string): Promise<Addressed> {
     const people = await this.#attended(client);
     if (typed === "") throw new InletError("usage", `Cannot ${verb} nobody; try: who`);
     let found = addressed(this.#names, typed);
@@ -144,8 +164,7 @@ export class People {
   }
 
   #taken(line: Unasked): void {
-    const name = (number: number): string =>
-      printable(this.#names.get(number) ?? `client ${number}`);
+    const name = (number: number): string => printable(this.nameOf(number));
     switch (line.type) {
       case "told":
         return this.#say(`${name(line.from)}: ${printable(line.text)}`);

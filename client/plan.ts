@@ -58,8 +58,17 @@ export type Action =
   | { type: "say" }
   | { type: "list"; names: readonly ServerName[] }
   | { type: "status" }
-  | { type: "session" }
+  | SessionAction
   | Meeting;
+
+/** A session. */
+export interface SessionAction {
+  readonly type: "session";
+  /** Whose offers a script receives. */
+  readonly acceptFrom: string | undefined;
+  /** Whether files may go directly to others. */
+  readonly isDirect: boolean;
+}
 
 /** An action that transfers files. */
 export type Transfer =
@@ -271,16 +280,17 @@ function actionOf(files: string[], values: ClientValues): Action {
   if (values.list) return { type: "list", names: files.map(serverName) };
   if (values.status) return { type: "status" };
   if (get !== undefined) return getAction([get, ...files].map(serverName), output);
-  const isDirect = !values["no-direct"];
+  const { "accept-from": acceptFrom, "no-direct": noDirect } = values;
+  const isDirect = !noDirect;
   if (values.accept) return acceptAction({ ...values, isDirect });
-  if (values.session || values.mode.asks) return { type: "session" };
+  if (values.session || values.mode.asks) return { type: "session", acceptFrom, isDirect };
   const isOneWay = values.mode.send !== undefined;
   const terms = { seconds: Math.ceil(values.expires / 1000), isDirect };
   if (files.length === 0 && values["files-from"] === undefined) {
     const isMessage = !isOneWay && as === undefined;
     if (Deno.stdin.isTerminal()) {
       if (values.offer) throw nothingToOffer();
-      if (isMessage) return { type: "session" };
+      if (isMessage) return { type: "session", acceptFrom, isDirect };
       throw new InletError("usage", "Cannot send: give a FILE, or pipe data to the standard input");
     }
     if (isMessage && values.offer) return { type: "offer", files, as, isMessage, ...terms };

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { stripAnsiCode } from "@std/fmt/colors";
 import { TextLineStream } from "@std/streams";
 import process from "node:process";
 import {
@@ -30,10 +31,13 @@ export interface Lines extends Disposable {
   next(prompt: string): Promise<string | null>;
   /** Prints a line on stderr, above the line being typed. */
   say(line: string): void;
+  /** Whether a line is being typed. */
+  readonly isTyping: boolean;
 }
 
 /** Lines of a script on the standard input. */
 export class ScriptLines implements Lines {
+  readonly isTyping = false;
   readonly #lines = Deno.stdin.readable
     .pipeThrough(new TextDecoderStream())
     .pipeThrough(new TextLineStream())
@@ -45,7 +49,7 @@ export class ScriptLines implements Lines {
   }
 
   say(line: string): void {
-    tell(line);
+    tell(stripAnsiCode(line));
   }
 
   [Symbol.dispose](): void {
@@ -115,6 +119,10 @@ export class TerminalLines implements Lines {
     });
     Deno.addSignalListener("SIGTSTP", this.#suspend);
     Deno.addSignalListener("SIGCONT", this.#continue);
+  }
+
+  get isTyping(): boolean {
+    return this.#readline.line !== "";
   }
 
   next(prompt: string): Promise<string | null> {

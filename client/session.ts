@@ -14,10 +14,12 @@ import { DEFAULT_NAME, type Dialer } from "./dialer.ts";
 import { type Lines, ScriptLines, TerminalLines } from "./prompt.ts";
 import { formatEntry, listLines, statusLines, TextReport } from "./report.ts";
 import type { Report } from "./report_forms.ts";
+import type { Exchange } from "./exchange.ts";
+import { Offers } from "./session_offers.ts";
 import { People } from "./people.ts";
 import { pathItems } from "./path_items.ts";
 import { getFile } from "./get_file.ts";
-import { meaningOf, nameIn, writtenName } from "./session_words.ts";
+import { COMMANDS, HELP, meaningOf, nameIn, writtenName } from "./session_words.ts";
 import { printPages } from "./print_pages.ts";
 import { publishedAt, savePath } from "./save_path.ts";
 import { type ServerName, serverName } from "./plan.ts";
@@ -37,43 +39,38 @@ interface SessionOptions {
   interactive: boolean;
   /** Aborted to end the session at once. */
   stopping: AbortController;
+  /** Whose offers a script takes. */
+  acceptFrom: string | undefined;
+  /** What moves files between people. */
+  exchange(): Promise<Exchange>;
 }
-
-const HELP = `status        list current and former clients
-list          list the files on the server; list NAME lists those in a folder
-get NAME      download a file; get NAME/ downloads a folder, get / everything
-put FILE      send a file or a folder
-say TEXT      send a text to the server, which acknowledges it
-who           list who else is here
-tell NAME TEXT
-              tell somebody who is here a text
-help          show this text
-exit          end the session; so does Ctrl-D
-
-Any other line is sent as a text too. Names may be quoted. Ctrl-C stops a transfer.`;
 
 /** Most names of the server that are offered as completions. */
 const MOST_COMPLETIONS = 100_000;
 
-/** Completions of an empty line. */
-const COMMANDS = [
-  ...["status", "list", "get ", "put ", "say ", "who", "tell ", "help", "exit"],
-];
-
 /**
  * Runs a session to its end.
  *
- * @param stopping Aborted to end the session at once.
  * @returns The exit code.
- * @throws {InletError} when the server or the connection ends it, or a command of a script fails
+ * @throws {InletError} when the server or the connection ends it, or a command of a script fails; `usage`
+ * for what only a script has
  */
-export async function runSession(dialer: Dialer, stopping: AbortController): Promise<number> {
+export async function runSession(
+  dialer: Dialer,
+  { stopping, acceptFrom, exchange }: Pick<
+    SessionOptions,
+    "stopping" | "acceptFrom" | "exchange"
+  >,
+): Promise<number> {
+  const interactive = Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
+  if (interactive && acceptFrom !== undefined) {
+    throw new InletError("usage", "Cannot use --accept-from in a terminal: type accept there");
+  }
   const session = new Session({
     name: await dialer.name(),
     defaultName: DEFAULT_NAME,
-    interactive: Deno.stdin.isTerminal() && Deno.stderr.isTerminal(),
-    dialer,
-    stopping,
+    interactive,
+    ...{ dialer, stopping, acceptFrom, exchange },
   });
   using _ = session.lines;
   await session.run();
@@ -82,7 +79,8 @@ export async function runSession(dialer: Dialer, stopping: AbortController): Pro
 
 class Session {
   readonly lines: Lines;
-  readonly #people = new People((line) => this.lines.say(line));
+  readonly #people: People;
+  readonly #offers: Offers;
   readonly #options: SessionOptions;
   /** Stops the current transfer. */
   #transfer: AbortController | undefined;
@@ -94,11 +92,18 @@ class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    const say = (line: string): void => this.lines.say(line);
+    this.#people = new People(say, (line) => this.#offers.take(line));
+    this.#offers = new Offers({
+      ...{ people: this.#people, exchange: options.exchange, say },
+      isTyping: () => this.lines.isTyping,
+      ...!options.interactive && { script: { acceptFrom: options.acceptFrom } },
+    });
     this.lines = options.interactive
       ? new TerminalLines({
         complete: (typed) => this.#complete(typed),
         onInterrupt: () => this.#stop(),
-        renewsLines: () => this.#isOpen,
+        renewsLines: () => this.#isOpen && (this.lines.isTyping || !this.#offers.isSending),
         signal: options.stopping.signal,
       })
       : new ScriptLines();
@@ -117,12 +122,16 @@ class Session {
     this.#isOpen = true;
     const name = await client.whoami();
     if (this.#options.interactive) await this.#welcome(client, asked, name);
+    if (this.#options.acceptFrom !== undefined) await this.#people.attend(client);
     for (;;) {
-      const line = await client.rest(this.lines.next(bold(green(`${printable(name)}>`)) + " "));
+      const next = this.lines.next(bold(green(`${printable(name)}>`)) + " ");
+      const line = await this.#offers.until(client, next);
       if (line === null) break;
       const goesOn = await this.#obey(client, line).catch((error) => this.#failed(client, error));
+      this.#offers.entered();
       if (goesOn === "exit") break;
     }
+    this.#offers.end();
     await client.exit();
   }
 
@@ -162,6 +171,12 @@ class Session {
         return await printPages(client, this.#people.who(client));
       case "tell":
         return await this.#people.tell(client, rest);
+      case "send":
+        return await this.#offers.send(client, rest, checkReadable);
+      case "accept":
+        return await this.#stoppable((signal) => this.#offers.accept(client, rest, signal));
+      case "decline":
+        return await this.#offers.decline(client, rest);
       case "say":
         return await this.#say(client, rest);
       case "text":
@@ -172,6 +187,17 @@ class Session {
         return await this.#say(client, rest);
       case "exit":
         return verb;
+    }
+  }
+
+  /** Does what Ctrl-C stops. */
+  async #stoppable(action: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const transfer = this.#transfer = new AbortController();
+    try {
+      await action(transfer.signal);
+    } finally {
+      this.#options.dialer.context.progress.end();
+      this.#transfer = undefined;
     }
   }
 
@@ -323,14 +349,15 @@ class Session {
 
   /** Handles Ctrl-C: stops the transfer, or, without one or at the second press, the session. */
   #stop(): void {
+    if (!this.#transfer && this.#offers.isSending) return this.#offers.stop();
     const stops = this.#transfer && !this.#transfer.signal.aborted;
     const stopping = stops ? this.#transfer! : this.#options.stopping;
     stopping.abort(new InletError("interrupted", stops ? "Stopped" : "Interrupted"));
   }
 
   #complete(typed: string): string[] {
-    const [, verb, begun = ""] = /^((?:get|list|tell) )(.*)$/i.exec(typed) ?? [];
-    const isTell = /^tell/i.test(typed);
+    const [, verb, begun = ""] = /^((?:get|list|tell|send) )(.*)$/i.exec(typed) ?? [];
+    const isTell = /^(tell|send)/i.test(typed);
     const names = isTell ? this.#people.names : this.#names;
     const end = isTell ? " " : "";
     const lines = verb === undefined

@@ -9,17 +9,41 @@ import { firstWord } from "../lib/cli/shell_words.ts";
 import { InletError } from "../lib/errors.ts";
 import { quoted } from "../lib/text.ts";
 
+/** What `help` shows. */
+export const HELP = `status        list current and former clients
+list          list the files on the server; list NAME lists those in a folder
+get NAME      download a file; get NAME/ downloads a folder, get / everything
+put FILE      send a file or a folder
+say TEXT      send a text to the server, which acknowledges it
+who           list who else is here
+tell NAME TEXT
+              tell somebody who is here a text
+send NAME FILE
+              offer somebody who is here a file or a folder
+accept        receive what somebody offers, or decline it; accept 2 or
+decline       accept ben says which offer, decline 2 withdraws one of yours
+help          show this text
+exit          end the session; so does Ctrl-D
+
+Any other line is sent as a text too. Names may be quoted. Ctrl-C stops a transfer.`;
+
+/** Completions of an empty line. */
+export const COMMANDS: readonly string[] = [
+  ...["status", "list", "get ", "put ", "say ", "who", "tell ", "send "],
+  ...["accept", "decline", "help", "exit"],
+];
+
 /** Commands that take nothing behind them. */
 const ALONE = ["status", "who", "help", "exit"] as const;
 
 /** Commands that take a name or a text. */
-const WITH_REST = ["list", "get", "put", "say", "tell"] as const;
+const WITH_REST = ["list", "get", "put", "say", "tell", "send", "accept", "decline"] as const;
 
 /** What other programs call them. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ...["quit", "bye", "logout"].map((word) => [word, "exit"] as const),
   ...["ls", "dir"].map((word) => [word, "list"] as const),
-  ...["send", "upload"].map((word) => [word, "put"] as const),
+  ...["upload"].map((word) => [word, "put"] as const),
   ...["download", "fetch"].map((word) => [word, "get"] as const),
 ]);
 

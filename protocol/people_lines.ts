@@ -5,7 +5,8 @@
  * @module
  */
 
-import { cut, decodeNumber, encodeLine, ProtocolError } from "./line.ts";
+import { cut, decodeName, decodeNumber, decodeSize, encodeLine, ProtocolError } from "./line.ts";
+import { parsePlate } from "./meeting_lines.ts";
 
 /** Longest text to another client in bytes of UTF-8, such that it fits every line that carries it. */
 export const MAX_TOLD_BYTES = 4000;
@@ -13,11 +14,29 @@ export const MAX_TOLD_BYTES = 4000;
 /** A request of a client that attends. A client is meant by the number that the server gave it. */
 export type PeopleRequest =
   | { type: "who" }
-  | { type: "tell"; to: number; text: string };
+  | { type: "tell"; to: number; text: string }
+  | { type: "send"; to: number } & Sending
+  | { type: "take"; to: number; plate: string; key: string }
+  | { type: "decline"; to: number; plate: string };
+
+/** What one client offers another one. */
+export interface Sending {
+  /** By which the two meet: `4713-maple`. */
+  readonly plate: string;
+  /** The public key of this client for this offer: a point of P-256, {@linkcode isPoint}. */
+  readonly key: string;
+  /** Bytes of all that is offered; `null` if that is not known. */
+  readonly size: number | null;
+  /** The name of a file, or that of a folder with a slash behind it. */
+  readonly name: string;
+}
 
 /** A line that answers no request, for a client that attends. */
 export type Unasked =
   | { type: "told"; from: number; text: string }
+  | { type: "offered"; from: number } & Sending
+  | { type: "taken"; from: number; plate: string; key: string }
+  | { type: "declined"; from: number; plate: string }
   | { type: "came"; client: number; name: string }
   | { type: "gone"; client: number };
 
@@ -39,6 +58,8 @@ export function encodePeopleRequest(request: PeopleRequest): Uint8Array<ArrayBuf
       return encodeLine(request.type);
     case "tell":
       return encodeLine(`${request.type} ${request.to} ${request.text}`);
+    default:
+      return encodeLine(`${request.type} ${request.to} ${wordsOf(request)}`);
   }
 }
 
@@ -56,6 +77,12 @@ export function decodePeopleRequest(line: string): PeopleRequest | undefined {
     case "tell":
       if (more === "") throw new ProtocolError("the text is missing");
       return { type: verb, to: decodeNumber(number, "number of a client"), text: more };
+    case "send":
+      return { type: verb, to: decodeNumber(number, "number of a client"), ...decodeSending(more) };
+    case "take":
+      return { type: verb, to: decodeNumber(number, "number of a client"), ...decodeTaking(more) };
+    case "decline":
+      return { type: verb, to: decodeNumber(number, "number of a client"), ...decodePlate(more) };
     default:
       return undefined;
   }
@@ -63,7 +90,7 @@ export function decodePeopleRequest(line: string): PeopleRequest | undefined {
 
 /** Whether a line would be no talk after an `attend`. */
 export function isForPeople(line: string): boolean {
-  return /^(who$|tell( |$))/.test(line);
+  return /^(who$|(tell|send|take|decline)( |$))/.test(line);
 }
 
 /** Formats a line of the answer to `who`. */
@@ -82,6 +109,10 @@ export function encodeUnasked(line: Unasked): Uint8Array<ArrayBuffer> {
   switch (line.type) {
     case "told":
       return encodeLine(`${line.type} ${line.from} ${line.text}`);
+    case "offered":
+    case "taken":
+    case "declined":
+      return encodeLine(`${line.type} ${line.from} ${wordsOf(line)}`);
     case "came":
       return encodeLine(`${line.type} ${line.client} ${line.name}`);
     case "gone":
@@ -101,6 +132,12 @@ export function decodeUnasked(line: string): Unasked | undefined {
   switch (verb) {
     case "told":
       return { type: verb, from: number(), text: more };
+    case "offered":
+      return { type: verb, from: number(), ...decodeSending(more) };
+    case "taken":
+      return { type: verb, from: number(), ...decodeTaking(more) };
+    case "declined":
+      return { type: verb, from: number(), ...decodePlate(more) };
     case "came":
       return { type: verb, client: number(), name: more };
     case "gone":
@@ -108,4 +145,33 @@ export function decodeUnasked(line: string): Unasked | undefined {
     default:
       return undefined;
   }
+}
+
+/** Whether a text is an uncompressed point of P-256 in lower-case hexadecimal digits. */
+export function isPoint(text: string): boolean {
+  return /^04[0-9a-f]{128}$/.test(text);
+}
+
+/** What stands behind the number of the other client, as far as it is there. */
+function wordsOf({ plate, key, size, name }: { plate: string } & Partial<Sending>): string {
+  const words = [plate, ...key === undefined ? [] : [key]];
+  return [...words, ...name === undefined ? [] : [size ?? "-", name]].join(" ");
+}
+
+function decodeSending(text: string): Sending {
+  const [plate, afterPlate] = cut(text);
+  const [key, afterKey] = cut(afterPlate);
+  const [size, name] = cut(afterKey);
+  return { ...decodeTaking(`${plate} ${key}`), size: decodeSize(size), name: decodeName(name) };
+}
+
+function decodeTaking(text: string): { plate: string; key: string } {
+  const [plate, key] = cut(text);
+  if (!isPoint(key)) throw new ProtocolError("the key is no point of P-256 in hexadecimal");
+  return { ...decodePlate(plate), key };
+}
+
+function decodePlate(plate: string): { plate: string } {
+  if (!parsePlate(plate)?.number) throw new ProtocolError("the plate is not like 4713-maple");
+  return { plate };
 }

@@ -24,8 +24,8 @@ pure("meaningOf() refuses what is nearly a command in a script, and not at a ter
     "status now": 'Cannot use "status now": status stands alone; ' +
       "to send it as text: say status now",
     "quit": 'Cannot use "quit": it is no command; did you mean exit? To send it as text: say quit',
-    "send a.txt": 'Cannot use "send": it is no command; did you mean put? ' +
-      "To send it as text: say send a.txt",
+    "upload a.txt": 'Cannot use "upload": it is no command; did you mean put? ' +
+      "To send it as text: say upload a.txt",
     "exit, please": 'Cannot use "exit,": it is no command; did you mean exit? ' +
       "To send it as text: say exit, please",
   };

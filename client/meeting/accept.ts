@@ -49,9 +49,28 @@ export async function runAccept(
   options: SendFilesOptions,
 ): Promise<number> {
   checkFolder(output);
-  const { signal = new AbortController().signal } = options;
+  const { signal = new AbortController().signal, onNotice } = options;
   const questions = new Questions(signal);
   const code = await questions.code(await WordList.load());
+  const agrees = async (terms: Terms): Promise<boolean> => {
+    const what = describeTerms(terms);
+    if (!yes) return await questions.agrees(`Receive ${what}?`);
+    onNotice?.(`Receiving ${what}`);
+    return true;
+  };
+  const failure = await receiveOffer(dialer, { code, output, agrees, isDirect }, plan, options);
+  return failure ? exitCode(failure) : 0;
+}
+
+/** Receives the offer of a code, and reports it. Returns why not all of it was received. */
+export async function receiveOffer(
+  dialer: Dialer,
+  how: Pick<AcceptanceOptions, "code" | "output" | "agrees" | "isDirect" | "isForOnce">,
+  plan: Plan,
+  options: SendFilesOptions,
+): Promise<InletError | undefined> {
+  const { output } = how;
+  const { signal = new AbortController().signal } = options;
   const { progress } = dialer.context;
   const report = await openReport(progress, { type: "get", names: [], output }, plan);
   const space = await DiskSpace.ifPermitted();
@@ -66,7 +85,7 @@ export async function runAccept(
   unfinished.add(directory);
   try {
     const acceptance = new Acceptance(dialer, {
-      ...{ code, directory, output, questions, yes, isDirect, report, signal, plan },
+      ...{ ...how, directory, report, signal, plan },
       shortage: (bytes) => space?.shortage(output, bytes),
     });
     await acceptance.run();
@@ -77,8 +96,7 @@ export async function runAccept(
     await directory.sweep().catch(() => {});
     directory.close();
   }
-  const failure = await report.end();
-  return failure ? exitCode(failure) : 0;
+  return await report.end();
 }
 
 /** What {@linkcode Acceptance} needs. */
@@ -86,13 +104,19 @@ interface AcceptanceOptions {
   readonly code: Code;
   readonly directory: DirectoryStore;
   readonly output: string;
-  readonly questions: Questions;
-  readonly yes: boolean;
   readonly isDirect: boolean;
+  /** Whether nobody comes again with the code after a failure. */
+  readonly isForOnce?: boolean | undefined;
   readonly report: Report;
   readonly signal: AbortSignal;
   readonly plan: Plan;
   shortage(bytes: number): string | undefined;
+  /**
+   * Whether to receive what is offered.
+   *
+   * @throws {InletError} why it is not received
+   */
+  agrees(terms: Terms): Promise<boolean>;
 }
 
 class Acceptance {
@@ -106,6 +130,7 @@ class Acceptance {
   #agreed: Terms | undefined;
   #isMessageTold = false;
   #hasCome = false;
+  #hasFailed = false;
   #isReached = false;
   #way: "direct" | "relayed" = "relayed";
 
@@ -145,7 +170,10 @@ class Acceptance {
         report.add({ ...link, way: this.#way, ...folderOf(name) });
       },
       onMessage: () => this.#isMessageTold = true,
-      onFailure: (error) => report.fail(toLocal(error)),
+      onFailure: (error) => {
+        this.#hasFailed = true;
+        report.fail(toLocal(error));
+      },
     });
   }
 
@@ -172,7 +200,7 @@ class Acceptance {
           break;
         } catch (error) {
           const failure = explain(error);
-          if (this.#isWhole) break;
+          if (this.#isWhole || (this.#options.isForOnce && this.#hasFailed)) break;
           // It was killed between the last byte and the end of the conversation.
           if (failure.code === "denied" && this.#note.outcome) break;
           if (!this.#isReached || !retries.allows(failure)) throw failure;
@@ -180,7 +208,7 @@ class Acceptance {
         }
       }
     } catch (error) {
-      if (!this.#hasCome) await this.#note.remove();
+      if (!this.#hasCome || this.#options.isForOnce) await this.#note.remove();
       throw error;
     }
     await this.#note.remove();
@@ -232,13 +260,10 @@ class Acceptance {
   }
 
   async #consent(hello: Request): Promise<void> {
-    const { questions, yes } = this.#options;
-    const { progress, onNotice } = this.#dialer.context;
+    const { progress } = this.#dialer.context;
     const terms = termsOf(hello);
-    const what = describeTerms(terms);
     if (!this.#agreed || !isWithin(terms, this.#agreed)) {
-      if (yes) onNotice(`Receiving ${what}`);
-      else if (!await questions.agrees(`Receive ${what}?`)) {
+      if (!await this.#options.agrees(terms)) {
         throw new InletError("denied", "The receiver has declined");
       }
       this.#agreed = terms;

@@ -174,6 +174,8 @@ export class Attendance implements AsyncDisposable {
     this.#waiting = connection;
     try {
       const id = await this.#knock(connection, client);
+      // A fresh connection would take the place of this one before it has joined.
+      await this.#options.secret;
       guard.move();
       // Not waited for: others can come meanwhile.
       this.#take(connection, id, standingOf(connection, address));

@@ -150,7 +150,7 @@ async function codeParts(): Promise<{ plate: Plate; secret: string }> {
 }
 
 /** What the items of an offer are, as they are now. */
-function termsOfItems(items: readonly Item[]): Terms {
+export function termsOfItems(items: readonly Item[]): Terms {
   const names = new Set<string>();
   const folders = new Set<string>();
   let files = 0;

@@ -9,7 +9,7 @@
 
 import { concat } from "@std/bytes/concat";
 import { encodeLine } from "../../protocol.ts";
-import { encodeUnasked } from "../../protocol/people_lines.ts";
+import { encodeUnasked, type Unasked } from "../../protocol/people_lines.ts";
 import { mayAccess } from "../auth/access.ts";
 import type { User } from "../auth/authenticator.ts";
 
@@ -30,7 +30,7 @@ const MOST_BYTES = 64 * 1024;
 const MOST_NEWS = MOST_LINES / 2;
 
 /** What becomes of a line: it is written at once, or after the request in progress, or never. */
-export type Delivery = "now" | "later" | "full" | "gone";
+export type Delivery = "now" | "later" | "full" | "gone" | "deaf";
 
 /** Lines that wait for one client until it is between two requests. */
 export class Mailbox {
@@ -119,15 +119,14 @@ export class Attendance {
     return others.map((other) => other.client);
   }
 
-  /** Tells a client something. One that does not attend gets a note. */
-  tell(from: Reachable, to: number, text: string): Delivery {
+  /** Passes a line on to a client. One that does not attend gets a text as a note, and nothing else. */
+  pass(from: Reachable, to: number, line: Unasked): Delivery {
     const present = this.#present.get(to);
     if (!present || present.client === from || !isReachable(present)) return "gone";
     const { mailbox } = present;
-    const line = mailbox.attends
-      ? encodeUnasked({ type: "told", from: from.number, text })
-      : encodeLine(`note ${from.name || `client ${from.number}`}: ${text}`);
-    return mailbox.add(line);
+    if (mailbox.attends) return mailbox.add(encodeUnasked(line));
+    if (line.type !== "told") return "deaf";
+    return mailbox.add(encodeLine(`note ${from.name || `client ${from.number}`}: ${line.text}`));
   }
 
   /** Removes a client that has disconnected. */
@@ -139,7 +138,7 @@ export class Attendance {
     this.#announce(client, { type: "gone", client: client.number });
   }
 
-  #announce(client: Reachable, news: Parameters<typeof encodeUnasked>[0]): void {
+  #announce(client: Reachable, news: Unasked): void {
     if (!mayReach(client)) return;
     const line = encodeUnasked(news);
     for (const { client: other, mailbox } of this.#present.values()) {

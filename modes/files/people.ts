@@ -10,6 +10,7 @@ import {
   encodePeopleRequest,
   isForPeople,
   parsePerson,
+  type PeopleRequest,
   type Person,
 } from "../../protocol/people_lines.ts";
 import { InletError } from "../../lib/errors.ts";
@@ -54,13 +55,13 @@ export class PeopleClient {
   }
 
   /**
-   * Tells another client something.
+   * Tells another client something, or offers it a file, or takes or declines one.
    *
    * @returns Whether it is told at once, or once its request in progress is over.
    * @throws {InletError} `not-found` if it has left; `wait` if too much waits for it
    */
-  async tell(to: number, text: string): Promise<"now" | "later"> {
-    const detail = await this.#requester.request(encodePeopleRequest({ type: "tell", to, text }));
+  async reach(request: Exclude<PeopleRequest, { type: "who" }>): Promise<"now" | "later"> {
+    const detail = await this.#requester.request(encodePeopleRequest(request));
     return detail === "later" ? "later" : "now";
   }
 

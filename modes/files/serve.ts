@@ -123,10 +123,6 @@ async function answer(
       return await serveLines(connection, context, request);
     case "whoami":
       return await connection.write(encodeReply({ type: "ok", detail: context.client.name }));
-    case "attend":
-    case "who":
-    case "tell":
-      return await servePeople(connection, context, request);
     case "exit":
       // A client need not wait for it, and may have closed.
       await connection.write(encodeReply({ type: "ok", detail: "bye" })).catch(() => {});
@@ -137,5 +133,7 @@ async function answer(
       return await (await import("./serve_meeting.ts")).serveAccept(connection, context, request);
     case "chat":
       return await serveChat(connection, context, request.text);
+    default:
+      return await servePeople(connection, context, request);
   }
 }

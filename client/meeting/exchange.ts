@@ -1,0 +1,161 @@
+/**
+ * Files between two people in sessions. The one who offers waits at the server as for a code, and the
+ * one who accepts comes to it; the plate and their public keys went through their sessions before. In
+ * the place of the words of a code stands the secret that they agree on by these keys.
+ *
+ * @module
+ */
+
+import { AgreementKey } from "../../lib/auth/agreed_secret.ts";
+import { codeSecret, SALT_BYTES } from "../../lib/auth/code_secret.ts";
+import { Progress } from "../../lib/cli/progress.ts";
+import { InletError } from "../../lib/errors.ts";
+import { formatBytes, formatCount, quoted } from "../../lib/text.ts";
+import { formatPlate } from "../../protocol.ts";
+import type { Sending } from "../../protocol/people_lines.ts";
+import type { Dialer } from "../dialer.ts";
+import type { Exchange, Offering, Receiving, Transfer } from "../exchange.ts";
+import type { Plan, SessionAction } from "../plan.ts";
+import { sendFiles, type SendFilesOptions } from "../send.ts";
+import { sendAll } from "../send_queue.ts";
+import { receiveOffer } from "./accept.ts";
+import { Attendance } from "./attendance.ts";
+import { termsOfItems } from "./offer.ts";
+import { OfferDialer } from "./offer_dialer.ts";
+import type { Terms } from "./terms.ts";
+
+/** Seconds that an offer in a session lasts. */
+const OFFER_SECONDS = 600;
+
+/** Letters of the word of a plate that nobody types: it cannot be guessed. */
+const WORD_LETTERS = 24;
+
+/** Makes what moves files for the sessions of one client. */
+export function exchangeFor(
+  dialer: Dialer,
+  { isDirect }: SessionAction,
+  plan: Plan,
+  options: SendFilesOptions,
+): Exchange {
+  return {
+    offer: (path, transfer) => offer(dialer, path, { isDirect, options, transfer }),
+    accept: (sending, transfer) => accept(dialer, sending, { isDirect, plan, options, transfer }),
+  };
+}
+
+async function offer(
+  sessionDialer: Dialer,
+  path: string,
+  { isDirect, options, transfer: { signal, onNotice } }: {
+    readonly isDirect: boolean;
+    readonly options: SendFilesOptions;
+    readonly transfer: Transfer;
+  },
+): Promise<Offering> {
+  const own = await AgreementKey.draw();
+  const plate = drawPlate();
+  const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
+  const agreed = Promise.withResolvers<string>();
+  const opened = Promise.withResolvers<Terms>();
+  // A person is at the prompt meanwhile.
+  const quiet = { signal, onNotice, progress: new Progress() };
+  const dialer = sessionDialer.beside(quiet);
+  const failures: InletError[] = [];
+  const through = { ...options, ...quiet };
+  const sent = sendFiles(dialer, [path], through, {
+    as: undefined,
+    onLeftOut: () => {},
+    instead: async (items) => {
+      await items.measure(signal);
+      const all = [...items.ahead];
+      const secret = agreed.promise.then((text) => codeSecret(text, salt));
+      secret.catch(() => {});
+      const tunnel = { idleTimeoutMs: options.timeoutMs ?? 30_000, signal, rate: options.rate };
+      await using attendance = new Attendance({
+        ...{ dialer, plate, salt, secret, signal, onNotice, tunnel, seconds: OFFER_SECONDS },
+      });
+      await attendance.opened;
+      const terms = termsOfItems(all);
+      opened.resolve(terms);
+      const ways = { secret: await secret, isDirect, tunnel };
+      // What the receiver is told of a lost connection, it is told by their session.
+      const quietly = { ...through, onNotice: () => {} };
+      const to = new OfferDialer(attendance, () => terms, ways, quietly);
+      await sendAll(to, items, {
+        ...{ mode: options.mode, skipSame: false, checksum: false },
+        onResult: (_, result) => void ("error" in result && failures.push(result.error)),
+      });
+    },
+  });
+  sent.catch((error) => {
+    opened.reject(error);
+    agreed.reject(error);
+  });
+  agreed.promise.catch(() => {});
+  const late = new InletError("denied", `Nobody has taken it within ${OFFER_SECONDS / 60} minutes`);
+  const timer = setTimeout(() => agreed.reject(late), 1000 * OFFER_SECONDS);
+  signal.addEventListener("abort", () => agreed.reject(signal.reason));
+  sent.catch(() => {}).finally(() => clearTimeout(timer));
+  const terms = await opened.promise;
+  const [name = path] = terms.names;
+  return {
+    ...{ plate: formatPlate(plate), key: own.point, size: terms.bytes, name },
+    take: async (key) => {
+      agreed.resolve(await secretOf(own, key, { plate: formatPlate(plate), offerer: own.point }));
+    },
+    done: sent.then(() => {
+      if (failures[0]) throw failures[0];
+      const files = terms.files === 1 ? "" : `${formatCount(terms.files)} files, `;
+      return `${files}${formatBytes(terms.bytes ?? 0)}`;
+    }),
+  };
+}
+
+async function accept(
+  sessionDialer: Dialer,
+  { plate, key, size, name }: Sending,
+  { isDirect, plan, options, transfer: { signal, onNotice } }: {
+    readonly isDirect: boolean;
+    readonly plan: Plan;
+    readonly options: SendFilesOptions;
+    readonly transfer: Transfer;
+  },
+): Promise<Receiving> {
+  const own = await AgreementKey.draw();
+  const secret = await secretOf(own, key, { plate, offerer: key });
+  const dialer = sessionDialer.beside({ signal, onNotice: () => {} });
+  const agrees = (terms: Terms): Promise<boolean> => {
+    const isAsOffered = terms.bytes === size && !terms.isMessage && !terms.hasMore &&
+      terms.names.length === 1 && terms.names[0] === name;
+    if (isAsOffered) return Promise.resolve(true);
+    const why = "it is not what was offered";
+    throw new InletError("denied", `Cannot take ${quoted(name)}: ${why}`);
+  };
+  return {
+    key: own.point,
+    receive: async () => {
+      // Nobody comes again to this offer after it has failed.
+      const how = { code: { plate, secret }, output: ".", agrees, isDirect, isForOnce: true };
+      return await receiveOffer(dialer, how, plan, { ...options, signal, onNotice });
+    },
+  };
+}
+
+/** What stands in the place of the words: bound to the offer, and to the keys of both sides. */
+async function secretOf(
+  own: AgreementKey,
+  other: string,
+  { plate, offerer }: { readonly plate: string; readonly offerer: string },
+): Promise<string> {
+  const accepter = offerer === own.point ? other : own.point;
+  return `${plate} ${offerer} ${accepter} ${await own.agree(other)}`;
+}
+
+function drawPlate(): { number: string; word: string } {
+  const letters = crypto.getRandomValues(new Uint8Array(WORD_LETTERS));
+  const [digits = 0] = crypto.getRandomValues(new Uint16Array(1));
+  return {
+    number: String(digits % 10_000).padStart(4, "0"),
+    word: Array.from(letters, (byte) => String.fromCharCode(0x61 + byte % 26)).join(""),
+  };
+}

@@ -1,0 +1,274 @@
+/**
+ * Files that people in sessions send each other.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { AgreementKey } from "../lib/auth/agreed_secret.ts";
+import {
+  decodePeopleRequest,
+  decodeUnasked,
+  encodePeopleRequest,
+  encodeUnasked,
+} from "../protocol/people_lines.ts";
+import {
+  bytes,
+  integration,
+  names,
+  onTmpfs,
+  pure,
+  runClient,
+  Running,
+  scriptPath,
+  startServer,
+  tempDir,
+  type TestServer,
+} from "./helpers.ts";
+import { openTerminal, type Terminal } from "./tmux.ts";
+import { Wire } from "./wire.ts";
+
+const decoder = new TextDecoder();
+
+/** A point, as far as the wire is concerned. */
+const KEY = `04${"ab".repeat(64)}`;
+
+pure("lines about files decode to what was encoded, and broken ones are refused", () => {
+  const sending = { plate: "4713-maple", key: KEY, size: 6, name: "a b.txt" };
+  for (const size of [6, null]) {
+    const request = { type: "send", to: 3, ...sending, size } as const;
+    const line = decoder.decode(encodePeopleRequest(request)).slice(0, -1);
+    assertEquals(line, `send 3 4713-maple ${KEY} ${size ?? "-"} a b.txt`);
+    assertEquals(decodePeopleRequest(line), request);
+    const offered = { type: "offered", from: 3, ...sending, size } as const;
+    assertEquals(decodeUnasked(decoder.decode(encodeUnasked(offered)).slice(0, -1)), offered);
+  }
+  const broken = [
+    ...["send", "send help", "take me", "decline", "decline 3 maple", "take 3 4713-maple 04ab"],
+    ...[`send 3 4713-maple ${KEY} 6`, `send 3 4713-maple ${KEY} six a`, `send 3 ?-x ${KEY} 6 a`],
+  ];
+  for (const line of broken) {
+    let message = "";
+    try {
+      decodePeopleRequest(line);
+    } catch (error) {
+      ({ message } = error as Error);
+    }
+    assertNotEquals(message, "", line);
+  }
+});
+
+Deno.test("AgreementKey agrees with the other side alone, and refuses what is no key", async () => {
+  const [one, other, third] = await Promise.all([1, 2, 3].map(() => AgreementKey.draw()));
+  const agreed = await one!.agree(other!.point);
+  assertMatch(agreed, /^[0-9a-f]{64}$/);
+  assertEquals(agreed, await other!.agree(one!.point));
+  assertNotEquals(agreed, await third!.agree(one!.point));
+  let message = "";
+  await one!.agree(KEY).catch((error) => message = error.message);
+  assertMatch(message, /^Cannot use the key of the other side/);
+});
+
+integration(
+  "a server passes on send, take and decline to who attends, and to nobody else",
+  async () => {
+    await using server = await startServer();
+    const ask = async (wire: Wire, line: string): Promise<string> => {
+      await wire.says(`${line}\n`);
+      return await wire.line();
+    };
+    using ben = await Wire.greet(server);
+    using anna = await Wire.greet(server);
+    assertEquals(await ask(anna, "attend"), "ok");
+    const offer = `4713-maple ${KEY} 6 a b.txt`;
+    // At rest once it has its answer.
+    await ask(ben, "whoami");
+    assertMatch(await ask(anna, `send 1 ${offer}`), /^error not-found .*it cannot take files/);
+    assertEquals(await ask(ben, "attend"), "ok");
+    assertEquals(await anna.line(), "came 1 test");
+    assertEquals(await ask(anna, `send 1 ${offer}`), "ok");
+    assertEquals(await ben.line(), `offered 2 ${offer}`);
+    assertEquals(await ask(ben, `take 2 4713-maple ${KEY}`), "ok");
+    assertEquals(await anna.line(), `taken 1 4713-maple ${KEY}`);
+    assertEquals(await ask(ben, "decline 2 4713-maple"), "ok");
+    assertEquals(await anna.line(), "declined 1 4713-maple");
+    assertMatch(await ask(anna, `send 9 ${offer}`), /^error not-found/);
+    assertMatch(await ask(anna, "send help"), /^error bad-request/);
+  },
+);
+
+const CLIENT = [Deno.execPath(), "run", "-A", scriptPath("client.ts"), "127.0.0.1"];
+
+/** Opens a session in a terminal. */
+async function openSession(
+  server: TestServer,
+  name: string,
+  { cwd, under = [] }: { cwd: string; under?: readonly string[] },
+): Promise<Terminal> {
+  const command = [...under, ...CLIENT, String(server.port), "--name", name];
+  const terminal = await openTerminal(command, { cwd, columns: 140 });
+  await terminal.shows(new RegExp(`^${name}>$`, "m"));
+  return terminal;
+}
+
+/** Types a command. */
+async function enter(terminal: Terminal, command: string): Promise<void> {
+  await terminal.type(command);
+  await terminal.press("Enter");
+}
+
+integration("people in terminals send each other files and folders", async () => {
+  await using server = await startServer();
+  await using from = await tempDir();
+  await using to = await tempDir();
+  const content = bytes(1_500_000);
+  await from.write("report 1.bin", content);
+  Deno.mkdirSync(`${from.path}/photos`);
+  for (const name of ["a.jpg", "b.jpg"]) await from.write(`photos/${name}`, name);
+  await using ben = await openSession(server, "ben", { cwd: to.path });
+  await using anna = await openSession(server, "anna", { cwd: from.path });
+  await enter(anna, "send ben report 1.bin");
+  await anna.shows(
+    /^report 1\.bin: offered to ben; decline 1 withdraws it\n.*could stand between/m,
+  );
+  await ben.shows(/^anna offers report 1\.bin, 1\.43 MiB: type accept 1 or decline 1$/m);
+  await ben.shows(/could stand between/);
+  // The prompt of neither is taken: both talk on.
+  await enter(anna, "tell ben it is large");
+  await ben.shows(/^anna: it is large$/m);
+  await enter(ben, "accept");
+  await ben.shows(/^report 1\.bin: saved as "\.\/report 1\.bin", 1\.43 MiB, CRC-32/m);
+  await anna.shows(/^ben accepts report 1\.bin\nreport 1\.bin: sent to ben, 1\.43 MiB$/m);
+  assertEquals(Deno.readFileSync(`${to.path}/report 1.bin`), content);
+  await ben.type("tell anna th");
+  await enter(anna, "send ben photos");
+  await ben.shows(/^anna offers photos\/, 10 B: type accept 2 or decline 2$/m);
+  // A line that was begun before it came does not mean it.
+  await ben.press("C-u");
+  await ben.type("accept");
+  await ben.press("Enter");
+  await ben.shows(/^inlet: Cannot accept: it was offered while you were typing; say which: 2 \(/m);
+  await enter(ben, "accept");
+  await anna.shows(/^photos\/: sent to ben, 2 files, 10 B$/m);
+  assertEquals(names(`${to.path}/photos`), ["a.jpg", "b.jpg"]);
+  await enter(anna, "send ben photos");
+  await ben.shows(/decline 3$/m);
+  await enter(anna, "send ben report 1.bin");
+  await ben.shows(/decline 4$/m);
+  await enter(ben, "accept");
+  await ben.shows(
+    /^inlet: Cannot accept: several are offered; say which: 3 \(photos\/ of anna\), 4 \(/m,
+  );
+  await enter(ben, "decline 3");
+  await anna.shows(/^inlet: Did not send "photos\/": ben has declined it$/m);
+  await enter(anna, "decline 4");
+  await ben.shows(/^4: report 1\.bin is not offered any more, anna has withdrawn it$/m);
+  await enter(ben, "accept anna");
+  await ben.shows(/^inlet: Cannot accept: nobody offers anything$/m);
+}, { programs: ["tmux"] });
+
+integration(
+  "a send that ends early is one line on both sides, and the sessions go on",
+  async () => {
+    await using server = await startServer();
+    await using from = await tempDir();
+    await using to = await tempDir();
+    await from.write("huge.bin", "");
+    await Deno.truncate(`${from.path}/huge.bin`, 8 * 2 ** 30);
+    await from.write("gone.txt", "gone");
+    await using ben = await openSession(server, "ben", { cwd: to.path });
+    await using anna = await openSession(server, "anna", { cwd: from.path });
+    await enter(anna, "send ben nothing.txt");
+    await anna.shows(/^inlet: Cannot send "nothing\.txt": it does not exist$/m);
+    await enter(anna, "send eve gone.txt");
+    await anna.shows(/^inlet: Cannot send to "eve": nobody here has that name; here: ben$/m);
+    await enter(anna, "send ben gone.txt");
+    await ben.shows(/accept 1 or decline 1$/m);
+    Deno.removeSync(`${from.path}/gone.txt`);
+    await enter(ben, "accept");
+    await anna.shows(
+      /^inlet: Did not send "gone\.txt": Cannot send "gone\.txt": it does not exist$/m,
+    );
+    await ben.shows(/^inlet: .*\nben>$/m);
+    await enter(anna, "send ben huge.bin");
+    await ben.shows(/accept 2 or decline 2$/m);
+    await enter(ben, "accept");
+    await ben.shows(/\d+ %/);
+    await anna.press("C-c");
+    await anna.shows(/^inlet: Did not send "huge\.bin": Stopped$/m);
+    await ben.shows(/^inlet: Cannot receive "huge\.bin": anna has stopped sending it\nben>$/m);
+    await enter(anna, "send ben huge.bin");
+    await ben.shows(/accept 3 or decline 3$/m);
+    await enter(ben, "accept");
+    await ben.shows(/\d+ %/);
+    await ben.press("C-c");
+    await ben.shows(/^inlet: Stopped\nben>$/m);
+    await anna.shows(/^inlet: Did not send "huge\.bin": ben has stopped it$/m);
+    await enter(anna, "send ben huge.bin");
+    await ben.shows(/accept 4 or decline 4$/m);
+    await enter(ben, "exit");
+    await anna.shows(/^inlet: Did not send "huge\.bin": ben has left$/m);
+    await enter(anna, "who");
+    await anna.shows(/^Nobody else is here$/m);
+    assert(!names(to.path).includes("huge.bin"));
+  },
+  { programs: ["tmux"] },
+);
+
+integration("a full disk of the receiver is told on both sides", async () => {
+  await using server = await startServer();
+  await using from = await tempDir();
+  await using to = await tempDir();
+  await from.write("large.bin", bytes(3_000_000));
+  const under = onTmpfs(to.path, "size=1m");
+  const inside = ["sh", "-c", 'cd "$0" && exec "$@"', to.path];
+  await using ben = await openSession(server, "ben", {
+    cwd: to.path,
+    under: [...under, ...inside],
+  });
+  await using anna = await openSession(server, "anna", { cwd: from.path });
+  await enter(anna, "send ben large.bin");
+  await ben.shows(/accept 1 or decline 1$/m);
+  await enter(ben, "accept");
+  await ben.shows(/^inlet: .*large\.bin.*disk has.*\nben>$/m);
+  await anna.shows(/^inlet: Did not send "large\.bin": .*the disk has/m);
+}, { programs: ["tmux"], mounts: true });
+
+integration("scripts send to each other, and decline what they do not expect", async () => {
+  await using server = await startServer();
+  await using from = await tempDir();
+  await using to = await tempDir();
+  await from.write("a.txt", "hello\n");
+  const args = [...CLIENT.slice(1), String(server.port), "--session", "--name", "ben"];
+  const process = new Deno.Command(Deno.execPath(), {
+    args: [...args, "--accept-from", "anna"],
+    cwd: to.path,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  await using ben = new Running(process);
+  await server.running.says(/is "ben"/);
+  const send = (name: string) =>
+    runClient(server, ["--session", "--name", name], {
+      ...{ stdin: "send ben a.txt\nwhoami?\n", cwd: from.path },
+    });
+  const anna = await send("anna");
+  assertEquals([anna.code, anna.stdout], [0, "whoami? ACK\n"]);
+  assertMatch(
+    anna.stderr,
+    /^a\.txt: offered to ben\n[^\n]*could stand between[^\n]*\nben accepts a\.txt\na\.txt: sent to ben, 6 B\n$/,
+  );
+  const eve = await send("eve");
+  assertEquals([eve.code, eve.stdout], [3, ""]);
+  assertMatch(eve.stderr, /inlet: Did not send "a\.txt": ben has declined it\n$/);
+  await ben.says(/^eve offers a\.txt, 6 B: declined; --accept-from "eve" accepts it$/);
+  const writer = process.stdin.getWriter();
+  await writer.write(new TextEncoder().encode("say over\n"));
+  await writer.close();
+  assertEquals(await new Response(process.stdout).text(), "over ACK\n");
+  assertEquals((await process.status).code, 0);
+  assertMatch(ben.log, /^anna is here\na\.txt: saved as "\.\/a\.txt", 6 B, CRC-32 363a3020/);
+  assertEquals(names(to.path), ["a.txt"]);
+  assertEquals(Deno.readTextFileSync(`${to.path}/a.txt`), "hello\n");
+});
