@@ -8,7 +8,7 @@ import { InletError } from "../errors.ts";
 import type { Connection } from "../net/connection.ts";
 
 /** Most bytes that wait in one direction, beside what the system and TLS hold. */
-const WAITING_BYTES = 256 * 1024;
+const WAITING_BYTES = 64 * 1024;
 
 /**
  * A pipe of two connections. The conversation of each carries what its own connection sends, and so
@@ -40,7 +40,8 @@ export class Relay {
       do {
         const bytes = from.takeBuffered();
         if (bytes.length === 0) continue;
-        await to.write(bytes);
+        // The silence that counts is that of the one who takes nothing.
+        await from.unwatched(to.write(bytes));
         this.bytes += bytes.length;
       } while (await from.more(WAITING_BYTES));
       await to.closeWrite();
