@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { KeyPair } from "../lib/auth/identity.ts";
 import type { Credential } from "../lib/auth/credential.ts";
 import type { ServerAddress } from "../lib/address.ts";
 import { connect } from "../lib/net/connect.ts";
@@ -199,6 +200,11 @@ export class Dialer {
   async name(): Promise<string | undefined> {
     const { userName } = await this.#credential() ?? {};
     return userName ?? this.#options.name;
+  }
+
+  /** The key pair of this client's user, if it has one. */
+  async userKey(): Promise<KeyPair | undefined> {
+    return (await this.#credential())?.userKey;
   }
 
   /** Greets the server in the native protocol. */

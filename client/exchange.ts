@@ -13,6 +13,12 @@ export interface Transfer {
   onNotice(text: string): void;
 }
 
+/** By which two users know each other, as each of them has it. */
+export interface Pins {
+  readonly own: string;
+  readonly other: string;
+}
+
 /** A file or folder that waits at the server until it is taken. */
 export interface Offering extends Sending {
   /**
@@ -21,13 +27,14 @@ export interface Offering extends Sending {
    */
   readonly done: Promise<string>;
   /** Sends it to the one with a key. @throws {InletError} `denied` if the key is none */
-  take(key: string): Promise<void>;
+  take(key: string): Promise<Pins | undefined>;
 }
 
 /** Somebody else's file or folder, which this side is ready to receive. */
 export interface Receiving {
   /** The public key of this side. */
   readonly key: string;
+  readonly pins: Pins | undefined;
   /** Receives it, and prints what was received, or why not all of it was. Returns that. */
   receive(): Promise<InletError | undefined>;
 }

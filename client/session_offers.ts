@@ -10,7 +10,7 @@ import { explain, InletError } from "../lib/errors.ts";
 import { formatBytes, printable, quoted } from "../lib/text.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import type { Sending, Unasked } from "../protocol/people_lines.ts";
-import type { Exchange, Offering } from "./exchange.ts";
+import type { Exchange, Offering, Pins } from "./exchange.ts";
 import type { People } from "./people.ts";
 import { nameIn } from "./session_words.ts";
 
@@ -70,6 +70,8 @@ export class Offers {
   #wake = Promise.withResolvers<"due">();
   #count = 0;
   #isTrustTold = false;
+  /** The pins that were told, by name. */
+  readonly #pins = new Map<string, string>();
 
   constructor(options: OffersOptions) {
     this.#options = options;
@@ -246,6 +248,7 @@ export class Offers {
       const transfer = { signal: stop.signal, onNotice };
       const receiving = await (await exchange()).accept(open, transfer);
       const { plate, from: to } = open;
+      this.#tellPins(to, receiving.pins);
       const request = { type: "take", to, plate, key: receiving.key } as const;
       await people.reach(client, request, { what: `receive from ${quoted(name)}`, name });
       const failure = await this.until(client, receiving.receive());
@@ -264,7 +267,7 @@ export class Offers {
     own.isTaken = true;
     const { people, say } = this.#options;
     say(dim(`${printable(people.nameOf(from))} accepts ${printable(own.offering.name)}`));
-    own.offering.take(key).catch(own.done.reject);
+    own.offering.take(key).then((pins) => this.#tellPins(from, pins), own.done.reject);
   }
 
   /** The other side does not want it, or not any more. */
@@ -330,6 +333,15 @@ export class Offers {
   #later(task: (client: FilesClient) => Promise<void>): void {
     this.#tasks.push(task);
     this.#wake.resolve("due");
+  }
+
+  /** Tells once by which keys two users know each other. */
+  #tellPins(other: number, pins: Pins | undefined): void {
+    const { people, say } = this.#options;
+    const name = printable(people.nameOf(other));
+    if (!pins || this.#pins.get(name) === pins.other) return;
+    this.#pins.set(name, pins.other);
+    say(dim(`${name} has proved to hold the key ${pins.other}; yours is ${pins.own}`));
   }
 
   #tellTrust(): void {

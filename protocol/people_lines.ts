@@ -23,7 +23,7 @@ export type PeopleRequest =
 export interface Sending {
   /** By which the two meet: `4713-maple`. */
   readonly plate: string;
-  /** The public key of this client for this offer: a point of P-256, {@linkcode isPoint}. */
+  /** The public key of this client for this offer: {@linkcode parseOfferKey}. */
   readonly key: string;
   /** Bytes of all that is offered; `null` if that is not known. */
   readonly size: number | null;
@@ -147,9 +147,40 @@ export function decodeUnasked(line: string): Unasked | undefined {
   }
 }
 
-/** Whether a text is an uncompressed point of P-256 in lower-case hexadecimal digits. */
-export function isPoint(text: string): boolean {
-  return /^04[0-9a-f]{128}$/.test(text);
+/** The public key of one side for one offer, and what a user has signed it by. */
+export interface OfferKey {
+  /** An uncompressed point of P-256 in 130 lower-case hexadecimal digits. */
+  readonly point: string;
+  /** The user's public key in base64, and the signature in 128 hexadecimal digits. */
+  readonly user?: { readonly spki: string; readonly signature: string };
+}
+
+/** Formats a key: `POINT`, or `POINT:SPKI:SIGNATURE`. */
+export function formatOfferKey({ point, user }: OfferKey): string {
+  return user ? `${point}:${user.spki}:${user.signature}` : point;
+}
+
+/** Parses the output of {@linkcode formatOfferKey}; `undefined` if the text is none. */
+export function parseOfferKey(text: string): OfferKey | undefined {
+  const [, point, spki, signature] =
+    /^(04[0-9a-f]{128})(?::([A-Za-z0-9+/]{122}==):([0-9a-f]{128}))?$/.exec(text) ?? [];
+  if (point === undefined) return undefined;
+  return spki === undefined || signature === undefined
+    ? { point }
+    : { point, user: { spki, signature } };
+}
+
+/**
+ * What a user signs who offers or takes something.
+ *
+ * @param plate That of the offer.
+ */
+export function offerKeyText(
+  role: "send" | "take",
+  plate: string,
+  { point }: Pick<OfferKey, "point">,
+): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`inlet 2 ${role} ${plate} ${point}`);
 }
 
 /** What stands behind the number of the other client, as far as it is there. */
@@ -167,7 +198,7 @@ function decodeSending(text: string): Sending {
 
 function decodeTaking(text: string): { plate: string; key: string } {
   const [plate, key] = cut(text);
-  if (!isPoint(key)) throw new ProtocolError("the key is no point of P-256 in hexadecimal");
+  if (!parseOfferKey(key)) throw new ProtocolError("the key is no point of P-256 in hexadecimal");
   return { ...decodePlate(plate), key };
 }
 

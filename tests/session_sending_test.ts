@@ -5,7 +5,8 @@
  */
 
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import { AgreementKey } from "../lib/auth/agreed_secret.ts";
+import { AgreementKey, checkOfferKey, pinOf } from "../lib/auth/agreed_secret.ts";
+import { keyPairOf, makeScalar } from "../lib/auth/identity.ts";
 import {
   decodePeopleRequest,
   decodeUnasked,
@@ -26,6 +27,7 @@ import {
   type TestServer,
 } from "./helpers.ts";
 import { openTerminal, type Terminal } from "./tmux.ts";
+import { makeUsers } from "./user_files.ts";
 import { Wire } from "./wire.ts";
 
 const decoder = new TextDecoder();
@@ -96,6 +98,35 @@ integration(
     assertMatch(await ask(anna, "send help"), /^error bad-request/);
   },
 );
+
+Deno.test("checkOfferKey() takes what a user has signed for this offer, and nothing else", async () => {
+  const user = await keyPairOf(makeScalar());
+  const key = await AgreementKey.draw();
+  const signed = await key.offered("send", "4713-maple", user);
+  assertEquals(await checkOfferKey("send", "4713-maple", signed), {
+    point: key.point,
+    pin: await pinOf(user),
+  });
+  const bare = await key.offered("send", "4713-maple", undefined);
+  assertEquals(await checkOfferKey("send", "4713-maple", bare), {
+    point: key.point,
+    pin: undefined,
+  });
+  const { point: other } = await AgreementKey.draw();
+  const refused: Parameters<typeof checkOfferKey>[] = [
+    ["take", "4713-maple", signed],
+    ["send", "4714-maple", signed],
+    // Somebody between the two has a key of their own, and not the user's.
+    ["send", "4713-maple", signed.replace(key.point, other)],
+    ["send", "4713-maple", `${signed}0`],
+    ["send", "4713-maple", KEY.slice(1)],
+  ];
+  for (const given of refused) {
+    let message = "";
+    await checkOfferKey(...given).catch((error) => message = error.message);
+    assertMatch(message, /^Cannot use the key of the other side/);
+  }
+});
 
 const CLIENT = [Deno.execPath(), "run", "-A", scriptPath("client.ts"), "127.0.0.1"];
 
@@ -234,20 +265,131 @@ integration("a full disk of the receiver is told on both sides", async () => {
   await anna.shows(/^inlet: Did not send "large\.bin": .*the disk has/m);
 }, { programs: ["tmux"], mounts: true });
 
+/** Starts a session of a script that receives what Anna offers, for as long as its stdin is open. */
+function startInbox(
+  server: { port: number },
+  cwd: string,
+  args: readonly string[] = ["--name", "ben"],
+): { ben: Running; process: Deno.ChildProcess } {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...[...CLIENT.slice(1), String(server.port), "--session", "--accept-from", "anna", ...args],
+    ],
+    cwd,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  return { ben: new Running(process), process };
+}
+
+/** Ends such a session, and gives what it has printed. */
+async function endInbox(process: Deno.ChildProcess): Promise<string> {
+  const writer = process.stdin.getWriter();
+  await writer.write(new TextEncoder().encode("say over\n"));
+  await writer.close();
+  return await new Response(process.stdout).text();
+}
+
+integration(
+  "users prove their keys to each other, as far as they have compared the pins",
+  async () => {
+    await using users = await makeUsers({ anna: "all", ben: "all" });
+    await using server = await startServer({ args: ["--users", users.file] });
+    await using from = await tempDir();
+    await using to = await tempDir();
+    await from.write("a.txt", "hello\n");
+    const token = (name: string): string[] => ["--token-file", users.tokenFile(name)];
+    const { ben, process } = startInbox(server, to.path, token("ben"));
+    await using _ = ben;
+    await server.running.says(/is "ben"/);
+    const stdin = "send ben a.txt\nsend ben a.txt\n";
+    const anna = await runClient(server, ["--session", ...token("anna")], {
+      stdin,
+      cwd: from.path,
+    });
+    assertEquals(anna.code, 0, anna.stderr);
+    const proof =
+      /(\w+) has proved to hold the key (sha256\/\/\S{44}); yours is (sha256\/\/\S{44})$/gm;
+    const [seen, ...more] = [...anna.stderr.matchAll(proof)].map(([, ...parts]) => parts);
+    assertEquals(more, []);
+    assertEquals(await endInbox(process), "over ACK\n");
+    assertEquals([...ben.log.matchAll(proof)].map(([, ...parts]) => parts), [
+      ["anna", seen![2], seen![1]],
+    ]);
+    const pins = new Map(
+      await Promise.all(
+        [...Deno.readTextFileSync(users.file).matchAll(/^(\w+) (\S{124}) all$/gm)].map(
+          async ([, name, spki]) =>
+            [name, await pinOf({ spki: Uint8Array.fromBase64(spki!) })] as const,
+        ),
+      ),
+    );
+    assertEquals(seen, ["ben", pins.get("ben"), pins.get("anna")]);
+    assertEquals(names(to.path), ["a (2).txt", "a.txt"]);
+  },
+);
+
+/** Somebody between a client and its server, who changes what the client sends. */
+function between(
+  server: { port: number },
+  change: (text: string) => string,
+): { port: number } & Disposable {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  (async () => {
+    for await (const client of listener) {
+      const onward = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+      const changed = new TransformStream<Uint8Array, Uint8Array>({
+        transform: (chunk, controller) => {
+          const text = new TextDecoder("latin1").decode(chunk);
+          const other = change(text);
+          controller.enqueue(other === text ? chunk : new TextEncoder().encode(other));
+        },
+      });
+      client.readable.pipeThrough(changed).pipeTo(onward.writable).catch(() => {});
+      onward.readable.pipeTo(client.writable).catch(() => {});
+    }
+  })();
+  return { port: listener.addr.port, [Symbol.dispose]: () => listener.close() };
+}
+
+integration(
+  "what somebody in between changes in an offer is noticed, and nothing received",
+  async () => {
+    const { point } = await AgreementKey.draw();
+    const changes: Record<string, [RegExp, string]> = {
+      "it is not what was offered": [/ 6 a\.txt$/m, " 5 a.txt"],
+      "somebody stands in between": [/ 04[0-9a-f]{128} /, ` ${point} `],
+    };
+    for (const [message, change] of Object.entries(changes)) {
+      await using server = await startServer();
+      using proxy = between(
+        server,
+        (text) => text.startsWith("send ") ? text.replace(...change) : text,
+      );
+      await using from = await tempDir();
+      await using to = await tempDir();
+      await from.write("a.txt", "hello\n");
+      const { ben, process } = startInbox(server, to.path);
+      await using _ = ben;
+      await server.running.says(/is "ben"/);
+      const args = ["--session", "--name", "anna"];
+      const anna = await runClient(proxy, args, { stdin: "send ben a.txt\n", cwd: from.path });
+      assertEquals(anna.code, 3, anna.stderr);
+      assertEquals((await process.status).code, 3, ben.log);
+      assertMatch(ben.log, new RegExp(`^inlet: .*${message}`, "m"));
+      assertEquals(names(to.path), []);
+    }
+  },
+);
+
 integration("scripts send to each other, and decline what they do not expect", async () => {
   await using server = await startServer();
   await using from = await tempDir();
   await using to = await tempDir();
   await from.write("a.txt", "hello\n");
-  const args = [...CLIENT.slice(1), String(server.port), "--session", "--name", "ben"];
-  const process = new Deno.Command(Deno.execPath(), {
-    args: [...args, "--accept-from", "anna"],
-    cwd: to.path,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  await using ben = new Running(process);
+  const { ben, process } = startInbox(server, to.path);
+  await using _ = ben;
   await server.running.says(/is "ben"/);
   const send = (name: string) =>
     runClient(server, ["--session", "--name", name], {
@@ -263,10 +405,7 @@ integration("scripts send to each other, and decline what they do not expect", a
   assertEquals([eve.code, eve.stdout], [3, ""]);
   assertMatch(eve.stderr, /inlet: Did not send "a\.txt": ben has declined it\n$/);
   await ben.says(/^eve offers a\.txt, 6 B: declined; --accept-from "eve" accepts it$/);
-  const writer = process.stdin.getWriter();
-  await writer.write(new TextEncoder().encode("say over\n"));
-  await writer.close();
-  assertEquals(await new Response(process.stdout).text(), "over ACK\n");
+  assertEquals(await endInbox(process), "over ACK\n");
   assertEquals((await process.status).code, 0);
   assertMatch(ben.log, /^anna is here\na\.txt: saved as "\.\/a\.txt", 6 B, CRC-32 363a3020/);
   assertEquals(names(to.path), ["a.txt"]);

@@ -32,11 +32,15 @@ import { Taking } from "./take.ts";
 import { TakenStore } from "./taken_store.ts";
 import { describeTerms, isWithin, type Terms, termsOf } from "./terms.ts";
 import { standingOf } from "./reach.ts";
-import { makeReceiverId } from "./tunnel.ts";
+import { makeReceiverId, WRONG_WORDS } from "./tunnel.ts";
 import { acceptWay } from "./ways.ts";
 
 /** Milliseconds after which an answer is given that tells somebody who guesses as little as any other. */
 const WRONG_MS = 1000;
+
+/** What is said where no words can be wrong. */
+const SOMEBODY_BETWEEN =
+  "Cannot trust who answers: somebody stands in between; nothing was received";
 
 /** How often a tunnel is tried in a row that brings nothing. */
 const MOST_TRIES = 1000;
@@ -90,7 +94,9 @@ export async function receiveOffer(
     });
     await acceptance.run();
   } catch (error) {
-    report.fail(explain(error));
+    const failure = explain(error);
+    const isUntrusted = how.isForOnce && failure.message === WRONG_WORDS;
+    report.fail(isUntrusted ? new InletError("denied", SOMEBODY_BETWEEN) : failure);
   } finally {
     unfinished.delete(directory);
     await directory.sweep().catch(() => {});

@@ -6,15 +6,21 @@
  * @module
  */
 
-import { AgreementKey } from "../../lib/auth/agreed_secret.ts";
+import {
+  AgreementKey,
+  type CheckedKey,
+  checkOfferKey,
+  pinOf,
+} from "../../lib/auth/agreed_secret.ts";
 import { codeSecret, SALT_BYTES } from "../../lib/auth/code_secret.ts";
+import type { KeyPair } from "../../lib/auth/identity.ts";
 import { Progress } from "../../lib/cli/progress.ts";
 import { InletError } from "../../lib/errors.ts";
 import { formatBytes, formatCount, quoted } from "../../lib/text.ts";
 import { formatPlate } from "../../protocol.ts";
 import type { Sending } from "../../protocol/people_lines.ts";
 import type { Dialer } from "../dialer.ts";
-import type { Exchange, Offering, Receiving, Transfer } from "../exchange.ts";
+import type { Exchange, Offering, Pins, Receiving, Transfer } from "../exchange.ts";
 import type { Plan, SessionAction } from "../plan.ts";
 import { sendFiles, type SendFilesOptions } from "../send.ts";
 import { sendAll } from "../send_queue.ts";
@@ -53,6 +59,7 @@ async function offer(
   },
 ): Promise<Offering> {
   const own = await AgreementKey.draw();
+  const user = await sessionDialer.userKey();
   const plate = drawPlate();
   const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
   const agreed = Promise.withResolvers<string>();
@@ -72,13 +79,14 @@ async function offer(
       secret.catch(() => {});
       const tunnel = { idleTimeoutMs: options.timeoutMs ?? 30_000, signal, rate: options.rate };
       await using attendance = new Attendance({
-        ...{ dialer, plate, salt, secret, signal, onNotice, tunnel, seconds: OFFER_SECONDS },
+        ...{ dialer, plate, salt, secret, signal, tunnel, seconds: OFFER_SECONDS },
+        // What goes wrong is told of both sides by their sessions.
+        onNotice: () => {},
       });
       await attendance.opened;
       const terms = termsOfItems(all);
       opened.resolve(terms);
       const ways = { secret: await secret, isDirect, tunnel };
-      // What the receiver is told of a lost connection, it is told by their session.
       const quietly = { ...through, onNotice: () => {} };
       const to = new OfferDialer(attendance, () => terms, ways, quietly);
       await sendAll(to, items, {
@@ -98,10 +106,13 @@ async function offer(
   sent.catch(() => {}).finally(() => clearTimeout(timer));
   const terms = await opened.promise;
   const [name = path] = terms.names;
+  const met = formatPlate(plate);
   return {
-    ...{ plate: formatPlate(plate), key: own.point, size: terms.bytes, name },
+    ...{ plate: met, key: await own.offered("send", met, user), size: terms.bytes, name },
     take: async (key) => {
-      agreed.resolve(await secretOf(own, key, { plate: formatPlate(plate), offerer: own.point }));
+      const other = await checkOfferKey("take", met, key);
+      agreed.resolve(await secretOf(own, other, { plate: met, offerer: own }));
+      return await pinsOf(user, other);
     },
     done: sent.then(() => {
       if (failures[0]) throw failures[0];
@@ -122,7 +133,9 @@ async function accept(
   },
 ): Promise<Receiving> {
   const own = await AgreementKey.draw();
-  const secret = await secretOf(own, key, { plate, offerer: key });
+  const other = await checkOfferKey("send", plate, key);
+  const secret = await secretOf(own, other, { plate, offerer: other });
+  const user = await sessionDialer.userKey();
   const dialer = sessionDialer.beside({ signal, onNotice: () => {} });
   const agrees = (terms: Terms): Promise<boolean> => {
     const isAsOffered = terms.bytes === size && !terms.isMessage && !terms.hasMore &&
@@ -132,7 +145,8 @@ async function accept(
     throw new InletError("denied", `Cannot take ${quoted(name)}: ${why}`);
   };
   return {
-    key: own.point,
+    key: await own.offered("take", plate, user),
+    pins: await pinsOf(user, other),
     receive: async () => {
       // Nobody comes again to this offer after it has failed.
       const how = { code: { plate, secret }, output: ".", agrees, isDirect, isForOnce: true };
@@ -144,11 +158,15 @@ async function accept(
 /** What stands in the place of the words: bound to the offer, and to the keys of both sides. */
 async function secretOf(
   own: AgreementKey,
-  other: string,
-  { plate, offerer }: { readonly plate: string; readonly offerer: string },
+  other: CheckedKey,
+  { plate, offerer }: { readonly plate: string; readonly offerer: AgreementKey | CheckedKey },
 ): Promise<string> {
-  const accepter = offerer === own.point ? other : own.point;
-  return `${plate} ${offerer} ${accepter} ${await own.agree(other)}`;
+  const accepter = offerer === own ? other : own;
+  return `${plate} ${offerer.point} ${accepter.point} ${await own.agree(other.point)}`;
+}
+
+async function pinsOf(user: KeyPair | undefined, { pin }: CheckedKey): Promise<Pins | undefined> {
+  return user && pin !== undefined ? { own: await pinOf(user), other: pin } : undefined;
 }
 
 function drawPlate(): { number: string; word: string } {

@@ -135,6 +135,6 @@ export async function enterWithProof(
 }
 
 /** Nobody can tell the two apart. */
-const WRONG_WORDS =
+export const WRONG_WORDS =
   "Cannot trust who answers: the words of the code are wrong, or somebody stands " +
   "in between; nothing was received";

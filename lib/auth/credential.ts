@@ -7,7 +7,13 @@
  */
 
 import { proofText } from "../../protocol.ts";
-import { keyPairOf, type PublicIdentity, publicIdentityOf, sign } from "./identity.ts";
+import {
+  type KeyPair,
+  keyPairOf,
+  type PublicIdentity,
+  publicIdentityOf,
+  sign,
+} from "./identity.ts";
 import { checkKey, USER_TOKEN } from "./key.ts";
 import { weaknessOf } from "./secret.ts";
 import { derive } from "./shared_key.ts";
@@ -21,6 +27,8 @@ export interface Credential {
   readonly warning: string | undefined;
   /** The name that the server knows the key by; `undefined` if all clients share it. */
   readonly userName: string | undefined;
+  /** The key pair of that user. */
+  readonly userKey: KeyPair | undefined;
   /** Answers a challenge of that server. */
   prove(nonce: string): Promise<string>;
 }
@@ -52,6 +60,7 @@ async function sharedCredential(key: string): Promise<Credential> {
     server,
     warning: weaknessOf(key),
     userName: undefined,
+    userKey: undefined,
     prove: async (nonce) => {
       const text = proofText(server.pin, nonce);
       return new Uint8Array(await crypto.subtle.sign("HMAC", proofKey, text)).toHex();
@@ -61,11 +70,13 @@ async function sharedCredential(key: string): Promise<Credential> {
 
 async function userCredential(token: string): Promise<Credential> {
   const { name, server: spki, secret } = parseToken(token);
-  const [server, { privateKey }] = await Promise.all([publicIdentityOf(spki), keyPairOf(secret)]);
+  const [server, userKey] = await Promise.all([publicIdentityOf(spki), keyPairOf(secret)]);
   return {
     server,
     warning: undefined,
     userName: name,
-    prove: async (nonce) => (await sign(privateKey, proofText(server.pin, nonce, name))).toHex(),
+    userKey,
+    prove: async (nonce) =>
+      (await sign(userKey.privateKey, proofText(server.pin, nonce, name))).toHex(),
   };
 }
