@@ -26,6 +26,7 @@ import { files, filesFsync, filesGet } from "./workloads/files.ts";
 import { get } from "./workloads/get.ts";
 import { growthClients, growthFiles } from "./workloads/growth.ts";
 import { httpFirst, httpGet, httpPut, httpsGet, httpsPut } from "./workloads/http.ts";
+import { meeting } from "./workloads/meeting.ts";
 import { memory } from "./workloads/memory.ts";
 import { message } from "./workloads/message.ts";
 import { page, pagePut } from "./workloads/page.ts";
@@ -65,6 +66,7 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   "tls-get": tlsGet,
   "tls-files": tlsFiles,
   "tls-clients": tlsClients,
+  meeting,
   "http-put": httpPut,
   "http-get": httpGet,
   "https-put": httpsPut,
