@@ -24,6 +24,12 @@ export interface Lies {
   change?: Change;
   /** The salt that it tells an accepting client. */
   salt?: string;
+  /** The address that it tells each client as its own. */
+  seen?: string;
+  /** Lets an accepting client meet whoever offers something else. */
+  swaps?: boolean;
+  /** Meets an accepting client itself. */
+  pose?: (accepting: Line) => Promise<void>;
 }
 
 interface Offer {
@@ -32,8 +38,8 @@ interface Offer {
   wake: (() => void) | undefined;
 }
 
-/** Lines and then bytes of one connection. */
-class Line {
+/** Lines and then bytes of one connection at a server. */
+export class Line {
   readonly #conn: Deno.TcpConn;
   readonly #record: Uint8Array[];
   #ahead = new Uint8Array(0);
@@ -103,7 +109,9 @@ class Line {
 }
 
 /** Starts a server. */
-export function startMeetingServer({ change = (bytes) => bytes, salt }: Lies = {}): MeetingServer {
+export function startMeetingServer(
+  { change = (bytes) => bytes, salt, seen, swaps, pose }: Lies = {},
+): MeetingServer {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const recorded: Uint8Array[] = [];
   const offers = new Map<string, Offer>();
@@ -135,20 +143,25 @@ export function startMeetingServer({ change = (bytes) => bytes, salt }: Lies = {
       const offer = offers.get(own) ?? { salt: given, waiting: undefined, wake: undefined };
       offer.salt = given;
       offers.set(own, offer);
-      await line.say(`ok ${own} ${seconds} ${line.address}`);
+      await line.say(`ok ${own} ${seconds} ${seen ?? line.address}`);
       offer.waiting?.close();
       offer.waiting = line;
       offer.wake?.();
     } else if (verb === "accept") {
-      const offer = offers.get(plate);
+      const known = offers.get(plate);
+      const offer = swaps ? [...offers.values()].find((other) => other !== known) : known;
       if (!offer) {
         await line.say("error denied no offer with this code");
         return line.close();
       }
-      await line.say(`ok ${salt ?? offer.salt} ${line.address}`);
+      await line.say(`ok ${salt ?? offer.salt} ${seen ?? line.address}`);
       const first = await line.bytes();
       if (first === null) return line.close();
       line.unread(first.slice());
+      if (pose) {
+        await line.say("met 1");
+        return await pose(line);
+      }
       while (!offer.waiting) await new Promise<void>((resolve) => offer.wake = resolve);
       const other = offer.waiting;
       offer.waiting = undefined;

@@ -76,6 +76,27 @@ export class BufferedReader {
     return await this.#more(most);
   }
 
+  /**
+   * Reads at least one byte into memory of the caller: what is buffered, else the next bytes without a
+   * detour. Nothing else may read meanwhile.
+   *
+   * @returns The number of bytes, or `null` at the end.
+   */
+  async readInto(into: Uint8Array): Promise<number | null> {
+    // Of a read that is under way already, the bytes come into the buffer.
+    if (this.#reading && this.#buffer.length === 0 && !await this.#reading) return null;
+    if (this.#buffer.length > 0) {
+      const read = this.#buffer.take(Math.min(this.#buffer.length, into.length));
+      into.set(read);
+      return read.length;
+    }
+    const read = await this.#source.read(into);
+    if (read === null) return null;
+    this.traffic.in += read;
+    await this.#source.pause(read);
+    return read;
+  }
+
   /** Settles when there is data to read, or the end. It consumes nothing and never rejects. */
   async arrival(): Promise<void> {
     if (this.#buffer.length === 0) await this.#more().catch(() => {});

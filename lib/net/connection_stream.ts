@@ -25,14 +25,8 @@ export class ConnectionStream implements ByteStream {
   }
 
   async read(into: Uint8Array): Promise<number | null> {
-    const connection = this.#connection;
     await this.#ready;
-    // As much as is asked for: by less at a time, a large body would take far more turns.
-    if (connection.buffered.length === 0 && !await connection.more(into.length)) return null;
-    const read = connection.buffered.subarray(0, into.length);
-    into.set(read);
-    connection.skip(read.length);
-    return read.length;
+    return await this.#connection.readInto(into);
   }
 
   async write(bytes: Uint8Array): Promise<number> {
