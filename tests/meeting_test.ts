@@ -158,6 +158,7 @@ integration("an acceptor that leaves uses up the connection that was told of it"
   assertMatch(await first.end.line(), /^knock/);
   gone[Symbol.dispose]();
   assertEquals(await first.end.rest(), "first");
+  await server.running.says(/client 1: The client that came for the offer has left/);
   using second = await offer(server, { plate: first.plate });
   using acceptor = await accept(server, first.plate, "again");
   assertEquals(await join(second, "again"), "again");

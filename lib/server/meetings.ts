@@ -162,7 +162,6 @@ export class Offer {
     const before = this.#waiter;
     const waiter = new Waiter(this, connection, () => this.#release(waiter));
     this.#waiter = waiter;
-    before?.[Symbol.dispose]();
     const why = "Another connection has taken the place of this one";
     before?.connection.abort(new InletError("aborted", why));
     this.#callNext();
@@ -192,9 +191,9 @@ export class Offer {
     this.#isOver = true;
     this.#remove();
     this.#refuse(reason);
-    const waiter = this.#waiter;
-    waiter?.[Symbol.dispose]();
-    waiter?.connection.abort(new InletError("denied", "The offer is over: nobody came for it"));
+    this.#waiter?.connection.abort(
+      new InletError("denied", "The offer is over: nobody came for it"),
+    );
   }
 
   /** Ends all tries that were not joined. */
