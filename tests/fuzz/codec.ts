@@ -25,15 +25,23 @@ import {
   parseStored,
   ProtocolError,
 } from "../../protocol.ts";
+import {
+  decodePeopleRequest,
+  decodeUnasked,
+  encodePeopleRequest,
+  encodeUnasked,
+} from "../../protocol/people_lines.ts";
 import { lookOf, openingOf } from "../../modes/first_bytes.ts";
 import {
   anyBodyLine,
   anyDiffEntry,
   anyLine,
   anyListEntry,
+  anyPeopleRequest,
   anyReply,
   anyRequest,
   anyStored,
+  anyUnasked,
   lineOf,
 } from "./messages.ts";
 
@@ -62,6 +70,12 @@ const PAIRS: readonly Pair[] = [
     decode: parseDiffEntry,
     encode: (it) => lineOf(encodeLine(formatDiffEntry(it))),
   },
+  {
+    name: "people request",
+    decode: decodePeopleRequest,
+    encode: (it) => lineOf(encodePeopleRequest(it)),
+  },
+  { name: "unasked line", decode: decodeUnasked, encode: (it) => lineOf(encodeUnasked(it)) },
 ];
 
 /** What comes of it, or `undefined` where it is refused as it should be. */
@@ -144,6 +158,7 @@ function sortedKeys(_key: string, value: unknown): unknown {
 export function fuzzCodec(cases: number, seed: number): void {
   const messages = [
     ...[anyRequest, anyReply, anyBodyLine, anyStored, anyListEntry, anyDiffEntry],
+    ...[anyPeopleRequest, anyUnasked],
   ] as const;
   const checks = fc.oneof(
     { weight: 4, arbitrary: anyLine.map((line) => ({ line })) },

@@ -30,6 +30,12 @@ import {
   type Request,
   type Stored,
 } from "../../protocol.ts";
+import {
+  encodePeopleRequest,
+  encodeUnasked,
+  type PeopleRequest,
+  type Unasked,
+} from "../../protocol/people_lines.ts";
 import { hostileLine } from "../hostile_names.ts";
 
 const text: fc.Arbitrary<string> = fc
@@ -111,7 +117,7 @@ export const anyRequest: fc.Arbitrary<Request> = withFields<Request>(fc.oneof(
   fc.record({ ...type("compare"), size: number, crc: fc.option(crc), modified, name }),
   fc.record({ ...type("diff"), count: fc.integer({ min: 1, max: MAX_DIFF_ENTRIES }), name }),
   fc.record({ ...type("tree"), name }),
-  fc.constantFrom("list" as const, "status" as const, "whoami" as const, "exit" as const)
+  fc.constantFrom(...["list", "status", "whoami", "attend", "exit"] as const)
     .map((type) => ({ type })),
   // Nothing behind `chat` is talk that says `chat`.
   fc.record({ ...type("chat"), text }),
@@ -126,6 +132,34 @@ export const anyRequest: fc.Arbitrary<Request> = withFields<Request>(fc.oneof(
     plate: fc.record({ number: fourDigits, word: plateWord }),
   }),
 ));
+
+const plate = fc.tuple(fourDigits, plateWord).map((parts) => parts.join("-"));
+const point = fc.tuple(digest, digest).map((parts) => `04${parts.join("")}`);
+const spki = fc.uint8Array({ minLength: 91, maxLength: 91 })
+  .map((bytes) => Uint8Array.from(bytes).toBase64());
+const offerKey = fc.oneof(
+  point,
+  fc.tuple(point, spki, digest).map(([point, spki, it]) => `${point}:${spki}:${it}${it}`),
+);
+
+/** Every request of a client that attends. */
+export const anyPeopleRequest: fc.Arbitrary<PeopleRequest> = fc.oneof(
+  fc.record(type("who")),
+  fc.record({ ...type("tell"), to: number, text: name }),
+  fc.record({ ...type("send"), to: number, plate, key: offerKey, size, name }),
+  fc.record({ ...type("take"), to: number, plate, key: offerKey }),
+  fc.record({ ...type("decline"), to: number, plate }),
+);
+
+/** Every line that comes unasked. */
+export const anyUnasked: fc.Arbitrary<Unasked> = fc.oneof(
+  fc.record({ ...type("told"), from: number, text }),
+  fc.record({ ...type("came"), client: number, name: text }),
+  fc.record({ ...type("gone"), client: number }),
+  fc.record({ ...type("offered"), from: number, plate, key: offerKey, size, name }),
+  fc.record({ ...type("taken"), from: number, plate, key: offerKey }),
+  fc.record({ ...type("declined"), from: number, plate }),
+);
 
 const address = text.filter((it) => it !== "");
 
@@ -202,6 +236,8 @@ const rightLine = fc.oneof(
   anyStored.map(formatStored),
   anyListEntry.map(formatListEntry),
   anyDiffEntry.map(formatDiffEntry),
+  anyPeopleRequest.map((it) => lineOf(encodePeopleRequest(it))),
+  anyUnasked.map((it) => lineOf(encodeUnasked(it))),
 );
 
 /** What takes the place of a part of a line. */
