@@ -161,7 +161,9 @@ export class Dialer {
   }
 
   /** Another one to the same server, for a transfer of its own. */
-  beside(options: Pick<DialerOptions, "progress" | "onNotice" | "signal">): Dialer {
+  beside(
+    options: Pick<DialerOptions, "progress" | "onNotice" | "signal" | "timeoutMs" | "retries">,
+  ): Dialer {
     return new Dialer(this.#address, { ...this.#options, ...options });
   }
 

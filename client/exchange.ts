@@ -35,8 +35,16 @@ export interface Receiving {
   /** The public key of this side. */
   readonly key: string;
   readonly pins: Pins | undefined;
-  /** Receives it, and prints what was received, or why not all of it was. Returns that. */
-  receive(): Promise<InletError | undefined>;
+  /** Receives it, and prints what was received, or why not all of it was. */
+  receive(): Promise<Received>;
+}
+
+/** How receiving has ended. */
+export interface Received {
+  /** Why not all was received. */
+  readonly failure: InletError | undefined;
+  /** Whether the other side has come to its end, and so knows as much. */
+  readonly isKnown: boolean;
 }
 
 /** Moves files between two people. */

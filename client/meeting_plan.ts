@@ -63,6 +63,20 @@ export function acceptAction(
   return { type: "accept", output, yes, isDirect };
 }
 
+/** What begins like a code. */
+const CODE = /^\d{4}[^\p{Alphabetic}\d]?\p{Alphabetic}{3}/u;
+
+/**
+ * Refuses a code on the command line.
+ *
+ * @throws {InletError} `usage`
+ */
+export function checkNoCode(words: readonly string[]): void {
+  if (!words.some((word) => CODE.test(word))) return;
+  const why = "others on this machine can read it there; it is asked for, or taken from INLET_CODE";
+  throw new InletError("usage", `Cannot take the code as an argument: ${why}`);
+}
+
 /** The error for an offer without a file. */
 export function nothingToOffer(): InletError {
   return new InletError("usage", "Cannot offer nothing: give a FILE, or pipe a message to it");

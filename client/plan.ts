@@ -18,7 +18,7 @@ import { printable, quoted } from "../lib/text.ts";
 import type { Mode } from "../modes/mode.ts";
 import { hasNoPut } from "../modes/table.ts";
 import type { ListedNames, ListedPaths } from "./listed.ts";
-import { acceptAction, type Meeting, nothingToOffer } from "./meeting_plan.ts";
+import { acceptAction, checkNoCode, type Meeting, nothingToOffer } from "./meeting_plan.ts";
 import { type ClientValues, PROGRAM } from "./options.ts";
 import type { SendOptions } from "./send_options.ts";
 import { type WireOptions, wireOptionsOf } from "./wire_options.ts";
@@ -185,6 +185,7 @@ function checkArguments(files: readonly string[], values: ClientValues): void {
     values.get !== undefined && "--get",
     values.accept && "--accept",
   ].find((given) => given !== false);
+  if (values.accept) checkNoCode(files);
   const takesNames = action === "--get" || action === "--list";
   if (mode.asks && files.length > 0 && !takesNames) throw hasNoPut(files[0]!);
   if (action && files.length > 0 && !takesNames) {

@@ -251,9 +251,9 @@ export class Offers {
       this.#tellPins(to, receiving.pins);
       const request = { type: "take", to, plate, key: receiving.key } as const;
       await people.reach(client, request, { what: `receive from ${quoted(name)}`, name });
-      const failure = await this.until(client, receiving.receive());
+      const { failure, isKnown } = await this.until(client, receiving.receive());
       if (!failure) return;
-      await this.#declineTo(client, open.from, open.plate).catch(() => {});
+      if (!isKnown) await this.#declineTo(client, open.from, open.plate).catch(() => {});
       if (script) throw new InletError(failure.code, `Did not receive all of ${quoted(open.name)}`);
     } finally {
       signal.removeEventListener("abort", onAbort);

@@ -6,8 +6,19 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { concat } from "@std/bytes/concat";
-import { bytes, integration, names, tempDir } from "./helpers.ts";
-import { accept, startOffer } from "./meeting.ts";
+import {
+  bytes,
+  fixture,
+  integration,
+  KEY,
+  names,
+  runClient,
+  startServer,
+  tempDir,
+  type TestServerOptions,
+} from "./helpers.ts";
+import { accept, type Offerer, startOffer } from "./meeting.ts";
+import { treeOf } from "./trees.ts";
 import { startMeetingServer } from "./meeting_server.ts";
 
 integration("a file goes to whoever has the code, and the server sees none of it", async () => {
@@ -40,4 +51,236 @@ integration("a file goes to whoever has the code, and the server sees none of it
     const piece = new TextDecoder("latin1").decode(content.subarray(at, at + 16));
     assert(!seen.includes(piece));
   }
+});
+
+/** The exit codes of both sides. */
+async function codes(
+  offer: Offerer,
+  taken: { code: number },
+): Promise<[offering: number, accepting: number]> {
+  return [(await offer.ended()).code, taken.code];
+}
+
+/** Starts a real server, in a directory of its own, and a folder to receive into. */
+async function scene(options: TestServerOptions = {}) {
+  const dir = await tempDir();
+  const server = await startServer(options);
+  await Deno.mkdir(`${dir.path}/in`);
+  return {
+    server,
+    dir,
+    inbox: `${dir.path}/in`,
+    into: ["--output", `${dir.path}/in`],
+    async [Symbol.asyncDispose](): Promise<void> {
+      await server[Symbol.asyncDispose]();
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+for (const key of [undefined, KEY]) {
+  const where = key === undefined ? "a plain server" : "a server with a key";
+  integration(`over ${where} several files and a folder arrive as they are`, async () => {
+    await using here = await scene({ key });
+    const { server, dir, inbox } = here;
+    const one = await dir.write("one.txt", "one");
+    const empty = await dir.write("empty", "");
+    await Deno.mkdir(`${dir.path}/tree/deep/empty`, { recursive: true });
+    await dir.write("tree/a.txt", "a");
+    await dir.write("tree/deep/large.bin", bytes(2_000_000));
+    await Deno.symlink("a.txt", `${dir.path}/tree/link`);
+    await Deno.chmod(`${dir.path}/tree/a.txt`, 0o750);
+    await Deno.chmod(`${dir.path}/tree/deep`, 0o700);
+    await Deno.utime(`${dir.path}/tree/deep`, 1e9, 1e9);
+    await using offer = await startOffer(server, [one, empty, `${dir.path}/tree`]);
+    const taken = await accept(server, offer.code, here.into);
+    assertEquals([taken.code, await codes(offer, taken)], [0, [0, 0]], taken.stderr);
+    assertMatch(taken.stderr, /Receiving 5 files, 3 folders, 1\.91 MiB: ".*one\.txt", /);
+    assertMatch(taken.stderr, /tree: 2 files into ".*in\/tree", 1\.91 MiB.*, 1 symbolic link/);
+    assertEquals(treeOf(`${inbox}/tree`), treeOf(`${dir.path}/tree`));
+    assertEquals(names(inbox), ["empty", "one.txt", "tree"]);
+  });
+}
+
+integration("the standard input arrives as a file, and a line of text as a message", async () => {
+  await using here = await scene();
+  const { server, inbox } = here;
+  const content = bytes(300_000);
+  {
+    await using offer = await startOffer(server, ["-", "--as", "given.bin"], { input: content });
+    const taken = await accept(server, offer.code, here.into);
+    assertEquals(await codes(offer, taken), [0, 0], taken.stderr);
+    assertMatch(taken.stderr, /Receiving "given\.bin", of unknown size/);
+    assertEquals(await Deno.readFile(`${inbox}/given.bin`), content);
+  }
+  await using offer = await startOffer(server, [], { input: "nine o'clock\n" });
+  const taken = await accept(server, offer.code, here.into);
+  assertEquals(await codes(offer, taken), [0, 0], taken.stderr);
+  assertEquals([taken.stdout, names(inbox)], ["nine o'clock\n", ["given.bin"]]);
+});
+
+integration("wrong words get one line and exit code 3, and ten of them end the offer", async () => {
+  await using here = await scene();
+  const { server, dir, inbox } = here;
+  await using offer = await startOffer(server, [await dir.write("a.txt", "a")]);
+  const wrong = offer.code.replace(/-\w+$/, offer.code.endsWith("-zoom") ? "-zone" : "-zoom");
+  const begun = performance.now();
+  const taken = await accept(server, wrong, [...here.into, "--quiet"]);
+  assertEquals(taken.code, 3);
+  assertMatch(
+    taken.stderr,
+    /^inlet: Cannot trust who answers: the words of the code are wrong, or somebody stands in between; nothing was received$/,
+  );
+  assert(performance.now() - begun >= 1000);
+  await offer.running.says(/other words, or stands in between \(1 of 10\)$/);
+  await Promise.all(
+    Array.from({ length: 3 }, async () => {
+      for (let tries = 0; tries < 3; tries++) {
+        assertEquals((await accept(server, wrong, here.into)).code, 3);
+      }
+    }),
+  );
+  const { code, stderr } = await offer.ended();
+  assertEquals(code, 3);
+  assertMatch(
+    stderr,
+    /^inlet: The offer is over: 10 times somebody came with other words; offer it again$/m,
+  );
+  const late = await accept(server, offer.code, [...here.into, "--quiet"]);
+  assertEquals([late.code, names(inbox)], [3, []]);
+  assertMatch(
+    late.stderr,
+    /^inlet: Cannot accept: no offer has this code; it is mistyped, over, or taken$/,
+  );
+});
+
+integration("of two receivers one gets it, and the other one is told", async () => {
+  await using here = await scene();
+  const { server, dir } = here;
+  await Deno.mkdir(`${dir.path}/other`);
+  const content = bytes(2_000_000);
+  await using offer = await startOffer(server, [
+    await dir.write("a.bin", content),
+    "--limit",
+    "2MB",
+  ]);
+  const both = await Promise.all([
+    accept(server, offer.code, here.into),
+    accept(server, offer.code, ["--output", `${dir.path}/other`]),
+  ]);
+  assertEquals(both.map(({ code }) => code).toSorted(), [0, 3]);
+  const won = both.findIndex(({ code }) => code === 0);
+  assertMatch(both[1 - won]!.stderr, /The offer is taken: somebody else has this code too/);
+  assertEquals((await offer.ended()).code, 0);
+  const folders = [here.inbox, `${dir.path}/other`];
+  assertEquals([names(folders[won]!), names(folders[1 - won]!)], [["a.bin"], []]);
+});
+
+integration(
+  "an offer that nobody takes ends in time, and a code that is over opens nothing",
+  async () => {
+    await using here = await scene();
+    const { server, dir } = here;
+    await using offer = await startOffer(server, [
+      await dir.write("a.txt", "a"),
+      ...["--expires", "1s"],
+    ]);
+    const { code, stderr } = await offer.ended();
+    assertEquals(code, 3);
+    assertMatch(stderr, /^inlet: The offer is over: nobody (has come in time|came for it)$/m);
+    assertEquals((await accept(server, offer.code, here.into)).code, 3);
+  },
+);
+
+integration("what cannot be meant gets one line and exit code 2", async () => {
+  await using dir = await tempDir();
+  // Nobody is asked anything, the server least of all.
+  const nowhere = { port: 9 };
+  const cases: [args: string[], why: RegExp][] = [
+    [["--offer"], /^inlet: Cannot offer nothing: the message is empty$/],
+    [["--offer", "-"], /give --as NAME$/],
+    [["--offer", `${dir.path}/none`], /none/],
+    [["--offer", "--accept"], /--offer together with --accept|--accept together with --offer/],
+    [["--offer", fixture("hello.txt"), "--expires", "2h"], /"2h" as --expires: give 1s to 1h$/],
+    [["--expires", "1m", fixture("hello.txt")], /--expires without --offer/],
+    [["--yes"], /--yes without --accept/],
+    [["--accept"], /^inlet: Cannot ask whether to receive what is offered: give --yes$/],
+    [
+      ["--accept", "--yes", "4713-mango-walnut-carbon-ladder-pebble"],
+      /^inlet: Cannot take the code as an argument: others on this machine can read it there/,
+    ],
+    [["--accept", "--yes", "file.txt"], /FILE together with --accept/],
+    [["--accept", "--yes", "--output", "-"], /--output - with --accept/],
+    [
+      ["--accept", "--yes", "--output", `${dir.path}/none`],
+      /^inlet: Cannot save into ".*none": it does not exist/,
+    ],
+    [["--accept", "--yes"], /^inlet: Cannot accept without a code: write it on the standard input/],
+  ];
+  for (const [args, why] of cases) {
+    const { code, stdout, stderr } = await runClient(nowhere, args, { stdin: "" });
+    assertEquals([code, stdout, stderr.trimEnd().includes("\n")], [2, "", false], stderr);
+    assertMatch(stderr.trimEnd(), why);
+  }
+  const typed = ["--accept", "--yes", "--output", dir.path];
+  const { code, stderr } = await runClient(nowhere, typed, {
+    stdin: "4713 mango walnut carbon ladder peble\n",
+  });
+  assertEquals(code, 2);
+  assertMatch(stderr, /"peble" is no word of a code, the nearest is "pebble"/);
+});
+
+integration(
+  "a code is taken from a line of the standard input, however it is written",
+  async () => {
+    await using here = await scene();
+    const { server, dir } = here;
+    await using offer = await startOffer(server, [await dir.write("a.txt", "a")]);
+    const input = `  ${offer.code.toUpperCase().replaceAll("-", " ")}\r\n`;
+    const taken = await accept(server, offer.code, here.into, { input });
+    assertEquals(await codes(offer, taken), [0, 0], taken.stderr);
+  },
+);
+
+integration("--json tells the code, and the results of both sides", async () => {
+  await using here = await scene();
+  const { server, dir } = here;
+  const running = startOffer(server, [await dir.write("a.txt", "hello\n"), "--json"]);
+  await using offer = await running;
+  const { words } = JSON.parse(offer.code);
+  const taken = await accept(server, words, [...here.into, "--json"]);
+  const ended = await offer.ended();
+  const objects = (text: string) => text.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const withoutMs = ({ ms: _, ...object }: Record<string, unknown>) => object;
+  const [path, saved] = [`${dir.path}/a.txt`, `${here.inbox}/a.txt`];
+  const sums = { files: 1, folders: 0, links: 0, same: 0, failed: 0, untried: 0, excluded: 0 };
+  const summary = { event: "summary", ...sums, bytes: 6, exitCode: 0 };
+  assertEquals(objects(ended.stdout).map(withoutMs), [
+    { version: 1, event: "offered", words },
+    { event: "stored", path, file: "a.txt", bytes: 6, crc: "363a3020", way: "relayed" },
+    summary,
+  ]);
+  assertEquals(objects(taken.stdout).map(withoutMs), [
+    {
+      version: 1,
+      event: "got",
+      file: "a.txt",
+      path: saved,
+      bytes: 6,
+      crc: "363a3020",
+      way: "relayed",
+    },
+    summary,
+  ]);
+  await using message = await startOffer(server, ["--json"], { input: "hello\n" });
+  const said = await accept(server, JSON.parse(message.code).words, [...here.into, "--json"]);
+  assertEquals(objects((await message.ended()).stdout)[1], {
+    ...{ event: "message", bytes: 6, crc: "363a3020" },
+  });
+  assertEquals(objects(said.stdout)[0], {
+    version: 1,
+    event: "message",
+    bytes: 6,
+    text: "hello\n",
+  });
 });

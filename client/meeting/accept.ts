@@ -4,35 +4,44 @@
  * @module
  */
 
-import { encodeRequest, parseAccepted, type Reply, type Request } from "../../protocol.ts";
+import { delay } from "@std/async/delay";
+import {
+  type Accepted,
+  encodeRequest,
+  parseAccepted,
+  parsePlate,
+  type Reply,
+  type Request,
+} from "../../protocol.ts";
 import { type CodeSecret, codeSecret } from "../../lib/auth/code_secret.ts";
 import { writeStdout } from "../../lib/body/stdio.ts";
+import { jsonOutput } from "../../lib/cli/json_output.ts";
 import { exitCode, explain, InletError, refusalIn } from "../../lib/errors.ts";
-import { localError, toLocal } from "../../lib/local_errors.ts";
+import { toLocal } from "../../lib/local_errors.ts";
 import { ConnectionStream } from "../../lib/net/connection_stream.ts";
-import type { Connection } from "../../lib/net/connection.ts";
 import { escaping, StdoutQueue } from "../../lib/server/stdout_queue.ts";
 import { DirectoryStore } from "../../lib/store/directory.ts";
 import { DiskSpace } from "../../lib/store/disk_space.ts";
 import type { OngoingUpload } from "../../lib/store/ongoing.ts";
-import { quoted } from "../../lib/text.ts";
+import { formatCount } from "../../lib/text.ts";
 import type { FilesClient } from "../../modes/files/client.ts";
 import type { Dialer } from "../dialer.ts";
-import { openReport } from "../open_report.ts";
+import type { Received } from "../exchange.ts";
 import type { AcceptAction } from "../meeting_plan.ts";
+import { openReport } from "../open_report.ts";
 import type { Plan } from "../plan.ts";
 import type { Report } from "../report_forms.ts";
-import { Retries } from "../retry.ts";
-import { checkFolder, pathIn } from "../save_path.ts";
+import { checkFolder } from "../save_path.ts";
 import type { SendFilesOptions } from "../send.ts";
 import { unfinished } from "../unfinished.ts";
 import { Questions } from "./ask.ts";
 import { type Code, WordList } from "./code.ts";
+import { standingOf } from "./reach.ts";
 import { Taking } from "./take.ts";
 import { TakenStore } from "./taken_store.ts";
 import { describeTerms, isWithin, type Terms, termsOf } from "./terms.ts";
-import { standingOf } from "./reach.ts";
-import { makeReceiverId, WRONG_WORDS } from "./tunnel.ts";
+import { Told } from "./told.ts";
+import { makeReceiverId, tunnelsClosed, WRONG_WORDS } from "./tunnel.ts";
 import { acceptWay } from "./ways.ts";
 
 /** Milliseconds after which an answer is given that tells somebody who guesses as little as any other. */
@@ -42,8 +51,12 @@ const WRONG_MS = 1000;
 const SOMEBODY_BETWEEN =
   "Cannot trust who answers: somebody stands in between; nothing was received";
 
-/** How often a tunnel is tried in a row that brings nothing. */
-const MOST_TRIES = 1000;
+/** Milliseconds between two attempts, and for how long they go on: no offer lasts longer. */
+const RETRY_MS = 1000;
+const LONGEST_MS = 3_600_000;
+
+/** How often an offer that was there before may be unknown to the server: it may have restarted. */
+const MOST_UNKNOWN = 3;
 
 /** Receives what is offered. Returns the exit code. */
 export async function runAccept(
@@ -62,47 +75,46 @@ export async function runAccept(
     onNotice?.(`Receiving ${what}`);
     return true;
   };
-  const failure = await receiveOffer(dialer, { code, output, agrees, isDirect }, plan, options);
+  const how = { code, output, agrees, isDirect };
+  const { failure } = await receiveOffer(dialer, how, plan, options);
   return failure ? exitCode(failure) : 0;
 }
 
-/** Receives the offer of a code, and reports it. Returns why not all of it was received. */
+/** Receives the offer of a code, and reports it. */
 export async function receiveOffer(
   dialer: Dialer,
   how: Pick<AcceptanceOptions, "code" | "output" | "agrees" | "isDirect" | "isForOnce">,
   plan: Plan,
   options: SendFilesOptions,
-): Promise<InletError | undefined> {
+): Promise<Received> {
   const { output } = how;
-  const { signal = new AbortController().signal } = options;
+  const { signal = new AbortController().signal, links, onNotice } = options;
   const { progress } = dialer.context;
   const report = await openReport(progress, { type: "get", names: [], output }, plan);
   const space = await DiskSpace.ifPermitted();
   const directory = await DirectoryStore.open(output, {
     downloads: true,
     keepPartialsMs: plan.keepPartialsMs,
-    links: options.links,
-    ...{ space, warn: (text: string) => options.onNotice?.(text) },
-  }).catch((error) => {
-    throw localError(error, `Cannot save into ${quoted(output)}`);
+    ...{ links, space, warn: (text: string) => onNotice?.(text) },
   });
   unfinished.add(directory);
+  const shortage = (bytes: number): string | undefined => space?.shortage(output, bytes);
+  let isKnown = false;
   try {
-    const acceptance = new Acceptance(dialer, {
-      ...{ ...how, directory, report, signal, plan },
-      shortage: (bytes) => space?.shortage(output, bytes),
-    });
-    await acceptance.run();
+    const given = { ...how, directory, report, signal, plan, shortage };
+    await new Acceptance(dialer, given).run();
+    isKnown = true;
   } catch (error) {
     const failure = explain(error);
     const isUntrusted = how.isForOnce && failure.message === WRONG_WORDS;
     report.fail(isUntrusted ? new InletError("denied", SOMEBODY_BETWEEN) : failure);
   } finally {
     unfinished.delete(directory);
+    // What cannot be swept now is left to the next time.
     await directory.sweep().catch(() => {});
     directory.close();
   }
-  return await report.end();
+  return { failure: await report.end(), isKnown };
 }
 
 /** What {@linkcode Acceptance} needs. */
@@ -126,56 +138,53 @@ interface AcceptanceOptions {
 }
 
 class Acceptance {
-  readonly #dialer: Dialer;
   readonly #options: AcceptanceOptions;
+  readonly #dialer: Dialer;
+  /** Reaches the server until this is aborted: the tunnel within has its last words before. */
+  readonly #stop = new AbortController();
   readonly #store: TakenStore;
   readonly #taking: Taking;
   /** What this directory remembers of the offer: who this receiver is, and whether all is there. */
   #note: OngoingUpload | undefined;
-  #secret: { salt: string; derived: Promise<CodeSecret> } | undefined;
+  #secret: { readonly salt: string; readonly derived: Promise<CodeSecret> } | undefined;
   #agreed: Terms | undefined;
-  #isMessageTold = false;
+  #isTold = false;
   #hasCome = false;
+  /** Whether something was not stored. */
   #hasFailed = false;
-  #isReached = false;
-  #way: "direct" | "relayed" = "relayed";
+  #isInTunnel = false;
+  /** Whether the server has known the offer. */
+  #isKnown = false;
+  readonly #told: Told;
 
   constructor(dialer: Dialer, options: AcceptanceOptions) {
-    const { directory, output, report, plan } = options;
-    const { progress } = dialer.context;
-    this.#dialer = dialer;
+    const { directory, code, plan, report } = options;
     this.#options = options;
+    const { progress } = dialer.context;
+    this.#dialer = dialer.beside({ progress, signal: this.#stop.signal, retries: 0 });
     this.#store = new TakenStore(directory, {
       onBytes: (bytes, isKept) => isKept ? progress.skip(bytes) : progress.add(bytes),
-      onWhole: async () => await this.#note?.conclude({ name: options.code.plate, size: 0 }),
+      onWhole: () => this.#conclude(code),
     });
-    const folders = new Set<string>();
-    const folderOf = (name: string): { folder?: string } => {
-      const folder = name.split("/", 1)[0]!;
-      if (folder === name) return {};
-      if (!folders.has(folder)) report.begin(folder, pathIn(output, folder));
-      folders.add(folder);
-      return { folder };
-    };
+    const told = new Told(report, options.output);
+    this.#told = told;
     this.#taking = new Taking({
       store: this.#store,
-      stdout: this.#messages(plan),
+      stdout: this.#messages(),
+      tellsStop: !options.isForOnce,
       shortage: options.shortage,
       signal: new AbortController().signal,
       timeoutMs: plan.options.timeoutMs,
       consent: (hello) => this.#consent(hello),
       onStored: (stored) => {
-        const { name } = stored;
         progress.addFiles(1);
-        const path = pathIn(output, name);
-        report.add({ label: name, name, stored, path, way: this.#way, ...folderOf(name) });
+        told.stored(stored);
       },
-      onLink: (name) => {
-        const path = pathIn(output, name);
-        const link = { label: name, name, stored: { name }, isLink: true as const, path };
-        report.add({ ...link, way: this.#way, ...folderOf(name) });
+      onLink: (name) => told.link(name),
+      onMessage: () => {
+        this.#isTold = true;
+        this.#conclude(code).catch(() => {});
       },
-      onMessage: () => this.#isMessageTold = true,
       onFailure: (error) => {
         this.#hasFailed = true;
         report.fail(toLocal(error));
@@ -183,78 +192,110 @@ class Acceptance {
     });
   }
 
+  /** Receives, over as many pipes as it takes. */
   async run(): Promise<void> {
     const { directory, code, signal } = this.#options;
     // Only the plate, which is no secret, is kept here.
     const id = `accept ${code.plate}`;
     const known = await directory.ongoing.find(id);
     this.#hasCome = known !== undefined;
-    this.#note = known ?? await directory.ongoing.begin(id, {
-      name: code.plate,
-      size: null,
-      details: makeReceiverId(),
-    });
-    const retries = new Retries({
-      limit: MOST_TRIES,
-      signal,
-      onNotice: (text) => this.#dialer.context.onNotice(text),
-    });
+    const details = makeReceiverId();
+    this.#note = known ??
+      await directory.ongoing.begin(id, { name: code.plate, size: null, details });
+    const onAbort = (): void => void (this.#isInTunnel || this.#stop.abort(signal.reason));
+    signal.addEventListener("abort", onAbort);
     try {
-      for (;;) {
-        try {
-          await this.#once();
-          break;
-        } catch (error) {
-          const failure = explain(error);
-          if (this.#isWhole || (this.#options.isForOnce && this.#hasFailed)) break;
-          // It was killed between the last byte and the end of the conversation.
-          if (failure.code === "denied" && this.#note.outcome) break;
-          if (!this.#isReached || !retries.allows(failure)) throw failure;
-          await retries.wait(failure);
-        }
-      }
+      await this.#untilDone();
+      await this.#note.remove();
     } catch (error) {
       if (!this.#hasCome || this.#options.isForOnce) await this.#note.remove();
       throw error;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      await tunnelsClosed();
+      this.#stop.abort();
     }
-    await this.#note.remove();
+  }
+
+  async #untilDone(): Promise<void> {
+    const { signal, isForOnce = false } = this.#options;
+    const { onNotice } = this.#dialer.context;
+    const until = performance.now() + LONGEST_MS;
+    let said = "";
+    let unknown = 0;
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        return await this.#once();
+      } catch (error) {
+        const failure = explain(error);
+        signal.throwIfAborted();
+        unknown = failure.code === "not-found" ? unknown + 1 : 0;
+        const isOver = unknown > 0 && (!this.#isKnown || unknown >= MOST_UNKNOWN);
+        // All was acknowledged, and only the last word of the other side was lost.
+        if (isOver && (this.#isWhole || this.#note?.outcome)) return;
+        if (isForOnce && (this.#isWhole || this.#hasFailed)) return;
+        const mayPass = this.#isKnown && performance.now() < until && isPassing(failure);
+        if (isOver || !(mayPass || unknown > 0)) throw failure;
+        if (said !== failure.message) onNotice(`${failure.message}; trying again`);
+        said = failure.message;
+        await delay(RETRY_MS, { signal });
+      }
+    }
   }
 
   get #isWhole(): boolean {
-    if (!this.#agreed) return false;
-    return this.#agreed.isMessage ? this.#isMessageTold : this.#store.isWhole;
+    return this.#agreed !== undefined &&
+      (this.#agreed.isMessage ? this.#isTold : this.#store.isWhole);
+  }
+
+  async #conclude({ plate }: Code): Promise<void> {
+    await this.#note?.conclude({ name: plate, size: 0 });
   }
 
   /** Meets the offering client once, and receives what it sends. */
   async #once(): Promise<void> {
-    const { signal, code, plan, isDirect } = this.#options;
+    const { signal, isDirect, plan: { options: { timeoutMs: idleTimeoutMs, rate } } } =
+      this.#options;
+    const { progress } = this.#dialer.context;
     using pipe = await this.#dialer.open();
     const client = await this.#dialer.approach(pipe);
+    const { salt, address } = await this.#ask(client);
+    const secret = await this.#secretOf(salt);
+    const stream = new ConnectionStream(pipe, met(client));
+    const receiver = { id: this.#note!.details, isAgain: this.#hasCome };
+    const standing = standingOf(pipe, address);
+    const tunnel = { idleTimeoutMs, signal, rate };
+    progress.doing("waiting for the one who offers");
+    const way = await acceptWay(stream, receiver, {
+      ...{ secret, standing, isDirect, tunnel, carrier: this.#stop.signal },
+    })
+      .catch((error) => late(error, signal));
+    using connection = way.connection;
+    this.#told.way = way.isDirect ? "direct" : "relayed";
+    this.#isInTunnel = true;
+    try {
+      progress.follow(connection);
+      await this.#taking.take(connection);
+    } finally {
+      this.#isInTunnel = false;
+    }
+    const { files = 0 } = this.#agreed ?? {};
+    if (this.#isWhole || this.#hasFailed) return;
+    const what = `${formatCount(this.#store.count)} of ${formatCount(files)} files are here`;
+    this.#options.report.fail(new InletError("aborted", `Not all was received: ${what}`));
+  }
+
+  /** Asks the server for the offer. */
+  async #ask(client: FilesClient): Promise<Accepted> {
     const [, , requester] = client.parts;
-    const [number = "", word = ""] = code.plate.split("-");
-    await requester.writeAhead(encodeRequest({ type: "accept", plate: { number, word } }));
+    const plate = parsePlate(this.#options.code.plate)!;
+    await requester.writeAhead(encodeRequest({ type: "accept", plate }));
     await client.welcomed;
     const reply = await requester.reply();
     if (reply.type !== "ok") throw refused(reply);
-    this.#isReached = true;
-    const { salt, address } = parseAccepted(reply.detail);
-    const secret = await this.#secretOf(salt);
-    const stream = new ConnectionStream(pipe, met(client));
-    const { id, isAgain } = { id: this.#note!.details, isAgain: this.#hasCome };
-    const tunnel = { idleTimeoutMs: plan.options.timeoutMs, signal, rate: plan.options.rate };
-    const standing = standingOf(pipe, address);
-    const way = await acceptWay(stream, { id, isAgain }, { secret, standing, isDirect, tunnel })
-      .catch((error) => late(error, signal));
-    using connection = way.connection;
-    this.#way = way.isDirect ? "direct" : "relayed";
-    this.#hasCome = true;
-    this.#dialer.context.progress.follow(connection);
-    await this.#receive(connection);
-  }
-
-  async #receive(connection: Connection): Promise<void> {
-    await this.#taking.take(connection);
-    if (!this.#isWhole) throw new InletError("lost", "The other side closed the connection");
+    this.#isKnown = true;
+    return parseAccepted(reply.detail);
   }
 
   #secretOf(salt: string): Promise<CodeSecret> {
@@ -265,10 +306,13 @@ class Acceptance {
     return this.#secret!.derived;
   }
 
+  /** Asks whether to receive an offer, unless that was answered before. */
   async #consent(hello: Request): Promise<void> {
     const { progress } = this.#dialer.context;
     const terms = termsOf(hello);
+    this.#hasCome = true;
     if (!this.#agreed || !isWithin(terms, this.#agreed)) {
+      progress.doing(undefined);
       if (!await this.#options.agrees(terms)) {
         throw new InletError("denied", "The receiver has declined");
       }
@@ -276,15 +320,37 @@ class Acceptance {
       this.#store.agree(terms);
     }
     progress.begin(terms.bytes, terms.files);
+    progress.skip(this.#store.bytes);
+    progress.addFiles(this.#store.count);
   }
 
   /** Where a message goes: once, however often it is sent. */
-  #messages({ raw }: Plan): StdoutQueue {
-    const write = async (chunk: Uint8Array): Promise<void> => {
-      if (!this.#isMessageTold) await writeStdout(chunk);
-    };
+  #messages(): StdoutQueue {
+    const { raw, json } = this.#options.plan;
+    if (json) {
+      return new StdoutQueue({
+        output: () => {
+          let text = "";
+          let bytes = 0;
+          const decoder = new TextDecoder();
+          return {
+            write: (chunk) => {
+              bytes += chunk.length;
+              text += decoder.decode(chunk, { stream: true });
+              return Promise.resolve();
+            },
+            end: () => {
+              if (!this.#isTold) jsonOutput.add({ event: "message", bytes, text });
+              return jsonOutput.printer.printed;
+            },
+          };
+        },
+      });
+    }
     return new StdoutQueue({
-      write,
+      write: async (chunk) => {
+        if (!this.#isTold) await writeStdout(chunk);
+      },
       ...Deno.stdout.isTerminal() && !raw && { output: escaping },
     });
   }
@@ -297,16 +363,22 @@ async function met(client: FilesClient): Promise<void> {
   if (reply.type !== "met") throw refused(reply);
 }
 
+/** The server knows no such offer, or what else it has said. */
 function refused(reply: Reply): InletError {
-  return refusalIn(reply) ??
-    new InletError("bad-request", `The server sent an unexpected reply: ${reply.type}`);
+  const refusal = refusalIn(reply);
+  if (!refusal) {
+    return new InletError("bad-request", `The server sent an unexpected reply: ${reply.type}`);
+  }
+  return refusal.code === "denied" ? new InletError("not-found", refusal.message) : refusal;
 }
 
-/** Whoever guesses waits as long as for a wrong number. */
+/** Whether it may go better the next time. */
+function isPassing(failure: InletError): boolean {
+  return ["busy", "wait", "overloaded"].includes(failure.code) || exitCode(failure) === 4;
+}
+
+/** Whoever guesses words waits as long as for a wrong plate. */
 async function late(error: unknown, signal: AbortSignal): Promise<never> {
-  if (explain(error).code === "denied") {
-    const { delay } = await import("@std/async/delay");
-    await delay(WRONG_MS, { signal });
-  }
+  if (explain(error).code === "denied") await delay(WRONG_MS, { signal });
   throw error;
 }

@@ -13,8 +13,8 @@ import {
   parseOffered,
   type Plate,
 } from "../../protocol.ts";
-import { encodeError, exitCode, explain, InletError, refusalIn } from "../../lib/errors.ts";
 import type { CodeSecret } from "../../lib/auth/code_secret.ts";
+import { encodeError, exitCode, explain, InletError, refusalIn } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { ConnectionStream } from "../../lib/net/connection_stream.ts";
 import { formatCount } from "../../lib/text.ts";
@@ -29,6 +29,9 @@ const MOST_FAILURES = 10;
 /** Milliseconds between two attempts to reach a server that was reached before. */
 const RETRY_MS = 1000;
 
+/** Milliseconds of silence after which a server that is waited at counts as lost: it ticks. */
+export const SILENT_MS = 25_000;
+
 /** Who has come, and how this side has reached the server for it. */
 export interface Comer extends Proved {
   readonly standing: Standing;
@@ -36,8 +39,8 @@ export interface Comer extends Proved {
 
 /** Options of an {@linkcode Attendance}. */
 export interface AttendanceOptions {
-  /** Reaches the server. */
-  readonly dialer: Dialer;
+  /** Makes what reaches the server, until the signal is aborted. */
+  reach(signal: AbortSignal): Dialer;
   /** The word to meet by, and the number if the offer was made before. */
   readonly plate: Plate;
   /** 16 bytes. */
@@ -46,6 +49,7 @@ export interface AttendanceOptions {
   /** Seconds that the offer lasts. */
   readonly seconds: number;
   readonly tunnel: TunnelOptions;
+  /** Ends the offer, with its reason. */
   readonly signal: AbortSignal;
   onNotice(text: string): void;
 }
@@ -53,31 +57,32 @@ export interface AttendanceOptions {
 /** An offer that waits at the server. Dispose of it to withdraw it. */
 export class Attendance implements AsyncDisposable {
   readonly #options: AttendanceOptions;
+  readonly #dialer: Dialer;
   readonly #stop = new AbortController();
   readonly #opened = Promise.withResolvers<string>();
   readonly #endsAt: number;
+  readonly #timer: ReturnType<typeof setTimeout>;
   #plate: Plate;
   #over: InletError | undefined;
   /** The connection that waits. */
   #waiting: Connection | undefined;
   #failures = 0;
   /** Who gets the offer: whoever proves it first, for as long as that is not lost unwelcomed. */
-  #holder: { id: string; isWelcome: boolean } | undefined;
+  #holder: { readonly id: string; isWelcome: boolean } | undefined;
   #current: Comer | undefined;
   #next: Comer | undefined;
-  #wake: (() => void) | undefined;
-  readonly #timer: ReturnType<typeof setTimeout>;
+  #wake: () => void = () => {};
+  readonly #onAbort = (): void => this.#end(explain(this.#options.signal.reason));
 
   constructor(options: AttendanceOptions) {
     this.#options = options;
     this.#plate = options.plate;
+    this.#dialer = options.reach(this.#stop.signal);
     const ms = options.seconds * 1000;
     this.#endsAt = performance.now() + ms;
-    this.#timer = setTimeout(() => {
-      this.#end(new InletError("denied", "The offer is over: its time has passed"));
-    }, ms);
+    this.#timer = setTimeout(() => this.#end(over("nobody has come in time")), ms);
     this.#opened.promise.catch(() => {});
-    options.signal.addEventListener("abort", () => this.#end(explain(options.signal.reason)));
+    options.signal.addEventListener("abort", this.#onAbort);
     this.#attend();
   }
 
@@ -93,34 +98,37 @@ export class Attendance implements AsyncDisposable {
    */
   async next(): Promise<Comer> {
     for (;;) {
+      if (this.#over) throw this.#over;
       if (this.#next) {
         this.#current = this.#next;
         this.#next = undefined;
         return this.#current;
       }
-      if (this.#over) throw this.#over;
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
   }
 
   /** Notes that the receiver has agreed: from now on nobody else gets the offer. */
-  welcomed({ connection }: Proved): void {
-    if (this.#current?.connection === connection) this.#holder!.isWelcome = true;
+  welcomed(proved: Proved): void {
+    if (this.#current === proved) this.#holder!.isWelcome = true;
   }
 
   /** Notes that a tunnel was lost. */
-  lost({ connection }: Proved): void {
-    if (this.#current?.connection !== connection) return;
+  lost(proved: Proved): void {
+    if (this.#current !== proved) return;
     this.#current = undefined;
     if (!this.#holder!.isWelcome && !this.#next) this.#holder = undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#end(new InletError("closed", "The offer is withdrawn"));
+    this.#end(over("it was withdrawn"));
+    this.#options.signal.removeEventListener("abort", this.#onAbort);
     const waiting = this.#waiting;
-    if (!waiting) return;
-    await waiting.write(encodeWaiting({ type: "withdraw" })).catch(() => {});
-    await waiting.finish();
+    if (waiting) {
+      await waiting.write(encodeWaiting({ type: "withdraw" })).catch(() => {});
+      await waiting.finish();
+    }
+    this.#stop.abort(this.#over);
   }
 
   #end(reason: InletError): void {
@@ -128,13 +136,13 @@ export class Attendance implements AsyncDisposable {
     this.#over = reason;
     clearTimeout(this.#timer);
     this.#opened.reject(reason);
-    this.#stop.abort(reason);
-    this.#wake?.();
+    if (!this.#waiting) this.#stop.abort(reason);
+    this.#wake();
   }
 
   async #attend(): Promise<void> {
-    let isOpen = false;
     let isTold = false;
+    let isOpen = false;
     this.#opened.promise.then(() => isOpen = true, () => {});
     while (!this.#over) {
       try {
@@ -142,10 +150,8 @@ export class Attendance implements AsyncDisposable {
         isTold = false;
       } catch (error) {
         const failure = explain(error);
-        const isPassing = ["busy", "wait", "overloaded"].includes(failure.code) ||
-          exitCode(failure) === 4;
         if (this.#over) return;
-        if (!isOpen || !isPassing) return this.#end(failure);
+        if (!isOpen || !isPassing(failure)) return this.#end(failure);
         if (!isTold) this.#options.onNotice(`${failure.message}; trying to reach the server again`);
         isTold = true;
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -155,10 +161,10 @@ export class Attendance implements AsyncDisposable {
 
   /** Waits until somebody comes. */
   async #waitOnce(): Promise<void> {
-    const { dialer, salt } = this.#options;
+    const { salt } = this.#options;
     using guard = new DisposableStack();
-    const connection = guard.use(await dialer.open());
-    const client = await dialer.approach(connection);
+    const connection = guard.use(await this.#dialer.open());
+    const client = await this.#dialer.approach(connection);
     const [, , requester] = client.parts;
     const seconds = Math.max(1, Math.ceil((this.#endsAt - performance.now()) / 1000));
     await requester.writeAhead(
@@ -172,16 +178,17 @@ export class Attendance implements AsyncDisposable {
     this.#opened.resolve(formatPlate(plate));
     if (this.#over) return;
     this.#waiting = connection;
+    let id: number;
     try {
-      const id = await this.#knock(connection, client);
+      id = await this.#knock(connection, client);
       // A fresh connection would take the place of this one before it has joined.
       await this.#options.secret;
-      guard.move();
-      // Not waited for: others can come meanwhile.
-      this.#take(connection, id, standingOf(connection, address));
     } finally {
-      if (this.#waiting === connection && !this.#over) this.#waiting = undefined;
+      if (!this.#over) this.#waiting = undefined;
     }
+    guard.move();
+    // Not waited for: others can come meanwhile.
+    this.#take(connection, id, standingOf(connection, address));
   }
 
   /** Waits for somebody, and answers the server's ticks. Returns the number of the try. */
@@ -206,36 +213,43 @@ export class Attendance implements AsyncDisposable {
       await this.#claim({ ...proved, standing });
     } catch (error) {
       pipe[Symbol.dispose]();
-      const failure = explain(error);
-      if (failure.code === "denied") this.#failed();
+      if (explain(error).code === "denied") this.#failed();
     }
   }
 
   async #claim(proved: Comer): Promise<void> {
     const { connection, id } = proved;
     if (this.#over || (this.#holder && this.#holder.id !== id)) {
-      const reason = this.#over ?? new InletError("denied", "Somebody else has taken the offer");
-      await connection.write(encodeError(reason)).catch(() => {});
-      return await connection.finish();
+      const taken = new InletError("denied", "The offer is taken: somebody else has this code too");
+      await connection.write(encodeError(this.#over ?? taken)).catch(() => {});
+      return connection[Symbol.dispose]();
     }
     this.#holder ??= { id, isWelcome: false };
-    const came = new InletError("lost", "The receiver came again");
-    this.#current?.connection.abort(came);
-    this.#next?.connection.abort(came);
+    const again = new InletError("lost", "The receiver has come again");
+    this.#current?.connection.abort(again);
+    this.#next?.connection.abort(again);
     this.#next = proved;
-    this.#wake?.();
+    this.#wake();
   }
 
   #failed(): void {
-    const { onNotice } = this.#options;
-    const count = ++this.#failures;
     if (this.#over || this.#holder) return;
-    if (count >= MOST_FAILURES) {
-      const why = `${formatCount(count)} came without the right words`;
-      return this.#end(new InletError("denied", `The offer is over: ${why}; offer it again`));
+    const count = ++this.#failures;
+    const said = "Somebody came with other words, or stands in between";
+    if (count < MOST_FAILURES) {
+      return this.#options.onNotice(`${said} (${count} of ${MOST_FAILURES})`);
     }
-    onNotice(`Somebody came without the right words (${count} of ${MOST_FAILURES})`);
+    this.#end(over(`${formatCount(count)} times somebody came with other words; offer it again`));
   }
+}
+
+function over(why: string): InletError {
+  return new InletError("denied", `The offer is over: ${why}`);
+}
+
+/** Whether a server that was reached before may be reached again. */
+function isPassing(failure: InletError): boolean {
+  return ["busy", "wait", "overloaded"].includes(failure.code) || exitCode(failure) === 4;
 }
 
 function unexpected(type: string): InletError {

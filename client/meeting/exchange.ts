@@ -79,14 +79,15 @@ async function offer(
       secret.catch(() => {});
       const tunnel = { idleTimeoutMs: options.timeoutMs ?? 30_000, signal, rate: options.rate };
       await using attendance = new Attendance({
-        ...{ dialer, plate, salt, secret, signal, tunnel, seconds: OFFER_SECONDS },
+        ...{ plate, salt, secret, signal, tunnel, seconds: OFFER_SECONDS },
+        reach: (signal) => sessionDialer.beside({ ...quiet, signal }),
         // What goes wrong is told of both sides by their sessions.
         onNotice: () => {},
       });
       await attendance.opened;
       const terms = termsOfItems(all);
       opened.resolve(terms);
-      const ways = { secret: await secret, isDirect, tunnel };
+      const ways = { secret: await secret, isDirect, tunnel, carrier: signal };
       const quietly = { ...through, onNotice: () => {} };
       const to = new OfferDialer(attendance, () => terms, ways, quietly);
       await sendAll(to, items, {

@@ -7,14 +7,16 @@
 import { codeSecret, SALT_BYTES } from "../../lib/auth/code_secret.ts";
 import { ContentSource } from "../../lib/body/given_body.ts";
 import { FileSource, type Item, SymbolicLink } from "../../lib/body/sources.ts";
-import { readStdin, writeStdout } from "../../lib/body/stdio.ts";
+import { readStdin } from "../../lib/body/stdio.ts";
+import { jsonOutput } from "../../lib/cli/json_output.ts";
 import { variable } from "../../lib/environment.ts";
 import { exitCode, explain, InletError } from "../../lib/errors.ts";
-import { outputError } from "../../lib/local_errors.ts";
+import { DEFAULT_TIMEOUT_MS } from "../../lib/net/whole_line.ts";
 import { formatBytes, formatCount } from "../../lib/text.ts";
-import { parsePlate, type Plate } from "../../protocol.ts";
+import { formatCrc, parsePlate, type Plate } from "../../protocol.ts";
 import type { Dialer } from "../dialer.ts";
 import type { Items } from "../items.ts";
+import { writeOutput } from "../output.ts";
 import { openReport } from "../open_report.ts";
 import type { OfferAction } from "../meeting_plan.ts";
 import type { Plan } from "../plan.ts";
@@ -22,10 +24,11 @@ import type { SendResult } from "../result.ts";
 import { sendFiles, type SendFilesOptions } from "../send.ts";
 import { sendAll } from "../send_queue.ts";
 import { CODE_VARIABLE } from "./ask.ts";
-import { Attendance } from "./attendance.ts";
+import { Attendance, SILENT_MS } from "./attendance.ts";
 import { WordList } from "./code.ts";
 import { OfferDialer } from "./offer_dialer.ts";
 import type { Terms } from "./terms.ts";
+import { tunnelsClosed } from "./tunnel.ts";
 
 /** Most bytes of a message. What is longer is a file, and needs a name. */
 const MAX_MESSAGE_BYTES = 64 * 1024;
@@ -44,9 +47,12 @@ export async function runOffer(
   const report = await openReport(progress, send, plan);
   const onResult = (result: SendResult): void => report.add(result);
   const instead = async (items: Items): Promise<void> => {
+    const { first } = items;
+    // No receiver waits as long as a pipe's writer may take.
+    if (first && "ready" in first) await first.ready?.();
     await items.measure(options.signal);
-    const all = [...items.ahead];
-    await offering(dialer, action, options, () => termsOfItems(all), async (through) => {
+    const all = items.ahead;
+    await offering(dialer, action, plan, options, () => termsOfItems(all), async (through) => {
       await sendAll(through, items, {
         mode: options.mode,
         skipSame: options.skipSame ?? options.checksum ?? false,
@@ -54,15 +60,8 @@ export async function runOffer(
         onResult: (item, result) => {
           const { label, name, folder } = item;
           const isLink = item instanceof SymbolicLink && { isLink: true as const };
-          const { way } = through;
-          report.add({
-            label,
-            name,
-            ...folder !== undefined && { folder },
-            ...isLink,
-            ...result,
-            way,
-          });
+          const within = folder !== undefined && { folder };
+          report.add({ label, name, ...within, ...isLink, ...result, way: through.way });
         },
       });
     });
@@ -80,7 +79,7 @@ export async function runOffer(
 async function offerMessage(
   dialer: Dialer,
   action: OfferAction,
-  { json }: Plan,
+  plan: Plan,
   options: SendFilesOptions,
 ): Promise<number> {
   const content = await readMessage();
@@ -89,17 +88,17 @@ async function offerMessage(
     ...{ files: 0, folders: 0, bytes: content.length },
     ...{ names: [], hasMore: false, isMessage: true },
   };
-  await offering(dialer, action, options, () => terms, async (through) => {
+  await offering(dialer, action, plan, options, () => terms, async (through) => {
     await through.withSession(async (client) => {
       through.context.progress.begin(content.length);
       const stored = await client.say(source);
-      if (!json) return;
-      const { jsonAnswers } = await import("../json_report.ts");
-      const answers = jsonAnswers();
-      answers.said?.(stored);
-      await answers.report.end();
+      if (plan.json) {
+        const { size: bytes, crc } = stored;
+        jsonOutput.add({ event: "message", bytes, crc: formatCrc(crc) });
+      }
     });
   });
+  await jsonOutput.printer.printed;
   return 0;
 }
 
@@ -107,28 +106,33 @@ async function offerMessage(
 async function offering(
   dialer: Dialer,
   { seconds, isDirect }: OfferAction,
+  { json }: Plan,
   options: SendFilesOptions,
   terms: () => Terms,
   send: (through: OfferDialer) => Promise<void>,
 ): Promise<void> {
-  const { signal = new AbortController().signal, onNotice = () => {}, timeoutMs = 30_000 } =
-    options;
+  const { signal = new AbortController().signal, onNotice = () => {}, rate } = options;
+  const { timeoutMs: idleTimeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const { plate, secret } = await codeParts();
   const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES));
   const derived = codeSecret(secret, salt);
   derived.catch(() => {});
-  const tunnel = { idleTimeoutMs: timeoutMs, signal, rate: options.rate };
-  await using attendance = new Attendance({
-    ...{ dialer, plate, salt, secret: derived, seconds, signal, onNotice, tunnel },
-  });
-  const opened = await attendance.opened;
-  onNotice(`Whoever has this code gets it, within ${timeText(seconds)}, and once:`);
-  await writeStdout(new TextEncoder().encode(`${opened}-${secret}\n`)).catch((error) => {
-    throw outputError(error);
-  });
-  const ways = { secret: await derived, isDirect, tunnel };
-  const { progress } = dialer.context;
-  await send(new OfferDialer(attendance, terms, ways, { ...options, signal, progress }));
+  const tunnel = { idleTimeoutMs, signal, rate };
+  {
+    await using attendance = new Attendance({
+      ...{ plate, salt, secret: derived, seconds, signal, onNotice, tunnel },
+      reach: (signal) => dialer.beside({ signal, timeoutMs: SILENT_MS, retries: 0 }),
+    });
+    const code = `${await attendance.opened}-${secret}`;
+    if (json) jsonOutput.add({ event: "offered", words: code });
+    else {
+      onNotice(`Whoever has this code gets it, within ${timeText(seconds)}, and once:`);
+      await writeOutput(new TextEncoder().encode(`${code}\n`));
+    }
+    const ways = { secret: await derived, isDirect, tunnel, carrier: signal };
+    await send(new OfferDialer(attendance, terms, ways, options));
+  }
+  await tunnelsClosed();
 }
 
 /** Such as `10 minutes` or `90 seconds`. */

@@ -12,7 +12,7 @@ import {
   type Request,
   type Stored,
 } from "../../protocol.ts";
-import { encodeError, explain, type InletError, refusalIn } from "../../lib/errors.ts";
+import { encodeError, explain, InletError, refusalIn } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { AcknowledgedUploads } from "../../lib/server/acknowledged.ts";
 import { Clients } from "../../lib/server/clients.ts";
@@ -36,12 +36,19 @@ const NO_WEB = webSettings({
   ...{ hostname: "", publicNames: [], basePath: undefined, proxyFrom: [] },
 });
 
+const NOTHING = new Uint8Array(0);
+
+/** What the one who offers is told of a receiver that was interrupted. */
+const STOPPED = new InletError("aborted", "The receiver has stopped");
+
 /** What is received, and who is told. */
 export interface TakeOptions {
   readonly store: TakenStore;
   readonly stdout: StdoutQueue;
   readonly shortage?: ((bytes: number) => string | undefined) | undefined;
   readonly signal: AbortSignal;
+  /** Whether the offering client is told here that the receiver was interrupted. */
+  readonly tellsStop: boolean;
   /** Milliseconds of silence within a request or a body. */
   readonly timeoutMs: number;
   /**
@@ -52,8 +59,8 @@ export interface TakeOptions {
   consent(hello: Request): Promise<void>;
   onStored(stored: Stored): void;
   onLink(name: string): void;
-  /** A message was written, whole and verified as far as it was held. */
-  onMessage(bytes: number): void;
+  /** A message was written. */
+  onMessage(): void;
   /** Something was not stored. */
   onFailure(error: InletError): void;
 }
@@ -70,13 +77,17 @@ export class Taking {
   }
 
   /**
-   * Receives over one tunnel, until the offering client ends it.
+   * Receives over one tunnel, until the offering client is done.
    *
    * @throws {InletError} what broke off, or why nothing is received
    */
   async take(connection: Connection): Promise<void> {
-    const { store, stdout, signal, shortage, consent } = this.#options;
-    connection.farewell = encodeError;
+    const { store, stdout, signal, shortage, consent, tellsStop } = this.#options;
+    let isDone = false;
+    connection.farewell = (error) => {
+      if (error.code !== "interrupted") return encodeError(error);
+      return tellsStop ? encodeError(STOPPED) : NOTHING;
+    };
     const clients = new Clients(1);
     const client = clients.admit(connection.remote)!;
     const context: ServerContext = {
@@ -97,6 +108,7 @@ export class Taking {
         connection.whilePresent(() => consent(hello), {
           probe: () => encodeReply({ type: "note", text: "the receiver is being asked" }),
         }),
+      onExit: () => isDone = true,
       giveUp: (reason) => connection.abort(reason),
       leavePlace: () => {},
       takePlace: () => true,
@@ -107,10 +119,10 @@ export class Taking {
       await serveFiles(connection, context);
     } catch (error) {
       failure = explain(error);
-      throw failure;
-    } finally {
-      await connection.finish(failure);
     }
+    await connection.finish(failure);
+    // Whatever breaks off behind the last word breaks nothing.
+    if (!isDone) throw failure ?? new InletError("lost", "The one who offers has left");
   }
 }
 
@@ -127,9 +139,9 @@ class TakingLog extends Log {
   readonly #options: TakeOptions;
 
   constructor(options: TakeOptions) {
-    super(({ event, file, bytes = 0 }: LoggedEvent) => {
+    super(({ event, file }: LoggedEvent) => {
       if (event === "link" && file !== undefined) options.onLink(file);
-      if (event === "message") options.onMessage(bytes);
+      if (event === "message") options.onMessage();
     });
     this.#options = options;
   }

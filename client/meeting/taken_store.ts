@@ -45,6 +45,7 @@ export class TakenStore implements ServerStore {
   #published = 0;
   /** Bytes of what was published, and of what is on its way. */
   #bytes = 0;
+  #bytesThere = 0;
 
   constructor(store: DirectoryStore, options: TakenOptions) {
     this.#store = store;
@@ -59,6 +60,11 @@ export class TakenStore implements ServerStore {
   /** How many files and links are there. */
   get count(): number {
     return this.#there.size;
+  }
+
+  /** Bytes of the files that are there. */
+  get bytes(): number {
+    return this.#bytesThere;
   }
 
   /** Begins to receive what a person has agreed to. */
@@ -108,8 +114,7 @@ export class TakenStore implements ServerStore {
     this.#check(name, content.length);
     const stored = await this.#store.put(name, content, facts);
     this.#count(content.length);
-    this.#options.onBytes(content.length);
-    await this.#arrived([name]);
+    await this.#arrived([{ name, bytes: content.length }]);
     return stored;
   }
 
@@ -127,10 +132,10 @@ export class TakenStore implements ServerStore {
   }
 
   async find(...given: Parameters<Store["find"]>): ReturnType<Store["find"]> {
-    const [name] = given;
+    const [name, same] = given;
     this.#checkName(name);
     const found = await this.#store.find(...given);
-    if (found?.isSame) await this.#arrived([name]);
+    if (found?.isSame) await this.#arrived([{ name, bytes: same.size, isKept: true }]);
     return found;
   }
 
@@ -142,7 +147,9 @@ export class TakenStore implements ServerStore {
     const files = entries.filter(({ size, to }, at) =>
       flags[at] === "=" && (size !== null || to !== undefined)
     );
-    await this.#arrived(files.map(({ name }) => nameOf(name)));
+    await this.#arrived(
+      files.map(({ name, size }) => ({ name: nameOf(name), bytes: size ?? 0, isKept: true })),
+    );
     return flags;
   }
 
@@ -168,8 +175,7 @@ export class TakenStore implements ServerStore {
       const failed = added.filter(({ file }) => file.failure !== undefined);
       failed.forEach(({ bytes }) => this.#count(-bytes, -1));
       added = added.filter(({ file }) => file.name === undefined && file.failure === undefined);
-      stored.forEach(({ bytes }) => this.#options.onBytes(bytes));
-      return this.#arrived(stored.map(({ name }) => name));
+      return this.#arrived(stored);
     };
     return {
       get owed(): number {
@@ -211,15 +217,25 @@ export class TakenStore implements ServerStore {
   #check(name: string, bytes: number): void {
     this.#checkName(name);
     const { files, bytes: most } = this.#terms!;
-    if (this.#published >= files) throw refusal(`more than ${formatCount(files)} files`);
+    if (this.#published >= files) throw refusal(`more than ${counted(files, "file")}`);
     if (most !== null && this.#bytes + bytes > most) throw tooLarge(most);
+    this.#addFolders(name.split("/").slice(0, -1));
   }
 
   #checkFolder(name: string): void {
     this.#checkName(name);
-    const { folders } = this.#terms!;
-    this.#folders.add(name);
-    if (this.#folders.size > folders) throw refusal(`more than ${formatCount(folders)} folders`);
+    this.#addFolders(name.split("/"));
+  }
+
+  /** Counts a folder and those that it is in. */
+  #addFolders(parts: readonly string[]): void {
+    const { folders: most } = this.#terms!;
+    const paths = parts.map((_, at) => parts.slice(0, at + 1).join("/"));
+    const added = paths.filter((path) => !this.#folders.has(path));
+    if (this.#folders.size + added.length > most) {
+      throw refusal(`more than ${counted(most, "folder")}`);
+    }
+    added.forEach((path) => this.#folders.add(path));
   }
 
   /** Whoever agrees has seen the names. Of very many, hidden ones have to be among the seen. */
@@ -235,9 +251,15 @@ export class TakenStore implements ServerStore {
     this.#published += files;
   }
 
-  #arrived(names: readonly string[]): Maybe<void> {
+  /** Notes what is there now. */
+  #arrived(files: readonly Arrived[]): Maybe<void> {
     const wasWhole = this.isWhole;
-    names.forEach((name) => this.#there.add(name));
+    for (const { name, bytes, isKept, isShown } of files) {
+      if (this.#there.has(name)) continue;
+      this.#there.add(name);
+      this.#bytesThere += bytes;
+      if (!isShown) this.#options.onBytes(bytes, isKept);
+    }
     if (!wasWhole && this.isWhole) return this.#options.onWhole();
   }
 
@@ -250,13 +272,23 @@ export class TakenStore implements ServerStore {
         if (most !== null && this.#bytes > most) throw tooLarge(most);
       },
       show: (bytes, isKept) => this.#options.onBytes(bytes, isKept),
-      publish: async () => {
+      publish: async (bytes) => {
         this.#published++;
-        await this.#arrived([name]);
+        await this.#arrived([{ name, bytes, isShown: true }]);
       },
       discard: (bytes) => void (this.#bytes -= bytes),
     });
   }
+}
+
+/** A file that is there. */
+interface Arrived {
+  readonly name: string;
+  readonly bytes: number;
+  /** Whether it was there before. */
+  readonly isKept?: boolean;
+  /** Whether its bytes were shown as they came. */
+  readonly isShown?: boolean;
 }
 
 /** What an upload tells the store. */
@@ -264,7 +296,7 @@ interface UploadEvents {
   /** @throws {InletError} if that is too much */
   write(bytes: number): void;
   show(bytes: number, isKept?: boolean): void;
-  publish(): Promise<void>;
+  publish(bytes: number): Promise<void>;
   discard(bytes: number): void;
 }
 
@@ -309,8 +341,9 @@ class TakenUpload implements Upload {
 
   async publish(facts?: Facts, crc?: number): Promise<string> {
     const name = await this.#upload.publish(facts, crc);
+    const bytes = this.#bytes;
     this.#bytes = 0;
-    await this.#events.publish();
+    await this.#events.publish(bytes);
     return name;
   }
 
@@ -336,15 +369,19 @@ class TakenUpload implements Upload {
   }
 }
 
+function counted(count: number, what: string): string {
+  return `${formatCount(count)} ${what}${count === 1 ? "" : "s"}`;
+}
+
 function tooLarge(most: number): InletError {
   const why = `it is more than the ${formatBytes(most)} that were offered`;
   return new InletError("too-large", `Cannot take it: ${why}`);
 }
 
 function refusal(what: string): InletError {
-  return new InletError("denied", `Cannot take ${what}: that was not offered`);
+  return new InletError("bad-name", `Cannot take ${what}: that was not offered`);
 }
 
 function readingRefused(name: string): InletError {
-  return new InletError("denied", `Cannot show ${quoted(name)}: the receiver only takes the offer`);
+  return new InletError("bad-name", `Cannot show ${quoted(name)}: only the offer is received here`);
 }

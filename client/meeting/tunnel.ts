@@ -51,6 +51,30 @@ export interface Receiver extends Pick<Proved, "id" | "isAgain"> {
   reach?(): Promise<Reach | undefined>;
 }
 
+/**
+ * The connection within a tunnel. It is closed in order when it is disposed of: a pipe that is torn
+ * could lose the last words of this side.
+ */
+class TunnelConnection extends Connection {
+  #isEnding = false;
+
+  override [Symbol.dispose](): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    const finished = this.finish();
+    ending.add(finished);
+    finished.finally(() => ending.delete(finished));
+  }
+}
+
+/** The ends that are under way. */
+const ending = new Set<Promise<void>>();
+
+/** Settles when all tunnels that were disposed of are closed, which takes a second at most. */
+export async function tunnelsClosed(): Promise<void> {
+  await Promise.all(ending);
+}
+
 const ID = /^[0-9a-f]{16}$/;
 
 /** Makes the id of a receiver. */
@@ -73,7 +97,7 @@ export async function openToProof(
     identity: () => Promise.resolve(identity),
     handshakeMs: HANDSHAKE_MS,
   });
-  const connection = new Connection(secured, options);
+  const connection = new TunnelConnection(secured, options);
   try {
     return { connection, ...await readProof(connection, proof) };
   } catch (cause) {
@@ -118,7 +142,7 @@ export async function enterWithProof(
     if (explain(cause).code !== "untrusted") throw cause;
     throw new InletError("denied", WRONG_WORDS, { cause });
   });
-  const connection = new Connection(secured, options);
+  const connection = new TunnelConnection(secured, options);
   try {
     const reach = await openReach?.();
     const fields: Fields = {

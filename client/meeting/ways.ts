@@ -52,6 +52,8 @@ export interface WayOptions {
   /** Whether a direct way is wanted. */
   readonly isDirect: boolean;
   readonly tunnel: TunnelOptions & { readonly signal: AbortSignal };
+  /** Closes the connections below the tunnels: later than the tunnels, which have last words. */
+  readonly carrier: AbortSignal;
 }
 
 const GO = encodeDirect({ type: "go" });
@@ -100,12 +102,12 @@ export async function offerWay({ connection, reach }: Proved, options: WayOption
 
 /** Listens, if this side wants a direct way, and may have one. */
 async function openTry(
-  { isDirect, standing: { local }, tunnel }: WayOptions,
+  { isDirect, standing: { local }, tunnel, carrier }: WayOptions,
   secure: (stream: ByteStream) => Promise<Connection>,
 ): Promise<DirectTry | undefined> {
   if (!isDirect || local === "" || !mayReachAnybody()) return undefined;
-  const { idleTimeoutMs, signal } = tunnel;
-  return await DirectTry.open(local, { idleTimeoutMs, signal, secure });
+  const { idleTimeoutMs } = tunnel;
+  return await DirectTry.open(local, { idleTimeoutMs, signal: carrier, secure });
 }
 
 /** Where this side can be reached for one try; `undefined` if it cannot. */

@@ -45,6 +45,8 @@ export interface ServerContext {
    * @throws {InletError} why it is not
    */
   readonly consent?: (hello: Request) => Promise<void>;
+  /** Called when the client has said that it is done. */
+  readonly onExit?: () => void;
   /** Milliseconds that a greeting may take, and over HTTP the head of each request. */
   readonly greetingTimeoutMs: number;
   /** Milliseconds of silence within a request or a body. */

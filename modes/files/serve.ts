@@ -78,7 +78,7 @@ export async function serveFiles(connection: Connection, context: ServerContext)
     const request = await nextRequest(connection, context);
     if (request === null) return;
     context.log.begin(request.type !== "hello" && "name" in request ? request.name : undefined);
-    if (await answer(connection, context, request) === "end") return;
+    if (await answer(connection, context, request) === "end") return context.onExit?.();
     // Requests that have arrived already are answered without a wait in between.
     if (connection.buffered.length > 0 && isTurnDue()) await takeTurns();
   }

@@ -1,0 +1,148 @@
+/**
+ * Two clients that meet by a code, of which one is killed or stopped, or the server is: the same code
+ * goes on, and what has arrived has arrived once and whole.
+ *
+ * @module
+ */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { delay } from "@std/async/delay";
+import {
+  bytes,
+  integration,
+  names,
+  onTmpfs,
+  ownFiles,
+  startServer,
+  tempDir,
+  uploadGrows,
+} from "./helpers.ts";
+import { accept, startAccept, startOffer } from "./meeting.ts";
+
+/** Numbers from 0 to 1 that are the same in each run. */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => (state = Math.imul(state, 1664525) + 1013904223 >>> 0) / 2 ** 32;
+}
+
+const CONTENT = bytes(6_000_000);
+
+/** A rate at which the file takes a second and more. */
+const SLOW = ["--limit", "4MB"];
+
+/** Pauses of a kill: a moment within the meeting, or within the transfer. */
+const MOST_MS = 1800;
+
+/** A folder to receive into, and a file to offer. */
+async function scene() {
+  const dir = await tempDir();
+  const inbox = `${dir.path}/in`;
+  await Deno.mkdir(inbox);
+  return {
+    dir,
+    inbox,
+    into: ["--output", inbox],
+    path: await dir.write("a.bin", CONTENT),
+    async arrived(): Promise<void> {
+      assertEquals(names(inbox), ["a.bin"]);
+      assertEquals(await Deno.readFile(`${inbox}/a.bin`), CONTENT);
+    },
+    [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
+  };
+}
+
+integration("a receiver that is killed at any moment goes on by the same command", async () => {
+  await using server = await startServer();
+  const random = seeded(1);
+  for (let round = 0; round < 2; round++) {
+    await using here = await scene();
+    await using offer = await startOffer(server, [here.path, ...SLOW]);
+    let isDone = false;
+    for (let kill = 0; kill < 2 && !isDone; kill++) {
+      const taking = startAccept(server, offer.code, ["--yes", ...here.into]);
+      await delay(random() * MOST_MS);
+      isDone = (await taking.stop("SIGKILL")).success;
+      // Nobody waits for its writer then.
+      const past = Date.now() / 1000 - 60;
+      for (const path of ownFiles(here.inbox)) await Deno.utime(path, past, past);
+    }
+    const taken = isDone ? undefined : await accept(server, offer.code, here.into);
+    const { code, stderr } = await offer.ended();
+    assertEquals([taken?.code ?? 0, code], [0, 0], `${taken?.stderr}\n${stderr}`);
+    await here.arrived();
+  }
+});
+
+integration("an offering client that is killed at any moment goes on with its code", async () => {
+  await using server = await startServer();
+  const random = seeded(2);
+  for (let round = 0; round < 2; round++) {
+    await using here = await scene();
+    const first = await startOffer(server, [here.path, ...SLOW]);
+    const { code } = first;
+    const taking = startAccept(server, code, ["--yes", ...here.into]);
+    await delay(random() * MOST_MS);
+    await first.kill();
+    await using offer = await startOffer(server, [here.path, ...SLOW], {
+      env: { INLET_CODE: code },
+    });
+    assertEquals(offer.code, code);
+    const [ended, status] = await Promise.all([offer.ended(), taking.process.status]);
+    assertEquals([ended.code, status.code], [0, 0], `${ended.stderr}\n${taking.log}`);
+    await here.arrived();
+  }
+});
+
+integration("a server that is killed and started again is met again by both", async () => {
+  await using here = await scene();
+  let server = await startServer();
+  const { port } = server;
+  await using offer = await startOffer(server, [here.path, ...SLOW]);
+  const taking = startAccept(server, offer.code, ["--yes", ...here.into]);
+  await uploadGrows(here.inbox, 1_000_000);
+  await server.running.stop("SIGKILL");
+  await offer.running.says(/; trying to reach the server again$/);
+  server = await startServer({ port });
+  const [ended, status] = await Promise.all([offer.ended(), taking.process.status]);
+  assertEquals([ended.code, status.code], [0, 0], `${ended.stderr}\n${taking.log}`);
+  assertMatch(taking.log, /resuming|Receiving/);
+  await here.arrived();
+  await server[Symbol.asyncDispose]();
+});
+
+integration(
+  "Ctrl-C on either side is told to the other one, and nothing partial is left",
+  async () => {
+    await using server = await startServer();
+    {
+      await using here = await scene();
+      await using offer = await startOffer(server, [here.path, ...SLOW]);
+      const taking = startAccept(server, offer.code, ["--yes", ...here.into]);
+      await uploadGrows(here.inbox, 1_000_000);
+      assertEquals((await taking.stop("SIGINT")).code, 130);
+      const { code, stderr } = await offer.ended();
+      assertEquals(code, 3);
+      assertMatch(stderr, /The receiver has stopped/);
+    }
+    await using here = await scene();
+    await using offer = await startOffer(server, [here.path, ...SLOW]);
+    const taking = startAccept(server, offer.code, ["--yes", ...here.into]);
+    await uploadGrows(here.inbox, 1_000_000);
+    assertEquals((await offer.running.stop("SIGINT")).code, 130);
+    const { code } = await taking.process.status;
+    assertEquals(code, 3, taking.log);
+    assertMatch(taking.log, /^inlet: Cannot accept: no offer has this code/m);
+  },
+);
+
+integration("a disk that is full at the receiver is told on both sides", async () => {
+  await using server = await startServer();
+  await using here = await scene();
+  await using offer = await startOffer(server, [here.path]);
+  const under = onTmpfs(here.inbox, "size=1m");
+  const taken = await accept(server, offer.code, here.into, { under });
+  const { code, stderr } = await offer.ended();
+  assertEquals([taken.code, code], [6, 3], `${taken.stderr}\n${stderr}`);
+  assertMatch(taken.stderr, /^inlet: Cannot store "a\.bin": .*this machine's disk/m);
+  assertMatch(stderr, /^inlet: Cannot store "a\.bin": /m);
+}, { mounts: true });
