@@ -111,7 +111,7 @@ integration("a server that is killed and started again is met again by both", as
 });
 
 integration(
-  "Ctrl-C on either side is told to the other one, and nothing partial is left",
+  "Ctrl-C on either side is told to the other one",
   async () => {
     await using server = await startServer();
     {

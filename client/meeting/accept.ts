@@ -51,6 +51,10 @@ const WRONG_MS = 1000;
 const SOMEBODY_BETWEEN =
   "Cannot trust who answers: somebody stands in between; nothing was received";
 
+/** What the one who offers is told of somebody who says no, and what that one is. */
+const DECLINED = new InletError("denied", "The receiver has declined");
+const OWN_DECLINED = "Declined: nothing was received";
+
 /** Milliseconds between two attempts, and for how long they go on: no offer lasts longer. */
 const RETRY_MS = 1000;
 const LONGEST_MS = 3_600_000;
@@ -107,7 +111,8 @@ export async function receiveOffer(
   } catch (error) {
     const failure = explain(error);
     const isUntrusted = how.isForOnce && failure.message === WRONG_WORDS;
-    report.fail(isUntrusted ? new InletError("denied", SOMEBODY_BETWEEN) : failure);
+    const own = isUntrusted ? SOMEBODY_BETWEEN : failure === DECLINED ? OWN_DECLINED : undefined;
+    report.fail(own === undefined ? failure : new InletError("denied", own));
   } finally {
     unfinished.delete(directory);
     // What cannot be swept now is left to the next time.
@@ -208,7 +213,9 @@ class Acceptance {
       await this.#untilDone();
       await this.#note.remove();
     } catch (error) {
-      if (!this.#hasCome || this.#options.isForOnce) await this.#note.remove();
+      const failure = explain(error);
+      const comesAgain = isPassing(failure) || known && failure.message === WRONG_WORDS;
+      if (!comesAgain || this.#options.isForOnce) await this.#note.remove();
       throw error;
     } finally {
       signal.removeEventListener("abort", onAbort);
@@ -310,14 +317,14 @@ class Acceptance {
   async #consent(hello: Request): Promise<void> {
     const { progress } = this.#dialer.context;
     const terms = termsOf(hello);
-    this.#hasCome = true;
     if (!this.#agreed || !isWithin(terms, this.#agreed)) {
       progress.doing(undefined);
       if (!await this.#options.agrees(terms)) {
-        throw new InletError("denied", "The receiver has declined");
+        throw DECLINED;
       }
       this.#agreed = terms;
       this.#store.agree(terms);
+      this.#hasCome = true;
     }
     progress.begin(terms.bytes, terms.files);
     progress.skip(this.#store.bytes);
