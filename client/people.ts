@@ -12,6 +12,9 @@ import type { FilesClient } from "../modes/files/client.ts";
 import { PeopleClient } from "../modes/files/people.ts";
 import { decodeUnasked, type Person, type Unasked } from "../protocol/people_lines.ts";
 
+/** Most people whose names are known: a server could tell of more and more. */
+const MOST_KNOWN = 10_000;
+
 /** Most names that a message lists. */
 const MOST_LISTED = 10;
 
@@ -169,6 +172,7 @@ export class People {
       case "told":
         return this.#say(`${name(line.from)}: ${printable(line.text)}`);
       case "came":
+        if (this.#names.size >= MOST_KNOWN) return;
         this.#names.set(line.client, line.name);
         return this.#say(dim(`${name(line.client)} is here`));
       case "gone":

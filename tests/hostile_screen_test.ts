@@ -112,6 +112,16 @@ for (const [what, { args, answers, code }] of Object.entries(PLAYS)) {
   }, TERMINAL);
 }
 
+/** What others say, offer and are called, as a server has it. */
+const UNASKED = [
+  `told 2 ${HOSTILE}`,
+  `came 3 ${HOSTILE}`,
+  `offered 2 4713-maple 04${"ab".repeat(64)} 6 ${HOSTILE}`,
+  "declined 2 4713-maple",
+  "gone 3",
+  "",
+].join("\n");
+
 integration("a session shows nothing that the terminal would obey", async () => {
   await using local = await tempDir();
   using server = impostor();
@@ -124,12 +134,14 @@ integration("a session shows nothing that the terminal would obey", async () => 
     WELCOME,
     `ok ${HOSTILE}\n`,
     A_LIST,
+    "ok\n",
+    `ok\n2 ${HOSTILE}\nend 1\n${UNASKED}`,
     A_LIST,
     A_STATUS,
     AN_ERROR,
     `note ${HOSTILE}\nerror denied lastly ${HOSTILE}\n`,
   ];
-  for (const answer of answers.slice(0, 3)) {
+  for (const answer of answers.slice(0, 5)) {
     await wire.line();
     await wire.says(answer);
   }
@@ -137,7 +149,7 @@ integration("a session shows nothing that the terminal would obey", async () => 
     await client.shows(/Type help/);
     await client.types(`${command}\r`);
     await wire.line();
-    await wire.says(answers[3 + index]!);
+    await wire.says(answers[5 + index]!);
   }
   await client.shows(/lastly[^]*b> /);
   await client.types("get ");

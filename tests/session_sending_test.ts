@@ -6,6 +6,9 @@
 
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { AgreementKey, checkOfferKey, pinOf } from "../lib/auth/agreed_secret.ts";
+import { type CodeSecret, codeSecret } from "../lib/auth/code_secret.ts";
+import { Attendance } from "../client/meeting/attendance.ts";
+import { Dialer } from "../client/dialer.ts";
 import { keyPairOf, makeScalar } from "../lib/auth/identity.ts";
 import {
   decodePeopleRequest,
@@ -126,6 +129,29 @@ Deno.test("checkOfferKey() takes what a user has signed for this offer, and noth
     await checkOfferKey(...given).catch((error) => message = error.message);
     assertMatch(message, /^Cannot use the key of the other side/);
   }
+});
+
+integration("who offers keeps the connection of a knock until the other key has come", async () => {
+  await using server = await startServer();
+  const stop = new AbortController();
+  const secret = Promise.withResolvers<CodeSecret>();
+  const dialer = new Dialer({ hostname: "127.0.0.1", port: server.port }, { name: "anna" });
+  await using attendance = new Attendance({
+    reach: () => dialer,
+    ...{ plate: { number: "4713", word: "maple" }, salt: new Uint8Array(16) },
+    ...{ secret: secret.promise, seconds: 60, signal: stop.signal, onNotice: () => {} },
+    tunnel: { idleTimeoutMs: 30_000, signal: stop.signal },
+  });
+  await attendance.opened;
+  using ben = await Wire.greet(server);
+  await ben.says("accept 4713-maple\n");
+  await ben.line();
+  await ben.says("hello");
+  // In the time of these, a fresh connection would long be there, in the place of the one that knows.
+  for (let count = 0; count < 20; count++) (await Wire.greet(server))[Symbol.dispose]();
+  secret.resolve(await codeSecret("a", new Uint8Array(16)));
+  assertEquals(await ben.line(), "met 1");
+  assert(!server.running.log.includes("taken the place"), server.running.log);
 });
 
 const CLIENT = [Deno.execPath(), "run", "-A", scriptPath("client.ts"), "127.0.0.1"];

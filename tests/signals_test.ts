@@ -336,6 +336,8 @@ integration(
     await wire.says("ok ben\n");
     await wire.line();
     await wire.says("ok\nend 0\n");
+    assertEquals(await wire.line(), "attend");
+    await wire.says("attend ACK\n");
     await client.shows(/ben>/);
     await client.types("\x1a");
     await client.shows(/Ctrl-Z is not possible under deno task/);
