@@ -218,6 +218,16 @@ integration("who has the ticket and not the words gets a handshake, and no furth
   assertEquals(error.code, "denied");
 });
 
+integration("who has the words and not the ticket is not let in", async () => {
+  using pair = await Pair.make();
+  using own = await pair.offererTry();
+  own.accept(() => assert(false, "a stranger came in"));
+  const stream = new TcpStream(await Deno.connect({ hostname: "127.0.0.1", port: own.port }));
+  await stream.write(encodeDirect({ type: "join", ticket: TICKET }));
+  const error = await assertRejects(() => pair.enter(stream), InletError);
+  assertEquals(error.code, "lost");
+});
+
 integration("a direct listener accepts sixteen connections, and then none", async () => {
   using pair = await Pair.make();
   using own = await pair.offererTry();
@@ -294,6 +304,11 @@ class Pair implements Disposable {
       ...this.tunnel,
       secure: (stream) => this.#accepterSecures(stream),
     }))!;
+  }
+
+  /** Proves the accepting side on a connection. */
+  enter(stream: ByteStream): Promise<Connection> {
+    return this.#accepterSecures(stream);
   }
 
   /** Lets both decide. */

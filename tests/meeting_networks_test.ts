@@ -7,8 +7,8 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { formatAddress } from "../lib/address.ts";
-import { bytes, integration, KEY, names, startServer, tempDir } from "./helpers.ts";
-import { accept, type MeetingOptions, startOffer } from "./meeting.ts";
+import { bytes, integration, KEY, names, startServer, tempDir, uploadGrows } from "./helpers.ts";
+import { accept, type MeetingOptions, startAccept, startOffer } from "./meeting.ts";
 import { type Host, NETWORKS, Networks, SILENT_INBOUND } from "./networks.ts";
 
 /** A file that is worth a direct way. */
@@ -118,6 +118,41 @@ for (const what of CASES) {
     }
   }, NETWORKS);
 }
+
+integration("a direct way that breaks is resumed through the server", async () => {
+  const { hosts, port } = await (scene ??= makeScene());
+  await using temp = await tempDir();
+  const content = bytes(12_000_000);
+  const path = await temp.write("film.bin", content);
+  const into = `${temp.path}/into`;
+  await Deno.mkdir(into);
+  const at = { port, key: KEY };
+  await using offerer = await startOffer(
+    ...[at, [path, "--limit", "4MB"], { host: SERVER, under: hosts.lan1.under }] as const,
+  );
+  await using accepter = startAccept(
+    ...[at, offerer.code, ["--yes", "--output", into, "--timeout", "3s"]] as const,
+    { host: SERVER, under: hosts.lan2.under },
+  );
+  await uploadGrows(into, 2_000_000);
+  const rules = (chain: string, direction: string): string =>
+    `table inet broken {
+       chain ${chain} {
+         type filter hook ${chain} priority 0; policy accept;
+         ip ${direction} ${
+      hosts.lan2.addresses[0]!.split("/")[0]
+    } meta l4proto tcp reject with tcp reset
+       }
+     }`;
+  await hosts.lan1.filters(rules("output", "daddr") + "\n" + rules("input", "saddr"));
+  const ends = await Promise.all([offerer.ended(), accepter.process.status]);
+  await hosts.lan1.runs("nft delete table inet broken");
+  assertEquals(ends.map(({ code }) => code), [0, 0], `${ends[0].stderr}\n${accepter.log}`);
+  assertEquals(names(into), ["film.bin"]);
+  assertEquals(await Deno.readFile(`${into}/film.bin`), content);
+  assertMatch(ends[0].stderr, /film\.bin: resuming at /);
+  assertMatch(accepter.log, /film\.bin: .*, relayed$/m);
+}, NETWORKS);
 
 /** All hosts of the tests. */
 type Hosts = Readonly<

@@ -128,8 +128,9 @@ export class DirectTry implements Disposable {
     const close = (): void => connection[Symbol.dispose]();
     this.#closing.add(close);
     try {
-      using _ = new AwakeTimer(LINE_MS, close);
-      const line = decodeDirect(await connection.readLine() ?? "");
+      const timer = new AwakeTimer(LINE_MS, close);
+      const text = await connection.readLine().finally(() => timer[Symbol.dispose]());
+      const line = decodeDirect(text ?? "");
       if (line.type !== "join" || line.ticket !== this.ticket) throw new Error("a stranger");
       return await this.#secure(connection, close);
     } catch {
