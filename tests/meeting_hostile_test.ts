@@ -195,3 +195,27 @@ integration("bits that flip on the way, and a salt that is a lie, open nothing",
     assertMatch(taken.stderr, /^inlet: .*$/);
   }
 });
+
+integration(
+  "who comes without the proof is told nothing, and the next one gets the offer",
+  async () => {
+    await using server = await startServer();
+    await using dir = await tempDir();
+    await Deno.mkdir(`${dir.path}/in`);
+    const code = `4713-mango-${SECRET}`;
+    await using offering = await startOffer(server, [await dir.write("a.txt", "hello\n")], {
+      env: { INLET_CODE: code },
+    });
+    const [salt, end] = await acceptOf(server);
+    const known = await codeSecret(SECRET, Uint8Array.fromHex(salt));
+    const stream = new ConnectionStream(end.connection, met(end));
+    const receiver = { id: "0123456789abcdef", isAgain: false };
+    const wrong = { ...known, proof: "00".repeat(32) };
+    const tunnel = await enterWithProof(stream, wrong, receiver, LIMITS);
+    assertEquals(await tunnel.readLine().catch(() => null), null);
+    await offering.running.says(/other words, or stands in between \(1 of 10\)$/);
+    const taken = await accept(server, code, ["--output", `${dir.path}/in`]);
+    assertEquals([taken.code, (await offering.ended()).code], [0, 0], taken.stderr);
+    end[Symbol.dispose]();
+  },
+);
