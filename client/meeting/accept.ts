@@ -168,6 +168,7 @@ class Acceptance {
     const { progress } = dialer.context;
     this.#dialer = dialer.beside({ progress, signal: this.#stop.signal, retries: 0 });
     this.#store = new TakenStore(directory, {
+      onBegin: (name) => progress.name(name),
       onBytes: (bytes, isKept) => isKept ? progress.skip(bytes) : progress.add(bytes),
       onWhole: () => this.#conclude(code),
     });

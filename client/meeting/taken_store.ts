@@ -28,6 +28,8 @@ import type { Terms } from "./terms.ts";
 
 /** Called with what arrives. */
 export interface TakenOptions {
+  /** A file begins to arrive. */
+  onBegin(name: string): void;
   /** Bytes of a file have arrived, or were there already. */
   onBytes(bytes: number, isKept?: boolean): void;
   /** All that was offered is there, right before it is acknowledged. */
@@ -265,6 +267,7 @@ export class TakenStore implements ServerStore {
 
   /** An upload that counts. */
   #taking(name: string, upload: Upload): Upload {
+    this.#options.onBegin(name);
     return new TakenUpload(upload, {
       write: (bytes) => {
         const most = this.#terms!.bytes;
