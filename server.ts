@@ -270,7 +270,7 @@ async function main(args: readonly string[]): Promise<number> {
   const { fallback } = options;
   checkModes(given, PROGRAM.options, [options.mode.name, ...fallback ? [fallback] : []]);
   const { mode, "generate-token": generate } = options;
-  const [port, ...more] = positional;
+  const [port] = positional;
   const tokenFile = options["token-file"] ?? (generate ? "inlet.token" : undefined);
   if (port === undefined && generate) return await generateOnly(tokenFile!);
   const { users, "add-user": added, "remove-user": removed } = options;
@@ -278,11 +278,7 @@ async function main(args: readonly string[]): Promise<number> {
     const { changeUsers } = await import("./lib/server/change_users.ts");
     return await changeUsers({ ...options, users }, port);
   }
-  if (port === undefined) throw new InletError("usage", "Cannot listen without a port; try --help");
-  if (more.length > 0) {
-    throw new InletError("usage", `Cannot use ${quoted(more[0]!)}: give one port`);
-  }
-  const settings = { ...serveOptionsOf(options), ...await parseListenPlace(port, given) };
+  const settings = { ...serveOptionsOf(options), ...await parseListenPlace(positional, given) };
   const { "on-stored": command, "on-stored-timeout": timeoutMs } = options;
   const { stores } = mode;
   const program = command?.[0];

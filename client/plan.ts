@@ -5,7 +5,7 @@
  */
 
 import { dirname } from "@std/path/dirname";
-import { type ServerAddress, unixPathIn } from "../lib/address.ts";
+import { type ServerAddress, splitAddress, unixPathIn } from "../lib/address.ts";
 import { isStdin } from "../lib/body/path_source.ts";
 import { checkModes, type CommandLine, contradiction } from "../lib/cli/command_line.ts";
 import { parseHost, parsePort } from "../lib/cli/option_values.ts";
@@ -159,10 +159,19 @@ export function addressIn(
     const what = `Cannot connect to ${quoted(host)} without a port`;
     throw new InletError("usage", `${what}: ${GIVE_ADDRESS}`);
   }
+  if (!/^\d+$/.test(port)) {
+    const isLater = [port, ...files].some((word, index) =>
+      splitAddress(word) !== undefined || /^\d+$/.test(files[index] ?? "")
+    );
+    const [word, what] = isLater ? [host, "host"] : [port, "port"];
+    throw new InletError("usage", `Cannot use ${quoted(word)} as the ${what}: ${GIVE_FIRST}`);
+  }
   return { address: { hostname, port: parsePort(port) }, files };
 }
 
 const GIVE_ADDRESS = "give HOST PORT or HOST:PORT, like 127.0.0.1 5000; try --help";
+
+const GIVE_FIRST = "give HOST PORT or HOST:PORT, and then the files, like 127.0.0.1 5000 file.txt";
 
 /** Refuses what contradicts FILE or the mode. Options declare their conflicts with each other. */
 function checkArguments(files: readonly string[], values: ClientValues): void {

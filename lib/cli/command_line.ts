@@ -65,13 +65,15 @@ export function takeApart(args: readonly string[], table: OptionTable): Words {
   const flags = known.filter((name) => table[name]!.kind === "flag");
   const withValue = known.filter((name) => table[name]!.kind !== "flag");
   const shorts = new Map(known.map((name) => [`-${table[name]!.short}`, name]));
-  const parsed = parseArgs(joined(args, withValue, flags, shorts), {
+  const parsed = parseArgs(joined(args, table, shorts), {
     string: ["_", ...withValue],
     boolean: flags,
     collect: withValue,
     unknown(arg, key) {
       if (key === undefined) return true;
-      const near = arg.startsWith("--") ? nearest(key, known) : undefined;
+      const near = arg.startsWith("--")
+        ? nearest(key, known)
+        : known.find((name) => arg === `-${name}`);
       const hint = near === undefined ? "; try --help" : `, the nearest is --${near}`;
       throw new InletError("usage", `Cannot use ${quoted(arg)}: there is no such option${hint}`);
     },
@@ -172,8 +174,7 @@ async function print(line: string): Promise<void> {
  */
 function joined(
   args: readonly string[],
-  values: readonly string[],
-  flags: readonly string[],
+  table: OptionTable,
   shorts: ReadonlyMap<string, string>,
 ): string[] {
   const words: string[] = [];
@@ -182,15 +183,19 @@ function joined(
     const word = short === undefined ? args[index]! : `--${short}`;
     if (word === "--") return [...words, ...args.slice(index)];
     const [, name = "", value] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
-    if (flags.includes(name)) {
+    const option = Object.hasOwn(table, name) ? table[name] : undefined;
+    if (option?.kind === "flag") {
       if (value !== undefined) {
         throw new InletError("usage", `Cannot use ${quoted(word)}: --${name} takes no value`);
       }
       // The parser drops one `no-` in front of a name with a value.
       words.push(name.startsWith("no-") ? `--no-${name}=true` : `${word}=true`);
-    } else if (values.includes(name)) {
+    } else if (option) {
       const given = value ?? args[++index];
-      if (!given) throw new InletError("usage", `Cannot use --${name} without a value`);
+      if (!given) {
+        const how = `give --${name} ${option.value}`;
+        throw new InletError("usage", `Cannot use --${name} without a value: ${how}`);
+      }
       words.push(`--${name}=${given}`);
     } else {
       words.push(word);

@@ -47,7 +47,7 @@ export function parseHost(text: string, what = "host"): string {
   if (host !== undefined) {
     throw usage(what, text, `the host alone, ${host}, and ${port} as the port`);
   }
-  if (!/^(?:[^\s/@?#\\:[\]]+|\[?[\da-f:.]+(?:%[^\s/\]]+)?\]?)$/i.test(text)) {
+  if (!/^(?:[^\s/@?#\\:[\]]+|\[?[\da-f.]*:[\da-f.]*:[\da-f:.]*(?:%[^\s/\]]+)?\]?)$/i.test(text)) {
     throw usage(what, text, "the name or the address of a host");
   }
   return text.replace(/^\[(.*)\]$/, "$1");
