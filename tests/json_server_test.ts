@@ -88,7 +88,7 @@ for (const mode of ["files", "message"]) {
       "bi\u202edi \u001b[2J\ufeff",
       "",
       bytes(100),
-      "é".repeat(100_000),
+      "☕".repeat(70_000),
       concat([new TextEncoder().encode("☕".repeat(50_000)), bytes(70_000)]),
     ];
     for (const stdin of messages) {
@@ -104,6 +104,8 @@ for (const mode of ["files", "message"]) {
     const [, hello, hostile, , binary, ...long] = objects;
     assertEquals([hello!.text, hello!.part, hello!.last], ["hello\n", 1, true]);
     assertEquals([hostile!.text, typeof binary!.base64], [messages[1], "string"]);
+    const spoken = long.slice(0, long.findIndex(({ last }) => last) + 1);
+    assert(spoken.length > 1 && spoken.every(({ text }) => text !== undefined));
     for (const { bytes } of long) assert(bytes <= 64 * 1024 + 3, bytes);
     assert(long.some(({ part, last, text }) => part === 1 && !last && text !== undefined));
     assertEquals(server.running.log.split("\n").length, 1);
@@ -132,6 +134,21 @@ integration("server.ts --json has no last piece of a message that breaks off", a
   assertEquals(others.filter(([part, last]) => part === 1 || last).length, 1);
   assertEquals(messagesIn(objects), [new TextEncoder().encode("hello\n")]);
 });
+
+integration(
+  "server.ts --json tells every folder: the limit of the log is none of its own",
+  async () => {
+    await using server = await startServer({ args: ["--json"] });
+    await using local = await tempDir();
+    for (let number = 0; number < 150; number++) Deno.mkdirSync(`${local.path}/in/${number}`, MADE);
+    assertEquals((await runClient(server, ["in"], { cwd: local.path })).code, 0);
+    const folders = (await objectsOf(server)).filter(({ event }) => event === "folder");
+    assertEquals(new Set(folders.map(({ file }) => file)).size, 151);
+    assertMatch(server.running.log, /more lines about 127\.0\.0\.1 were left out/);
+  },
+);
+
+const MADE = { recursive: true };
 
 integration("server.ts --json begins with all that a script needs: port, pin, page", async () => {
   await using local = await tempDir();
