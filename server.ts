@@ -56,6 +56,7 @@ import { webSettings } from "./lib/server/web_options.ts";
 import { wireSettings } from "./lib/server/wire_options.ts";
 import { escaping, StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { hookOf } from "./lib/server/stored_hook.ts";
+import { directoryInEnvironment } from "./lib/server/store_variable.ts";
 import { keepTidy } from "./lib/server/upkeep.ts";
 import { listen } from "./lib/net/listen.ts";
 import { allowFolderChanges } from "./lib/store/current_folder.ts";
@@ -278,7 +279,11 @@ async function main(args: readonly string[]): Promise<number> {
     const { changeUsers } = await import("./lib/server/change_users.ts");
     return await changeUsers({ ...options, users }, port);
   }
-  const settings = { ...serveOptionsOf(options), ...await parseListenPlace(positional, given) };
+  const settings = {
+    ...serveOptionsOf(options),
+    ...directoryInEnvironment(given),
+    ...await parseListenPlace(positional, given),
+  };
   const { "on-stored": command, "on-stored-timeout": timeoutMs } = options;
   const { stores } = mode;
   const program = command?.[0];

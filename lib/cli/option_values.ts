@@ -36,6 +36,17 @@ export function parseText(text: string): string {
 }
 
 /**
+ * Parses the path of a directory.
+ *
+ * @throws {InletError} `usage` for a URL
+ */
+export function parseDirectory(text: string, what: string): string {
+  const [scheme] = /^[a-z][\w+.-]*:\/\//i.exec(text) ?? [];
+  if (scheme === undefined) return text;
+  throw usage(what, text, `a directory of this machine, and no ${scheme}`);
+}
+
+/**
  * Parses a host: a name, or an address, in brackets or not. It is looked up later.
  *
  * @throws {InletError} `usage` for what can be neither
