@@ -6,7 +6,16 @@
  * @module
  */
 
-import { isFolderEntry, type ListEntry, modeOf } from "../../protocol.ts";
+import {
+  type ClientFacts,
+  clientFactsOf,
+  isFolderEntry,
+  type ListEntry,
+  modeOf,
+  type Stored,
+  WITH_FACTS,
+} from "../../protocol.ts";
+import { quoted } from "../../lib/text.ts";
 import type { ServerAddress } from "../../lib/address.ts";
 import { GivenStream } from "../../lib/body/given_body.ts";
 import type { Source } from "../../lib/body/sources.ts";
@@ -14,7 +23,6 @@ import { InletError } from "../../lib/errors.ts";
 import type { ItemResult } from "../../modes/files/answers.ts";
 import type { FilesClient } from "../../modes/files/client.ts";
 import { Comparison } from "../../modes/files/compare.ts";
-import type { Stored } from "../../protocol.ts";
 import type { ConnectOptions } from "../send_options.ts";
 import {
   checkServerName,
@@ -30,11 +38,9 @@ import { failureOf, Flow, stopOnAbort } from "./flow.ts";
 import { Watcher } from "./meter.ts";
 import { Outbox } from "./outbox.ts";
 import { type RequestOptions, Session } from "./session.ts";
-import { clientIn } from "./status.ts";
 import type {
   CallOptions,
   Client,
-  ConnectedClient,
   Download,
   Entry,
   PutOptions,
@@ -74,6 +80,9 @@ class SessionClient implements Client {
 
   async put(name: string, body: SentBody, options: PutOptions = {}): Promise<Stored> {
     checkServerName("put", name);
+    if (name.endsWith("/")) {
+      throw new InletError("bad-name", `Cannot put ${quoted(name)}: it is the name of a folder`);
+    }
     checkCall(options);
     const { signal } = options;
     signal?.throwIfAborted();
@@ -112,11 +121,14 @@ class SessionClient implements Client {
     return this.#entries((client) => client.tree(name), options);
   }
 
-  async status(options: CallOptions = {}): Promise<ConnectedClient[]> {
+  async status(options: CallOptions = {}): Promise<ClientFacts[]> {
     checkCall(options);
-    return await this.#run(async (client) => (await Array.fromAsync(client.status())).flat(), {
-      signal: options.signal,
-    }).then((lines) => lines.map(clientIn));
+    const read = (client: FilesClient) => Array.fromAsync(client.status(WITH_FACTS));
+    return (await this.#run(read, options)).flat().map((line) => {
+      const facts = clientFactsOf(line);
+      if (facts) return facts;
+      throw new InletError("version", "Cannot read the status: the server is of an early version");
+    });
   }
 
   async say(message: string | SentBody, options: SayOptions = {}): Promise<void> {

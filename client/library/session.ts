@@ -44,11 +44,20 @@ export class Session implements AsyncDisposable {
   #open: Open | undefined;
   #endRest: (() => Promise<void>) | undefined;
   #closed: Promise<void> | undefined;
+  /** What the program's function for notices has thrown in this turn. */
+  #thrown: { readonly error: unknown } | undefined;
 
   constructor(address: ServerAddress, options: ClientOptions) {
     const { signal } = this.#closing;
     this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    this.#dialer = new Dialer(address, { ...options, signal, progress: this.meter });
+    const onNotice = (text: string): void => {
+      try {
+        options.onNotice?.(text);
+      } catch (error) {
+        this.#thrown ??= { error };
+      }
+    };
+    this.#dialer = new Dialer(address, { ...options, onNotice, signal, progress: this.meter });
   }
 
   /** Whether a request waits for the one that is under way. */
@@ -99,8 +108,11 @@ export class Session implements AsyncDisposable {
     this.#waiting++;
     using _ = await this.#turns.acquire(options.signal).finally(() => this.#waiting--);
     this.#isBusy = true;
+    this.#thrown = undefined;
     try {
-      return await this.#repeat(action, options);
+      const result = await this.#repeat(action, options);
+      if (this.#thrown) throw (this.#thrown as { error: unknown }).error;
+      return result;
     } finally {
       this.#isBusy = false;
       this.meter.watch(undefined);

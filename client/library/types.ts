@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Stored } from "../../protocol.ts";
+import type { ClientFacts, Stored } from "../../protocol.ts";
 
 /**
  * What is sent: a stream, bytes in memory, or the file at a path of this machine. A text is no body, as it
@@ -120,20 +120,6 @@ export interface Entry {
   readonly target: string | undefined;
 }
 
-/** A client of the server, connected now or before. */
-export interface ConnectedClient {
-  /** Numbered from 1, in order of arrival. */
-  readonly number: number;
-  /** The name that it gave itself, if it did. */
-  readonly name: string | undefined;
-  /** `HOST:PORT`. */
-  readonly address: string;
-  /** When it came, by the server's clock and in the server's time zone: `2026-11-21 09:38:00`. */
-  readonly start: string;
-  /** When it left, in the same way; `undefined` while it is connected. */
-  readonly end: string | undefined;
-}
-
 /**
  * A client that stays connected to one server. Dispose of it to disconnect: what is under way then, and
  * later calls, reject with `closed`.
@@ -170,8 +156,11 @@ export interface Client extends AsyncDisposable {
    * @param name By default everything.
    */
   tree(name?: string, options?: CallOptions): AsyncGenerator<Entry, void>;
-  /** Lists the clients of this run of the server, up to a thousand, in order of arrival. */
-  status(options?: CallOptions): Promise<ConnectedClient[]>;
+  /**
+   * Lists the clients of this run of the server, also those that have left, up to a thousand, in order of
+   * arrival.
+   */
+  status(options?: CallOptions): Promise<ClientFacts[]>;
   /** Writes a message to the server's stdout. It resolves once it is written. */
   say(message: string | SentBody, options?: SayOptions): Promise<void>;
   /** Says one line of at most 4,091 bytes, which the server's log has. It resolves once it is heard. */
