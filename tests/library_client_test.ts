@@ -97,9 +97,11 @@ integration(
       }
       assert(await client.put(name, bytes("a")).catch((error) => error) instanceof InletError);
     }
-    for (const name of ["../up", "a\0b", "/"]) {
+    for (const name of ["../up", "a\0b", "/", "a/"]) {
       assertEquals((await client.put(name, bytes("a")).catch((e) => e)).code, "bad-name", name);
     }
+    const path = fixture("hello.txt");
+    assertEquals((await client.put("a/", { path }).catch((error) => error)).code, "bad-name");
     const odd = [" a ", "put 5 a", "naïve ☕", "a;b=c", "%41", "-", "'\"$(x)", "\u202egpj.exe"];
     for (const name of odd) {
       assertEquals((await client.put(name, bytes(name))).name, name);
@@ -368,6 +370,22 @@ integration("with retries, a put is made once, whatever became of its answer", a
   assertEquals((await client.put("small", small)).name, "small");
   assert(relay.cut);
   assertEquals(names(local.path), ["small"]);
+});
+
+integration("what onNotice throws ends the call, once it is made", async () => {
+  await using local = await tempDir();
+  await using server = await serve({ directory: local.path, log: QUIET });
+  const cut = { direction: "down", bytes: 3_000_000, way: "end" } as const;
+  using relay = await relayTo({ port: server.address.port, key: undefined }, cut);
+  Deno.writeFileSync(`${local.path}/large`, noise(8_000_000));
+  const mine = new Error("mine");
+  const onNotice = (): never => {
+    throw mine;
+  };
+  await using client = await connect(relay, { retries: 3, onNotice });
+  const { body } = await client.get("large");
+  assertEquals(await new Response(body).bytes().catch((error) => error), mine);
+  assertEquals((await client.put("a", bytes("a"))).name, "a");
 });
 
 integration(
