@@ -96,6 +96,25 @@ integration(
   },
 );
 
+integration(
+  "a client and a server with a store of the program need no permission but the net",
+  async () => {
+    const program = `
+    import { connect } from "./client.ts";
+    import { serve } from "./server.ts";
+    import { MemoryStore } from "./docs/memory_store.ts";
+    const key = "a key of sixteen characters";
+    await using server = await serve({ store: new MemoryStore(), key, log: () => {} });
+    await using client = await connect(server.address, { key });
+    await client.put("a", new Blob(["hello"]));
+    console.log(await new Response((await client.get("a")).body).text());
+  `;
+    const args = ["run", "--no-prompt", "--allow-net=127.0.0.1", "--no-check", "--ext=ts", "-"];
+    const { stdout, stderr } = await run(Deno.execPath(), args, { stdin: program });
+    assertEquals([stdout, stderr], ["hello\n", ""]);
+  },
+);
+
 integration("a store goes with no option that only a directory has", async () => {
   const store = new MemoryStore();
   const wrong: ServeOptions[] = [{ directory: "x" }, { fsync: true }, { links: "all" }];
