@@ -125,6 +125,53 @@ integration("a store goes with no option that only a directory has", async () =>
   }
 });
 
+integration(
+  "what a store throws is the answer, or internal and logged, and the server goes on",
+  async () => {
+    const store = new MemoryStore();
+    const { told, take } = gather<LoggedEvent>();
+    await using server = await serve({ store, log: take });
+    await using client = await connect(server.address);
+    await client.put("a", bytes("a"));
+    const codes = async (): Promise<string[]> => {
+      const calls = [
+        client.put("b", bytes("b")),
+        client.put("c", streamOf("c")),
+        client.get("a"),
+        client.mkdir("d"),
+        client.compare("a", bytes("a")),
+        Array.fromAsync(client.list()),
+        Array.fromAsync(client.tree()),
+        send(server.address, ["deno.json"]),
+      ];
+      return await Promise.all(calls.map((call) => call.then(() => "kept", ({ code }) => code)));
+    };
+    const broken = new MemoryStore();
+    const methods = [
+      "put",
+      "receive",
+      "open",
+      "makeFolder",
+      "find",
+      "list",
+      "tree",
+    ] as const;
+    const failWith = (error: Error): void => {
+      const fail = (): never => {
+        throw error;
+      };
+      for (const method of methods) store[method] = fail;
+    };
+    failWith(new Error("bucket"));
+    assertEquals(await codes(), Array(8).fill("internal"));
+    assertEquals(told.filter(({ stack }) => stack?.includes("bucket")).length, 8);
+    failWith(new InletError("no-space", "The bucket is full"));
+    assertEquals(await codes(), Array(8).fill("no-space"));
+    for (const method of methods) store[method] = broken[method].bind(store) as never;
+    assertEquals((await client.put("e", bytes("e"))).name, "e");
+  },
+);
+
 integration("a store that fails at its start ends it, and frees the port", async () => {
   const store = new MemoryStore();
   store.prepare = () => Promise.reject(new Error("no bucket"));
