@@ -28,6 +28,14 @@ async function objectsOf(server: TestServer): Promise<Printed[]> {
   return objectsIn(await server.stdout, "server");
 }
 
+/** Starts a server with `--json`, for a test that reads its stdout as it comes. */
+function spawnServer(args: readonly string[], env: Record<string, string> = {}): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "server.ts", "--json", ...args],
+    ...{ cwd: ROOT, env, stdin: "null", stdout: "piped", stderr: "piped" },
+  }).spawn();
+}
+
 /** The bytes of the messages in objects. */
 function messagesIn(objects: readonly Printed[]): Uint8Array[] {
   const messages: Uint8Array[] = [];
@@ -152,15 +160,9 @@ const MADE = { recursive: true };
 
 integration("server.ts --json begins with all that a script needs: port, pin, page", async () => {
   await using local = await tempDir();
-  const args = ["run", "-A", "server.ts", "0", "--dir", `${local.path}/in`, "--json"];
-  const process = new Deno.Command(Deno.execPath(), {
-    args: [...args, "--host", "0.0.0.0", "--base-path", "/inlet", "--log", "json"],
-    cwd: ROOT,
-    env: { INLET_TOKEN: KEY },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  const where = ["--dir", `${local.path}/in`, "--host", "0.0.0.0", "--base-path", "/inlet"];
+  const args = [...where, "--log", "json"];
+  const process = spawnServer(["0", ...args], { INLET_TOKEN: KEY });
   await using running = new Running(process);
   const { value } = await objectsFrom(process.stdout, "server").next();
   const { event, hostname, port, pin, url } = value;
@@ -174,6 +176,29 @@ integration("server.ts --json begins with all that a script needs: port, pin, pa
   assertEquals([version, logged.pin], [undefined, pin]);
   assertEquals(JSON.parse(line.input).url, url);
 });
+
+integration(
+  "server.ts --json tells the path of its Unix socket, and the clients of it",
+  async () => {
+    await using local = await tempDir();
+    const path = `${local.path}/socket`;
+    const process = spawnServer([`unix:${path}`, "--dir", `${local.path}/in`]);
+    await using _ = new Running(process);
+    const objects = objectsFrom(process.stdout, "server");
+    const { value: listening } = await objects.next();
+    assertEquals([listening.path, listening.port, listening.url], [path, undefined, undefined]);
+    const client = async (...args: string[]) => {
+      const line = ["run", "-A", "client.ts", `unix:${path}`, "--json", ...args];
+      return objectsIn((await run(Deno.execPath(), line)).stdout);
+    };
+    const [sent] = await client("LICENSE", "--name", "ben");
+    const { value: stored } = await objects.next();
+    assertEquals([stored.file, stored.crc, stored.client], ["LICENSE", sent!.crc, "ben"]);
+    const [ben] = await client("--status");
+    assertEquals([ben!.client, ben!.address], ["ben", stored.address]);
+  },
+  { programs: Deno.build.os === "windows" ? ["Unix sockets"] : [] },
+);
 
 integration("server.ts --json tells an error that keeps it from starting", async () => {
   await using server = await startServer();
@@ -206,13 +231,7 @@ integration(
     const files = 7000;
     const tree = Object.fromEntries([...Array(files).keys()].map((at) => [`${folder}/${at}`, ""]));
     makeTree(local.path, tree);
-    const process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "server.ts", "0", "--dir", `${local.path}/to`, "--json"],
-      cwd: ROOT,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
+    const process = spawnServer(["0", "--dir", `${local.path}/to`]);
     await using running = new Running(process);
     const [, port] = await running.says(/listening on \S+:(\d+)/);
     const { code, stderr } = await runClient({ port: Number(port) }, ["in"], { cwd: local.path });
@@ -235,13 +254,7 @@ integration(
   "server.ts --json goes on when its reader has gone, until something is said",
   async () => {
     await using local = await tempDir();
-    const process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "server.ts", "0", "--dir", local.path, "--json"],
-      cwd: ROOT,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
+    const process = spawnServer(["0", "--dir", local.path]);
     await using running = new Running(process);
     const objects = objectsFrom(process.stdout, "server");
     const { value } = await objects.next();
