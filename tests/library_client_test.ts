@@ -4,7 +4,8 @@
  * @module
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { crc32 } from "node:zlib";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { connect, type Entry, InletError, type TransferProgress } from "../client.ts";
 import { serve } from "../server.ts";
@@ -371,6 +372,55 @@ integration("with retries, a put is made once, whatever became of its answer", a
   assert(relay.cut);
   assertEquals(names(local.path), ["small"]);
 });
+
+integration("get() goes on behind the beginning that the program has", async () => {
+  await using both = await pair();
+  const { client } = both;
+  const all = noise(5_000_000);
+  const { crc } = await client.put("large", all);
+  const told: TransferProgress[] = [];
+  for (const bytes of [0, 1, 3_000_000, 5_000_000]) {
+    const kept = { bytes, crc: crc32(all.subarray(0, bytes)) };
+    const { size, body, verified } = await client.get("large", {
+      ...{ kept, onProgress: (progress) => told.push(progress) },
+    });
+    assertEquals(size, all.length);
+    assertEquals(await new Response(body).bytes(), all.slice(bytes));
+    assertEquals((await verified).crc, crc);
+    assertEquals(told.at(-1), { bytes: all.length, size: all.length });
+  }
+  for (const kept of [{ bytes: 3_000_000, crc: 1 }, { bytes: 6_000_000, crc }]) {
+    const error = await client.get("large", { kept }).catch((error) => error);
+    assertEquals(error.code, "changed");
+    assertMatch(error.message, /^Cannot continue "large": the file on the server is no longer/);
+  }
+  await client.put("empty", bytes(""));
+  const none = await client.get("empty", { kept: { bytes: 1, crc: 1 } }).catch((error) => error);
+  assertEquals(none.code, "changed");
+  const wrong = await client.get("large", { kept: { bytes: -1, crc: 0 } }).catch((error) => error);
+  assertEquals(wrong.code, "usage");
+  assertEquals((await client.status()).length, 1);
+});
+
+integration(
+  "a body whose file is another one after a lost connection fails, and no more",
+  async () => {
+    await using local = await tempDir();
+    await using server = await serve({ directory: local.path, log: QUIET });
+    const large = `${local.path}/large`;
+    for (const size of [8_000_000, 9_000_000, 0]) {
+      Deno.writeFileSync(large, noise(8_000_000));
+      const onCut = (): void => Deno.writeFileSync(large, noise(size));
+      const cut = { direction: "down", bytes: 3_000_000, way: "end", onCut } as const;
+      using relay = await relayTo({ port: server.address.port, key: undefined }, cut);
+      await using client = await connect(relay, { retries: 3 });
+      const { body } = await client.get("large");
+      const error = await new Response(body).bytes().catch((error) => error);
+      assertEquals(error.code, "changed", `${size}`);
+      assertEquals((await Array.fromAsync(client.list())).length, 1);
+    }
+  },
+);
 
 integration("what onNotice throws ends the call, once it is made", async () => {
   await using local = await tempDir();

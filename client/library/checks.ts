@@ -15,11 +15,17 @@ import {
 } from "../../lib/cli/value_kinds.ts";
 import { checkAddress, CLIENT_OPTIONS } from "../caller.ts";
 import type { ConnectOptions } from "../send_options.ts";
-import type { PutOptions } from "./types.ts";
+import type { GetOptions, KeptBeginning, PutOptions } from "./types.ts";
 
 const OPTIONS: Record<keyof ConnectOptions, Kind> = CLIENT_OPTIONS;
 
-const CALL: Record<keyof PutOptions, Kind> = {
+const KEPT: Record<keyof KeptBeginning, Kind> = {
+  bytes: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  crc: wholeNumber(0, 0xffff_ffff),
+};
+
+const CALL: Record<keyof (PutOptions & GetOptions), Kind> = {
+  kept: OBJECT,
   signal: CLIENT_OPTIONS.signal,
   onProgress: FUNCTION,
   size: AMOUNT,
@@ -38,7 +44,8 @@ export function checkClient(address: ServerAddress, options: ConnectOptions): vo
 }
 
 /** @throws {InletError} `usage` */
-export function checkCall(options: PutOptions): void {
+export function checkCall(options: PutOptions & GetOptions): void {
   checkValues({ options }, { options: OBJECT }, { optional: false });
   checkValues(options, CALL, { optional: true });
+  if (options.kept) checkValues(options.kept, KEPT, { optional: false });
 }

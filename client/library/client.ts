@@ -43,10 +43,10 @@ import type {
   Client,
   Download,
   Entry,
+  GetOptions,
   PutOptions,
   SayOptions,
   SentBody,
-  TransferOptions,
 } from "./types.ts";
 
 /** Pages of a list that are received before the program reads them. A page has up to 500 entries. */
@@ -103,7 +103,7 @@ class SessionClient implements Client {
     }
   }
 
-  async get(name: string, options: TransferOptions = {}): Promise<Download> {
+  async get(name: string, options: GetOptions = {}): Promise<Download> {
     checkServerName("get", name);
     checkCall(options);
     this.#outbox = undefined;

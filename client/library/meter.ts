@@ -24,7 +24,10 @@ export class Meter extends Progress {
   }
 
   override expect(size: number): void {
-    if (this.#watcher) this.#watcher.size = size;
+    if (!this.#watcher) return;
+    this.#watcher.size = size;
+    // What was there already came to be known before.
+    if (this.#watcher.bytes > 0) this.#watcher.add(0);
   }
 
   override add(bytes: number): void {
@@ -32,7 +35,8 @@ export class Meter extends Progress {
   }
 
   override skip(bytes: number): void {
-    this.#watcher?.add(bytes);
+    if (this.#watcher?.size !== undefined) this.#watcher.add(bytes);
+    else if (this.#watcher) this.#watcher.bytes += bytes;
   }
 }
 

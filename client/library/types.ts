@@ -51,6 +51,25 @@ export interface TransferOptions extends CallOptions {
   onProgress?: ((progress: TransferProgress) => void) | undefined;
 }
 
+/** Options of {@linkcode Client.get}. */
+export interface GetOptions extends TransferOptions {
+  /**
+   * The beginning of the file that the program has already: the body is the rest then, and the checksum
+   * that of the whole. If the server's file does not begin with it, the call rejects with `changed`.
+   *
+   * @default {undefined}
+   */
+  kept?: KeptBeginning | undefined;
+}
+
+/** The beginning of a file. */
+export interface KeptBeginning {
+  /** How many bytes it has. */
+  readonly bytes: number;
+  /** Their CRC-32, as `crc32()` of node:zlib computes it. */
+  readonly crc: number;
+}
+
 /** Options of {@linkcode Client.say}. */
 export interface SayOptions extends TransferOptions {
   /**
@@ -94,7 +113,7 @@ export interface Download {
   /** Bytes of the whole file. */
   readonly size: number;
   /**
-   * Its content. It ends only if the checksum of all of it is right, and fails otherwise; what was read
+   * Its content, or the rest of it. It ends only if the checksum of all of it is right, and fails otherwise; what was read
    * until then is then worth nothing. Up to a MiB is received ahead. While more than that is not read,
    * no other request of the client begins: read it, or cancel it, which stops the server. Where other
    * requests wait for longer than `timeoutMs`, a body of which nothing is read fails with `timeout`.
@@ -144,7 +163,7 @@ export interface Client extends AsyncDisposable {
    * Requests a file. It resolves once the content begins to arrive. With `retries`, a body goes on where
    * a lost connection broke it off.
    */
-  get(name: string, options?: TransferOptions): Promise<Download>;
+  get(name: string, options?: GetOptions): Promise<Download>;
   /**
    * Lists the files of the server. It is requested when the first entry is; {@linkcode Array.fromAsync}
    * makes an array of it. A list that is not read to its end may be left at any point.
