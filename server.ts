@@ -109,6 +109,8 @@ type Settings = ServeOptions & Pick<Partial<ServeUnixOptions>, "path"> & typeof 
 /** What a server can listen on. */
 type ListenAddress = Deno.NetAddr | Deno.UnixAddr;
 
+/** Starts a server on a Unix socket. @throws {InletError} as for a port */
+export function serve(options: ServeUnixOptions): Promise<Server<Deno.UnixAddr>>;
 /**
  * Starts a server.
  *
