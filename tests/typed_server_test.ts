@@ -34,7 +34,7 @@ const SAME: [typed: string, plain: string][] = [
   ["inlet://h:5000/--quiet --list", "h 5000 --list -- --quiet"],
   ["inlet://h:5000/photos --list", "h 5000 photos --list"],
   ["INLET://h:5000/a", "--get=a h 5000"],
-  ["unix:/run/a.sock 5000 a.txt", "unix:/run/a.sock 5000 a.txt"],
+  ["unix:a.sock 5000 a.txt", `unix:${Deno.cwd()}/a.sock 5000 a.txt`],
   ["--list unix:/run/x/../a.sock", "--list unix:/run/a.sock"],
   ["--quiet -- unix:a.sock --odd", `--quiet -- unix:${Deno.cwd()}/a.sock --odd`],
   ["unix:///run/a.sock a.txt", "unix:/run/a.sock a.txt"],

@@ -14,6 +14,7 @@ import {
 import { send } from "../client.ts";
 import { InletError } from "../lib/errors.ts";
 import { listen } from "../lib/net/listen.ts";
+import { listenUnix } from "../lib/net/unix_listen.ts";
 import { serve } from "../server.ts";
 import {
   assertRefused,
@@ -193,6 +194,17 @@ integration("of servers that replace one socket at the same time, one gets it", 
     winners[0]!.close();
     assert(!exists(path));
   }
+});
+
+integration("a socket that takes the place of a stale one meanwhile is not removed", async () => {
+  await using local = await tempDir();
+  const path = await leaveSocketHere(`${local.path}/inlet.sock`);
+  // By the time that it returns it has found out that nobody listens there.
+  const starting = listenUnix(path, 0o600);
+  Deno.removeSync(path);
+  using _other = Deno.listen({ transport: "unix", path });
+  await assertRejects(() => starting, InletError, "another server listens there");
+  assert(exists(path));
 });
 
 /** Leaves a socket that nobody listens on. */
