@@ -311,6 +311,29 @@ integration(
   },
 );
 
+integration(
+  "a client of mode raw that gives up cannot reset a Unix socket, as is documented",
+  async () => {
+    await using local = await tempDir();
+    const file = await local.write("large.bin", bytes(20_000_000));
+    for (const mode of ["raw", "upload"]) {
+      await using server = await startUnixServer({ args: ["--mode", mode] });
+      await using client = startUnixClient(server, [file, "--mode", mode, "--limit", "4MB"]);
+      await uploadGrows(server.dir, 1_000_000);
+      assertEquals((await client.stopInsistently("SIGINT")).code, 130);
+      await server.running.says(/left, 0 connected/);
+      // A size tells the end too.
+      assertEquals(names(server.dir), mode === "raw" ? ["1.file"] : []);
+    }
+  },
+);
+
+integration("the log in JSON has the path of the socket", async () => {
+  await using server = await startUnixServer({ args: ["--log", "json"] });
+  const { event, path, hostname, port } = JSON.parse(server.running.log.split("\n")[0]!);
+  assertEquals([event, path, hostname, port], ["listening", server.path, undefined, undefined]);
+});
+
 integration("serve(), send() and connect() of the library take a path", async () => {
   await using local = await tempDir();
   const path = `${local.path}/inlet.sock`;
