@@ -21,6 +21,7 @@ import {
   runClient,
   Running,
   runScript,
+  runSource,
   scriptPath,
   startServer,
   type TempDir,
@@ -283,6 +284,24 @@ integration("--on-stored drops what is too much, and says of which files", async
   const stops = "does not run: the server stops";
   assertEquals(said.slice(1), Array.from({ length: 6 }, () => stops));
 });
+
+integration(
+  "--on-stored names every file that gets no program, however many they are",
+  async () => {
+    const files = 20_000;
+    const source = `
+    import { runningFor } from "${new URL("lib/server/stored_program.ts", ROOT)}";
+    import { Log } from "${new URL("lib/server/log.ts", ROOT)}";
+    import { stderr } from "${new URL("lib/body/stderr.ts", ROOT)}";
+    const onStored = runningFor(["true"], { log: new Log(), timeoutMs: 1000 });
+    const file = ${JSON.stringify({ ...FILE, name: "a name of some length, as most have" })};
+    const stops = AbortSignal.abort();
+    await Promise.all(Array.from({ length: ${files} }, () => onStored(file, stops)));
+    await stderr.flush(60_000);`;
+    const { code, stderr } = await runSource(source);
+    assertEquals([code, stderr.match(/ does not run: the server stops\n/g)?.length], [0, files]);
+  },
+);
 
 integration("a server that stops lets the program of --on-stored end", async () => {
   await using local = await tempDir();

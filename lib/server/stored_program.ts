@@ -14,6 +14,7 @@ import { variable } from "../environment.ts";
 import { InletError } from "../errors.ts";
 import { Semaphore } from "../semaphore.ts";
 import { formatCount, formatSeconds, printable, quoted } from "../text.ts";
+import { isTurnDue, takeTurns } from "../turns.ts";
 import { type Ended, runProgram } from "./child_program.ts";
 import type { Log } from "./log.ts";
 import type { OnStored, ReceivedFile } from "./stored_hook.ts";
@@ -135,6 +136,8 @@ class StoredProgram {
     for (let next; (next = this.#waiting.shift());) {
       await this.#runFor(next.file, next.signal);
       next.done();
+      // Many are dropped at once, and the log is written meanwhile.
+      if (isTurnDue()) await takeTurns();
     }
     this.#running--;
   }
