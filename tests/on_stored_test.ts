@@ -316,6 +316,7 @@ integration("a server that stops lets the program of --on-stored end", async () 
   await Deno.writeTextFile(gate, "");
   assertEquals((await stopped).code, 0);
   assertEquals(printed(server.running.log), ["done"]);
+  assertMatch(server.running.log, /stopping: 1 hook has 5 s to end$/m);
 }, { programs: ["mkfifo"] });
 
 integration("docs/receiving.md: its program runs as its command says", async () => {
