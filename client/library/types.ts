@@ -160,8 +160,8 @@ export interface Client extends AsyncDisposable {
    */
   put(name: string, body: SentBody, options?: PutOptions): Promise<Stored>;
   /**
-   * Requests a file. It resolves once the content begins to arrive. With `retries`, a body goes on where
-   * a lost connection broke it off.
+   * Requests a file. It resolves once the content begins to arrive; the signal and `onProgress` hold until
+   * its end. With `retries`, a body goes on where a lost connection broke it off.
    */
   get(name: string, options?: GetOptions): Promise<Download>;
   /**
