@@ -4,6 +4,7 @@
  * @module
  */
 
+import { unixPathIn } from "../address.ts";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { nearest } from "./nearest.ts";
@@ -52,6 +53,7 @@ export function parseDirectory(text: string, what: string): string {
  * @throws {InletError} `usage` for what can be neither
  */
 export function parseHost(text: string, what = "host"): string {
+  if (unixPathIn(text)) throw usage(what, text, "it in the place of the port");
   const [, protocol] = /^([a-z][\w+.-]*:\/\/)/i.exec(text) ?? [];
   if (protocol !== undefined) throw usage(what, text, `the host alone, without ${protocol}`);
   const [, host, port] = /^([^:[\]]+|\[[^\]]*\]):(\d+)$/.exec(text) ?? [];
