@@ -27,6 +27,7 @@ import {
   type TempDir,
   tempDir,
 } from "./helpers.ts";
+import { makeUsers } from "./user_files.ts";
 
 pure("parseCommand() splits a command as a shell does, and expands nothing", () => {
   const commands: Record<string, readonly string[]> = {
@@ -93,6 +94,19 @@ integration("--on-stored tells the program of the file, and of nothing else", as
   await server.running.stop();
   assertEquals(await server.stdout, "");
 }, { proc: true });
+
+integration("--on-stored tells which user a file is from", async () => {
+  await using users = await makeUsers({ ben: "drop" });
+  const hook = await program(users, "hook.sh", 'echo "$INLET_USER at $INLET_WIRE: $INLET_NAME"');
+  await using server = await startServer({ args: ["--on-stored", hook, "--users", users.file] });
+  const key = ["--token-file", users.tokenFile("ben")];
+  for (let time = 0; time < 2; time++) {
+    assertEquals((await runClient(server, [fixture("hello.txt"), ...key])).code, 0);
+  }
+  // The client is not told of the number that its file got.
+  await server.running.says(/says: ben at native: hello \(2\)\.txt/);
+  assertMatch(server.running.log, /says: ben at native: hello\.txt/);
+});
 
 integration("--on-stored takes any name for what it is", async () => {
   await using local = await tempDir();

@@ -80,7 +80,7 @@ const LAYOUT = `set -e
   ip link set lo up
   (umask 077; echo "$KEY" > /etc/inlet/inlet.token)
   install -m 440 /etc/inlet/inlet.token /run/credentials/inlet.service
-  export DENO_DIR=/var/cache/inlet
+  export DENO_DIR=/var/cache/inlet HOME=/nonexistent
   cd /var/lib/inlet
 `;
 
@@ -111,7 +111,7 @@ for (const [name, dropIn] of Object.entries(UNITS)) {
       { env: await layout(`${local.path}/root`) },
     );
     assertEquals([code, stdout, stderr], [0, "", ""]);
-  }, { ...NAMESPACES, programs: [...NAMESPACES.programs!, "systemd-analyze"] });
+  }, { ...NAMESPACES, programs: [...NAMESPACES.programs!, "systemd-analyze", "/bin/kill"] });
 
   integration(`docs/inlet.service ${name}: its command serves, and needs no other`, async () => {
     await using local = await tempDir();
