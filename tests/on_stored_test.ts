@@ -37,6 +37,7 @@ pure("parseCommand() splits a command as a shell does, and expands nothing", () 
     "a\"b c\"'d e'f": ["ab cd ef"],
     '"\\"\\$x\\\\" $HOME `id` $(id) *': ['"$x\\', "$HOME", "`id`", "$(id)", "*"],
     "a\tb\nc": ["a", "b", "c"],
+    "sh -c 'logger \"inlet: $INLET_NAME\"'": ["sh", "-c", 'logger "inlet: $INLET_NAME"'],
   };
   if (Deno.build.os === "windows") return;
   for (const [text, words] of Object.entries(commands)) {
