@@ -55,6 +55,13 @@ integration("a signal gives up connecting to a server that says nothing", async 
   assertEquals(before as unknown, "before");
 }, SANITIZED);
 
+integration("a put that is given up before it is made cancels its body", async () => {
+  await using both = await pair();
+  const { stream, ended } = endless("hello");
+  const putting = reasonOf(both.client.put("a", stream, { signal: AbortSignal.abort("enough") }));
+  assertEquals([await putting, await ended] as unknown, ["enough", "enough"]);
+}, SANITIZED);
+
 integration("a put whose body never ends is given up by its signal, and cancelled", async () => {
   await using both = await pair();
   const { client, directory } = both;
@@ -161,6 +168,29 @@ integration(
     assertEquals(error.message, 'Cannot send "a": its chunks are no Uint8Array');
     assertEquals((await client.put("b", streamOf("b"))).name, "b");
     assertEquals(names(directory), ["b"]);
+  },
+  SANITIZED,
+);
+
+integration(
+  "a Blob of a file that is gone fails its put, and none that is given up is left",
+  async () => {
+    await using both = await pair();
+    const { client, directory } = both;
+    class Gone extends Blob {
+      override bytes(): Promise<Uint8Array<ArrayBuffer>> {
+        return Promise.reject(new Deno.errors.NotFound("gone"));
+      }
+    }
+    const results = await Promise.all([
+      client.put("a", bytes("a")),
+      reasonOf(client.put("b", new Gone(["b"]))),
+      client.put("c", bytes("c")),
+      reasonOf(client.put("d", new Gone(["d"]), { signal: AbortSignal.abort("enough") })),
+    ]);
+    assertEquals((results[1] as InletError).code, "aborted");
+    assertEquals(results[3] as unknown, "enough");
+    assertEquals(names(directory), ["a", "c"]);
   },
   SANITIZED,
 );

@@ -136,6 +136,7 @@ integration(
       ["photos/latest", "link", undefined, "b.jpg"],
     ]);
     assertEquals(namesOf(await Array.fromAsync(client.tree())).length, 5);
+    assertEquals((await client.tree("").next().catch((error) => error)).code, "usage");
     const missing = await assertRejects(() => Array.fromAsync(client.tree("no")), InletError);
     assertEquals(missing.code, "not-found");
   },
@@ -421,6 +422,16 @@ integration(
     }
   },
 );
+
+integration("connect() takes the address of a server on a Unix socket, too", async () => {
+  await using local = await tempDir();
+  const path = `${local.path}/socket`;
+  await using server = await serve({ path, directory: `${local.path}/inbox`, log: QUIET });
+  await using client = await connect(server.address);
+  const large = noise(3_000_000);
+  await client.put("large", large);
+  assertEquals(await new Response((await client.get("large")).body).bytes(), large);
+});
 
 integration("what onNotice throws ends the call, once it is made", async () => {
   await using local = await tempDir();

@@ -85,11 +85,11 @@ class SessionClient implements Client {
     }
     checkCall(options);
     const { signal } = options;
-    signal?.throwIfAborted();
     const source = sourceOf(name, body, options);
     const small = source instanceof Promise || isSmall(source);
     const watcher = new Watcher(options);
     try {
+      signal?.throwIfAborted();
       const result = small
         ? await (this.#outbox ?? this.#openOutbox()).add(source, signal)
         : await this.#putAlone(source, watcher, signal);
@@ -110,15 +110,15 @@ class SessionClient implements Client {
     return await download(this.#session, name, options);
   }
 
-  list(options: CallOptions = {}): AsyncGenerator<Entry, void> {
+  async *list(options: CallOptions = {}): AsyncGenerator<Entry, void> {
     checkCall(options);
-    return this.#entries((client) => client.list(), options);
+    yield* this.#entries((client) => client.list(), options);
   }
 
-  tree(name = "/", options: CallOptions = {}): AsyncGenerator<Entry, void> {
+  async *tree(name = "/", options: CallOptions = {}): AsyncGenerator<Entry, void> {
     checkServerName("list", name);
     checkCall(options);
-    return this.#entries((client) => client.tree(name), options);
+    yield* this.#entries((client) => client.tree(name), options);
   }
 
   async status(options: CallOptions = {}): Promise<ClientFacts[]> {
@@ -176,8 +176,8 @@ class SessionClient implements Client {
   ): Promise<string | undefined> {
     checkServerName("compare", name);
     checkCall(options);
+    const file = comparedOf(name, body);
     return await this.#run(async (client) => {
-      const file = await comparedOf(name, body);
       const answers: (string | InletError)[] = [];
       await new Comparison(...client.parts).run([file], (_, answer) => answers.push(answer));
       const [found] = answers;
