@@ -195,6 +195,19 @@ integration(
   SANITIZED,
 );
 
+integration("a stream that stalls loses its put, and no call behind it", async () => {
+  await using both = await pair({ timeoutMs: 1000 });
+  const { client, directory } = both;
+  for (const size of [undefined, 100]) {
+    const { stream, ended } = endless("hello");
+    const putting = reasonOf(client.put("a", stream, { size }));
+    await client.put("b", bytes("b"));
+    assertEquals((await putting).code, "timeout");
+    assertEquals((await ended as InletError).code, "timeout");
+  }
+  assertEquals(names(directory), ["b", "b (2)"]);
+}, SANITIZED);
+
 integration("a body that the server refuses is cancelled", async () => {
   await using both = await pair({ maxBytes: 3 });
   const { client } = both;
