@@ -27,21 +27,22 @@ const NAMESPACES: Requirements = {
   succeeds: ["unshare -rmn mount -t tmpfs tmpfs /opt", "unshare, and to be allowed to mount"],
 };
 
-const page = Deno.readTextFileSync(new URL("docs/service.md", ROOT));
-const UNIT = Deno.readTextFileSync(new URL("docs/inlet.service", ROOT));
+/** A file of docs/. */
+const documented = (name: string): string => Deno.readTextFileSync(new URL(`docs/${name}`, ROOT));
 
 /** The first block of a language under a heading of the page. */
 function block(language: string, heading: string): string {
-  const section = page.split(/^## /m).find((text) => text.startsWith(heading)) ?? "";
+  const section =
+    documented("service.md").split(/^## /m).find((text) => text.startsWith(heading)) ?? "";
   return new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, "ms").exec(section)![1]!;
 }
 
-/** The unit, and with each drop-in. */
-const UNITS: Readonly<Record<string, string>> = {
-  "the unit": "",
-  "with users": block("ini", "Users"),
-  "with another directory": block("ini", "Another directory"),
-  "at a Unix socket": block("ini", "A Unix socket"),
+/** The unit, and the headings of its drop-ins. */
+const UNITS: Readonly<Record<string, string | undefined>> = {
+  "the unit": undefined,
+  "with users": "Users",
+  "with another directory": "Another directory",
+  "at a Unix socket": "A Unix socket",
 };
 
 /** What systemd makes of its specifiers. */
@@ -98,13 +99,15 @@ async function layout(folder: string): Promise<Record<string, string>> {
   };
 }
 
-for (const [name, dropIn] of Object.entries(UNITS)) {
+for (const [name, heading] of Object.entries(UNITS)) {
+  const dropIn = (): string => heading === undefined ? "" : block("ini", heading);
+
   integration(`docs/inlet.service ${name}: systemd finds nothing wrong`, async () => {
     await using local = await tempDir();
     await Deno.mkdir(`${local.path}/root`);
-    await local.write("inlet.service", UNIT);
+    await local.write("inlet.service", documented("inlet.service"));
     await Deno.mkdir(`${local.path}/inlet.service.d`);
-    await local.write("inlet.service.d/ours.conf", dropIn);
+    await local.write("inlet.service.d/ours.conf", dropIn());
     const { code, stdout, stderr } = await run(
       "unshare",
       ["-rmn", "sh", "-c", `${LAYOUT} systemd-analyze verify "$0"`, `${local.path}/inlet.service`],
@@ -119,7 +122,9 @@ for (const [name, dropIn] of Object.entries(UNITS)) {
     // The command that adds a user stands in the page.
     const [, addUser] = /^sudo -u inlet (env .*')/ms.exec(block("sh", "Users"))!;
     const before = name === "with users" ? addUser!.replaceAll("\\\n", "") : ":";
-    const script = `${LAYOUT} ${before} >&2; exec ${commandOf(UNIT + dropIn)}`;
+    const script = `${LAYOUT} ${before} >&2; exec ${
+      commandOf(documented("inlet.service") + dropIn())
+    }`;
     const process = new Deno.Command("unshare", {
       args: ["-rmn", "sh", "-c", script],
       env,
