@@ -27,6 +27,7 @@ import {
   type TempDir,
   tempDir,
 } from "./helpers.ts";
+import { openTerminal } from "./tmux.ts";
 import { makeUsers } from "./user_files.ts";
 
 pure("parseCommand() splits a command as a shell does, and expands nothing", () => {
@@ -361,6 +362,30 @@ integration("docs/receiving.md: its program runs as its command says", async () 
   const mail = ["-t", "To: ben@example.org", "Subject: hello.txt"];
   assertEquals(printed(server.log).slice(0, 3), mail);
 });
+
+integration(
+  "Ctrl-C in the terminal of a server leaves the program of --on-stored alone",
+  async () => {
+    await using local = await tempDir();
+    const gate = `${local.path}/gate`;
+    await run("mkfifo", [gate]);
+    const hook = await program(local, "hook.sh", `: > "${gate}"; cat "${gate}"; echo done`);
+    const flags = ["--allow-net", "--allow-read", "--allow-write", `--allow-run=${hook}`];
+    const command = [scriptPath("server.ts"), "0", "--on-stored", hook];
+    await using terminal = await openTerminal([Deno.execPath(), "run", ...flags, ...command], {
+      cwd: local.path,
+      columns: 200,
+    });
+    const [, port] = /listening on 127\.0\.0\.1:(\d+)/.exec(await terminal.shows(/listening on/))!;
+    assertEquals((await runClient({ port: Number(port) }, [fixture("hello.txt")])).code, 0);
+    await Deno.readTextFile(gate);
+    await terminal.press("C-c");
+    await terminal.shows(/stopping: 1 hook has 5 s to end/);
+    await Deno.writeTextFile(gate, "");
+    assertMatch(await terminal.shows(/exit \d/), /says: done\s[^]*exit 0/);
+  },
+  { programs: ["mkfifo", "tmux"] },
+);
 
 /** What is refused at the start, and why. */
 const REFUSED: Record<string, string> = {
