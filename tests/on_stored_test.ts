@@ -421,6 +421,9 @@ integration(
       command!,
       /^run --allow-net=\S+ --allow-read=received,\.\/hook\.sh --allow-write=received --allow-run=\.\/hook\.sh /,
     );
+    const task = ["task", "--quiet", "--config", scriptPath("deno.json"), "server", ...args];
+    const byTask = await run(Deno.execPath(), task, { cwd: ROOT, env: { INIT_CWD: local.path } });
+    assertMatch(byTask.stderr, / --allow-run=\.\/hook\.sh --allow-env=HOME,PATH /);
     const permissions = command!.split(" ").filter((word) => word.startsWith("--allow-"))
       .map((flag) =>
         flag.replaceAll("./hook.sh", `${local.path}/hook.sh`)

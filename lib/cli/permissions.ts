@@ -161,7 +161,9 @@ export function commandWith(needs: readonly Need[], args: readonly string[] = De
     if (scope.some((part) => part.includes(","))) return `--allow-${name}`;
     return `--allow-${name}=${[...new Set(scope)].join(",")}`;
   });
-  const read = [KEY_VARIABLE, STORE_VARIABLE].filter((name) => variable(name) !== undefined);
+  const passedOn = scopes.has("run") ? ["HOME", "PATH"] : [];
+  const read = [KEY_VARIABLE, STORE_VARIABLE, ...passedOn]
+    .filter((name) => variable(name) !== undefined);
   if (read.length > 0) flags.push(`--allow-env=${read.join(",")}`);
   return runWith(flags, args);
 }
