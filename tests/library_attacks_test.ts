@@ -240,6 +240,36 @@ integration("the end of a client ends what is under way, at once and for good", 
   assertEquals(names(directory), ["large"]);
 }, SANITIZED);
 
+integration(
+  "each put to a server that is gone fails, and so does each put of an ended client",
+  async () => {
+    await using both = await pair();
+    const { client, server } = both;
+    await server.shutdown(0);
+    for (let attempt = 0; attempt < 5; attempt++) {
+      assertMatch((await reasonOf(client.put("a", bytes("a")))).code, /^(lost|shutdown)$/);
+    }
+    await client[Symbol.asyncDispose]();
+    for (let attempt = 0; attempt < 2; attempt++) {
+      assertEquals((await reasonOf(client.put("a", bytes("a")))).code, "closed");
+    }
+  },
+  SANITIZED,
+);
+
+integration("what is called after the end of a client never reaches the server", async () => {
+  const seen: string[] = [];
+  const log = ({ event }: { event: string }): void => void seen.push(event);
+  await using both = await pair({ log });
+  const { client } = both;
+  const ending = client[Symbol.asyncDispose]();
+  const late = [client.chat("late"), client.put("a", bytes("a")), client.mkdir("b")].map(reasonOf);
+  for (const { code } of await Promise.all(late)) assertEquals(code, "closed");
+  await ending;
+  await both.server.shutdown();
+  assertEquals(seen, ["listening", "connected", "welcome", "left"]);
+}, SANITIZED);
+
 for (const [when, size] of [["a put of known size", 100], ["a put", undefined]] as const) {
   integration(`a server that stops within ${when} fails it with a code`, async () => {
     await using both = await pair();

@@ -215,11 +215,18 @@ class SessionClient implements Client {
 
   #openOutbox(): Outbox {
     const outbox = new Outbox();
-    const send = async (client: FilesClient): Promise<void> => {
+    const close = (): void => {
       if (this.#outbox === outbox) this.#outbox = undefined;
+    };
+    const send = async (client: FilesClient): Promise<void> => {
+      close();
       await outbox.send(client, (error) => this.#session.allows(error));
     };
-    this.#run(send, {}).catch((error) => outbox.fail(error));
+    this.#run(send, {}).catch((error) => {
+      // Its turn may never have come: nothing is added to it any more.
+      close();
+      outbox.fail(error);
+    });
     return this.#outbox = outbox;
   }
 

@@ -39,8 +39,8 @@ export class Session implements AsyncDisposable {
   readonly #dialer: Dialer;
   readonly #turns = new Semaphore(1);
   readonly #closing = new AbortController();
-  #waiting = 0;
-  #isBusy = false;
+  /** How many requests are under way, or wait for their turn. */
+  #wanted = 0;
   #open: Open | undefined;
   #endRest: (() => Promise<void>) | undefined;
   #closed: Promise<void> | undefined;
@@ -62,7 +62,7 @@ export class Session implements AsyncDisposable {
 
   /** Whether a request waits for the one that is under way. */
   get isWanted(): boolean {
-    return this.#waiting > 0;
+    return this.#wanted > 1;
   }
 
   /** Whether another attempt is to follow a failure. */
@@ -80,7 +80,7 @@ export class Session implements AsyncDisposable {
     action: (client: FilesClient) => Promise<T>,
     options: RequestOptions = {},
   ): Promise<T> {
-    this.#closing.signal.throwIfAborted();
+    if (this.#closed) throw closed();
     options.signal?.throwIfAborted();
     const over = options.signal ? [this.#closing.signal, options.signal] : [this.#closing.signal];
     return await unlessAborted(this.#inTurn(action, options), over);
@@ -92,9 +92,9 @@ export class Session implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const farewell = this.#isBusy ? undefined : await this.#rested();
-    if (!this.#isBusy) await farewell?.client.exit();
-    this.#closing.abort(new InletError("closed", "The client is closed"));
+    // From here on no request comes in.
+    if (this.#wanted === 0) await (await this.#rested())?.client.exit();
+    this.#closing.abort(closed());
     // Whatever was under way has let go of the connection then.
     using _ = await this.#turns.acquire();
     await this.#rested();
@@ -105,20 +105,19 @@ export class Session implements AsyncDisposable {
     action: (client: FilesClient) => Promise<T>,
     options: RequestOptions,
   ): Promise<T> {
-    this.#waiting++;
-    using _ = await this.#turns.acquire(options.signal).finally(() => this.#waiting--);
-    this.#isBusy = true;
+    using stack = new DisposableStack();
+    this.#wanted++;
+    stack.defer(() => this.#wanted--);
+    stack.use(await this.#turns.acquire(options.signal));
     this.#thrown = undefined;
-    try {
-      const result = await this.#repeat(action, options);
-      if (this.#thrown) throw (this.#thrown as { error: unknown }).error;
-      return result;
-    } finally {
-      this.#isBusy = false;
+    stack.defer(() => {
       this.meter.watch(undefined);
       this.#dialer.retries.progressed();
       this.#rest();
-    }
+    });
+    const result = await this.#repeat(action, options);
+    if (this.#thrown) throw (this.#thrown as { error: unknown }).error;
+    return result;
   }
 
   async #repeat<T>(
@@ -182,6 +181,10 @@ export class Session implements AsyncDisposable {
     this.#open?.connection[Symbol.dispose]();
     this.#open = undefined;
   }
+}
+
+function closed(): InletError {
+  return new InletError("closed", "The client is closed");
 }
 
 function isOver({ client, connection }: Open): boolean {
