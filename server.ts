@@ -119,8 +119,6 @@ export function serve(options: ServeUnixOptions): Promise<Server<Deno.UnixAddr>>
  * every client from the network without `open`
  */
 export function serve(options?: ServeOptions): Promise<Server>;
-/** Starts a server on a Unix socket. It throws the same. */
-export function serve(options: ServeUnixOptions): Promise<Server<Deno.UnixAddr>>;
 export async function serve(
   options: ServeOptions | ServeUnixOptions = {},
 ): Promise<Server<Deno.Addr>> {
