@@ -11,7 +11,7 @@ import { outputError } from "../local_errors.ts";
 import { printableLines, quoted } from "../text.ts";
 import { nearest } from "./nearest.ts";
 import { INTERRUPTED, listenToStops, signalled } from "./signals.ts";
-import type { ABOUT_OPTIONS, Completer, OptionTable, Program, Values } from "./options.ts";
+import type { ABOUT_OPTIONS, Completer, OptionTable, Program, Shell, Values } from "./options.ts";
 
 /** A parsed command line. */
 export interface CommandLine<Table extends OptionTable> {
@@ -129,8 +129,9 @@ export function contradiction(what: string): InletError {
  * Handles {@linkcode ABOUT_OPTIONS}.
  *
  * @param loadCompleter Loads what completes lines for the scripts of `--completions`, if the program
- * has some.
+ * has one.
  * @returns Whether one of them was given. The program exits then.
+ * @throws {InletError} `usage` for other words beside `--completions` than the name of a command
  */
 export async function printAbout(
   program: Program,
@@ -145,15 +146,22 @@ export async function printAbout(
   } else if (version) {
     await print(`inlet ${versionNumber}`);
   } else if (completions === undefined) return false;
-  else if (positional.length > 1 && loadCompleter) {
-    const { complete } = await loadCompleter();
-    const found = await complete(completions, positional);
+  else if (positional.length > 1) {
+    // The scripts put it behind a --, and nobody else has a reason to.
+    const completer = Deno.args.includes("--") ? await loadCompleter?.() : undefined;
+    if (!completer) throw tooManyNames(program, completions);
+    const found = await completer.complete(completions, positional);
     if (found.length > 0) await print(found.join("\n"));
   } else {
     const { completionScript } = await import("./completions.ts");
     await print(completionScript(program, completions, positional[0]));
   }
   return true;
+}
+
+function tooManyNames({ command }: Program, shell: Shell): InletError {
+  const how = `only the command's name may stand behind it: --completions ${shell} ${command}`;
+  return new InletError("usage", `Cannot use --completions with several words: ${how}`);
 }
 
 /** What {@linkcode printAbout} needs of a command line. */
