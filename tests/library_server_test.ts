@@ -258,21 +258,23 @@ integration(
   },
 );
 
-integration(
-  "a function that fails to take the log is told of once on stderr, and serves on",
-  async () => {
-    await using local = await tempDir();
-    const program = `
+for (const how of ["", "async "]) {
+  integration(
+    `a ${how}function that fails to take the log is told of once on stderr, and serves on`,
+    async () => {
+      await using local = await tempDir();
+      const program = `
     import { connect } from "./client.ts";
     import { serve } from "./server.ts";
-    const log = () => { throw new Error("full"); };
+    const log = ${how}() => { throw new Error("full"); };
     await using server = await serve({ directory: "${local.path}/inbox", log });
     await using client = await connect(server.address);
     console.log((await client.put("a", new Uint8Array(3))).size);
   `;
-    const args = ["run", "-A", "--no-check", "--ext=ts", "-"];
-    const { code, stdout, stderr } = await run(Deno.execPath(), args, { stdin: program });
-    assertEquals([code, stdout], [0, "3\n"], stderr);
-    assertEquals(stderr, "inlet: the function that takes the log failed: Error: full\n");
-  },
-);
+      const args = ["run", "-A", "--no-check", "--ext=ts", "-"];
+      const { code, stdout, stderr } = await run(Deno.execPath(), args, { stdin: program });
+      assertEquals([code, stdout], [0, "3\n"], stderr);
+      assertEquals(stderr, "inlet: the function that takes the log failed: Error: full\n");
+    },
+  );
+}
