@@ -23,7 +23,7 @@ import { pathIn } from "./save_path.ts";
 type Facts = Readonly<Record<string, unknown>>;
 
 /** Tells failures, and nothing else: for what has a form of its own. */
-export class JsonErrors implements Report {
+class JsonErrors implements Report {
   readonly #begun = performance.now();
   readonly #stop: AbortSignal | undefined;
   #worstError: InletError | undefined;

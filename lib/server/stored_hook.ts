@@ -18,11 +18,11 @@ export interface ServedClient {
   readonly number: number;
   /** What it calls itself; empty on wires without names. */
   readonly name: string;
-  /** `HOST:PORT`. */
+  /** `HOST:PORT`, or `unix:N` at a Unix socket. */
   readonly address: string;
   /** The user that it has proved to be, on a server with users. */
   readonly user: string | undefined;
-  /** `native`, `upload`, `http`, or the mode that it was served in. */
+  /** `native`, `upload`, `http`, `page`, or the mode that it was served in. */
   readonly wire: string;
 }
 
