@@ -17,7 +17,7 @@ import { join } from "@std/path/join";
 import { resolve } from "@std/path/resolve";
 import { formatAddress, splitAddress, unixPathIn } from "../lib/address.ts";
 import { shellQuoted } from "../lib/cli/permissions.ts";
-import { choiceOf } from "../lib/cli/option_values.ts";
+import { choiceOf, parsePort } from "../lib/cli/option_values.ts";
 import type { OptionTable } from "../lib/cli/options.ts";
 import { variable } from "../lib/environment.ts";
 import { explain, InletError } from "../lib/errors.ts";
@@ -145,23 +145,36 @@ export function serversIn(
     if (!/^[\w.-]+$/.test(name)) {
       throw new Wrong(`${where} needs a name of letters, digits, dots, _ and -`);
     }
-    const socket = typeof address === "string" && unixPathIn(address);
-    if (typeof address !== "string" || !(socket || splitAddress(address))) {
+    const place = typeof address === "string" ? placeIn(address, where) : undefined;
+    if (place === undefined) {
       throw new Wrong(
         `${where} needs an "address" like "192.0.2.5:5000" or "unix:/run/inlet.sock"`,
       );
     }
-    const place = socket ? formatAddress({ path: pathOf(socket) }) : address;
     const given = membersOf(options, `"options" of ${where}`, OF_A_SERVER);
     const values = new Map<string, string[]>();
     for (const [option, value] of Object.entries(given)) {
       const text = textOf(option, value, table, where);
       if (text !== undefined) values.set(option, [text]);
     }
+    for (const name of values.keys()) {
+      const other = table[name]!.conflictsWith?.find((other) => values.has(other));
+      if (other) throw new Wrong(`${where} cannot have ${quoted(name)} and ${quoted(other)}`);
+    }
     if (file === undefined) return { address: place, options: values };
     if (typeof file !== "string") throw new Wrong(`"token-file" of ${where} has to be a text`);
     values.set("token-file", [pathOf(file)]);
     return { address: place, options: values };
+  }
+
+  /** The plain form of an address; `undefined` if it is none. */
+  function placeIn(address: string, where: string): string | undefined {
+    const socket = unixPathIn(address);
+    if (socket) return formatAddress({ path: pathOf(socket) });
+    const plain = splitAddress(address);
+    if (!plain) return undefined;
+    checked(where, () => parsePort(plain[1]));
+    return address;
   }
 
   function pathOf(file: string): string {
@@ -214,10 +227,15 @@ function textOf(
     throw new Wrong(`${what} has to be a text or a number`);
   }
   const text = String(value);
+  checked(where, () => read([text], option));
+  return text;
+}
+
+/** Reads a value, and tells where a wrong one is. */
+function checked(where: string, read: () => unknown): void {
   try {
-    read([text], option);
+    read();
   } catch (error) {
     throw new Wrong(`${where}: ${explain(error).message}`);
   }
-  return text;
 }

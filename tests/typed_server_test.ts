@@ -11,7 +11,16 @@ import { PROGRAM } from "../client/options.ts";
 import { readCommandLine } from "../client/typed_server.ts";
 import { parseCommandLine } from "../lib/cli/command_line.ts";
 import type { InletError } from "../lib/errors.ts";
-import { assertRefused, integration, KEY, pure, run, startServer, tempDir } from "./helpers.ts";
+import {
+  assertRefused,
+  fixture,
+  integration,
+  KEY,
+  pure,
+  run,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
 
 const TABLE = PROGRAM.options;
 
@@ -117,6 +126,14 @@ const BROKEN: [text: string, message: string][] = [
   [withServer({ address: "h:1" }, "a b"), 'the server "a b" needs a name of letters'],
   [withServer({ adress: "h:1" }), 'the server "home" has no "adress": the nearest is address'],
   [
+    withServer({ address: "h:70000" }),
+    'the server "home": Cannot use "70000" as the port: give a whole number from 1 to 65535',
+  ],
+  [
+    withServer({ address: "h:1", options: { quiet: true, progress: "plain" } }),
+    'the server "home" cannot have "progress" and "quiet"',
+  ],
+  [
     withServer({ address: "h:1", "token-file": 5 }),
     '"token-file" of the server "home" has to be a',
   ],
@@ -206,6 +223,14 @@ integration("@NAME is a server of the config file, with its token and its option
     (await client(["@home", "--status", "--name", "bob"], permitted)).stdout,
     "bob",
   );
+  // Also where the two contradict each other.
+  const logged = { ...home, options: { progress: "plain" } };
+  await temp.write("inlet/config.json", withServer(logged));
+  const sent = await client(["@home", fixture("hello.txt"), "--quiet"], permitted);
+  assertEquals([sent.code, sent.stderr], [0, ""]);
+  await temp.write("inlet/config.json", withServer({ ...home, options: { quiet: true } }));
+  const shown = await client(["@home", fixture("hello.txt"), "--progress", "plain"], permitted);
+  assertEquals(shown.code, 0, shown.stderr);
   const path = `${temp.path}/inlet/config.json`;
   assertRefused(
     await client(["@hme", "--list"], permitted),
