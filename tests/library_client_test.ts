@@ -75,6 +75,8 @@ integration("a text is no body, and a size goes with a stream alone", async () =
   wrong.push([bytes("a"), { size: 1 }], [streamOf("a"), { size: -1 }], [bytes("a"), {
     mode: 0o1777,
   }]);
+  wrong.push([streamOf("a"), { size: 1.5 }], [streamOf("a"), { size: 2 ** 53 }]);
+  wrong.push([{ path: new URL("file:///%E0") }], [{ path: fixture("hello.txt") }, { mode: 0 }]);
   wrong.push([{ path: "no such file" }], [bytes("a"), { modified: new Date(NaN) }]);
   for (const [body, options] of wrong) {
     const error = await client.put("a", body as Uint8Array, options).catch((error) => error);
@@ -176,8 +178,9 @@ integration("status() tells who is there, say() and chat() reach the server", as
   assert(Math.abs(Date.now() - second!.since.getTime()) < 120_000);
   await other[Symbol.asyncDispose]();
   while ((await client.status())[1]!.until === undefined);
-  const refused = await client.chat("a\nb").catch((error) => error);
-  assertEquals(refused.code, "usage");
+  for (const text of ["a\nb", "\ud800"]) {
+    assertEquals((await client.chat(text).catch((error) => error)).code, "usage");
+  }
 });
 
 integration("compare() finds the same content, also under a number", async () => {
@@ -222,6 +225,49 @@ integration("requests made at the same time are all right, on one connection", a
   assertEquals(Deno.readFileSync(`${directory}/large`), large);
   assertEquals((await client.status()).length, 1);
 });
+
+integration("bytes that the program takes away meanwhile are not stored", async () => {
+  await using both = await pair();
+  const { client, directory } = both;
+  for (const size of [100, 5_000_000]) {
+    const room = new ArrayBuffer(size, { maxByteLength: size });
+    const putting = client.put("resized", new Uint8Array(room));
+    room.resize(10);
+    assertEquals((await putting.catch((error) => error)).code, "changed");
+    const moved = new Uint8Array(new ArrayBuffer(size));
+    const other = client.put("moved", moved);
+    moved.buffer.transfer();
+    assertEquals((await other.catch((error) => error)).code, "changed");
+  }
+  assertEquals((await client.put("a", bytes("a"))).name, "a");
+  assertEquals((await client.status()).length, 1);
+  assertEquals(names(directory), ["a"]);
+}, { sanitized: true });
+
+integration(
+  "a Blob that cannot be read fails its own put, while others are under way",
+  async () => {
+    class Gone extends Blob {
+      override bytes(): Promise<Uint8Array<ArrayBuffer>> {
+        return Promise.reject(new Error("it is gone"));
+      }
+    }
+    await using both = await pair();
+    const { client, directory } = both;
+    const slow = new TransformStream<Uint8Array, Uint8Array>();
+    const before = client.put("before", slow.readable);
+    const failing = client.put("gone", new Gone(["hello\n"]));
+    const saying = client.say(new Gone(["hello\n"]));
+    // Another turn of the event loop, in which a rejection without a handler would end this process.
+    await delay(0);
+    await slow.writable.close();
+    assertEquals((await failing.catch((error) => error)).code, "aborted");
+    assertEquals((await saying.catch((error) => error)).code, "aborted");
+    assertEquals((await before).name, "before");
+    assertEquals(names(directory), ["before"]);
+  },
+  { sanitized: true },
+);
 
 integration("one put of several fails alone", async () => {
   await using both = await pair({ maxBytes: 4 });

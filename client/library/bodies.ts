@@ -77,8 +77,14 @@ async function bytesOf(name: string, blob: Blob): Promise<Uint8Array> {
 
 function pathOf(body: FileAtPath | undefined): string {
   const path: unknown = (body as FileAtPath | null | undefined)?.path;
-  if (path instanceof URL && path.protocol === "file:") return fromFileUrl(path.href);
   if (typeof path === "string") return path;
+  if (path instanceof URL && path.protocol === "file:") {
+    try {
+      return fromFileUrl(path.href);
+    } catch (cause) {
+      throw new InletError("usage", `Cannot send ${quoted(path.href)}: write % as %25`, { cause });
+    }
+  }
   throw new InletError("usage", `Cannot send this as a body: ${BODIES}`);
 }
 

@@ -6,7 +6,6 @@
 
 import type { ServerAddress } from "../../lib/address.ts";
 import {
-  AMOUNT,
   checkValues,
   FUNCTION,
   type Kind,
@@ -28,7 +27,7 @@ const CALL: Record<keyof (PutOptions & GetOptions), Kind> = {
   kept: OBJECT,
   signal: CLIENT_OPTIONS.signal,
   onProgress: FUNCTION,
-  size: AMOUNT,
+  size: wholeNumber(0, Number.MAX_SAFE_INTEGER),
   modified: {
     give: "a valid Date",
     is: (value) => value instanceof Date && !Number.isNaN(value.getTime()),

@@ -154,8 +154,8 @@ class SessionClient implements Client {
 
   async chat(text: string, options: CallOptions = {}): Promise<void> {
     checkCall(options);
-    if (typeof text !== "string" || /[\r\n]/.test(text)) {
-      throw new InletError("usage", "Cannot say this: give a text without line breaks");
+    if (typeof text !== "string" || /[\r\n]/.test(text) || !text.isWellFormed()) {
+      throw new InletError("usage", "Cannot say this: give a text without line breaks, in Unicode");
     }
     await this.#run((client) => client.chat(text), options);
   }
