@@ -23,6 +23,7 @@ import {
   TEXTS,
   wholeNumber,
 } from "../lib/cli/value_kinds.ts";
+import { CLIENT_NAME, isClientName } from "../lib/cli/option_values.ts";
 import { LINK_RULES } from "../lib/store/link_rules.ts";
 import type { ConnectOptions, SendOptions } from "./send_options.ts";
 
@@ -32,7 +33,7 @@ const SOCKET = { path: SOME_TEXT };
 
 /** Those that `connect()` has too. */
 export const CLIENT_OPTIONS: Record<keyof ConnectOptions, Kind> = {
-  name: TEXT,
+  name: { give: CLIENT_NAME, is: (value) => typeof value === "string" && isClientName(value) },
   timeoutMs: MILLISECONDS,
   key: { ...TEXT, isSecret: true },
   rate: { give: "a RateLimit", is: (value) => value instanceof RateLimit },

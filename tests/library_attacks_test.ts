@@ -35,7 +35,9 @@ integration("connect() tells by a code why it has failed", async () => {
   await using client = await connect(small.address);
   await client.chat("hello");
   assertEquals((await reasonOf(connect(small.address))).code, "busy");
-  const wrong = [[undefined], [{ hostname: "x" }], [address, { retries: -1 }], [address, {
+  const wrong = [[undefined], [address, { name: "a\nb" }], [{ hostname: "x" }], [address, {
+    retries: -1,
+  }], [address, {
     key: 5,
   }]];
   for (const given of wrong) {

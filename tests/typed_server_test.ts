@@ -102,6 +102,7 @@ pure("a config file gives a server its address, token file and options", () => {
     });
   }
   assertEquals(serversIn("{}", PLACE).size, 0);
+  assertEquals(serversIn("\ufeff{}\r\n", PLACE).size, 0);
   for (
     const [address, place] of [
       ["unix:/run/a.sock", "unix:/run/a.sock"],
@@ -122,6 +123,11 @@ const BROKEN: [text: string, message: string][] = [
   [withServer({}), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
   [withServer({ address: "h" }), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
   [withServer({ address: "unix:" }), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
+  [withServer({ address: "@home" }), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
+  [
+    withServer({ address: "unix:a\0" }),
+    'the server "home" needs an "address" like "192.0.2.5:5000"',
+  ],
   [withServer({ address: 5000 }), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
   [withServer({ address: "h:1" }, "a b"), 'the server "a b" needs a name of letters'],
   [withServer({ adress: "h:1" }), 'the server "home" has no "adress": the nearest is address'],
@@ -136,6 +142,14 @@ const BROKEN: [text: string, message: string][] = [
   [
     withServer({ address: "h:1", "token-file": 5 }),
     '"token-file" of the server "home" has to be a',
+  ],
+  [
+    withServer({ address: "h:1", "token-file": "" }),
+    '"token-file" of the server "home" has to be a',
+  ],
+  [
+    withServer({ address: "h:1", options: { name: "a\nb" } }),
+    'the server "home": Cannot use "a\\u{a}b" as the name: give a text of one line',
   ],
   [
     withServer({ address: "h:1", options: [] }),
@@ -199,6 +213,39 @@ integration(
     assertStringIncludes(stderr, "Cannot connect without a server");
   },
 );
+
+integration("a config file that never ends, or has no end of names, gets one line", async () => {
+  await using temp = await tempDir();
+  Deno.mkdirSync(`${temp.path}/inlet`);
+  const path = `${temp.path}/inlet/config.json`;
+  const client = (): ReturnType<typeof run> => {
+    const args = [
+      "run",
+      "--allow-read",
+      "--allow-env=XDG_CONFIG_HOME",
+      "client.ts",
+      "@x",
+      "--list",
+    ];
+    return run(Deno.execPath(), args, { env: { XDG_CONFIG_HOME: temp.path } });
+  };
+  const cannot = `Cannot use @x: cannot read "${path}": `;
+  await run("mkfifo", [path]);
+  assertRefused(await client(), 2, `${cannot}it is no file`);
+  Deno.removeSync(path);
+  Deno.symlinkSync("/dev/zero", path);
+  assertRefused(await client(), 2, `${cannot}it is no file`);
+  Deno.removeSync(path);
+  await temp.write("inlet/config.json", " ".repeat(1024 * 1024 + 1));
+  assertRefused(await client(), 2, `${cannot}it has more than 1 MiB`);
+  const servers = Array.from({ length: 30_000 }, (_, index) => [`${index}`, { address: "h:1" }]);
+  const text = JSON.stringify({ servers: Object.fromEntries(servers) });
+  await temp.write("inlet/config.json", text);
+  const { code, stderr } = await client();
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "has no such server: give one of 0, 1, 2");
+  assertStringIncludes(stderr, ", 49 and 29,950 more\n");
+}, { programs: ["mkfifo"] });
 
 integration("@NAME is a server of the config file, with its token and its options", async () => {
   await using temp = await tempDir();

@@ -6,7 +6,7 @@
 
 import { unixPathIn } from "../address.ts";
 import { InletError } from "../errors.ts";
-import { quoted } from "../text.ts";
+import { formatCount, quoted } from "../text.ts";
 import { nearest } from "./nearest.ts";
 
 /** A number and its unit, in lower case. */
@@ -34,6 +34,28 @@ const SIZE_UNITS = "B, kB, MB, GB, TB (powers of 1,000), KiB, MiB, GiB, TiB (pow
 /** Accepts any text. */
 export function parseText(text: string): string {
   return text;
+}
+
+/** Most bytes of the name of a client, which stands in one line of the wire with others. */
+const MAX_NAME_BYTES = 1024;
+
+/** What {@linkcode isClientName} takes, for messages. */
+export const CLIENT_NAME = `a text of one line, of at most ${formatCount(MAX_NAME_BYTES)} bytes`;
+
+/** Whether a client can have this name. */
+export function isClientName(text: string): boolean {
+  return text.isWellFormed() && !/[\r\n]/.test(text) &&
+    new TextEncoder().encode(text).length <= MAX_NAME_BYTES;
+}
+
+/**
+ * Parses the name of a client.
+ *
+ * @throws {InletError} `usage`
+ */
+export function parseClientName(text: string, what: string): string {
+  if (isClientName(text)) return text;
+  throw usage(what, text, CLIENT_NAME);
 }
 
 /**
@@ -82,11 +104,15 @@ export function parseWord<Word extends string>(
   throw new InletError("usage", `Cannot use ${quoted(text)} as the ${what}: ${choice}`);
 }
 
+/** Most words that a message names. */
+const MAX_NAMED = 50;
+
 /** What to give instead of a wrong word: the nearest one, if there is one, and all of them. */
 export function choiceOf(given: string, words: readonly string[]): string {
   const near = nearest(given, words);
   const hint = near === undefined ? "" : `the nearest is ${near}, `;
-  return `${hint}give one of ${words.join(", ")}`;
+  const more = words.length > MAX_NAMED ? ` and ${formatCount(words.length - MAX_NAMED)} more` : "";
+  return `${hint}give one of ${words.slice(0, MAX_NAMED).join(", ")}${more}`;
 }
 
 /**
