@@ -22,6 +22,7 @@ import {
   type Ended,
   fixture,
   integration,
+  PYTHON,
   run,
   runScript,
   scriptPath,
@@ -251,6 +252,33 @@ integration("a socket that cannot be made gets one line", async () => {
     `Cannot connect to unix:${file}: connection refused; is the server running?`,
   );
 });
+
+integration("a socket for datagrams is told from a server, and stays", async () => {
+  await using local = await tempDir();
+  const path = `${local.path}/a.sock`;
+  const script = `import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print("bound", flush=True)
+sys.stdin.read()`;
+  const other = new Deno.Command("python3", {
+    args: ["-c", script, path],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  using stack = new DisposableStack();
+  stack.defer(() => other.kill());
+  await other.stdout.getReader().read();
+  const why = "a socket of another kind is there, for datagrams";
+  assertRefused(
+    await runScript("server.ts", [`unix:${path}`]),
+    4,
+    `Cannot listen on unix:${path}: ${why}`,
+  );
+  const client = await runUnixClient({ path, key: undefined }, ["--list"]);
+  assertRefused(client, 4, `Cannot connect to unix:${path}: ${why}`);
+  assert(Deno.lstatSync(path).isSocket);
+}, PYTHON);
 
 integration("both programs name exactly the permissions for a socket", async () => {
   await using local = await tempDir();
