@@ -10,6 +10,7 @@ import { InletError } from "../lib/errors.ts";
 import type { ServerAddress } from "../lib/address.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
 import {
+  checkOptions,
   checkValues,
   FLAG,
   FUNCTION,
@@ -92,7 +93,7 @@ export class Caller implements Disposable {
   constructor(address: ServerAddress, files: readonly string[], given: SendOptions) {
     checkAddress(address);
     checkValues({ files, options: given }, { files: FILES, options: OBJECT }, { optional: false });
-    checkValues(given, OPTIONS, { optional: true });
+    checkOptions(given, OPTIONS);
     const { signal, onNotice, onResult, output } = given;
     signal?.throwIfAborted();
     signal?.addEventListener("abort", this.#onAbort);

@@ -6,6 +6,7 @@
 
 import type { ServerAddress } from "../../lib/address.ts";
 import {
+  checkOptions,
   checkValues,
   FUNCTION,
   type Kind,
@@ -39,12 +40,12 @@ const CALL: Record<keyof (PutOptions & GetOptions), Kind> = {
 export function checkClient(address: ServerAddress, options: ConnectOptions): void {
   checkAddress(address);
   checkValues({ options }, { options: OBJECT }, { optional: false });
-  checkValues(options, OPTIONS, { optional: true });
+  checkOptions(options, OPTIONS);
 }
 
 /** @throws {InletError} `usage` */
 export function checkCall(options: PutOptions & GetOptions): void {
   checkValues({ options }, { options: OBJECT }, { optional: false });
-  checkValues(options, CALL, { optional: true });
+  checkOptions(options, CALL);
   if (options.kept) checkValues(options.kept, KEPT, { optional: false });
 }
