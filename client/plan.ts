@@ -159,6 +159,10 @@ export function addressIn(
     const what = `Cannot connect to ${quoted(host)} without a port`;
     throw new InletError("usage", `${what}: ${GIVE_ADDRESS}`);
   }
+  if (/^:\d+$/.test(port)) {
+    const how = `give ${port.slice(1)}, without the colon`;
+    throw new InletError("usage", `Cannot use ${quoted(port)} as the port: ${how}`);
+  }
   if (!/^\d+$/.test(port)) {
     const isLater = [port, ...files].some((word, index) =>
       splitAddress(word) !== undefined || /^\d+$/.test(files[index] ?? "")

@@ -17,6 +17,8 @@ const PORT = "a whole number from 1024 to 65535";
 const UNITS = "B, kB, MB, GB, TB (powers of 1,000), KiB, MiB, GiB, TiB (powers of 1,024)";
 const SIZE = "a size of at least 1 byte, like 500, 64KiB, 10MB or 1.5GiB";
 
+const ONE_PORT = "give one port, a folder with --dir, and an address with --host";
+
 const SERVER_MISUSE: [string[], string][] = [
   [[], "Cannot listen without a port: give one, like 5000; try --help"],
   [["http"], `Cannot use "http" as the port: give ${PORT}`],
@@ -24,7 +26,10 @@ const SERVER_MISUSE: [string[], string][] = [
   [["1023"], `Cannot use "1023" as the port: give ${PORT}`],
   [["65536"], `Cannot use "65536" as the port: give ${PORT}`],
   [["5000.5"], `Cannot use "5000.5" as the port: give ${PORT}`],
-  [["0", "1"], 'Cannot use "1": give one port'],
+  [["0", "1"], `Cannot use "1": ${ONE_PORT}`],
+  [["5000", "received"], `Cannot use "received": ${ONE_PORT}`],
+  [["--port", "5000"], withoutOption("--port", "port")],
+  [["-p", "5000"], withoutOption("-p", "port")],
   [
     ["127.0.0.1", "5000"],
     'Cannot use "127.0.0.1" as the port: the port stands alone, like 5000 --host 127.0.0.1',
@@ -62,6 +67,10 @@ function nearest(given: string, known: string): string {
   return `Cannot use "${given}": there is no such option, the nearest is --${known}`;
 }
 
+function withoutOption(given: string, what: string): string {
+  return `Cannot use "${given}": there is no such option, the ${what} is typed without one`;
+}
+
 for (const [args, line] of SERVER_MISUSE) {
   integration(`${["server.ts", ...args].join(" ")} exits 2 with one line`, async () => {
     assertRefused(await runScript("server.ts", args), 2, line);
@@ -93,6 +102,13 @@ const CLIENT_MISUSE: [string[], string][] = [
     ["127.0.0.1:", "5000", "a"],
     'Cannot use "127.0.0.1:" as the host: give the name or the address of a host',
   ],
+  [
+    ["127.0.0.1", ":5000", "a"],
+    'Cannot use ":5000" as the port: give 5000, without the colon',
+  ],
+  [["--host", "127.0.0.1", "--port=5000", "a"], withoutOption("--host", "host")],
+  [["127.0.0.1", "--port=5000", "a"], withoutOption("--port=5000", "port")],
+  [["127.0.0.1", "-p", "5000", "a"], withoutOption("-p", "port")],
   [["127.0.0.1", "5000", "-get", "a"], nearest("-get", "get")],
   [["127.0.0.1", "0", "a"], 'Cannot use "0" as the port: give a whole number from 1 to 65535'],
   [["127.0.0.1", "5000", "--lst"], nearest("--lst", "list")],

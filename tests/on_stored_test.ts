@@ -395,7 +395,8 @@ const REFUSED: Record<string, string> = {
   "/etc": 'Cannot run "/etc" for --on-stored: it is no file',
   "./deno.json": 'Cannot run "./deno.json" for --on-stored: it is not executable',
   "no-such-program -x":
-    'Cannot run "no-such-program" for --on-stored: there is no such program in PATH',
+    'Cannot run "no-such-program" for --on-stored: there is no such program in PATH; ' +
+    "one in this folder is typed ./no-such-program",
   "'x": 'Cannot use "\'x" as --on-stored: a quote is not closed',
 };
 

@@ -59,6 +59,13 @@ export interface Words {
   readonly given: ReadonlyMap<string, string[]>;
 }
 
+/** What other programs have an option for, and both programs of inlet an argument. */
+const WITHOUT_OPTION: ReadonlyMap<string, string> = new Map([
+  ["host", "host"],
+  ["port", "port"],
+  ["p", "port"],
+]);
+
 /** Takes a command line apart. @throws {InletError} `usage` as {@linkcode parseCommandLine} */
 export function takeApart(args: readonly string[], table: OptionTable): Words {
   const known = Object.keys(table);
@@ -71,6 +78,11 @@ export function takeApart(args: readonly string[], table: OptionTable): Words {
     collect: withValue,
     unknown(arg, key) {
       if (key === undefined) return true;
+      const place = WITHOUT_OPTION.get(key);
+      if (place !== undefined) {
+        const how = `the ${place} is typed without one`;
+        throw new InletError("usage", `Cannot use ${quoted(arg)}: there is no such option, ${how}`);
+      }
       const near = arg.startsWith("--")
         ? nearest(key, known)
         : known.find((name) => arg === `-${name}`);

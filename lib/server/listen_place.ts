@@ -54,5 +54,6 @@ function checkNoHost(word: string, other: string | undefined): void {
 }
 
 function onlyOne(word: string): InletError {
-  return new InletError("usage", `Cannot use ${quoted(word)}: give one port`);
+  const how = "give one port, a folder with --dir, and an address with --host";
+  return new InletError("usage", `Cannot use ${quoted(word)}: ${how}`);
 }

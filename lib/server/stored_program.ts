@@ -72,7 +72,9 @@ function existing(program: string): string {
   const fail = (why: string): InletError =>
     new InletError("usage", `Cannot run ${quoted(program)} for --on-stored: ${why}`);
   if (!isPath(program)) {
-    if (!isInPath(program)) throw fail("there is no such program in PATH");
+    if (!isInPath(program)) {
+      throw fail(`there is no such program in PATH; one in this folder is typed ./${program}`);
+    }
     return program;
   }
   const path = resolve(program);
