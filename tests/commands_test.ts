@@ -120,6 +120,10 @@ const CLIENT_MISUSE: [string[], string][] = [
   ],
   [["127.0.0.1", "5000", "none.txt"], 'Cannot send "none.txt": it does not exist'],
   [
+    ["127.0.0.1", "5000", "~/none.txt"],
+    'Cannot send "~/none.txt": it does not exist; ~ is not expanded here, give the whole path',
+  ],
+  [
     ["127.0.0.1", "5000", "--get", "a", "--exclude", "b"],
     "Cannot use --exclude with --get of a file; for a folder, use --get NAME/; try --help",
   ],
