@@ -384,6 +384,16 @@ integration("a body whose checksum is wrong fails at its end", async () => {
   }
 }, SANITIZED);
 
+integration("tens of thousands of calls at once are all told the end of their client", async () => {
+  await using both = await pair();
+  const { client } = both;
+  const calls = Array.from({ length: 30_000 }, (_, index) => client.chat(`${index}`));
+  const told = Promise.allSettled(calls);
+  await client[Symbol.asyncDispose]();
+  const codes = (await told).map((one) => one.status === "fulfilled" ? "heard" : one.reason.code);
+  assertEquals([...new Set(codes)].filter((code) => code !== "heard"), ["closed"]);
+}, SANITIZED);
+
 integration("a thousand clients in one process leave nothing open", async () => {
   await using local = await tempDir();
   await using server = await serve({ directory: local.path, log: QUIET });

@@ -41,6 +41,8 @@ export class Session implements AsyncDisposable {
   readonly #closing = new AbortController();
   /** How many requests are under way, or wait for their turn. */
   #wanted = 0;
+  /** Has each call reject. A signal takes longer for each listener that it has already. */
+  readonly #calls = new Set<(reason: unknown) => void>();
   #open: Open | undefined;
   #endRest: (() => Promise<void>) | undefined;
   #closed: Promise<void> | undefined;
@@ -81,9 +83,18 @@ export class Session implements AsyncDisposable {
     options: RequestOptions = {},
   ): Promise<T> {
     if (this.#closed) throw closed();
-    options.signal?.throwIfAborted();
-    const over = options.signal ? [this.#closing.signal, options.signal] : [this.#closing.signal];
-    return await unlessAborted(this.#inTurn(action, options), over);
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const { promise: over, reject } = Promise.withResolvers<never>();
+    const onAbort = (): void => reject(signal?.reason);
+    signal?.addEventListener("abort", onAbort);
+    this.#calls.add(reject);
+    try {
+      return await Promise.race([this.#inTurn(action, options), over]);
+    } finally {
+      this.#calls.delete(reject);
+      signal?.removeEventListener("abort", onAbort);
+    }
   }
 
   /** Ends what is under way, and the connection. */
@@ -95,6 +106,7 @@ export class Session implements AsyncDisposable {
     // From here on no request comes in.
     if (this.#wanted === 0) await (await this.#rested())?.client.exit();
     this.#closing.abort(closed());
+    this.#calls.forEach((reject) => reject(this.#closing.signal.reason));
     // Whatever was under way has let go of the connection then.
     using _ = await this.#turns.acquire();
     await this.#rested();
@@ -201,19 +213,4 @@ function cutOnAbort(connection: Connection, signal: AbortSignal): Disposable {
 /** The error of what a program has given up. */
 export function interrupted(cause: unknown): InletError {
   return new InletError("interrupted", "Interrupted", { cause });
-}
-
-/** Settles as a promise does, or rejects with the reason of the first signal that is aborted. */
-async function unlessAborted<T>(
-  promise: Promise<T>,
-  signals: readonly AbortSignal[],
-): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  using listeners = new DisposableStack();
-  for (const signal of signals) {
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", onAbort);
-    listeners.defer(() => signal.removeEventListener("abort", onAbort));
-  }
-  return await Promise.race([promise, aborted]);
 }
