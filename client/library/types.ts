@@ -113,10 +113,11 @@ export interface Download {
   /** Bytes of the whole file. */
   readonly size: number;
   /**
-   * Its content, or the rest of it. It ends only if the checksum of all of it is right, and fails otherwise; what was read
-   * until then is then worth nothing. Up to a MiB is received ahead. While more than that is not read,
-   * no other request of the client begins: read it, or cancel it, which stops the server. Where other
-   * requests wait for longer than `timeoutMs`, a body of which nothing is read fails with `timeout`.
+   * Its content, or the rest of it. It ends only if the checksum of all of it is right, and fails
+   * otherwise; what was read until then is then worth nothing. Up to a MiB is received ahead. While more
+   * than that is not read, no other request of the client begins: read it, or cancel it, which stops the
+   * server. Where other requests wait for longer than `timeoutMs`, a body of which nothing is read fails
+   * with `timeout`.
    */
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** Settles at the end of the body; rejects if that fails or is cancelled. It need not be handled. */
