@@ -269,7 +269,8 @@ integration("what is called after the end of a client never reaches the server",
   for (const { code } of await Promise.all(late)) assertEquals(code, "closed");
   await ending;
   await both.server.shutdown();
-  assertEquals(seen, ["listening", "connected", "welcome", "left"]);
+  assertEquals(seen.filter((event) => /^(chat|stored|folder)$/.test(event)), []);
+  assert(seen.includes("left"), String(seen));
 }, SANITIZED);
 
 for (const [when, size] of [["a put of known size", 100], ["a put", undefined]] as const) {
