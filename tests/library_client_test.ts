@@ -7,9 +7,9 @@
 import { crc32 } from "node:zlib";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { delay } from "@std/async/delay";
-import { connect, type Entry, InletError, type TransferProgress } from "../client.ts";
+import { type Client, connect, type Entry, InletError, type TransferProgress } from "../client.ts";
 import { serve } from "../server.ts";
-import { fixture, integration, names, tempDir } from "./helpers.ts";
+import { fixture, integration, names, startServer, tempDir } from "./helpers.ts";
 import { bytes, noise, pair, streamOf } from "./library_pair.ts";
 import { relayTo } from "./relay.ts";
 
@@ -283,6 +283,13 @@ integration("one put of several fails alone", async () => {
   assertEquals(told, ["a", "too-large", "too-large", "bad-name", "e"]);
 });
 
+/** Functions that throw, at once and by a promise. */
+function throwing(error: Error): (() => unknown)[] {
+  return [() => {
+    throw error;
+  }, () => Promise.reject(error)];
+}
+
 integration("onProgress tells all bytes, and what it throws ends the call", async () => {
   await using both = await pair();
   const { client, directory } = both;
@@ -302,14 +309,14 @@ integration("onProgress tells all bytes, and what it throws ends the call", asyn
     assert(got.every((one, index) => index === 0 || one.bytes > got[index - 1]!.bytes));
   }
   const mine = new Error("mine");
-  const onProgress = (): never => {
-    throw mine;
-  };
-  assertEquals(await client.put("thrown", large, { onProgress }).catch((error) => error), mine);
-  assertEquals(Deno.statSync(`${directory}/thrown`).size, large.length);
-  const { body, verified } = await client.get("large", { onProgress });
-  assertEquals(await new Response(body).bytes().catch((error) => error), mine);
-  assertEquals(await verified.catch((error) => error), mine);
+  for (const onProgress of throwing(mine)) {
+    assertEquals(await client.put("thrown", large, { onProgress }).catch((error) => error), mine);
+    assertEquals(Deno.statSync(`${directory}/thrown`).size, large.length);
+    const { body, verified } = await client.get("large", { onProgress });
+    assertEquals(await new Response(body).bytes().catch((error) => error), mine);
+    assertEquals(await verified.catch((error) => error), mine);
+    assertEquals(await client.put("small", bytes("small"), { onProgress }).catch((e) => e), mine);
+  }
 });
 
 integration("a body that is not read holds up no other request if it is small", async () => {
@@ -420,6 +427,23 @@ integration("with retries, a put is made once, whatever became of its answer", a
   assertEquals(names(local.path), ["small"]);
 });
 
+integration("with retries, neither a stream nor a message is begun a second time", async () => {
+  const large = new Blob([noise(3_000_000) as BlobPart]);
+  const calls = [
+    (client: Client): Promise<unknown> => client.put("a", large.stream()),
+    (client: Client): Promise<unknown> => client.say(large),
+  ];
+  for (const call of calls) {
+    await using server = await startServer();
+    using relay = await relayTo(server, { direction: "up", bytes: 1_000_000, way: "reset" });
+    await using client = await connect(relay, { retries: 3 });
+    const failure = await call(client).then(() => undefined, (error) => error);
+    assertEquals(failure?.code, "lost");
+    await client.chat("hello");
+    assert(!names(server.dir).includes("a"));
+  }
+});
+
 integration("get() goes on behind the beginning that the program has", async () => {
   await using both = await pair();
   const { client } = both;
@@ -483,16 +507,15 @@ integration("what onNotice throws ends the call, once it is made", async () => {
   await using local = await tempDir();
   await using server = await serve({ directory: local.path, log: QUIET });
   const cut = { direction: "down", bytes: 3_000_000, way: "end" } as const;
-  using relay = await relayTo({ port: server.address.port, key: undefined }, cut);
   Deno.writeFileSync(`${local.path}/large`, noise(8_000_000));
   const mine = new Error("mine");
-  const onNotice = (): never => {
-    throw mine;
-  };
-  await using client = await connect(relay, { retries: 3, onNotice });
-  const { body } = await client.get("large");
-  assertEquals(await new Response(body).bytes().catch((error) => error), mine);
-  assertEquals((await client.put("a", bytes("a"))).name, "a");
+  for (const onNotice of throwing(mine)) {
+    using relay = await relayTo({ port: server.address.port, key: undefined }, cut);
+    await using client = await connect(relay, { retries: 3, onNotice });
+    const { body } = await client.get("large");
+    assertEquals(await new Response(body).bytes().catch((error) => error), mine);
+    assertEquals((await client.put("a", bytes("a"))).size, 1);
+  }
 });
 
 integration(

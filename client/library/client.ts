@@ -96,7 +96,7 @@ class SessionClient implements Client {
       if ("error" in result) throw result.error;
       const stored = result.stored as Stored;
       if (small) watcher.tellWhole(stored.size);
-      watcher.check();
+      await watcher.check();
       return stored;
     } catch (error) {
       throw this.#failureOf(source, error, signal);
@@ -146,7 +146,7 @@ class SessionClient implements Client {
     const isUnsaid = (): boolean => watcher.bytes === 0;
     try {
       await this.#run(say, { signal, cuts: true, isRepeatable: isUnsaid });
-      watcher.check();
+      await watcher.check();
     } catch (error) {
       throw this.#failureOf(source, error, signal);
     }

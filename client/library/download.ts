@@ -79,9 +79,9 @@ export async function download(
     return await client.get(name, target, flow.stopped);
   };
   const stopping = stopOnAbort(flow, signal);
-  session.run(get, { signal: flow.stopped }).then(({ crc, modified, mode }) => {
+  session.run(get, { signal: flow.stopped }).then(async ({ crc, modified, mode }) => {
     target.check();
-    watcher.check();
+    await watcher.check();
     flow.end();
     verified.resolve({ crc, modified, mode });
   }).catch((error) => {

@@ -11,6 +11,7 @@ import { Semaphore } from "../../lib/semaphore.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { DEFAULT_TIMEOUT_MS } from "../../lib/net/whole_line.ts";
 import type { FilesClient } from "../../modes/files/client.ts";
+import { Calls } from "../calls.ts";
 import { type ClientOptions, Dialer } from "../dialer.ts";
 import { Meter } from "./meter.ts";
 
@@ -46,19 +47,13 @@ export class Session implements AsyncDisposable {
   #open: Open | undefined;
   #endRest: (() => Promise<void>) | undefined;
   #closed: Promise<void> | undefined;
-  /** What the program's function for notices has thrown in this turn. */
-  #thrown: { readonly error: unknown } | undefined;
+  /** Those of the program's function for notices in this turn. */
+  #notices = new Calls();
 
   constructor(address: ServerAddress, options: ClientOptions) {
     const { signal } = this.#closing;
     this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    const onNotice = (text: string): void => {
-      try {
-        options.onNotice?.(text);
-      } catch (error) {
-        this.#thrown ??= { error };
-      }
-    };
+    const onNotice = (text: string): void => this.#notices.make(() => options.onNotice?.(text));
     this.#dialer = new Dialer(address, { ...options, onNotice, signal, progress: this.meter });
   }
 
@@ -90,7 +85,7 @@ export class Session implements AsyncDisposable {
     signal?.addEventListener("abort", onAbort);
     this.#calls.add(reject);
     try {
-      return await Promise.race([this.#inTurn(action, options), over]);
+      return await Promise.race([this.#run(action, options), over]);
     } finally {
       this.#calls.delete(reject);
       signal?.removeEventListener("abort", onAbort);
@@ -113,23 +108,30 @@ export class Session implements AsyncDisposable {
     this.#drop();
   }
 
-  async #inTurn<T>(
+  async #run<T>(
     action: (client: FilesClient) => Promise<T>,
     options: RequestOptions,
   ): Promise<T> {
+    const { result, notices } = await this.#inTurn(action, options);
+    await notices.check();
+    return result;
+  }
+
+  async #inTurn<T>(
+    action: (client: FilesClient) => Promise<T>,
+    options: RequestOptions,
+  ): Promise<{ result: T; notices: Calls }> {
     using stack = new DisposableStack();
     this.#wanted++;
     stack.defer(() => this.#wanted--);
     stack.use(await this.#turns.acquire(options.signal));
-    this.#thrown = undefined;
+    const notices = this.#notices = new Calls();
     stack.defer(() => {
       this.meter.watch(undefined);
       this.#dialer.retries.progressed();
       this.#rest();
     });
-    const result = await this.#repeat(action, options);
-    if (this.#thrown) throw (this.#thrown as { error: unknown }).error;
-    return result;
+    return { result: await this.#repeat(action, options), notices };
   }
 
   async #repeat<T>(

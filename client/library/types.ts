@@ -44,7 +44,8 @@ export interface TransferProgress {
 /** Options of a transfer. */
 export interface TransferOptions extends CallOptions {
   /**
-   * Called as bytes move. An error that it throws ends the call, once the transfer is over.
+   * Called as bytes move. An error that it throws, or that its promise rejects with, ends the call, once
+   * the transfer is over.
    *
    * @default {undefined}
    */
