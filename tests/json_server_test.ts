@@ -8,6 +8,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { concat } from "@std/bytes/concat";
 import {
   bytes,
+  fixture,
   integration,
   KEY,
   ROOT,
@@ -119,6 +120,14 @@ for (const mode of ["files", "message"]) {
     assertEquals(server.running.log.split("\n").length, 1);
   });
 }
+
+integration("server.ts --json tells of files whatever --quiet leaves out of the log", async () => {
+  await using server = await startServer({ args: ["--json", "--quiet"] });
+  assertEquals((await runClient(server, [fixture("hello.txt")])).code, 0);
+  const events = (await objectsOf(server)).map(({ event }) => event);
+  assertEquals(events, ["listening", "stored"]);
+  assertEquals(server.running.log.split("\n").length, 1);
+});
 
 integration("server.ts --json has no last piece of a message that breaks off", async () => {
   await using server = await startServer({ args: ["--json"] });

@@ -86,7 +86,8 @@ integration(
     assertEquals([first.code, first.stderr], [0, ""]);
 
     const again = await runJson(server, ["in", "--skip-same"], { cwd: local.path });
-    assertEquals(again.objects.at(-1)!.same, length + 2);
+    const unchanged = again.objects.at(-1)!;
+    assertEquals([unchanged.same, unchanged.files, unchanged.bytes], [length + 2, 0, 0]);
     assert(again.objects.slice(0, -1).every(({ same, crc }) => same === true && crc === undefined));
 
     const listed = await runJson(server, ["--list", "in"]);
