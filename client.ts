@@ -121,7 +121,7 @@ async function runTransfer(
 ): Promise<number> {
   const { quiet, raw, keepPartialsMs } = plan;
   const { progress, resume = false } = dialer.context;
-  const report = await openReport(progress, action, plan);
+  const report = await openReport(progress, action, plan, options.signal);
   try {
     if (action.type === "send") {
       const onResult = (result: SendResult): void => report.add(result);

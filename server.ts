@@ -57,6 +57,7 @@ import { webSettings } from "./lib/server/web_options.ts";
 import { wireSettings } from "./lib/server/wire_options.ts";
 import { escaping, StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { hookOf } from "./lib/server/stored_hook.ts";
+import { directoryInEnvironment } from "./lib/server/store_variable.ts";
 import { keepTidy } from "./lib/server/upkeep.ts";
 import { listen } from "./lib/net/listen.ts";
 import { allowFolderChanges } from "./lib/store/current_folder.ts";
@@ -109,6 +110,8 @@ type Settings = ServeOptions & Pick<Partial<ServeUnixOptions>, "path"> & typeof 
 /** What a server can listen on. */
 type ListenAddress = Deno.NetAddr | Deno.UnixAddr;
 
+/** Starts a server on a Unix socket. @throws {InletError} as for a port */
+export function serve(options: ServeUnixOptions): Promise<Server<Deno.UnixAddr>>;
 /**
  * Starts a server.
  *
@@ -117,8 +120,6 @@ type ListenAddress = Deno.NetAddr | Deno.UnixAddr;
  * every client from the network without `open`
  */
 export function serve(options?: ServeOptions): Promise<Server>;
-/** Starts a server on a Unix socket. It throws the same. */
-export function serve(options: ServeUnixOptions): Promise<Server<Deno.UnixAddr>>;
 export async function serve(
   options: ServeOptions | ServeUnixOptions = {},
 ): Promise<Server<Deno.Addr>> {
@@ -273,7 +274,7 @@ async function main(args: readonly string[]): Promise<number> {
   const { fallback } = options;
   checkModes(given, PROGRAM.options, [options.mode.name, ...fallback ? [fallback] : []]);
   const { mode, "generate-token": generate } = options;
-  const [port, ...more] = positional;
+  const [port] = positional;
   const tokenFile = options["token-file"] ?? (generate ? "inlet.token" : undefined);
   if (port === undefined && generate) return await generateOnly(tokenFile!);
   const { users, "add-user": added, "remove-user": removed } = options;
@@ -281,11 +282,11 @@ async function main(args: readonly string[]): Promise<number> {
     const { changeUsers } = await import("./lib/server/change_users.ts");
     return await changeUsers({ ...options, users }, port);
   }
-  if (port === undefined) throw new InletError("usage", "Cannot listen without a port; try --help");
-  if (more.length > 0) {
-    throw new InletError("usage", `Cannot use ${quoted(more[0]!)}: give one port`);
-  }
-  const settings = { ...serveOptionsOf(options), ...await parseListenPlace(port, given) };
+  const settings = {
+    ...serveOptionsOf(options),
+    ...directoryInEnvironment(given),
+    ...await parseListenPlace(positional, given),
+  };
   const { "on-stored": command, "on-stored-timeout": timeoutMs } = options;
   const { stores } = mode;
   const program = command?.[0];

@@ -10,6 +10,7 @@ import { InletError } from "../lib/errors.ts";
 import type { ServerAddress } from "../lib/address.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
 import {
+  checkOptions,
   checkValues,
   FLAG,
   FUNCTION,
@@ -23,7 +24,9 @@ import {
   TEXTS,
   wholeNumber,
 } from "../lib/cli/value_kinds.ts";
+import { CLIENT_NAME, isClientName } from "../lib/cli/option_values.ts";
 import { LINK_RULES } from "../lib/store/link_rules.ts";
+import { Calls } from "./calls.ts";
 import type { ConnectOptions, SendOptions } from "./send_options.ts";
 
 const HOST_AND_PORT = { hostname: TEXT, port: wholeNumber(1, 65_535) };
@@ -32,7 +35,7 @@ const SOCKET = { path: SOME_TEXT };
 
 /** Those that `connect()` has too. */
 export const CLIENT_OPTIONS: Record<keyof ConnectOptions, Kind> = {
-  name: TEXT,
+  name: { give: CLIENT_NAME, is: (value) => typeof value === "string" && isClientName(value) },
   timeoutMs: MILLISECONDS,
   key: { ...TEXT, isSecret: true },
   rate: { give: "a RateLimit", is: (value) => value instanceof RateLimit },
@@ -80,9 +83,7 @@ export class Caller implements Disposable {
   readonly options: SendOptions;
   readonly #signal: AbortSignal | undefined;
   readonly #stop = new AbortController();
-  readonly #thrown: unknown[] = [];
-  /** What functions that are asynchronous have still to do. */
-  readonly #unfinished: Promise<void>[] = [];
+  readonly #calls = new Calls();
 
   /**
    * @throws the reason of a signal that is aborted already
@@ -91,7 +92,7 @@ export class Caller implements Disposable {
   constructor(address: ServerAddress, files: readonly string[], given: SendOptions) {
     checkAddress(address);
     checkValues({ files, options: given }, { files: FILES, options: OBJECT }, { optional: false });
-    checkValues(given, OPTIONS, { optional: true });
+    checkOptions(given, OPTIONS);
     const { signal, onNotice, onResult, output } = given;
     signal?.throwIfAborted();
     signal?.addEventListener("abort", this.#onAbort);
@@ -99,8 +100,8 @@ export class Caller implements Disposable {
     this.options = {
       ...given,
       signal: this.#stop.signal,
-      onNotice: (text) => this.#call(() => onNotice?.(text)),
-      onResult: (result) => this.#call(() => onResult?.(result)),
+      onNotice: (text) => this.#calls.make(() => onNotice?.(text)),
+      onResult: (result) => this.#calls.make(() => onResult?.(result)),
       ...output && { output: (chunk) => this.#take(() => output(chunk)) },
     };
   }
@@ -108,8 +109,7 @@ export class Caller implements Disposable {
   /** Throws what the call has to end with, if that is not its results. */
   async check(isComplete: boolean): Promise<void> {
     if (!isComplete) this.#signal?.throwIfAborted();
-    await Promise.all(this.#unfinished);
-    if (this.#thrown.length > 0) throw this.#thrown[0];
+    await this.#calls.check();
   }
 
   [Symbol.dispose](): void {
@@ -121,24 +121,12 @@ export class Caller implements Disposable {
     this.#stop.abort(new InletError("interrupted", "Interrupted", { cause }));
   };
 
-  /** Calls a function that has no say in the transfer: an error of it waits until all is done. */
-  #call(action: () => unknown): void {
-    const note = (error: unknown): void => void this.#thrown.push(error);
-    try {
-      const result = action();
-      // A rejection that nobody handles would end the program.
-      if (result instanceof Promise) this.#unfinished.push(result.then(() => {}, note));
-    } catch (error) {
-      note(error);
-    }
-  }
-
   /** Calls a function that takes data. An error of it ends the transfer that the data is of. */
   async #take(action: () => Promise<void>): Promise<void> {
     try {
       await action();
     } catch (cause) {
-      this.#thrown.push(cause);
+      this.#calls.note(cause);
       throw new InletError("aborted", "The output was not taken", { cause });
     }
   }

@@ -20,7 +20,8 @@ import type { FilesClient } from "../modes/files/client.ts";
 import { serverNames } from "./config.ts";
 import { Dialer } from "./dialer.ts";
 import { PROGRAM } from "./options.ts";
-import { addressIn, serverName } from "./plan.ts";
+import { addressIn } from "./given_address.ts";
+import { serverName } from "./plan.ts";
 import { readCommandLine } from "./typed_server.ts";
 
 /** Milliseconds that a person waits for a completion, unless a --timeout is typed. */

@@ -17,11 +17,11 @@ import { join } from "@std/path/join";
 import { resolve } from "@std/path/resolve";
 import { formatAddress, splitAddress, unixPathIn } from "../lib/address.ts";
 import { shellQuoted } from "../lib/cli/permissions.ts";
-import { choiceOf } from "../lib/cli/option_values.ts";
+import { choiceOf, parsePort } from "../lib/cli/option_values.ts";
 import type { OptionTable } from "../lib/cli/options.ts";
 import { variable } from "../lib/environment.ts";
 import { explain, InletError } from "../lib/errors.ts";
-import { quoted } from "../lib/text.ts";
+import { formatBytes, quoted } from "../lib/text.ts";
 
 /** Options that mean the same whatever is done: those of what is sent belong to each command. */
 const OF_A_SERVER = [
@@ -34,6 +34,9 @@ const OF_A_SERVER = [
   "retry",
   "timeout",
 ] as const;
+
+/** Most bytes of the file. */
+const MAX_BYTES = 1024 * 1024;
 
 const KEYS = ["address", "options", "token-file"] as const;
 
@@ -107,12 +110,19 @@ async function read(path: string, name: string): Promise<string> {
     const how = `Deno reads its config file with --allow-read=${shellQuoted(path)}`;
     throw new InletError("usage", `${cannot}: ${how}`);
   }
+  const fail = (why: string): InletError =>
+    new InletError("usage", `${cannot}: cannot read ${quoted(path)}: ${why}`);
+  let info: Deno.FileInfo;
   try {
-    return await Deno.readTextFile(path);
+    info = await Deno.stat(path);
+    // A pipe or a device might never end.
+    if (info.isFile && info.size <= MAX_BYTES) return await Deno.readTextFile(path);
   } catch (cause) {
     const { message } = explain(cause, `${cannot}: cannot read ${quoted(path)}`);
     throw new InletError("usage", message, { cause });
   }
+  if (info.isDirectory) throw fail("it is a folder");
+  throw fail(info.isFile ? `it has more than ${formatBytes(MAX_BYTES)}` : "it is no file");
 }
 
 /**
@@ -128,7 +138,8 @@ export function serversIn(
   { path, home, table }: Place & { readonly table: OptionTable },
 ): ReadonlyMap<string, NamedServer> {
   try {
-    const { servers = {} } = membersOf(parse(text), "it", ["servers"]);
+    // Editors of Windows put a mark in front.
+    const { servers = {} } = membersOf(parse(text.replace(/^\ufeff/, "")), "it", ["servers"]);
     return new Map(
       Object.entries(membersOf(servers, '"servers"')).map(([name, server]) =>
         [name, serverOf(name, server)] as const
@@ -145,29 +156,49 @@ export function serversIn(
     if (!/^[\w.-]+$/.test(name)) {
       throw new Wrong(`${where} needs a name of letters, digits, dots, _ and -`);
     }
-    const socket = typeof address === "string" && unixPathIn(address);
-    if (typeof address !== "string" || !(socket || splitAddress(address))) {
+    const place = typeof address === "string" ? placeIn(address, where) : undefined;
+    if (place === undefined) {
       throw new Wrong(
         `${where} needs an "address" like "192.0.2.5:5000" or "unix:/run/inlet.sock"`,
       );
     }
-    const place = socket ? formatAddress({ path: pathOf(socket) }) : address;
     const given = membersOf(options, `"options" of ${where}`, OF_A_SERVER);
     const values = new Map<string, string[]>();
     for (const [option, value] of Object.entries(given)) {
       const text = textOf(option, value, table, where);
       if (text !== undefined) values.set(option, [text]);
     }
+    for (const name of values.keys()) {
+      const other = table[name]!.conflictsWith?.find((other) => values.has(other));
+      if (other) throw new Wrong(`${where} cannot have ${quoted(name)} and ${quoted(other)}`);
+    }
     if (file === undefined) return { address: place, options: values };
-    if (typeof file !== "string") throw new Wrong(`"token-file" of ${where} has to be a text`);
+    if (!isPath(file)) throw new Wrong(`"token-file" of ${where} has to be a path`);
     values.set("token-file", [pathOf(file)]);
     return { address: place, options: values };
+  }
+
+  /** The plain form of an address; `undefined` if it is none. */
+  function placeIn(address: string, where: string): string | undefined {
+    const socket = unixPathIn(address);
+    if (socket !== undefined) {
+      return isPath(socket) ? formatAddress({ path: pathOf(socket) }) : undefined;
+    }
+    const plain = splitAddress(address);
+    if (!plain) return undefined;
+    checked(where, () => parsePort(plain[1]));
+    return address;
   }
 
   function pathOf(file: string): string {
     const isAtHome = file.startsWith("~/") && home !== undefined;
     return isAtHome ? join(home, file.slice(2)) : resolve(path, "..", file);
   }
+}
+
+/** Whether a value can be a path. */
+function isPath(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && !value.includes("\0");
 }
 
 /** What is wrong in the file. */
@@ -214,10 +245,15 @@ function textOf(
     throw new Wrong(`${what} has to be a text or a number`);
   }
   const text = String(value);
+  checked(where, () => read([text], option));
+  return text;
+}
+
+/** Reads a value, and tells where a wrong one is. */
+function checked(where: string, read: () => unknown): void {
   try {
-    read([text], option);
+    read();
   } catch (error) {
     throw new Wrong(`${where}: ${explain(error).message}`);
   }
-  return text;
 }

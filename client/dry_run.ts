@@ -53,7 +53,7 @@ export async function runDry(
 ): Promise<number> {
   const { progress } = dialer.context;
   const list = plan.json
-    ? (await import("./json_report.ts")).jsonDryList(action)
+    ? (await import("./json_report.ts")).jsonDryList(action, options.signal)
     : textList(progress, plan.quiet);
   const run = new DryRun(dialer, options, list);
   try {

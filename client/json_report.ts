@@ -23,9 +23,15 @@ import { pathIn } from "./save_path.ts";
 type Facts = Readonly<Record<string, unknown>>;
 
 /** Tells failures, and nothing else: for what has a form of its own. */
-export class JsonErrors implements Report {
+class JsonErrors implements Report {
   readonly #begun = performance.now();
+  readonly #stop: AbortSignal | undefined;
   #worstError: InletError | undefined;
+
+  /** @param stop Ends the wait for a reader of stdout that does not read. */
+  constructor(stop?: AbortSignal) {
+    this.#stop = stop;
+  }
 
   add(outcome: Outcome): void {
     if (outcome.error) this.tell(outcome.error, { path: outcome.label });
@@ -59,10 +65,9 @@ export class JsonErrors implements Report {
       const code = this.#worstError ? signalled(exitCode(this.#worstError)) : 0;
       jsonOutput.add({ event: "summary", ...summary, ms, exitCode: code });
     }
-    const { printer } = jsonOutput;
-    await printer.printed;
+    await jsonOutput.printed(this.#stop);
     try {
-      checkPrinted(printer);
+      checkPrinted(jsonOutput.printer);
     } catch (error) {
       // There is no other place left.
       const failure = explain(error);
@@ -83,8 +88,8 @@ export class JsonReport extends JsonErrors {
   };
 
   /** @param mode The name of the mode. */
-  constructor(action: Transfer, mode: string) {
-    super();
+  constructor(action: Transfer, mode: string, stop?: AbortSignal) {
+    super(stop);
     this.#action = action;
     this.#mode = mode;
   }
@@ -155,9 +160,9 @@ function nameOf({ name }: Partial<Stored>): string | undefined {
 }
 
 /** The list of a dry run. Behind it stands a summary with the numbers of each kind. */
-export function jsonDryList({ type }: Transfer): DryList {
+export function jsonDryList({ type }: Transfer, stop?: AbortSignal): DryList {
   const name = type === "get" ? "file" : "path";
-  const report = new JsonErrors();
+  const report = new JsonErrors(stop);
   return {
     report,
     printer: jsonOutput.printer,

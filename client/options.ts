@@ -5,6 +5,7 @@
  */
 
 import {
+  parseClientName,
   parseCount,
   parseDuration,
   parseSeconds,
@@ -161,7 +162,7 @@ const OPTIONS = {
   ...WIRES,
   "name": option({
     value: "NAME",
-    parse: parseText,
+    parse: parseClientName,
     help: "name of this client in the server's log and status",
     note: "default inlet",
   }),

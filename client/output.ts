@@ -52,7 +52,7 @@ export async function openScreen(
  * not taken back.
  */
 export class OutputTarget implements Saving {
-  readonly #written = new Tally();
+  readonly #written: Tally;
   readonly #name: string;
   readonly #output: (chunk: Uint8Array) => Promise<void>;
   #writing: Promise<void> = Promise.resolve();
@@ -60,10 +60,16 @@ export class OutputTarget implements Saving {
   /**
    * @param name For messages.
    * @param output Writes to the stream.
+   * @param written What was written to it before.
    */
-  constructor(name: string, output: (chunk: Uint8Array) => Promise<void>) {
+  constructor(
+    name: string,
+    output: (chunk: Uint8Array) => Promise<void>,
+    written: Pick<Tally, "bytes" | "crc"> = new Tally(),
+  ) {
     this.#name = name;
     this.#output = output;
+    this.#written = Object.assign(new Tally(), written);
   }
 
   get kept(): Kept {

@@ -5,10 +5,9 @@
  */
 
 import { dirname } from "@std/path/dirname";
-import { type ServerAddress, unixPathIn } from "../lib/address.ts";
+import type { ServerAddress } from "../lib/address.ts";
 import { isStdin } from "../lib/body/path_source.ts";
 import { checkModes, type CommandLine, contradiction } from "../lib/cli/command_line.ts";
-import { parseHost, parsePort } from "../lib/cli/option_values.ts";
 import { type Need, needsOfAddress } from "../lib/cli/permissions.ts";
 import type { ProgressStyle } from "../lib/cli/progress.ts";
 import { explain, InletError } from "../lib/errors.ts";
@@ -17,6 +16,7 @@ import { EVERYTHING, safeName } from "../lib/store/names.ts";
 import { printable, quoted } from "../lib/text.ts";
 import type { Mode } from "../modes/mode.ts";
 import { hasNoPut } from "../modes/table.ts";
+import { addressIn } from "./given_address.ts";
 import type { ListedNames, ListedPaths } from "./listed.ts";
 import { acceptAction, checkNoCode, type Meeting, nothingToOffer } from "./meeting_plan.ts";
 import { type ClientValues, PROGRAM } from "./options.ts";
@@ -146,34 +146,6 @@ export function makePlan(
     dryRun: values["dry-run"],
   };
 }
-
-/**
- * Takes the server, which a command line begins with, from what follows it.
- *
- * @throws {InletError} `usage`, which says what to type
- */
-export function addressIn(
-  [host, port, ...files]: readonly string[],
-): { address: ServerAddress; files: string[] } {
-  const path = unixPathIn(host ?? "");
-  if (path !== undefined) {
-    return { address: { path }, files: port === undefined ? [] : [port, ...files] };
-  }
-  if (!host) throw new InletError("usage", `Cannot connect without a server: ${GIVE_ADDRESS}`);
-  const hostname = parseHost(host);
-  // A number alone could be an IPv4 address, in a form that nobody types.
-  if (/^\d+$/.test(host)) {
-    const how = "the host comes first, like 127.0.0.1 5000";
-    throw new InletError("usage", `Cannot use ${quoted(host)} as the host: ${how}`);
-  }
-  if (port === undefined) {
-    const what = `Cannot connect to ${quoted(host)} without a port`;
-    throw new InletError("usage", `${what}: ${GIVE_ADDRESS}`);
-  }
-  return { address: { hostname, port: parsePort(port) }, files };
-}
-
-const GIVE_ADDRESS = "give HOST PORT or HOST:PORT, like 127.0.0.1 5000; try --help";
 
 /** Refuses what contradicts FILE or the mode. Options declare their conflicts with each other. */
 function checkArguments(files: readonly string[], values: ClientValues): void {

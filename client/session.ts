@@ -157,7 +157,7 @@ class Session {
   }
 
   async #obey(client: FilesClient, line: string): Promise<"exit" | void> {
-    const { verb, rest } = meaningOf(line, !this.#options.interactive);
+    const { verb, rest, meant } = meaningOf(line, !this.#options.interactive);
     switch (verb) {
       case "get":
       case "put":
@@ -180,9 +180,10 @@ class Session {
       case "say":
         return await this.#say(client, rest);
       case "text":
-        if (this.#options.interactive && !this.#isTextKnown) {
+        if (this.#options.interactive && (meant || !this.#isTextKnown)) {
           this.#isTextKnown = true;
-          this.lines.say(dim("No command, so it is sent as a text; type help for the commands"));
+          const hint = meant ? `did you mean ${meant}?` : "type help for the commands";
+          this.lines.say(dim(`No command, so it is sent as a text; ${hint}`));
         }
         return await this.#say(client, rest);
       case "exit":

@@ -52,6 +52,8 @@ export interface Meaning {
   readonly verb: typeof ALONE[number] | typeof WITH_REST[number] | "text" | "nothing";
   /** What stands behind the command, or the whole text. */
   readonly rest: string;
+  /** The command that may have been meant by a short text. */
+  readonly meant?: string;
 }
 
 /**
@@ -69,7 +71,8 @@ export function meaningOf(line: string, isScript: boolean): Meaning {
   const alone = ALONE.find((known) => known === verb);
   if (alone && rest === "") return { verb: alone, rest };
   if (isScript) checkText(word, alone, line.trim());
-  return { verb: "text", rest: line };
+  const meant = /\s/.test(rest) ? undefined : ELSEWHERE.get(verb);
+  return { verb: "text", rest: line, ...meant !== undefined && { meant } };
 }
 
 /** Refuses a line of a script that may have been meant for a command. */

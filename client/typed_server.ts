@@ -65,7 +65,8 @@ async function atServer(word: string, { positional, given }: Words): Promise<Wor
   if (word.startsWith("@")) {
     const { namedServer } = await import("./config.ts");
     const { address, options } = await namedServer(word.slice(1), PROGRAM.options);
-    return await atServer(address, { positional, given: new Map([...options, ...given]) });
+    const besides = options.entries().filter(([name]) => !isExcluded(name, given));
+    return await atServer(address, { positional, given: new Map([...besides, ...given]) });
   }
   if (isUnix(word)) {
     const { parseUnixPath } = await import("../lib/net/unix_path.ts");
@@ -78,6 +79,14 @@ async function atServer(word: string, { positional, given }: Words): Promise<Wor
   if (given.has("list")) return { positional: [host, port, name, ...positional], given };
   if (given.has("get")) throw new InletError("usage", "Cannot use --get twice");
   return { positional: [host, port, ...positional], given: new Map([...given, ["get", [name]]]) };
+}
+
+/** Whether an option of the config file contradicts one that is typed, which comes first. */
+function isExcluded(name: string, given: Words["given"]): boolean {
+  const table: OptionTable = PROGRAM.options;
+  const excludes = (one: string, other: string): boolean =>
+    table[one]!.conflictsWith?.includes(other) ?? false;
+  return given.keys().some((typed) => excludes(typed, name) || excludes(name, typed));
 }
 
 /** Takes `inlet://HOST:PORT/NAME` apart. @throws {InletError} `usage` */

@@ -31,7 +31,7 @@ const TOKEN = "the key, if --token-file names none";
 const OF_CLIENT: Written = {
   environment: {
     INLET_TOKEN: TOKEN,
-    INLET_SERVER: "the server, if none is typed: HOST:PORT, @NAME or inlet://HOST:PORT",
+    INLET_SERVER: "the server, if none is typed: HOST:PORT, unix:PATH, @NAME or inlet://HOST:PORT",
     TERM: "dumb: the terminal gets plain lines in place of a progress line that is redrawn",
   },
   files: { "~/.config/inlet/config.json": "servers with names, for @NAME" },
@@ -46,8 +46,13 @@ const OF_CLIENT: Written = {
 };
 
 const OF_SERVER: Written = {
-  environment: { INLET_TOKEN: TOKEN },
-  files: { received: "the folder that files are stored in, if --dir names none" },
+  environment: {
+    INLET_TOKEN: TOKEN,
+    INLET_STORE: "the directory, if --dir names none",
+  },
+  files: {
+    received: "the folder that files are stored in, if neither --dir nor INLET_STORE names one",
+  },
   examples: {
     "Store files of this machine's programs below inbox:": "inlet-server 5000 --dir inbox",
     "Serve others, with a key that the first start makes:":

@@ -24,7 +24,7 @@ export interface ClientFacts {
   readonly id: number;
   /** Its name; empty if it has none. */
   readonly name: string;
-  /** `HOST:PORT`. */
+  /** `HOST:PORT`, or `unix:N` at a Unix socket. */
   readonly address: string;
   /** When it came. */
   readonly since: Date;

@@ -54,7 +54,7 @@ pure("parseCommandLine() names the nearest option to one that there is not", () 
   refused("the nearest is --output", "a", "--ouput", "b");
   refused("the nearest is --quiet", "--Quiet");
   refused("the nearest is --output", "--out");
-  for (const far of ["--port", "--delete", "--lists-all", "-x", "--q"]) {
+  for (const far of ["--ports", "--delete", "--lists-all", "-x", "--q"]) {
     refused(`Cannot use "${far}": there is no such option; try --help`, far);
   }
   refused("no such option", "--no-list");

@@ -17,21 +17,34 @@ const PORT = "a whole number from 1024 to 65535";
 const UNITS = "B, kB, MB, GB, TB (powers of 1,000), KiB, MiB, GiB, TiB (powers of 1,024)";
 const SIZE = "a size of at least 1 byte, like 500, 64KiB, 10MB or 1.5GiB";
 
+const ONE_PORT = "give one port, a folder with --dir, and an address with --host";
+
 const SERVER_MISUSE: [string[], string][] = [
-  [[], "Cannot listen without a port; try --help"],
+  [[], "Cannot listen without a port: give one, like 5000; try --help"],
   [["http"], `Cannot use "http" as the port: give ${PORT}`],
   [["80"], `Cannot use "80" as the port: give ${PORT}`],
   [["1023"], `Cannot use "1023" as the port: give ${PORT}`],
   [["65536"], `Cannot use "65536" as the port: give ${PORT}`],
   [["5000.5"], `Cannot use "5000.5" as the port: give ${PORT}`],
-  [["0", "1"], 'Cannot use "1": give one port'],
+  [["0", "1"], `Cannot use "1": ${ONE_PORT}`],
+  [["5000", "received"], `Cannot use "received": ${ONE_PORT}`],
+  [["--port", "5000"], withoutOption("--port", "port")],
+  [["-p", "5000"], withoutOption("-p", "port")],
+  [
+    ["127.0.0.1", "5000"],
+    'Cannot use "127.0.0.1" as the port: the port stands alone, like 5000 --host 127.0.0.1',
+  ],
+  [
+    ["localhost:5000"],
+    'Cannot use "localhost:5000" as the port: the port stands alone, like 5000 --host localhost',
+  ],
   [
     ["0", "--max-clients", "5", "--max-per-address", "10"],
     "Cannot serve 10 clients from one address: the server serves 5 at once",
   ],
   [["0", "--max-client", "3"], nearest("--max-client", "max-clients")],
   [["0", "--fsnc"], nearest("--fsnc", "fsync")],
-  [["0", "--dir"], "Cannot use --dir without a value"],
+  [["0", "--dir"], "Cannot use --dir without a value: give --dir DIR"],
   [["0", "--dir", "a", "--dir", "b"], "Cannot use --dir twice"],
   [
     ["0", "--mode", "ftp"],
@@ -54,6 +67,10 @@ function nearest(given: string, known: string): string {
   return `Cannot use "${given}": there is no such option, the nearest is --${known}`;
 }
 
+function withoutOption(given: string, what: string): string {
+  return `Cannot use "${given}": there is no such option, the ${what} is typed without one`;
+}
+
 for (const [args, line] of SERVER_MISUSE) {
   integration(`${["server.ts", ...args].join(" ")} exits 2 with one line`, async () => {
     assertRefused(await runScript("server.ts", args), 2, line);
@@ -64,6 +81,8 @@ const TOGETHER = "Cannot use --list together with --status; try --help";
 
 const GIVE_ADDRESS = "give HOST PORT or HOST:PORT, like 127.0.0.1 5000; try --help";
 
+const GIVE_FIRST = "give HOST PORT or HOST:PORT, and then the files, like 127.0.0.1 5000 file.txt";
+
 const CLIENT_MISUSE: [string[], string][] = [
   [[], `Cannot connect without a server: ${GIVE_ADDRESS}`],
   [["127.0.0.1"], `Cannot connect to "127.0.0.1" without a port: ${GIVE_ADDRESS}`],
@@ -73,8 +92,24 @@ const CLIENT_MISUSE: [string[], string][] = [
   ],
   [
     ["127.0.0.1", "http", "a"],
-    'Cannot use "http" as the port: give a whole number from 1 to 65535',
+    `Cannot use "http" as the port: ${GIVE_FIRST}`,
   ],
+  [["127.0.0.1", "a"], `Cannot use "a" as the port: ${GIVE_FIRST}`],
+  [["a", "127.0.0.1", "5000"], `Cannot use "a" as the host: ${GIVE_FIRST}`],
+  [["a", "b", "127.0.0.1:5000"], `Cannot use "a" as the host: ${GIVE_FIRST}`],
+  [["a", "localhost:5000"], `Cannot use "a" as the host: ${GIVE_FIRST}`],
+  [
+    ["127.0.0.1:", "5000", "a"],
+    'Cannot use "127.0.0.1:" as the host: give the name or the address of a host',
+  ],
+  [
+    ["127.0.0.1", ":5000", "a"],
+    'Cannot use ":5000" as the port: give 5000, without the colon',
+  ],
+  [["--host", "127.0.0.1", "--port=5000", "a"], withoutOption("--host", "host")],
+  [["127.0.0.1", "--port=5000", "a"], withoutOption("--port=5000", "port")],
+  [["127.0.0.1", "-p", "5000", "a"], withoutOption("-p", "port")],
+  [["127.0.0.1", "5000", "-get", "a"], nearest("-get", "get")],
   [["127.0.0.1", "0", "a"], 'Cannot use "0" as the port: give a whole number from 1 to 65535'],
   [["127.0.0.1", "5000", "--lst"], nearest("--lst", "list")],
   [
@@ -84,6 +119,10 @@ const CLIENT_MISUSE: [string[], string][] = [
     }`,
   ],
   [["127.0.0.1", "5000", "none.txt"], 'Cannot send "none.txt": it does not exist'],
+  [
+    ["127.0.0.1", "5000", "~/none.txt"],
+    'Cannot send "~/none.txt": it does not exist; ~ is not expanded here, give the whole path',
+  ],
   [
     ["127.0.0.1", "5000", "--get", "a", "--exclude", "b"],
     "Cannot use --exclude with --get of a file; for a folder, use --get NAME/; try --help",

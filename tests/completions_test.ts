@@ -114,11 +114,25 @@ for (const script of ["server.ts", "client.ts"]) {
     const other = await run(Deno.execPath(), [...args, "tcsh"]);
     assertEquals(other.code, 2);
     assertStringIncludes(other.stderr, 'Cannot use "tcsh" as the --completions: give one of bash');
-    const why = "give the name that you installed it under";
+    const command = `inlet-${script.slice(0, -3)}`;
+    const why = `give the name that you installed it under, like ${command}`;
+    for (const name of ["a; b", "5000", "127.0.0.1:5000"]) {
+      const refused = await run(Deno.execPath(), [...args, "zsh", name]);
+      assertRefused(refused, 2, `Cannot use "${name}" as the command: ${why}`);
+    }
     assertRefused(
-      await run(Deno.execPath(), [...args, "zsh", "a; b"]),
+      await run(Deno.execPath(), [
+        "run",
+        "--no-prompt",
+        script,
+        "127.0.0.1",
+        "5000",
+        ...args.slice(3),
+        "bash",
+      ]),
       2,
-      `Cannot use "a; b" as the command: ${why}`,
+      "Cannot use --completions with several words: only the command's name may stand behind it: " +
+        `--completions bash ${command}`,
     );
   });
 }

@@ -157,6 +157,16 @@ integration("docs/options.md is what docs/make_options.ts makes of the declarati
   assertEquals(await document("docs/options.md"), optionsPage());
 });
 
+integration("docs/*.1 has each variable of inlet that the tasks may read", async () => {
+  const { tasks } = JSON.parse(await document("deno.json"));
+  for (const program of ["server", "client"]) {
+    const [, variables] = /--allow-env=(\S+)/.exec(tasks[program].command)!;
+    const named = variables!.split(",").filter((name) => name.startsWith("INLET_"));
+    const page = manualPages()[`inlet-${program}.1`]!;
+    assertEquals(named.filter((name) => !page.includes(`.It Ev ${name}\n`)), []);
+  }
+});
+
 integration("docs/*.1 is what docs/make_options.ts makes of them, too", async () => {
   for (const [name, page] of Object.entries(manualPages())) {
     assertEquals(await document(`docs/${name}`), page);

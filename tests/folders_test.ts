@@ -326,7 +326,7 @@ integration("a file that changes or vanishes within a folder is said, and exits 
   assertMatch(await wire.line(), /^abort .*1\.bin": it changed while it was sent$/);
   await wire.says("error aborted as you wish\n");
   // What changed before its turn is sent as it is then.
-  assertEquals(await wire.line(), "put 5 a/3.bin");
+  assertMatch(await wire.line(), /^put\S* 5 a\/3\.bin$/);
   await wire.says("go 0\n");
   const [, crc] = (await wire.line()).slice("newer".length).split(" ");
   await wire.says(`ok 5 ${crc} a/3.bin\n`);

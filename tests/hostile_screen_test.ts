@@ -16,7 +16,7 @@ const BYE = `note ${HOSTILE}\nok bye\n`;
 
 /** What the client itself, and Deno, write to move a cursor and to erase a line. */
 // deno-lint-ignore no-control-regex
-const OWN = /\x1b\[(?:\d+G|0?J|2?K|\d+[A-D])|\r/g;
+const OWN = /\x1b\[(?:\d+G|0?J|2?K|\?7[hl]|\d+[A-D])|\r/g;
 
 /** Fails if anything is left that a terminal would obey. */
 function assertHarmless(screen: string): void {

@@ -103,6 +103,8 @@ pure("parseHost() takes names and addresses, and says what else is wrong", () =>
   const wrong = {
     "http://host":
       /^Cannot use "http:\/\/host" as the host: give the host alone, without http:\/\/$/,
+    "unix:/run/a.sock":
+      /^Cannot use "unix:\/run\/a\.sock" as the host: give it in the place of the port$/,
     "host:5000": /: give the host alone, host, and 5000 as the port$/,
     "[::1]:5000": /: give the host alone, \[::1\], and 5000 as the port$/,
     "host/path": /: give the name or the address of a host$/,

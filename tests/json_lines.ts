@@ -61,7 +61,7 @@ export function objectsIn(stdout: string, program: Printer = "client"): Printed[
 }
 
 /** Reads one line, and fails if it is not as documented. */
-export function objectIn(line: string, program: Printer = "client"): Printed {
+function objectIn(line: string, program: Printer = "client"): Printed {
   assertEquals(printable(line), line);
   const object = JSON.parse(line);
   schema ??= new Ajv2020({ strict: false }).compile(JSON.parse(read("docs/json.schema.json")));

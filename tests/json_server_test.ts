@@ -8,6 +8,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { concat } from "@std/bytes/concat";
 import {
   bytes,
+  fixture,
   integration,
   KEY,
   ROOT,
@@ -26,6 +27,14 @@ import { Wire } from "./wire.ts";
 async function objectsOf(server: TestServer): Promise<Printed[]> {
   await server.running.stopInsistently("SIGTERM");
   return objectsIn(await server.stdout, "server");
+}
+
+/** Starts a server with `--json`, for a test that reads its stdout as it comes. */
+function spawnServer(args: readonly string[], env: Record<string, string> = {}): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "server.ts", "--json", ...args],
+    ...{ cwd: ROOT, env, stdin: "null", stdout: "piped", stderr: "piped" },
+  }).spawn();
 }
 
 /** The bytes of the messages in objects. */
@@ -88,7 +97,7 @@ for (const mode of ["files", "message"]) {
       "bi\u202edi \u001b[2J\ufeff",
       "",
       bytes(100),
-      "é".repeat(100_000),
+      "☕".repeat(70_000),
       concat([new TextEncoder().encode("☕".repeat(50_000)), bytes(70_000)]),
     ];
     for (const stdin of messages) {
@@ -104,11 +113,21 @@ for (const mode of ["files", "message"]) {
     const [, hello, hostile, , binary, ...long] = objects;
     assertEquals([hello!.text, hello!.part, hello!.last], ["hello\n", 1, true]);
     assertEquals([hostile!.text, typeof binary!.base64], [messages[1], "string"]);
+    const spoken = long.slice(0, long.findIndex(({ last }) => last) + 1);
+    assert(spoken.length > 1 && spoken.every(({ text }) => text !== undefined));
     for (const { bytes } of long) assert(bytes <= 64 * 1024 + 3, bytes);
     assert(long.some(({ part, last, text }) => part === 1 && !last && text !== undefined));
     assertEquals(server.running.log.split("\n").length, 1);
   });
 }
+
+integration("server.ts --json tells of files whatever --quiet leaves out of the log", async () => {
+  await using server = await startServer({ args: ["--json", "--quiet"] });
+  assertEquals((await runClient(server, [fixture("hello.txt")])).code, 0);
+  const events = (await objectsOf(server)).map(({ event }) => event);
+  assertEquals(events, ["listening", "stored"]);
+  assertEquals(server.running.log.split("\n").length, 1);
+});
 
 integration("server.ts --json has no last piece of a message that breaks off", async () => {
   await using server = await startServer({ args: ["--json"] });
@@ -133,17 +152,26 @@ integration("server.ts --json has no last piece of a message that breaks off", a
   assertEquals(messagesIn(objects), [new TextEncoder().encode("hello\n")]);
 });
 
+integration(
+  "server.ts --json tells every folder: the limit of the log is none of its own",
+  async () => {
+    await using server = await startServer({ args: ["--json"] });
+    await using local = await tempDir();
+    for (let number = 0; number < 150; number++) Deno.mkdirSync(`${local.path}/in/${number}`, MADE);
+    assertEquals((await runClient(server, ["in"], { cwd: local.path })).code, 0);
+    const folders = (await objectsOf(server)).filter(({ event }) => event === "folder");
+    assertEquals(new Set(folders.map(({ file }) => file)).size, 151);
+    assertMatch(server.running.log, /more lines about 127\.0\.0\.1 were left out/);
+  },
+);
+
+const MADE = { recursive: true };
+
 integration("server.ts --json begins with all that a script needs: port, pin, page", async () => {
   await using local = await tempDir();
-  const args = ["run", "-A", "server.ts", "0", "--dir", `${local.path}/in`, "--json"];
-  const process = new Deno.Command(Deno.execPath(), {
-    args: [...args, "--host", "0.0.0.0", "--base-path", "/inlet", "--log", "json"],
-    cwd: ROOT,
-    env: { INLET_TOKEN: KEY },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  const where = ["--dir", `${local.path}/in`, "--host", "0.0.0.0", "--base-path", "/inlet"];
+  const args = [...where, "--log", "json"];
+  const process = spawnServer(["0", ...args], { INLET_TOKEN: KEY });
   await using running = new Running(process);
   const { value } = await objectsFrom(process.stdout, "server").next();
   const { event, hostname, port, pin, url } = value;
@@ -157,6 +185,29 @@ integration("server.ts --json begins with all that a script needs: port, pin, pa
   assertEquals([version, logged.pin], [undefined, pin]);
   assertEquals(JSON.parse(line.input).url, url);
 });
+
+integration(
+  "server.ts --json tells the path of its Unix socket, and the clients of it",
+  async () => {
+    await using local = await tempDir();
+    const path = `${local.path}/socket`;
+    const process = spawnServer([`unix:${path}`, "--dir", `${local.path}/in`]);
+    await using _ = new Running(process);
+    const objects = objectsFrom(process.stdout, "server");
+    const { value: listening } = await objects.next();
+    assertEquals([listening.path, listening.port, listening.url], [path, undefined, undefined]);
+    const client = async (...args: string[]) => {
+      const line = ["run", "-A", "client.ts", `unix:${path}`, "--json", ...args];
+      return objectsIn((await run(Deno.execPath(), line)).stdout);
+    };
+    const [sent] = await client("LICENSE", "--name", "ben");
+    const { value: stored } = await objects.next();
+    assertEquals([stored.file, stored.crc, stored.client], ["LICENSE", sent!.crc, "ben"]);
+    const [ben] = await client("--status");
+    assertEquals([ben!.client, ben!.address], ["ben", stored.address]);
+  },
+  { programs: Deno.build.os === "windows" ? ["Unix sockets"] : [] },
+);
 
 integration("server.ts --json tells an error that keeps it from starting", async () => {
   await using server = await startServer();
@@ -189,13 +240,7 @@ integration(
     const files = 7000;
     const tree = Object.fromEntries([...Array(files).keys()].map((at) => [`${folder}/${at}`, ""]));
     makeTree(local.path, tree);
-    const process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "server.ts", "0", "--dir", `${local.path}/to`, "--json"],
-      cwd: ROOT,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
+    const process = spawnServer(["0", "--dir", `${local.path}/to`]);
     await using running = new Running(process);
     const [, port] = await running.says(/listening on \S+:(\d+)/);
     const { code, stderr } = await runClient({ port: Number(port) }, ["in"], { cwd: local.path });
@@ -218,13 +263,7 @@ integration(
   "server.ts --json goes on when its reader has gone, until something is said",
   async () => {
     await using local = await tempDir();
-    const process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "server.ts", "0", "--dir", local.path, "--json"],
-      cwd: ROOT,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
+    const process = spawnServer(["0", "--dir", local.path]);
     await using running = new Running(process);
     const objects = objectsFrom(process.stdout, "server");
     const { value } = await objects.next();

@@ -86,7 +86,8 @@ integration(
     assertEquals([first.code, first.stderr], [0, ""]);
 
     const again = await runJson(server, ["in", "--skip-same"], { cwd: local.path });
-    assertEquals(again.objects.at(-1)!.same, length + 2);
+    const unchanged = again.objects.at(-1)!;
+    assertEquals([unchanged.same, unchanged.files, unchanged.bytes], [length + 2, 0, 0]);
     assert(again.objects.slice(0, -1).every(({ same, crc }) => same === true && crc === undefined));
 
     const listed = await runJson(server, ["--list", "in"]);
@@ -384,6 +385,23 @@ integration("--json tells what a signal has stopped, with its exit code", async 
   }
 });
 
+integration("a signal ends the wait of --json for a reader that does not read", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const name = "f".repeat(200);
+  makeTree(
+    `${local.path}/in`,
+    Object.fromEntries([...Array(1000).keys()].map((at) => [`${name}${at}`, "x"])),
+  );
+  const client = spawnJson(server, [`${local.path}/in`]);
+  await server.running.says(/left, 0 connected/);
+  client.kill("SIGTERM");
+  // All is sent.
+  assertEquals((await client.status).code, 0);
+  const first = await objectsFrom(client.stdout).next();
+  assertEquals(first.value.event, "stored");
+});
+
 integration("--list --json prints entries as they come, and holds none back", async () => {
   using server = impostor();
   const client = spawnJson(server, ["--list"]);
@@ -393,6 +411,8 @@ integration("--list --json prints entries as they come, and holds none back", as
   await wire.line();
   await wire.says("ok\n");
   const objects = objectsFrom(client.stdout);
+  await wire.says("6 2026-11-21T08:38:00Z \u001b[2J\u202e\n");
+  assertEquals((await objects.next()).value.file, "\u001b[2J\u202e");
   for (let number = 1; number <= 3; number++) {
     await wire.says(`${number} 2026-11-21T08:38:00Z f${number}\n`);
     const { value } = await objects.next();
@@ -402,7 +422,7 @@ integration("--list --json prints entries as they come, and holds none back", as
   const page = Array.from({ length: 1000 }, (_, at) => `1 2026-11-21T08:38:00Z n${at}\n`).join("");
   const counting = Array.fromAsync(objects);
   for (let pages = 0; pages < 20; pages++) await wire.says(page);
-  await wire.says("end 20003\n");
+  await wire.says("end 20004\n");
   await wire.rest();
   assertEquals((await counting).length, 20_000);
   assertEquals((await client.status).code, 0);

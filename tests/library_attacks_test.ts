@@ -35,7 +35,9 @@ integration("connect() tells by a code why it has failed", async () => {
   await using client = await connect(small.address);
   await client.chat("hello");
   assertEquals((await reasonOf(connect(small.address))).code, "busy");
-  const wrong = [[undefined], [{ hostname: "x" }], [address, { retries: -1 }], [address, {
+  const wrong = [[undefined], [address, { name: "a\nb" }], [{ hostname: "x" }], [address, {
+    retries: -1,
+  }], [address, {
     key: 5,
   }]];
   for (const given of wrong) {
@@ -53,6 +55,13 @@ integration("a signal gives up connecting to a server that says nothing", async 
   assertEquals(await connecting as unknown, "enough");
   const before = await reasonOf(connect(silent.addr, { signal: AbortSignal.abort("before") }));
   assertEquals(before as unknown, "before");
+}, SANITIZED);
+
+integration("a put that is given up before it is made cancels its body", async () => {
+  await using both = await pair();
+  const { stream, ended } = endless("hello");
+  const putting = reasonOf(both.client.put("a", stream, { signal: AbortSignal.abort("enough") }));
+  assertEquals([await putting, await ended] as unknown, ["enough", "enough"]);
 }, SANITIZED);
 
 integration("a put whose body never ends is given up by its signal, and cancelled", async () => {
@@ -165,6 +174,42 @@ integration(
   SANITIZED,
 );
 
+integration(
+  "a Blob of a file that is gone fails its put, and none that is given up is left",
+  async () => {
+    await using both = await pair();
+    const { client, directory } = both;
+    class Gone extends Blob {
+      override bytes(): Promise<Uint8Array<ArrayBuffer>> {
+        return Promise.reject(new Deno.errors.NotFound("gone"));
+      }
+    }
+    const results = await Promise.all([
+      client.put("a", bytes("a")),
+      reasonOf(client.put("b", new Gone(["b"]))),
+      client.put("c", bytes("c")),
+      reasonOf(client.put("d", new Gone(["d"]), { signal: AbortSignal.abort("enough") })),
+    ]);
+    assertEquals((results[1] as InletError).code, "aborted");
+    assertEquals(results[3] as unknown, "enough");
+    assertEquals(names(directory), ["a", "c"]);
+  },
+  SANITIZED,
+);
+
+integration("a stream that stalls loses its put, and no call behind it", async () => {
+  await using both = await pair({ timeoutMs: 1000 });
+  const { client, directory } = both;
+  for (const size of [undefined, 100]) {
+    const { stream, ended } = endless("hello");
+    const putting = reasonOf(client.put("a", stream, { size }));
+    await client.put("b", bytes("b"));
+    assertEquals((await putting).code, "timeout");
+    assertEquals((await ended as InletError).code, "timeout");
+  }
+  assertEquals(names(directory), ["b", "b (2)"]);
+}, SANITIZED);
+
 integration("a body that the server refuses is cancelled", async () => {
   await using both = await pair({ maxBytes: 3 });
   const { client } = both;
@@ -195,6 +240,37 @@ integration("the end of a client ends what is under way, at once and for good", 
   assertEquals((await reasonOf(client.put("c", bytes("c")))).code, "closed");
   assertEquals((await reasonOf(client.list().next())).code, "closed");
   assertEquals(names(directory), ["large"]);
+}, SANITIZED);
+
+integration(
+  "each put to a server that is gone fails, and so does each put of an ended client",
+  async () => {
+    await using both = await pair();
+    const { client, server } = both;
+    await server.shutdown(0);
+    for (let attempt = 0; attempt < 5; attempt++) {
+      assertMatch((await reasonOf(client.put("a", bytes("a")))).code, /^(lost|shutdown)$/);
+    }
+    await client[Symbol.asyncDispose]();
+    for (let attempt = 0; attempt < 2; attempt++) {
+      assertEquals((await reasonOf(client.put("a", bytes("a")))).code, "closed");
+    }
+  },
+  SANITIZED,
+);
+
+integration("what is called after the end of a client never reaches the server", async () => {
+  const seen: string[] = [];
+  const log = ({ event }: { event: string }): void => void seen.push(event);
+  await using both = await pair({ log });
+  const { client } = both;
+  const ending = client[Symbol.asyncDispose]();
+  const late = [client.chat("late"), client.put("a", bytes("a")), client.mkdir("b")].map(reasonOf);
+  for (const { code } of await Promise.all(late)) assertEquals(code, "closed");
+  await ending;
+  await both.server.shutdown();
+  assertEquals(seen.filter((event) => /^(chat|stored|folder)$/.test(event)), []);
+  assert(seen.includes("left"), String(seen));
 }, SANITIZED);
 
 for (const [when, size] of [["a put of known size", 100], ["a put", undefined]] as const) {
@@ -307,6 +383,16 @@ integration("a body whose checksum is wrong fails at its end", async () => {
     assertEquals((await reasonOf(new Response(body).bytes())).code, code, answer);
     assertEquals((await reasonOf(verified)).code, code, answer);
   }
+}, SANITIZED);
+
+integration("tens of thousands of calls at once are all told the end of their client", async () => {
+  await using both = await pair();
+  const { client } = both;
+  const calls = Array.from({ length: 30_000 }, (_, index) => client.chat(`${index}`));
+  const told = Promise.allSettled(calls);
+  await client[Symbol.asyncDispose]();
+  const codes = (await told).map((one) => one.status === "fulfilled" ? "heard" : one.reason.code);
+  assertEquals([...new Set(codes)].filter((code) => code !== "heard"), ["closed"]);
 }, SANITIZED);
 
 integration("a thousand clients in one process leave nothing open", async () => {

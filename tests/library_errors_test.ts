@@ -8,7 +8,10 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { fixture, integration, names, pure, type TempDir, tempDir } from "./helpers.ts";
 import {
+  connect,
+  type ConnectOptions,
   InletError,
+  type PutOptions,
   RateLimit,
   send,
   SendError,
@@ -363,6 +366,9 @@ const WRONG_SENDS: readonly [Record<string, unknown>, string][] = [
   [{ strict: "yes" }, 'Cannot use "yes" as strict: give true or false'],
   [{ exclude: "*.o" }, 'Cannot use "*.o" as exclude: give a list of texts'],
   [{ onResult: {} }, "Cannot use an object as onResult: give a function"],
+  [{ resum: true }, 'Cannot use "resum" as an option: the nearest is resume'],
+  [{ retry: 3 }, 'Cannot use "retry" as an option: give some of name, timeoutMs, key'],
+  [{ overwrite: undefined }, 'Cannot use "overwrite" as an option: give some of name, timeoutMs'],
 ];
 
 const WRONG_SERVES: readonly [unknown, string][] = [
@@ -384,6 +390,8 @@ const WRONG_SERVES: readonly [unknown, string][] = [
   [{ log: { format: "xml" } }, 'Cannot use "xml" as format: give one of text, json'],
   [{ mode: "ray" }, 'Cannot use the mode "ray": the nearest is raw, give one of'],
   [5000, "Cannot use 5000 as options: give an object"],
+  [{ dir: "inbox" }, 'Cannot use "dir" as an option: the nearest is directory'],
+  [{ log: { formta: "json" } }, 'Cannot use "formta" as an option: the nearest is format'],
 ];
 
 pure("send() and serve() refuse values of the wrong kind in one line", async () => {
@@ -398,6 +406,22 @@ pure("send() and serve() refuse values of the wrong kind in one line", async () 
   for (const rate of [NaN, 0, -1]) {
     assertThrows(() => new RateLimit(rate), RangeError, String(rate));
   }
+});
+
+integration("a client refuses an option of a call that there is not", async () => {
+  await using local = await tempDir();
+  await using server = await serve({ directory: local.path, log: { quiet: true } });
+  const wrongClient = { timeout: 3 } as ConnectOptions;
+  assertUsage(
+    await connect(server.address, wrongClient).catch((error) => error),
+    'Cannot use "timeout" as an option: the nearest is timeoutMs',
+  );
+  await using client = await connect(server.address);
+  const wrongCall = { onprogress: () => {} } as PutOptions;
+  const line = 'Cannot use "onprogress" as an option: the nearest is onProgress';
+  assertUsage(await client.put("a", new Blob(["a"]), wrongCall).catch((error) => error), line);
+  assertUsage(await client.get("a", wrongCall).catch((error) => error), line);
+  assertEquals(names(local.path), []);
 });
 
 function assertUsage(error: unknown, message: string): void {

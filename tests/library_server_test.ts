@@ -96,6 +96,25 @@ integration(
   },
 );
 
+integration(
+  "a client and a server with a store of the program need no permission but the net",
+  async () => {
+    const program = `
+    import { connect } from "./client.ts";
+    import { serve } from "./server.ts";
+    import { MemoryStore } from "./docs/memory_store.ts";
+    const key = "a key of sixteen characters";
+    await using server = await serve({ store: new MemoryStore(), key, log: () => {} });
+    await using client = await connect(server.address, { key });
+    await client.put("a", new Blob(["hello"]));
+    console.log(await new Response((await client.get("a")).body).text());
+  `;
+    const args = ["run", "--no-prompt", "--allow-net=127.0.0.1", "--no-check", "--ext=ts", "-"];
+    const { stdout, stderr } = await run(Deno.execPath(), args, { stdin: program });
+    assertEquals([stdout, stderr], ["hello\n", ""]);
+  },
+);
+
 integration("a store goes with no option that only a directory has", async () => {
   const store = new MemoryStore();
   const wrong: ServeOptions[] = [{ directory: "x" }, { fsync: true }, { links: "all" }];
@@ -105,6 +124,53 @@ integration("a store goes with no option that only a directory has", async () =>
     assertEquals(error.message, `Cannot use ${Object.keys(options)[0]} with store; try --help`);
   }
 });
+
+integration(
+  "what a store throws is the answer, or internal and logged, and the server goes on",
+  async () => {
+    const store = new MemoryStore();
+    const { told, take } = gather<LoggedEvent>();
+    await using server = await serve({ store, log: take });
+    await using client = await connect(server.address);
+    await client.put("a", bytes("a"));
+    const codes = async (): Promise<string[]> => {
+      const calls = [
+        client.put("b", bytes("b")),
+        client.put("c", streamOf("c")),
+        client.get("a"),
+        client.mkdir("d"),
+        client.compare("a", bytes("a")),
+        Array.fromAsync(client.list()),
+        Array.fromAsync(client.tree()),
+        send(server.address, ["deno.json"]),
+      ];
+      return await Promise.all(calls.map((call) => call.then(() => "kept", ({ code }) => code)));
+    };
+    const broken = new MemoryStore();
+    const methods = [
+      "put",
+      "receive",
+      "open",
+      "makeFolder",
+      "find",
+      "list",
+      "tree",
+    ] as const;
+    const failWith = (error: Error): void => {
+      const fail = (): never => {
+        throw error;
+      };
+      for (const method of methods) store[method] = fail;
+    };
+    failWith(new Error("bucket"));
+    assertEquals(await codes(), Array(8).fill("internal"));
+    assertEquals(told.filter(({ stack }) => stack?.includes("bucket")).length, 8);
+    failWith(new InletError("no-space", "The bucket is full"));
+    assertEquals(await codes(), Array(8).fill("no-space"));
+    for (const method of methods) store[method] = broken[method].bind(store) as never;
+    assertEquals((await client.put("e", bytes("e"))).name, "e");
+  },
+);
 
 integration("a store that fails at its start ends it, and frees the port", async () => {
   const store = new MemoryStore();
@@ -192,21 +258,23 @@ integration(
   },
 );
 
-integration(
-  "a function that fails to take the log is told of once on stderr, and serves on",
-  async () => {
-    await using local = await tempDir();
-    const program = `
+for (const how of ["", "async "]) {
+  integration(
+    `a ${how}function that fails to take the log is told of once on stderr, and serves on`,
+    async () => {
+      await using local = await tempDir();
+      const program = `
     import { connect } from "./client.ts";
     import { serve } from "./server.ts";
-    const log = () => { throw new Error("full"); };
+    const log = ${how}() => { throw new Error("full"); };
     await using server = await serve({ directory: "${local.path}/inbox", log });
     await using client = await connect(server.address);
     console.log((await client.put("a", new Uint8Array(3))).size);
   `;
-    const args = ["run", "-A", "--no-check", "--ext=ts", "-"];
-    const { code, stdout, stderr } = await run(Deno.execPath(), args, { stdin: program });
-    assertEquals([code, stdout], [0, "3\n"], stderr);
-    assertEquals(stderr, "inlet: the function that takes the log failed: Error: full\n");
-  },
-);
+      const args = ["run", "-A", "--no-check", "--ext=ts", "-"];
+      const { code, stdout, stderr } = await run(Deno.execPath(), args, { stdin: program });
+      assertEquals([code, stdout], [0, "3\n"], stderr);
+      assertEquals(stderr, "inlet: the function that takes the log failed: Error: full\n");
+    },
+  );
+}

@@ -103,6 +103,7 @@ integration(
     assertEquals(said, [
       "file.txt is stored as file.txt\n",
       "notes/today.txt 9 1fa9551c\nIt works\n true\nfolder notes\nfile notes/today.txt\n2\n",
+      "6 of 6 bytes\nnot-found\n",
       undefined,
       "",
       "came 1 \nnamed 1 ben\nleft 1 ben\n",

@@ -21,11 +21,14 @@ import {
   runClient,
   Running,
   runScript,
+  runSource,
   scriptPath,
   startServer,
   type TempDir,
   tempDir,
 } from "./helpers.ts";
+import { openTerminal } from "./tmux.ts";
+import { makeUsers } from "./user_files.ts";
 
 pure("parseCommand() splits a command as a shell does, and expands nothing", () => {
   const commands: Record<string, readonly string[]> = {
@@ -35,6 +38,7 @@ pure("parseCommand() splits a command as a shell does, and expands nothing", () 
     "a\"b c\"'d e'f": ["ab cd ef"],
     '"\\"\\$x\\\\" $HOME `id` $(id) *': ['"$x\\', "$HOME", "`id`", "$(id)", "*"],
     "a\tb\nc": ["a", "b", "c"],
+    "sh -c 'logger \"inlet: $INLET_NAME\"'": ["sh", "-c", 'logger "inlet: $INLET_NAME"'],
   };
   if (Deno.build.os === "windows") return;
   for (const [text, words] of Object.entries(commands)) {
@@ -92,6 +96,19 @@ integration("--on-stored tells the program of the file, and of nothing else", as
   await server.running.stop();
   assertEquals(await server.stdout, "");
 }, { proc: true });
+
+integration("--on-stored tells which user a file is from", async () => {
+  await using users = await makeUsers({ ben: "drop" });
+  const hook = await program(users, "hook.sh", 'echo "$INLET_USER at $INLET_WIRE: $INLET_NAME"');
+  await using server = await startServer({ args: ["--on-stored", hook, "--users", users.file] });
+  const key = ["--token-file", users.tokenFile("ben")];
+  for (let time = 0; time < 2; time++) {
+    assertEquals((await runClient(server, [fixture("hello.txt"), ...key])).code, 0);
+  }
+  // The client is not told of the number that its file got.
+  await server.running.says(/says: ben at native: hello \(2\)\.txt/);
+  assertMatch(server.running.log, /says: ben at native: hello\.txt/);
+});
 
 integration("--on-stored takes any name for what it is", async () => {
   await using local = await tempDir();
@@ -284,6 +301,24 @@ integration("--on-stored drops what is too much, and says of which files", async
   assertEquals(said.slice(1), Array.from({ length: 6 }, () => stops));
 });
 
+integration(
+  "--on-stored names every file that gets no program, however many they are",
+  async () => {
+    const files = 20_000;
+    const source = `
+    import { runningFor } from "${new URL("lib/server/stored_program.ts", ROOT)}";
+    import { Log } from "${new URL("lib/server/log.ts", ROOT)}";
+    import { stderr } from "${new URL("lib/body/stderr.ts", ROOT)}";
+    const onStored = runningFor(["true"], { log: new Log(), timeoutMs: 1000 });
+    const file = ${JSON.stringify({ ...FILE, name: "a name of some length, as most have" })};
+    const stops = AbortSignal.abort();
+    await Promise.all(Array.from({ length: ${files} }, () => onStored(file, stops)));
+    await stderr.flush(60_000);`;
+    const { code, stderr } = await runSource(source);
+    assertEquals([code, stderr.match(/ does not run: the server stops\n/g)?.length], [0, files]);
+  },
+);
+
 integration("a server that stops lets the program of --on-stored end", async () => {
   await using local = await tempDir();
   const gate = `${local.path}/gate`;
@@ -297,6 +332,7 @@ integration("a server that stops lets the program of --on-stored end", async () 
   await Deno.writeTextFile(gate, "");
   assertEquals((await stopped).code, 0);
   assertEquals(printed(server.running.log), ["done"]);
+  assertMatch(server.running.log, /stopping: 1 hook has 5 s to end$/m);
 }, { programs: ["mkfifo"] });
 
 integration("docs/receiving.md: its program runs as its command says", async () => {
@@ -327,6 +363,30 @@ integration("docs/receiving.md: its program runs as its command says", async () 
   assertEquals(printed(server.log).slice(0, 3), mail);
 });
 
+integration(
+  "Ctrl-C in the terminal of a server leaves the program of --on-stored alone",
+  async () => {
+    await using local = await tempDir();
+    const gate = `${local.path}/gate`;
+    await run("mkfifo", [gate]);
+    const hook = await program(local, "hook.sh", `: > "${gate}"; cat "${gate}"; echo done`);
+    const flags = ["--allow-net", "--allow-read", "--allow-write", `--allow-run=${hook}`];
+    const command = [scriptPath("server.ts"), "0", "--on-stored", hook];
+    await using terminal = await openTerminal([Deno.execPath(), "run", ...flags, ...command], {
+      cwd: local.path,
+      columns: 200,
+    });
+    const [, port] = /listening on 127\.0\.0\.1:(\d+)/.exec(await terminal.shows(/listening on/))!;
+    assertEquals((await runClient({ port: Number(port) }, [fixture("hello.txt")])).code, 0);
+    await Deno.readTextFile(gate);
+    await terminal.press("C-c");
+    await terminal.shows(/stopping: 1 hook has 5 s to end/);
+    await Deno.writeTextFile(gate, "");
+    assertMatch(await terminal.shows(/exit \d/), /says: done\s[^]*exit 0/);
+  },
+  { programs: ["mkfifo", "tmux"] },
+);
+
 /** What is refused at the start, and why. */
 const REFUSED: Record<string, string> = {
   "./missing": 'Cannot run "./missing" for --on-stored: it does not exist',
@@ -335,7 +395,8 @@ const REFUSED: Record<string, string> = {
   "/etc": 'Cannot run "/etc" for --on-stored: it is no file',
   "./deno.json": 'Cannot run "./deno.json" for --on-stored: it is not executable',
   "no-such-program -x":
-    'Cannot run "no-such-program" for --on-stored: there is no such program in PATH',
+    'Cannot run "no-such-program" for --on-stored: there is no such program in PATH; ' +
+    "one in this folder is typed ./no-such-program",
   "'x": 'Cannot use "\'x" as --on-stored: a quote is not closed',
 };
 
@@ -361,6 +422,9 @@ integration(
       command!,
       /^run --allow-net=\S+ --allow-read=received,\.\/hook\.sh --allow-write=received --allow-run=\.\/hook\.sh /,
     );
+    const task = ["task", "--quiet", "--config", scriptPath("deno.json"), "server", ...args];
+    const byTask = await run(Deno.execPath(), task, { cwd: ROOT, env: { INIT_CWD: local.path } });
+    assertMatch(byTask.stderr, / --allow-run=\.\/hook\.sh --allow-env=HOME,PATH /);
     const permissions = command!.split(" ").filter((word) => word.startsWith("--allow-"))
       .map((flag) =>
         flag.replaceAll("./hook.sh", `${local.path}/hook.sh`)

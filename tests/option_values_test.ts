@@ -1,6 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import {
+  parseClientName,
   parseCount,
   parseDuration,
   parseListenPort,
@@ -18,6 +19,15 @@ function refused(action: () => unknown, words: string): void {
 }
 
 const NO_NUMBERS = ["", " ", "-1", "+1", "0x10", "1e3", "ten", "1,5", "NaN", "Infinity", "١"];
+
+pure("parseClientName() takes what stands in one line", () => {
+  for (const text of ["", "ben", "a b", "é".repeat(512)]) {
+    assertEquals(parseClientName(text, "--name"), text);
+  }
+  for (const text of ["a\nb", "a\r", "\ud800", "é".repeat(513)]) {
+    refused(() => parseClientName(text, "--name"), "as the --name: give a text of one line, of at");
+  }
+});
 
 pure("parseSize() takes bytes, and units of 1,000 and of 1,024", () => {
   const table: [string, number][] = [

@@ -86,8 +86,11 @@ integration("client.ts --get into a folder that is a file exits 2", async () => 
   assertRefused(ended, 2, `Cannot save into "${file}": it is not a folder`);
 });
 
-const PRINTED = ["--list", "--status", "--get a.txt --output -"];
-const ABOUT = ["--help", "--version", "--completions bash"];
+const PRINTED = ["--list", "--status", "--get a.txt --output -"].map((what) => `$CLIENT ${what}`);
+// Without the server: words behind --completions are a line to be completed.
+const ABOUT = ["--help", "--version", "--completions bash"].map((what) =>
+  `\${CLIENT% * *} ${what}`
+);
 
 integration(
   "client.ts >/dev/full exits 6 for all that it prints, and says whose it is",
@@ -95,7 +98,7 @@ integration(
     await using server = await serverWith("a.txt", bytes(6));
     for (const what of [...PRINTED, ...ABOUT]) {
       assertRefused(
-        await inShell(server, `$CLIENT ${what} >/dev/full`),
+        await inShell(server, `${what} >/dev/full`),
         6,
         `Cannot write to the standard output: ${FULL}`,
       );

@@ -68,7 +68,7 @@ export class Terminal implements AsyncDisposable {
   /** The same without control sequences. */
   get text(): string {
     // deno-lint-ignore no-control-regex
-    return this.#screen.replaceAll(/\x1b\[\d*[A-Z]/g, "");
+    return this.#screen.replaceAll(/\x1b\[(?:\d*[A-Z]|\?7[hl])/g, "");
   }
 
   /** Waits until a pattern has been written to it, and gives the match. */

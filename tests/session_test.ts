@@ -89,6 +89,11 @@ integration("session asks for a name, talks, lists, puts, gets and leaves", asyn
   await terminal.shows(/^(?![^]*No command[^]*No command)/);
   await enter(
     terminal,
+    "quit",
+    /^No command, so it is sent as a text; did you mean exit\?\nquit ACK$/m,
+  );
+  await enter(
+    terminal,
     "put 'note.txt'",
     /^note\.txt: stored as "note\.txt", 6 B, CRC-32 363a3020/m,
   );

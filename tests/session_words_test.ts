@@ -31,8 +31,12 @@ pure("meaningOf() refuses what is nearly a command in a script, and not at a ter
   };
   for (const [line, message] of Object.entries(refused)) {
     assertThrows(() => meaningOf(line, true), InletError, message);
-    assertEquals(meaningOf(line, false), { verb: "text", rest: line });
+    const { verb, rest, meant } = meaningOf(line, false);
+    assertEquals([verb, rest], ["text", line]);
+    const words = { "quit": "exit", "send a.txt": "put" } as Record<string, string | undefined>;
+    assertEquals(meant, words[line]);
   }
+  assertEquals(meaningOf("send me a file", false).meant, undefined);
   assertEquals(meaningOf("# hi", false), { verb: "text", rest: "# hi" });
 });
 

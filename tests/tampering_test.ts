@@ -102,7 +102,8 @@ for (const direction of ["toServer", "toClient"] as const) {
       const work = async (): Promise<void> => {
         for (const flip of flips) {
           const { error, sent } = await tryOut(flip);
-          const what = `bit ${flip.bit} of byte ${flip.offset}, seed ${seed}: ${error}`;
+          const why = Deno.inspect(error);
+          const what = `bit ${flip.bit} of byte ${flip.offset}, seed ${seed}: ${why}`;
           const isRight = error === undefined
             ? isHarmless(flip, sent)
             : [4, 5].includes(exitCode(error));

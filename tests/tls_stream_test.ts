@@ -7,13 +7,15 @@
 
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { crc32 } from "node:zlib";
+import { credentialOf } from "../lib/auth/credential.ts";
 import { identityOf } from "../lib/auth/identity.ts";
 import { InletError } from "../lib/errors.ts";
 import type { ByteStream } from "../lib/net/byte_stream.ts";
+import { connect } from "../lib/net/connect.ts";
 import { acceptTls } from "../lib/net/tls_accept.ts";
 import { connectTls } from "../lib/net/tls_connect.ts";
 import { Dice } from "./faults/content.ts";
-import { bytes } from "./helpers.ts";
+import { bytes, integration, KEY, startServer } from "./helpers.ts";
 import { memoryPair, type MemoryStream, type Pieces } from "./memory_stream.ts";
 
 const IDENTITY = await identityOf(new Uint8Array(32).fill(7));
@@ -212,6 +214,25 @@ Deno.test("bytes that are no TLS end a connection that is closed in one directio
   client.close();
   server.close();
   assert(belowServer.isClosed);
+});
+
+integration("a connection that is given up as its handshake is complete is not used", async () => {
+  await using server = await startServer({ key: KEY });
+  const { server: identity } = await credentialOf(KEY);
+  const stop = new AbortController();
+  const reason = new Error("enough");
+  const seen = {
+    ...identity,
+    // It is asked for when the server has shown its certificate.
+    get spki(): Uint8Array<ArrayBuffer> {
+      stop.abort(reason);
+      return identity.spki;
+    },
+  };
+  const options = { timeoutMs: 60_000, signal: stop.signal, server: seen };
+  const address = { hostname: "127.0.0.1", port: server.port };
+  const error = await assertRejects(() => connect(address, options));
+  assertEquals(error, reason);
 });
 
 Deno.test("reset() resets what is below, on both halves", async () => {

@@ -11,7 +11,16 @@ import { PROGRAM } from "../client/options.ts";
 import { readCommandLine } from "../client/typed_server.ts";
 import { parseCommandLine } from "../lib/cli/command_line.ts";
 import type { InletError } from "../lib/errors.ts";
-import { assertRefused, integration, KEY, pure, run, startServer, tempDir } from "./helpers.ts";
+import {
+  assertRefused,
+  fixture,
+  integration,
+  KEY,
+  pure,
+  run,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
 
 const TABLE = PROGRAM.options;
 
@@ -34,7 +43,7 @@ const SAME: [typed: string, plain: string][] = [
   ["inlet://h:5000/--quiet --list", "h 5000 --list -- --quiet"],
   ["inlet://h:5000/photos --list", "h 5000 photos --list"],
   ["INLET://h:5000/a", "--get=a h 5000"],
-  ["unix:/run/a.sock 5000 a.txt", "unix:/run/a.sock 5000 a.txt"],
+  ["unix:a.sock 5000 a.txt", `unix:${Deno.cwd()}/a.sock 5000 a.txt`],
   ["--list unix:/run/x/../a.sock", "--list unix:/run/a.sock"],
   ["--quiet -- unix:a.sock --odd", `--quiet -- unix:${Deno.cwd()}/a.sock --odd`],
   ["unix:///run/a.sock a.txt", "unix:/run/a.sock a.txt"],
@@ -93,6 +102,7 @@ pure("a config file gives a server its address, token file and options", () => {
     });
   }
   assertEquals(serversIn("{}", PLACE).size, 0);
+  assertEquals(serversIn("\ufeff{}\r\n", PLACE).size, 0);
   for (
     const [address, place] of [
       ["unix:/run/a.sock", "unix:/run/a.sock"],
@@ -113,12 +123,33 @@ const BROKEN: [text: string, message: string][] = [
   [withServer({}), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
   [withServer({ address: "h" }), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
   [withServer({ address: "unix:" }), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
+  [withServer({ address: "@home" }), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
+  [
+    withServer({ address: "unix:a\0" }),
+    'the server "home" needs an "address" like "192.0.2.5:5000"',
+  ],
   [withServer({ address: 5000 }), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
   [withServer({ address: "h:1" }, "a b"), 'the server "a b" needs a name of letters'],
   [withServer({ adress: "h:1" }), 'the server "home" has no "adress": the nearest is address'],
   [
+    withServer({ address: "h:70000" }),
+    'the server "home": Cannot use "70000" as the port: give a whole number from 1 to 65535',
+  ],
+  [
+    withServer({ address: "h:1", options: { quiet: true, progress: "plain" } }),
+    'the server "home" cannot have "progress" and "quiet"',
+  ],
+  [
     withServer({ address: "h:1", "token-file": 5 }),
     '"token-file" of the server "home" has to be a',
+  ],
+  [
+    withServer({ address: "h:1", "token-file": "" }),
+    '"token-file" of the server "home" has to be a',
+  ],
+  [
+    withServer({ address: "h:1", options: { name: "a\nb" } }),
+    'the server "home": Cannot use "a\\u{a}b" as the name: give a text of one line',
   ],
   [
     withServer({ address: "h:1", options: [] }),
@@ -183,6 +214,39 @@ integration(
   },
 );
 
+integration("a config file that never ends, or has no end of names, gets one line", async () => {
+  await using temp = await tempDir();
+  Deno.mkdirSync(`${temp.path}/inlet`);
+  const path = `${temp.path}/inlet/config.json`;
+  const client = (): ReturnType<typeof run> => {
+    const args = [
+      "run",
+      "--allow-read",
+      "--allow-env=XDG_CONFIG_HOME",
+      "client.ts",
+      "@x",
+      "--list",
+    ];
+    return run(Deno.execPath(), args, { env: { XDG_CONFIG_HOME: temp.path } });
+  };
+  const cannot = `Cannot use @x: cannot read "${path}": `;
+  await run("mkfifo", [path]);
+  assertRefused(await client(), 2, `${cannot}it is no file`);
+  Deno.removeSync(path);
+  Deno.symlinkSync("/dev/zero", path);
+  assertRefused(await client(), 2, `${cannot}it is no file`);
+  Deno.removeSync(path);
+  await temp.write("inlet/config.json", " ".repeat(1024 * 1024 + 1));
+  assertRefused(await client(), 2, `${cannot}it has more than 1 MiB`);
+  const servers = Array.from({ length: 30_000 }, (_, index) => [`${index}`, { address: "h:1" }]);
+  const text = JSON.stringify({ servers: Object.fromEntries(servers) });
+  await temp.write("inlet/config.json", text);
+  const { code, stderr } = await client();
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "has no such server: give one of 0, 1, 2");
+  assertStringIncludes(stderr, ", 49 and 29,950 more\n");
+}, { programs: ["mkfifo"] });
+
 integration("@NAME is a server of the config file, with its token and its options", async () => {
   await using temp = await tempDir();
   await using server = await startServer({ key: KEY });
@@ -206,6 +270,14 @@ integration("@NAME is a server of the config file, with its token and its option
     (await client(["@home", "--status", "--name", "bob"], permitted)).stdout,
     "bob",
   );
+  // Also where the two contradict each other.
+  const logged = { ...home, options: { progress: "plain" } };
+  await temp.write("inlet/config.json", withServer(logged));
+  const sent = await client(["@home", fixture("hello.txt"), "--quiet"], permitted);
+  assertEquals([sent.code, sent.stderr], [0, ""]);
+  await temp.write("inlet/config.json", withServer({ ...home, options: { quiet: true } }));
+  const shown = await client(["@home", fixture("hello.txt"), "--progress", "plain"], permitted);
+  assertEquals(shown.code, 0, shown.stderr);
   const path = `${temp.path}/inlet/config.json`;
   assertRefused(
     await client(["@hme", "--list"], permitted),

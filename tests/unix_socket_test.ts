@@ -14,6 +14,7 @@ import {
 import { send } from "../client.ts";
 import { InletError } from "../lib/errors.ts";
 import { listen } from "../lib/net/listen.ts";
+import { listenUnix } from "../lib/net/unix_listen.ts";
 import { serve } from "../server.ts";
 import {
   assertRefused,
@@ -21,6 +22,7 @@ import {
   type Ended,
   fixture,
   integration,
+  PYTHON,
   run,
   runScript,
   scriptPath,
@@ -195,6 +197,17 @@ integration("of servers that replace one socket at the same time, one gets it", 
   }
 });
 
+integration("a socket that takes the place of a stale one meanwhile is not removed", async () => {
+  await using local = await tempDir();
+  const path = await leaveSocketHere(`${local.path}/inlet.sock`);
+  // By the time that it returns it has found out that nobody listens there.
+  const starting = listenUnix(path, 0o600);
+  Deno.removeSync(path);
+  using _other = Deno.listen({ transport: "unix", path });
+  await assertRejects(() => starting, InletError, "another server listens there");
+  assert(exists(path));
+});
+
 /** Leaves a socket that nobody listens on. */
 async function leaveSocketHere(path: string): Promise<string> {
   const script = `Deno.listen({ transport: "unix", path: ${JSON.stringify(path)} }); Deno.exit();`;
@@ -239,6 +252,33 @@ integration("a socket that cannot be made gets one line", async () => {
     `Cannot connect to unix:${file}: connection refused; is the server running?`,
   );
 });
+
+integration("a socket for datagrams is told from a server, and stays", async () => {
+  await using local = await tempDir();
+  const path = `${local.path}/a.sock`;
+  const script = `import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print("bound", flush=True)
+sys.stdin.read()`;
+  const other = new Deno.Command("python3", {
+    args: ["-c", script, path],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  using stack = new DisposableStack();
+  stack.defer(() => other.kill());
+  await other.stdout.getReader().read();
+  const why = "a socket of another kind is there, for datagrams";
+  assertRefused(
+    await runScript("server.ts", [`unix:${path}`]),
+    4,
+    `Cannot listen on unix:${path}: ${why}`,
+  );
+  const client = await runUnixClient({ path, key: undefined }, ["--list"]);
+  assertRefused(client, 4, `Cannot connect to unix:${path}: ${why}`);
+  assert(Deno.lstatSync(path).isSocket);
+}, PYTHON);
 
 integration("both programs name exactly the permissions for a socket", async () => {
   await using local = await tempDir();

@@ -12,7 +12,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { concat } from "@std/bytes/concat";
-import { InletError, send, SendError } from "../client.ts";
+import { connect as connectClient, InletError, send, SendError } from "../client.ts";
 import { clientOf, formatAddress, hostOf, isNear, unixPathIn, unixPeer } from "../lib/address.ts";
 import { connect } from "../lib/net/connect.ts";
 import { AddressRanges } from "../lib/net/address_ranges.ts";
@@ -311,7 +311,30 @@ integration(
   },
 );
 
-integration("serve({ path }) and send({ path }) are the same in the library", async () => {
+integration(
+  "a client of mode raw that gives up cannot reset a Unix socket, as is documented",
+  async () => {
+    await using local = await tempDir();
+    const file = await local.write("large.bin", bytes(20_000_000));
+    for (const mode of ["raw", "upload"]) {
+      await using server = await startUnixServer({ args: ["--mode", mode] });
+      await using client = startUnixClient(server, [file, "--mode", mode, "--limit", "4MB"]);
+      await uploadGrows(server.dir, 1_000_000);
+      assertEquals((await client.stopInsistently("SIGINT")).code, 130);
+      await server.running.says(/left, 0 connected/);
+      // A size tells the end too.
+      assertEquals(names(server.dir), mode === "raw" ? ["1.file"] : []);
+    }
+  },
+);
+
+integration("the log in JSON has the path of the socket", async () => {
+  await using server = await startUnixServer({ args: ["--log", "json"] });
+  const { event, path, hostname, port } = JSON.parse(server.running.log.split("\n")[0]!);
+  assertEquals([event, path, hostname, port], ["listening", server.path, undefined, undefined]);
+});
+
+integration("serve(), send() and connect() of the library take a path", async () => {
   await using local = await tempDir();
   const path = `${local.path}/inlet.sock`;
   const directory = `${local.path}/received`;
@@ -320,6 +343,9 @@ integration("serve({ path }) and send({ path }) are the same in the library", as
     assertEquals(server.address, { transport: "unix", path });
     const [sent] = await send(server.address, [fixture("hello.txt")], { key: KEY });
     assertEquals(sent!.stored.name, "hello.txt");
+    await using client = await connectClient({ path }, { key: KEY });
+    assertEquals((await client.put("a.bin", bytes(100_000))).name, "a.bin");
+    assertEquals(await new Response((await client.get("a.bin")).body).bytes(), bytes(100_000));
     await assertRejects(
       () => serve({ path, directory, log: QUIET }),
       InletError,

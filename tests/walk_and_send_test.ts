@@ -146,7 +146,7 @@ integration(
     const said: string[] = [];
     const mkdir = async (): Promise<string> => {
       const request = await wire.line();
-      said.push(request.replaceAll(/;(id|mode|time)=[^; ]+/g, ""));
+      said.push(request.replaceAll(/;(id|mode|time|total)=[^; ]+/g, ""));
       return `ok ${request.split(" ")[1]}\n`;
     };
     const pushed = async (): Promise<string> => {

@@ -4,7 +4,7 @@
  * @module
  */
 
-export type { ERROR_CODES, ErrorCode, Stored } from "../../protocol.ts";
+export type { ClientFacts, ERROR_CODES, ErrorCode, Stored } from "../../protocol.ts";
 export type { Code, LocalCode } from "../../lib/errors.ts";
 export type { ServerAddress } from "../../lib/address.ts";
 export type { LinkRule } from "../../lib/store/link_rules.ts";

@@ -8,6 +8,7 @@ import { fromFileUrl } from "@std/path/from-file-url";
 import { ContentSource, GivenStream } from "../../lib/body/given_body.ts";
 import { pathSource } from "../../lib/body/path_source.ts";
 import { FileSource, type Source } from "../../lib/body/sources.ts";
+import { Tally } from "../../lib/body/streams.ts";
 import { InletError } from "../../lib/errors.ts";
 import { quoted } from "../../lib/text.ts";
 import type { Compared } from "../../modes/files/compare.ts";
@@ -42,13 +43,27 @@ export function sourceOf(
   if (body instanceof Uint8Array) return new ContentSource(name, body, facts);
   if (body instanceof Blob) {
     if (body.size > MAX_PUSHED_BYTES) return new GivenStream(name, body, body.size, facts);
-    return bytesOf(name, body).then((content) => new ContentSource(name, content, facts));
+    const reading = bytesOf(name, body).then((content) => new ContentSource(name, content, facts));
+    // A put that is given up does not wait for it.
+    reading.catch(() => {});
+    return reading;
   }
-  if (modified ?? mode) {
+  if (modified !== undefined || mode !== undefined) {
     const why = "a file at a path has its own time and permissions";
     throw new InletError("usage", `Cannot set these: ${why}`);
   }
   return pathSource(pathOf(body), name, { signal });
+}
+
+/** The CRC-32 of a Blob, of which no more than a chunk is held. */
+async function crcOf(name: string, blob: Blob): Promise<number> {
+  const tally = new Tally();
+  try {
+    for await (const chunk of blob.stream()) tally.add(chunk);
+    return tally.crc;
+  } catch (cause) {
+    throw new InletError("aborted", `Cannot compare ${quoted(name)}: it cannot be read`, { cause });
+  }
 }
 
 /** Reads a Blob of a file of this machine, which may be gone. */
@@ -62,8 +77,14 @@ async function bytesOf(name: string, blob: Blob): Promise<Uint8Array> {
 
 function pathOf(body: FileAtPath | undefined): string {
   const path: unknown = (body as FileAtPath | null | undefined)?.path;
-  if (path instanceof URL && path.protocol === "file:") return fromFileUrl(path.href);
   if (typeof path === "string") return path;
+  if (path instanceof URL && path.protocol === "file:") {
+    try {
+      return fromFileUrl(path.href);
+    } catch (cause) {
+      throw new InletError("usage", `Cannot send ${quoted(path.href)}: write % as %25`, { cause });
+    }
+  }
   throw new InletError("usage", `Cannot send this as a body: ${BODIES}`);
 }
 
@@ -85,17 +106,21 @@ export function isRepeatable(source: Source): boolean {
  *
  * @throws {InletError} `usage` if it is a stream, or cannot be read
  */
-export async function comparedOf(
+export function comparedOf(
   name: string,
   body: Exclude<SentBody, ReadableStream<Uint8Array>>,
-): Promise<Compared> {
-  const source = await sourceOf(name, body instanceof Blob ? await bytesOf(name, body) : body, {});
+): Compared {
+  const label = name;
+  const needsCrc = { modified: new Date(0), needsCrc: true };
+  if (body instanceof Blob) {
+    return { label, name, size: body.size, ...needsCrc, crc: () => crcOf(name, body) };
+  }
+  const source = sourceOf(name, body, {});
   if (source instanceof FileSource) return source;
   if (!(source instanceof ContentSource)) {
     throw new InletError("usage", "Cannot compare a stream: it can be read only once");
   }
-  const { label, size } = source;
-  return { label, name, size, modified: new Date(0), needsCrc: true, crc: () => source.crc() };
+  return { label, name, size: source.size, ...needsCrc, crc: () => source.crc() };
 }
 
 /**

@@ -6,7 +6,7 @@
 
 import type { ServerAddress } from "../../lib/address.ts";
 import {
-  AMOUNT,
+  checkOptions,
   checkValues,
   FUNCTION,
   type Kind,
@@ -15,14 +15,20 @@ import {
 } from "../../lib/cli/value_kinds.ts";
 import { checkAddress, CLIENT_OPTIONS } from "../caller.ts";
 import type { ConnectOptions } from "../send_options.ts";
-import type { PutOptions } from "./types.ts";
+import type { GetOptions, KeptBeginning, PutOptions } from "./types.ts";
 
 const OPTIONS: Record<keyof ConnectOptions, Kind> = CLIENT_OPTIONS;
 
-const CALL: Record<keyof PutOptions, Kind> = {
+const KEPT: Record<keyof KeptBeginning, Kind> = {
+  bytes: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  crc: wholeNumber(0, 0xffff_ffff),
+};
+
+const CALL: Record<keyof (PutOptions & GetOptions), Kind> = {
+  kept: OBJECT,
   signal: CLIENT_OPTIONS.signal,
   onProgress: FUNCTION,
-  size: AMOUNT,
+  size: wholeNumber(0, Number.MAX_SAFE_INTEGER),
   modified: {
     give: "a valid Date",
     is: (value) => value instanceof Date && !Number.isNaN(value.getTime()),
@@ -34,11 +40,12 @@ const CALL: Record<keyof PutOptions, Kind> = {
 export function checkClient(address: ServerAddress, options: ConnectOptions): void {
   checkAddress(address);
   checkValues({ options }, { options: OBJECT }, { optional: false });
-  checkValues(options, OPTIONS, { optional: true });
+  checkOptions(options, OPTIONS);
 }
 
 /** @throws {InletError} `usage` */
-export function checkCall(options: PutOptions): void {
+export function checkCall(options: PutOptions & GetOptions): void {
   checkValues({ options }, { options: OBJECT }, { optional: false });
-  checkValues(options, CALL, { optional: true });
+  checkOptions(options, CALL);
+  if (options.kept) checkValues(options.kept, KEPT, { optional: false });
 }

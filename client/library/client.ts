@@ -6,7 +6,16 @@
  * @module
  */
 
-import { isFolderEntry, type ListEntry, modeOf } from "../../protocol.ts";
+import {
+  type ClientFacts,
+  clientFactsOf,
+  isFolderEntry,
+  type ListEntry,
+  modeOf,
+  type Stored,
+  WITH_FACTS,
+} from "../../protocol.ts";
+import { quoted } from "../../lib/text.ts";
 import type { ServerAddress } from "../../lib/address.ts";
 import { GivenStream } from "../../lib/body/given_body.ts";
 import type { Source } from "../../lib/body/sources.ts";
@@ -14,7 +23,6 @@ import { InletError } from "../../lib/errors.ts";
 import type { ItemResult } from "../../modes/files/answers.ts";
 import type { FilesClient } from "../../modes/files/client.ts";
 import { Comparison } from "../../modes/files/compare.ts";
-import type { Stored } from "../../protocol.ts";
 import type { ConnectOptions } from "../send_options.ts";
 import {
   checkServerName,
@@ -30,17 +38,15 @@ import { failureOf, Flow, stopOnAbort } from "./flow.ts";
 import { Watcher } from "./meter.ts";
 import { Outbox } from "./outbox.ts";
 import { type RequestOptions, Session } from "./session.ts";
-import { clientIn } from "./status.ts";
 import type {
   CallOptions,
   Client,
-  ConnectedClient,
   Download,
   Entry,
+  GetOptions,
   PutOptions,
   SayOptions,
   SentBody,
-  TransferOptions,
 } from "./types.ts";
 
 /** Pages of a list that are received before the program reads them. A page has up to 500 entries. */
@@ -74,49 +80,55 @@ class SessionClient implements Client {
 
   async put(name: string, body: SentBody, options: PutOptions = {}): Promise<Stored> {
     checkServerName("put", name);
+    if (name.endsWith("/")) {
+      throw new InletError("bad-name", `Cannot put ${quoted(name)}: it is the name of a folder`);
+    }
     checkCall(options);
     const { signal } = options;
-    signal?.throwIfAborted();
     const source = sourceOf(name, body, options);
     const small = source instanceof Promise || isSmall(source);
     const watcher = new Watcher(options);
     try {
+      signal?.throwIfAborted();
       const result = small
         ? await (this.#outbox ?? this.#openOutbox()).add(source, signal)
         : await this.#putAlone(source, watcher, signal);
       if ("error" in result) throw result.error;
       const stored = result.stored as Stored;
       if (small) watcher.tellWhole(stored.size);
-      watcher.check();
+      await watcher.check();
       return stored;
     } catch (error) {
       throw this.#failureOf(source, error, signal);
     }
   }
 
-  async get(name: string, options: TransferOptions = {}): Promise<Download> {
+  async get(name: string, options: GetOptions = {}): Promise<Download> {
     checkServerName("get", name);
     checkCall(options);
     this.#outbox = undefined;
     return await download(this.#session, name, options);
   }
 
-  list(options: CallOptions = {}): AsyncGenerator<Entry, void> {
+  async *list(options: CallOptions = {}): AsyncGenerator<Entry, void> {
     checkCall(options);
-    return this.#entries((client) => client.list(), options);
+    yield* this.#entries((client) => client.list(), options);
   }
 
-  tree(name = "/", options: CallOptions = {}): AsyncGenerator<Entry, void> {
+  async *tree(name = "/", options: CallOptions = {}): AsyncGenerator<Entry, void> {
     checkServerName("list", name);
     checkCall(options);
-    return this.#entries((client) => client.tree(name), options);
+    yield* this.#entries((client) => client.tree(name), options);
   }
 
-  async status(options: CallOptions = {}): Promise<ConnectedClient[]> {
+  async status(options: CallOptions = {}): Promise<ClientFacts[]> {
     checkCall(options);
-    return await this.#run(async (client) => (await Array.fromAsync(client.status())).flat(), {
-      signal: options.signal,
-    }).then((lines) => lines.map(clientIn));
+    const read = (client: FilesClient) => Array.fromAsync(client.status(WITH_FACTS));
+    return (await this.#run(read, options)).flat().map((line) => {
+      const facts = clientFactsOf(line);
+      if (facts) return facts;
+      throw new InletError("version", "Cannot read the status: the server is of an early version");
+    });
   }
 
   async say(message: string | SentBody, options: SayOptions = {}): Promise<void> {
@@ -134,7 +146,7 @@ class SessionClient implements Client {
     const isUnsaid = (): boolean => watcher.bytes === 0;
     try {
       await this.#run(say, { signal, cuts: true, isRepeatable: isUnsaid });
-      watcher.check();
+      await watcher.check();
     } catch (error) {
       throw this.#failureOf(source, error, signal);
     }
@@ -142,8 +154,8 @@ class SessionClient implements Client {
 
   async chat(text: string, options: CallOptions = {}): Promise<void> {
     checkCall(options);
-    if (typeof text !== "string" || /[\r\n]/.test(text)) {
-      throw new InletError("usage", "Cannot say this: give a text without line breaks");
+    if (typeof text !== "string" || /[\r\n]/.test(text) || !text.isWellFormed()) {
+      throw new InletError("usage", "Cannot say this: give a text without line breaks, in Unicode");
     }
     await this.#run((client) => client.chat(text), options);
   }
@@ -164,8 +176,8 @@ class SessionClient implements Client {
   ): Promise<string | undefined> {
     checkServerName("compare", name);
     checkCall(options);
+    const file = comparedOf(name, body);
     return await this.#run(async (client) => {
-      const file = await comparedOf(name, body);
       const answers: (string | InletError)[] = [];
       await new Comparison(...client.parts).run([file], (_, answer) => answers.push(answer));
       const [found] = answers;
@@ -203,11 +215,18 @@ class SessionClient implements Client {
 
   #openOutbox(): Outbox {
     const outbox = new Outbox();
-    const send = async (client: FilesClient): Promise<void> => {
+    const close = (): void => {
       if (this.#outbox === outbox) this.#outbox = undefined;
+    };
+    const send = async (client: FilesClient): Promise<void> => {
+      close();
       await outbox.send(client, (error) => this.#session.allows(error));
     };
-    this.#run(send, {}).catch((error) => outbox.fail(error));
+    this.#run(send, {}).catch((error) => {
+      // Its turn may never have come: nothing is added to it any more.
+      close();
+      outbox.fail(error);
+    });
     return this.#outbox = outbox;
   }
 

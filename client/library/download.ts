@@ -12,7 +12,7 @@ import { OutputTarget } from "../output.ts";
 import { failureOf, Flow, stopOnAbort } from "./flow.ts";
 import { Watcher } from "./meter.ts";
 import type { Session } from "./session.ts";
-import type { Download, TransferOptions, Verified } from "./types.ts";
+import type { Download, GetOptions, KeptBeginning, Verified } from "./types.ts";
 
 /** Bytes of a body that are received before the program reads them. */
 const AHEAD_BYTES = 1024 * 1024;
@@ -25,28 +25,34 @@ class BodyTarget extends OutputTarget {
   #size: number | undefined;
   #isOther = false;
 
-  constructor(name: string, write: (chunk: Uint8Array) => Promise<void>) {
+  constructor(
+    name: string,
+    write: (chunk: Uint8Array) => Promise<void>,
+    kept: KeptBeginning | undefined,
+  ) {
     super(name, async (chunk) => {
-      if (this.#isOther) throw this.#other();
+      this.check();
       await write(chunk);
-    });
+    }, kept);
     this.#name = name;
   }
 
+  /** What follows is stopped in order, when it comes to be written. */
+  override startOver(): void {
+    this.#isOther = true;
+  }
+
   expect(size: number): void {
-    this.#isOther = this.#size !== undefined && this.#size !== size;
+    if (this.#size !== undefined && this.#size !== size) this.#isOther = true;
     this.#size ??= size;
-    this.begun.resolve(size);
+    if (!this.#isOther) this.begun.resolve(size);
   }
 
-  /** @throws {InletError} `changed` if the file has another size than before */
+  /** @throws {InletError} `changed` if it is another file than that of which there is a part */
   check(): void {
-    if (this.#isOther) throw this.#other();
-  }
-
-  #other(): InletError {
-    const why = "the file on the server has another size than before";
-    return new InletError("changed", `Cannot continue ${quoted(this.#name)}: ${why}`);
+    if (!this.#isOther) return;
+    const why = "the file on the server is no longer the one whose beginning was read";
+    throw new InletError("changed", `Cannot continue ${quoted(this.#name)}: ${why}`);
   }
 }
 
@@ -54,7 +60,7 @@ class BodyTarget extends OutputTarget {
 export async function download(
   session: Session,
   name: string,
-  options: TransferOptions,
+  options: GetOptions,
 ): Promise<Download> {
   const { signal } = options;
   signal?.throwIfAborted();
@@ -64,7 +70,7 @@ export async function download(
   );
   const watcher = new Watcher(options);
   // The chunk is a part of a buffer that is used again.
-  const target = new BodyTarget(name, (chunk) => flow.write(chunk.slice()));
+  const target = new BodyTarget(name, (chunk) => flow.write(chunk.slice()), options.kept);
   const verified = Promise.withResolvers<Verified>();
   verified.promise.catch(() => {});
   const get = async (client: FilesClient): Promise<Received> => {
@@ -73,9 +79,9 @@ export async function download(
     return await client.get(name, target, flow.stopped);
   };
   const stopping = stopOnAbort(flow, signal);
-  session.run(get, { signal: flow.stopped }).then(({ crc, modified, mode }) => {
+  session.run(get, { signal: flow.stopped }).then(async ({ crc, modified, mode }) => {
     target.check();
-    watcher.check();
+    await watcher.check();
     flow.end();
     verified.resolve({ crc, modified, mode });
   }).catch((error) => {

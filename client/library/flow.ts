@@ -36,7 +36,6 @@ export class Flow<T> {
   stop(reason: unknown): void {
     this.fail(reason);
     this.#stop.abort(interrupted(reason));
-    this.#room.resolve();
   }
 
   /**
@@ -65,10 +64,11 @@ export class Flow<T> {
     this.#isOver = true;
   }
 
-  /** Has the stream fail. */
+  /** Has the stream fail, and nothing wait for its reader any more. */
   fail(error: unknown): void {
     if (!this.#isOver) this.#controller.error(error);
     this.#isOver = true;
+    this.#room.resolve();
   }
 }
 

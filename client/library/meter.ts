@@ -5,6 +5,7 @@
  */
 
 import { Progress } from "../../lib/cli/progress.ts";
+import { Calls } from "../calls.ts";
 import type { TransferOptions } from "./types.ts";
 
 /** Counts the bytes of one request after another, in the place of a progress line. */
@@ -24,7 +25,10 @@ export class Meter extends Progress {
   }
 
   override expect(size: number): void {
-    if (this.#watcher) this.#watcher.size = size;
+    if (!this.#watcher) return;
+    this.#watcher.size = size;
+    // What was there already came to be known before.
+    if (this.#watcher.bytes > 0) this.#watcher.add(0);
   }
 
   override add(bytes: number): void {
@@ -32,7 +36,8 @@ export class Meter extends Progress {
   }
 
   override skip(bytes: number): void {
-    this.#watcher?.add(bytes);
+    if (this.#watcher?.size !== undefined) this.#watcher.add(bytes);
+    else if (this.#watcher) this.#watcher.bytes += bytes;
   }
 }
 
@@ -43,7 +48,7 @@ export class Watcher {
   readonly #onProgress: TransferOptions["onProgress"];
   /** Bytes that have moved in this attempt. */
   bytes = 0;
-  #thrown: { readonly error: unknown } | undefined;
+  readonly #calls = new Calls();
 
   constructor({ onProgress }: TransferOptions) {
     this.#onProgress = onProgress;
@@ -57,15 +62,11 @@ export class Watcher {
 
   add(bytes: number): void {
     this.bytes += bytes;
-    try {
-      this.#onProgress?.({ bytes: this.bytes, size: this.size });
-    } catch (error) {
-      this.#thrown ??= { error };
-    }
+    this.#calls.make(() => this.#onProgress?.({ bytes: this.bytes, size: this.size }));
   }
 
   /** Throws what the function of the program has thrown. */
-  check(): void {
-    if (this.#thrown) throw this.#thrown.error;
+  async check(): Promise<void> {
+    await this.#calls.check();
   }
 }

@@ -21,11 +21,6 @@ interface Letter {
 export class Outbox {
   readonly #letters = new Set<Letter>();
 
-  /** Whether there is anything to send. */
-  get isEmpty(): boolean {
-    return this.#letters.size === 0;
-  }
-
   /**
    * Adds a file. The result never comes if the outbox is not sent.
    *
@@ -64,7 +59,7 @@ export class Outbox {
     });
     if (failure) throw failure;
     const [, , requester] = client.parts;
-    if (requester.end && !this.isEmpty) throw requester.end;
+    if (requester.end && this.#letters.size > 0) throw requester.end;
   }
 
   /** The letters by what is sent. One that cannot be read has failed. */

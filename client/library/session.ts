@@ -11,6 +11,7 @@ import { Semaphore } from "../../lib/semaphore.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { DEFAULT_TIMEOUT_MS } from "../../lib/net/whole_line.ts";
 import type { FilesClient } from "../../modes/files/client.ts";
+import { Calls } from "../calls.ts";
 import { type ClientOptions, Dialer } from "../dialer.ts";
 import { Meter } from "./meter.ts";
 
@@ -39,21 +40,26 @@ export class Session implements AsyncDisposable {
   readonly #dialer: Dialer;
   readonly #turns = new Semaphore(1);
   readonly #closing = new AbortController();
-  #waiting = 0;
-  #isBusy = false;
+  /** How many requests are under way, or wait for their turn. */
+  #wanted = 0;
+  /** Has each call reject. A signal takes longer for each listener that it has already. */
+  readonly #calls = new Set<(reason: unknown) => void>();
   #open: Open | undefined;
   #endRest: (() => Promise<void>) | undefined;
   #closed: Promise<void> | undefined;
+  /** Those of the program's function for notices in this turn. */
+  #notices = new Calls();
 
   constructor(address: ServerAddress, options: ClientOptions) {
     const { signal } = this.#closing;
     this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    this.#dialer = new Dialer(address, { ...options, signal, progress: this.meter });
+    const onNotice = (text: string): void => this.#notices.make(() => options.onNotice?.(text));
+    this.#dialer = new Dialer(address, { ...options, onNotice, signal, progress: this.meter });
   }
 
   /** Whether a request waits for the one that is under way. */
   get isWanted(): boolean {
-    return this.#waiting > 0;
+    return this.#wanted > 1;
   }
 
   /** Whether another attempt is to follow a failure. */
@@ -71,10 +77,19 @@ export class Session implements AsyncDisposable {
     action: (client: FilesClient) => Promise<T>,
     options: RequestOptions = {},
   ): Promise<T> {
-    this.#closing.signal.throwIfAborted();
-    options.signal?.throwIfAborted();
-    const over = options.signal ? [this.#closing.signal, options.signal] : [this.#closing.signal];
-    return await unlessAborted(this.#inTurn(action, options), over);
+    if (this.#closed) throw closed();
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const { promise: over, reject } = Promise.withResolvers<never>();
+    const onAbort = (): void => reject(signal?.reason);
+    signal?.addEventListener("abort", onAbort);
+    this.#calls.add(reject);
+    try {
+      return await Promise.race([this.#run(action, options), over]);
+    } finally {
+      this.#calls.delete(reject);
+      signal?.removeEventListener("abort", onAbort);
+    }
   }
 
   /** Ends what is under way, and the connection. */
@@ -83,30 +98,40 @@ export class Session implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const farewell = this.#isBusy ? undefined : await this.#rested();
-    if (!this.#isBusy) await farewell?.client.exit();
-    this.#closing.abort(new InletError("closed", "The client is closed"));
+    // From here on no request comes in.
+    if (this.#wanted === 0) await (await this.#rested())?.client.exit();
+    this.#closing.abort(closed());
+    this.#calls.forEach((reject) => reject(this.#closing.signal.reason));
     // Whatever was under way has let go of the connection then.
     using _ = await this.#turns.acquire();
     await this.#rested();
     this.#drop();
   }
 
-  async #inTurn<T>(
+  async #run<T>(
     action: (client: FilesClient) => Promise<T>,
     options: RequestOptions,
   ): Promise<T> {
-    this.#waiting++;
-    using _ = await this.#turns.acquire(options.signal).finally(() => this.#waiting--);
-    this.#isBusy = true;
-    try {
-      return await this.#repeat(action, options);
-    } finally {
-      this.#isBusy = false;
+    const { result, notices } = await this.#inTurn(action, options);
+    await notices.check();
+    return result;
+  }
+
+  async #inTurn<T>(
+    action: (client: FilesClient) => Promise<T>,
+    options: RequestOptions,
+  ): Promise<{ result: T; notices: Calls }> {
+    using stack = new DisposableStack();
+    this.#wanted++;
+    stack.defer(() => this.#wanted--);
+    stack.use(await this.#turns.acquire(options.signal));
+    const notices = this.#notices = new Calls();
+    stack.defer(() => {
       this.meter.watch(undefined);
       this.#dialer.retries.progressed();
       this.#rest();
-    }
+    });
+    return { result: await this.#repeat(action, options), notices };
   }
 
   async #repeat<T>(
@@ -172,6 +197,10 @@ export class Session implements AsyncDisposable {
   }
 }
 
+function closed(): InletError {
+  return new InletError("closed", "The client is closed");
+}
+
 function isOver({ client, connection }: Open): boolean {
   return client.ended || connection.failure !== undefined;
 }
@@ -186,19 +215,4 @@ function cutOnAbort(connection: Connection, signal: AbortSignal): Disposable {
 /** The error of what a program has given up. */
 export function interrupted(cause: unknown): InletError {
   return new InletError("interrupted", "Interrupted", { cause });
-}
-
-/** Settles as a promise does, or rejects with the reason of the first signal that is aborted. */
-async function unlessAborted<T>(
-  promise: Promise<T>,
-  signals: readonly AbortSignal[],
-): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  using listeners = new DisposableStack();
-  for (const signal of signals) {
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", onAbort);
-    listeners.defer(() => signal.removeEventListener("abort", onAbort));
-  }
-  return await Promise.race([promise, aborted]);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Stored } from "../../protocol.ts";
+import type { ClientFacts, Stored } from "../../protocol.ts";
 
 /**
  * What is sent: a stream, bytes in memory, or the file at a path of this machine. A text is no body, as it
@@ -44,11 +44,31 @@ export interface TransferProgress {
 /** Options of a transfer. */
 export interface TransferOptions extends CallOptions {
   /**
-   * Called as bytes move. An error that it throws ends the call, once the transfer is over.
+   * Called as bytes move. An error that it throws, or that its promise rejects with, ends the call, once
+   * the transfer is over.
    *
    * @default {undefined}
    */
   onProgress?: ((progress: TransferProgress) => void) | undefined;
+}
+
+/** Options of {@linkcode Client.get}. */
+export interface GetOptions extends TransferOptions {
+  /**
+   * The beginning of the file that the program has already: the body is the rest then, and the checksum
+   * that of the whole. If the server's file does not begin with it, the call rejects with `changed`.
+   *
+   * @default {undefined}
+   */
+  kept?: KeptBeginning | undefined;
+}
+
+/** The beginning of a file. */
+export interface KeptBeginning {
+  /** How many bytes it has. */
+  readonly bytes: number;
+  /** Their CRC-32, as `crc32()` of node:zlib computes it. */
+  readonly crc: number;
 }
 
 /** Options of {@linkcode Client.say}. */
@@ -94,10 +114,11 @@ export interface Download {
   /** Bytes of the whole file. */
   readonly size: number;
   /**
-   * Its content. It ends only if the checksum of all of it is right, and fails otherwise; what was read
-   * until then is then worth nothing. Up to a MiB is received ahead. While more than that is not read,
-   * no other request of the client begins: read it, or cancel it, which stops the server. Where other
-   * requests wait for longer than `timeoutMs`, a body of which nothing is read fails with `timeout`.
+   * Its content, or the rest of it. It ends only if the checksum of all of it is right, and fails
+   * otherwise; what was read until then is then worth nothing. Up to a MiB is received ahead. While more
+   * than that is not read, no other request of the client begins: read it, or cancel it, which stops the
+   * server. Where other requests wait for longer than `timeoutMs`, a body of which nothing is read fails
+   * with `timeout`.
    */
   readonly body: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** Settles at the end of the body; rejects if that fails or is cancelled. It need not be handled. */
@@ -118,20 +139,6 @@ export interface Entry {
   readonly mode: number | undefined;
   /** Where a link leads to. */
   readonly target: string | undefined;
-}
-
-/** A client of the server, connected now or before. */
-export interface ConnectedClient {
-  /** Numbered from 1, in order of arrival. */
-  readonly number: number;
-  /** The name that it gave itself, if it did. */
-  readonly name: string | undefined;
-  /** `HOST:PORT`. */
-  readonly address: string;
-  /** When it came, by the server's clock and in the server's time zone: `2026-11-21 09:38:00`. */
-  readonly start: string;
-  /** When it left, in the same way; `undefined` while it is connected. */
-  readonly end: string | undefined;
 }
 
 /**
@@ -155,10 +162,10 @@ export interface Client extends AsyncDisposable {
    */
   put(name: string, body: SentBody, options?: PutOptions): Promise<Stored>;
   /**
-   * Requests a file. It resolves once the content begins to arrive. With `retries`, a body goes on where
-   * a lost connection broke it off.
+   * Requests a file. It resolves once the content begins to arrive; the signal and `onProgress` hold until
+   * its end. With `retries`, a body goes on where a lost connection broke it off.
    */
-  get(name: string, options?: TransferOptions): Promise<Download>;
+  get(name: string, options?: GetOptions): Promise<Download>;
   /**
    * Lists the files of the server. It is requested when the first entry is; {@linkcode Array.fromAsync}
    * makes an array of it. A list that is not read to its end may be left at any point.
@@ -170,8 +177,11 @@ export interface Client extends AsyncDisposable {
    * @param name By default everything.
    */
   tree(name?: string, options?: CallOptions): AsyncGenerator<Entry, void>;
-  /** Lists the clients of this run of the server, up to a thousand, in order of arrival. */
-  status(options?: CallOptions): Promise<ConnectedClient[]>;
+  /**
+   * Lists the clients of this run of the server, also those that have left, up to a thousand, in order of
+   * arrival.
+   */
+  status(options?: CallOptions): Promise<ClientFacts[]>;
   /** Writes a message to the server's stdout. It resolves once it is written. */
   say(message: string | SentBody, options?: SayOptions): Promise<void>;
   /** Says one line of at most 4,091 bytes, which the server's log has. It resolves once it is heard. */

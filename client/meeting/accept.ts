@@ -94,7 +94,7 @@ export async function receiveOffer(
   const { output } = how;
   const { signal = new AbortController().signal, links, onNotice } = options;
   const { progress } = dialer.context;
-  const report = await openReport(progress, { type: "get", names: [], output }, plan);
+  const report = await openReport(progress, { type: "get", names: [], output }, plan, signal);
   const space = await DiskSpace.ifPermitted();
   const directory = await DirectoryStore.open(output, {
     downloads: true,

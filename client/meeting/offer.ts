@@ -44,7 +44,7 @@ export async function runOffer(
   const { progress } = dialer.context;
   const { files, as, listed } = action;
   const send = { type: "send" as const, files, as, ...listed && { listed } };
-  const report = await openReport(progress, send, plan);
+  const report = await openReport(progress, send, plan, options.signal);
   const onResult = (result: SendResult): void => report.add(result);
   const instead = async (items: Items): Promise<void> => {
     const { first } = items;

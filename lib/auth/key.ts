@@ -124,9 +124,11 @@ export async function readSecretFile(
 function warningOf(
   path: string,
   what: string,
-  { isFile, mode }: Deno.FileInfo,
+  { isFile, mode, uid, gid }: Deno.FileInfo,
 ): string | undefined {
   if (!isFile || mode === null || (mode & OF_OTHERS) === 0) return undefined;
+  // A credential of systemd: its group only seems to read it, as the bits are the mask of an ACL.
+  if (uid === 0 && gid === 0 && (mode & 0o777) === 0o440) return undefined;
   return `the ${what} ${quoted(path)} can be read by others on this machine: chmod 600 ${
     printable(path)
   }`;

@@ -16,7 +16,7 @@ const PIECE_BYTES = 256 * 1024;
 /** What is known of a body beside its bytes. */
 export type BodyFacts = Pick<Facts, "modified" | "mode">;
 
-/** Bytes in memory. */
+/** Bytes in memory. A program that takes them away meanwhile (`transfer()`, `resize()`) has changed them. */
 export class ContentSource {
   readonly label: string;
   readonly name: string;
@@ -34,30 +34,40 @@ export class ContentSource {
     this.#content = content;
   }
 
-  /** The bytes do not change, so this is their number. */
+  /** The number of bytes that were given. */
   measure(): number {
     return this.size;
   }
 
-  /** Copies all bytes. */
-  read(room: Uint8Array): undefined {
-    room.set(this.#content);
+  /**
+   * Copies all bytes.
+   *
+   * @returns Whether they are others than were given. Missing bytes become zeros.
+   */
+  read(room: Uint8Array): Change | undefined {
+    const change = this.#change();
+    if (change) room.fill(0, 0, this.size);
+    else room.set(this.#content);
+    return change;
   }
 
   /** Streams the bytes. */
   open(onBytes: OnBytes): FileBody & Disposable {
     const tally = new Tally();
+    let change: Change | undefined;
     const stream = new ReadableStream<Uint8Array>({
       pull: (controller): void => {
         const { bytes } = tally;
         if (bytes === this.size) return controller.close();
-        const piece = this.#content.subarray(bytes, bytes + PIECE_BYTES);
+        change ??= this.#change();
+        const end = Math.min(bytes + PIECE_BYTES, this.size);
+        const piece = change ? new Uint8Array(end - bytes) : this.#content.subarray(bytes, end);
         tally.add(piece);
         onBytes(piece.length);
         controller.enqueue(piece);
       },
     }, { highWaterMark: 0 });
-    return { stream, tally, change: () => undefined, [Symbol.dispose]: () => {} };
+    return { stream, tally, change: () => change, [Symbol.dispose]: () => {} };
   }
 
   /** Computes the CRC-32 of all bytes. */
@@ -65,6 +75,10 @@ export class ContentSource {
     const tally = new Tally();
     tally.add(this.#content);
     return Promise.resolve(tally.crc);
+  }
+
+  #change(): Change | undefined {
+    return this.#content.length === this.size ? undefined : "changed";
   }
 }
 

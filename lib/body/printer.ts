@@ -32,6 +32,20 @@ export class Printer {
     this.printed = this.printed.then(() => this.#print());
   }
 
+  /**
+   * Waits until all is printed.
+   *
+   * @param mostMs Most milliseconds to wait.
+   * @returns Whether it is.
+   */
+  async flush(mostMs: number): Promise<boolean> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, mostMs));
+    await Promise.race([this.printed, late]);
+    clearTimeout(timer);
+    return this.waiting === 0;
+  }
+
   async #print(): Promise<void> {
     const piece = this.#pieces.shift()!;
     try {

@@ -380,7 +380,9 @@ export function checkUnchanged(source: Source, body: OpenBody, options: GrowthOp
 /** Converts an error of a local file to `usage`, whatever its own code. */
 export function unusable(error: unknown, path: string): InletError {
   const { message, cause } = explain(error, `Cannot send ${quoted(path)}`);
-  return new InletError("usage", message, { cause });
+  const isHome = path.startsWith("~/") && error instanceof Deno.errors.NotFound;
+  const hint = isHome ? "; ~ is not expanded here, give the whole path" : "";
+  return new InletError("usage", message + hint, { cause });
 }
 
 function openPath(path: string): Deno.FsFile {

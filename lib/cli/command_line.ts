@@ -11,7 +11,7 @@ import { outputError } from "../local_errors.ts";
 import { printableLines, quoted } from "../text.ts";
 import { nearest } from "./nearest.ts";
 import { INTERRUPTED, listenToStops, signalled } from "./signals.ts";
-import type { ABOUT_OPTIONS, Completer, OptionTable, Program, Values } from "./options.ts";
+import type { ABOUT_OPTIONS, Completer, OptionTable, Program, Shell, Values } from "./options.ts";
 
 /** A parsed command line. */
 export interface CommandLine<Table extends OptionTable> {
@@ -59,19 +59,33 @@ export interface Words {
   readonly given: ReadonlyMap<string, string[]>;
 }
 
+/** What other programs have an option for, and both programs of inlet an argument. */
+const WITHOUT_OPTION: ReadonlyMap<string, string> = new Map([
+  ["host", "host"],
+  ["port", "port"],
+  ["p", "port"],
+]);
+
 /** Takes a command line apart. @throws {InletError} `usage` as {@linkcode parseCommandLine} */
 export function takeApart(args: readonly string[], table: OptionTable): Words {
   const known = Object.keys(table);
   const flags = known.filter((name) => table[name]!.kind === "flag");
   const withValue = known.filter((name) => table[name]!.kind !== "flag");
   const shorts = new Map(known.map((name) => [`-${table[name]!.short}`, name]));
-  const parsed = parseArgs(joined(args, withValue, flags, shorts), {
+  const parsed = parseArgs(joined(args, table, shorts), {
     string: ["_", ...withValue],
     boolean: flags,
     collect: withValue,
     unknown(arg, key) {
       if (key === undefined) return true;
-      const near = arg.startsWith("--") ? nearest(key, known) : undefined;
+      const place = WITHOUT_OPTION.get(key);
+      if (place !== undefined) {
+        const how = `the ${place} is typed without one`;
+        throw new InletError("usage", `Cannot use ${quoted(arg)}: there is no such option, ${how}`);
+      }
+      const near = arg.startsWith("--")
+        ? nearest(key, known)
+        : known.find((name) => arg === `-${name}`);
       const hint = near === undefined ? "; try --help" : `, the nearest is --${near}`;
       throw new InletError("usage", `Cannot use ${quoted(arg)}: there is no such option${hint}`);
     },
@@ -128,8 +142,9 @@ export function contradiction(what: string): InletError {
  * Handles {@linkcode ABOUT_OPTIONS}.
  *
  * @param loadCompleter Loads what completes lines for the scripts of `--completions`, if the program
- * has some.
+ * has one.
  * @returns Whether one of them was given. The program exits then.
+ * @throws {InletError} `usage` for other words beside `--completions` than the name of a command
  */
 export async function printAbout(
   program: Program,
@@ -144,15 +159,22 @@ export async function printAbout(
   } else if (version) {
     await print(`inlet ${versionNumber}`);
   } else if (completions === undefined) return false;
-  else if (positional.length > 1 && loadCompleter) {
-    const { complete } = await loadCompleter();
-    const found = await complete(completions, positional);
+  else if (positional.length > 1) {
+    // The scripts put it behind a --, and nobody else has a reason to.
+    const completer = Deno.args.includes("--") ? await loadCompleter?.() : undefined;
+    if (!completer) throw tooManyNames(program, completions);
+    const found = await completer.complete(completions, positional);
     if (found.length > 0) await print(found.join("\n"));
   } else {
     const { completionScript } = await import("./completions.ts");
     await print(completionScript(program, completions, positional[0]));
   }
   return true;
+}
+
+function tooManyNames({ command }: Program, shell: Shell): InletError {
+  const how = `only the command's name may stand behind it: --completions ${shell} ${command}`;
+  return new InletError("usage", `Cannot use --completions with several words: ${how}`);
 }
 
 /** What {@linkcode printAbout} needs of a command line. */
@@ -173,8 +195,7 @@ async function print(line: string): Promise<void> {
  */
 function joined(
   args: readonly string[],
-  values: readonly string[],
-  flags: readonly string[],
+  table: OptionTable,
   shorts: ReadonlyMap<string, string>,
 ): string[] {
   const words: string[] = [];
@@ -183,15 +204,19 @@ function joined(
     const word = short === undefined ? args[index]! : `--${short}`;
     if (word === "--") return [...words, ...args.slice(index)];
     const [, name = "", value] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
-    if (flags.includes(name)) {
+    const option = Object.hasOwn(table, name) ? table[name] : undefined;
+    if (option?.kind === "flag") {
       if (value !== undefined) {
         throw new InletError("usage", `Cannot use ${quoted(word)}: --${name} takes no value`);
       }
       // The parser drops one `no-` in front of a name with a value.
       words.push(name.startsWith("no-") ? `--no-${name}=true` : `${word}=true`);
-    } else if (values.includes(name)) {
+    } else if (option) {
       const given = value ?? args[++index];
-      if (!given) throw new InletError("usage", `Cannot use --${name} without a value`);
+      if (!given) {
+        const how = `give --${name} ${option.value}`;
+        throw new InletError("usage", `Cannot use --${name} without a value: ${how}`);
+      }
       words.push(`--${name}=${given}`);
     } else {
       words.push(word);

@@ -16,15 +16,16 @@ import type { Completion, Option, Program, Shell } from "./options.ts";
  * ```
  *
  * @param command The name that the command has there.
- * @throws {InletError} `usage` if a command of this name would need quotes
+ * @throws {InletError} `usage` if no command has this name, or it would need quotes
  */
 export function completionScript(
   program: Program,
   shell: Shell,
   command: string = program.command,
 ): string {
-  if (!/^\w[\w.+-]*$/.test(command)) {
-    const how = "give the name that you installed it under";
+  // A port or an address has no letter.
+  if (!/^(?=.*[a-z])\w[\w.+-]*$/i.test(command)) {
+    const how = `give the name that you installed it under, like ${program.command}`;
     throw new InletError("usage", `Cannot use ${nameOf(command)} as the command: ${how}`);
   }
   switch (shell) {

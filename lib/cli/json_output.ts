@@ -12,6 +12,9 @@ import { printableJson } from "../text.ts";
 import type { OptionTable } from "./options.ts";
 import { signalled } from "./signals.ts";
 
+/** Milliseconds that the last objects may take once the program is told to stop. */
+const LAST_MS = 1000;
+
 /** Version of the objects. It grows when a key goes, or gets another meaning. */
 const VERSION = 1;
 
@@ -30,6 +33,20 @@ class JsonOutput {
   /** Prints an object, in the background. */
   add(object: object): void {
     this.printer.add(`${this.line(object)}\n`);
+  }
+
+  /**
+   * Waits until all is printed, as long as it takes.
+   *
+   * @param stop Ends the wait, a second later.
+   */
+  async printed(stop?: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const onAbort = (): void => void this.printer.flush(LAST_MS).then(() => resolve());
+    if (stop?.aborted) onAbort();
+    else stop?.addEventListener("abort", onAbort);
+    await Promise.race([this.printer.printed, promise]);
+    stop?.removeEventListener("abort", onAbort);
   }
 
   /**
@@ -59,8 +76,9 @@ export async function tellError(
 ): Promise<boolean> {
   if (!asksForJson(args, table)) return false;
   jsonOutput.addError(error);
-  await jsonOutput.printer.printed;
-  return jsonOutput.printer.failure === undefined;
+  await jsonOutput.printed(error.code === "interrupted" ? AbortSignal.abort() : undefined);
+  const { failure, waiting } = jsonOutput.printer;
+  return failure === undefined && waiting === 0;
 }
 
 function asksForJson(args: readonly string[], table: OptionTable): boolean {

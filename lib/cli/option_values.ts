@@ -4,8 +4,9 @@
  * @module
  */
 
+import { unixPathIn } from "../address.ts";
 import { InletError } from "../errors.ts";
-import { quoted } from "../text.ts";
+import { formatCount, quoted } from "../text.ts";
 import { nearest } from "./nearest.ts";
 
 /** A number and its unit, in lower case. */
@@ -35,19 +36,53 @@ export function parseText(text: string): string {
   return text;
 }
 
+/** Most bytes of the name of a client, which stands in one line of the wire with others. */
+const MAX_NAME_BYTES = 1024;
+
+/** What {@linkcode isClientName} takes, for messages. */
+export const CLIENT_NAME = `a text of one line, of at most ${formatCount(MAX_NAME_BYTES)} bytes`;
+
+/** Whether a client can have this name. */
+export function isClientName(text: string): boolean {
+  return text.isWellFormed() && !/[\r\n]/.test(text) &&
+    new TextEncoder().encode(text).length <= MAX_NAME_BYTES;
+}
+
+/**
+ * Parses the name of a client.
+ *
+ * @throws {InletError} `usage`
+ */
+export function parseClientName(text: string, what: string): string {
+  if (isClientName(text)) return text;
+  throw usage(what, text, CLIENT_NAME);
+}
+
+/**
+ * Parses the path of a directory.
+ *
+ * @throws {InletError} `usage` for a URL
+ */
+export function parseDirectory(text: string, what: string): string {
+  const [scheme] = /^[a-z][\w+.-]*:\/\//i.exec(text) ?? [];
+  if (scheme === undefined) return text;
+  throw usage(what, text, `a directory of this machine, and no ${scheme}`);
+}
+
 /**
  * Parses a host: a name, or an address, in brackets or not. It is looked up later.
  *
  * @throws {InletError} `usage` for what can be neither
  */
 export function parseHost(text: string, what = "host"): string {
+  if (unixPathIn(text)) throw usage(what, text, "it in the place of the port");
   const [, protocol] = /^([a-z][\w+.-]*:\/\/)/i.exec(text) ?? [];
   if (protocol !== undefined) throw usage(what, text, `the host alone, without ${protocol}`);
   const [, host, port] = /^([^:[\]]+|\[[^\]]*\]):(\d+)$/.exec(text) ?? [];
   if (host !== undefined) {
     throw usage(what, text, `the host alone, ${host}, and ${port} as the port`);
   }
-  if (!/^(?:[^\s/@?#\\:[\]]+|\[?[\da-f:.]+(?:%[^\s/\]]+)?\]?)$/i.test(text)) {
+  if (!/^(?:[^\s/@?#\\:[\]]+|\[?[\da-f.]*:[\da-f.]*:[\da-f:.]*(?:%[^\s/\]]+)?\]?)$/i.test(text)) {
     throw usage(what, text, "the name or the address of a host");
   }
   return text.replace(/^\[(.*)\]$/, "$1");
@@ -69,11 +104,15 @@ export function parseWord<Word extends string>(
   throw new InletError("usage", `Cannot use ${quoted(text)} as the ${what}: ${choice}`);
 }
 
+/** Most words that a message names. */
+const MAX_NAMED = 50;
+
 /** What to give instead of a wrong word: the nearest one, if there is one, and all of them. */
 export function choiceOf(given: string, words: readonly string[]): string {
   const near = nearest(given, words);
   const hint = near === undefined ? "" : `the nearest is ${near}, `;
-  return `${hint}give one of ${words.join(", ")}`;
+  const more = words.length > MAX_NAMED ? ` and ${formatCount(words.length - MAX_NAMED)} more` : "";
+  return `${hint}give one of ${words.slice(0, MAX_NAMED).join(", ")}${more}`;
 }
 
 /**

@@ -9,6 +9,7 @@ import { fromFileUrl } from "@std/path/from-file-url";
 import { relative } from "@std/path/relative";
 import { formatAddress, type ServerAddress } from "../address.ts";
 import { KEY_VARIABLE } from "../auth/key.ts";
+import { STORE_VARIABLE, variable } from "../environment.ts";
 import { tell } from "../body/stderr.ts";
 import { InletError, OF_THE_SYSTEM } from "../errors.ts";
 import { quoted } from "../text.ts";
@@ -160,8 +161,10 @@ export function commandWith(needs: readonly Need[], args: readonly string[] = De
     if (scope.some((part) => part.includes(","))) return `--allow-${name}`;
     return `--allow-${name}=${[...new Set(scope)].join(",")}`;
   });
-  const { state } = Deno.permissions.querySync({ name: "env", variable: KEY_VARIABLE });
-  if (state === "granted") flags.push(`--allow-env=${KEY_VARIABLE}`);
+  const passedOn = scopes.has("run") ? ["HOME", "PATH"] : [];
+  const read = [KEY_VARIABLE, STORE_VARIABLE, ...passedOn]
+    .filter((name) => variable(name) !== undefined);
+  if (read.length > 0) flags.push(`--allow-env=${read.join(",")}`);
   return runWith(flags, args);
 }
 

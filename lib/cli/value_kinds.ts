@@ -7,6 +7,7 @@
 
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
+import { nearest } from "./nearest.ts";
 
 /** A kind of value. */
 export interface Kind {
@@ -65,7 +66,23 @@ export function oneOf(words: readonly string[]): Kind {
 }
 
 /**
- * Checks the values of an object.
+ * Checks options, none of which has to be given.
+ *
+ * @throws {InletError} `usage` for the first one that does not exist, or is of another kind
+ */
+export function checkOptions(options: object, kinds: Readonly<Record<string, Kind>>): void {
+  const known = Object.keys(kinds);
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    const near = nearest(unknown, known);
+    const hint = near === undefined ? `give some of ${known.join(", ")}` : `the nearest is ${near}`;
+    throw new InletError("usage", `Cannot use ${quoted(unknown)} as an option: ${hint}`);
+  }
+  checkValues(options, kinds, { optional: true });
+}
+
+/**
+ * Checks the values of an object, which may have others too.
  *
  * @param options.optional Whether a value may be `undefined`, and gets its default elsewhere.
  * @throws {InletError} `usage` for the first one that is of another kind

@@ -68,6 +68,8 @@ function linkedInterfaces(): string[] {
 export function unixReason(error: unknown): string {
   const code = systemCode(error) ?? "";
   switch (code) {
+    case "EPROTOTYPE":
+      return "a socket of another kind is there, for datagrams";
     case "EACCES":
     case "EPERM":
       return "the permissions of the socket or its folder do not allow it";

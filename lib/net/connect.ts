@@ -111,7 +111,10 @@ async function secured(
     signal.throwIfAborted();
     if (!server) return stream;
     const { connectTls } = await import("./tls_connect.ts");
-    return await connectTls(stream, server);
+    const encrypted = await connectTls(stream, server);
+    // The signal can have closed what a handshake that was complete already stands on.
+    signal.throwIfAborted();
+    return encrypted;
   } catch (error) {
     close();
     throw error;

@@ -23,7 +23,7 @@ const OUTPUT_MS = 250;
 const signalsGroups = Deno.build.os !== "windows" && maySignal();
 
 /** Whether Ctrl-C would end the programs of this process group with it, which waits for them. */
-const hasTerminal = Deno.stdin.isTerminal();
+const hasTerminal = [Deno.stdin, Deno.stdout, Deno.stderr].some((stream) => stream.isTerminal());
 
 /** Why a program was told to end. */
 export type Why = "timeout" | "abort";

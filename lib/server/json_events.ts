@@ -46,12 +46,9 @@ export class JsonEvents implements EventWatcher {
   /** Waits until all is printed, as long as somebody reads it. */
   async end(): Promise<void> {
     const { printer } = jsonOutput;
-    for (let before = Infinity; printer.waiting > 0 && printer.waiting < before;) {
+    for (let before = Infinity; printer.waiting < before;) {
       before = printer.waiting;
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const late = new Promise<void>((resolve) => timer = setTimeout(resolve, SILENCE_MS));
-      await Promise.race([printer.printed, late]);
-      clearTimeout(timer);
+      if (await printer.flush(SILENCE_MS)) return;
     }
   }
 

@@ -39,12 +39,15 @@ export interface LoggedEvent extends Readonly<Partial<LogKeys>> {
   readonly id?: number;
   /** Name of the client, if it has one. */
   readonly client?: string;
-  /** Address of the client, `HOST:PORT`. */
+  /** Address of the client, `HOST:PORT`, or `unix:N` at a Unix socket. */
   readonly address?: string;
 }
 
-/** Takes the events of a log. What it throws is written to stderr, once. */
-export type LogSink = (event: LoggedEvent) => void;
+/**
+ * Takes the events of a log. Nothing waits for what it returns. The first error that it throws, or that
+ * its promise rejects with, is written to stderr.
+ */
+export type LogSink = (event: LoggedEvent) => unknown;
 
 /** Options of a {@linkcode Log}. */
 export interface LogOptions {
@@ -77,7 +80,7 @@ export type LogLevel = "info" | "warn" | "error";
  */
 export class Log {
   readonly #options: LogOptions;
-  readonly #sink: LogSink | undefined;
+  readonly #sink: ((event: LoggedEvent) => void) | undefined;
   readonly #about: Subject | undefined;
   readonly #limit: LogLimit;
   /** What the server has done: every event of these is counted, also where none is written. */
@@ -285,14 +288,18 @@ export class Log {
 }
 
 /** Keeps what a function of a program throws from the server. */
-function guarded(sink: LogSink): LogSink {
+function guarded(sink: LogSink): (event: LoggedEvent) => void {
   let hasFailed = false;
+  const fail = (error: unknown): void => {
+    if (!hasFailed) stderr.add(`inlet: the function that takes the log failed: ${error}`);
+    hasFailed = true;
+  };
   return (event) => {
     try {
-      sink(event);
+      const taking = sink(event);
+      if (taking instanceof Promise) taking.catch(fail);
     } catch (error) {
-      if (!hasFailed) stderr.add(`inlet: the function that takes the log failed: ${error}`);
-      hasFailed = true;
+      fail(error);
     }
   };
 }

@@ -8,6 +8,7 @@ import type { Access } from "../auth/access.ts";
 import type { UserRights } from "../auth/users_file.ts";
 import {
   parseCount,
+  parseDirectory,
   parseDuration,
   parseHost,
   parsePermissions,
@@ -56,9 +57,9 @@ const PLACES = {
   }),
   "dir": option({
     value: "DIR",
-    parse: parseText,
+    parse: parseDirectory,
     default: "received",
-    help: "store files in this directory",
+    help: "store files in this directory (or that in INLET_STORE)",
     completes: "folder",
   }),
 };

@@ -9,6 +9,7 @@ import { MIN_KEY_CHARACTERS } from "../auth/key.ts";
 import { contradiction } from "../cli/command_line.ts";
 import {
   AMOUNT,
+  checkOptions,
   checkValues,
   FLAG,
   FUNCTION,
@@ -102,8 +103,8 @@ const LOG: Record<keyof LogOptions, Kind> = { format: oneOf(["text", "json"]), q
  */
 export function checkServeOptions(options: ServeOptions | ServeUnixOptions): void {
   checkValues({ options }, { options: OBJECT }, { optional: false });
-  checkValues(options, OPTIONS, { optional: true });
-  checkValues(options.log ?? {}, LOG, { optional: true });
+  checkOptions(options, OPTIONS);
+  checkOptions(options.log ?? {}, LOG);
   const given: ServeOptions & Partial<ServeUnixOptions> = options;
   const { path, socketMode } = given;
   const wrong = OF_PORTS.find((name) => given[name] !== undefined);

@@ -6,7 +6,7 @@
 
 import type { Stored } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
-import { quoted } from "../text.ts";
+import { formatCount, formatSeconds, quoted } from "../text.ts";
 import { DirectoryStore } from "../store/directory.ts";
 import type { Store } from "../store/store.ts";
 import type { Subject } from "./clients.ts";
@@ -18,11 +18,11 @@ export interface ServedClient {
   readonly number: number;
   /** What it calls itself; empty on wires without names. */
   readonly name: string;
-  /** `HOST:PORT`. */
+  /** `HOST:PORT`, or `unix:N` at a Unix socket. */
   readonly address: string;
   /** The user that it has proved to be, on a server with users. */
   readonly user: string | undefined;
-  /** `native`, `upload`, `http`, or the mode that it was served in. */
+  /** `native`, `upload`, `http`, `page`, or the mode that it was served in. */
   readonly wire: string;
 }
 
@@ -78,7 +78,9 @@ export function hookOf(
 export class StoredHook {
   readonly #call: OnStored;
   readonly #options: StoredHookOptions;
-  readonly #running = new Set<Promise<void>>();
+  /** Calls that have not ended. There can be very many. */
+  #running = 0;
+  #onIdle = (): void => {};
   readonly #end = new AbortController();
 
   constructor(call: OnStored, options: StoredHookOptions) {
@@ -88,13 +90,11 @@ export class StoredHook {
 
   /** Begins a call. What it throws is logged. */
   stored({ name, size, crc }: Stored, sender: Subject): void {
-    const { log, store, wire } = this.#options;
+    const { store, wire } = this.#options;
     const client = knownClient(sender, wire);
     const path = store instanceof DirectoryStore ? store.pathOf(name) : undefined;
     const file = { name, path, size, crc, client };
-    const running = this.#run(file, log.forClient(sender));
-    this.#running.add(running);
-    running.finally(() => this.#running.delete(running));
+    this.#run(file, sender);
   }
 
   /**
@@ -109,12 +109,17 @@ export class StoredHook {
       this.abort();
       throw error;
     } finally {
-      while (this.#running.size > 0) await Promise.all(this.#running);
+      while (this.#running > 0) await new Promise<void>((resolve) => this.#onIdle = resolve);
     }
   }
 
   /** Tells the calls to end after so many milliseconds, unless this is disposed of before. */
   abortAfter(ms: number): Disposable {
+    if (this.#running > 0 && ms > 0) {
+      const whose = this.#running === 1 ? "1 hook has" : `${formatCount(this.#running)} hooks have`;
+      const message = `stopping: ${whose} ${formatSeconds(ms)} s to end`;
+      this.#options.log.info("stopping", message, { ms });
+    }
     const timer = setTimeout(() => this.abort(), ms);
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
@@ -124,7 +129,8 @@ export class StoredHook {
     this.#end.abort(new InletError("shutdown", "The server is shutting down"));
   }
 
-  async #run(file: ReceivedFile, log: Log): Promise<void> {
+  async #run(file: ReceivedFile, sender: Subject): Promise<void> {
+    this.#running++;
     const since = performance.now();
     try {
       // Not within the work for the client.
@@ -135,7 +141,8 @@ export class StoredHook {
       // As it is: the log is read by those whose function it is.
       const why = error instanceof Error ? error.message : String(error);
       const message = `the hook for ${quoted(file.name)} failed: ${why}`;
-      log.warn("hook-failed", message, { file: file.name, ms });
+      this.#options.log.forClient(sender).warn("hook-failed", message, { file: file.name, ms });
     }
+    if (--this.#running === 0) this.#onIdle();
   }
 }

@@ -10,6 +10,7 @@
 
 import { resolve } from "@std/path/resolve";
 import { formatCrc } from "../../protocol.ts";
+import { stderr } from "../body/stderr.ts";
 import { variable } from "../environment.ts";
 import { InletError } from "../errors.ts";
 import { Semaphore } from "../semaphore.ts";
@@ -22,10 +23,14 @@ import type { OnStored, ReceivedFile } from "./stored_hook.ts";
 const MAX_RUNNING = 4;
 
 /** Most files that wait for their program. */
-const MAX_WAITING = 100_000;
+const MAX_WAITING = 50_000;
 
 /** Most lines of what one run prints that are logged. */
 const MAX_LINES = 20;
+
+/** So many lines about dropped files are read within so many milliseconds, or the next are left out. */
+const SOME = 1000;
+const READING_MS = 100;
 
 /** What a program gets of the server's own environment, as far as Deno lets the server read it. */
 const PASSED_ON = ["HOME", "LANG", "PATH", "TMPDIR", "TZ", "SystemRoot"] as const;
@@ -38,7 +43,7 @@ export interface StoredProgramOptions {
   /**
    * Most files that wait.
    *
-   * @default {100_000}
+   * @default {50_000}
    */
   readonly maxWaiting?: number;
 }
@@ -67,7 +72,9 @@ function existing(program: string): string {
   const fail = (why: string): InletError =>
     new InletError("usage", `Cannot run ${quoted(program)} for --on-stored: ${why}`);
   if (!isPath(program)) {
-    if (!isInPath(program)) throw fail("there is no such program in PATH");
+    if (!isInPath(program)) {
+      throw fail(`there is no such program in PATH; one in this folder is typed ./${program}`);
+    }
     return program;
   }
   const path = resolve(program);
@@ -109,6 +116,7 @@ class StoredProgram {
   readonly #options: StoredProgramOptions;
   readonly #waiting: Waiting[] = [];
   #running = 0;
+  #dropped = 0;
   /** One is started at a time. */
   readonly #starts = new Semaphore(1);
 
@@ -118,15 +126,15 @@ class StoredProgram {
   }
 
   /** Runs the program for a file, in its turn. Settles when that is over; it never fails. */
-  async run(file: ReceivedFile, signal: AbortSignal): Promise<void> {
+  run(file: ReceivedFile, signal: AbortSignal): Promise<void> | void {
     const { maxWaiting = MAX_WAITING } = this.#options;
     if (this.#waiting.length >= maxWaiting) {
       return this.#drop(file, `${formatCount(maxWaiting)} files wait for theirs`);
     }
-    const { promise, resolve: done } = Promise.withResolvers<void>();
-    this.#waiting.push({ file, signal, done });
-    if (this.#running < MAX_RUNNING) this.#runAll();
-    await promise;
+    return new Promise((done) => {
+      this.#waiting.push({ file, signal, done });
+      if (this.#running < MAX_RUNNING) this.#runAll();
+    });
   }
 
   /** Runs the program for one file after another, until none waits. */
@@ -135,6 +143,8 @@ class StoredProgram {
     for (let next; (next = this.#waiting.shift());) {
       await this.#runFor(next.file, next.signal);
       next.done();
+      // What is dropped at the end can be more than the log holds for its reader.
+      if (next.signal.aborted && ++this.#dropped % SOME === 0) await stderr.flush(READING_MS);
     }
     this.#running--;
   }

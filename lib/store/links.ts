@@ -41,7 +41,8 @@ export class Links {
     }
     if (!mayMakeLinks()) {
       this.#folders.warnOnce(`Symbolic links are not made: ${NOT_PERMITTED}`);
-      throw new InletError("denied", `${what}: ${NOT_PERMITTED}`);
+      // The peer is told, too, and has a Deno of its own.
+      throw new InletError("denied", `${what}: where it would be stored, ${NOT_PERMITTED}`);
     }
     if (!modified || this.#setTime) return;
     return timeSetter().then((setTime) => void (this.#setTime = setTime));

@@ -200,7 +200,7 @@ export interface Store {
     isFlat?: boolean,
   ): AsyncIterable<readonly ListEntry[]>;
 
-  /** Begins a batch of files, folders and links of one sender. Dispose of it to discard what is not committed. */
+  /** Begins a batch of one sender. It never fails. Dispose of it to discard what is not committed. */
   batch(): StoreBatch;
 
   /** Writes down what it remembers for its next run, without a wait. Nothing is lost without it. */
