@@ -228,16 +228,21 @@ integration("who has the words and not the ticket is not let in", async () => {
   assertEquals(error.code, "lost");
 });
 
-integration("a direct listener accepts sixteen connections, and then none", async () => {
-  using pair = await Pair.make();
-  using own = await pair.offererTry();
-  const over = own.accept(() => {});
-  using guard = new DisposableStack();
-  for (let count = 0; count < 16; count++) guard.use(await Wire.dial(own));
-  await over;
-  const { port } = own;
-  await assertRejects(() => Deno.connect({ hostname: "127.0.0.1", port }));
-});
+integration(
+  "a direct listener accepts sixteen connections, and not the right one behind",
+  async () => {
+    using pair = await Pair.make();
+    using own = await pair.offererTry();
+    own.accept(() => assert(false, "it came in"));
+    using guard = new DisposableStack();
+    for (let count = 0; count < 16; count++) guard.use(await Wire.dial(own));
+    await assertRejects(async () => {
+      const stream = new TcpStream(await Deno.connect({ hostname: "127.0.0.1", port: own.port }));
+      await stream.write(encodeDirect({ type: "join", ticket: own.ticket }));
+      guard.use(await pair.enter(stream));
+    });
+  },
+);
 
 integration("a direct listener is closed by itself", async () => {
   using pair = await Pair.make();
@@ -289,7 +294,7 @@ class Pair implements Disposable {
   }
 
   get tunnel() {
-    return { idleTimeoutMs: 30_000, signal: this.#over.signal };
+    return { idleTimeoutMs: 300_000, signal: this.#over.signal };
   }
 
   async offererTry(): Promise<DirectTry> {
