@@ -31,6 +31,7 @@ const TOKEN = "the key, if --token-file names none";
 const OF_CLIENT: Written = {
   environment: {
     INLET_TOKEN: TOKEN,
+    INLET_CODE: "the code of --accept, or that --offer goes on with",
     INLET_SERVER: "the server, if none is typed: HOST:PORT, unix:PATH, @NAME or inlet://HOST:PORT",
     TERM: "dumb: the terminal gets plain lines in place of a progress line that is redrawn",
   },

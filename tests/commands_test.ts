@@ -182,7 +182,10 @@ const CLIENT_MISUSE: [string[], string][] = [
     ["127.0.0.1", "5000", "--get", "a", "b", "--output", "-"],
     "Cannot use --output - with several files; try --help",
   ],
-  [["127.0.0.1", "5000", "--output", "a"], "Cannot use --output without --get; try --help"],
+  [
+    ["127.0.0.1", "5000", "--output", "a"],
+    "Cannot use --output without --get or --accept; try --help",
+  ],
   [
     ["127.0.0.1", "5000", "a", "b", "--as", "c"],
     "Cannot use --as c for several files: for a folder to put them in, give --as c/",

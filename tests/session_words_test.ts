@@ -33,7 +33,7 @@ pure("meaningOf() refuses what is nearly a command in a script, and not at a ter
     assertThrows(() => meaningOf(line, true), InletError, message);
     const { verb, rest, meant } = meaningOf(line, false);
     assertEquals([verb, rest], ["text", line]);
-    const words = { "quit": "exit", "send a.txt": "put" } as Record<string, string | undefined>;
+    const words = { "quit": "exit", "upload a.txt": "put" } as Record<string, string | undefined>;
     assertEquals(meant, words[line]);
   }
   assertEquals(meaningOf("send me a file", false).meant, undefined);
