@@ -247,9 +247,10 @@ integration(
 integration("a direct listener is closed by itself", async () => {
   using pair = await Pair.make();
   using own = await pair.offererTry();
-  await own.accept(() => {});
-  const { port } = own;
-  await assertRejects(() => Deno.connect({ hostname: "127.0.0.1", port }));
+  let ways = 0;
+  // It settles when nobody is accepted any more; by then another program may have the port.
+  await own.accept(() => void ways++);
+  assertEquals(ways, 0);
 });
 
 const SALT = new Uint8Array(16);
