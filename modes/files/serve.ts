@@ -26,12 +26,9 @@
  *    `ok`.
  * 10. C: `diff 2 photos`, and a line for each of two entries: `6;mode=644 2026-11-21T08:38:00Z a.txt`.
  *    S: `ok =.`, a character for each: the first is the same here, and the second is missing.
-<<<<<<< HEAD
  * 11. C: `attend`. S: `ok`. From then on C can reach other clients, as serve_people.ts describes.
-=======
- * 11. C: `offer …` or `accept PLATE`: two clients meet; serve_meeting.ts has the rest.
->>>>>>> 099b648 (Two clients meet at a server by a plate, and their connections become one pipe; --no-relay lets nobody meet)
- * 12. C: `exit`. S: `ok bye` and the end.
+ * 12. C: `offer …` or `accept PLATE`: two clients meet; serve_meeting.ts has the rest.
+ * 13. C: `exit`. S: `ok bye` and the end.
  *
  * Between requests S may send `note TEXT`, or `error shutdown …` or `error timeout …` and the end.
  * A note can cross a request; it then precedes the answer.
