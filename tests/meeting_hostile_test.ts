@@ -5,10 +5,13 @@
  */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { crc32 } from "node:zlib";
 import { enterWithProof, openToProof } from "../client/meeting/tunnel.ts";
+import { formatCrc } from "../protocol.ts";
 import { codeSecret } from "../lib/auth/code_secret.ts";
-import type { Connection } from "../lib/net/connection.ts";
+import { Connection } from "../lib/net/connection.ts";
 import { ConnectionStream } from "../lib/net/connection_stream.ts";
+import { connectTls } from "../lib/net/tls_connect.ts";
 import { bytes, integration, names, type Reachable, startServer, tempDir } from "./helpers.ts";
 import { accept, startOffer } from "./meeting.ts";
 import { End, join, offer, SALT } from "./meeting_ends.ts";
@@ -23,9 +26,10 @@ async function offerBy(
   server: Reachable,
   inbox: string,
   script: (tunnel: Connection) => Promise<void>,
+  args: readonly string[] = [],
 ) {
   using offering = await offer(server, { plate: "?-mango" });
-  const taking = accept(server, `${offering.plate}-${SECRET}`, ["--output", inbox]);
+  const taking = accept(server, `${offering.plate}-${SECRET}`, ["--output", inbox, ...args]);
   await join(offering, "");
   const stream = new ConnectionStream(offering.end.connection);
   const { connection } = await openToProof(stream, await secret, LIMITS);
@@ -34,6 +38,11 @@ async function offerBy(
   offering.end.connection[Symbol.dispose]();
   await End.asks(server, `offer ${offering.plate} ${SALT} 1`).then((end) => end[Symbol.dispose]());
   return await taking;
+}
+
+/** The CRC-32 of a text. */
+function crcOf(text: string): string {
+  return formatCrc(crc32(text));
 }
 
 /** Says a line, and gives the next one that is no note. */
@@ -62,6 +71,8 @@ integration("who accepts takes what it has agreed to, whatever is sent", async (
         "push 1 .bashrc\n1\nend 83dcefb7",
         "push 1 there/x\n1\nend 83dcefb7",
         "push 1 a.txt/../../x\n1\nend 83dcefb7",
+        "push 1 a.txt/x\n1\nend 83dcefb7",
+        "push 1 photos\n1\nend 83dcefb7",
         "put 13 a.txt",
         "mkdir there",
         "symlink;to=../.. photos/up",
@@ -103,6 +114,51 @@ integration("control characters in what is offered do not reach the terminal", a
   // deno-lint-ignore no-control-regex -- they are what is looked for
   assert(!/[\x00-\x09\x0b-\x1f]/.test(taken.stderr), taken.stderr);
   assertStringIncludes(taken.stderr, "\\u{1b}]0a");
+});
+
+integration("a message comes only as it was offered, and with nothing beside it", async () => {
+  await using server = await startServer();
+  await using dir = await tempDir();
+  const say = async (tunnel: Connection, text: string): Promise<string> => {
+    const go = await ask(tunnel, `say ${text.length}`);
+    return go === "go 0" ? await ask(tunnel, `${text}end ${crcOf(text)}`) : go;
+  };
+  for (const args of [[], ["--json"]]) {
+    const file = await offerBy(server, dir.path, async (tunnel) => {
+      await ask(tunnel, "hello;files=1;folders=0;bytes=6;names=a.txt 1 ben");
+      assertMatch(await say(tunnel, "secret"), /^error denied .*: that was not offered$/);
+      await ask(tunnel, "exit");
+    }, args);
+    const longer = await offerBy(server, dir.path, async (tunnel) => {
+      await ask(tunnel, "hello;files=0;folders=0;bytes=5;message=yes 1 ben");
+      assertMatch(await say(tunnel, "secret"), /^error too-large .* more than the 5 B /);
+      assertEquals(await say(tunnel, "short"), `ok 5 ${crcOf("short")}`);
+      assertEquals(await say(tunnel, "again"), `ok 5 ${crcOf("again")}`);
+      await ask(tunnel, "exit");
+    }, args);
+    assert(!`${file.stdout}${longer.stdout}`.includes("secret"), longer.stdout);
+    assert(!longer.stdout.includes("again"), longer.stdout);
+    assertStringIncludes(longer.stdout, "short");
+  }
+  for (const what of ["files=1;folders=0;bytes=5;names=.bashrc", "files=0;folders=0;bytes=-"]) {
+    const taken = await offerBy(server, dir.path, async (tunnel) => {
+      const reply = await ask(tunnel, `hello;${what};message=yes 1 ben`);
+      assertMatch(reply, /^error bad-request .*a message has /);
+    });
+    assertEquals([taken.code, names(dir.path)], [3, []], taken.stderr);
+  }
+});
+
+integration("more names than files are not all told", async () => {
+  await using server = await startServer();
+  await using dir = await tempDir();
+  const many = Array.from({ length: 300 }, (_, at) => `a${at}`).join("%0A");
+  const taken = await offerBy(server, dir.path, async (tunnel) => {
+    await ask(tunnel, `hello;files=1;folders=0;bytes=1;names=${many} 1 ben`);
+    await ask(tunnel, "exit");
+  });
+  assertStringIncludes(taken.stderr, '"a9", and more');
+  assert(!taken.stderr.includes('"a10"'), taken.stderr);
 });
 
 integration("a greeting that does not tell what is offered is refused", async () => {
@@ -217,5 +273,38 @@ integration(
     const taken = await accept(server, code, ["--output", `${dir.path}/in`]);
     assertEquals([taken.code, (await offering.ended()).code], [0, 0], taken.stderr);
     end[Symbol.dispose]();
+  },
+);
+
+integration(
+  "whoever was shown the public key and proves nothing counts, in whatever way it goes on; a stranger does not",
+  async () => {
+    await using server = await startServer();
+    await using dir = await tempDir();
+    await using offering = await startOffer(server, [await dir.write("a.txt", "hello\n")], {
+      env: { INLET_CODE: `4713-mango-${SECRET}` },
+    });
+    const counted = (count: number) =>
+      offering.running.says(new RegExp(`stands in between \\(${count} of 10\\)$`));
+    for (const garbage of ["GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x00\x02no, it is none"]) {
+      const [, end] = await acceptOf(server);
+      await end.says(garbage);
+      await met(end);
+      await end.rest();
+      end[Symbol.dispose]();
+    }
+    const [salt] = await acceptOf(server);
+    const known = await codeSecret(SECRET, Uint8Array.fromHex(salt));
+    let count = 0;
+    for (const line of ["put;=\n", "proof\n", "hello 1 ben\n", "\n", "x".repeat(5000), ""]) {
+      const [, end] = await acceptOf(server);
+      const stream = new ConnectionStream(end.connection, met(end));
+      const tunnel = new Connection(await connectTls(stream, known.identity), LIMITS);
+      if (line === "") end.connection[Symbol.dispose]();
+      else await tunnel.write(new TextEncoder().encode(line));
+      await tunnel.readLine().catch(() => null);
+      tunnel[Symbol.dispose]();
+      await counted(++count);
+    }
   },
 );

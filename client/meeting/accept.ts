@@ -14,12 +14,9 @@ import {
   type Request,
 } from "../../protocol.ts";
 import { type CodeSecret, codeSecret } from "../../lib/auth/code_secret.ts";
-import { writeStdout } from "../../lib/body/stdio.ts";
-import { jsonOutput } from "../../lib/cli/json_output.ts";
 import { exitCode, explain, InletError, refusalIn } from "../../lib/errors.ts";
 import { toLocal } from "../../lib/local_errors.ts";
 import { ConnectionStream } from "../../lib/net/connection_stream.ts";
-import { escaping, StdoutQueue } from "../../lib/server/stdout_queue.ts";
 import { DirectoryStore } from "../../lib/store/directory.ts";
 import { DiskSpace } from "../../lib/store/disk_space.ts";
 import type { OngoingUpload } from "../../lib/store/ongoing.ts";
@@ -36,6 +33,7 @@ import type { SendFilesOptions } from "../send.ts";
 import { unfinished } from "../unfinished.ts";
 import { Questions } from "./ask.ts";
 import { type Code, WordList } from "./code.ts";
+import { messageQueue } from "./message.ts";
 import { standingOf } from "./reach.ts";
 import { Taking } from "./take.ts";
 import { TakenStore } from "./taken_store.ts";
@@ -176,7 +174,10 @@ class Acceptance {
     this.#told = told;
     this.#taking = new Taking({
       store: this.#store,
-      stdout: this.#messages(),
+      stdout: messageQueue(plan, {
+        agreedBytes: () => this.#agreed?.isMessage ? this.#agreed.bytes ?? 0 : undefined,
+        isTold: () => this.#isTold,
+      }),
       tellsStop: !options.isForOnce,
       shortage: options.shortage,
       signal: new AbortController().signal,
@@ -330,37 +331,6 @@ class Acceptance {
     progress.begin(terms.bytes, terms.files);
     progress.skip(this.#store.bytes);
     progress.addFiles(this.#store.count);
-  }
-
-  /** Where a message goes: once, however often it is sent. */
-  #messages(): StdoutQueue {
-    const { raw, json } = this.#options.plan;
-    if (json) {
-      return new StdoutQueue({
-        output: () => {
-          let text = "";
-          let bytes = 0;
-          const decoder = new TextDecoder();
-          return {
-            write: (chunk) => {
-              bytes += chunk.length;
-              text += decoder.decode(chunk, { stream: true });
-              return Promise.resolve();
-            },
-            end: () => {
-              if (!this.#isTold) jsonOutput.add({ event: "message", bytes, text });
-              return jsonOutput.printer.printed;
-            },
-          };
-        },
-      });
-    }
-    return new StdoutQueue({
-      write: async (chunk) => {
-        if (!this.#isTold) await writeStdout(chunk);
-      },
-      ...Deno.stdout.isTerminal() && !raw && { output: escaping },
-    });
   }
 }
 

@@ -26,6 +26,9 @@ import { openToProof, type Proved, type TunnelOptions } from "./tunnel.ts";
 /** Handshakes without a proof that end an offer. */
 const MOST_FAILURES = 10;
 
+/** Bytes of a TLS alert (RFC 8446, section 6). Whoever was answered with more has seen the public key. */
+const ALERT_BYTES = 7;
+
 /** Milliseconds between two attempts to reach a server that was reached before. */
 const RETRY_MS = 1000;
 
@@ -205,15 +208,17 @@ export class Attendance implements AsyncDisposable {
 
   /** Takes the pipe to somebody, and gives them the offer if they know the words. */
   async #take(pipe: Connection, id: number, standing: Standing): Promise<void> {
+    const join = encodeWaiting({ type: "join", id });
+    const unseen = pipe.traffic.out + join.length + ALERT_BYTES;
     try {
       const secret = await this.#options.secret;
       pipe.awaitingReply = false;
-      await pipe.write(encodeWaiting({ type: "join", id }));
+      await pipe.write(join);
       const proved = await openToProof(new ConnectionStream(pipe), secret, this.#options.tunnel);
       await this.#claim({ ...proved, standing });
-    } catch (error) {
+    } catch {
       pipe[Symbol.dispose]();
-      if (explain(error).code === "denied") this.#failed();
+      if (pipe.traffic.out > unseen) this.#failed();
     }
   }
 

@@ -27,11 +27,8 @@ import { CODE_VARIABLE } from "./ask.ts";
 import { Attendance, SILENT_MS } from "./attendance.ts";
 import { WordList } from "./code.ts";
 import { OfferDialer } from "./offer_dialer.ts";
-import type { Terms } from "./terms.ts";
+import { MAX_MESSAGE_BYTES, type Terms } from "./terms.ts";
 import { tunnelsClosed } from "./tunnel.ts";
-
-/** Most bytes of a message. What is longer is a file, and needs a name. */
-const MAX_MESSAGE_BYTES = 64 * 1024;
 
 /** Offers what an action names. Returns the exit code. */
 export async function runOffer(

@@ -217,7 +217,7 @@ export class TakenStore implements ServerStore {
 
   /** Checks that a file or link was offered, and fits in what is left of the offer. */
   #check(name: string, bytes: number): void {
-    this.#checkName(name);
+    this.#checkName(name, "file");
     const { files, bytes: most } = this.#terms!;
     if (this.#published >= files) throw refusal(`more than ${counted(files, "file")}`);
     if (most !== null && this.#bytes + bytes > most) throw tooLarge(most);
@@ -225,7 +225,7 @@ export class TakenStore implements ServerStore {
   }
 
   #checkFolder(name: string): void {
-    this.#checkName(name);
+    this.#checkName(name, "folder");
     this.#addFolders(name.split("/"));
   }
 
@@ -241,10 +241,12 @@ export class TakenStore implements ServerStore {
   }
 
   /** Whoever agrees has seen the names. Of very many, hidden ones have to be among the seen. */
-  #checkName(name: string): void {
+  #checkName(name: string, kind?: "file" | "folder"): void {
     const { names = [], hasMore = false } = this.#terms ?? {};
     const first = name.split("/", 1)[0]!;
-    if (names.includes(first) || names.includes(`${first}/`)) return;
+    const isWithin = kind !== "file" || name !== first;
+    if (isWithin && names.includes(`${first}/`)) return;
+    if (kind !== "folder" && names.includes(name)) return;
     if (!hasMore || first.startsWith(".")) throw refusal(quoted(name));
   }
 

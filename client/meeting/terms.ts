@@ -27,6 +27,9 @@ export interface Terms {
 /** Most bytes that the names take in the greeting, percent-encoded: a line has 4,096. */
 const NAMES_BYTES = 3000;
 
+/** Most bytes of a message. What is longer is a file, and needs a name. */
+export const MAX_MESSAGE_BYTES = 64 * 1024;
+
 /** Most names that a person is shown. */
 const SHOWN_NAMES = 10;
 
@@ -60,7 +63,7 @@ export function termsOf({ fields = {} }: { fields?: Fields }): Terms {
   if (files === undefined || folders === undefined || bytes === undefined) {
     throw new ProtocolError("the greeting does not tell what is offered");
   }
-  return {
+  const terms = {
     files: decodeNumber(files, "number of files"),
     folders: decodeNumber(folders, "number of folders"),
     bytes: bytes === "-" ? null : decodeNumber(bytes, "size"),
@@ -68,6 +71,16 @@ export function termsOf({ fields = {} }: { fields?: Fields }): Terms {
     hasMore: more !== undefined,
     isMessage: message !== undefined,
   };
+  if (terms.isMessage) checkMessage(terms);
+  return terms;
+}
+
+/** A person is asked for a message, and for nothing that could come beside it. */
+function checkMessage({ files, folders, bytes }: Terms): void {
+  if (files + folders > 0) throw new ProtocolError("a message has no files beside it");
+  if (bytes === null || bytes > MAX_MESSAGE_BYTES) {
+    throw new ProtocolError(`a message has at most ${MAX_MESSAGE_BYTES} bytes`);
+  }
 }
 
 /** Whether one offer is within another one, so that who has agreed to that need not be asked again. */
@@ -85,7 +98,9 @@ export function describeTerms({ files, folders, bytes, names, hasMore, isMessage
   const counted = [[files, "file"], [folders, "folder"]] as const;
   const counts = counted.filter(([count]) => count > 0)
     .map(([count, what]) => `${formatCount(count)} ${what}${count === 1 ? "" : "s"}`);
-  if (files === 1 && folders === 0) return `${names.map(quoted).join(", ")}, ${size}`;
+  const [name] = names;
+  const isOne = files === 1 && folders === 0 && names.length === 1 && !hasMore;
+  if (isOne) return `${quoted(name!)}, ${size}`;
   const shown = names.slice(0, SHOWN_NAMES).map(quoted);
   if (hasMore || names.length > shown.length) shown.push("and more");
   return `${[...counts, size].join(", ")}: ${shown.join(", ")}`;

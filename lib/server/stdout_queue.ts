@@ -142,7 +142,7 @@ export interface Output {
 }
 
 /** Writes bytes as they are. */
-function asItIs(write: Write): Output {
+export function asItIs(write: Write): Output {
   return { write, end: () => Promise.resolve() };
 }
 
