@@ -14,7 +14,7 @@ import {
   tempDir,
   type TestServer,
 } from "./helpers.ts";
-import { startOffer } from "./meeting.ts";
+import { accept, startOffer } from "./meeting.ts";
 import { openTerminal, type Terminal } from "./tmux.ts";
 
 /** Accepts in a terminal, and types the code. */
@@ -67,4 +67,34 @@ integration("at a terminal a no, and Ctrl-C, are told to the one who offers", as
     const { code, stderr } = await offer.ended();
     assertEquals([code, stderr.split("\n").at(-1), names(to.path)], [3, `inlet: ${said}`, []]);
   }
+}, { programs: ["tmux"] });
+
+integration("at a terminal a code that is none is asked for again", async () => {
+  await using server = await startServer();
+  await using from = await tempDir();
+  await using to = await tempDir();
+  await using offer = await startOffer(server, [await from.write("hello.txt", "hello\n")]);
+  await using terminal = await acceptAt(server, "4713-mango-walnut-carbon-ladder-peble", to.path);
+  await terminal.shows(/"peble" is no word[^]*"pebble"[^]*\nCode:$/m);
+  await terminal.type(offer.code);
+  await terminal.press("Enter");
+  await terminal.shows(QUESTION);
+  await terminal.press("y", "Enter");
+  await terminal.shows(/\nexit 0$/m);
+  assertEquals((await offer.ended()).code, 0);
+}, { programs: ["tmux"] });
+
+integration("who offers in a terminal sees that it waits on after wrong words", async () => {
+  await using server = await startServer();
+  await using dir = await tempDir();
+  const path = await dir.write("hello.txt", "hello\n");
+  const client = [Deno.execPath(), "run", "-A", scriptPath("client.ts"), "127.0.0.1"];
+  await using terminal = await openTerminal([...client, `${server.port}`, "--offer", path], {
+    cwd: dir.path,
+  });
+  const screen = await terminal.shows(/^waiting for the receiver$/m);
+  const [code = ""] = /^\d{4}(-[a-z]+){5}$/m.exec(screen) ?? [];
+  const wrong = code.replace(/[a-z]+$/, (word) => word === "zebra" ? "pebble" : "zebra");
+  assertEquals((await accept(server, wrong, ["--output", dir.path])).code, 3);
+  await terminal.shows(/\(1 of 10\)\nwaiting for the receiver$/m);
 }, { programs: ["tmux"] });

@@ -7,7 +7,7 @@
 import { TextLineStream } from "@std/streams";
 import { draw } from "../../lib/body/stderr.ts";
 import { variable } from "../../lib/environment.ts";
-import { InletError } from "../../lib/errors.ts";
+import { explain, InletError } from "../../lib/errors.ts";
 import { canAsk } from "../meeting_plan.ts";
 import type { Code, WordList } from "./code.ts";
 
@@ -34,8 +34,15 @@ export class Questions {
   async code(words: WordList): Promise<Code> {
     const known = variable(CODE_VARIABLE);
     if (known) return words.read(known);
-    const line = await this.#ask("Code: ");
-    if (line !== null) return words.read(line);
+    for (let line; (line = await this.#ask("Code: ")) !== null;) {
+      try {
+        return words.read(line);
+      } catch (error) {
+        // Who has mistyped it would type it again to the shell, which keeps what it was told.
+        if (!canAsk()) throw error;
+        draw(`${explain(error).message}\n`);
+      }
+    }
     const how = `write it on the standard input, or set ${CODE_VARIABLE}`;
     throw new InletError("usage", `Cannot accept without a code: ${how}`);
   }

@@ -8,6 +8,7 @@ import { codeSecret, SALT_BYTES } from "../../lib/auth/code_secret.ts";
 import { ContentSource } from "../../lib/body/given_body.ts";
 import { FileSource, type Item, SymbolicLink } from "../../lib/body/sources.ts";
 import { readStdin } from "../../lib/body/stdio.ts";
+import { Progress } from "../../lib/cli/progress.ts";
 import { jsonOutput } from "../../lib/cli/json_output.ts";
 import { variable } from "../../lib/environment.ts";
 import { exitCode, explain, InletError } from "../../lib/errors.ts";
@@ -115,10 +116,13 @@ async function offering(
   const derived = codeSecret(secret, salt);
   derived.catch(() => {});
   const tunnel = { idleTimeoutMs, signal, rate };
+  dialer.context.progress.doing("connecting");
   {
     await using attendance = new Attendance({
       ...{ plate, salt, secret: derived, seconds, signal, onNotice, tunnel },
-      reach: (signal) => dialer.beside({ signal, timeoutMs: SILENT_MS, retries: 0 }),
+      // The progress is that of the tunnel: what happens at the server meanwhile is none.
+      reach: (signal) =>
+        dialer.beside({ signal, progress: new Progress(), timeoutMs: SILENT_MS, retries: 0 }),
     });
     const code = `${await attendance.opened}-${secret}`;
     if (json) jsonOutput.add({ event: "offered", words: code });
