@@ -284,3 +284,31 @@ integration("--json tells the code, and the results of both sides", async () => 
     text: "hello\n",
   });
 });
+
+integration("what is there already is told to the receiver too", async () => {
+  await using here = await scene();
+  const { server, dir, inbox, into } = here;
+  await Deno.mkdir(`${dir.path}/photos`);
+  await dir.write("photos/b.txt", "b");
+  await Deno.symlink("b.txt", `${dir.path}/photos/link`);
+  const args = [await dir.write("a.txt", "a"), `${dir.path}/photos`, "--skip-same"];
+  const again = async (...options: string[]) => {
+    await using offer = await startOffer(server, args);
+    const taken = await accept(server, offer.code, [...into, ...options]);
+    assertEquals(await codes(offer, taken), [0, 0], taken.stderr);
+    return taken;
+  };
+  await again();
+  const { stderr } = await again();
+  assertMatch(stderr, /^a\.txt: already there$/m);
+  assertMatch(stderr, /^photos: .*2 already there/m);
+  const { stdout } = await again("--json");
+  const events = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(events.slice(0, -1).map(({ event, file, same }) => [event, file, same]).sort(), [
+    ["got", "a.txt", true],
+    ["got", "photos/b.txt", true],
+    ["link", "photos/link", true],
+  ]);
+  assertEquals([events.at(-1).files, events.at(-1).same], [0, 3]);
+  assertEquals(names(inbox), ["a.txt", "photos"]);
+});

@@ -131,7 +131,7 @@ integration(
     assertEquals((await offer.running.stop("SIGINT")).code, 130);
     const { code } = await taking.process.status;
     assertEquals(code, 3, taking.log);
-    assertMatch(taking.log, /^inlet: Cannot accept: no offer has this code/m);
+    assertMatch(taking.log, /^inlet: The offer is over, or the one who offers has stopped$/m);
   },
 );
 

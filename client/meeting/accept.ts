@@ -57,6 +57,9 @@ const OWN_DECLINED = "Declined: nothing was received";
 const RETRY_MS = 1000;
 const LONGEST_MS = 3_600_000;
 
+/** What the server says no more of an offer that it has known: the code was right. */
+const GONE = new InletError("not-found", "The offer is over, or the one who offers has stopped");
+
 /** How often an offer that was there before may be unknown to the server: it may have restarted. */
 const MOST_UNKNOWN = 3;
 
@@ -169,6 +172,10 @@ class Acceptance {
       onBegin: (name) => progress.name(name),
       onBytes: (bytes, isKept) => isKept ? progress.skip(bytes) : progress.add(bytes),
       onWhole: () => this.#conclude(code),
+      onKept: (kept) => {
+        progress.addFiles(1);
+        this.#told.kept(kept);
+      },
     });
     const told = new Told(report, options.output);
     this.#told = told;
@@ -230,14 +237,15 @@ class Acceptance {
     const { signal, isForOnce = false } = this.#options;
     const { onNotice } = this.#dialer.context;
     const until = performance.now() + LONGEST_MS;
-    let said = "";
+    let told = "";
     let unknown = 0;
     for (;;) {
       signal.throwIfAborted();
       try {
         return await this.#once();
       } catch (error) {
-        const failure = explain(error);
+        const said = explain(error);
+        const failure = this.#isKnown && said.code === "not-found" ? GONE : said;
         signal.throwIfAborted();
         unknown = failure.code === "not-found" ? unknown + 1 : 0;
         const isOver = unknown > 0 && (!this.#isKnown || unknown >= MOST_UNKNOWN);
@@ -246,8 +254,8 @@ class Acceptance {
         if (isForOnce && (this.#isWhole || this.#hasFailed)) return;
         const mayPass = this.#isKnown && performance.now() < until && isPassing(failure);
         if (isOver || !(mayPass || unknown > 0)) throw failure;
-        if (said !== failure.message) onNotice(`${failure.message}; trying again`);
-        said = failure.message;
+        if (told !== failure.message) onNotice(`${failure.message}; trying again`);
+        told = failure.message;
         await delay(RETRY_MS, { signal });
       }
     }

@@ -24,6 +24,7 @@ import type {
   Upload,
 } from "../../lib/store/store.ts";
 import { formatBytes, formatCount, quoted } from "../../lib/text.ts";
+import type { KeptItem } from "./told.ts";
 import type { Terms } from "./terms.ts";
 
 /** Called with what arrives. */
@@ -34,6 +35,8 @@ export interface TakenOptions {
   onBytes(bytes: number, isKept?: boolean): void;
   /** All that was offered is there, right before it is acknowledged. */
   onWhole(): Promise<void>;
+  /** A file or link was there before. */
+  onKept(kept: KeptItem): void;
 }
 
 /** Receives one offer into a directory. */
@@ -150,7 +153,10 @@ export class TakenStore implements ServerStore {
       flags[at] === "=" && (size !== null || to !== undefined)
     );
     await this.#arrived(
-      files.map(({ name, size }) => ({ name: nameOf(name), bytes: size ?? 0, isKept: true })),
+      files.map(({ name, size, to }) => {
+        const bytes = size ?? 0;
+        return { name: nameOf(name), bytes, isLink: to !== undefined, isKept: true };
+      }),
     );
     return flags;
   }
@@ -258,11 +264,13 @@ export class TakenStore implements ServerStore {
   /** Notes what is there now. */
   #arrived(files: readonly Arrived[]): Maybe<void> {
     const wasWhole = this.isWhole;
-    for (const { name, bytes, isKept, isShown } of files) {
+    for (const file of files) {
+      const { name, bytes, isKept, isShown } = file;
       if (this.#there.has(name)) continue;
       this.#there.add(name);
       this.#bytesThere += bytes;
       if (!isShown) this.#options.onBytes(bytes, isKept);
+      if (isKept) this.#options.onKept(file);
     }
     if (!wasWhole && this.isWhole) return this.#options.onWhole();
   }
@@ -287,9 +295,7 @@ export class TakenStore implements ServerStore {
 }
 
 /** A file that is there. */
-interface Arrived {
-  readonly name: string;
-  readonly bytes: number;
+interface Arrived extends KeptItem {
   /** Whether it was there before. */
   readonly isKept?: boolean;
   /** Whether its bytes were shown as they came. */

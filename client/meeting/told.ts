@@ -8,6 +8,13 @@ import type { Stored } from "../../protocol.ts";
 import type { Outcome, Report } from "../report_forms.ts";
 import { pathIn } from "../save_path.ts";
 
+/** A file or symbolic link that was there before. */
+export interface KeptItem {
+  readonly name: string;
+  readonly bytes: number;
+  readonly isLink?: boolean | undefined;
+}
+
 /** Tells what is stored, and where. */
 export class Told {
   /** How it came. */
@@ -32,7 +39,16 @@ export class Told {
     this.#add(name, { stored: { name }, isLink: true });
   }
 
-  #add(name: string, result: { stored: Partial<Stored>; isLink?: true }): void {
+  /** Tells of a file or link that was there before. */
+  kept({ name, bytes, isLink }: KeptItem): void {
+    const stored = isLink ? { name } : { name, size: bytes };
+    this.#add(name, { stored, same: true, ...isLink && { isLink } });
+  }
+
+  #add(
+    name: string,
+    result: { stored: Partial<Stored>; isLink?: true; same?: true },
+  ): void {
     const folder = name.split("/", 1)[0]!;
     const outcome = {
       label: name,
