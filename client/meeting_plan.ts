@@ -7,7 +7,6 @@
 import { contradiction } from "../lib/cli/command_line.ts";
 import { parseDuration } from "../lib/cli/option_values.ts";
 import { InletError } from "../lib/errors.ts";
-import { quoted } from "../lib/text.ts";
 import type { ListedPaths } from "./listed.ts";
 
 /** Most milliseconds that an offer lasts. */
@@ -43,9 +42,8 @@ export interface AcceptAction {
 
 /** Parses how long an offer lasts, to milliseconds. @throws {InletError} `usage` */
 export function parseOfferTime(text: string, what: string): number {
-  const ms = parseDuration(text, what);
-  if (ms >= 1000 && ms <= MOST_OFFER_MS) return ms;
-  throw new InletError("usage", `Cannot use ${quoted(text)} as ${what}: give 1s to 1h`);
+  const expected = "a time from 1s to 1h, like 10m";
+  return parseDuration(text, what, { leastMs: 1000, mostMs: MOST_OFFER_MS, expected });
 }
 
 /**

@@ -201,7 +201,10 @@ integration("what cannot be meant gets one line and exit code 2", async () => {
     [["--offer", "-"], /give --as NAME$/],
     [["--offer", `${dir.path}/none`], /none/],
     [["--offer", "--accept"], /--offer together with --accept|--accept together with --offer/],
-    [["--offer", fixture("hello.txt"), "--expires", "2h"], /"2h" as --expires: give 1s to 1h$/],
+    ...["2h", "0", "soon"].map((time): [string[], RegExp] => [
+      ["--offer", fixture("hello.txt"), "--expires", time],
+      new RegExp(`"${time}" as the --expires: give a time from 1s to 1h, like 10m$`),
+    ]),
     [["--expires", "1m", fixture("hello.txt")], /--expires without --offer/],
     [["--yes"], /--yes without --accept/],
     [["--accept"], /^inlet: Cannot ask whether to receive what is offered: give --yes$/],

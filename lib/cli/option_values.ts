@@ -208,16 +208,35 @@ function checkUnit(
   throw usage(what, text, `one of the units ${units}`);
 }
 
+/** Which times an option takes. */
+export interface DurationRange {
+  readonly leastMs: number;
+  readonly mostMs: number;
+  /** The same in words. */
+  readonly expected: string;
+}
+
+const UP_TO_A_YEAR: DurationRange = {
+  leastMs: 0,
+  mostMs: 366 * 86_400_000,
+  expected: "a time of up to a year, like 90s, 30m, 24h or 7d, or 0",
+};
+
 /**
- * Parses a time of up to a year, such as `90s`, `30m`, `24h`, `7d` or `0`, and returns
- * milliseconds.
+ * Parses a time such as `90s`, `30m`, `24h`, `7d` or `0`, and returns milliseconds.
+ *
+ * @param range What is permitted: by default up to a year.
  *
  * @throws {InletError} `usage`
  */
-export function parseDuration(text: string, what: string): number {
+export function parseDuration(
+  text: string,
+  what: string,
+  { leastMs, mostMs, expected }: DurationRange = UP_TO_A_YEAR,
+): number {
   const milliseconds = millisecondsOf(text, what);
-  if (milliseconds <= 366 * 86_400_000) return milliseconds;
-  throw usage(what, text, "a time of up to a year, like 90s, 30m, 24h or 7d, or 0");
+  if (milliseconds >= leastMs && milliseconds <= mostMs) return milliseconds;
+  throw usage(what, text, expected);
 }
 
 /**
