@@ -54,15 +54,20 @@ integration("at a terminal a no, and Ctrl-C, are told to the one who offers", as
   await using to = await tempDir();
   const path = await dir.write("hello.txt", "hello\n");
   for (
-    const [key, own, said] of [
-      ["n", /^inlet: Declined: nothing was received\nexit 3$/m, "The receiver has declined"],
-      ["C-c", /^inlet: Interrupted\nexit 130$/m, "The receiver has stopped"],
+    const [keys, own, said] of [
+      [
+        ["n", "Enter"],
+        /^inlet: Declined: nothing was received\nexit 3$/m,
+        "The receiver has declined",
+      ],
+      // The terminal writes ^C.
+      [["C-c"], /inlet: Interrupted\nexit 130$/m, "The receiver has stopped"],
     ] as const
   ) {
     await using offer = await startOffer(server, [path]);
     await using terminal = await acceptAt(server, offer.code, to.path);
     await terminal.shows(QUESTION);
-    await terminal.press(key, "Enter");
+    await terminal.press(...keys);
     await terminal.shows(own);
     const { code, stderr } = await offer.ended();
     assertEquals([code, stderr.split("\n").at(-1), names(to.path)], [3, `inlet: ${said}`, []]);
