@@ -149,6 +149,32 @@ integration("a message comes only as it was offered, and with nothing beside it"
   }
 });
 
+integration(
+  "who offers cannot ask for name after name, nor be refused without an end",
+  async () => {
+    await using server = await startServer();
+    await using dir = await tempDir();
+    await Deno.mkdir(`${dir.path}/photos`);
+    await Deno.writeTextFile(`${dir.path}/photos/c.txt`, "private");
+    const replies: string[] = [];
+    const taken = await offerBy(server, dir.path, async (tunnel) => {
+      await ask(tunnel, "hello;files=1;folders=1;bytes=1;names=photos/ 1 ben");
+      const entry = (name: string): string => `7 2026-11-21T08:38:00Z ${name}.txt`;
+      for (const name of ["a", "b", "b"]) {
+        replies.push(await ask(tunnel, `diff 1 photos\n${entry(name)}`));
+      }
+      replies.push(await ask(tunnel, `diff 1 photos\n${entry("c")}`));
+      replies.push(await ask(tunnel, `compare ${entry("photos/c").replace(" ", " - ")}`));
+      for (let reply; (reply = await ask(tunnel, "list")) !== "";) replies.push(reply);
+    });
+    assertEquals(replies.slice(0, 3), ["ok .", "ok .", "ok ."]);
+    for (const reply of replies.slice(3, 5)) assertMatch(reply, /^error .* more than 2 names/);
+    assertMatch(replies.at(-1)!, /^error denied Cannot go on: /);
+    assert(replies.length < 120, String(replies.length));
+    assertEquals([taken.code, taken.stderr.split("\n").length < 120], [3, true], taken.stderr);
+  },
+);
+
 integration("more names than files are not all told", async () => {
   await using server = await startServer();
   await using dir = await tempDir();

@@ -246,12 +246,13 @@ class Acceptance {
       } catch (error) {
         const said = explain(error);
         const failure = this.#isKnown && said.code === "not-found" ? GONE : said;
+        // It is told by then, and the other side may have stopped for it.
+        if (isForOnce && (this.#isWhole || this.#hasFailed)) return;
         signal.throwIfAborted();
         unknown = failure.code === "not-found" ? unknown + 1 : 0;
         const isOver = unknown > 0 && (!this.#isKnown || unknown >= MOST_UNKNOWN);
         // All was acknowledged, and only the last word of the other side was lost.
         if (isOver && (this.#isWhole || this.#note?.outcome)) return;
-        if (isForOnce && (this.#isWhole || this.#hasFailed)) return;
         const mayPass = this.#isKnown && performance.now() < until && isPassing(failure);
         if (isOver || !(mayPass || unknown > 0)) throw failure;
         if (told !== failure.message) onNotice(`${failure.message}; trying again`);

@@ -38,6 +38,9 @@ const NO_WEB = webSettings({
 
 const NOTHING = new Uint8Array(0);
 
+/** Most requests that are refused in one tunnel, beside one for each file and folder: each is a line. */
+const MOST_REFUSED = 100;
+
 /** What the one who offers is told of a receiver that was interrupted. */
 const STOPPED = new InletError("aborted", "The receiver has stopped");
 
@@ -68,12 +71,10 @@ export interface TakeOptions {
 /** Receives one offer, over as many tunnels as it takes. */
 export class Taking {
   readonly #options: TakeOptions;
-  readonly #log: TakingLog;
   readonly #acknowledged = new AcknowledgedUploads();
 
   constructor(options: TakeOptions) {
     this.#options = options;
-    this.#log = new TakingLog(options);
   }
 
   /**
@@ -93,7 +94,7 @@ export class Taking {
     const context: ServerContext = {
       ...{ store, stdout, clients, client, signal, ...shortage && { shortage } },
       meetings: undefined,
-      log: this.#log,
+      log: new TakingLog(this.#options, connection),
       acknowledged: this.#acknowledged,
       // The store knows better how much was offered.
       maxBytes: Number.MAX_SAFE_INTEGER,
@@ -137,13 +138,16 @@ async function checkTaken(connection: Connection): Promise<void> {
 /** Tells of what happens, in place of a log. */
 class TakingLog extends Log {
   readonly #options: TakeOptions;
+  readonly #connection: Connection;
+  #refused = 0;
 
-  constructor(options: TakeOptions) {
+  constructor(options: TakeOptions, connection: Connection) {
     super(({ event, file }: LoggedEvent) => {
       if (event === "link" && file !== undefined) options.onLink(file);
       if (event === "message") options.onMessage();
     });
     this.#options = options;
+    this.#connection = connection;
   }
 
   override stored(stored: Stored): void {
@@ -151,6 +155,11 @@ class TakingLog extends Log {
   }
 
   override failure(error: InletError): void {
+    const most = MOST_REFUSED + this.#options.store.most;
+    if (this.#refused > most) return;
     this.#options.onFailure(error);
+    if (++this.#refused <= most) return;
+    const why = "the other side goes on asking for what was not offered";
+    this.#connection.abort(new InletError("denied", `Cannot go on: ${why}`));
   }
 }

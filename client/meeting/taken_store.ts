@@ -7,14 +7,12 @@
 
 import type { FolderFacts, LinkFacts } from "../../protocol.ts";
 import type { Facts } from "../../lib/body/file_facts.ts";
-import type { Extent } from "../../lib/body/reading.ts";
 import { InletError } from "../../lib/errors.ts";
 import type { DirectoryStore } from "../../lib/store/directory.ts";
 import type { ServerStore } from "../../lib/store/ongoing.ts";
 import type {
   BatchedFile,
   BatchedFolder,
-  Kept,
   MadeFolder,
   Maybe,
   PartialFile,
@@ -24,6 +22,7 @@ import type {
   Upload,
 } from "../../lib/store/store.ts";
 import { formatBytes, formatCount, quoted } from "../../lib/text.ts";
+import { TakenUpload } from "./taken_upload.ts";
 import type { KeptItem } from "./told.ts";
 import type { Terms } from "./terms.ts";
 
@@ -47,6 +46,8 @@ export class TakenStore implements ServerStore {
   /** The requested names of files and links that are there. */
   readonly #there = new Set<string>();
   readonly #folders = new Set<string>();
+  /** The names of which the other side wanted to know whether they are there. */
+  readonly #asked = new Set<string>();
   #published = 0;
   /** Bytes of what was published, and of what is on its way. */
   #bytes = 0;
@@ -70,6 +71,12 @@ export class TakenStore implements ServerStore {
   /** Bytes of the files that are there. */
   get bytes(): number {
     return this.#bytesThere;
+  }
+
+  /** How many files, links and folders were offered. */
+  get most(): number {
+    const { files = 0, folders = 0 } = this.#terms ?? {};
+    return files + folders;
   }
 
   /** Begins to receive what a person has agreed to. */
@@ -138,7 +145,7 @@ export class TakenStore implements ServerStore {
 
   async find(...given: Parameters<Store["find"]>): ReturnType<Store["find"]> {
     const [name, same] = given;
-    this.#checkName(name);
+    this.#checkAsked(name);
     const found = await this.#store.find(...given);
     if (found?.isSame) await this.#arrived([{ name, bytes: same.size, isKept: true }]);
     return found;
@@ -147,7 +154,7 @@ export class TakenStore implements ServerStore {
   async diff(...given: Parameters<Store["diff"]>): Promise<string> {
     const [folder, entries] = given;
     const nameOf = (name: string): string => folder === "/" ? name : `${folder}/${name}`;
-    entries.forEach(({ name }) => this.#checkName(nameOf(name)));
+    entries.forEach(({ name }) => this.#checkAsked(nameOf(name)));
     const flags = await this.#store.diff(...given);
     const files = entries.filter(({ size, to }, at) =>
       flags[at] === "=" && (size !== null || to !== undefined)
@@ -256,6 +263,15 @@ export class TakenStore implements ServerStore {
     if (!hasMore || first.startsWith(".")) throw refusal(quoted(name));
   }
 
+  /** What is in a folder cannot be found out by asking for name after name. */
+  #checkAsked(name: string): void {
+    this.#checkName(name);
+    if (!this.#asked.has(name) && this.#asked.size >= this.most) {
+      throw refusal(`more than ${counted(this.most, "name")}`);
+    }
+    this.#asked.add(name);
+  }
+
   #count(bytes: number, files = 1): void {
     this.#bytes += bytes;
     this.#published += files;
@@ -300,84 +316,6 @@ interface Arrived extends KeptItem {
   readonly isKept?: boolean;
   /** Whether its bytes were shown as they came. */
   readonly isShown?: boolean;
-}
-
-/** What an upload tells the store. */
-interface UploadEvents {
-  /** @throws {InletError} if that is too much */
-  write(bytes: number): void;
-  show(bytes: number, isKept?: boolean): void;
-  publish(bytes: number): Promise<void>;
-  discard(bytes: number): void;
-}
-
-class TakenUpload implements Upload {
-  readonly #upload: Upload;
-  readonly #events: UploadEvents;
-  /** What it counts for, until it is published. */
-  #bytes: number;
-
-  constructor(upload: Upload, events: UploadEvents) {
-    this.#upload = upload;
-    this.#events = events;
-    this.#bytes = 0;
-    this.#add(upload.kept.bytes, true);
-  }
-
-  get kept(): Kept {
-    return this.#upload.kept;
-  }
-
-  get counted(): Extent | undefined {
-    return this.#upload.counted;
-  }
-
-  set counted(counted: Extent | undefined) {
-    this.#upload.counted = counted;
-  }
-
-  get ticket(): string | undefined {
-    return this.#upload.ticket;
-  }
-
-  startOver(): Maybe<void> {
-    this.#forget();
-    return this.#upload.startOver();
-  }
-
-  write(chunk: Uint8Array): Maybe<void> {
-    this.#add(chunk.length);
-    return this.#upload.write(chunk);
-  }
-
-  async publish(facts?: Facts, crc?: number): Promise<string> {
-    const name = await this.#upload.publish(facts, crc);
-    const bytes = this.#bytes;
-    this.#bytes = 0;
-    await this.#events.publish(bytes);
-    return name;
-  }
-
-  discard(): Maybe<void> {
-    this.#forget();
-    return this.#upload.discard();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#forget();
-    await this.#upload[Symbol.asyncDispose]();
-  }
-
-  #add(bytes: number, isKept = false): void {
-    this.#bytes += bytes;
-    this.#events.show(bytes, isKept);
-    this.#events.write(bytes);
-  }
-
-  #forget(): void {
-    this.#events.discard(this.#bytes);
-    this.#bytes = 0;
-  }
 }
 
 function counted(count: number, what: string): string {
