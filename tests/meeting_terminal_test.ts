@@ -60,8 +60,7 @@ integration("at a terminal a no, and Ctrl-C, are told to the one who offers", as
         /^inlet: Declined: nothing was received\nexit 3$/m,
         "The receiver has declined",
       ],
-      // The terminal writes ^C.
-      [["C-c"], /inlet: Interrupted\nexit 130$/m, "The receiver has stopped"],
+      [["C-c"], /^inlet: Interrupted\nexit 130$/m, "The receiver has stopped"],
     ] as const
   ) {
     await using offer = await startOffer(server, [path]);

@@ -59,7 +59,11 @@ export class Questions {
       .pipeThrough(new TextLineStream())
       .getReader();
     const { promise: stopped, reject } = Promise.withResolvers<never>();
-    const stop = (): void => reject(this.#signal.reason);
+    const stop = (): void => {
+      // What is told next begins a line.
+      if (canAsk()) draw("\n");
+      reject(this.#signal.reason);
+    };
     this.#signal.addEventListener("abort", stop);
     try {
       this.#signal.throwIfAborted();
