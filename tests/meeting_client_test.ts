@@ -206,7 +206,8 @@ integration("what cannot be meant gets one line and exit code 2", async () => {
       new RegExp(`"${time}" as the --expires: give a time from 1s to 1h, like 10m$`),
     ]),
     [["--expires", "1m", fixture("hello.txt")], /--expires without --offer/],
-    [["--yes"], /--yes without --accept/],
+    [["--yes"], /--yes without --accept; try/],
+    [["--no-direct", "--list"], /--no-direct without --offer, --accept or --session; try/],
     [["--accept"], /^inlet: Cannot ask whether to receive what is offered: give --yes$/],
     [
       ["--accept", "--yes", "4713-mango-walnut-carbon-ladder-pebble"],

@@ -110,7 +110,8 @@ function checkTogether(table: OptionTable, given: ReadonlyMap<string, unknown>):
     if (other !== undefined) throw contradiction(`--${name} together with --${other}`);
     const needed = typeof needs === "string" ? [needs] : needs;
     if (needed && !needed.some((other) => given.has(other))) {
-      throw contradiction(`--${name} without --${needed.join(" or --")}`);
+      const either = new Intl.ListFormat("en-GB", { type: "disjunction" });
+      throw contradiction(`--${name} without ${either.format(needed.map((one) => `--${one}`))}`);
     }
   }
 }
