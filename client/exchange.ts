@@ -13,10 +13,11 @@ export interface Transfer {
   onNotice(text: string): void;
 }
 
-/** By which two users know each other, as each of them has it. */
+/** By which two users know each other, as a user has it. */
 export interface Pins {
   readonly own: string;
-  readonly other: string;
+  /** `undefined` if the other side has proved none. */
+  readonly other: string | undefined;
 }
 
 /** A file or folder that waits at the server until it is taken. */

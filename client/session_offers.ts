@@ -71,7 +71,7 @@ export class Offers {
   #count = 0;
   #isTrustTold = false;
   /** The pins that were told, by name. */
-  readonly #pins = new Map<string, string>();
+  readonly #pins = new Map<string, string | undefined>();
 
   constructor(options: OffersOptions) {
     this.#options = options;
@@ -339,9 +339,12 @@ export class Offers {
   #tellPins(other: number, pins: Pins | undefined): void {
     const { people, say } = this.#options;
     const name = printable(people.nameOf(other));
-    if (!pins || this.#pins.get(name) === pins.other) return;
-    this.#pins.set(name, pins.other);
-    say(dim(`${name} has proved to hold the key ${pins.other}; yours is ${pins.own}`));
+    if (!pins || this.#pins.has(name) && this.#pins.get(name) === pins.other) return;
+    const { own, other: key } = pins;
+    this.#pins.set(name, key);
+    // Whoever stands in between leaves a signature out, rather than give a key that can be compared.
+    if (key === undefined) say(bold(`${name} has proved no key, and may be somebody else`));
+    else say(dim(`${name} has proved to hold the key ${key}; yours is ${own}`));
   }
 
   #tellTrust(): void {

@@ -29,6 +29,7 @@ import {
   tempDir,
   type TestServer,
 } from "./helpers.ts";
+import { End } from "./meeting_ends.ts";
 import { openTerminal, type Terminal } from "./tmux.ts";
 import { makeUsers } from "./user_files.ts";
 import { Wire } from "./wire.ts";
@@ -296,7 +297,7 @@ function startInbox(
   server: { port: number },
   cwd: string,
   args: readonly string[] = ["--name", "ben"],
-): { ben: Running; process: Deno.ChildProcess } {
+): { session: Running; process: Deno.ChildProcess } {
   const process = new Deno.Command(Deno.execPath(), {
     args: [
       ...[...CLIENT.slice(1), String(server.port), "--session", "--accept-from", "anna", ...args],
@@ -306,7 +307,7 @@ function startInbox(
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  return { ben: new Running(process), process };
+  return { session: new Running(process), process };
 }
 
 /** Ends such a session, and gives what it has printed. */
@@ -326,7 +327,7 @@ integration(
     await using to = await tempDir();
     await from.write("a.txt", "hello\n");
     const token = (name: string): string[] => ["--token-file", users.tokenFile(name)];
-    const { ben, process } = startInbox(server, to.path, token("ben"));
+    const { session: ben, process } = startInbox(server, to.path, token("ben"));
     await using _ = ben;
     await server.running.says(/is "ben"/);
     const stdin = "send ben a.txt\nsend ben a.txt\n";
@@ -355,6 +356,30 @@ integration(
     assertEquals(names(to.path), ["a (2).txt", "a.txt"]);
   },
 );
+
+integration("a user is told of a side that has proved no key", async () => {
+  await using users = await makeUsers({ anna: "all", ben: "all" });
+  await using server = await startServer({ args: ["--users", users.file] });
+  await using dir = await tempDir();
+  await dir.write("a.txt", "hello\n");
+  const key = Deno.readTextFileSync(users.tokenFile("ben"));
+  using ben = await End.greet({ port: server.port, key }, "ben");
+  await ben.says("attend\n");
+  assertEquals(await ben.line(), "ok");
+  const token = ["--token-file", users.tokenFile("anna")];
+  const { session: anna, process } = startInbox(server, dir.path, token);
+  await using _ = anna;
+  const writer = process.stdin.getWriter();
+  await writer.write(new TextEncoder().encode("send ben a.txt\n"));
+  let offered;
+  while (!(offered = /^offered (\d+) (\S+) /.exec(await ben.line())));
+  const [, from, plate] = offered;
+  const { point } = await AgreementKey.draw();
+  await ben.says(`take ${from} ${plate} ${point}\n`);
+  await anna.says(/^ben has proved no key, and may be somebody else$/);
+  await writer.close();
+  await process.stdout.cancel();
+});
 
 /** Somebody between a client and its server, who changes what the client sends. */
 function between(
@@ -396,7 +421,7 @@ integration(
       await using from = await tempDir();
       await using to = await tempDir();
       await from.write("a.txt", "hello\n");
-      const { ben, process } = startInbox(server, to.path);
+      const { session: ben, process } = startInbox(server, to.path);
       await using _ = ben;
       await server.running.says(/is "ben"/);
       const args = ["--session", "--name", "anna"];
@@ -414,7 +439,7 @@ integration("scripts send to each other, and decline what they do not expect", a
   await using from = await tempDir();
   await using to = await tempDir();
   await from.write("a.txt", "hello\n");
-  const { ben, process } = startInbox(server, to.path);
+  const { session: ben, process } = startInbox(server, to.path);
   await using _ = ben;
   await server.running.says(/is "ben"/);
   const send = (name: string) =>

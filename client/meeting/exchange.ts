@@ -167,7 +167,7 @@ async function secretOf(
 }
 
 async function pinsOf(user: KeyPair | undefined, { pin }: CheckedKey): Promise<Pins | undefined> {
-  return user && pin !== undefined ? { own: await pinOf(user), other: pin } : undefined;
+  return user && { own: await pinOf(user), other: pin };
 }
 
 function drawPlate(): { number: string; word: string } {
