@@ -252,7 +252,7 @@ class FolderReport {
     facts.push(formatBytes(this.#bytes));
     const { bytes, elapsedMs } = this.#move;
     if (this.#bytes > 0) facts.push(...measuredSpeed(bytes, elapsedMs));
-    if (this.#way !== undefined) facts.push(this.#way);
+    if (this.#bytes > 0 && this.#way !== undefined) facts.push(this.#way);
     if (this.#links > 0) {
       facts.push(`${formatCount(this.#links)} symbolic ${this.#links === 1 ? "link" : "links"}`);
     }
