@@ -332,5 +332,8 @@ integration(
       tunnel[Symbol.dispose]();
       await counted(++count);
     }
+    assertEquals((await accept(server, offering.code, ["--output", dir.path])).code, 0);
+    assertEquals((await offering.ended()).code, 0);
+    assert(!offering.running.log.includes(`(${count + 1} of 10)`), offering.running.log);
   },
 );
