@@ -19,6 +19,7 @@ import type { Named } from "./repeated_paths.ts";
 import type { SendResult, SentItem } from "./result.ts";
 import type { SendOptions } from "./send_options.ts";
 import { sendAll } from "./send_queue.ts";
+import type { ItemResult } from "../modes/files/answers.ts";
 import type { Mode } from "../modes/mode.ts";
 import { findMode } from "../modes/table.ts";
 
@@ -169,12 +170,15 @@ export async function sendFiles(
     mode,
     skipSame: skipSame || checksum,
     checksum,
-    onResult: (item, result) => {
-      const { label, name, folder } = item;
-      const kind = isLink(item) && { isLink: true as const };
-      report({ label, name, ...(folder !== undefined && { folder }), ...kind, ...result });
-    },
+    onResult: (item, result) => report(resultOf(item, result)),
   });
+}
+
+/** What is reported of an item. */
+export function resultOf(item: Item, result: ItemResult): SendResult {
+  const { label, name, folder } = item;
+  const kind = isLink(item) && { isLink: true as const };
+  return { label, name, ...folder !== undefined && { folder }, ...kind, ...result };
 }
 
 /** The items of all paths, in pages, those that two of a command line's paths lead to once. */

@@ -22,6 +22,7 @@ import { getFile } from "./get_file.ts";
 import { COMMANDS, HELP, meaningOf, nameIn, writtenName } from "./session_words.ts";
 import { printPages } from "./print_pages.ts";
 import { publishedAt, savePath } from "./save_path.ts";
+import { resultOf } from "./send.ts";
 import { type ServerName, serverName } from "./plan.ts";
 import { labelOf } from "./server_names.ts";
 import { EmptyFolder, SymbolicLink } from "../lib/body/sources.ts";
@@ -332,11 +333,9 @@ class Session {
     progress.begin(total, items.length);
     const left = new Set(items.map(({ label }) => label));
     await client.send(items, (item, result) => {
-      const { label, name } = item;
-      left.delete(label);
+      left.delete(item.label);
       if (!("error" in result)) progress.addFiles(1);
-      const kind = item instanceof SymbolicLink && { isLink: true as const };
-      report.add({ label, name, folder: path, ...kind, ...result });
+      report.add({ ...resultOf(item, result), folder: path });
     }, { signal, total: () => items.length > 1 ? total : undefined })
       .catch((error) => reportStop(client, signal, error, report, { folder: path, left }));
   }

@@ -14,7 +14,7 @@ import {
   type Request,
 } from "../../protocol.ts";
 import { type CodeSecret, codeSecret } from "../../lib/auth/code_secret.ts";
-import { exitCode, explain, InletError, refusalIn } from "../../lib/errors.ts";
+import { exitCode, explain, InletError } from "../../lib/errors.ts";
 import { toLocal } from "../../lib/local_errors.ts";
 import { ConnectionStream } from "../../lib/net/connection_stream.ts";
 import { DirectoryStore } from "../../lib/store/directory.ts";
@@ -22,6 +22,7 @@ import { DiskSpace } from "../../lib/store/disk_space.ts";
 import type { OngoingUpload } from "../../lib/store/ongoing.ts";
 import { formatCount } from "../../lib/text.ts";
 import type { FilesClient } from "../../modes/files/client.ts";
+import { unexpected } from "../../modes/files/requester.ts";
 import type { Dialer } from "../dialer.ts";
 import type { Received } from "../exchange.ts";
 import type { AcceptAction } from "../meeting_plan.ts";
@@ -32,6 +33,7 @@ import { checkFolder } from "../save_path.ts";
 import type { SendFilesOptions } from "../send.ts";
 import { unfinished } from "../unfinished.ts";
 import { Questions } from "./ask.ts";
+import { isPassing } from "./attendance.ts";
 import { type Code, WordList } from "./code.ts";
 import { messageQueue } from "./message.ts";
 import { standingOf } from "./reach.ts";
@@ -352,16 +354,8 @@ async function met(client: FilesClient): Promise<void> {
 
 /** The server knows no such offer, or what else it has said. */
 function refused(reply: Reply): InletError {
-  const refusal = refusalIn(reply);
-  if (!refusal) {
-    return new InletError("bad-request", `The server sent an unexpected reply: ${reply.type}`);
-  }
+  const refusal = unexpected(reply);
   return refusal.code === "denied" ? new InletError("not-found", refusal.message) : refusal;
-}
-
-/** Whether it may go better the next time. */
-function isPassing(failure: InletError): boolean {
-  return ["busy", "wait", "overloaded"].includes(failure.code) || exitCode(failure) === 4;
 }
 
 /** Whoever guesses words waits as long as for a wrong plate. */

@@ -14,11 +14,12 @@ import {
   type Plate,
 } from "../../protocol.ts";
 import type { CodeSecret } from "../../lib/auth/code_secret.ts";
-import { encodeError, exitCode, explain, InletError, refusalIn } from "../../lib/errors.ts";
+import { encodeError, exitCode, explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { ConnectionStream } from "../../lib/net/connection_stream.ts";
 import { formatCount } from "../../lib/text.ts";
 import type { FilesClient } from "../../modes/files/client.ts";
+import { unexpected } from "../../modes/files/requester.ts";
 import type { Dialer } from "../dialer.ts";
 import { type Standing, standingOf } from "./reach.ts";
 import { openToProof, type Proved, type TunnelOptions } from "./tunnel.ts";
@@ -175,7 +176,7 @@ export class Attendance implements AsyncDisposable {
     );
     await client.welcomed;
     const reply = await requester.reply();
-    if (reply.type !== "ok") throw refusalIn(reply) ?? unexpected(reply.type);
+    if (reply.type !== "ok") throw unexpected(reply);
     const { plate, address } = parseOffered(reply.detail);
     this.#plate = plate;
     this.#opened.resolve(formatPlate(plate));
@@ -201,7 +202,7 @@ export class Attendance implements AsyncDisposable {
     for (;;) {
       const reply = await requester.reply();
       if (reply.type === "knock") return reply.id;
-      if (reply.type !== "tick") throw refusalIn(reply) ?? unexpected(reply.type);
+      if (reply.type !== "tick") throw unexpected(reply);
       await connection.write(encodeWaiting({ type: "tick" }));
     }
   }
@@ -252,11 +253,7 @@ function over(why: string): InletError {
   return new InletError("denied", `The offer is over: ${why}`);
 }
 
-/** Whether a server that was reached before may be reached again. */
-function isPassing(failure: InletError): boolean {
+/** Whether it may go better the next time at a server that was reached before. */
+export function isPassing(failure: InletError): boolean {
   return ["busy", "wait", "overloaded"].includes(failure.code) || exitCode(failure) === 4;
-}
-
-function unexpected(type: string): InletError {
-  return new InletError("bad-request", `The server sent an unexpected reply: ${type}`);
 }

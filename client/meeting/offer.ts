@@ -22,7 +22,7 @@ import { openReport } from "../open_report.ts";
 import type { OfferAction } from "../meeting_plan.ts";
 import type { Plan } from "../plan.ts";
 import type { SendResult } from "../result.ts";
-import { sendFiles, type SendFilesOptions } from "../send.ts";
+import { resultOf, sendFiles, type SendFilesOptions } from "../send.ts";
 import { sendAll } from "../send_queue.ts";
 import { CODE_VARIABLE } from "./ask.ts";
 import { Attendance, SILENT_MS } from "./attendance.ts";
@@ -55,12 +55,7 @@ export async function runOffer(
         mode: options.mode,
         skipSame: options.skipSame ?? options.checksum ?? false,
         checksum: options.checksum ?? false,
-        onResult: (item, result) => {
-          const { label, name, folder } = item;
-          const isLink = item instanceof SymbolicLink && { isLink: true as const };
-          const within = folder !== undefined && { folder };
-          report.add({ label, name, ...within, ...isLink, ...result, way: through.way });
-        },
+        onResult: (item, result) => report.add({ ...resultOf(item, result), way: through.way }),
       });
     });
   };
