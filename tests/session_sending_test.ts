@@ -7,7 +7,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { AgreementKey, checkOfferKey, pinOf } from "../lib/auth/agreed_secret.ts";
 import { type CodeSecret, codeSecret } from "../lib/auth/code_secret.ts";
-import { Attendance } from "../client/meeting/attendance.ts";
+import { WaitingOffer } from "../client/meeting/waiting_offer.ts";
 import { Dialer } from "../client/dialer.ts";
 import { keyPairOf, makeScalar } from "../lib/auth/identity.ts";
 import {
@@ -137,13 +137,13 @@ integration("who offers keeps the connection of a knock until the other key has 
   const stop = new AbortController();
   const secret = Promise.withResolvers<CodeSecret>();
   const dialer = new Dialer({ hostname: "127.0.0.1", port: server.port }, { name: "anna" });
-  await using attendance = new Attendance({
+  await using waiting = new WaitingOffer({
     reach: () => dialer,
     ...{ plate: { number: "4713", word: "maple" }, salt: new Uint8Array(16) },
     ...{ secret: secret.promise, seconds: 60, signal: stop.signal, onNotice: () => {} },
     tunnel: { idleTimeoutMs: 30_000, signal: stop.signal },
   });
-  await attendance.opened;
+  await waiting.opened;
   using ben = await Wire.greet(server);
   await ben.says("accept 4713-maple\n");
   await ben.line();

@@ -33,7 +33,7 @@ import { checkFolder } from "../save_path.ts";
 import type { SendFilesOptions } from "../send.ts";
 import { unfinished } from "../unfinished.ts";
 import { Questions } from "./ask.ts";
-import { isPassing } from "./attendance.ts";
+import { isPassing } from "./waiting_offer.ts";
 import { type Code, WordList } from "./code.ts";
 import { messageQueue } from "./message.ts";
 import { standingOf } from "./reach.ts";

@@ -25,7 +25,7 @@ import type { Plan, SessionAction } from "../plan.ts";
 import { sendFiles, type SendFilesOptions } from "../send.ts";
 import { sendAll } from "../send_queue.ts";
 import { receiveOffer } from "./accept.ts";
-import { Attendance } from "./attendance.ts";
+import { WaitingOffer } from "./waiting_offer.ts";
 import { termsOfItems } from "./offer.ts";
 import { OfferDialer } from "./offer_dialer.ts";
 import type { Terms } from "./terms.ts";
@@ -78,18 +78,18 @@ async function offer(
       const secret = agreed.promise.then((text) => codeSecret(text, salt));
       secret.catch(() => {});
       const tunnel = { idleTimeoutMs: options.timeoutMs ?? 30_000, signal, rate: options.rate };
-      await using attendance = new Attendance({
+      await using waiting = new WaitingOffer({
         ...{ plate, salt, secret, signal, tunnel, seconds: OFFER_SECONDS },
         reach: (signal) => sessionDialer.beside({ ...quiet, signal }),
         // What goes wrong is told of both sides by their sessions.
         onNotice: () => {},
       });
-      await attendance.opened;
+      await waiting.opened;
       const terms = termsOfItems(all);
       opened.resolve(terms);
       const ways = { secret: await secret, isDirect, tunnel, carrier: signal };
       const quietly = { ...through, onNotice: () => {} };
-      const to = new OfferDialer(attendance, () => terms, ways, quietly);
+      const to = new OfferDialer(waiting, () => terms, ways, quietly);
       await sendAll(to, items, {
         ...{ mode: options.mode, skipSame: false, checksum: false },
         onResult: (_, result) => void ("error" in result && failures.push(result.error)),

@@ -25,7 +25,7 @@ import type { SendResult } from "../result.ts";
 import { resultOf, sendFiles, type SendFilesOptions } from "../send.ts";
 import { sendAll } from "../send_queue.ts";
 import { CODE_VARIABLE } from "./ask.ts";
-import { Attendance, SILENT_MS } from "./attendance.ts";
+import { SILENT_MS, WaitingOffer } from "./waiting_offer.ts";
 import { WordList } from "./code.ts";
 import { OfferDialer } from "./offer_dialer.ts";
 import { MAX_MESSAGE_BYTES, type Terms } from "./terms.ts";
@@ -113,20 +113,20 @@ async function offering(
   const tunnel = { idleTimeoutMs, signal, rate };
   dialer.context.progress.doing("connecting");
   {
-    await using attendance = new Attendance({
+    await using waiting = new WaitingOffer({
       ...{ plate, salt, secret: derived, seconds, signal, onNotice, tunnel },
       // The progress is that of the tunnel: what happens at the server meanwhile is none.
       reach: (signal) =>
         dialer.beside({ signal, progress: new Progress(), timeoutMs: SILENT_MS, retries: 0 }),
     });
-    const code = `${await attendance.opened}-${secret}`;
+    const code = `${await waiting.opened}-${secret}`;
     if (json) jsonOutput.add({ event: "offered", words: code });
     else {
       onNotice(`Whoever has this code gets it, within ${timeText(seconds)}, and once:`);
       await writeOutput(new TextEncoder().encode(`${code}\n`));
     }
     const ways = { secret: await derived, isDirect, tunnel, carrier: signal };
-    await send(new OfferDialer(attendance, terms, ways, options));
+    await send(new OfferDialer(waiting, terms, ways, options));
   }
   await tunnelsClosed();
 }

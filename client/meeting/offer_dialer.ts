@@ -9,7 +9,7 @@ import type { Connection } from "../../lib/net/connection.ts";
 import type { FilesClient } from "../../modes/files/client.ts";
 import { Dialer, type DialerOptions } from "../dialer.ts";
 import { Retries } from "../retry.ts";
-import type { Attendance, Comer } from "./attendance.ts";
+import type { Comer, WaitingOffer } from "./waiting_offer.ts";
 import { type Terms, termsFields } from "./terms.ts";
 import { offerWay, type WayOptions } from "./ways.ts";
 
@@ -20,14 +20,14 @@ const MIN_DIRECT_BYTES = 4 * 1024 * 1024;
 export class OfferDialer extends Dialer {
   /** How what is sent gets to the receiver. */
   way: "direct" | "relayed" = "relayed";
-  readonly #attendance: Attendance;
+  readonly #offer: WaitingOffer;
   readonly #terms: () => Terms;
   readonly #ways: Omit<WayOptions, "standing">;
   #proved: Comer | undefined;
 
   /** @param ways How to find the way to who comes. */
   constructor(
-    attendance: Attendance,
+    offer: WaitingOffer,
     terms: () => Terms,
     ways: Omit<WayOptions, "standing">,
     options: DialerOptions,
@@ -41,7 +41,7 @@ export class OfferDialer extends Dialer {
       compares: () => isAgain,
       retrying: new Coming(options),
     });
-    this.#attendance = attendance;
+    this.#offer = offer;
     this.#terms = terms;
     this.#ways = ways;
     this.#onProved = (proved) => isAgain = proved.isAgain || isAgain;
@@ -51,10 +51,10 @@ export class OfferDialer extends Dialer {
 
   override async open(): Promise<Connection> {
     const { progress } = this.context;
-    if (this.#proved) this.#attendance.lost(this.#proved);
+    if (this.#proved) this.#offer.lost(this.#proved);
     this.#proved = undefined;
     progress.doing("waiting for the receiver");
-    const proved = await this.#attendance.next();
+    const proved = await this.#offer.next();
     this.#proved = proved;
     this.#onProved(proved);
     const { bytes } = this.#terms();
@@ -74,7 +74,7 @@ export class OfferDialer extends Dialer {
     const client = await super.approach(connection);
     const proved = this.#proved!;
     this.context.progress.doing("waiting until the receiver agrees");
-    client.welcomed.then(() => this.#attendance.welcomed(proved), () => {});
+    client.welcomed.then(() => this.#offer.welcomed(proved), () => {});
     return client;
   }
 }

@@ -41,8 +41,8 @@ export interface Comer extends Proved {
   readonly standing: Standing;
 }
 
-/** Options of an {@linkcode Attendance}. */
-export interface AttendanceOptions {
+/** Options of an {@linkcode WaitingOffer}. */
+export interface WaitingOfferOptions {
   /** Makes what reaches the server, until the signal is aborted. */
   reach(signal: AbortSignal): Dialer;
   /** The word to meet by, and the number if the offer was made before. */
@@ -59,8 +59,8 @@ export interface AttendanceOptions {
 }
 
 /** An offer that waits at the server. Dispose of it to withdraw it. */
-export class Attendance implements AsyncDisposable {
-  readonly #options: AttendanceOptions;
+export class WaitingOffer implements AsyncDisposable {
+  readonly #options: WaitingOfferOptions;
   readonly #dialer: Dialer;
   readonly #stop = new AbortController();
   readonly #opened = Promise.withResolvers<string>();
@@ -78,7 +78,7 @@ export class Attendance implements AsyncDisposable {
   #wake: () => void = () => {};
   readonly #onAbort = (): void => this.#end(explain(this.#options.signal.reason));
 
-  constructor(options: AttendanceOptions) {
+  constructor(options: WaitingOfferOptions) {
     this.#options = options;
     this.#plate = options.plate;
     this.#dialer = options.reach(this.#stop.signal);
