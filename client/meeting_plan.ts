@@ -7,10 +7,8 @@
 import { contradiction } from "../lib/cli/command_line.ts";
 import { parseDuration } from "../lib/cli/option_values.ts";
 import { InletError } from "../lib/errors.ts";
+import { MAX_OFFER_SECONDS } from "../protocol.ts";
 import type { ListedPaths } from "./listed.ts";
-
-/** Most milliseconds that an offer lasts. */
-const MOST_OFFER_MS = 3_600_000;
 
 /** An action for which two clients meet at the server. */
 export type Meeting = OfferAction | AcceptAction;
@@ -43,7 +41,7 @@ export interface AcceptAction {
 /** Parses how long an offer lasts, to milliseconds. @throws {InletError} `usage` */
 export function parseOfferTime(text: string, what: string): number {
   const expected = "a time from 1s to 1h, like 10m";
-  return parseDuration(text, what, { leastMs: 1000, mostMs: MOST_OFFER_MS, expected });
+  return parseDuration(text, what, { leastMs: 1000, mostMs: MAX_OFFER_SECONDS * 1000, expected });
 }
 
 /**

@@ -16,6 +16,7 @@ import { codeSecret, SALT_BYTES } from "../../lib/auth/code_secret.ts";
 import type { KeyPair } from "../../lib/auth/identity.ts";
 import { Progress } from "../../lib/cli/progress.ts";
 import { InletError } from "../../lib/errors.ts";
+import { DEFAULT_TIMEOUT_MS } from "../../lib/net/whole_line.ts";
 import { formatBytes, formatCount, quoted } from "../../lib/text.ts";
 import { formatPlate } from "../../protocol.ts";
 import type { Sending } from "../../protocol/people_lines.ts";
@@ -77,7 +78,11 @@ async function offer(
       const all = [...items.ahead];
       const secret = agreed.promise.then((text) => codeSecret(text, salt));
       secret.catch(() => {});
-      const tunnel = { idleTimeoutMs: options.timeoutMs ?? 30_000, signal, rate: options.rate };
+      const tunnel = {
+        idleTimeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+        signal,
+        rate: options.rate,
+      };
       await using waiting = new WaitingOffer({
         ...{ plate, salt, secret, signal, tunnel, seconds: OFFER_SECONDS },
         reach: (signal) => sessionDialer.beside({ ...quiet, signal }),
