@@ -34,6 +34,7 @@ export class RegularFile implements Disposable {
   readonly #descriptor: number;
   #reads = 0;
   #isClosing = false;
+  #isClosed = false;
 
   private constructor(descriptor: number) {
     this.#descriptor = descriptor;
@@ -90,7 +91,9 @@ export class RegularFile implements Disposable {
   /** Closes the file, as soon as nothing is being read: its number could be that of another one. */
   close(): void {
     this.#isClosing = true;
-    if (this.#reads === 0) closeSync(this.#descriptor);
+    if (this.#reads > 0 || this.#isClosed) return;
+    this.#isClosed = true;
+    closeSync(this.#descriptor);
   }
 
   [Symbol.dispose](): void {
