@@ -1,0 +1,45 @@
+/**
+ * What stands where in a bucket, and the marks by which objects are told apart.
+ *
+ * Below the prefix of the store:
+ *
+ * - `NAME` is a published file: complete and verified. Its metadata has its id, and if it was written
+ *   at once its time, permission bits and CRC-32; if in parts, `.inlet/facts/ID` has them.
+ * - `NAME` of exactly {@linkcode MARKED_BYTES} bytes may be marked instead: claimed by an upload, free
+ *   for the next (a final name is never deleted), or a symbolic link. Only a HEAD tells.
+ * - `NAME/`, without content, is a folder with facts of its own. A folder needs none.
+ * - `.inlet/up/HASH/ID` says how far an upload is. HASH is that of its fingerprint.
+ * - `.inlet/tail/ID/N` holds what has arrived behind the last whole part.
+ *
+ * @module
+ */
+
+import { OWN_FOLDER } from "../store/names.ts";
+
+/** The size of every marked object, so that a list tells which few need a HEAD. */
+export const MARKED_BYTES = 1031;
+
+/** A link whose target is too long for {@linkcode MARKED_BYTES} has this size. */
+export const LONG_LINK_BYTES = 4219;
+
+/** Names of metadata. */
+export const META = {
+  /** Random, of one attempt to write the object: tells a lost answer from a lost race. */
+  id: "inlet-id",
+  /** One of {@linkcode Mark}. */
+  mark: "inlet-mark",
+  /** Time of the last change, as RFC 3339 in UTC. */
+  modified: "inlet-modified",
+  /** Permission bits, in octal digits. */
+  mode: "inlet-mode",
+  /** CRC-32 of the content, as 8 hexadecimal digits. */
+  crc: "inlet-crc",
+  /** The id that its client gave the upload, to send it again and have it stored once. */
+  sent: "inlet-sent",
+} as const;
+
+/** What a marked object is. */
+export type Mark = "claimed" | "free" | "link";
+
+/** Where the store keeps what is its own. */
+export const OWN_PREFIX = `${OWN_FOLDER}/`;
