@@ -1,0 +1,143 @@
+/**
+ * The bounds of parts, and the memory for them.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { type PartHolder, PartPool } from "../lib/bucket/part_pool.ts";
+import { decodeSchedule, partRange, scheduleFor } from "../lib/bucket/part_schedule.ts";
+import { InletError } from "../lib/errors.ts";
+import { pure } from "./helpers.ts";
+
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+pure("parts of a known size grow only where 10,000 would not hold it", () => {
+  assertEquals(scheduleFor(0), [[10_000, 8 * MIB]]);
+  assertEquals(scheduleFor(10_000 * 8 * MIB), [[10_000, 8 * MIB]]);
+  assertEquals(scheduleFor(10_000 * 8 * MIB + 1), [[10_000, 9 * MIB]]);
+  assertEquals(scheduleFor(625 * 1000 * 1000 * 1000), [[10_000, 60 * MIB]]);
+  assertEquals(scheduleFor(10_000 * 64 * MIB), [[10_000, 64 * MIB]]);
+  assertThrows(
+    () => scheduleFor(10_000 * 64 * MIB + 1),
+    InletError,
+    "the limit of a bucket is 625 GiB",
+  );
+});
+
+pure("parts of an unknown size follow each other without gaps, and have an end", () => {
+  const schedule = scheduleFor(null);
+  let end = 0;
+  for (let number = 1; number <= 10_000; number++) {
+    const { offset, bytes } = partRange(schedule, number);
+    assertEquals(offset, end);
+    assert(bytes >= 8 * MIB && bytes <= 64 * MIB);
+    end += bytes;
+  }
+  assert(end > 460 * GIB, `${end}`);
+  assertThrows(() => partRange(schedule, 10_001), InletError, "the limit of a bucket is 461");
+});
+
+pure("a schedule that was read is checked", () => {
+  for (const size of [0, 900 * GIB / 2, null]) {
+    const schedule = scheduleFor(size);
+    assertEquals(decodeSchedule(JSON.parse(JSON.stringify(schedule))), schedule);
+  }
+  const wrong = [
+    null,
+    [],
+    [[1]],
+    [[0, 8 * MIB]],
+    [[10_001, 8 * MIB]],
+    [[1, 4 * MIB]],
+    [[1, GIB]],
+    [
+      [9_999, 8 * MIB],
+      [2, 8 * MIB],
+    ],
+    [["1", 8 * MIB]],
+    [[1.5, 8 * MIB]],
+  ];
+  for (const value of wrong) assertEquals(decodeSchedule(value), undefined, JSON.stringify(value));
+});
+
+/** A holder that notes when it is asked to give way. */
+class Holder implements PartHolder {
+  readonly #asked = Promise.withResolvers<void>();
+  readonly asked: Promise<void> = this.#asked.promise;
+  isAsked = false;
+
+  constructor(readonly filledBytes: number) {}
+
+  giveWay(): void {
+    this.isAsked = true;
+    this.#asked.resolve();
+  }
+}
+
+pure("memory is lent within the budget, in the order of the requests", async () => {
+  const pool = new PartPool({ budgetBytes: 16 * MIB, patienceMs: 1e6 });
+  const order: string[] = [];
+  const first = pool.tryLend(8 * MIB, new Holder(0))!;
+  const second = pool.tryLend(5 * MIB, new Holder(0))!;
+  assertEquals([first.memory.length, second.memory.length], [8 * MIB, 5 * MIB]);
+  const large = pool.lend(8 * MIB, new Holder(0)).then((lent) => (order.push("large"), lent));
+  // This one would fit, and would keep the large one waiting.
+  assertEquals(pool.tryLend(MIB, new Holder(0)), undefined);
+  const small = pool.lend(1, new Holder(0)).then((lent) => (order.push("small"), lent));
+  assertEquals(pool.waiting, 2);
+  second[Symbol.dispose]();
+  second[Symbol.dispose]();
+  (await large)[Symbol.dispose]();
+  assertEquals((await small).memory.length, 64 * 1024);
+  assertEquals(order, ["large", "small"]);
+  first[Symbol.dispose]();
+  (await small)[Symbol.dispose]();
+  assertEquals([pool.lentBytes, pool.waiting], [0, 0]);
+  await assertRejects(
+    () => pool.lend(17 * MIB, new Holder(0)),
+    InletError,
+    "larger than the memory",
+  );
+});
+
+pure("an upload that leaves the queue lets the next one go on", async () => {
+  const pool = new PartPool({ budgetBytes: 8 * MIB, patienceMs: 1e6 });
+  using _first = pool.tryLend(4 * MIB, new Holder(0))!;
+  const leaving = new AbortController();
+  const large = pool.lend(8 * MIB, new Holder(0), leaving.signal);
+  const small = pool.lend(MIB, new Holder(0));
+  leaving.abort(new Error("left"));
+  await assertRejects(() => large, Error, "left");
+  (await small)[Symbol.dispose]();
+});
+
+pure("the slowest holder gives way to one that waits, and no more of them", async () => {
+  const pool = new PartPool({ budgetBytes: 24 * MIB, patienceMs: 1 });
+  const [fast, slow, sending] = [new Holder(7 * MIB), new Holder(1), new Holder(0)];
+  const [one, two, three] = [fast, slow, sending].map((each) => pool.tryLend(8 * MIB, each)!);
+  // What is filled comes back by itself.
+  three!.filled();
+  const next = pool.lend(8 * MIB, new Holder(8 * MIB));
+  three![Symbol.dispose]();
+  using _next = await next;
+  const another = pool.lend(8 * MIB, new Holder(0));
+  await slow.asked;
+  assertEquals(fast.isAsked, false);
+  two![Symbol.dispose]();
+  (await another)[Symbol.dispose]();
+  one![Symbol.dispose]();
+});
+
+pure("memory that was given back is lent again, and freed if it does not fit", () => {
+  const pool = new PartPool({ budgetBytes: 64 * MIB });
+  const first = pool.tryLend(8 * MIB, new Holder(0))!;
+  const { memory } = first;
+  first[Symbol.dispose]();
+  const again = pool.tryLend(8 * MIB, new Holder(0))!;
+  assertStrictEquals(again.memory, memory);
+  again[Symbol.dispose]();
+  using _large = pool.tryLend(64 * MIB, new Holder(0))!;
+  assertEquals(memory.length, 0);
+});
