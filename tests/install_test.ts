@@ -112,7 +112,7 @@ integration(
       ...text.matchAll(/^warning\[(.+?)\].*\n\s*--> .*?\/((?:lib|web)\/\S+?\.[tj]s):/gm),
     ];
     assertEquals([...new Set(warned.map(([, kind, file]) => `${kind} ${file}`))], [
-      "unanalyzable-dynamic-import lib/server/packages.ts",
+      "unanalyzable-dynamic-import lib/packages.ts",
       "unanalyzable-dynamic-import web/page/upload.js",
     ]);
     assertEquals(warned.length, text.match(/^warning/gm)?.length);

@@ -8,7 +8,7 @@
  */
 
 import { InletError } from "../lib/errors.ts";
-import { load } from "../lib/server/packages.ts";
+import { load } from "../lib/packages.ts";
 
 /** What archives are made as, with the media types. */
 export const ARCHIVES = {

@@ -6,7 +6,7 @@
 
 import type { BusboyFileStream, BusboyInstance } from "@fastify/busboy";
 import { explain, InletError } from "../lib/errors.ts";
-import { load } from "../lib/server/packages.ts";
+import { load } from "../lib/packages.ts";
 import { Refusal } from "./problem.ts";
 
 /** Most files of a form: each has a temporary file that is open until the form has come. */

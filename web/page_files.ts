@@ -5,7 +5,7 @@
  * @module
  */
 
-import { loadText } from "../lib/server/packages.ts";
+import { loadText } from "../lib/packages.ts";
 import html from "./page/index.html" with { type: "text" };
 import css from "./page/page.css" with { type: "text" };
 import domJs from "./page/dom.js" with { type: "text" };

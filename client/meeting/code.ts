@@ -11,7 +11,7 @@
 
 import { nearest } from "../../lib/cli/nearest.ts";
 import { InletError } from "../../lib/errors.ts";
-import { load } from "../../lib/server/packages.ts";
+import { load } from "../../lib/packages.ts";
 import { formatCount, quoted } from "../../lib/text.ts";
 
 /** Words of the secret: 7,772 to the power of 4 is 2^51.7. */

@@ -9,7 +9,7 @@ import { bgRgb8, rgb8 } from "@std/fmt/colors";
 import { formatAddress, isLinkLocal, isLoopback, zoneOf } from "../address.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import { stderr } from "../body/stderr.ts";
-import { load } from "./packages.ts";
+import { load } from "../packages.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
 /** Colours of the 256 that terminals have: a code that is dark on light can be read by every camera. */

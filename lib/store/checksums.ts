@@ -9,7 +9,7 @@
 import type { ReadOptions } from "../body/reading.ts";
 import { type OnBytes, type Tally, tallyOf } from "../body/streams.ts";
 import { ClientTurns } from "../semaphore.ts";
-import { SharedWork } from "../shared_work.ts";
+import { SharedWork } from "./shared_work.ts";
 import type { Asker } from "./store.ts";
 
 /** Reading this many bytes takes a few milliseconds, and needs no turn. */

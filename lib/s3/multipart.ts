@@ -1,0 +1,171 @@
+/**
+ * Uploads in parts.
+ *
+ * @module
+ */
+
+import { InletError } from "../errors.ts";
+import type { OpenUpload, Part } from "./bucket.ts";
+import { askForXml, decodeKey, isTruncated } from "./listing.ts";
+import { headersOf, unquoted } from "./object_headers.ts";
+import { mayPass, Refusal, textUpTo } from "./refusal.ts";
+import { explainFailure, type Requests } from "./requests.ts";
+import { NoAnswer } from "./transport.ts";
+import { childrenOf, escapeXml, parseXml, textOf } from "./xml.ts";
+
+type Upload = { readonly key: string; readonly uploadId: string };
+
+/** The most of the answer to a Complete that is read, in bytes. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
+
+/** Begins an upload, as {@linkcode Bucket.createUpload} says. */
+export async function createUpload(
+  requests: Requests,
+  key: string,
+  meta?: Readonly<Record<string, string>>,
+): Promise<string> {
+  try {
+    const root = await requests.askForXml({
+      method: "POST",
+      key,
+      query: { uploads: "" },
+      headers: headersOf(meta),
+    });
+    const uploadId = textOf(root, "UploadId");
+    if (uploadId !== "") return uploadId;
+  } catch (error) {
+    throw explainFailure(error);
+  }
+  throw new InletError("internal", "The object store began an upload without an id");
+}
+
+/** Writes a part, as {@linkcode Bucket.putPart} says. */
+export async function putPart(
+  requests: Requests,
+  { key, uploadId }: Upload,
+  { number, content, signal }: {
+    number: number;
+    content: Uint8Array<ArrayBuffer>;
+    signal?: AbortSignal | undefined;
+  },
+): Promise<string | undefined> {
+  const query = { partNumber: String(number), uploadId };
+  try {
+    const asked = { method: "PUT", key, query, body: content, signal };
+    const { headers, body } = await requests.ask(asked);
+    await body.cancel();
+    return unquoted(headers.get("etag"));
+  } catch (error) {
+    if (isNoUpload(error)) return undefined;
+    throw explainFailure(error);
+  }
+}
+
+/** Lists the parts that are there, as {@linkcode Bucket.parts} says. */
+export async function listParts(
+  requests: Requests,
+  { key, uploadId }: Upload,
+): Promise<readonly Part[] | undefined> {
+  const parts: Part[] = [];
+  let after: string | undefined;
+  do {
+    const marker = after !== undefined && { "part-number-marker": after };
+    try {
+      const query = { uploadId, ...marker };
+      const root = await requests.askForXml({ method: "GET", key, query });
+      parts.push(
+        ...childrenOf(root, "Part").map((part): Part => ({
+          number: Number(textOf(part, "PartNumber")),
+          size: Number(textOf(part, "Size")),
+          etag: unquoted(textOf(part, "ETag")),
+        })),
+      );
+      after = isTruncated(root) ? textOf(root, "NextPartNumberMarker") : undefined;
+    } catch (error) {
+      if (isNoUpload(error)) return undefined;
+      throw explainFailure(error);
+    }
+  } while (after !== undefined);
+  return parts.toSorted((one, other) => one.number - other.number);
+}
+
+/** Asks for an object of the parts, as {@linkcode Bucket.complete} says. */
+export async function complete(
+  requests: Requests,
+  { key, uploadId }: Upload,
+  parts: readonly Pick<Part, "number" | "etag">[],
+  ifMatch: string | undefined,
+): Promise<"done" | "refused" | "unclear"> {
+  const elements = parts.map(({ number, etag }) =>
+    `<Part><PartNumber>${number}</PartNumber><ETag>${escapeXml(`"${etag}"`)}</ETag></Part>`
+  );
+  const xml = `<CompleteMultipartUpload>${elements.join("")}</CompleteMultipartUpload>`;
+  const headers = ifMatch === undefined ? undefined : { "if-match": ifMatch };
+  try {
+    const body = new TextEncoder().encode(xml);
+    const answer = await requests.askOnce({
+      method: "POST",
+      key,
+      query: { uploadId },
+      headers,
+      body,
+    });
+    // The status was sent before the work was done: what follows it tells whether it was.
+    const root = parseXml(await textUpTo(answer.body, MAX_ANSWER_BYTES));
+    if (root?.name === "CompleteMultipartUploadResult") return "done";
+    return root?.name === "Error" ? outcomeOf(new Refusal(400, textOf(root, "Code"))) : "unclear";
+  } catch (error) {
+    if (error instanceof NoAnswer) return "unclear";
+    if (error instanceof Refusal && ![401, 403].includes(error.status)) return outcomeOf(error);
+    throw explainFailure(error);
+  }
+}
+
+/** Removes an upload, as {@linkcode Bucket.abort} says. */
+export async function abort(requests: Requests, { key, uploadId }: Upload): Promise<void> {
+  try {
+    const { body } = await requests.ask({ method: "DELETE", key, query: { uploadId } });
+    await body.cancel();
+  } catch (error) {
+    if (!isNoUpload(error)) throw explainFailure(error);
+  }
+}
+
+/** Lists uploads, as {@linkcode Bucket.uploads} says. */
+export async function* listUploads(
+  requests: Requests,
+  prefix: string,
+): AsyncGenerator<readonly OpenUpload[]> {
+  let marker: Record<string, string> | undefined = {};
+  while (marker) {
+    const query = { uploads: "", "encoding-type": "url", prefix, ...marker };
+    const root = await askForXml(requests, "ListMultipartUploadsResult", query);
+    const isEncoded = textOf(root, "EncodingType") === "url";
+    const decode = (key: string): string => isEncoded ? decodeKey(key) : key;
+    yield childrenOf(root, "Upload").map((upload): OpenUpload => ({
+      key: decode(textOf(upload, "Key")),
+      uploadId: textOf(upload, "UploadId"),
+      begun: new Date(textOf(upload, "Initiated")),
+    }));
+    marker = isTruncated(root)
+      ? {
+        "key-marker": decode(textOf(root, "NextKeyMarker")),
+        "upload-id-marker": textOf(root, "NextUploadIdMarker"),
+      }
+      : undefined;
+  }
+}
+
+/** What a refused Complete has done: nothing, or nobody knows. */
+function outcomeOf(refusal: Refusal): "refused" | "unclear" {
+  const isUnclear = refusal.status === 409 || mayPass(refusal) || UNCLEAR.has(refusal.code);
+  return isUnclear ? "unclear" : "refused";
+}
+
+/** Codes that stand behind a status of success. */
+const UNCLEAR = new Set(["InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout"]);
+
+/** Whether there is no such upload. Ceph has another word for one that was completed. */
+function isNoUpload(error: unknown): boolean {
+  return error instanceof Refusal && ["NoSuchUpload", "NoSuchKey"].includes(error.code);
+}

@@ -1,0 +1,163 @@
+/**
+ * A bucket, by requests of the protocol of Amazon S3.
+ *
+ * @module
+ */
+
+import { InletError } from "../errors.ts";
+import type {
+  Bucket,
+  ListedPage,
+  ListQuery,
+  ObjectBody,
+  ObjectHead,
+  OpenUpload,
+  Part,
+  Put,
+  PutOptions,
+} from "./bucket.ts";
+import { listObjects } from "./listing.ts";
+import * as multipart from "./multipart.ts";
+import { headersOf, headOf, unquoted } from "./object_headers.ts";
+import { mayPass, Refusal } from "./refusal.ts";
+import { type Asked, explainFailure, type Requests } from "./requests.ts";
+import { type Answer, NoAnswer } from "./transport.ts";
+
+type Upload = { readonly key: string; readonly uploadId: string };
+
+/** One bucket, as {@linkcode Bucket} says. */
+export class S3Bucket implements Bucket {
+  /** What sends its requests. */
+  readonly requests: Requests;
+  /** How the ETag stands in `If-Match` of a PUT. Ceph takes it without quotes alone. */
+  ifMatch: "bare" | "quoted" = "bare";
+
+  /** @param requests For that bucket. */
+  constructor(requests: Requests) {
+    this.requests = requests;
+  }
+
+  /** {@inheritDoc Bucket.head} */
+  async head(key: string, signal?: AbortSignal): Promise<ObjectHead | undefined> {
+    const answer = await this.#ask({ method: "HEAD", key, signal });
+    await answer?.body.cancel();
+    return answer && headOf(answer);
+  }
+
+  /** {@inheritDoc Bucket.get} */
+  async get(
+    key: string,
+    options: Parameters<Bucket["get"]>[1] = {},
+  ): Promise<ObjectBody | undefined> {
+    const { range, etag, signal } = options;
+    const headers: Record<string, string> = {};
+    if (etag !== undefined) headers["if-match"] = `"${etag}"`;
+    if (range) {
+      const end = range.bytes === undefined ? "" : range.offset + range.bytes - 1;
+      headers["range"] = `bytes=${range.offset}-${end}`;
+    }
+    const answer = await this.#ask({ method: "GET", key, headers, signal });
+    return answer && { ...headOf(answer), body: answer.body };
+  }
+
+  /** {@inheritDoc Bucket.put} */
+  async put(
+    key: string,
+    content: Uint8Array<ArrayBuffer>,
+    { meta, condition, signal }: PutOptions = {},
+  ): Promise<Put> {
+    const headers = headersOf(meta);
+    if (condition && "absent" in condition) headers["if-none-match"] = "*";
+    else if (condition) headers["if-match"] = this.#quoted(condition.etag);
+    const asked: Asked = { method: "PUT", key, headers, body: content, signal };
+    try {
+      const { headers, body } =
+        await (condition ? this.requests.askOnce(asked) : this.requests.ask(asked));
+      await body.cancel();
+      return { etag: unquoted(headers.get("etag")) };
+    } catch (error) {
+      const outcome = condition && outcomeOf(error, "absent" in condition);
+      if (outcome) return outcome;
+      throw explainFailure(error);
+    }
+  }
+
+  /** {@inheritDoc Bucket.delete} */
+  async delete(key: string): Promise<void> {
+    await (await this.#ask({ method: "DELETE", key }))?.body.cancel();
+  }
+
+  /** {@inheritDoc Bucket.list} */
+  list(query: ListQuery): AsyncIterable<ListedPage> {
+    return listObjects(this.requests, query);
+  }
+
+  /** {@inheritDoc Bucket.createUpload} */
+  createUpload(key: string, meta?: Readonly<Record<string, string>>): Promise<string> {
+    return multipart.createUpload(this.requests, key, meta);
+  }
+
+  /** {@inheritDoc Bucket.putPart} */
+  putPart(
+    upload: Upload,
+    number: number,
+    content: Uint8Array<ArrayBuffer>,
+    signal?: AbortSignal,
+  ): Promise<string | undefined> {
+    return multipart.putPart(this.requests, upload, { number, content, signal });
+  }
+
+  /** {@inheritDoc Bucket.parts} */
+  parts(upload: Upload): Promise<readonly Part[] | undefined> {
+    return multipart.listParts(this.requests, upload);
+  }
+
+  /** {@inheritDoc Bucket.complete} */
+  complete(
+    upload: Upload,
+    parts: readonly Pick<Part, "number" | "etag">[],
+    etag?: string,
+  ): Promise<"done" | "refused" | "unclear"> {
+    const ifMatch = etag === undefined ? undefined : this.#quoted(etag);
+    return multipart.complete(this.requests, upload, parts, ifMatch);
+  }
+
+  /** {@inheritDoc Bucket.abort} */
+  abort(upload: Upload): Promise<void> {
+    return multipart.abort(this.requests, upload);
+  }
+
+  /** {@inheritDoc Bucket.uploads} */
+  uploads(prefix: string): AsyncIterable<readonly OpenUpload[]> {
+    return multipart.listUploads(this.requests, prefix);
+  }
+
+  #quoted(etag: string): string {
+    return this.ifMatch === "quoted" ? `"${etag}"` : etag;
+  }
+
+  /** Asks about an object; `undefined` if there is none. */
+  async #ask(asked: Asked): Promise<Answer | undefined> {
+    try {
+      return await this.requests.ask(asked);
+    } catch (error) {
+      if (error instanceof Refusal) {
+        const isAbsent = error.status === 404 && ["", "NoSuchKey"].includes(error.code);
+        if (isAbsent) return undefined;
+        if (error.status === 412) {
+          throw new InletError("changed", "The file was changed meanwhile", { cause: error });
+        }
+      }
+      throw explainFailure(error);
+    }
+  }
+}
+
+/** What a failure says of a conditional PUT; `undefined` if it is one of another kind. */
+function outcomeOf(error: unknown, wasAbsent: boolean): "refused" | "unclear" | undefined {
+  if (error instanceof NoAnswer) return "unclear";
+  if (!(error instanceof Refusal)) return undefined;
+  const { status, code } = error;
+  if (status === 412 || !wasAbsent && code === "NoSuchKey") return "refused";
+  return status === 409 || mayPass(error) ? "unclear" : undefined;
+}
