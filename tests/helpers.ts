@@ -15,6 +15,7 @@ import { fromFileUrl } from "@std/path/from-file-url";
 import { TextLineStream } from "@std/streams";
 import type { SendResult } from "../client/result.ts";
 import { buffers } from "../lib/body/buffer_pool.ts";
+import { CEPH_PROGRAMS } from "./ceph/programs.ts";
 
 /** The root of the project. */
 export const ROOT: URL = new URL("../", import.meta.url);
@@ -55,6 +56,8 @@ export interface Requirements {
   compiles?: boolean;
   /** Whether it fetches packages from the npm registry. */
   registry?: boolean;
+  /** Whether it stores into the Ceph of this run: `sharedCeph()` of ceph/shared.ts. */
+  ceph?: boolean;
   /** Milliseconds after which it hangs, where the usual time is too short. */
   deadlineMs?: number;
   /** Whether it fails if it leaves a timer, a pending operation or an open file behind. */
@@ -77,7 +80,11 @@ export function integration(
     ignore: missing !== undefined,
     sanitizeOps: sanitized,
     sanitizeResources: sanitized,
-    fn: () => withinDeadline(action(), requirements.deadlineMs),
+    async fn() {
+      // The first of them starts it.
+      if (requirements.ceph) await (await import("./ceph/shared.ts")).sharedCeph();
+      await withinDeadline(action(), requirements.deadlineMs);
+    },
   });
 }
 
@@ -86,6 +93,9 @@ export const PYTHON: Requirements = { programs: ["python3"] };
 
 /** What a test needs that runs those of them that encrypt, or derives keys as they do. */
 export const PYTHON_KEYS: Requirements = { ...PYTHON, pythonPackage: "cryptography" };
+
+/** What a test needs that stores into a bucket. */
+export const CEPH: Requirements = { ceph: true };
 
 /** What a test needs that looks at a process's memory or descriptors. */
 export const PROC: Requirements = { proc: true };
@@ -101,7 +111,8 @@ async function withinDeadline(
 }
 
 function missingFor(requirements: Requirements): string | undefined {
-  const { programs = [], mounts, networks, ipv6, compiles, registry, ...others } = requirements;
+  const { mounts, networks, ipv6, compiles, registry, ceph, ...others } = requirements;
+  const programs = [...others.programs ?? [], ...ceph ? CEPH_PROGRAMS : []];
   const { descriptors = 0, proc, ...python } = others;
   const denied = NEEDED.filter((name) => Deno.permissions.querySync({ name }).state !== "granted");
   if (denied.length > 0) {

@@ -1,0 +1,69 @@
+/**
+ * The programs of Ceph, and Debian's packages that have them.
+ *
+ * @module
+ */
+
+import { InletError } from "../../lib/errors.ts";
+
+/** What a Ceph is started with and asked by. `setpriv` is in every Debian. */
+export const CEPH_PROGRAMS: readonly string[] = [
+  "ceph",
+  "ceph-mon",
+  "ceph-osd",
+  "monmaptool",
+  "radosgw",
+  "radosgw-admin",
+  "setpriv",
+];
+
+/** Debian's packages with them, and the options by which they come without what they recommend. */
+const INSTALLS = "apt-get install -y --no-install-recommends ceph-mon ceph-osd radosgw ceph-common";
+
+/**
+ * Installs what is missing.
+ *
+ * @throws {InletError} `usage` if that takes another user, or another system
+ */
+export async function installCeph(say: (line: string) => void): Promise<void> {
+  if (missingPrograms().length === 0) return;
+  if (Deno.build.os !== "linux" || !isInstalled("apt-get")) {
+    throw cannot(`${missing()}: there are packages for Debian and Ubuntu`);
+  }
+  if (Deno.uid() !== 0) throw cannot(`${missing()}: run sudo ${INSTALLS}`);
+  say(`installing ${missingPrograms().join(", ")}`);
+  const script = `apt-get update && DEBIAN_FRONTEND=noninteractive ${INSTALLS}`;
+  await output("sh", ["-c", script]).catch(({ message }) => {
+    throw cannot(`${missing()}: ${message}`);
+  });
+}
+
+/**
+ * Runs a program and gives what it prints.
+ *
+ * @throws {Error} with its last line if it fails
+ */
+export async function output(program: string, args: readonly string[]): Promise<string> {
+  const command = new Deno.Command(program, { args: [...args], stdout: "piped", stderr: "piped" });
+  const { success, stdout, stderr } = await command.output();
+  if (success) return new TextDecoder().decode(stdout);
+  const last = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
+  throw new Error(`${[program, ...args].join(" ")}: ${last}`);
+}
+
+function missing(): string {
+  return `${missingPrograms().join(", ")} missing`;
+}
+
+function missingPrograms(): string[] {
+  return CEPH_PROGRAMS.filter((program) => !isInstalled(program));
+}
+
+function isInstalled(program: string): boolean {
+  const args = ["-c", 'command -v "$0"', program];
+  return new Deno.Command("sh", { args, stdout: "null", stderr: "null" }).outputSync().success;
+}
+
+function cannot(why: string): InletError {
+  return new InletError("usage", `Cannot start Ceph: ${why}`);
+}
