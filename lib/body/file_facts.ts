@@ -10,6 +10,11 @@ import type { TrailerFacts } from "../../protocol.ts";
 export interface Facts extends TrailerFacts {
   /** CRC-32 of the whole file, if known. A store need not keep it. */
   crc?: number;
+  /**
+   * The id that its client gave the upload, if it may send the file again after a lost answer. A store
+   * that keeps it returns the name of the same upload, whichever server stored it.
+   */
+  id?: string | undefined;
 }
 
 /** A file that was read whole, with its metadata. */

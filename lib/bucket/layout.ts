@@ -8,12 +8,14 @@
  * - `NAME` of exactly {@linkcode MARKED_BYTES} bytes may be marked instead: claimed by an upload, free
  *   for the next (a final name is never deleted), or a symbolic link. Only a HEAD tells.
  * - `NAME/`, without content, is a folder with facts of its own. A folder needs none.
+ * - `.inlet/facts/ID` has what is known of a file in parts only behind its last byte (facts.ts).
  * - `.inlet/up/HASH/ID` says how far an upload is. HASH is that of its fingerprint.
  * - `.inlet/tail/ID/N` holds what has arrived behind the last whole part.
  *
  * @module
  */
 
+import type { ObjectHead } from "../s3/bucket.ts";
 import { OWN_FOLDER } from "../store/names.ts";
 
 /** The size of every marked object, so that a list tells which few need a HEAD. */
@@ -21,6 +23,9 @@ export const MARKED_BYTES = 1031;
 
 /** A link whose target is too long for {@linkcode MARKED_BYTES} has this size. */
 export const LONG_LINK_BYTES = 4219;
+
+/** Most bytes of UTF-8 in a key: more are refused by the protocol. */
+export const MAX_KEY_BYTES = 1024;
 
 /** Names of metadata. */
 export const META = {
@@ -36,10 +41,24 @@ export const META = {
   crc: "inlet-crc",
   /** The id that its client gave the upload, to send it again and have it stored once. */
   sent: "inlet-sent",
+  /** Where a link leads to, if that is short, as a part of a URL is encoded. */
+  target: "inlet-target",
 } as const;
 
 /** What a marked object is. */
 export type Mark = "claimed" | "free" | "link";
+
+/** Whether an object of a list can be marked: only a look at it tells then. */
+export function mayBeMarked(size: number): boolean {
+  return size === MARKED_BYTES || size === LONG_LINK_BYTES;
+}
+
+/** What an object is marked as; `undefined` for a file. */
+export function markOf({ size, meta }: Pick<ObjectHead, "size" | "meta">): Mark | undefined {
+  const mark = meta[META.mark];
+  if (!mayBeMarked(size)) return undefined;
+  return mark === "claimed" || mark === "free" || mark === "link" ? mark : undefined;
+}
 
 /** Where the store keeps what is its own. */
 export const OWN_PREFIX = `${OWN_FOLDER}/`;

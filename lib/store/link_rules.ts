@@ -5,8 +5,9 @@
  * @module
  */
 
-import { formatCount } from "../text.ts";
-import { formatListEntry, type ListEntry, MAX_LINE_BYTES } from "../../protocol.ts";
+import { formatListEntry, type LinkFacts, type ListEntry, MAX_LINE_BYTES } from "../../protocol.ts";
+import { InletError } from "../errors.ts";
+import { formatCount, quoted } from "../text.ts";
 import { isOwnFolder } from "./names.ts";
 
 /**
@@ -46,6 +47,22 @@ export function leadsOut(name: string, target: string): boolean {
 /** Whether a rule leaves a link out. */
 export function isLeftOut(rule: LinkRule, name: string, target: string): boolean {
   return rule === "none" || (rule === "tree" && leadsOut(name, target));
+}
+
+/**
+ * Refuses a link that is left out, or could not be listed.
+ *
+ * @throws {InletError} `denied` or `bad-name`
+ */
+export function checkLink(rule: LinkRule, name: string, { to, modified }: LinkFacts): void {
+  const what = `Cannot make the link ${quoted(name)}`;
+  if (isLeftOut(rule, name, to)) {
+    const why = rule === "none" ? "links are not stored" : "it leads out of the directory";
+    throw new InletError("denied", `${what}: ${why}`);
+  }
+  if (!isListable({ name, size: null, to, modified: modified ?? new Date() })) {
+    throw new InletError("bad-name", `${what}: its target is too long`);
+  }
 }
 
 /**

@@ -9,7 +9,7 @@ import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
 import { type Folders, lstatIfThere } from "./folders.ts";
 import { firstFreeNumber } from "./free_number.ts";
-import { isLeftOut, isListable, type LinkRule } from "./link_rules.ts";
+import { checkLink, type LinkRule } from "./link_rules.ts";
 import { numberedName } from "./names.ts";
 import type { MadeFolder, Maybe } from "./store.ts";
 import { tryTo } from "./temp_file.ts";
@@ -30,21 +30,15 @@ export class Links {
    *
    * @throws {InletError} `denied` if a link is left out, or Deno permits none
    */
-  prepare(name: string, { to, modified }: LinkFacts): Maybe<void> {
-    const what = `Cannot make the link ${quoted(name)}`;
-    if (isLeftOut(this.#rule, name, to)) {
-      const why = this.#rule === "none" ? "links are not stored" : "it leads out of the directory";
-      throw new InletError("denied", `${what}: ${why}`);
-    }
-    if (!isListable({ name, size: null, to, modified: modified ?? new Date() })) {
-      throw new InletError("bad-name", `${what}: its target is too long`);
-    }
+  prepare(name: string, facts: LinkFacts): Maybe<void> {
+    checkLink(this.#rule, name, facts);
     if (!mayMakeLinks()) {
       this.#folders.warnOnce(`Symbolic links are not made: ${NOT_PERMITTED}`);
       // The peer is told, too, and has a Deno of its own.
+      const what = `Cannot make the link ${quoted(name)}`;
       throw new InletError("denied", `${what}: where it would be stored, ${NOT_PERMITTED}`);
     }
-    if (!modified || this.#setTime) return;
+    if (!facts.modified || this.#setTime) return;
     return timeSetter().then((setTime) => void (this.#setTime = setTime));
   }
 

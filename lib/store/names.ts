@@ -34,10 +34,10 @@ export const MAX_NAME_BYTES = 3072;
 export const MAX_COMPONENTS = 128;
 
 /**
- * Most bytes of UTF-8 in the folders of a name, the last slash included. The rest is room for a
- * letter, a number and an extension: whether a name is refused must not depend on which are taken.
+ * Bytes of a name that its folders leave, the last slash included: room for a letter, a number and an
+ * extension. Whether a name is refused must not depend on which are taken.
  */
-const MAX_FOLDERS_BYTES = MAX_NAME_BYTES - 48;
+const ROOM_BYTES = 48;
 
 /** Patterns that refuse a name, each with the reason. The first match is reported. */
 const REFUSED: readonly (readonly [RegExp, string])[] = [
@@ -66,9 +66,10 @@ const MAY_BE_OWN = /inlet|[^\x20-\x7e]/i;
  *
  * The function is idempotent.
  *
+ * @param maxBytes Most bytes of UTF-8 in the whole name.
  * @throws {InletError} `bad-name`, with the reason
  */
-export function safeName(name: string): string {
+export function safeName(name: string, maxBytes = MAX_NAME_BYTES): string {
   if (name === "") throw new InletError("bad-name", "Cannot take an empty name");
   const components = name.split("/");
   if (components.length > MAX_COMPONENTS) {
@@ -82,15 +83,16 @@ export function safeName(name: string): string {
     throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: ${reason}`);
   }).join("/");
   // A character of UTF-16 has at most three bytes of UTF-8.
-  if (3 * safe.length > MAX_NAME_BYTES && byteLength(safe) > MAX_NAME_BYTES) {
+  if (3 * safe.length > maxBytes && byteLength(safe) > maxBytes) {
     throw new InletError(
       "bad-name",
-      `Cannot take the name ${quoted(name)}: the limit is ${MAX_NAME_BYTES} bytes`,
+      `Cannot take the name ${quoted(name)}: the limit is ${maxBytes} bytes`,
     );
   }
   const slash = safe.lastIndexOf("/") + 1;
-  if (3 * slash > MAX_FOLDERS_BYTES && byteLength(safe.slice(0, slash)) > MAX_FOLDERS_BYTES) {
-    const limit = `the limit for its folders is ${MAX_FOLDERS_BYTES} bytes`;
+  const maxFolders = maxBytes - ROOM_BYTES;
+  if (3 * slash > maxFolders && byteLength(safe.slice(0, slash)) > maxFolders) {
+    const limit = `the limit for its folders is ${maxFolders} bytes`;
     throw new InletError("bad-name", `Cannot take the name ${quoted(name)}: ${limit}`);
   }
   return safe;
@@ -107,21 +109,22 @@ function refusal(component: string): string | undefined {
 /**
  * Returns a variant for a taken name: `report.pdf`, `report (2).pdf`, `report (3).pdf`, …
  *
+ * @param maxBytes As of {@linkcode safeName}.
  * @throws {InletError} `bad-name` if the folders leave no room for a number
  */
-export function numberedName(name: string, number: number): string {
+export function numberedName(name: string, number: number, maxBytes = MAX_NAME_BYTES): string {
   if (number === 1) return name;
   const slash = name.lastIndexOf("/") + 1;
   const folders = name.slice(0, slash);
-  const room = MAX_NAME_BYTES - byteLength(folders);
+  const room = maxBytes - byteLength(folders);
   const numbered = folders +
     shortened(name.slice(slash), ` (${number})`, Math.min(room, MAX_COMPONENT_BYTES));
   // A longer name could be stored, but neither listed nor downloaded.
-  if (byteLength(numbered) > MAX_NAME_BYTES) {
+  if (byteLength(numbered) > maxBytes) {
     throw new InletError(
       "bad-name",
       `Cannot take the name ${quoted(name)}: it is taken, and a number would pass the limit of ` +
-        `${MAX_NAME_BYTES} bytes`,
+        `${maxBytes} bytes`,
     );
   }
   return numbered;

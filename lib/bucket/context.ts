@@ -1,0 +1,144 @@
+/**
+ * What all parts of a bucket store share.
+ *
+ * @module
+ */
+
+import { InletError } from "../errors.ts";
+import type { Bucket } from "../s3/bucket.ts";
+import type { LinkRule } from "../store/link_rules.ts";
+import { safeName } from "../store/names.ts";
+import { quoted } from "../text.ts";
+import { MAX_KEY_BYTES, OWN_PREFIX } from "./layout.ts";
+
+/** Options of a bucket store. */
+export interface BucketStoreOptions {
+  readonly bucket: Bucket;
+  /**
+   * What the keys of all its objects begin with: nothing, or it ends with `/`.
+   *
+   * @default {""}
+   */
+  readonly prefix?: string | undefined;
+  /**
+   * Milliseconds that a partial file is kept, if the client asked to resume it. 0 keeps none.
+   *
+   * @default {86_400_000}
+   */
+  readonly keepPartialsMs?: number | undefined;
+  /**
+   * Most uploads that go on over several requests, those that are published and not forgotten included.
+   *
+   * @default {10_000}
+   */
+  readonly maxUploads?: number | undefined;
+  /**
+   * Whether a part of a name may begin with a dot.
+   *
+   * @default {true}
+   */
+  readonly dotfiles?: boolean | undefined;
+  /**
+   * Which symbolic links are made and listed.
+   *
+   * @default {"tree"}
+   */
+  readonly links?: LinkRule | undefined;
+  /**
+   * Whether no message may tell that a name is taken. A folder then gets a number where a link has its
+   * name too; otherwise that is refused.
+   *
+   * @default {false}
+   */
+  readonly hidesNames?: boolean | undefined;
+  /**
+   * Whether nothing is written or removed.
+   *
+   * @default {false}
+   */
+  readonly readOnly?: boolean | undefined;
+  /**
+   * Called with a line for the operator, once each.
+   *
+   * @default {() => {}}
+   */
+  readonly warn?: ((message: string) => void) | undefined;
+}
+
+/** An upload that has not ended. */
+export interface InFlight {
+  /** Ends it, as far as that takes no wait. */
+  close(): void;
+}
+
+/** Most messages that are remembered as told. The oldest is forgotten first. */
+const MAX_WARNINGS = 1000;
+
+/** The bucket, how names become keys in it, and the options of its store. */
+export class BucketContext {
+  readonly bucket: Bucket;
+  /** Empty, or it ends with `/`. */
+  readonly prefix: string;
+  readonly keepPartialsMs: number;
+  readonly maxUploads: number;
+  readonly links: LinkRule;
+  readonly hidesNames: boolean;
+  readonly readOnly: boolean;
+  /** Most bytes of UTF-8 in a name, so that its key is not too long. */
+  readonly maxNameBytes: number;
+  readonly inFlight = new Set<InFlight>();
+  readonly #dotfiles: boolean;
+  readonly #warn: (message: string) => void;
+  readonly #warned = new Set<string>();
+
+  constructor(options: BucketStoreOptions) {
+    this.bucket = options.bucket;
+    this.prefix = options.prefix ?? "";
+    this.readOnly = options.readOnly ?? false;
+    this.keepPartialsMs = this.readOnly ? 0 : options.keepPartialsMs ?? 24 * 3_600_000;
+    this.maxUploads = options.maxUploads ?? 10_000;
+    this.links = options.links ?? "tree";
+    this.hidesNames = options.hidesNames ?? false;
+    this.#dotfiles = options.dotfiles ?? true;
+    this.#warn = options.warn ?? (() => {});
+    // The key of a folder has a slash behind its name.
+    this.maxNameBytes = MAX_KEY_BYTES - new TextEncoder().encode(this.prefix).length - 1;
+  }
+
+  /** The key of a stored name; of a folder, if the name ends with `/`. */
+  key(name: string): string {
+    return this.prefix + name;
+  }
+
+  /** The key of an object of the store's own, such as `facts/ID`. */
+  ownKey(path: string): string {
+    return this.prefix + OWN_PREFIX + path;
+  }
+
+  /**
+   * Converts a name from the peer to a stored name.
+   *
+   * @throws {InletError} `bad-name`, also for a part that begins with a dot, where that is refused
+   */
+  safe(name: string): string {
+    const safe = safeName(name, this.maxNameBytes);
+    if (!this.#dotfiles && /(^|\/)\./.test(safe)) {
+      const what = `Cannot take the name ${quoted(name)}`;
+      throw new InletError("bad-name", `${what}: a part of it begins with a dot`);
+    }
+    return safe;
+  }
+
+  /** Whether a stored name may be listed: `dotfiles` can leave it out. */
+  isShown(name: string): boolean {
+    return this.#dotfiles || !/(^|\/)\./.test(name);
+  }
+
+  /** Reports what the operator should know, each message once. */
+  warnOnce(message: string): void {
+    if (this.#warned.has(message)) return;
+    this.#warned.add(message);
+    if (this.#warned.size > MAX_WARNINGS) this.#warned.delete(this.#warned.keys().next().value!);
+    this.#warn(message);
+  }
+}
