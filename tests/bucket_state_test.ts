@@ -13,7 +13,7 @@ import { pure } from "./helpers.ts";
 const LEASED: Leased = {
   lease: { holder: "someone", isHeld: true, serial: 7, ttlMs: 15_000, idleMs: 20 },
   state: {
-    id: "0123456789abcdef0123456789abcdef",
+    id: "7d3f1c52-0b7e-4c8e-9d8a-3f2f3b6a9e10",
     want: "photos/a.jpg",
     size: 20_000_000,
     stage: "open",

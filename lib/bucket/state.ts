@@ -85,7 +85,7 @@ export interface Ongoing {
 
 /** What is known of an upload. */
 export interface UploadState extends Arrived {
-  /** Random, 32 hexadecimal digits: the `inlet-id` of its placeholder and of its file. */
+  /** A random UUID: the `inlet-id` of its placeholder and of its file. */
   readonly id: string;
   /** The name that its client wants. */
   readonly want: string;
@@ -143,6 +143,14 @@ export function stateKey(prefix: string, hash: string, id: string): string {
   return `${prefix}${STATES}${hash}/${id}`;
 }
 
+/** What an empty object among the states begins with that finds one by the file: behind it is its hash. */
+export const ONGOING_REFERENCE = "ongoing-";
+
+/** The key of the state of an upload that goes on over several requests. @param hash Of its id. */
+export function ongoingKey(prefix: string, hash: string): string {
+  return `${prefix}${OWN_PREFIX}ongoing/${hash}`;
+}
+
 /** The key of a tail. */
 export function tailKey(prefix: string, id: string, number: number): string {
   return `${prefix}${OWN_PREFIX}tail/${id}/${number}`;
@@ -159,9 +167,9 @@ export async function hashOf(kind: "file" | "ticket" | "upload", secret: string)
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
-/** Makes an id: 128 random bits. */
+/** Makes the id of an upload. */
 export function newId(): string {
-  return crypto.getRandomValues(new Uint8Array(16)).toHex();
+  return crypto.randomUUID();
 }
 
 /** Encodes a state with its lease. */
@@ -224,7 +232,7 @@ function stateIn(json: Json): UploadState {
   if (!STAGES.has(stage as Stage) || !schedule) throw new Malformed();
   const arrived = arrivedIn(json);
   const state: UploadState = {
-    ...{ id: hexIn(id, 32), want: nameIn(want), stage: stage as Stage, schedule },
+    ...{ id: idIn(id), want: nameIn(want), stage: stage as Stage, schedule },
     size: size === null ? null : countIn(size),
     name: optional(name, nameIn),
     uploadId: optional(uploadId, (text) => textIn(text, MAX_TEXT)),
@@ -321,6 +329,13 @@ function nameIn(value: unknown): string {
   const name = textIn(value, MAX_TEXT);
   if (safeName(name) !== name) throw new Malformed();
   return name;
+}
+
+/** It becomes a part of keys. */
+function idIn(value: unknown): string {
+  const id = textIn(value, 36);
+  if (!/^[0-9a-f-]{36}$/.test(id)) throw new Malformed();
+  return id;
 }
 
 function hexIn(value: unknown, digits: number): string {
