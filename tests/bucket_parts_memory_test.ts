@@ -4,9 +4,12 @@
  * @module
  */
 
-import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { crc32 } from "node:zlib";
+import { ArrivedParts, crcOf } from "../lib/bucket/arrived_parts.ts";
 import { type PartHolder, PartPool } from "../lib/bucket/part_pool.ts";
 import { decodeSchedule, partRange, scheduleFor } from "../lib/bucket/part_schedule.ts";
+import { bytesOf, type NotedPart } from "../lib/bucket/state.ts";
 import { InletError } from "../lib/errors.ts";
 import { pure } from "./helpers.ts";
 
@@ -136,8 +139,41 @@ pure("memory that was given back is lent again, and freed if it does not fit", (
   const { memory } = first;
   first[Symbol.dispose]();
   const again = pool.tryLend(8 * MIB, new Holder(0))!;
-  assertStrictEquals(again.memory, memory);
+  assert(again.memory === memory);
   again[Symbol.dispose]();
   using _large = pool.tryLend(64 * MIB, new Holder(0))!;
   assertEquals(memory.length, 0);
+});
+
+pure("of parts that are stored in any order, those without a gap have arrived", () => {
+  const bytes = crypto.getRandomValues(new Uint8Array(4000));
+  const part = (index: number): [NotedPart, number, Uint8Array] => {
+    const content = bytes.subarray(index * 1000, index * 1000 + 1000);
+    return [{ size: 1000, crc: crc32(content), etag: `${index}` }, index * 1000, content];
+  };
+  const arrived = new ArrivedParts({ parts: [], samples: [] });
+  const told = (): string => {
+    const { parts, tail, samples } = arrived.state;
+    const all = bytesOf({ parts, tail });
+    assertEquals(crcOf({ parts, tail }), crc32(bytes.subarray(0, all)));
+    for (const { offset, bytes: sample } of samples) {
+      assert(offset + sample.length <= all);
+      assertEquals(sample, bytes.slice(offset, offset + sample.length));
+    }
+    assertEquals(samples.length, all > 0 ? 16 : 0);
+    return `${arrived.count} ${all}`;
+  };
+  arrived.add(2, ...part(1));
+  assertEquals(told(), "0 0");
+  arrived.add(1, ...part(0));
+  assertEquals(told(), "2 2000");
+  arrived.setTail(
+    { number: 7, size: 10, crc: crc32(bytes.subarray(2000, 2010)) },
+    bytes.subarray(2000, 2010),
+  );
+  assertEquals(told(), "2 2010");
+  arrived.add(4, ...part(3));
+  assertEquals(told(), "2 2010");
+  arrived.add(3, ...part(2));
+  assertEquals(told(), "4 4000");
 });

@@ -10,22 +10,33 @@
 import { MAX_SAMPLES, type Sample, SAMPLE_BYTES } from "./state.ts";
 
 /**
+ * Takes samples of what arrives. It is not kept.
+ *
+ * @param offset Where it lies in the file.
+ * @param added From one byte.
+ */
+export function takeSamples(offset: number, added: Uint8Array): readonly Sample[] {
+  return Array.from({ length: MAX_SAMPLES }, () => sampleOf(offset, added));
+}
+
+/**
  * Returns the samples once more has arrived.
  *
  * @param samples Of what was there before.
  * @param before How many bytes that was.
- * @param added What has arrived behind that. It is not kept.
+ * @param taken Samples of what has arrived behind that.
+ * @param bytes How many bytes that was, from 1.
  */
 export function addSamples(
   samples: readonly Sample[],
   before: number,
-  added: Uint8Array,
+  taken: readonly Sample[],
+  bytes: number,
 ): readonly Sample[] {
-  if (added.length === 0) return samples;
-  const share = added.length / (before + added.length);
-  return Array.from({ length: MAX_SAMPLES }, (_, index) => {
+  const share = bytes / (before + bytes);
+  return taken.map((sample, index) => {
     const old = samples[index];
-    return old && randomBelow(2 ** 32) >= share * 2 ** 32 ? old : sampleOf(before, added);
+    return old && randomBelow(2 ** 32) >= share * 2 ** 32 ? old : sample;
   });
 }
 
