@@ -255,6 +255,8 @@ export interface StoreBatch extends Disposable {
 export interface PartialFile {
   /** In bytes. */
   readonly bytes: number;
+  /** Where only some ranges can be read: at most 16, all of one length in bytes. */
+  readonly samples?: { readonly length: number; readonly offsets: readonly number[] };
   /**
    * Reads a range, to compare it with what the client has.
    *

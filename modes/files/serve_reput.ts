@@ -84,12 +84,7 @@ async function resume(
 /** Whether the client has the content of a partial file: it answers for random ranges of it. */
 async function isOwner(connection: Connection, partial: PartialFile): Promise<boolean> {
   const nonce = makeNonce();
-  // Rounded, so that not even many answers tell how much is kept to the byte.
-  const covered = partial.bytes < STEP_BYTES
-    ? 2 ** Math.floor(Math.log2(partial.bytes))
-    : partial.bytes - partial.bytes % STEP_BYTES;
-  const length = Math.min(covered, MAX_RANGE_BYTES);
-  const offsets = Array.from({ length: MAX_RANGES }, () => randomUpTo(covered - length));
+  const { length, offsets } = partial.samples ?? randomRanges(partial.bytes);
   const read: ReadAt = (offset, into) => partial.read(offset, into);
   const expected = await connection.unwatched(rangesDigest(nonce, length, offsets, read));
   await connection.write(encodeReply({ type: "prove", nonce, length, offsets }));
@@ -97,6 +92,19 @@ async function isOwner(connection: Connection, partial: PartialFile): Promise<bo
   const answer = line === null ? null : decodeRequest(line);
   if (answer?.type === "proof") return answer.digest === expected;
   throw new InletError("bad-request", 'Cannot resume: send "proof DIGEST"');
+}
+
+/** Ranges of a partial file that can be read anywhere. @param bytes Its length. */
+function randomRanges(bytes: number): { length: number; offsets: number[] } {
+  // Rounded, so that not even many answers tell how much is kept to the byte.
+  const covered = bytes < STEP_BYTES
+    ? 2 ** Math.floor(Math.log2(bytes))
+    : bytes - bytes % STEP_BYTES;
+  const length = Math.min(covered, MAX_RANGE_BYTES);
+  return {
+    length,
+    offsets: Array.from({ length: MAX_RANGES }, () => randomUpTo(covered - length)),
+  };
 }
 
 /** A whole number from 0 to `most` that no client can foresee. */
