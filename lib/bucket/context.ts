@@ -5,11 +5,11 @@
  */
 
 import { InletError } from "../errors.ts";
+import { MAX_KEY_BYTES } from "../s3/address.ts";
 import type { Bucket } from "../s3/bucket.ts";
 import type { LinkRule } from "../store/link_rules.ts";
 import { safeName } from "../store/names.ts";
 import { quoted } from "../text.ts";
-import { MAX_KEY_BYTES, OWN_PREFIX } from "./layout.ts";
 
 /** Options of a bucket store. */
 export interface BucketStoreOptions {
@@ -108,11 +108,6 @@ export class BucketContext {
   /** The key of a stored name; of a folder, if the name ends with `/`. */
   key(name: string): string {
     return this.prefix + name;
-  }
-
-  /** The key of an object of the store's own, such as `facts/ID`. */
-  ownKey(path: string): string {
-    return this.prefix + OWN_PREFIX + path;
   }
 
   /**

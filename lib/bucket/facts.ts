@@ -12,6 +12,7 @@ import type { Facts } from "../body/file_facts.ts";
 import type { ObjectHead } from "../s3/bucket.ts";
 import type { BucketContext } from "./context.ts";
 import { META } from "./layout.ts";
+import { factsKey } from "./state.ts";
 
 /** What a bucket keeps of a file beside its content. */
 export interface StoredFacts {
@@ -60,11 +61,6 @@ export function decoded(text: string): string | undefined {
   }
 }
 
-/** The path below the store's own folder of the facts of a file in parts. */
-export function factsPath(id: string): string {
-  return `facts/${id}`;
-}
-
 /** The content of the object that has the facts of a file in parts. */
 export function encodeFacts(facts: Facts): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(JSON.stringify(metaOf(facts)));
@@ -74,7 +70,7 @@ export function encodeFacts(facts: Facts): Uint8Array<ArrayBuffer> {
 const MAX_FACTS_BYTES = 4096;
 
 /** An id of an upload, as inlet makes them: nothing else becomes a part of a key. */
-const ID = /^[0-9a-f-]{36}$/;
+const ID = /^[0-9a-f]{32}$/;
 
 /** Whether the facts of an object stand beside it: it was written in parts. */
 export function isFactsBeside({ etag, meta }: Pick<ObjectHead, "etag" | "meta">): boolean {
@@ -88,7 +84,7 @@ export async function factsOf(
   signal?: AbortSignal,
 ): Promise<StoredFacts> {
   if (!isFactsBeside(head)) return factsIn(head.meta);
-  const key = context.ownKey(factsPath(head.meta[META.id]!));
+  const key = factsKey(context.prefix, head.meta[META.id]!);
   const range = { offset: 0, bytes: MAX_FACTS_BYTES };
   const found = await context.bucket.get(key, { range, signal });
   if (!found) return factsIn(head.meta);

@@ -19,6 +19,7 @@ import { claim, type NewObject } from "./claim.ts";
 import type { BucketContext } from "./context.ts";
 import { metaOf } from "./facts.ts";
 import { markOf, META } from "./layout.ts";
+import { newId } from "./state.ts";
 
 /** Milliseconds for which a folder is taken for what it was found to be. */
 const KNOWN_MS = 60_000;
@@ -220,7 +221,7 @@ const MOST_ATTEMPTS = 4;
 function folderObject({ mode, modified, id }: FolderFacts): NewObject {
   const bits = mode !== undefined && !modified ? mode | 0o700 : mode;
   return {
-    id: crypto.randomUUID(),
+    id: newId(),
     content: new Uint8Array(0),
     meta: metaOf({ mode: bits, modified, id }),
   };

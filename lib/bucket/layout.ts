@@ -24,9 +24,6 @@ export const MARKED_BYTES = 1031;
 /** A link whose target is too long for {@linkcode MARKED_BYTES} has this size. */
 export const LONG_LINK_BYTES = 4219;
 
-/** Most bytes of UTF-8 in a key: more are refused by the protocol. */
-export const MAX_KEY_BYTES = 1024;
-
 /** Names of metadata. */
 export const META = {
   /** Random, of one attempt to write the object: tells a lost answer from a lost race. */

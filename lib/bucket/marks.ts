@@ -14,6 +14,7 @@ import type { NewObject } from "./claim.ts";
 import type { BucketContext } from "./context.ts";
 import { decoded, metaOf } from "./facts.ts";
 import { LONG_LINK_BYTES, MARKED_BYTES, markOf, META } from "./layout.ts";
+import { newId } from "./state.ts";
 
 /** What stands at the name of an upload in flight, or at a name that was given up. */
 export function placeholder(mark: "claimed" | "free", id: string): NewObject {
@@ -37,7 +38,7 @@ export function linkObject({ to, modified }: LinkFacts): NewObject {
     [META.mark]: "link",
     ...encoded.length <= MAX_META_TARGET && { [META.target]: encoded },
   };
-  return { id: crypto.randomUUID(), content: filled(to, size, 0), meta };
+  return { id: newId(), content: filled(to, size, 0), meta };
 }
 
 /** Where a link leads to; `undefined` if it is none, or gone. */

@@ -12,6 +12,7 @@ import { metaOf } from "./facts.ts";
 import type { BucketFolders } from "./folders.ts";
 import { findSent } from "./sent_again.ts";
 import type { NameList, Placing } from "./placing.ts";
+import { newId } from "./state.ts";
 
 /** Most small files that are written at once. */
 const MOST_AT_ONCE = 32;
@@ -50,7 +51,7 @@ export class SmallFiles {
     signal?: AbortSignal,
   ): Promise<string> {
     const whole = { ...facts, crc: facts.crc ?? crc32(content) };
-    const object = { id: crypto.randomUUID(), content, meta: metaOf(whole) };
+    const object = { id: newId(), content, meta: metaOf(whole) };
     const { id, crc } = whole;
     const sent = id === undefined ? undefined : { id, crc, size: content.length };
     const { name } = await this.#placing.place(names, object, {
