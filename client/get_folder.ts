@@ -23,7 +23,7 @@ import { EVERYTHING, safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
 import { encodeLine, isFolderEntry, type ListEntry, modeOf, type Stored } from "../protocol.ts";
-import type { BatchedFile, StoreBatch } from "../lib/store/store.ts";
+import type { BatchedFile, StoreBatch } from "../lib/store/store_batch.ts";
 import type { ItemResult, Received } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import {

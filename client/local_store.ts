@@ -13,18 +13,13 @@ import { DiskSpace } from "../lib/store/disk_space.ts";
 import type { Extent } from "../lib/body/reading.ts";
 import type { LinkRule } from "../lib/store/link_rules.ts";
 import type { MadeFolders } from "../lib/store/made_folders.ts";
+import type { Fingerprint, Found, Kept, Maybe, StoredFile, Upload } from "../lib/store/store.ts";
 import type {
   BatchedFile,
   BatchedFolder,
   BatchedFolderFacts,
-  Fingerprint,
-  Found,
-  Kept,
-  Maybe,
   StoreBatch,
-  StoredFile,
-  Upload,
-} from "../lib/store/store.ts";
+} from "../lib/store/store_batch.ts";
 import type { FileUpload } from "../lib/store/upload.ts";
 import { unfinished } from "./unfinished.ts";
 

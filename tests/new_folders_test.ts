@@ -8,7 +8,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { DirectoryOptions } from "../lib/store/directory_options.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import type { Disk } from "../lib/store/disk.ts";
-import type { BatchedFile, StoreBatch } from "../lib/store/store.ts";
+import type { BatchedFile, StoreBatch } from "../lib/store/store_batch.ts";
 import { type DiskFault, FaultyDisk, OPERATIONS } from "./faults/disk.ts";
 import { anHourPasses, integration, names, OWN, ROOT, tempDir } from "./helpers.ts";
 

@@ -11,16 +11,14 @@ import { InletError } from "../../lib/errors.ts";
 import type { DirectoryStore } from "../../lib/store/directory.ts";
 import type { ServerStore } from "../../lib/store/ongoing.ts";
 import type {
-  BatchedFile,
-  BatchedFolder,
   MadeFolder,
   Maybe,
   PartialFile,
   Resumable,
   Store,
-  StoreBatch,
   Upload,
 } from "../../lib/store/store.ts";
+import type { BatchedFile, BatchedFolder, StoreBatch } from "../../lib/store/store_batch.ts";
 import { formatBytes, formatCount, quoted } from "../../lib/text.ts";
 import { TakenUpload } from "./taken_upload.ts";
 import type { KeptItem } from "./told.ts";

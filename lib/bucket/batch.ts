@@ -9,13 +9,13 @@ import type { LinkFacts } from "../../protocol.ts";
 import type { Facts } from "../body/file_facts.ts";
 import { explain } from "../errors.ts";
 import { Semaphore } from "../semaphore.ts";
+import type { MadeFolder } from "../store/store.ts";
 import type {
   BatchedFile,
   BatchedFolder,
   BatchedFolderFacts,
-  MadeFolder,
   StoreBatch,
-} from "../store/store.ts";
+} from "../store/store_batch.ts";
 import { quoted } from "../text.ts";
 import type { BucketContext } from "./context.ts";
 import type { BucketFolders } from "./folders.ts";
@@ -39,6 +39,7 @@ export class BucketBatch implements StoreBatch {
   readonly #making = new Semaphore(MOST_MADE_AT_ONCE);
   /** What has neither a name nor a failure yet. */
   readonly #inFlight = new Set<Promise<void>>();
+  #settling: PromiseWithResolvers<void> | undefined;
   /** What the names of the announced files begin with. */
   #announced: string | undefined;
   #owed = 0;
@@ -50,6 +51,11 @@ export class BucketBatch implements StoreBatch {
 
   get owed(): number {
     return this.#owed;
+  }
+
+  get settling(): Promise<void> | undefined {
+    if (this.#inFlight.size === 0) return undefined;
+    return (this.#settling ??= Promise.withResolvers()).promise;
   }
 
   async put(name: string, content: Uint8Array, facts: Facts = {}): Promise<BatchedFile> {
@@ -106,7 +112,11 @@ export class BucketBatch implements StoreBatch {
   #begin(file: BatchedFile, what: string, store: () => Promise<void>): void {
     const storing = store().catch((error) => {
       file.failure = explain(error, `Cannot ${what}`);
-    }).finally(() => this.#inFlight.delete(storing));
+    }).then(() => {
+      this.#inFlight.delete(storing);
+      this.#settling?.resolve();
+      this.#settling = undefined;
+    });
     this.#inFlight.add(storing);
   }
 }

@@ -70,7 +70,7 @@ export function encodeFacts(facts: Facts): Uint8Array<ArrayBuffer> {
 const MAX_FACTS_BYTES = 4096;
 
 /** An id of an upload, as inlet makes them: nothing else becomes a part of a key. */
-const ID = /^[0-9a-f]{32}$/;
+const ID = /^[0-9a-f-]{36}$/;
 
 /** Whether the facts of an object stand beside it: it was written in parts. */
 export function isFactsBeside({ etag, meta }: Pick<ObjectHead, "etag" | "meta">): boolean {

@@ -125,16 +125,20 @@ export class BufferedReader {
    * @param ahead Whether it reads as far ahead as {@linkcode BufferedReader.gather}.
    */
   async moreWithin(milliseconds: number, { ahead = false } = {}): Promise<boolean> {
+    return await this.arrivalWithin(milliseconds, { ahead }) === "bytes";
+  }
+
+  /**
+   * What comes within this time beyond the bytes that are buffered.
+   *
+   * @param ahead As of {@linkcode BufferedReader.moreWithin}.
+   * @param until Ends the wait when it settles, as the time does.
+   */
+  async arrivalWithin(
+    milliseconds: number,
+    { ahead = false, until }: { ahead?: boolean; until?: Promise<unknown> | undefined } = {},
+  ): Promise<Arrival> {
     const most = ahead ? GATHERED_BYTES : SMALL_BUFFER_BYTES;
-    return await this.#arrivalWithin(milliseconds, most) === "bytes";
-  }
-
-  /** What comes within this time beyond the bytes that are buffered. */
-  async arrivalWithin(milliseconds: number): Promise<Arrival> {
-    return await this.#arrivalWithin(milliseconds, SMALL_BUFFER_BYTES);
-  }
-
-  async #arrivalWithin(milliseconds: number, most: number): Promise<Arrival> {
     let isOver = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<"pause">((resolve) => {
@@ -148,7 +152,8 @@ export class BufferedReader {
     try {
       // Who waits no longer may hold bytes that another read would overwrite.
       const more = this.#more(most, () => !isOver);
-      return await Promise.race([more.then((isMore) => isMore ? "bytes" : "end"), timeout]);
+      const others = until ? [timeout, until.then(() => "pause" as const)] : [timeout];
+      return await Promise.race([more.then((isMore) => isMore ? "bytes" : "end"), ...others]);
     } finally {
       isOver = true;
       clearTimeout(timer);

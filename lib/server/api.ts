@@ -23,6 +23,7 @@ export type { Disk } from "../store/disk.ts";
 export type { LinkRule } from "../store/link_rules.ts";
 export type * from "../store/ongoing.ts";
 export type * from "../store/store.ts";
+export type * from "../store/store_batch.ts";
 export type { ClientEvent, OnClient } from "./client_hook.ts";
 export type { LoggedEvent, LogLevel, LogOptions, LogSink } from "./log.ts";
 export type { LOG_EVENTS, LogEvent, LogKeys } from "./log_events.ts";

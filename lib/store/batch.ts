@@ -19,14 +19,8 @@ import { lstatIfThere, type Place } from "./folders.ts";
 import { then } from "./maybe.ts";
 import { NewFolder, type NewFolderContext } from "./new_folder.ts";
 import { publishSmall } from "./small_file.ts";
-import type {
-  BatchedFile,
-  BatchedFolder,
-  BatchedFolderFacts,
-  MadeFolder,
-  Maybe,
-  StoreBatch,
-} from "./store.ts";
+import type { MadeFolder, Maybe } from "./store.ts";
+import type { BatchedFile, BatchedFolder, BatchedFolderFacts, StoreBatch } from "./store_batch.ts";
 import type { FileUpload } from "./upload.ts";
 import type { Workspace } from "./workspace.ts";
 import type { Workspaces } from "./workspaces.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Maybe } from "./store.ts";
+/** A value, or a promise of it if that takes a wait. */
+export type Maybe<T> = T | Promise<T>;
 
 /** Goes on with a value, or with that of a promise. */
 export function then<T, R>(value: Maybe<T>, next: (value: T) => Maybe<R>): Maybe<R> {

@@ -18,7 +18,8 @@ import { freeNumber } from "./free_number.ts";
 import { type Folders, isGroupGiven, lstatIfThere, type Place, SETGID } from "./folders.ts";
 import { numberedName } from "./names.ts";
 import { linkUnder, type Numbering } from "./numbering.ts";
-import type { BatchedFile, BatchedFolder, BatchedFolderFacts, Maybe } from "./store.ts";
+import type { Maybe } from "./store.ts";
+import type { BatchedFile, BatchedFolder, BatchedFolderFacts } from "./store_batch.ts";
 import { isOtherFileSystem, isSameFile, tryTo } from "./temp_file.ts";
 import type { Workspace } from "./workspace.ts";
 

@@ -11,13 +11,13 @@
  * @module
  */
 
-import type { DiffEntry, FolderFacts, LinkFacts, ListEntry } from "../../protocol.ts";
+import type { DiffEntry, FolderFacts, ListEntry } from "../../protocol.ts";
 import type { Facts, SmallReader } from "../body/file_facts.ts";
 import type { Extent, ReadOptions } from "../body/reading.ts";
-import type { InletError } from "../errors.ts";
+import type { Maybe } from "./maybe.ts";
+import type { StoreBatch } from "./store_batch.ts";
 
-/** A value, or a promise of it if that takes a wait. */
-export type Maybe<T> = T | Promise<T>;
+export type { Maybe } from "./maybe.ts";
 
 /** The properties by which a file is recognized as the same. */
 export interface Fingerprint {
@@ -38,23 +38,6 @@ export type Found = { readonly name: string; readonly isSame: boolean };
 
 /** The stored name of a folder or symbolic link, and whether it was missing before. */
 export type MadeFolder = { readonly name: string; readonly isNew: boolean };
-
-/** A file of a batch. Before the batch is committed, it may have neither name nor failure. */
-export interface BatchedFile {
-  /** The published name, once it is published. */
-  name?: string;
-  /** Why it was not stored. */
-  failure?: InletError;
-}
-
-/** A folder of a batch. Before the batch is committed, it may have neither name nor failure. */
-export interface BatchedFolder extends BatchedFile {
-  /** Whether it was missing before. */
-  isNew?: boolean;
-}
-
-/** What is announced of a folder in a batch. The number of files is a guess: more or fewer may come. */
-export type BatchedFolderFacts = FolderFacts;
 
 /** How an upload can be resumed. */
 export interface Resumable {
@@ -211,44 +194,6 @@ export interface Store {
 
   /** Removes what the store needs for uploads, if there are none and no partial files. */
   close(): void;
-}
-
-/**
- * Files and folders of one sender that arrive one after another. A file or folder may be published
- * at once or when the batch is committed, and is acknowledged only after that.
- */
-export interface StoreBatch extends Disposable {
-  /** How many of the files that were announced with the last folder have not come yet. */
-  readonly owed: number;
-
-  /**
-   * Adds a file that is complete in memory. The caller may reuse that memory once this has settled.
-   *
-   * @returns The file; its name is the first free one. No file is ever replaced.
-   * @throws {InletError} what is known to keep it from being stored
-   */
-  put(name: string, content: Uint8Array, facts?: Facts): Maybe<BatchedFile>;
-
-  /**
-   * Adds a folder and its parents, as far as they are missing. What was added before is committed.
-   *
-   * @throws {InletError} what is known to keep it from being made
-   */
-  makeFolder(name: string, facts?: BatchedFolderFacts): Maybe<BatchedFolder>;
-
-  /**
-   * Makes a symbolic link under the first free name, and its parents. The same link that is there
-   * already is left as it is. No link is ever followed. What was added before is committed.
-   *
-   * @throws {InletError} `bad-name` or `no-space`; `denied` for a link that leads out of the store
-   */
-  makeLink(name: string, facts: LinkFacts): Maybe<BatchedFolder>;
-
-  /**
-   * Publishes all that was added. Each file and folder has a name or a failure then, and the next
-   * files and folders can be added. It never fails as a whole.
-   */
-  commit(): Maybe<void>;
 }
 
 /** The partial file of an interrupted upload. */

@@ -27,7 +27,8 @@ import type { Connection } from "../../lib/net/connection.ts";
 import { admit, admittedFacts, shownName } from "../../lib/server/admission.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { UploadId } from "../../lib/server/acknowledged.ts";
-import type { BatchedFile, BatchedFolder, Maybe, StoreBatch } from "../../lib/store/store.ts";
+import type { Maybe } from "../../lib/store/store.ts";
+import type { BatchedFile, BatchedFolder, StoreBatch } from "../../lib/store/store_batch.ts";
 import { quoted } from "../../lib/text.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { acknowledge } from "./admission.ts";
@@ -130,11 +131,19 @@ class Pushes {
     await this.#commit();
   }
 
-  /** Waits briefly for announced files. */
+  /**
+   * Waits briefly for announced files, and for more to come while others are being stored: a store that is
+   * far away is kept busy.
+   */
   async #isMoreSoon(): Promise<boolean> {
-    if (this.#batch.owed === 0 || this.#pending.length === 0 || this.#isHeldLong()) return false;
-    if (performance.now() - this.#flushedAt >= GATHERED_MS) await this.#flush();
-    return await this.#connection.moreWithin(HELD_MS, { ahead: true });
+    const { owed, settling } = this.#batch;
+    if (owed === 0 && !settling || this.#pending.length === 0 || this.#isHeldLong()) return false;
+    const isFlushDue = performance.now() - this.#flushedAt >= GATHERED_MS;
+    if (isFlushDue) await this.#flush();
+    // What is stored meanwhile is acknowledged soon, whatever the others take.
+    const waitMs = !settling ? HELD_MS : isFlushDue ? MAX_HELD_MS : GATHERED_MS;
+    const arrival = await this.#connection.arrivalWithin(waitMs, { ahead: true, until: settling });
+    return arrival === "bytes" || arrival === "pause" && settling !== undefined;
   }
 
   /** Whether answers have waited for so long, or are so many, that they wait for nothing more. */
@@ -214,8 +223,10 @@ class Pushes {
     try {
       admit(context, "push", what, size);
       tally.add(content);
-      const facts = admittedFacts(context, checkEnd(what, tally, trailer));
-      const upload = { id: fields?.id, size, crc: tally.crc };
+      const { id } = fields ?? {};
+      const told = admittedFacts(context, checkEnd(what, tally, trailer));
+      const facts = id === undefined ? told : { ...told, id };
+      const upload = { id, size, crc: tally.crc };
       end = context.acknowledged.begin(upload);
       if (!end) {
         const sentBefore = (): void => void (isKnown = true);

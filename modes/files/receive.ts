@@ -128,7 +128,7 @@ export class BodyReceiver {
     await this.#attempt(async () => {
       // Nothing is computed for a body that was aborted.
       const tally = trailer.type === "end" ? await this.#whole() : this.#tally;
-      const facts = checkEnd(this.#what, tally, trailer, this.#beginning !== undefined);
+      const facts = { ...checkEnd(this.#what, tally, trailer, this.#beginning !== undefined), id };
       const { bytes: size, crc } = tally;
       const publish = async (): Promise<string> => {
         const name = await target.publish(admittedFacts(this.#context, facts), crc);

@@ -6,7 +6,7 @@
  */
 
 import { DirectoryStore } from "../../lib/store/directory.ts";
-import type { BatchedFile } from "../../lib/store/store.ts";
+import type { BatchedFile } from "../../lib/store/store_batch.ts";
 import { FaultyDisk, type Operation } from "./disk.ts";
 
 const [directory, top, operation, nth] = Deno.args as [string, string, Operation, string];
