@@ -138,6 +138,18 @@ export function bytesOf({ parts, tail }: Arrived): number {
   return parts.reduce((sum, { size }) => sum + size, tail?.size ?? 0);
 }
 
+/** What counts of what has arrived. */
+export function certainOf({ certain, parts, tail }: UploadState): Arrived {
+  return certain ?? { parts, tail };
+}
+
+/** The state of an upload of which nothing has arrived. */
+export function newState(
+  known: Pick<UploadState, "id" | "want" | "size" | "schedule" | "ticket" | "ongoing">,
+): UploadState {
+  return { ...known, stage: "open", parts: [], samples: [], failures: 0 };
+}
+
 /** The key of a state. @param hash What it is found by. */
 export function stateKey(prefix: string, hash: string, id: string): string {
   return `${prefix}${STATES}${hash}/${id}`;
