@@ -1,0 +1,247 @@
+/**
+ * Small files, folders and links in a bucket: several stores on one bucket share nothing but that.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { crc32 } from "node:zlib";
+import type { BucketStore } from "../lib/bucket/bucket_store.ts";
+import { claim } from "../lib/bucket/claim.ts";
+import { BucketContext } from "../lib/bucket/context.ts";
+import { META } from "../lib/bucket/layout.ts";
+import { placeholder } from "../lib/bucket/marks.ts";
+import { InletError } from "../lib/errors.ts";
+import { bucketStores, contentOf, objectsIn, type TestStores } from "./bucket_stores.ts";
+import { CEPH, integration } from "./helpers.ts";
+
+const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
+
+/** The first names of a name that is taken again and again. */
+function variants(count: number): string[] {
+  const numbers = Array.from({ length: count - 1 }, (_, index) => `a (${index + 2}).bin`);
+  return ["a.bin", ...numbers].sort();
+}
+
+async function sizes({ bucket }: TestStores): Promise<string[]> {
+  return (await objectsIn(bucket)).map(({ key, size }) => `${key} ${size}`);
+}
+
+/** Asserts that stored files are there with their content, and nothing else is. */
+async function assertStored(
+  { bucket }: TestStores,
+  stored: readonly (readonly [name: string, content: string])[],
+): Promise<void> {
+  const keys = stored.map(([name]) => `inbox/${name}`).sort();
+  assertEquals((await objectsIn(bucket)).map(({ key }) => key).sort(), keys);
+  for (const [name, content] of stored) {
+    assertEquals(await contentOf(bucket, `inbox/${name}`), content, name);
+  }
+}
+
+integration("eight writers of two stores on one name get the first eight names", async () => {
+  for (let round = 0; round < 6; round++) {
+    await using stores = await bucketStores();
+    const servers = [await stores.open(), await stores.open()];
+    const stored = await Promise.all(Array.from({ length: 8 }, async (_, index) => {
+      const content = `by writer ${index} of round ${round}`;
+      return [await servers[index % 2]!.put("a.bin", bytes(content)), content] as const;
+    }));
+    assertEquals(stored.map(([name]) => name).sort(), variants(8));
+    await assertStored(stores, stored);
+  }
+}, CEPH);
+
+integration("batches of two stores on one name leave no number out", async () => {
+  await using stores = await bucketStores();
+  const servers = [await stores.open(), await stores.open()];
+  const names = await Promise.all(servers.map(async (server) => {
+    using batch = server.batch();
+    const files = [];
+    for (let index = 0; index < 100; index++) files.push(await batch.put("a.bin", bytes("same")));
+    await batch.commit();
+    return files.map(({ name }) => name);
+  }));
+  assertEquals(names.flat().sort(), variants(200));
+}, CEPH);
+
+integration("a file keeps its time, permission bits and CRC-32 in its metadata", async () => {
+  await using stores = await bucketStores();
+  const modified = new Date("2001-02-03T04:05:06.789Z");
+  const server = await stores.open();
+  assertEquals(
+    await server.put("täg/€.txt", bytes("hello"), { modified, mode: 0o640 }),
+    "täg/€.txt",
+  );
+  const { meta, size } = (await stores.bucket.head("inbox/täg/€.txt"))!;
+  assertEquals(size, 5);
+  assertEquals(meta[META.modified], "2001-02-03T04:05:06.789Z");
+  assertEquals(meta[META.mode], "640");
+  assertEquals(meta[META.crc], crc32("hello").toString(16));
+}, CEPH);
+
+integration(
+  "what was sent again is stored once, by whatever server, and under a number too",
+  async () => {
+    await using stores = await bucketStores();
+    const [one, two] = [await stores.open(), await stores.open()];
+    const send = (server: BucketStore, id: string, text = "hello"): Promise<string> =>
+      server.put("a.txt", bytes(text), { id });
+    assertEquals(await send(one, "first"), "a.txt");
+    assertEquals(await send(two, "first"), "a.txt");
+    assertEquals(await send(one, "second"), "a (2).txt");
+    assertEquals(await send(one, "third"), "a (3).txt");
+    assertEquals(await send(await stores.open(), "second"), "a (2).txt");
+    // The same id and another content is another file.
+    assertEquals(await send(two, "first", "world"), "a (4).txt");
+    // Two at a time: an earlier one may still be on its way.
+    const both = await Promise.all([send(one, "fourth"), send(two, "fourth")]);
+    assertEquals(both, ["a (5).txt", "a (5).txt"]);
+    assertEquals((await objectsIn(stores.bucket)).length, 5);
+  },
+  CEPH,
+);
+
+integration("a name that was given up is taken by the next, and by one of eight", async () => {
+  await using stores = await bucketStores();
+  const context = new BucketContext({ bucket: stores.bucket, prefix: "inbox/" });
+  await claim(context, "a.bin", placeholder("free", "0"));
+  await claim(context, "a (2).bin", placeholder("claimed", "1"));
+  const servers = [await stores.open(), await stores.open()];
+  const names = await Promise.all(
+    Array.from({ length: 8 }, (_, index) => servers[index % 2]!.put("a.bin", bytes(`${index}`))),
+  );
+  assertEquals(names.sort(), variants(9).filter((name) => name !== "a (2).bin"));
+  assertEquals((await stores.bucket.head("inbox/a (2).bin"))!.meta[META.mark], "claimed");
+}, CEPH);
+
+integration("a number behind hundreds is found by few requests, and the next by two", async () => {
+  await using stores = await bucketStores();
+  const names = variants(300);
+  await Promise.all(names.map((name) => stores.bucket.put(`inbox/${name}`, bytes(name))));
+  let requests = 0;
+  const counting = new Proxy(stores.bucket, {
+    get: (target, name: "put" | "head") => (...given: unknown[]) => {
+      requests++;
+      return Reflect.apply(target[name], target, given);
+    },
+  });
+  const server = await stores.open({ bucket: counting });
+  assertEquals(await server.put("a.bin", bytes("")), "a (301).bin");
+  assert(requests < 24, `${requests}`);
+  requests = 0;
+  assertEquals(await server.put("a.bin", bytes("")), "a (302).bin");
+  assertEquals(requests, 2);
+}, CEPH);
+
+integration("a folder gets a number where a file has its name, at every server", async () => {
+  await using stores = await bucketStores();
+  const [one, two] = [await stores.open(), await stores.open()];
+  assertEquals(await one.put("a/b", bytes("file")), "a/b");
+  assertEquals(await two.put("a/b/c", bytes("below")), "a/b (2)/c");
+  assertEquals(await one.put("a/b/d", bytes("below")), "a/b (2)/d");
+  assertEquals(await one.makeFolder("a/b"), { name: "a/b (2)", isNew: false });
+  // A file gets a number where this server knows a folder.
+  assertEquals(await one.put("a", bytes("")), "a (2)");
+  assertEquals(await two.makeFolder("new"), { name: "new", isNew: true });
+  assertEquals(await two.put("new", bytes("")), "new (2)");
+  // In a batch, too, in the order in which they came.
+  using batch = one.batch();
+  const made = [
+    await batch.put("x", bytes("")),
+    await batch.makeFolder("x"),
+    await batch.put("x/y", bytes("")),
+    await batch.put("z/y", bytes("")),
+    await batch.put("z", bytes("")),
+  ];
+  await batch.commit();
+  assertEquals(made.map(({ name }) => name), ["x", "x (2)", "x (2)/y", "z/y", "z (2)"]);
+}, CEPH);
+
+integration("a folder gets its facts from its maker alone, by whatever server", async () => {
+  await using stores = await bucketStores();
+  const [one, two] = [await stores.open(), await stores.open()];
+  const modified = new Date("2020-01-02T03:04:05.678Z");
+  const facts = async (): Promise<(string | undefined)[]> => {
+    const { meta } = (await stores.bucket.head("inbox/photos/"))!;
+    return [meta[META.mode], meta[META.modified]];
+  };
+  assertEquals(await one.makeFolder("photos", { mode: 0o500, id: "ben" }), {
+    name: "photos",
+    isNew: true,
+  });
+  assertEquals(await facts(), ["700", undefined]);
+  const others = { name: "photos", isNew: false };
+  assertEquals(await two.makeFolder("photos", { mode: 0o777, modified, id: "eve" }), others);
+  assertEquals(await one.makeFolder("photos", { mode: 0o777, modified }), others);
+  assertEquals(await facts(), ["700", undefined]);
+  assertEquals(await two.makeFolder("photos", { mode: 0o500, modified, id: "ben" }), others);
+  assertEquals(await facts(), ["500", "2020-01-02T03:04:05.678Z"]);
+  // One that other objects imply is there already.
+  await one.put("implied/file", bytes(""));
+  assertEquals(await two.makeFolder("implied", { mode: 0o777 }), { name: "implied", isNew: false });
+  assertEquals(await stores.bucket.head("inbox/implied/"), undefined);
+}, CEPH);
+
+integration("a link is made once, and under a number where something else is", async () => {
+  await using stores = await bucketStores();
+  const [one, two] = [await stores.open(), await stores.open()];
+  const long = `${"above/".repeat(300)}end`;
+  assertEquals(await one.makeLink("l", { to: "a/b" }), { name: "l", isNew: true });
+  assertEquals(await two.makeLink("l", { to: "a/b" }), { name: "l", isNew: false });
+  assertEquals(await two.makeLink("l", { to: long }), { name: "l (2)", isNew: true });
+  assertEquals(await one.makeLink("l", { to: long }), { name: "l (2)", isNew: false });
+  assertEquals(await one.put("l", bytes("")), "l (3)");
+  assertEquals(
+    (await sizes(stores)).sort(),
+    ["inbox/l 1031", "inbox/l (2) 4219", "inbox/l (3) 0"].sort(),
+  );
+  await assertRejects(() => one.put("l/x", bytes("")), InletError, "it is a symbolic link");
+  await assertRejects(() => one.makeLink("m", { to: "../out" }), InletError, "leads out");
+  const hiding = await stores.open({ hidesNames: true });
+  assertEquals(await hiding.put("l/x", bytes("")), "l (4)/x");
+}, CEPH);
+
+integration("names are checked before anything is sent", async () => {
+  await using stores = await bucketStores();
+  const store = await stores.open({ dotfiles: false, prefix: `${"p".repeat(200)}/` });
+  const refused = [
+    ".a",
+    "a/.b/c",
+    "../x",
+    "a//b",
+    ".inlet/up",
+    "a\n",
+    `${"nnnn/".repeat(120)}${"x".repeat(255)}`,
+  ];
+  for (const name of refused) {
+    await assertRejects(() => store.put(name, bytes("")), InletError, "Cannot take");
+    await assertRejects(() => store.makeFolder(name), InletError, "Cannot take");
+  }
+  // The longest has room for a number, though not in its last part.
+  const longest = `${"nnnnn/".repeat(95)}${"x".repeat(252)}`;
+  assertEquals(await store.put(longest, bytes("")), longest);
+  assertEquals(await store.put(longest, bytes("")), `${longest.slice(0, -4)} (2)`);
+}, CEPH);
+
+integration("a batch copies what it is given, and names what failed", async () => {
+  await using stores = await bucketStores();
+  const store = await stores.open();
+  await store.makeLink("link", { to: "a" });
+  using batch = store.batch();
+  const memory = new Uint8Array(100);
+  const files = [];
+  for (let index = 0; index < 100; index++) {
+    files.push(await batch.put(`f${index}`, memory.fill(index)));
+  }
+  const failed = await batch.put("link/x", memory);
+  await assertRejects(async () => await batch.put("..", memory), InletError, "Cannot take");
+  await batch.commit();
+  assertEquals(failed.name, undefined);
+  assertEquals(failed.failure?.code, "denied");
+  assertEquals(files.map(({ name }) => name), files.map((_, index) => `f${index}`));
+  for (let index = 0; index < 100; index += 9) {
+    const content = await contentOf(stores.bucket, `inbox/f${index}`);
+    assertEquals(content, String.fromCharCode(index).repeat(100));
+  }
+}, CEPH);

@@ -1,0 +1,53 @@
+/**
+ * Bucket stores for tests: any number on one bucket of the Ceph of this run.
+ *
+ * @module
+ */
+
+import { BucketStore, type BucketStoreOptions } from "../lib/bucket/bucket_store.ts";
+import type { Bucket, ListedObject } from "../lib/s3/bucket.ts";
+import { fixedCredentials } from "../lib/s3/credentials.ts";
+import { openBucket } from "../lib/s3/open_bucket.ts";
+import { sharedCeph } from "./ceph/shared.ts";
+
+/** A bucket of its own, which is removed at the end of the test. */
+export interface TestStores extends AsyncDisposable {
+  /** As it is, for what another program does. */
+  readonly bucket: Bucket;
+  /** Opens a store on it, as one more server does: it shares no memory with the others. */
+  open(options?: Partial<BucketStoreOptions>): Promise<BucketStore>;
+  /** Another way to the bucket, such as through a proxy. */
+  reach(endpoint: string): Promise<Bucket>;
+}
+
+/** Makes a bucket for stores. */
+export async function bucketStores(): Promise<TestStores> {
+  const ceph = await sharedCeph();
+  const { name, [Symbol.asyncDispose]: remove } = await ceph.makeBucket();
+  const credentials = fixedCredentials({
+    accessKeyId: ceph.variables.AWS_ACCESS_KEY_ID!,
+    secretAccessKey: ceph.variables.AWS_SECRET_ACCESS_KEY!,
+  });
+  const reach = (endpoint: string): Promise<Bucket> =>
+    openBucket({ bucket: name, endpoint, region: ceph.region, credentials });
+  return {
+    bucket: await reach(ceph.endpoint),
+    open: async (options = {}) =>
+      new BucketStore({ bucket: await reach(ceph.endpoint), prefix: "inbox/", ...options }),
+    reach,
+    [Symbol.asyncDispose]: remove,
+  };
+}
+
+/** Everything in a bucket below a prefix, the store's own objects included. */
+export async function objectsIn(bucket: Bucket, prefix = ""): Promise<ListedObject[]> {
+  const all: ListedObject[] = [];
+  for await (const { objects } of bucket.list({ prefix })) all.push(...objects);
+  return all;
+}
+
+/** The content of an object. */
+export async function contentOf(bucket: Bucket, key: string): Promise<string | undefined> {
+  const found = await bucket.get(key);
+  return found && await new Response(found.body).text();
+}
