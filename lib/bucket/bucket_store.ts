@@ -32,8 +32,13 @@ import { BucketBatch } from "./batch.ts";
 import { BucketContext, type BucketStoreOptions } from "./context.ts";
 import { BucketFolders } from "./folders.ts";
 import { BucketLinks } from "./links.ts";
+import { LeasedState } from "./leased.ts";
+import { type PartPool, parts } from "./part_pool.ts";
+import { scheduleFor } from "./part_schedule.ts";
+import { PartUpload } from "./part_upload.ts";
 import { type NameList, Placing } from "./placing.ts";
 import { SmallFiles } from "./small.ts";
+import { newId, stateKey } from "./state.ts";
 
 export type { BucketStoreOptions } from "./context.ts";
 
@@ -44,6 +49,7 @@ export class BucketStore implements ServerStore {
   readonly #placing: Placing;
   readonly #links: BucketLinks;
   readonly #small: SmallFiles;
+  readonly #pool: PartPool;
   // Set by its constructor, once it has them: part H.
   declare readonly ongoing?: OngoingUploads;
 
@@ -55,6 +61,7 @@ export class BucketStore implements ServerStore {
     this.#placing = new Placing(context, this.#folders);
     this.#links = new BucketLinks(context, this.#folders, this.#placing);
     this.#small = new SmallFiles(context, this.#folders, this.#placing);
+    this.#pool = options.pool ?? parts;
   }
 
   async prepare(): Promise<void> {
@@ -147,12 +154,18 @@ export class BucketStore implements ServerStore {
   /** What another server needs for uploads stays in the bucket. */
   close(): void {}
 
-  /**
-   * Part E: lib/bucket/part_upload.ts. A body that ends within the first part is published by
-   * `#small.putUnder`; otherwise `#placing.place` claims a name for a placeholder.
-   */
-  #begin(_names: NameList, _size: number | null): Upload {
-    throw missing();
+  #begin(names: NameList, size: number | null): Upload {
+    const { bucket, prefix } = this.#context;
+    const schedule = scheduleFor(size);
+    const [id, want] = [newId(), names.nameOf(names.first)];
+    return new PartUpload({
+      ...{ context: this.#context, placing: this.#placing, small: this.#small, pool: this.#pool },
+      ...{ names, size, schedule },
+      createState: () =>
+        LeasedState.create({ bucket, key: stateKey(prefix, "unkept", id) }, {
+          ...{ id, want, size, schedule, stage: "open", parts: [], samples: [], failures: 0 },
+        }),
+    });
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { InletError } from "../errors.ts";
+import type { PartPool } from "./part_pool.ts";
 import { MAX_KEY_BYTES } from "../s3/address.ts";
 import type { Bucket } from "../s3/bucket.ts";
 import type { LinkRule } from "../store/link_rules.ts";
@@ -57,6 +58,12 @@ export interface BucketStoreOptions {
    * @default {false}
    */
   readonly readOnly?: boolean | undefined;
+  /**
+   * The memory for parts of uploads.
+   *
+   * @default that of the process
+   */
+  readonly pool?: PartPool | undefined;
   /**
    * Called with a line for the operator, once each.
    *

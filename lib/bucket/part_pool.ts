@@ -230,3 +230,6 @@ export class PartPool {
     this.#schedule();
   }
 }
+
+/** The pool of this process. */
+export const parts: PartPool = new PartPool();

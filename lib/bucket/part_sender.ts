@@ -67,7 +67,7 @@ export class PartSender {
   constructor(options: PartSenderOptions, state?: UploadState) {
     this.#options = options;
     this.arrived = new ArrivedParts(state ?? { parts: [], samples: [] });
-    if (state?.uploadId !== undefined) this.begin();
+    if (state?.name !== undefined) this.begin();
   }
 
   /** Whether the upload in parts has begun, or begins. */

@@ -163,8 +163,8 @@ export function ongoingKey(prefix: string, hash: string): string {
   return `${prefix}${OWN_PREFIX}ongoing/${hash}`;
 }
 
-/** The key of a tail. */
-export function tailKey(prefix: string, id: string, number: number): string {
+/** The key of a tail, or what the keys of all tails of an upload begin with. */
+export function tailKey(prefix: string, id: string, number: number | ""): string {
   return `${prefix}${OWN_PREFIX}tail/${id}/${number}`;
 }
 

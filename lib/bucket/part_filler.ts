@@ -1,0 +1,203 @@
+/**
+ * Cuts a body into parts as it arrives: fills one part after another, and hands each on to be sent once
+ * the next byte has arrived.
+ *
+ * What has arrived of a part can be set aside as an object (tails.ts), which gives its memory back. It is
+ * taken up again with the next byte.
+ *
+ * @module
+ */
+
+import { crc32 } from "node:zlib";
+import { InletError } from "../errors.ts";
+import type { Maybe } from "../store/store.ts";
+import type { BucketContext } from "./context.ts";
+import type { LeasedState } from "./leased.ts";
+import type { PartBuffer, PartHolder, PartPool } from "./part_pool.ts";
+import { type PartRange, partRange, type PartSchedule } from "./part_schedule.ts";
+import type { PartSender } from "./part_sender.ts";
+import type { NotedTail } from "./state.ts";
+import { deleteTail, putTail, takeTail } from "./tails.ts";
+
+/** What a {@linkcode PartFiller} is made of. */
+export interface PartFillerOptions {
+  readonly context: BucketContext;
+  readonly pool: PartPool;
+  readonly sender: PartSender;
+  /** Of the body, in bytes; `null` if it is not known. */
+  readonly size: number | null;
+  readonly schedule: PartSchedule;
+  /** Aborted once no more bytes come. */
+  readonly signal: AbortSignal;
+  /** The state of the upload, which is made by the first call if there is none. */
+  lease(): Promise<LeasedState>;
+  /** @throws if the upload has failed or ended */
+  check(): void;
+  /** Called if something fails that nobody waits for. */
+  onFailure(error: unknown): void;
+}
+
+/** Fills the parts of one upload. */
+export class PartFiller implements PartHolder {
+  filledBytes = 0;
+  /** Whether there is a tail, or was. */
+  hadTail = false;
+  readonly #options: PartFillerOptions;
+  /** A tail that stays where it is: the attempt that goes on with it may prove wrong. */
+  readonly #kept: NotedTail | undefined;
+  /** The part that is being filled. */
+  #number: number;
+  #range: PartRange | undefined;
+  #buffer: PartBuffer | undefined;
+  #crc = 0;
+  #takingUp: Promise<void> | undefined;
+  /** No byte is added meanwhile. */
+  #settingAside: Promise<void> | undefined;
+
+  /** Goes on behind what has arrived. */
+  constructor(options: PartFillerOptions) {
+    this.#options = options;
+    const { count, tail } = options.sender.arrived;
+    this.#number = count + 1;
+    this.#kept = tail;
+    this.hadTail = tail !== undefined;
+    this.filledBytes = tail?.size ?? 0;
+    this.#crc = tail?.crc ?? 0;
+  }
+
+  /** Appends a chunk: at once, if it fits into the part. */
+  append(chunk: Uint8Array): Maybe<void> {
+    const room = this.#buffer && !this.#settingAside ? this.#range!.bytes - this.filledBytes : 0;
+    if (chunk.length > room) return this.#appendInTime(chunk);
+    this.#append(this.#buffer!, chunk);
+  }
+
+  /** What is in the part. It is valid until it is sent, or released. */
+  async content(): Promise<Uint8Array<ArrayBuffer>> {
+    await this.#settingAside;
+    if (this.filledBytes === 0) return new Uint8Array();
+    if (!this.#buffer) await this.#borrow();
+    this.#buffer!.filled();
+    return this.#buffer!.memory.subarray(0, this.filledBytes);
+  }
+
+  /** Sends what is in the part, if anything is: no more comes. */
+  async flush(): Promise<void> {
+    const content = await this.content();
+    if (content.length > 0) this.#send();
+  }
+
+  giveWay(): void {
+    this.setAside().catch(this.#options.onFailure);
+  }
+
+  /** Has the state tell all that has arrived, and gives the memory back. */
+  async setAside(): Promise<void> {
+    this.#settingAside ??= this.#setAside().finally(() => this.#settingAside = undefined);
+    await this.#settingAside;
+  }
+
+  /** Gives the memory back, once nothing is being set aside. What is in it is lost. */
+  async release(): Promise<void> {
+    await this.#settingAside?.catch(() => {});
+    this.#buffer?.[Symbol.dispose]();
+    this.#buffer = undefined;
+  }
+
+  #append({ memory }: PartBuffer, chunk: Uint8Array): void {
+    memory.set(chunk, this.filledBytes);
+    this.filledBytes += chunk.length;
+    this.#crc = crc32(chunk, this.#crc);
+  }
+
+  /** Appends a chunk that does not fit into the part, or for which there is no memory yet. */
+  async #appendInTime(chunk: Uint8Array): Promise<void> {
+    for (let rest = chunk; rest.length > 0;) {
+      const buffer = await this.#room();
+      const piece = rest.subarray(0, this.#range!.bytes - this.filledBytes);
+      this.#append(buffer, piece);
+      rest = rest.subarray(piece.length);
+    }
+  }
+
+  /** Waits for a part that is not full. */
+  async #room(): Promise<PartBuffer> {
+    for (;;) {
+      this.#options.check();
+      if (this.#settingAside) await this.#settingAside.catch(() => {});
+      else if (!this.#buffer) await this.#borrow();
+      else if (this.filledBytes < this.#range!.bytes) return this.#buffer;
+      else {
+        this.#send();
+        await this.#options.sender.room();
+      }
+    }
+  }
+
+  /** Gets memory for a part, and what was set aside of it. */
+  async #borrow(): Promise<void> {
+    const { context, pool, sender, signal } = this.#options;
+    this.#range = this.#rangeOf(this.#number);
+    const buffer = await pool.lend(this.#range.bytes, this, signal);
+    // It may have been granted in the moment in which the upload ended.
+    if (signal.aborted) buffer[Symbol.dispose]();
+    signal.throwIfAborted();
+    this.#buffer = buffer;
+    const { tail } = sender.arrived;
+    if (this.filledBytes === 0 || !tail) return;
+    const { state: { id } } = await this.#options.lease();
+    this.#takingUp = takeTail(context, id, tail, buffer.memory, signal);
+    try {
+      await this.#takingUp;
+    } finally {
+      this.#takingUp = undefined;
+    }
+  }
+
+  #rangeOf(number: number): PartRange {
+    const { schedule, size, sender } = this.#options;
+    const { offset, bytes } = partRange(schedule, number);
+    if (size === null) return { offset, bytes };
+    // It has a second part, for which the upload has to begin.
+    if (size > bytes) sender.begin();
+    if (size - offset > 0) return { offset, bytes: Math.min(bytes, size - offset) };
+    throw new InletError("internal", "Cannot store the file: it is longer than was announced");
+  }
+
+  #send(): void {
+    const buffer = this.#buffer!;
+    const range = { offset: this.#range!.offset, bytes: this.filledBytes };
+    this.#buffer = undefined;
+    this.#options.sender.send({ number: this.#number++, range, crc: this.#crc, buffer });
+    this.filledBytes = 0;
+    this.#crc = 0;
+  }
+
+  async #setAside(): Promise<void> {
+    await this.#takingUp?.catch(() => {});
+    const { sender } = this.#options;
+    const { arrived } = sender;
+    using buffer = this.#buffer;
+    try {
+      await sender.settled();
+      if (!buffer || this.filledBytes === 0) return;
+      // Behind a part that is missing nothing counts.
+      if (arrived.count < this.#number - 1 || arrived.tail?.size === this.filledBytes) return;
+      await this.#putTail(buffer.memory.subarray(0, this.filledBytes));
+    } finally {
+      this.#buffer = undefined;
+    }
+  }
+
+  async #putTail(content: Uint8Array<ArrayBuffer>): Promise<void> {
+    const { context, sender: { arrived } } = this.#options;
+    const lease = await this.#options.lease();
+    await lease.hold();
+    const { id } = lease.state;
+    const old = arrived.tail;
+    this.hadTail = true;
+    arrived.setTail(await putTail(context, id, content, this.#crc), content);
+    await lease.save((state) => ({ ...state, ...arrived.state }));
+    if (old && old !== this.#kept) await deleteTail(context, id, old);
+  }
+}

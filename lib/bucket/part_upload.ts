@@ -1,0 +1,356 @@
+/**
+ * An upload to a bucket: a body that is cut into parts as it arrives (part_filler.ts), and published,
+ * kept to be resumed, or discarded.
+ *
+ * A body that ends within its first part is one conditional PUT. Otherwise the parts are sent as they
+ * fill (part_sender.ts), and made a file (completing.ts) at the end. What is known only then is written
+ * beside the file before that: no file is visible without it.
+ *
+ * @module
+ */
+
+import type { Facts } from "../body/file_facts.ts";
+import type { Extent } from "../body/reading.ts";
+import { explain, InletError } from "../errors.ts";
+import { type Kept, type Maybe, NOTHING_KEPT, type Upload } from "../store/store.ts";
+import { quoted } from "../text.ts";
+import { crcOf } from "./arrived_parts.ts";
+import type { BucketContext, InFlight } from "./context.ts";
+import { abandon, removeTails, reverted, rollForward } from "./ending.ts";
+import { encodeFacts, metaOf } from "./facts.ts";
+import type { LeasedState } from "./leased.ts";
+import { PartFiller } from "./part_filler.ts";
+import type { PartPool } from "./part_pool.ts";
+import type { PartSchedule } from "./part_schedule.ts";
+import { PartSender } from "./part_sender.ts";
+import type { NameList, Placing } from "./placing.ts";
+import { findSent } from "./sent_again.ts";
+import type { SmallFiles } from "./small.ts";
+import { bytesOf, factsKey, type UploadState } from "./state.ts";
+
+/** What all uploads of one store share. */
+export interface PartUploads {
+  readonly context: BucketContext;
+  readonly placing: Placing;
+  readonly small: SmallFiles;
+  readonly pool: PartPool;
+}
+
+/** Options of a {@linkcode PartUpload}. */
+export interface PartUploadOptions extends PartUploads {
+  readonly names: NameList;
+  /** In bytes; `null` if it is not known. */
+  readonly size: number | null;
+  readonly schedule: PartSchedule;
+  /** The state of an upload that is resumed, which this one holds. */
+  readonly resumed?: LeasedState | undefined;
+  /** How it is resumed if it is not published; without it, it is discarded. */
+  readonly resuming?: Resuming | undefined;
+  /** Whether what is written counts only once it is confirmed. */
+  readonly isTentative?: boolean | undefined;
+  /** Writes the state of a new upload, once it needs one. */
+  createState(): Promise<LeasedState>;
+}
+
+/** How an upload is resumed. */
+export interface Resuming {
+  /** The secret of its client. */
+  readonly ticket: string;
+  /** Called when another client, or another server, goes on with it. It has ended then. */
+  onTaken?(): void;
+}
+
+/** An upload to a bucket. */
+export class PartUpload implements Upload, InFlight {
+  counted: Extent | undefined;
+  readonly ticket: string | undefined;
+  readonly #options: PartUploadOptions;
+  /** Aborted once nothing more is written. */
+  readonly #closing = new AbortController();
+  /** Aborted to end all requests. */
+  readonly #stop = new AbortController();
+  /** What was there when it was resumed. */
+  #before: UploadState | undefined;
+  #lease: Promise<LeasedState> | undefined;
+  #sender: PartSender;
+  #filler: PartFiller;
+  #failure: { readonly error: unknown } | undefined;
+  #isPublishing = false;
+  #isTentative: boolean;
+  /** How it ends, once that is under way. It never fails. */
+  #ending: Promise<void> | undefined;
+  #movedAt = performance.now();
+
+  constructor(options: PartUploadOptions) {
+    this.#options = options;
+    const { resumed, resuming, isTentative = false } = options;
+    this.ticket = resuming?.ticket;
+    this.#isTentative = isTentative;
+    this.#before = resumed?.state;
+    if (resumed) this.#lease = Promise.resolve(this.#watched(resumed));
+    this.#sender = this.#newSender(resumed?.state);
+    this.#filler = this.#newFiller();
+    options.context.inFlight.add(this);
+  }
+
+  get kept(): Kept {
+    const before = this.#before;
+    return before ? { bytes: bytesOf(before), crc: () => crcOf(before) } : NOTHING_KEPT;
+  }
+
+  /** Milliseconds since anything of it arrived. While it is being published, it is not quiet. */
+  get quietMs(): number {
+    return this.#isPublishing ? 0 : performance.now() - this.#movedAt;
+  }
+
+  async startOver(): Promise<void> {
+    this.#check();
+    await this.#filler.release();
+    await this.#sender.settled();
+    // Its parts are replaced by others of the same numbers and sizes.
+    const lease = await this.#lease;
+    await lease?.save((state) => ({ ...state, ...NOTHING_ARRIVED }));
+    this.#before = undefined;
+    this.#sender = this.#newSender(lease?.state);
+    this.#filler = this.#newFiller();
+  }
+
+  write(chunk: Uint8Array): Maybe<void> {
+    try {
+      this.#check();
+      this.#movedAt = performance.now();
+      const written = this.#filler.append(chunk);
+      return written?.catch((error) => {
+        throw this.#failed(error);
+      });
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  async publish(facts: Facts = {}, crc?: number): Promise<string> {
+    try {
+      this.#check();
+      this.#isPublishing = true;
+      const whole = crc === undefined ? facts : { ...facts, crc };
+      if (this.#sender.hasBegun) return await this.#publishParts(whole);
+      return await this.#publishAtOnce(whole);
+    } catch (error) {
+      this.#isPublishing = false;
+      throw this.#failed(error);
+    }
+  }
+
+  /** Has what was written tentatively count. */
+  confirm(): void {
+    this.#isTentative = false;
+  }
+
+  /** Has the state tell all that has arrived. It never fails: the upload does. */
+  async setAside(): Promise<void> {
+    if (this.#isPublishing || this.#ending) return;
+    try {
+      await this.#saveArrived();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  discard(): void {
+    // Where the store has failed, what has arrived is right.
+    this.#end(() => this.#failure ? this.#leave() : this.#discard());
+  }
+
+  /** Ends the upload for another client, which resumes it. */
+  async handOver(): Promise<void> {
+    this.#options.resuming?.onTaken?.();
+    await this[Symbol.asyncDispose]();
+  }
+
+  close(): void {
+    this.#stop.abort(ended());
+    this.#end(() => this.#release());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end(() => this.#leave());
+  }
+
+  #newSender(state: UploadState | undefined): PartSender {
+    const { context, placing, names } = this.#options;
+    return new PartSender({
+      ...{ context, placing, names, signal: this.#stop.signal },
+      lease: () => this.#held(),
+      onFailure: (error) => this.#fail(error),
+    }, state);
+  }
+
+  #newFiller(): PartFiller {
+    const { context, pool, size, schedule } = this.#options;
+    return new PartFiller({
+      ...{ context, pool, size, schedule, sender: this.#sender, signal: this.#closing.signal },
+      lease: () => this.#held(),
+      check: () => this.#check(),
+      onFailure: (error) => this.#fail(error),
+    });
+  }
+
+  /** Publishes a body that has ended within its first part. */
+  async #publishAtOnce(facts: Facts): Promise<string> {
+    const { context, small, names } = this.#options;
+    const content = await this.#filler.content();
+    const name = await small.putUnder(names, content, facts, this.#stop.signal);
+    await this.#filler.release();
+    this.#end(async () => {
+      const lease = await this.#lease;
+      if (lease) await abandon(context, lease);
+    });
+    return name;
+  }
+
+  async #publishParts(facts: Facts): Promise<string> {
+    const { context } = this.#options;
+    await this.#filler.flush();
+    const lease = await this.#held();
+    const key = factsKey(context.prefix, lease.state.id);
+    await Promise.all([this.#sender.settled(), context.bucket.put(key, encodeFacts(facts))]);
+    this.#check();
+    const arrived = this.#sender.arrived.state;
+    const sent = await this.#findSent(facts, bytesOf(arrived), lease);
+    if (sent !== undefined) {
+      this.#end(() => abandon(context, lease));
+      return sent;
+    }
+    await lease.save((state) => ({
+      ...{ ...state, ...arrived, certain: undefined },
+      ...{ stage: "publishing", facts: metaOf(facts) },
+    }));
+    const signal = AbortSignal.any([lease.signal, this.#stop.signal]);
+    const name = await rollForward(context, lease, { signal });
+    this.#end(() => this.#forget(lease));
+    return name;
+  }
+
+  /** Finds the same file, if its client sends it again and an earlier attempt was published. */
+  async #findSent(facts: Facts, size: number, lease: LeasedState): Promise<string | undefined> {
+    const { context, names } = this.#options;
+    const { id, crc } = facts;
+    const name = this.#name;
+    if (id === undefined || crc === undefined || name === lease.state.name) return undefined;
+    const head = await context.bucket.head(context.key(name));
+    if (!head) return undefined;
+    const sent = await findSent(context, names, { id, crc, size }, { name, head, collisions: 0 });
+    return sent?.name;
+  }
+
+  /** Leaves the state of a published upload to a client that was not told, if it can come again. */
+  async #forget(lease: LeasedState): Promise<void> {
+    const mayHaveTails = this.#before !== undefined || this.#filler.hadTail;
+    if (mayHaveTails) await removeTails(this.#options.context, lease.state.id);
+    if (this.#options.resuming) await lease.release();
+    else await lease.remove();
+  }
+
+  /** Ends the upload, once. What goes wrong then is left to the sweep. */
+  async #end(how: () => Promise<void>): Promise<void> {
+    this.#ending ??= this.#endBy(how);
+    await this.#ending;
+  }
+
+  async #endBy(how: () => Promise<void>): Promise<void> {
+    this.#closing.abort(ended());
+    try {
+      await how();
+    } catch {
+      await this.#release();
+    } finally {
+      this.#options.context.inFlight.delete(this);
+    }
+  }
+
+  /** Keeps what has arrived to be resumed, if it is to be. */
+  async #leave(): Promise<void> {
+    if (!this.#options.resuming) return await this.#discard();
+    await this.#saveArrived();
+    const lease = await this.#lease;
+    if (!lease) return;
+    const { facts, ongoing } = lease.state;
+    if (bytesOf(lease.state) === 0 && !facts && !ongoing) {
+      return await abandon(this.#options.context, lease);
+    }
+    if (this.#isTentative) await lease.release();
+    else await lease.release((state) => ({ ...state, certain: undefined }));
+  }
+
+  async #saveArrived(): Promise<void> {
+    await this.#filler.setAside();
+    const lease = await this.#lease;
+    const { arrived } = this.#sender;
+    // Otherwise it is saved as it stands already.
+    if (lease?.state.stage === "open") {
+      await lease.save((state) => ({ ...state, ...arrived.state }));
+    }
+  }
+
+  /** Removes what was written. A partial file that was resumed stays, for some further attempts. */
+  async #discard(): Promise<void> {
+    await this.#sender.settled();
+    await this.#filler.release();
+    const lease = await this.#lease;
+    const before = this.#before;
+    if (!lease) return;
+    if (!before || lease.state.facts) return await abandon(this.#options.context, lease);
+    await lease.release((state) => reverted(state, before));
+  }
+
+  /** Ends the lease without a further look at the upload. */
+  async #release(): Promise<void> {
+    await this.#filler.release();
+    const lease = await this.#lease?.catch(() => undefined);
+    await lease?.release();
+  }
+
+  #held(): Promise<LeasedState> {
+    return this.#lease ??= this.#options.createState().then((lease) => this.#watched(lease));
+  }
+
+  #watched(lease: LeasedState): LeasedState {
+    const { signal } = lease;
+    signal.addEventListener("abort", () => {
+      this.#fail(signal.reason);
+      const isTaken = signal.reason instanceof InletError && signal.reason.code === "aborted";
+      if (isTaken) this.#options.resuming?.onTaken?.();
+    }, { once: true });
+    return lease;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+  }
+
+  /** Notes a failure, and tells what failed. */
+  #failed(error: unknown): InletError {
+    this.#fail(error);
+    return explain(error, `Cannot store ${quoted(this.#name)}`);
+  }
+
+  #check(): void {
+    if (this.#failure) throw this.#failure.error;
+    if (this.#ending) throw ended();
+  }
+
+  /** The preferred name. */
+  get #name(): string {
+    const { nameOf, first } = this.#options.names;
+    return nameOf(first);
+  }
+}
+
+/** What the state of an upload tells that starts over. */
+const NOTHING_ARRIVED: Partial<UploadState> = {
+  ...{ parts: [], tail: undefined, samples: [], certain: undefined },
+};
+
+function ended(): InletError {
+  return new InletError("aborted", "Cannot store the file: the upload has ended");
+}
