@@ -1,0 +1,330 @@
+/**
+ * Uploads in parts to a bucket of a real object store.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { crc32 } from "node:zlib";
+import { LeasedState, readState } from "../lib/bucket/leased.ts";
+import { META } from "../lib/bucket/layout.ts";
+import { PartPool } from "../lib/bucket/part_pool.ts";
+import { InletError } from "../lib/errors.ts";
+import type { Bucket } from "../lib/s3/bucket.ts";
+import type { Upload } from "../lib/store/store.ts";
+import { bucketStores, objectsIn } from "./bucket_stores.ts";
+import { sharedCeph } from "./ceph/shared.ts";
+import { CEPH, integration } from "./helpers.ts";
+
+const MIB = 1024 * 1024;
+const PREFIX = "inbox/";
+
+/** Content that tells its places apart. */
+function contentOf(bytes: number, seed = 1): Uint8Array<ArrayBuffer> {
+  const words = new Uint32Array(Math.ceil(bytes / 4));
+  for (let index = 0, state = seed; index < words.length; index++) {
+    state = Math.imul(state, 1664525) + 1013904223;
+    words[index] = state;
+  }
+  return new Uint8Array(words.buffer, 0, bytes);
+}
+
+/** Writes content in pieces of odd sizes. */
+async function write(upload: Upload, content: Uint8Array, piece = 777_777): Promise<void> {
+  for (let at = 0; at < content.length; at += piece) {
+    const written = upload.write(content.subarray(at, at + piece));
+    if (written) await written;
+  }
+}
+
+/** Has the store remove what it was told to remove: only then it shows what it should have kept. */
+async function collectGarbage(): Promise<void> {
+  await (await sharedCeph()).collectGarbage();
+}
+
+/** Checks that an object has a content. */
+async function assertStored(
+  bucket: Bucket,
+  name: string,
+  content: Uint8Array,
+): Promise<Readonly<Record<string, string>>> {
+  const object = await bucket.get(PREFIX + name);
+  assert(object, `${name} is there`);
+  const there = await new Response(object.body).bytes();
+  assertEquals(there.length, content.length);
+  assertEquals(crc32(there), crc32(content));
+  return object.meta;
+}
+
+/** The keys of what the store keeps for itself, without ids. */
+async function ownObjects(bucket: Bucket): Promise<string[]> {
+  const own = await objectsIn(bucket, `${PREFIX}.inlet/`);
+  return own.map(({ key }) => key.slice(PREFIX.length + 7).replaceAll(/[0-9a-f-]{36}/g, "ID"));
+}
+
+/** Looks until there is something. */
+async function present<T>(look: () => Promise<T | undefined>): Promise<T> {
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+  }
+}
+
+/** A bucket of which one method is another. */
+function changed<K extends keyof Bucket>(bucket: Bucket, name: K, method: Bucket[K]): Bucket {
+  return new Proxy(bucket, {
+    get: (target, key: keyof Bucket) => key === name ? method : target[key].bind(target),
+  });
+}
+
+/** How many uploads in parts are open. */
+async function openUploads(bucket: Bucket): Promise<number> {
+  let open = 0;
+  for await (const page of bucket.uploads("")) open += page.length;
+  return open;
+}
+
+integration("a body of several parts is stored, with its facts beside it", async () => {
+  await using stores = await bucketStores();
+  const { bucket } = stores;
+  const store = await stores.open();
+  const content = contentOf(20 * MIB + 3);
+  const modified = new Date("2020-02-03T04:05:06.789Z");
+  for (const [name, size] of [["known.bin", content.length], ["unknown.bin", null]] as const) {
+    await using upload = await store.receive(name, size);
+    await write(upload, content);
+    const facts = { modified, mode: 0o640, id: "of the client" };
+    assertEquals(await upload.publish(facts, crc32(content)), name);
+  }
+  await collectGarbage();
+  for (const name of ["known.bin", "unknown.bin"]) {
+    const meta = await assertStored(bucket, name, content);
+    const beside = await bucket.get(`${PREFIX}.inlet/facts/${meta[META.id]}`);
+    assertEquals(await new Response(beside!.body).json(), {
+      [META.modified]: "2020-02-03T04:05:06.789Z",
+      [META.mode]: "640",
+      [META.crc]: crc32(content).toString(16).padStart(8, "0"),
+      [META.sent]: "of%20the%20client",
+    });
+  }
+  assertEquals(await ownObjects(bucket), ["facts/ID", "facts/ID"]);
+  assertEquals(await openUploads(bucket), 0);
+}, CEPH);
+
+integration("a body that ends within its first part is one object without a state", async () => {
+  await using stores = await bucketStores();
+  const store = await stores.open();
+  for (const bytes of [0, 1, 8 * MIB - 1, 8 * MIB]) {
+    for (const size of [bytes, null]) {
+      const content = contentOf(bytes);
+      const name = `${bytes} ${size}`;
+      await using upload = await store.receive(name, size);
+      await write(upload, content);
+      assertEquals(await upload.publish({}, crc32(content)), name);
+      const meta = await assertStored(stores.bucket, name, content);
+      assertEquals(meta[META.crc], crc32(content).toString(16).padStart(8, "0"));
+    }
+  }
+  assertEquals(await ownObjects(stores.bucket), []);
+}, CEPH);
+
+integration(
+  "an upload that is discarded leaves its name to the next, and nothing else",
+  async () => {
+    await using stores = await bucketStores();
+    const { bucket } = stores;
+    const store = await stores.open();
+    const content = contentOf(18 * MIB);
+    for (const size of [content.length, null]) {
+      await using upload = await store.receive("a.bin", size);
+      await write(upload, content);
+      await upload.discard();
+      await assertRejects(() => upload.publish(), InletError, "the upload has ended");
+    }
+    {
+      await using abandoned = await store.receive("a.bin", content.length);
+      await write(abandoned, content.subarray(0, 9 * MIB));
+    }
+    assertEquals(await ownObjects(bucket), []);
+    assertEquals(await openUploads(bucket), 0);
+    assertEquals((await bucket.head(`${PREFIX}a.bin`))?.meta[META.mark], "free");
+    await using upload = await store.receive("a.bin", content.length);
+    await write(upload, content);
+    assertEquals(await upload.publish(), "a.bin");
+    await assertStored(bucket, "a.bin", content);
+  },
+  CEPH,
+);
+
+integration("large and small files of one name, from two servers, get each a name", async () => {
+  await using stores = await bucketStores();
+  const two = [await stores.open(), await stores.open()] as const;
+  const contents = Array.from(
+    { length: 8 },
+    (_, seed) => contentOf(seed % 2 === 0 ? 9 * MIB : 1000, seed + 1),
+  );
+  const names = await Promise.all(contents.map(async (content, index) => {
+    await using upload = await two[index % 2 === 0 ? 0 : 1].receive("a.bin", content.length);
+    await write(upload, content);
+    return await upload.publish({}, crc32(content));
+  }));
+  const expected = ["a.bin", ...Array.from({ length: 7 }, (_, n) => `a (${n + 2}).bin`)];
+  assertEquals([...names].sort(), expected.sort());
+  await collectGarbage();
+  for (const [index, name] of names.entries()) {
+    await assertStored(stores.bucket, name, contents[index]!);
+  }
+  assertEquals((await ownObjects(stores.bucket)).filter((key) => !key.startsWith("facts/")), []);
+}, CEPH);
+
+integration(
+  "what is set aside for others is taken up again, also within the first part",
+  async () => {
+    await using stores = await bucketStores();
+    const pool = new PartPool({ budgetBytes: 8 * MIB, patienceMs: 1 });
+    const store = await stores.open({ pool });
+    const contents = [contentOf(7 * MIB, 1), contentOf(19 * MIB, 2), contentOf(11 * MIB, 3)];
+    const names = await Promise.all(contents.map(async (content, index) => {
+      await using upload = await store.receive(`${index}.bin`, index === 1 ? null : content.length);
+      await write(upload, content, 300_001);
+      return await upload.publish({}, crc32(content));
+    }));
+    assertEquals(names, ["0.bin", "1.bin", "2.bin"]);
+    await collectGarbage();
+    for (const [index, name] of names.entries()) {
+      await assertStored(stores.bucket, name, contents[index]!);
+    }
+    assertEquals(await ownObjects(stores.bucket), ["facts/ID", "facts/ID"]);
+    assertEquals([pool.lentBytes, pool.waiting], [0, 0]);
+  },
+  CEPH,
+);
+
+integration("clients that stall do not keep the others from their memory", async () => {
+  await using stores = await bucketStores();
+  const pool = new PartPool({ budgetBytes: 24 * MIB, patienceMs: 50 });
+  const store = await stores.open({ pool });
+  const go = Promise.withResolvers<void>();
+  let fast = 5;
+  const results = Array.from({ length: 9 }, async (_, index) => {
+    const content = contentOf((index % 3 === 0 ? 6 : 9) * MIB + index, index + 1);
+    await using upload = await store.receive(
+      `${index}.bin`,
+      index % 2 === 0 ? content.length : null,
+    );
+    const begun = index < 4 ? 2 * MIB : 0;
+    await write(upload, content.subarray(0, begun));
+    // The first four send nothing more until all others have finished.
+    if (index < 4) await go.promise;
+    await write(upload, content.subarray(begun));
+    const name = await upload.publish({}, crc32(content));
+    if (index >= 4 && --fast === 0) go.resolve();
+    return { name, content };
+  });
+  const stored = await Promise.all(results);
+  await collectGarbage();
+  for (const { name, content } of stored) await assertStored(stores.bucket, name, content);
+  assertEquals([pool.lentBytes, pool.waiting], [0, 0]);
+  assertEquals((await ownObjects(stores.bucket)).filter((key) => !key.startsWith("facts/")), []);
+}, CEPH);
+
+integration("a file in parts that is sent again is stored once", async () => {
+  await using stores = await bucketStores();
+  const content = contentOf(9 * MIB);
+  const facts = { id: "the same" };
+  for (const _ of [1, 2]) {
+    const store = await stores.open();
+    await using upload = await store.receive("a.bin", content.length);
+    await write(upload, content);
+    assertEquals(await upload.publish(facts, crc32(content)), "a.bin");
+  }
+  await collectGarbage();
+  await assertStored(stores.bucket, "a.bin", content);
+  assertEquals(await ownObjects(stores.bucket), ["facts/ID"]);
+  const left = await stores.bucket.head(`${PREFIX}a (2).bin`);
+  assertEquals(left?.meta[META.mark], "free");
+}, CEPH);
+
+integration("what another program writes in the place of an upload stays", async () => {
+  await using stores = await bucketStores();
+  const store = await stores.open();
+  const content = contentOf(9 * MIB);
+  await using upload = await store.receive("a.bin", content.length);
+  await write(upload, content);
+  await present(() => stores.bucket.head(`${PREFIX}a.bin`));
+  await stores.bucket.put(`${PREFIX}a.bin`, new TextEncoder().encode("a stranger's"));
+  await assertRejects(() => upload.publish(), InletError, "another program has written");
+  await upload.discard();
+  const there = await stores.bucket.get(`${PREFIX}a.bin`);
+  assertEquals(await new Response(there!.body).text(), "a stranger's");
+}, CEPH);
+
+integration("an answer to Complete is looked into, and not believed", async () => {
+  await using stores = await bucketStores();
+  const { bucket } = stores;
+  const content = contentOf(9 * MIB);
+  // Whether each of the Completes is passed on, and what is answered.
+  const faults = [
+    [[false, "unclear"], [true, "unclear"]],
+    [[false, "done"], [false, "refused"], [true, "done"]],
+    [[true, "refused"]],
+  ] as const;
+  for (const [index, answers] of faults.entries()) {
+    let sent = 0;
+    const complete: Bucket["complete"] = async (...asked) => {
+      const [isPassedOn, answer] = answers[sent++]!;
+      if (isPassedOn) await bucket.complete(...asked);
+      return answer;
+    };
+    const store = await stores.open({ bucket: changed(bucket, "complete", complete) });
+    await using upload = await store.receive(`${index}.bin`, content.length);
+    await write(upload, content);
+    assertEquals(await upload.publish({}, crc32(content)), `${index}.bin`);
+    assertEquals(sent, answers.length);
+  }
+  await collectGarbage();
+  for (const index of faults.keys()) await assertStored(bucket, `${index}.bin`, content);
+}, CEPH);
+
+integration("whoever has lost the lease of an upload sends nothing more", async () => {
+  await using stores = await bucketStores();
+  const { bucket } = stores;
+  const sent: string[] = [];
+  const passOn = <K extends "putPart" | "complete" | "abort">(on: Bucket, name: K): Bucket =>
+    changed(
+      on,
+      name,
+      ((...asked: Parameters<Bucket[K]>) => {
+        sent.push(name);
+        return (bucket[name] as (...asked: unknown[]) => unknown)(...asked);
+      }) as Bucket[K],
+    );
+  const store = await stores.open({
+    bucket: passOn(passOn(passOn(bucket, "abort"), "complete"), "putPart"),
+  });
+  const content = contentOf(25 * MIB);
+  {
+    await using upload = await store.receive("a.bin", content.length);
+    await write(upload, content.subarray(0, 9 * MIB));
+    const found = await present(async () => {
+      const [state] = await objectsIn(bucket, `${PREFIX}.inlet/up/`);
+      const read = state && await readState(bucket, state.key);
+      return read && read.state.parts.length > 0 ? read : undefined;
+    });
+    const taken = await LeasedState.adopt({ bucket }, found);
+    assert(taken);
+    assertEquals(sent, ["putPart"]);
+    await assertRejects(
+      async () => {
+        await write(upload, content.subarray(9 * MIB));
+        await upload.publish();
+      },
+      InletError,
+      "Another connection resumed this upload",
+    );
+    await upload.discard();
+    await taken.release();
+  }
+  assert(!sent.includes("complete") && !sent.includes("abort"), sent.join());
+  assertEquals(await openUploads(bucket), 1);
+}, CEPH);
