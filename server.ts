@@ -40,6 +40,7 @@ import { onStopSignals } from "./lib/cli/signals.ts";
 import { InletError } from "./lib/errors.ts";
 import { AcknowledgedUploads } from "./lib/server/acknowledged.ts";
 import { announce } from "./lib/server/announce.ts";
+import { isBucketAddress } from "./lib/server/bucket_options.ts";
 import { ClientHook } from "./lib/server/client_hook.ts";
 import { Clients } from "./lib/server/clients.ts";
 import { type Authentication, authenticationOf, keyNotices } from "./lib/server/authentication.ts";
@@ -49,7 +50,7 @@ import { parseListenPlace } from "./lib/server/listen_place.ts";
 import { Log } from "./lib/server/log.ts";
 import { Meetings } from "./lib/server/meetings.ts";
 import { needsOf } from "./lib/server/needs.ts";
-import { openStore } from "./lib/server/open_store.ts";
+import { bucketOf, openStore } from "./lib/server/open_store.ts";
 import { checkReach, serveOptionsOf, serverProgram } from "./lib/server/options.ts";
 import type { ServeOptions, ServeUnixOptions } from "./lib/server/serve_options.ts";
 import { checkServeOptions } from "./lib/server/serve_values.ts";
@@ -57,7 +58,7 @@ import { webSettings } from "./lib/server/web_options.ts";
 import { wireSettings } from "./lib/server/wire_options.ts";
 import { escaping, StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { hookOf } from "./lib/server/stored_hook.ts";
-import { directoryInEnvironment } from "./lib/server/store_variable.ts";
+import { storeInEnvironment } from "./lib/server/store_variable.ts";
 import { keepTidy } from "./lib/server/upkeep.ts";
 import { listen } from "./lib/net/listen.ts";
 import { allowFolderChanges } from "./lib/store/current_folder.ts";
@@ -146,18 +147,19 @@ async function start(
   log.feed.events = json;
   checkReach({ ...settings, mode: mode.name });
   const fallback = settings.fallback === undefined ? undefined : findMode(settings.fallback);
-  // First, so that a start that fails for the port or the keys leaves the disk alone.
+  const { stores } = mode;
+  const bucket = stores ? await bucketOf(settings, log) : undefined;
+  // Before a directory, so that a start that fails for the port or the keys leaves the disk alone.
   const place = path === undefined
     ? { hostname, port, backlog: settings.backlog }
     : { path, mode: socketMode };
   const socket = await listen(place);
   using failure = new DisposableStack();
   failure.defer(() => socket.close());
-  const { stores } = mode;
   const space = stores && !settings.store ? await DiskSpace.ifPermitted() : undefined;
   const authentication = await authenticationOf(settings, log);
   const identity = await authentication.authenticator?.identity();
-  const store = await openStore(settings, { stores, log, space });
+  const store = bucket ?? await openStore(settings, { stores, log, space });
   const context = contextOf(mode, settings, { store, log, space, authentication, json });
   const listener = new Listener(socket, {
     serve: mode.serve ?? ((...given) => serveAnyWire(...given, fallback)),
@@ -172,7 +174,8 @@ async function start(
   if (stores) keepTidy(store, { log, keepPartialsMs }, listener.finished);
   const { onClient } = settings;
   log.feed.clients = onClient && new ClientHook(onClient, { log, wire: mode.name });
-  const hook = hookOf(settings.onStored, { log, wire: mode.name, store });
+  const bucketAddress = isBucketAddress(settings.store) ? settings.store : undefined;
+  const hook = hookOf(settings.onStored, { log, wire: mode.name, store, bucket: bucketAddress });
   const finished = hook?.after(listener.finished) ?? listener.finished;
   finished.catch(() => {});
   const shutdown = async (graceMs: number): Promise<void> => {
@@ -284,13 +287,13 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const settings = {
     ...serveOptionsOf(options),
-    ...directoryInEnvironment(given),
+    ...storeInEnvironment(given),
     ...await parseListenPlace(positional, given),
   };
   const { "on-stored": command, "on-stored-timeout": timeoutMs } = options;
   const { stores } = mode;
   const program = command?.[0];
-  await ensurePermissions(needsOf(settings, { stores, tokenFile, generate, program }));
+  await ensurePermissions(await needsOf(settings, { stores, tokenFile, generate, program }));
   const log = new Log(settings.log);
   const onStored = command &&
     (await import("./lib/server/stored_program.ts")).runningFor(command, { log, timeoutMs });

@@ -49,10 +49,13 @@ const OF_CLIENT: Written = {
 const OF_SERVER: Written = {
   environment: {
     INLET_TOKEN: TOKEN,
-    INLET_STORE: "the directory, if --dir names none",
+    INLET_STORE: "the directory or the bucket, if neither --dir nor --store names one",
+    AWS_ACCESS_KEY_ID: "the key of the bucket, with AWS_SECRET_ACCESS_KEY",
+    AWS_ENDPOINT_URL_S3: "the object store, if --s3-endpoint names none",
+    AWS_REGION: "the region, if --s3-region names none",
   },
   files: {
-    received: "the folder that files are stored in, if neither --dir nor INLET_STORE names one",
+    received: "the folder that files are stored in, if --dir, --store and INLET_STORE name none",
   },
   examples: {
     "Store files of this machine's programs below inbox:": "inlet-server 5000 --dir inbox",

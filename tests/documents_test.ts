@@ -191,7 +191,7 @@ integration("docs/options.md has every option, and docs/modes.md every mode", as
   const text = await document("docs/options.md");
   for (const script of ["client.ts", "server.ts"]) {
     const { stdout } = await runScript(script, ["--help"]);
-    const options = [...stdout.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, option]) => option!);
+    const options = [...stdout.matchAll(/^ {2}(--[a-z\d-]+)/gm)].map(([, option]) => option!);
     assert(options.length > 5);
     const cells = firstCells(text, `## ${script}`).map((cell) => cell.split(" ")[0]!);
     for (const option of options) {

@@ -499,6 +499,10 @@ export function openFiles({ pid }: { pid: number }): number {
 export interface TestServerOptions {
   /** A directory to store into, which is left there; without it, one of the server's own. */
   dir?: string;
+  /** The address of a bucket to store into, in the place of a directory. */
+  store?: string;
+  /** Further variables of its environment. */
+  env?: Readonly<Record<string, string>>;
   /** The port, where it is not any free one. */
   port?: number;
   /** Arguments after the port. */
@@ -559,12 +563,13 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   // Such a server makes no directory.
   if (options.args?.includes("--read-only")) Deno.mkdirSync(dir, { recursive: true });
   const permissions = options.permissions ?? ["-A"];
-  const script = ["run", ...permissions, "server.ts", String(options.port ?? 0), "--dir", dir];
+  const place = options.store === undefined ? ["--dir", dir] : ["--store", options.store];
+  const script = ["run", ...permissions, "server.ts", String(options.port ?? 0), ...place];
   const [command, ...args] = [...options.under ?? [], Deno.execPath(), ...script];
   const process = new Deno.Command(command!, {
     args: [...args, ...options.args ?? []],
     cwd: ROOT,
-    env: withKey(options.key),
+    env: { ...withKey(options.key), ...options.env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -135,7 +135,7 @@ integration("deno pack makes a tarball of which Node can use the protocol", asyn
 pure("manualPages() names options that there are", () => {
   const known = [CLIENT, serverProgram(MODE_OPTION)].flatMap(({ options }) => Object.keys(options));
   for (const page of Object.values(manualPages())) {
-    const named = [...page.replaceAll("\\-", "-").matchAll(/(?<=--|Fl -)[a-z][a-z-]*/g)];
+    const named = [...page.replaceAll("\\-", "-").matchAll(/(?<=--|Fl -)[a-z][a-z\d-]*/g)];
     assertEquals(named.map(([option]) => option).filter((option) => !known.includes(option)), []);
   }
 });

@@ -66,11 +66,11 @@ integration("INLET_STORE is the server's directory, unless --dir is given", asyn
 
 integration("INLET_STORE and --dir take no URL, and a refusal keeps the variable", async () => {
   await using local = await tempDir();
-  const start = { cwd: local.path, store: "s3://bucket/folder" };
-  const why = "give a directory of this machine, and no s3://";
-  const what = 'Cannot use "s3://bucket/folder" as the';
+  const start = { cwd: local.path, store: "http://bucket/folder" };
+  const why = "give a directory of this machine, and no http://";
+  const what = 'Cannot use "http://bucket/folder" as the';
   assertRefused(await refusal(start), 2, `${what} INLET_STORE: ${why}`);
-  const args = ["--dir", "s3://bucket/folder"];
+  const args = ["--dir", "http://bucket/folder"];
   assertRefused(await refusal({ ...start, args }), 2, `${what} --dir: ${why}`);
   const file = await local.write("file", "");
   const { code, stderr } = await refusal({ ...start, store: file });

@@ -130,7 +130,7 @@ function code(text: string): string {
 /** Formats a description as a Markdown cell: options as code, and `|` escaped. */
 function inMarkdown(text: string): string {
   return text.replaceAll(UNBROKEN, " ").replaceAll("|", "\\|").replace(
-    /(?<![`\w-])--[a-z-]+/g,
+    /(?<![`\w-])--[a-z\d-]+/g,
     code,
   );
 }

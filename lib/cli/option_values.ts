@@ -66,7 +66,10 @@ export function parseClientName(text: string, what: string): string {
 export function parseDirectory(text: string, what: string): string {
   const [scheme] = /^[a-z][\w+.-]*:\/\//i.exec(text) ?? [];
   if (scheme === undefined) return text;
-  throw usage(what, text, `a directory of this machine, and no ${scheme}`);
+  const how = scheme.toLowerCase() === "s3://"
+    ? "a directory of this machine, or a bucket as --store s3://BUCKET/PREFIX"
+    : `a directory of this machine, and no ${scheme}`;
+  throw usage(what, text, how);
 }
 
 /**

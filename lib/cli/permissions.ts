@@ -14,9 +14,10 @@ import { tell } from "../body/stderr.ts";
 import { InletError, OF_THE_SYSTEM } from "../errors.ts";
 import { quoted } from "../text.ts";
 
-/** A permission that the program requires. */
+/** A permission that the program requires. Deno never asks for a variable, or what is unasked. */
 export type Need =
-  | { name: "net"; host: string }
+  | { name: "env"; variable: string }
+  | { name: "net"; host: string; isUnasked?: true }
   | { name: "run"; command: string }
   | { name: "read" | "write"; path: string };
 
@@ -56,12 +57,21 @@ export async function ensurePermissions(needs: readonly Need[]): Promise<void> {
     throw new InletError("usage", `${what}: ${OF_THE_SYSTEM}; run: ${commandWithAll()}`);
   }
   const left = needs.filter(({ name }) => !whole.includes(name));
+  // First, so that nobody answers questions in vain.
+  for (const need of left.filter(isUnasked)) {
+    const { state } = await Deno.permissions.query(need);
+    if (state !== "granted") throw refusal(need, needs);
+  }
   if (terminal) await askForFolders(left);
   for (const need of left) {
     let { state } = await Deno.permissions.query(need);
     if (state === "prompt" && terminal) state = await ask(need);
     if (state !== "granted") throw refusal(need, needs);
   }
+}
+
+function isUnasked(need: Need): boolean {
+  return need.name === "env" || "isUnasked" in need;
 }
 
 function refusal(need: Need, needs: readonly Need[]): InletError {
@@ -134,6 +144,8 @@ function isWhole(name: Need["name"]): boolean {
 
 function describe(need: Need): string {
   switch (need.name) {
+    case "env":
+      return `read ${need.variable} of the environment`;
     case "net":
       return `use the network (${need.host})`;
     case "run":
@@ -153,6 +165,7 @@ function describe(need: Need): string {
 export function commandWith(needs: readonly Need[], args: readonly string[] = Deno.args): string {
   const scopes = new Map<string, string[]>();
   for (const need of needs) {
+    if (need.name === "env") continue;
     const scope = scopeOf(need);
     scopes.set(need.name, [...scopes.get(need.name) ?? [], scope]);
   }
@@ -164,11 +177,12 @@ export function commandWith(needs: readonly Need[], args: readonly string[] = De
   const passedOn = scopes.has("run") ? ["HOME", "PATH"] : [];
   const read = [KEY_VARIABLE, STORE_VARIABLE, ...passedOn]
     .filter((name) => variable(name) !== undefined);
+  for (const need of needs) if (need.name === "env") read.push(need.variable);
   if (read.length > 0) flags.push(`--allow-env=${read.join(",")}`);
   return runWith(flags, args);
 }
 
-function scopeOf(need: Need): string {
+function scopeOf(need: Exclude<Need, { name: "env" }>): string {
   switch (need.name) {
     case "net":
       return need.host;

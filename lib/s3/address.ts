@@ -65,8 +65,8 @@ export function parseBucketAddress(text: string): BucketAddress {
  * @throws {InletError} `usage` if one of them is none
  */
 export function locate(bucket: string, endpoint?: string, region?: string): Location {
-  const ofBucket = region ?? variable("AWS_REGION") ?? variable("AWS_DEFAULT_REGION") ??
-    USUAL_REGION;
+  const ofBucket = region ??
+    (variable("AWS_REGION") || variable("AWS_DEFAULT_REGION") || USUAL_REGION);
   if (!/^[a-z\d-]{1,64}$/i.test(ofBucket)) {
     throw new InletError("usage", `Cannot use the region ${quoted(ofBucket)}: one is eu-central-1`);
   }

@@ -20,7 +20,7 @@ type Settings =
   & Pick<ServeOptions, "store">
   & { readonly directory: string };
 
-/** Logs that the server listens: where, who can reach it, and which directory it has. */
+/** Logs that the server listens: where, who can reach it, and which directory or bucket it has. */
 export function announce(
   log: Log,
   address: Deno.NetAddr | Deno.UnixAddr,
@@ -39,14 +39,16 @@ export function announce(
   const who = isNear ? "this machine only" : "open to the network";
   const reach = isClosed(settings) ? `${who}, encrypted, key required` : who;
   const what = access === "read-only" ? "serving files from" : "storing into";
-  const where = settings.store ? "a store of the program" : quoted(directory);
+  const { store } = settings;
+  const isOwn = typeof store === "object";
+  const where = isOwn ? "a store of the program" : quoted(store ?? directory);
   const storing = stores ? `, ${what} ${where}` : "";
   const others = fallback === undefined ? "" : `, other clients in mode ${fallback}`;
   log.notice("listening", `listening on ${formatAddress(address)} (${reach})${storing}${others}`, {
     ..."path" in address
       ? { path: address.path }
       : { hostname: address.hostname, port: address.port },
-    ...stores && !settings.store && { directory },
+    ...stores && !isOwn && (store === undefined ? { directory } : { store }),
     ...identity && { pin: identity.pin.toBase64() },
     ...web && "port" in address && { url: pageOf(address, settings, identity !== undefined) },
   });

@@ -41,6 +41,8 @@ export interface LogKeys {
   pin: string;
   /** The port that the server listens on. */
   port: number;
+  /** The address of the bucket of received files. */
+  store: string;
   /** Stack trace of an unexpected error. */
   stack: string;
   /** The signal that ended a program. */
@@ -77,7 +79,7 @@ export const LOG_EVENTS = {
   "left-out": ["lines", "host"],
   "link": ["file"],
   "list": [],
-  "listening": ["hostname", "port", "path", "directory", "pin", "url"],
+  "listening": ["hostname", "port", "path", "directory", "store", "pin", "url"],
   "message": ["bytes", "ms"],
   "met": [],
   "offered": [],

@@ -7,10 +7,14 @@
 import type { Access } from "../auth/access.ts";
 import { identityPath } from "../auth/key.ts";
 import { type Need, needsOfAddress } from "../cli/permissions.ts";
+import { isBucketAddress } from "./bucket_options.ts";
 import type { ServeOptions } from "./serve_options.ts";
 
 /** The options that decide. */
-interface Needing extends Pick<ServeOptions, "users" | "cert" | "certKey"> {
+interface Needing
+  extends
+    Pick<ServeOptions, "users" | "cert" | "certKey">,
+    Pick<ServeOptions, "store" | "s3Endpoint" | "s3Region"> {
   hostname: string;
   port?: number;
   path?: string;
@@ -23,18 +27,24 @@ interface Needing extends Pick<ServeOptions, "users" | "cert" | "certKey"> {
  * @param tokenFile Path of the key file, which is made if `generate` says so.
  * @param program The one of `--on-stored`.
  */
-export function needsOf(
-  { hostname, port = 0, path, directory, access, users, cert, certKey }: Needing,
+export async function needsOf(
+  { hostname, port = 0, path, directory, access, users, cert, certKey, ...place }: Needing,
   { stores, tokenFile, generate, program }: {
     program: string | undefined;
     stores: boolean;
     tokenFile: string | undefined;
     generate: boolean;
   },
-): Need[] {
+): Promise<Need[]> {
   const needs = needsOfAddress(path === undefined ? { hostname, port } : { path });
-  if (stores) needs.push({ name: "read", path: directory });
-  if (stores && access !== "read-only") needs.push({ name: "write", path: directory });
+  const { store: address } = place;
+  if (stores && isBucketAddress(address)) {
+    const { needsOfBucket } = await import("./bucket.ts");
+    needs.push(...needsOfBucket({ ...place, address }));
+  } else if (stores) {
+    needs.push({ name: "read", path: directory });
+    if (access !== "read-only") needs.push({ name: "write", path: directory });
+  }
   const ofUsers = users === undefined ? [] : [users, identityPath(users)];
   for (const path of [tokenFile, ...ofUsers, cert, certKey]) {
     if (path !== undefined) needs.push({ name: "read", path });

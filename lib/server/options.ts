@@ -31,6 +31,7 @@ import { isLoopback } from "../address.ts";
 import { InletError } from "../errors.ts";
 import { LINK_RULES, type LinkRule } from "../store/link_rules.ts";
 import { isClosed } from "./authentication.ts";
+import { BUCKET, bucketOptionsOf } from "./bucket_options.ts";
 import type { ServeOptions, ServeUnixOptions } from "./serve_options.ts";
 import { WEB, webOptionsOf } from "./web_options.ts";
 import { checkFallback, wireOptionsOf, WIRES } from "./wire_options.ts";
@@ -62,6 +63,7 @@ const PLACES = {
     help: "store files in this directory (or that in INLET_STORE)",
     completes: "folder",
   }),
+  ...BUCKET,
 };
 
 const LIMITS = {
@@ -276,7 +278,7 @@ export function serverProgram<Mode>(mode: Option<Mode>): Program<ServerOptions<M
     exitCodes: {
       0: "stopped by SIGINT or SIGTERM, or by SIGHUP in a terminal",
       2: "usage error, or a missing permission",
-      4: "could not listen, or the reader of its stdout has closed it",
+      4: "could not listen or reach its bucket, or the reader of its stdout has closed it",
       6: "what --help, --version or --completions print could not be written",
     },
   };
@@ -293,6 +295,7 @@ export function serveOptionsOf(values: Values<ServerOptions<unknown>>) {
     hostname: values.host,
     socketMode: values["socket-mode"],
     directory: values.dir,
+    ...bucketOptionsOf(values),
     maxClients: values["max-clients"],
     maxPerAddress: values["max-per-address"],
     backlog: values.backlog,

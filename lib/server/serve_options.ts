@@ -280,12 +280,29 @@ export interface ServeOptions {
    */
   onClient?: OnClient | undefined;
   /**
-   * What keeps the files, in the place of a directory. Then no option is given that a directory alone
-   * has: `directory`, `fsync`, `dotfiles`, `links` and `disk`.
+   * What keeps the files, in the place of a directory: the address of a bucket, `s3://BUCKET/PREFIX`, or
+   * a store of the program. Then no option is given that a directory alone has: `directory`, `fsync` and
+   * `disk`, and with a store of the program `dotfiles` and `links` neither.
+   *
+   * The keys of the bucket are in `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or in the shared
+   * credentials file, as far as Deno may read them.
    *
    * @default {undefined}
    */
-  store?: ServerStore | undefined;
+  store?: ServerStore | string | undefined;
+  /**
+   * The URL of the object store that has the bucket. Without it, `AWS_ENDPOINT_URL_S3` or
+   * `AWS_ENDPOINT_URL` tell it, or it is that of AWS.
+   *
+   * @default {undefined}
+   */
+  s3Endpoint?: string | undefined;
+  /**
+   * The region of the bucket. Without it, `AWS_REGION` tells it, or it is `us-east-1`.
+   *
+   * @default {undefined}
+   */
+  s3Region?: string | undefined;
   /**
    * Format and verbosity of the log on stderr, or a function that takes the events instead.
    *

@@ -23,6 +23,7 @@ import {
   wholeNumber,
 } from "../cli/value_kinds.ts";
 import { LINK_RULES } from "../store/link_rules.ts";
+import { BUCKET_ADDRESS, isBucketAddress } from "./bucket_options.ts";
 import type { LogOptions } from "./log.ts";
 import type { ServeOptions, ServeUnixOptions } from "./serve_options.ts";
 
@@ -86,13 +87,24 @@ const OPTIONS: Record<keyof ServeOptions | keyof ServeUnixOptions, Kind> = {
   fallback: TEXT,
   onStored: FUNCTION,
   onClient: FUNCTION,
-  store: OBJECT,
+  store: {
+    give: `an object, or ${BUCKET_ADDRESS}`,
+    is: (value) => OBJECT.is(value) || isBucketAddress(value),
+  },
+  s3Endpoint: SOME_TEXT,
+  s3Region: SOME_TEXT,
   log: { give: "an object or a function", is: (value) => OBJECT.is(value) || FUNCTION.is(value) },
   disk: OBJECT,
 };
 
 /** The options that only a directory has. */
-const OF_DIRECTORIES = ["directory", "fsync", "dotfiles", "links", "disk"] as const;
+const OF_DIRECTORIES = ["directory", "fsync", "disk"] as const;
+
+/** The options that only a bucket has. */
+const OF_BUCKETS = ["s3Endpoint", "s3Region"] as const;
+
+/** What a store of the program has not either. */
+const OF_OURS = ["dotfiles", "links", ...OF_BUCKETS] as const;
 
 const LOG: Record<keyof LogOptions, Kind> = { format: oneOf(["text", "json"]), quiet: FLAG };
 
@@ -112,6 +124,11 @@ export function checkServeOptions(options: ServeOptions | ServeUnixOptions): voi
   if (path === undefined && socketMode !== undefined) {
     throw contradiction("socketMode without path");
   }
-  const other = options.store && OF_DIRECTORIES.find((name) => options[name] !== undefined);
+  const { store } = options;
+  const others = typeof store === "string" ? [] : OF_OURS;
+  const contradicts = store === undefined ? [] : [...OF_DIRECTORIES, ...others];
+  const other = contradicts.find((name) => options[name] !== undefined);
   if (other) throw contradiction(`${other} with store`);
+  const alone = OF_BUCKETS.find((name) => options[name] !== undefined);
+  if (alone && store === undefined) throw contradiction(`${alone} without store`);
 }

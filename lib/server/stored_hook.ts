@@ -32,6 +32,8 @@ export interface ReceivedFile {
   readonly name: string;
   /** Its absolute path; missing where the store is no directory. */
   readonly path?: string | undefined;
+  /** Its address, `s3://BUCKET/KEY`; missing where the store is no bucket. */
+  readonly url?: string | undefined;
   /** In bytes. */
   readonly size: number;
   /** CRC-32 of its content. */
@@ -54,6 +56,8 @@ export interface StoredHookOptions {
   /** The wire of clients that have no other: the mode. */
   readonly wire: string;
   readonly store: Store;
+  /** The address of the bucket, if the store is one. */
+  readonly bucket?: string | undefined;
 }
 
 /**
@@ -90,10 +94,11 @@ export class StoredHook {
 
   /** Begins a call. What it throws is logged. */
   stored({ name, size, crc }: Stored, sender: Subject): void {
-    const { store, wire } = this.#options;
+    const { store, bucket, wire } = this.#options;
     const client = knownClient(sender, wire);
     const path = store instanceof DirectoryStore ? store.pathOf(name) : undefined;
-    const file = { name, path, size, crc, client };
+    const url = bucket && `${bucket}/`.replace(/(?<=[^:/])\/+/g, "/") + name;
+    const file = { name, path, ...url && { url }, size, crc, client };
     this.#run(file, sender);
   }
 

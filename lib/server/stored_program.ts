@@ -205,14 +205,16 @@ function whyEnded({ code, signal, why }: Ended, timeoutMs: number): string {
 }
 
 /** All of the environment that the program gets. It never has the keys of the server. */
-function environmentFor({ name, path, size, crc, client }: ReceivedFile): Record<string, string> {
+function environmentFor(
+  { name, path, url, size, crc, client }: ReceivedFile,
+): Record<string, string> {
   const passedOn = PASSED_ON.flatMap((name) => {
     const value = variable(name);
     return value === undefined ? [] : [[name, value]];
   });
   return {
     ...Object.fromEntries(passedOn),
-    INLET_FILE: path ?? "",
+    INLET_FILE: path ?? url ?? "",
     INLET_NAME: name,
     INLET_SIZE: String(size),
     INLET_CRC: formatCrc(crc),

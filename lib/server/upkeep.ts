@@ -11,8 +11,9 @@ import type { Log } from "./log.ts";
 const HOUR_MS = 3_600_000;
 
 /**
- * Removes the remains of crashes, and partial files at most a twenty-fourth of their limit late. At the
- * end it has the store save what it remembers.
+ * Removes the remains of crashes, and partial files at most a twenty-fourth of their limit late. Several
+ * servers of one store that were started together do so at different times. At the end it has the store
+ * save what it remembers.
  *
  * @param stopped Settles when the server has stopped.
  */
@@ -22,13 +23,20 @@ export function keepTidy(
   stopped: Promise<void>,
 ): void {
   const everyMs = keepPartialsMs === 0 ? HOUR_MS : keepPartialsMs / 24;
-  const timer = setInterval(() => {
-    store.sweep().catch((error) =>
+  const mostMs = Math.min(Math.max(everyMs, 1000), HOUR_MS);
+  const wait = () => setTimeout(sweep, mostMs * (1 - Math.random() / 2));
+  let timer = wait();
+  let isOver = false;
+  // A sweep of a bucket can take longer than the wait for the next.
+  async function sweep(): Promise<void> {
+    await store.sweep().catch((error) =>
       log.failure(explain(error, "Cannot remove expired partial files"))
     );
-  }, Math.min(Math.max(everyMs, 1000), HOUR_MS));
+    if (!isOver) timer = wait();
+  }
   stopped.catch(() => {}).finally(() => {
-    clearInterval(timer);
+    isOver = true;
+    clearTimeout(timer);
     store.save();
   });
 }

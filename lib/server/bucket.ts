@@ -1,0 +1,104 @@
+/**
+ * Opens the bucket of a server, and says which permissions that takes. A module of its own, because only
+ * a server with a bucket needs it.
+ *
+ * @module
+ */
+
+import { BucketStore, type BucketStoreOptions } from "../bucket/bucket_store.ts";
+import type { Need } from "../cli/permissions.ts";
+import { variable } from "../environment.ts";
+import { explain, InletError } from "../errors.ts";
+import { locate, parseBucketAddress } from "../s3/address.ts";
+import { findCredentials } from "../s3/credentials.ts";
+import { openBucket } from "../s3/open_bucket.ts";
+import type { ServerStore } from "../store/ongoing.ts";
+import { quoted } from "../text.ts";
+
+/** Where a bucket is. */
+export interface BucketPlace {
+  /** `s3://BUCKET/PREFIX` */
+  readonly address: string;
+  /** As of `ServeOptions`. */
+  readonly s3Endpoint?: string | undefined;
+  /** As of `ServeOptions`. */
+  readonly s3Region?: string | undefined;
+}
+
+/** What signs requests. The last one is there for keys that expire. */
+const KEYS = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] as const;
+
+/** What is read of the environment besides, as far as Deno permits it. */
+const OTHERS = [
+  "AWS_ENDPOINT_URL_S3",
+  "AWS_ENDPOINT_URL",
+  "AWS_REGION",
+  "AWS_DEFAULT_REGION",
+  "AWS_SHARED_CREDENTIALS_FILE",
+  "AWS_PROFILE",
+] as const;
+
+/**
+ * The permissions that a bucket takes: to reach it, and to read what signs requests. Deno asks for none of
+ * them.
+ *
+ * @throws {InletError} `usage` if the place is none
+ */
+export function needsOfBucket(place: BucketPlace): Need[] {
+  const { bucket } = parseBucketAddress(place.address);
+  const { base } = locate(bucket, endpointOf(place), place.s3Region);
+  const { host, port, protocol } = new URL(base);
+  const whole = port === "" ? `${host}:${protocol === "https:" ? 443 : 80}` : host;
+  const used = [...KEYS, ...OTHERS].filter((name) => variable(name) !== undefined);
+  const missing = hasCredentials() ? [] : KEYS;
+  const variables = [...new Set([...used, ...missing])];
+  return [
+    { name: "net", host: whole, isUnasked: true },
+    ...variables.map((variable): Need => ({ name: "env", variable })),
+  ];
+}
+
+/**
+ * Opens a bucket, once it has turned out to be usable.
+ *
+ * @throws {InletError} `usage` if it is not, `lost` if the object store cannot be reached
+ */
+export async function openBucketStore(
+  place: BucketPlace,
+  options: Omit<BucketStoreOptions, "bucket" | "prefix">,
+): Promise<ServerStore> {
+  const { bucket: name, prefix } = parseBucketAddress(place.address);
+  const { s3Region: region } = place;
+  const bucket = await openBucket({ bucket: name, endpoint: endpointOf(place), region });
+  const store = new BucketStore({ ...options, bucket, prefix });
+  try {
+    await store.prepare();
+  } catch (error) {
+    throw refusal(place, error);
+  }
+  return store;
+}
+
+/** The object store that was given, or that the environment names. */
+function endpointOf({ s3Endpoint }: BucketPlace): string | undefined {
+  const named = variable("AWS_ENDPOINT_URL_S3") || variable("AWS_ENDPOINT_URL") || undefined;
+  return s3Endpoint ?? named;
+}
+
+/** Whether what Deno may read already has credentials. */
+function hasCredentials(): boolean {
+  try {
+    findCredentials();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Says which bucket cannot be used, and by its code what a server exits with. */
+function refusal({ address }: BucketPlace, error: unknown): InletError {
+  const { code, message, cause } = explain(error);
+  const isPassing = ["overloaded", "lost", "timeout"].includes(code);
+  const what = `Cannot use ${quoted(address)}`;
+  return new InletError(isPassing ? "lost" : "usage", `${what}: ${message}`, { cause });
+}
