@@ -37,15 +37,14 @@ import {
   wantedName,
 } from "./tus_headers.ts";
 
-/** What is spoken beyond the core of tus. */
-export const EXTENSIONS: readonly string[] = [
+/** What is spoken beyond the core of tus, with any store. */
+const EXTENSIONS: readonly string[] = [
   "creation",
   "creation-with-upload",
   "creation-defer-length",
   "expiration",
   "termination",
   "checksum",
-  "concatenation",
 ];
 
 const ON_ALL: Readonly<Record<string, Handler>> = { POST: create, OPTIONS: tellAbilities };
@@ -84,10 +83,11 @@ function notAllowed(method: string, actions: Readonly<Record<string, Handler>>):
 }
 
 function tellAbilities(exchange: Exchange): void {
-  const { maxBytes } = exchange.context;
+  const { maxBytes, store } = exchange.context;
+  const extensions = store.ongoing?.canOpen ? [...EXTENSIONS, "concatenation"] : EXTENSIONS;
   exchange.send(204, {
     "Tus-Version": TUS_VERSION,
-    "Tus-Extension": EXTENSIONS.join(","),
+    "Tus-Extension": extensions.join(","),
     "Tus-Checksum-Algorithm": Object.keys(CHECKSUMS).join(","),
     ...maxBytes < Number.MAX_SAFE_INTEGER && { "Tus-Max-Size": maxBytes },
   });
@@ -99,6 +99,9 @@ async function create(exchange: Exchange): Promise<void> {
   const [metadata, concat] = [exchange.header("Upload-Metadata"), exchange.header("Upload-Concat")];
   const values = metadataIn(metadata);
   const kind = concatIn(concat);
+  if (kind && context.store.ongoing?.canOpen === false) {
+    throw new InletError("denied", "Cannot join uploads: this store cannot read what has arrived");
+  }
   const isPart = kind === "partial";
   const name = isPart ? "part" : wantedName(values);
   context.log.begin(name);
@@ -217,7 +220,7 @@ async function takeBytes(exchange: Exchange): Promise<void> {
     // Of one that is being sent, it would be changed under the hands of who sends it.
     if ((upload.quietMs ?? DEAD_MS) < DEAD_MS) refuseBusy();
     checkSpace(context, what, size);
-    upload.change({ size });
+    await upload.change({ size });
   }
   const appended = await append(exchange, upload, {
     ...{ offset, checksum, hasBody: isBodyThere(exchange), publishes: concat === undefined },

@@ -70,7 +70,7 @@ export async function append(
     : undefined;
   context.log.sized(size, offset);
   const tally = hasBody ? await receive(exchange, ongoing, upload, appending) : new Tally();
-  if (isTentative) ongoing.confirm();
+  if (isTentative) await ongoing.confirm();
   const bytes = offset + tally.bytes;
   if (!publishes || bytes !== size) return { offset: bytes, outcome: undefined };
   const { crc } = beginning ? await connection.unwatched(beginning.whole(tally)) : tally;

@@ -159,7 +159,7 @@ async function join(
   admit(context, "put", what, size);
   const stored = await publish(upload, context, tally);
   for (const part of parts) {
-    part.change({ details: JSON.stringify({ ...detailsOf(part), joined: key }) });
+    await part.change({ details: JSON.stringify({ ...detailsOf(part), joined: key }) });
     await part.conclude({ name: stored.name, size: part.bytes });
   }
   return stored;

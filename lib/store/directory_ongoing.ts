@@ -18,6 +18,7 @@ import { UploadPlaces } from "./upload_places.ts";
 
 /** The uploads that go on over several requests, in a directory. */
 export class DirectoryOngoing implements OngoingUploads {
+  readonly canOpen = true;
   readonly #partials: Partials;
   /** The hashes of those that are just being taken over. */
   readonly #taken = new Set<string>();

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { PartialFile, Store, Upload } from "./store.ts";
+import type { Maybe, PartialFile, Store, Upload } from "./store.ts";
 
 /** What is known of an upload when it begins. */
 export interface NewUpload {
@@ -44,6 +44,9 @@ export interface Taking {
 
 /** The uploads of a store that go on over several requests. */
 export interface OngoingUploads {
+  /** Whether what has arrived of one can be read. Otherwise they cannot be joined to one file. */
+  readonly canOpen: boolean;
+
   /**
    * Begins one. It is kept for as long as a partial file, counted from its last byte. If there are
    * too many, one that loses little gives way to it: it is published, or less than a MiB has arrived.
@@ -68,7 +71,10 @@ export interface OngoingUpload extends NewUpload {
   readonly written: Date;
   /** When it is removed, if nothing more of it arrives. */
   readonly expires: Date;
-  /** Milliseconds since something of it arrived, if a client of this process is sending it. */
+  /**
+   * Milliseconds since something of it arrived, if a client is sending it: to this process, or to
+   * another one as far as the store knows.
+   */
   readonly quietMs: number | undefined;
 
   /**
@@ -79,14 +85,14 @@ export interface OngoingUpload extends NewUpload {
    */
   take(how: Taking, signal?: AbortSignal): Promise<Upload | undefined>;
 
-  /** Opens what has arrived, to read it; `undefined` if it is gone. */
+  /** Opens what has arrived, to read it; `undefined` if it is gone, or cannot be read. */
   open(): Promise<(PartialFile & Disposable) | undefined>;
 
   /** Keeps other details, or a size that is known now. */
-  change(changed: Partial<Pick<NewUpload, "size" | "details">>): void;
+  change(changed: Partial<Pick<NewUpload, "size" | "details">>): Maybe<void>;
 
   /** Has what was written tentatively count. */
-  confirm(): void;
+  confirm(): Maybe<void>;
 
   /** Keeps what became of it, and nothing of its content. */
   conclude(outcome: Outcome): Promise<void>;

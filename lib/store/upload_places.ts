@@ -7,7 +7,7 @@
 
 import { takeTurns } from "../turns.ts";
 import type { OngoingUpload } from "./ongoing.ts";
-import type { UploadNotes } from "./upload_notes.ts";
+import type { Maybe } from "./store.ts";
 
 /** How long it counts as known which uploads there are, in milliseconds. */
 const KNOWN_MS = 1000;
@@ -27,9 +27,21 @@ const MOST_OWNERS = 4;
 /** Whose an upload is: `undefined` if it is of nobody in particular, `null` if that was not looked up. */
 type Owner = string | undefined | null;
 
+/** What is kept of uploads, as far as their places need it. */
+export interface PlacedNotes {
+  /** The hashes of the ids of all of them. */
+  hashes(): Promise<string[]>;
+  /** Reads what is kept of one; `undefined` if there is none. */
+  find(hash: string): Maybe<
+    { readonly note: { readonly owner?: string | undefined }; readonly written: Date } | undefined
+  >;
+  /** Removes what is kept of one that has expired. */
+  remove(hash: string): Maybe<void>;
+}
+
 /** What {@linkcode UploadPlaces} need. */
 export interface UploadPlacesOptions {
-  readonly notes: UploadNotes;
+  readonly notes: PlacedNotes;
   /** Most uploads. An owner has half of them at most. */
   readonly most: number;
   /** Finds an upload by the hash of its id; `undefined` if it has expired. */
@@ -106,7 +118,7 @@ export class UploadPlaces {
     const known: { hash: string; owner: string | undefined; writtenMs: number }[] = [];
     for (const hash of unknown) {
       await takeTurns();
-      const found = this.#options.notes.find(hash);
+      const found = await this.#options.notes.find(hash);
       if (!found) this.#owners.delete(hash);
       else known.push({ hash, owner: found.note.owner, writtenMs: found.written.getTime() });
     }
@@ -130,7 +142,7 @@ export class UploadPlaces {
         continue;
       }
       if (upload) await upload.remove();
-      else this.#options.notes.remove(hash);
+      else await this.#options.notes.remove(hash);
       return true;
     }
     return false;
