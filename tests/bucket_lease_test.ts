@@ -95,7 +95,7 @@ integration(
       if (++puts === 3) saved.resolve();
       return answer;
     });
-    const holder = await LeasedState.create({ bucket: watched, key, ttlMs: 1500 }, state);
+    const holder = await LeasedState.create({ bucket: watched, key, leaseMs: 1500 }, state);
     await saved.promise;
     await holder.hold();
     assert(!isFree((await readState(bucket, key))!));

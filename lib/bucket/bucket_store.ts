@@ -32,13 +32,13 @@ import { BucketBatch } from "./batch.ts";
 import { BucketContext, type BucketStoreOptions } from "./context.ts";
 import { BucketFolders } from "./folders.ts";
 import { BucketLinks } from "./links.ts";
-import { LeasedState } from "./leased.ts";
-import { type PartPool, parts } from "./part_pool.ts";
-import { scheduleFor } from "./part_schedule.ts";
+import { BucketOngoing } from "./ongoing.ts";
+import { parts } from "./part_pool.ts";
 import { PartUpload } from "./part_upload.ts";
-import { type NameList, Placing } from "./placing.ts";
+import { Placing } from "./placing.ts";
+import { BucketPartials } from "./resume.ts";
 import { SmallFiles } from "./small.ts";
-import { newId, stateKey } from "./state.ts";
+import { sweep } from "./sweep.ts";
 
 export type { BucketStoreOptions } from "./context.ts";
 
@@ -49,9 +49,8 @@ export class BucketStore implements ServerStore {
   readonly #placing: Placing;
   readonly #links: BucketLinks;
   readonly #small: SmallFiles;
-  readonly #pool: PartPool;
-  // Set by its constructor, once it has them: part H.
-  declare readonly ongoing?: OngoingUploads;
+  readonly #partials: BucketPartials;
+  readonly ongoing: OngoingUploads;
 
   /** Sends no request. */
   constructor(options: BucketStoreOptions) {
@@ -61,34 +60,38 @@ export class BucketStore implements ServerStore {
     this.#placing = new Placing(context, this.#folders);
     this.#links = new BucketLinks(context, this.#folders, this.#placing);
     this.#small = new SmallFiles(context, this.#folders, this.#placing);
-    this.#pool = options.pool ?? parts;
+    const shared = { context, placing: this.#placing, small: this.#small };
+    this.#partials = new BucketPartials({
+      context,
+      names: async (safe) => this.#placing.variants(await this.#folders.located(safe)),
+      begin: (beginning) =>
+        new PartUpload({ ...shared, pool: options.pool ?? parts, ...beginning }),
+    });
+    this.ongoing = new BucketOngoing(context, this.#partials);
   }
 
   async prepare(): Promise<void> {
-    if (!this.#context.readOnly) await this.sweep();
+    await this.sweep();
   }
 
-  /** Part H: lib/bucket/sweep.ts. */
-  async sweep(): Promise<void> {}
+  async sweep(): Promise<void> {
+    if (!this.#context.readOnly) await sweep(this.#context);
+  }
 
   async receive(name: string, size: number | null = null): Promise<Upload> {
-    const located = await this.#folders.located(this.#context.safe(name));
-    return this.#begin(this.#placing.variants(located), size);
+    return await this.#partials.receive(this.#context.safe(name), size);
   }
 
-  /** Part H. */
-  receiveResumable(_name: string, _size: number | null, _how: Resumable): Promise<Upload> {
-    return Promise.reject(missing());
+  async receiveResumable(name: string, size: number | null, how: Resumable): Promise<Upload> {
+    return await this.#partials.receive(this.#context.safe(name), size, how);
   }
 
-  /** Part H. */
-  // deno-lint-ignore require-yield
-  async *findPartials(_name: string, _query: PartialQuery): AsyncGenerator<PartialFile> {
-    throw await Promise.resolve(missing());
+  findPartials(name: string, query: PartialQuery): AsyncIterable<PartialFile> {
+    return this.#partials.find(this.#context.safe(name), query);
   }
 
   async receiveNumbered(ending: string): Promise<Upload> {
-    return this.#begin(await this.#placing.numbered(ending), null);
+    return await this.#partials.receiveNumbered(await this.#placing.numbered(ending));
   }
 
   async put(name: string, content: Uint8Array, facts: Facts = {}): Promise<string> {
@@ -153,20 +156,6 @@ export class BucketStore implements ServerStore {
 
   /** What another server needs for uploads stays in the bucket. */
   close(): void {}
-
-  #begin(names: NameList, size: number | null): Upload {
-    const { bucket, prefix } = this.#context;
-    const schedule = scheduleFor(size);
-    const [id, want] = [newId(), names.nameOf(names.first)];
-    return new PartUpload({
-      ...{ context: this.#context, placing: this.#placing, small: this.#small, pool: this.#pool },
-      ...{ names, size, schedule },
-      createState: () =>
-        LeasedState.create({ bucket, key: stateKey(prefix, "unkept", id) }, {
-          ...{ id, want, size, schedule, stage: "open", parts: [], samples: [], failures: 0 },
-        }),
-    });
-  }
 }
 
 function missing(): InletError {

@@ -65,6 +65,13 @@ export interface BucketStoreOptions {
    */
   readonly pool?: PartPool | undefined;
   /**
+   * Milliseconds after which an upload that nobody has a ticket of can be taken over from a server that
+   * has died.
+   *
+   * @default {15_000}
+   */
+  readonly leaseMs?: number | undefined;
+  /**
    * Called with a line for the operator, once each.
    *
    * @default {() => {}}
@@ -88,6 +95,7 @@ export class BucketContext {
   readonly prefix: string;
   readonly keepPartialsMs: number;
   readonly maxUploads: number;
+  readonly leaseMs: number | undefined;
   readonly links: LinkRule;
   readonly hidesNames: boolean;
   readonly readOnly: boolean;
@@ -103,6 +111,7 @@ export class BucketContext {
     this.prefix = options.prefix ?? "";
     this.readOnly = options.readOnly ?? false;
     this.keepPartialsMs = this.readOnly ? 0 : options.keepPartialsMs ?? 24 * 3_600_000;
+    this.leaseMs = options.leaseMs;
     this.maxUploads = options.maxUploads ?? 10_000;
     this.links = options.links ?? "tree";
     this.hidesNames = options.hidesNames ?? false;

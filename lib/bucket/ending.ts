@@ -8,6 +8,7 @@
  */
 
 import { InletError } from "../errors.ts";
+import type { Outcome } from "../store/ongoing.ts";
 import { quoted } from "../text.ts";
 import { completeUpload, type CompletingOptions } from "./completing.ts";
 import type { BucketContext } from "./context.ts";
@@ -34,13 +35,22 @@ export async function rollForward(
     const why = "another program has written an object of that name";
     throw new InletError("aborted", `Cannot store ${quoted(name)}: ${why}`);
   }
-  await leased.save((state) => ({ ...state, ...published(name, bytesOf(state)) }));
+  const outcome = { name, size: bytesOf(state) };
+  await leased.save((state) => ({ ...state, stage: "published", outcome }));
   return name;
 }
 
-/** How the state of a published upload differs. */
-function published(name: string, size: number): Pick<UploadState, "stage" | "outcome"> {
-  return { stage: "published", outcome: { name, size } };
+/** Keeps what became of an upload that was published in another way, and nothing of its content. */
+export async function conclude(
+  context: BucketContext,
+  leased: LeasedState,
+  outcome: Outcome,
+): Promise<void> {
+  const { state } = leased;
+  await leased.save((state) => ({ ...state, stage: "discarding" }));
+  await removeRemains(context, state);
+  const nothing = { name: undefined, uploadId: undefined, parts: [], tail: undefined, samples: [] };
+  await leased.release((state) => ({ ...state, ...nothing, stage: "published", outcome }));
 }
 
 /**

@@ -9,7 +9,9 @@
  *   for the next (a final name is never deleted), or a symbolic link. Only a HEAD tells.
  * - `NAME/`, without content, is a folder with facts of its own. A folder needs none.
  * - `.inlet/facts/ID` has what is known of a file in parts only behind its last byte (facts.ts).
- * - `.inlet/up/HASH/ID` says how far an upload is. HASH is that of its fingerprint.
+ * - `.inlet/up/HASH/ID` says how far an upload is. HASH is that of its fingerprint, or `unkept`.
+ * - `.inlet/ongoing/HASH` says that of an upload which goes on over several requests. HASH is that of
+ *   its id. The empty `.inlet/up/HASH/ongoing-HASH` finds it by the fingerprint.
  * - `.inlet/tail/ID/N` holds what has arrived behind the last whole part.
  *
  * @module

@@ -17,7 +17,7 @@ import type { Bucket, Put } from "../s3/bucket.ts";
 import { decodeState, encodeState, type Lease, type Leased, type UploadState } from "./state.ts";
 
 /** Milliseconds that a lease is held for after each save. */
-const TTL_MS = 15_000;
+const LEASE_MS = 15_000;
 
 /** The clock of the store tells whole seconds, and a request takes its time. */
 const DOUBT_MS = 3000;
@@ -57,8 +57,8 @@ export type Change = (state: UploadState) => UploadState;
 export interface LeaseOptions {
   readonly bucket: Bucket;
   readonly key: string;
-  /** In milliseconds. @default {15000} */
-  readonly ttlMs?: number | undefined;
+  /** In milliseconds. @default {15_000} */
+  readonly leaseMs?: number | undefined;
 }
 
 /** A state that this process holds. Release it, or remove it, to end that. */
@@ -83,17 +83,17 @@ export class LeasedState {
   #movedAt = performance.now();
 
   private constructor(
-    { bucket, key, ttlMs = TTL_MS }: LeaseOptions,
+    { bucket, key, leaseMs = LEASE_MS }: LeaseOptions,
     state: UploadState,
     before?: FoundState,
   ) {
     this.#bucket = bucket;
     this.key = key;
-    this.#ttlMs = ttlMs;
+    this.#ttlMs = leaseMs;
     this.#state = state;
     this.#etag = before?.etag;
     this.#serial = before?.lease.serial ?? 0;
-    this.#timer = setInterval(() => this.#renew(), ttlMs / 3);
+    this.#timer = setInterval(() => this.#renew(), leaseMs / 3);
   }
 
   /** Writes the state of a new upload. */
@@ -101,6 +101,14 @@ export class LeasedState {
     const leased = new LeasedState(options, state);
     await leased.#begin();
     return leased;
+  }
+
+  /** Writes the state of a new upload, and leaves it to whoever takes it over. */
+  static async add(options: LeaseOptions, state: UploadState): Promise<void> {
+    const leased = new LeasedState(options, state);
+    leased.#isReleased = true;
+    await leased.#begin();
+    leased.#end();
   }
 
   /**

@@ -16,7 +16,7 @@ import { type Kept, type Maybe, NOTHING_KEPT, type Upload } from "../store/store
 import { quoted } from "../text.ts";
 import { crcOf } from "./arrived_parts.ts";
 import type { BucketContext, InFlight } from "./context.ts";
-import { abandon, removeTails, reverted, rollForward } from "./ending.ts";
+import { abandon, conclude, removeTails, reverted, rollForward } from "./ending.ts";
 import { encodeFacts, metaOf } from "./facts.ts";
 import type { LeasedState } from "./leased.ts";
 import { PartFiller } from "./part_filler.ts";
@@ -27,6 +27,7 @@ import type { NameList, Placing } from "./placing.ts";
 import { findSent } from "./sent_again.ts";
 import type { SmallFiles } from "./small.ts";
 import { bytesOf, factsKey, type UploadState } from "./state.ts";
+import { deleteTail } from "./tails.ts";
 
 /** What all uploads of one store share. */
 export interface PartUploads {
@@ -72,6 +73,8 @@ export class PartUpload implements Upload, InFlight {
   /** What was there when it was resumed. */
   #before: UploadState | undefined;
   #lease: Promise<LeasedState> | undefined;
+  /** The same, once it is there. */
+  #leased: LeasedState | undefined;
   #sender: PartSender;
   #filler: PartFiller;
   #failure: { readonly error: unknown } | undefined;
@@ -119,6 +122,7 @@ export class PartUpload implements Upload, InFlight {
     try {
       this.#check();
       this.#movedAt = performance.now();
+      this.#leased?.moved();
       const written = this.#filler.append(chunk);
       return written?.catch((error) => {
         throw this.#failed(error);
@@ -199,12 +203,19 @@ export class PartUpload implements Upload, InFlight {
   async #publishAtOnce(facts: Facts): Promise<string> {
     const { context, small, names } = this.#options;
     const content = await this.#filler.content();
-    const name = await small.putUnder(names, content, facts, this.#stop.signal);
+    const size = content.length;
+    const lease = await this.#lease;
+    // One that goes on over several requests is sent again under its own id, and so stored once.
+    const id = facts.id ?? (lease?.state.ongoing && lease.state.id);
+    const whole = { ...facts, ...id !== undefined && { id } };
+    const name = await small.putUnder(names, content, whole, this.#stop.signal);
     await this.#filler.release();
-    this.#end(async () => {
-      const lease = await this.#lease;
-      if (lease) await abandon(context, lease);
+    const end = this.#end(async () => {
+      if (lease?.state.ongoing) await conclude(context, lease, { name, size });
+      else if (lease) await abandon(context, lease);
     });
+    // Its client may ask another server what became of it.
+    if (lease?.state.ongoing) await end;
     return name;
   }
 
@@ -278,8 +289,12 @@ export class PartUpload implements Upload, InFlight {
     if (bytesOf(lease.state) === 0 && !facts && !ongoing) {
       return await abandon(this.#options.context, lease);
     }
-    if (this.#isTentative) await lease.release();
-    else await lease.release((state) => ({ ...state, certain: undefined }));
+    if (this.#isTentative) return await lease.release();
+    await lease.release((state) => ({ ...state, certain: undefined }));
+    const tail = this.#before?.tail;
+    if (tail && tail.number !== lease.state.tail?.number && !lease.signal.aborted) {
+      await deleteTail(this.#options.context, lease.state.id, tail);
+    }
   }
 
   async #saveArrived(): Promise<void> {
@@ -315,6 +330,7 @@ export class PartUpload implements Upload, InFlight {
   }
 
   #watched(lease: LeasedState): LeasedState {
+    this.#leased = lease;
     const { signal } = lease;
     signal.addEventListener("abort", () => {
       this.#fail(signal.reason);

@@ -198,7 +198,7 @@ export interface Store {
 
 /** The partial file of an interrupted upload. */
 export interface PartialFile {
-  /** In bytes. */
+  /** In bytes. 0 only for the client that has its ticket. */
   readonly bytes: number;
   /** Where only some ranges can be read: at most 16, all of one length in bytes. */
   readonly samples?: { readonly length: number; readonly offsets: readonly number[] };

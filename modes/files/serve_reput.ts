@@ -69,7 +69,7 @@ async function resume(
 ): Promise<Upload | undefined> {
   for await (const partial of store.findPartials(name, { fingerprint, ticket: fields?.ticket })) {
     // Also one that is larger than the file: the question must not tell whether it is.
-    if (!await isOwner(connection, partial)) continue;
+    if (partial.bytes > 0 && !await isOwner(connection, partial)) continue;
     const upload = await patiently(
       connection,
       `store ${quoted(name)}`,

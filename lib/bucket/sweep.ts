@@ -1,0 +1,206 @@
+/**
+ * Clears away what broke off: uploads that nobody goes on with, and what dead servers have left.
+ *
+ * Any server may do it, several at once too: whoever clears an upload away has taken over its state
+ * first. Ages are by the clock of the store.
+ *
+ * - An upload that is being published is completed: all of it was verified.
+ * - One that has expired is removed, and its name is given up.
+ * - An upload in parts that no state names was begun by a server that was killed then, or by another
+ *   program. It is aborted only if it is old and its name is marked as inlet's.
+ *
+ * @module
+ */
+
+import { InletError } from "../errors.ts";
+import type { OpenUpload } from "../s3/bucket.ts";
+import type { BucketContext } from "./context.ts";
+import { abandon, removeTails, rollForward } from "./ending.ts";
+import { markOf, OWN_PREFIX } from "./layout.ts";
+import { type FoundState, isFree, LeasedState, readState } from "./leased.ts";
+import { ONGOING_REFERENCE, ongoingKey, type UploadState } from "./state.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** How long a published upload is known, for a client that was not told. */
+const KNOWN_MS = HOUR_MS;
+
+/** How far the clock of this machine can be from that of the store, which refuses requests beyond. */
+const SKEW_MS = HOUR_MS / 4;
+
+/** How long the store may take to complete an upload. The next sweep tries again. */
+const PATIENCE_MS = 20_000;
+
+/** States that are read at once. */
+const MOST_AT_ONCE = 16;
+
+/** What is known of an upload, in short. */
+interface Known {
+  readonly key: string;
+  readonly id: string;
+  readonly uploadId: string | undefined;
+  readonly isDue: boolean;
+}
+
+/** Clears away what broke off. It may be called at any time. */
+export async function sweep(context: BucketContext): Promise<void> {
+  // Before the states: an upload that is not among those by then has ended.
+  const uploads = await openUploads(context);
+  const tails = await oldKeys(context, "tail/");
+  const { all, areAllKnown } = await knownStates(context);
+  const named = new Set(all.map(({ uploadId }) => uploadId));
+  const unnamed = uploads.filter(({ uploadId }) => !named.has(uploadId));
+  for (const { key, isDue } of all) if (isDue) await settle(context, key, unnamed);
+  for (const upload of unnamed) await abortMarked(context, upload, longest(context));
+  const ids = new Set(all.map(({ id }) => id));
+  for (const key of areAllKnown ? tails : []) {
+    if (!ids.has(key.split("/").at(-2)!)) await context.bucket.delete(key);
+  }
+  await removeReferences(context);
+  for (const key of await oldKeys(context, "probe/")) await context.bucket.delete(key);
+}
+
+/** Uploads in parts that this store may have begun. */
+async function openUploads({ bucket, prefix }: BucketContext): Promise<OpenUpload[]> {
+  const all: OpenUpload[] = [];
+  for await (const page of bucket.uploads(prefix)) all.push(...page);
+  return all;
+}
+
+/** The keys of objects of the store's own that are old. */
+async function oldKeys(context: BucketContext, path: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { objects } of context.bucket.list({ prefix: context.key(OWN_PREFIX + path) })) {
+    for (const { key, modified } of objects) {
+      if (Date.now() - modified.getTime() > longest(context) + SKEW_MS) keys.push(key);
+    }
+  }
+  return keys;
+}
+
+/** Milliseconds after which nothing is in use that no state names. */
+function longest({ keepPartialsMs }: BucketContext): number {
+  return Math.max(keepPartialsMs, HOUR_MS);
+}
+
+/** Reads all states. */
+async function knownStates(context: BucketContext): Promise<{
+  readonly all: readonly Known[];
+  /** Whether each could be read: one of another version cannot. */
+  readonly areAllKnown: boolean;
+}> {
+  const all: Known[] = [];
+  let areAllKnown = true;
+  const look = async (key: string): Promise<void> => {
+    const found = await readState(context.bucket, key);
+    if (!found) return void (areAllKnown = false);
+    const { id, uploadId } = found.state;
+    all.push({ key, id, uploadId, isDue: isDue(context, found) });
+  };
+  for (const path of ["up/", "ongoing/"]) {
+    for await (
+      const { objects } of context.bucket.list({ prefix: context.key(OWN_PREFIX + path) })
+    ) {
+      const keys = objects.map(({ key }) => key).filter((key) => !isReference(key));
+      while (keys.length > 0) await Promise.all(keys.splice(0, MOST_AT_ONCE).map(look));
+    }
+  }
+  return { all, areAllKnown };
+}
+
+/** Whether an object only finds a state. */
+function isReference(key: string): boolean {
+  return key.slice(key.lastIndexOf("/") + 1).startsWith(ONGOING_REFERENCE);
+}
+
+/** Whether an upload is to be cleared away, or completed. */
+function isDue({ keepPartialsMs }: BucketContext, found: FoundState): boolean {
+  const { stage, ongoing } = found.state;
+  if (!isFree(found)) return false;
+  if (stage === "publishing" || stage === "discarding") return true;
+  const isKnown = stage === "published" && !ongoing;
+  return found.ageMs > (isKnown ? KNOWN_MS : keepPartialsMs);
+}
+
+/** Clears an upload away, or completes it, unless another is faster. */
+async function settle(
+  context: BucketContext,
+  key: string,
+  unnamed: readonly OpenUpload[],
+): Promise<void> {
+  const found = await readState(context.bucket, key);
+  if (!found || !isDue(context, found)) return;
+  const { stage } = found.state;
+  const change = (state: UploadState): UploadState =>
+    stage === "open" ? { ...state, stage: "discarding" } : state;
+  const leased = await LeasedState.adopt(context, found, change);
+  if (!leased) return;
+  try {
+    if (stage === "publishing") return await complete(context, leased, found);
+    if (stage === "published") return await forget(context, leased);
+    await abortBegun(context, found.state, unnamed);
+    await abandon(context, leased);
+  } finally {
+    await leased.release();
+  }
+}
+
+async function complete(
+  context: BucketContext,
+  leased: LeasedState,
+  { ageMs }: FoundState,
+): Promise<void> {
+  try {
+    await rollForward(context, leased, { signal: leased.signal, patienceMs: PATIENCE_MS });
+    await removeTails(context, leased.state.id);
+  } catch (error) {
+    if (!(error instanceof InletError) || error.code === "overloaded") throw error;
+    // Another program has replaced it, or removed its parts. Nobody may abort it, even so.
+    if (ageMs > longest(context)) await forget(context, leased);
+  }
+}
+
+async function forget(context: BucketContext, leased: LeasedState): Promise<void> {
+  await removeTails(context, leased.state.id);
+  await leased.remove();
+}
+
+/**
+ * Aborts the upload in parts of a server that was killed before the state named it. It is found by its
+ * name, for which the placeholder is still there.
+ */
+async function abortBegun(
+  context: BucketContext,
+  { name, uploadId }: UploadState,
+  unnamed: readonly OpenUpload[],
+): Promise<void> {
+  if (name === undefined || uploadId !== undefined) return;
+  for (const upload of unnamed) {
+    if (upload.key === context.key(name)) {
+      await abortMarked(context, upload, context.keepPartialsMs);
+    }
+  }
+}
+
+/** Aborts an upload in parts that no state names, if it is old and at a name that is marked. */
+async function abortMarked(
+  context: BucketContext,
+  upload: OpenUpload,
+  leastMs: number,
+): Promise<void> {
+  const head = await context.bucket.head(upload.key);
+  const mark = head && markOf(head);
+  if (mark !== "claimed" && mark !== "free") return;
+  const ageMs = head!.answered.getTime() - upload.begun.getTime();
+  if (ageMs > leastMs) await context.bucket.abort(upload);
+}
+
+/** Removes what finds uploads by their files that are not there any more. */
+async function removeReferences(context: BucketContext): Promise<void> {
+  const { bucket, prefix } = context;
+  for (const key of await oldKeys(context, "up/")) {
+    if (!isReference(key)) continue;
+    const hash = key.slice(key.lastIndexOf("/") + 1 + ONGOING_REFERENCE.length);
+    if (!await bucket.head(ongoingKey(prefix, hash))) await bucket.delete(key);
+  }
+}
