@@ -34,6 +34,8 @@ export interface SmallReader {
   room(size: number): Uint8Array | undefined;
   /** Takes a file that was read into the room that was given last. */
   add(file: WholeFile): void;
+  /** Makes room by passing on what was added; it counts even if this call is dropped. */
+  flush?(): Promise<void>;
   /** Called if none of the files of this call may be used: they may have been read through a link. */
   drop(): void;
 }

@@ -13,7 +13,6 @@
 
 import type { DiffEntry, FolderFacts, LinkFacts, ListEntry } from "../../protocol.ts";
 import type { Facts, SmallReader } from "../body/file_facts.ts";
-import { InletError } from "../errors.ts";
 import type { OngoingUploads, ServerStore } from "../store/ongoing.ts";
 import type {
   Asker,
@@ -21,7 +20,6 @@ import type {
   Fingerprint,
   Found,
   MadeFolder,
-  Maybe,
   PartialFile,
   PartialQuery,
   Resumable,
@@ -30,14 +28,20 @@ import type {
 } from "../store/store.ts";
 import { BucketBatch } from "./batch.ts";
 import { BucketContext, type BucketStoreOptions } from "./context.ts";
+import { diffFolder } from "./diff.ts";
+import { findFile, type Searching } from "./find.ts";
 import { BucketFolders } from "./folders.ts";
 import { BucketLinks } from "./links.ts";
+import { listPages, treePages } from "./listing.ts";
+import { Looks } from "./looks.ts";
 import { BucketOngoing } from "./ongoing.ts";
 import { parts } from "./part_pool.ts";
 import { PartUpload } from "./part_upload.ts";
 import { Placing } from "./placing.ts";
+import { openFile } from "./read.ts";
 import { BucketPartials } from "./resume.ts";
 import { SmallFiles } from "./small.ts";
+import { readSmall } from "./small_reads.ts";
 import { sweep } from "./sweep.ts";
 
 export type { BucketStoreOptions } from "./context.ts";
@@ -51,6 +55,7 @@ export class BucketStore implements ServerStore {
   readonly #small: SmallFiles;
   readonly #partials: BucketPartials;
   readonly ongoing: OngoingUploads;
+  readonly #looks: Looks;
 
   /** Sends no request. */
   constructor(options: BucketStoreOptions) {
@@ -68,6 +73,7 @@ export class BucketStore implements ServerStore {
         new PartUpload({ ...shared, pool: options.pool ?? parts, ...beginning }),
     });
     this.ongoing = new BucketOngoing(context, this.#partials);
+    this.#looks = new Looks(context);
   }
 
   async prepare(): Promise<void> {
@@ -109,33 +115,36 @@ export class BucketStore implements ServerStore {
     return await this.#links.make(this.#context.safe(name), facts);
   }
 
-  /** Part F, as all that follow up to `batch`: lib/bucket/read.ts, find.ts, listing.ts. */
-  open(_name: string): Maybe<StoredFile> {
-    throw missing();
+  async open(name: string): Promise<StoredFile> {
+    return await openFile(this.#context, this.#looks, name);
   }
 
-  readSmall(_names: readonly string[], _reader: SmallReader): Maybe<number> {
-    throw missing();
+  async readSmall(names: readonly string[], reader: SmallReader): Promise<number> {
+    return await readSmall(this.#context, this.#looks, names, reader);
   }
 
-  find(_name: string, _same: Fingerprint, _asker?: Asker): Promise<Found | undefined> {
-    throw missing();
+  async find(name: string, same: Fingerprint, asker?: Asker): Promise<Found | undefined> {
+    return await findFile(this.#searching(), name, same, asker);
   }
 
-  diff(_folder: string, _entries: readonly DiffEntry[], _options?: DiffOptions): Maybe<string> {
-    throw missing();
+  async diff(
+    folder: string,
+    entries: readonly DiffEntry[],
+    options?: DiffOptions,
+  ): Promise<string> {
+    return await diffFolder(this.#searching(), folder, entries, options);
   }
 
-  list(_signal?: AbortSignal): AsyncIterable<readonly ListEntry[]> {
-    throw missing();
+  list(signal?: AbortSignal): AsyncIterable<readonly ListEntry[]> {
+    return listPages(this.#context, this.#looks, { signal });
   }
 
   tree(
-    _name: string,
-    _signal?: AbortSignal,
-    _isFlat?: boolean,
+    name: string,
+    signal?: AbortSignal,
+    isFlat?: boolean,
   ): AsyncIterable<readonly ListEntry[]> {
-    throw missing();
+    return treePages(this.#context, this.#looks, name, { signal, isFlat });
   }
 
   batch(): BucketBatch {
@@ -156,8 +165,8 @@ export class BucketStore implements ServerStore {
 
   /** What another server needs for uploads stays in the bucket. */
   close(): void {}
-}
 
-function missing(): InletError {
-  return new InletError("internal", "A bucket store cannot do this yet");
+  #searching(): Searching {
+    return { context: this.#context, looks: this.#looks, folders: this.#folders };
+  }
 }

@@ -56,7 +56,12 @@ export class S3Bucket implements Bucket {
       const end = range.bytes === undefined ? "" : range.offset + range.bytes - 1;
       headers["range"] = `bytes=${range.offset}-${end}`;
     }
-    const answer = await this.#ask({ method: "GET", key, headers, signal });
+    const answer = await this.#ask({ method: "GET", key, headers, signal }).catch((error) => {
+      // There is no first byte of an empty object.
+      if (range?.offset === 0 && isOutOfRange(error)) return "empty" as const;
+      throw error;
+    });
+    if (answer === "empty") return await this.get(key, { etag, signal });
     return answer && { ...headOf(answer), body: answer.body };
   }
 
@@ -151,6 +156,11 @@ export class S3Bucket implements Bucket {
       throw explainFailure(error);
     }
   }
+}
+
+/** Whether a range was asked for that an object does not have. */
+function isOutOfRange({ cause }: { cause?: unknown }): boolean {
+  return cause instanceof Refusal && cause.status === 416;
 }
 
 /** What a failure says of a conditional PUT; `undefined` if it is one of another kind. */

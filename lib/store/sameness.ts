@@ -24,6 +24,9 @@ export interface Sent {
   readonly mode?: number | undefined;
 }
 
+/** What is known of the stored file. */
+type There = Pick<Deno.FileInfo, "size" | "mode" | "mtime" | "ctime" | "birthtime">;
+
 /**
  * `same` by size, time and mode; `other` by one of them; `unsure` if only the content can tell.
  */
@@ -37,7 +40,7 @@ export type Verdict = "same" | "unsure" | "other";
  *
  * @param traits What is known of the disk. Most files can be told without.
  */
-export function judge(there: Deno.FileInfo, sent: Sent, traits: () => DiskTraits): Verdict {
+export function judge(there: There, sent: Sent, traits: () => DiskTraits): Verdict {
   if (!hasSameShape(there, sent, traits)) return "other";
   const isEqual = (there.mtime?.getTime() ?? 0) === sent.modified.getTime();
   if (isEqual && (!isWhole(there.mtime) || isSettled(there))) return "same";
@@ -51,7 +54,7 @@ export function judge(there: Deno.FileInfo, sent: Sent, traits: () => DiskTraits
 
 /** Whether size and permission bits agree, as far as the disk keeps the latter. */
 export function hasSameShape(
-  { size, mode }: Deno.FileInfo,
+  { size, mode }: Pick<There, "size" | "mode">,
   sent: Sent,
   traits: () => DiskTraits,
 ): boolean {
@@ -83,7 +86,7 @@ function isWhole(time: Date | null): boolean {
  * Whether a file was published so long after its last change that its source had no newer one. The
  * time of its last change of status is not enough: a new owner or a backup moves it on.
  */
-function isSettled({ birthtime, ctime, mtime }: Deno.FileInfo): boolean {
+function isSettled({ birthtime, ctime, mtime }: There): boolean {
   if (ctime === null || mtime === null || mtime.getTime() < FIRST_TIME_MS) return false;
   const published = Math.min(ctime.getTime(), birthtime?.getTime() || Infinity);
   return published - mtime.getTime() >= SETTLED_MS;

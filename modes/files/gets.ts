@@ -124,6 +124,10 @@ class Answers implements SmallReader {
     this.#filled = this.#filledBefore;
   }
 
+  async flush(): Promise<void> {
+    if (!this.isEmpty) await this.send();
+  }
+
   /** Sends what was added, once what was sent before has left. */
   async send(): Promise<void> {
     await this.#sending;
