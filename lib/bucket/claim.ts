@@ -10,7 +10,6 @@
 import { delay } from "@std/async/delay";
 import { InletError } from "../errors.ts";
 import type { Condition, ObjectHead } from "../s3/bucket.ts";
-import { quoted } from "../text.ts";
 import type { BucketContext } from "./context.ts";
 import { markOf, META } from "./layout.ts";
 
@@ -58,10 +57,8 @@ export async function claim(
     condition = head ? { etag: head.etag } : { absent: true };
     if (put === "unclear") await pause(attempt, signal);
   }
-  throw new InletError(
-    "overloaded",
-    `Cannot store ${quoted(name)}: the object store gave no clear answer`,
-  );
+  // Not the name: its number tells which others are taken.
+  throw new InletError("overloaded", "The object store gives no clear answer: try it again later");
 }
 
 /** Whether an object is the one that was written. */

@@ -11,6 +11,7 @@
 
 import type { FolderFacts } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
+import type { ListedObject } from "../s3/bucket.ts";
 import { firstFreeNumberLater } from "../store/free_number.ts";
 import { numberedName } from "../store/names.ts";
 import type { MadeFolder, Maybe } from "../store/store.ts";
@@ -18,7 +19,7 @@ import { quoted } from "../text.ts";
 import { claim, type NewObject } from "./claim.ts";
 import type { BucketContext } from "./context.ts";
 import { metaOf } from "./facts.ts";
-import { markOf, META } from "./layout.ts";
+import { markOf, mayBeMarked, META } from "./layout.ts";
 import { newId } from "./state.ts";
 
 /** Milliseconds for which a folder is taken for what it was found to be. */
@@ -26,6 +27,9 @@ const KNOWN_MS = 60_000;
 
 /** Most folders that are remembered. The oldest is forgotten first. */
 const MOST_KNOWN = 65_536;
+
+/** Most objects of a folder that are looked at, to see whether all are placeholders. */
+const MOST_LOOKED_AT = 16;
 
 /** A folder that was asked for. */
 interface Known {
@@ -115,20 +119,28 @@ export class BucketFolders {
 
   /** Looks again whether there is anything in a folder. */
   async #isThere(folder: string): Promise<boolean> {
-    const isThere = await this.#firstIn(folder) !== undefined;
+    const [first] = await this.#firstIn(folder, 1);
+    const isThere = first !== undefined;
     if (isThere) this.#folders.set(folder, performance.now());
     else this.#folders.delete(folder);
     return isThere;
   }
 
-  /** The key of the first object in a folder, its own object included. */
-  async #firstIn(folder: string): Promise<string | undefined> {
+  /** The first objects in a folder, its own included. */
+  async #firstIn(folder: string, limit: number): Promise<readonly ListedObject[]> {
     const { bucket } = this.#context;
     const prefix = this.#context.key(`${folder}/`);
-    for await (const { objects: [first] } of bucket.list({ prefix, limit: 1 })) {
-      if (first) return first.key;
+    for await (const { objects } of bucket.list({ prefix, limit })) return objects;
+    return [];
+  }
+
+  /** Whether a folder is listed: it has its own object, or something in it that is no placeholder. */
+  async #isListed(folder: string): Promise<boolean> {
+    for (const { key, size } of await this.#firstIn(folder, MOST_LOOKED_AT)) {
+      const head = mayBeMarked(size) && await this.#context.bucket.head(key);
+      if (!head || [undefined, "link"].includes(markOf(head))) return true;
     }
-    return undefined;
+    return false;
   }
 
   #locate(folder: string): Maybe<string> {
@@ -177,7 +189,7 @@ export class BucketFolders {
 
   async #make(folder: string, facts: FolderFacts): Promise<MadeFolder> {
     const isKnown = this.#made.has(folder);
-    if (!isKnown && await this.#firstIn(folder) === undefined) {
+    if (!isKnown && !await this.#isListed(folder)) {
       const object = folderObject(facts);
       const claimed = await claim(this.#context, `${folder}/`, object);
       if ("etag" in claimed) {
