@@ -114,7 +114,9 @@ export class BodyReceiver {
     await this.#attempt(() => {
       this.#tally.add(chunk);
       checkSize(this.#what, this.#keptBytes + this.#tally.bytes, this.#context.maxBytes);
-      return this.#target!.write(chunk);
+      const written = this.#target!.write(chunk);
+      // The client waits for the store: that is no silence of its own.
+      return written && this.#connection.unwatched(written);
     });
   }
 
