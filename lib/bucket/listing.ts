@@ -4,7 +4,7 @@
  * The order of keys is that of names, with a folder as if its name ended with `/`. What a list of the
  * store does not tell, such as the time of a file, takes a look at its object (looks.ts): so many are
  * under way at once, and the order stays. A folder that has no object of its own has the time at which
- * the first object below it was published.
+ * the first object below it was published; one of placeholders alone is none.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { EVERYTHING } from "../store/names.ts";
 import { quoted } from "../text.ts";
 import type { BucketContext } from "./context.ts";
 import { mayBeMarked, OWN_PREFIX } from "./layout.ts";
-import type { Look, Looks } from "./looks.ts";
+import type { Look, Looks, Seen } from "./looks.ts";
 import { isRewritten, listedName, meaningsOf } from "./odd_names.ts";
 
 /** Entries of one page. */
@@ -37,8 +37,19 @@ interface Listing {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** An entry that may take a look at its object. */
-type Pending = ListEntry | undefined | Promise<ListEntry | undefined>;
+/** An object that a client may see. */
+interface Row {
+  /** Its key without the prefix of the store. */
+  readonly rest: string;
+  /** Whether it stands for a folder, as the first object in it. */
+  readonly isFolder?: boolean;
+  readonly object: ListedObject;
+  /** What a look at it told; missing if none was needed. */
+  readonly look?: Seen;
+}
+
+/** A row that may take a look at its object. */
+type Pending = Row | undefined | Promise<Row | undefined>;
 
 /** Lists every published file. */
 export async function* listPages(
@@ -112,25 +123,26 @@ class Lister {
    */
   async *pages(top: string): AsyncGenerator<readonly ListEntry[]> {
     const { signal } = this.#how;
+    const walk = new FolderWalk(top);
     const pending: Pending[] = [];
     let page: ListEntry[] = [];
     let looking = 0;
-    // Nobody waits for those that are left when this is left.
-    const add = (entry: Pending): void => {
-      pending.push(entry);
-      if (!(entry instanceof Promise)) return;
-      entry.catch(() => {});
+    const add = (row: Pending): void => {
+      pending.push(row);
+      if (!(row instanceof Promise)) return;
       looking++;
+      // Where this is left early, nobody waits for it.
+      row.catch(() => {});
     };
     const take = async (): Promise<void> => {
       const first = pending.shift();
       if (first instanceof Promise) looking--;
-      const entry = await first;
-      if (entry) page.push(entry);
+      const row = first instanceof Promise ? await first : first;
+      if (row) page.push(...this.#entriesOf(row, walk));
     };
-    for await (const entries of this.#entries(top)) {
-      for (const entry of entries) {
-        add(entry);
+    for await (const { objects, prefixes } of this.#listed(top)) {
+      for (const row of this.#rows(objects, prefixes)) {
+        add(row);
         while (looking >= MOST_LOOKS || pending.length > PAGE_ENTRIES) await take();
         if (page.length < PAGE_ENTRIES) continue;
         yield page;
@@ -142,89 +154,71 @@ class Lister {
     if (page.length > 0) yield page;
   }
 
-  /** The entries below a folder, with looks under way. */
-  async *#entries(top: string): AsyncGenerator<Iterable<Pending>> {
-    const walk = new FolderWalk(top);
-    let isFirst = true;
-    for await (const { objects, prefixes } of this.#listed(top)) {
-      const first = objects[0]?.key ?? prefixes[0];
-      if (first === undefined) continue;
-      if (isFirst && top !== "" && this.#how.isTree) yield [this.#topFolder(top, objects[0])];
-      isFirst = false;
-      if (this.#how.isFlat) yield this.#flatEntries(walk, objects, prefixes);
-      else yield this.#deepEntries(walk, objects);
-    }
-  }
-
-  *#deepEntries(walk: FolderWalk, objects: readonly ListedObject[]): Generator<Pending> {
-    for (const object of objects) {
-      const rest = this.#restOf(object.key);
-      if (!this.#context.isShown(rest)) continue;
-      if (this.#how.isTree) {
-        for (const folder of walk.enter(rest)) yield this.#folder(folder, object);
-      }
-      // An object without content is a folder.
-      if (!rest.endsWith("/") || object.size > 0) yield this.#file(rest, object);
-    }
-  }
-
-  *#flatEntries(
-    walk: FolderWalk,
-    objects: readonly ListedObject[],
-    prefixes: readonly string[],
-  ): Generator<Pending> {
+  /** What a list of the store shows, in its order, with looks under way. */
+  *#rows(objects: readonly ListedObject[], prefixes: readonly string[]): Generator<Pending> {
     let at = 0;
     for (const prefix of prefixes) {
-      for (; at < objects.length && isBefore(objects[at]!.key, prefix); at++) {
-        yield* this.#deepEntries(walk, [objects[at]!]);
+      while (at < objects.length && isBefore(objects[at]!.key, prefix)) {
+        yield this.#rowOf(objects[at++]!);
       }
       const rest = this.#restOf(prefix);
-      if (rest !== OWN_PREFIX && this.#context.isShown(rest)) yield this.#innerFolder(rest);
+      if (rest !== OWN_PREFIX && this.#context.isShown(rest)) yield this.#folderRow(rest);
     }
-    yield* this.#deepEntries(walk, objects.slice(at));
+    while (at < objects.length) yield this.#rowOf(objects[at++]!);
   }
 
-  #restOf(key: string): string {
-    return key.slice(this.#context.prefix.length);
+  /** The row of an object; missing if nobody may see it. */
+  #rowOf(object: ListedObject): Pending {
+    const rest = this.#restOf(object.key);
+    if (!this.#context.isShown(rest)) return undefined;
+    const row = (look: Look): Row | undefined =>
+      look === undefined || look === "hidden" ? undefined : { rest, object, look };
+    // fetch would look at another one.
+    const isBare = this.#how.isBare || isRewritten(rest);
+    if (isBare && !mayBeMarked(object.size)) return { rest, object };
+    const known = this.#looks.known(object);
+    if (known) return row(known);
+    return this.#looks.ofListed(object, this.#how.signal).then(row);
   }
 
-  /** @param object The first one below it, which can be its own. */
-  #folder(folder: string, object: ListedObject): Pending {
-    const name = listedName(folder.slice(0, -1));
-    const implied: ListEntry = { name, size: null, modified: object.modified };
-    if (this.#restOf(object.key) !== folder || this.#how.isBare) return implied;
-    return this.#look(object, (look) => {
-      if (typeof look !== "object") return implied;
-      return { ...implied, modified: look.modified, ...modeField(look.mode) };
-    });
-  }
-
-  /** The folder that is listed itself. @param object The first one in it, if it has one. */
-  #topFolder(top: string, object: ListedObject | undefined): Pending {
-    return object && !this.#how.isFlat ? this.#folder(top, object) : this.#innerFolder(top);
-  }
-
-  /** A folder of which only the name is known. */
-  async #innerFolder(folder: string): Promise<ListEntry | undefined> {
-    const prefix = this.#context.key(folder);
-    const { signal } = this.#how;
-    for await (const { objects } of this.#context.bucket.list({ prefix, limit: 1, signal })) {
-      return objects[0] && await this.#folder(folder, objects[0]);
+  /** The row of a folder of which only the name is known: by the first object below it. */
+  async #folderRow(rest: string): Promise<Row | undefined> {
+    const query = { prefix: this.#context.key(rest), limit: 16, signal: this.#how.signal };
+    for await (const { objects } of this.#context.bucket.list(query)) {
+      for (const object of objects) {
+        const isOwn = object.key === query.prefix;
+        const row = isOwn || mayBeMarked(object.size) ? await this.#rowOf(object) : { object };
+        if (row) return { ...row, rest, isFolder: true };
+      }
     }
     return undefined;
   }
 
-  #file(rest: string, object: ListedObject): Pending {
+  /** The entries of a row: the folders that it is the first one in, and its own. */
+  *#entriesOf({ rest, isFolder, object, look }: Row, walk: FolderWalk): Generator<ListEntry> {
+    if (this.#how.isTree) {
+      for (const folder of walk.enter(rest)) {
+        const entry = { name: listedName(folder.slice(0, -1)), size: null };
+        const isOwn = object.key === this.#context.key(folder);
+        const facts = isOwn ? look : undefined;
+        yield {
+          ...entry,
+          modified: facts?.modified ?? object.modified,
+          ...modeField(facts?.mode),
+        };
+      }
+    }
+    // An object without content is a folder.
+    if (isFolder || (rest.endsWith("/") && object.size === 0)) return;
     const name = listedName(rest);
-    const { size, modified } = object;
-    // fetch would look at another one.
-    const isBare = this.#how.isBare || isRewritten(rest);
-    if (isBare && !mayBeMarked(size)) return { name, size, modified };
-    return this.#look(object, (look) => {
-      if (typeof look !== "object") return undefined;
-      if (look.to !== undefined) return this.#link(name, look.to, look.modified);
-      return { name, size: look.size, modified: look.modified };
-    });
+    const { size, modified } = look ?? object;
+    const link = look?.to === undefined ? undefined : this.#link(name, look.to, modified);
+    if (look?.to === undefined) yield { name, size, modified };
+    else if (link) yield link;
+  }
+
+  #restOf(key: string): string {
+    return key.slice(this.#context.prefix.length);
   }
 
   #link(name: string, to: string, modified: Date): ListEntry | undefined {
@@ -236,12 +230,6 @@ class Lister {
       `Left ${quoted(name)} out of lists: the target of the link is too long`,
     );
     return undefined;
-  }
-
-  #look(object: ListedObject, entryOf: (look: Look) => ListEntry | undefined): Pending {
-    const known = this.#looks.known(object);
-    if (known) return entryOf(known);
-    return this.#looks.ofListed(object, this.#how.signal).then(entryOf);
   }
 
   /** The objects below a folder, without those of the store's own. */
@@ -278,20 +266,25 @@ export function isBefore(one: string, other: string): boolean {
   return one.length < other.length;
 }
 
+/** The folder around a folder. */
+function outside(folder: string): string {
+  const name = folder.slice(0, -1);
+  return name.slice(0, name.lastIndexOf("/") + 1);
+}
+
 /** Tells the folders on the way from one key to the next. */
 class FolderWalk {
   #inside: string;
 
-  /** @param top The folder that is known already: empty, or it ends with `/`. */
+  /** @param top The folder that is entered first: empty, or it ends with `/`. */
   constructor(top: string) {
-    this.#inside = top;
+    this.#inside = outside(top);
   }
 
   /** Yields the folders that are entered for a key, outermost first; each ends with `/`. */
   *enter(key: string): Generator<string> {
     while (!key.startsWith(this.#inside)) {
-      const outer = this.#inside.slice(0, -1);
-      this.#inside = outer.slice(0, outer.lastIndexOf("/") + 1);
+      this.#inside = outside(this.#inside);
     }
     for (let slash; (slash = key.indexOf("/", this.#inside.length)) >= 0;) {
       this.#inside = key.slice(0, slash + 1);
