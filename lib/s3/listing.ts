@@ -7,6 +7,7 @@
 import { InletError } from "../errors.ts";
 import type { ListedObject, ListedPage, ListQuery } from "./bucket.ts";
 import { unquoted } from "./object_headers.ts";
+import { NO_STORE } from "./refusal.ts";
 import { explainFailure, type Requests } from "./requests.ts";
 import { childrenOf, type Element, textOf } from "./xml.ts";
 
@@ -58,7 +59,7 @@ export async function askForXml(
   } catch (error) {
     throw explainFailure(error);
   }
-  throw new InletError("internal", "The endpoint is no object store: its answer makes no sense");
+  throw new InletError("internal", NO_STORE);
 }
 
 /** Whether a list goes on. */

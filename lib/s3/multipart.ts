@@ -5,12 +5,12 @@
  */
 
 import { InletError } from "../errors.ts";
+import { NoAnswer, textUpTo } from "./answer.ts";
 import type { OpenUpload, Part } from "./bucket.ts";
 import { askForXml, decodeKey, isTruncated } from "./listing.ts";
 import { headersOf, unquoted } from "./object_headers.ts";
-import { mayPass, Refusal, textUpTo } from "./refusal.ts";
+import { mayPass, Refusal } from "./refusal.ts";
 import { explainFailure, type Requests } from "./requests.ts";
-import { NoAnswer } from "./transport.ts";
 import { childrenOf, escapeXml, parseXml, textOf } from "./xml.ts";
 
 type Upload = { readonly key: string; readonly uploadId: string };
@@ -52,9 +52,9 @@ export async function putPart(
   const query = { partNumber: String(number), uploadId };
   try {
     const asked = { method: "PUT", key, query, body: content, signal };
-    const { headers, body } = await requests.ask(asked);
-    await body.cancel();
-    return unquoted(headers.get("etag"));
+    const answer = await requests.ask(asked);
+    await answer.cancel();
+    return unquoted(answer.headers.get("etag"));
   } catch (error) {
     if (isNoUpload(error)) return undefined;
     throw explainFailure(error);
@@ -111,7 +111,7 @@ export async function complete(
       body,
     });
     // The status was sent before the work was done: what follows it tells whether it was.
-    const root = parseXml(await textUpTo(answer.body, MAX_ANSWER_BYTES));
+    const root = parseXml(await textUpTo(answer, MAX_ANSWER_BYTES));
     if (root?.name === "CompleteMultipartUploadResult") return "done";
     return root?.name === "Error" ? outcomeOf(new Refusal(400, textOf(root, "Code"))) : "unclear";
   } catch (error) {
@@ -124,8 +124,7 @@ export async function complete(
 /** Removes an upload, as {@linkcode Bucket.abort} says. */
 export async function abort(requests: Requests, { key, uploadId }: Upload): Promise<void> {
   try {
-    const { body } = await requests.ask({ method: "DELETE", key, query: { uploadId } });
-    await body.cancel();
+    await (await requests.ask({ method: "DELETE", key, query: { uploadId } })).cancel();
   } catch (error) {
     if (!isNoUpload(error)) throw explainFailure(error);
   }

@@ -5,8 +5,8 @@
  */
 
 import { InletError } from "../errors.ts";
+import type { Answer } from "./answer.ts";
 import type { ObjectHead } from "./bucket.ts";
-import type { Answer } from "./transport.ts";
 
 const META = "x-amz-meta-";
 
@@ -18,7 +18,7 @@ export function headersOf(meta: Readonly<Record<string, string>> = {}): Record<s
 }
 
 /** What an answer to HEAD or GET says of its object. */
-export function headOf({ headers }: Answer): ObjectHead {
+export function headOf({ headers }: Pick<Answer, "headers">): ObjectHead {
   const meta: Record<string, string> = {};
   for (const [name, value] of headers) {
     if (name.startsWith(META)) meta[name.slice(META.length)] = value;
@@ -37,10 +37,31 @@ export function unquoted(etag: string | null): string {
   return etag?.replace(/^(?:W\/)?"(.*)"$/, "$1") ?? "";
 }
 
+/**
+ * How many bytes an answer brings.
+ *
+ * @throws {InletError} `internal` if they are not those that were asked for
+ */
+export function lengthOf(
+  { status, headers }: Answer,
+  { offset, bytes = Infinity }: { offset: number; bytes?: number | undefined },
+): number {
+  const size = sizeIn(headers);
+  const length = Math.min(bytes, size - offset);
+  const [, begin, end] = RANGE.exec(headers.get("content-range") ?? "") ?? [];
+  const isRight = status === 206
+    ? Number(begin) === offset && Number(end) === offset + length - 1
+    : length === size;
+  if (!isRight) throw nonsense("the range that was asked for");
+  return length;
+}
+
+const RANGE = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/;
+
 /** The size of the whole object, though a range of it was asked for. */
 function sizeIn(headers: Headers): number {
-  const [, ofRange] = /^bytes \d+-\d+\/(\d+)$/.exec(headers.get("content-range") ?? "") ?? [];
-  const size = ofRange ?? headers.get("content-length") ?? "";
+  const [, , , ofAll] = RANGE.exec(headers.get("content-range") ?? "") ?? [];
+  const size = ofAll ?? headers.get("content-length") ?? "";
   if (!/^\d{1,15}$/.test(size)) throw nonsense("the size of an object");
   return Number(size);
 }

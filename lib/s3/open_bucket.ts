@@ -6,7 +6,7 @@
 
 import { locate } from "./address.ts";
 import { type CredentialSource, findCredentials } from "./credentials.ts";
-import { Requests } from "./requests.ts";
+import { PATIENCE, type Patience, Requests } from "./requests.ts";
 import { S3Bucket } from "./s3_bucket.ts";
 import { signerFor } from "./signing.ts";
 
@@ -20,6 +20,8 @@ export interface BucketOptions {
   readonly region?: string | undefined;
   /** @default those of the environment, or of the file that Amazon's tools share */
   readonly credentials?: CredentialSource | undefined;
+  /** @default {@linkcode PATIENCE} */
+  readonly patience?: Patience | undefined;
 }
 
 /**
@@ -31,5 +33,6 @@ export interface BucketOptions {
 export async function openBucket(options: BucketOptions): Promise<S3Bucket> {
   const { base, region } = locate(options.bucket, options.endpoint, options.region);
   const source = options.credentials ?? findCredentials();
-  return new S3Bucket(new Requests(base, await signerFor(region), source));
+  const { patience = PATIENCE } = options;
+  return new S3Bucket(new Requests(base, await signerFor(region), source, patience));
 }

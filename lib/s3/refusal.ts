@@ -4,9 +4,10 @@
  * @module
  */
 
+import { type Answer, NoAnswer, textUpTo } from "./answer.ts";
 import { type Code, InletError } from "../errors.ts";
-import { quoted } from "../text.ts";
-import type { Answer } from "./transport.ts";
+import { printable } from "../text.ts";
+
 import { parseXml, textOf } from "./xml.ts";
 
 /** An answer that is no success. */
@@ -34,29 +35,19 @@ const MAX_TEXT_BYTES = 64 * 1024;
 
 /** Reads why a store refused. */
 export async function refusalOf(answer: Answer): Promise<Refusal> {
-  const text = await textUpTo(answer.body, MAX_TEXT_BYTES);
+  const text = await textUpTo(answer, MAX_TEXT_BYTES);
   const root = parseXml(text);
   const code = root?.name === "Error" ? textOf(root, "Code") : "";
   const region = answer.headers.get("x-amz-bucket-region") ?? (textOf(root, "Region") || undefined);
   return new Refusal(answer.status, code.slice(0, 100), region);
 }
 
-/** Reads text, and no more of it than so many bytes. */
-export async function textUpTo(body: Answer["body"], maxBytes: number): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of body) {
-    text += decoder.decode(chunk, { stream: true });
-    bytes += chunk.length;
-    if (bytes > maxBytes) break;
-  }
-  return text + decoder.decode();
-}
-
 /** Whether the same request may succeed a little later. */
-export function mayPass({ status, code }: Refusal): boolean {
-  return status === 429 || status >= 500 || PASSING.has(code);
+export function mayPass(error: unknown): boolean {
+  if (error instanceof NoAnswer) return !error.isFinal;
+  if (!(error instanceof Refusal)) return false;
+  const { status, code } = error;
+  return status === 429 || status >= 500 && status !== 501 || PASSING.has(code);
 }
 
 const PASSING = new Set(["RequestTimeout", "OperationAborted", "XAmzContentSHA256Mismatch"]);
@@ -68,45 +59,60 @@ export function isExpired({ code }: Refusal): boolean {
   );
 }
 
+const DENIED = ["denied", "The object store does not permit it to these credentials"] as const;
+const EXPIRED = ["denied", "The credentials for the object store have expired"] as const;
+const BUSY = ["overloaded", "The object store is too busy"] as const;
+
 /** The refusals that have words of their own. */
 const WORDS: Readonly<Record<string, readonly [Code, string]>> = {
-  NoSuchBucket: ["denied", "The object store has no such bucket"],
-  AccessDenied: ["denied", "The object store does not permit it"],
-  AllAccessDisabled: ["denied", "The object store does not permit it"],
-  AccountProblem: ["denied", "The object store does not permit it"],
+  NoSuchBucket: ["denied", "The object store has no bucket of that name"],
+  AccessDenied: DENIED,
+  AllAccessDisabled: DENIED,
   InvalidAccessKeyId: ["denied", "The object store does not know the access key"],
-  SignatureDoesNotMatch: ["denied", "The object store does not accept the secret access key"],
-  ExpiredToken: ["denied", "The credentials for the object store have expired"],
-  TokenRefreshRequired: ["denied", "The credentials for the object store have expired"],
+  SignatureDoesNotMatch: ["denied", "The secret access key is not the one of the access key"],
+  ExpiredToken: EXPIRED,
+  TokenRefreshRequired: EXPIRED,
   InvalidToken: ["denied", "The object store does not accept the session token"],
   RequestTimeTooSkewed: [
     "denied",
-    "The clocks of this server and of the object store differ by more than 15 minutes",
+    "The clock of this machine is wrong: it differs too much from the object store's",
+  ],
+  RequestExpired: [
+    "denied",
+    "The clock of this machine is wrong: it differs too much from the object store's",
   ],
   KeyTooLongError: ["bad-name", "The name is too long for the object store"],
   InvalidObjectName: ["bad-name", "The object store does not accept the name"],
   QuotaExceeded: ["no-space", "The quota of the object store is used up"],
-  EntityTooLarge: ["too-large", "The object store does not accept so large an object"],
   XMinioStorageFull: ["no-space", "The object store is full"],
-  SlowDown: ["overloaded", "The object store is too busy"],
+  EntityTooLarge: ["too-large", "The object store does not accept so large an object"],
+  SlowDown: BUSY,
+  ServiceUnavailable: BUSY,
 };
+
+/** What answers that are none of an object store are told as. */
+export const NO_STORE = "The endpoint is no object store: its answer makes no sense";
 
 /** Says what a refusal means. */
 export function explainRefusal(refusal: Refusal): InletError {
-  const { status, code, region } = refusal;
-  const known = Object.hasOwn(WORDS, code) ? WORDS[code] : undefined;
-  if (known) return new InletError(known[0], `${known[1]}: ${code}`, { cause: refusal });
+  const [code, text] = meaningOf(refusal);
+  return new InletError(code, text, { cause: refusal });
+}
+
+function meaningOf(refusal: Refusal): readonly [Code, string] {
+  const { status, code, region, message } = refusal;
   if (region !== undefined && (status < 400 || WRONG_REGION.has(code))) {
-    const why = `The bucket is in the region ${quoted(region)}: give that one`;
-    return new InletError("denied", why, { cause: refusal });
+    return ["denied", `The bucket is in the region ${printable(region)}, not in the given one`];
   }
-  const said = code === "" ? `it answered with status ${status}` : `${status} ${code}`;
-  const [is, why] = status === 403 || status === 401
-    ? ["denied", "does not permit it"] as const
-    : mayPass(refusal)
-    ? ["overloaded", "is too busy, or has a failure"] as const
-    : ["internal", "gave an unexpected answer"] as const;
-  return new InletError(is, `The object store ${why}: ${said}`, { cause: refusal });
+  const known = Object.hasOwn(WORDS, code) ? WORDS[code] : undefined;
+  if (known) return known;
+  const said = printable(message);
+  if (mayPass(refusal)) return ["overloaded", `The object store has a failure: ${said}`];
+  if (code === "") return ["internal", `${NO_STORE} (${said})`];
+  if (status === 401 || status === 403) {
+    return ["denied", `The object store does not permit it: ${said}`];
+  }
+  return ["internal", `The object store refused a request: ${said}`];
 }
 
 const WRONG_REGION = new Set([

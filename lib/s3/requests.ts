@@ -7,10 +7,11 @@
 import { delay } from "@std/async/delay";
 import { InletError } from "../errors.ts";
 import { MAX_KEY_BYTES } from "./address.ts";
+import { type Answer, NoAnswer, textUpTo } from "./answer.ts";
 import type { Credentials, CredentialSource } from "./credentials.ts";
-import { explainRefusal, isExpired, mayPass, Refusal, refusalOf, textUpTo } from "./refusal.ts";
+import { explainRefusal, isExpired, mayPass, NO_STORE, Refusal, refusalOf } from "./refusal.ts";
 import { encodeKey, encodePart, type Sign } from "./signing.ts";
-import { type Answer, NoAnswer, send } from "./transport.ts";
+import { LIMITS, type Limits, send } from "./transport.ts";
 import { type Element, parseXml } from "./xml.ts";
 
 /** What a store is asked. */
@@ -29,12 +30,19 @@ export interface Asked {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Milliseconds for which a request is repeated. */
-const PATIENCE_MS = 60_000;
+/** How long a store is waited for. */
+export interface Patience extends Limits {
+  /** Milliseconds for which a request is repeated. */
+  readonly repeatMs: number;
+}
+
+/** The usual patience. */
+export const PATIENCE: Patience = { ...LIMITS, repeatMs: 60_000 };
+
 /** Milliseconds before the first repetition, at most, and before any other. */
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 5000;
-/** The longest answer that is taken in whole: a list of 1,000 keys of 1,024 bytes, each as `%XX`. */
+/** More of an answer is not read. A list of 1,000 keys of 1,024 bytes, each as `%XX`, takes 4 MB. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 /** Sends requests for one bucket. */
@@ -42,61 +50,76 @@ export class Requests {
   readonly #base: string;
   readonly #sign: Sign;
   readonly #source: CredentialSource;
+  readonly #patience: Patience;
   #credentials: Promise<Credentials> | undefined;
-  /** Milliseconds for which a request is repeated. */
-  patienceMs = PATIENCE_MS;
 
   /** @param base What the key is put behind. */
-  constructor(base: string, sign: Sign, source: CredentialSource) {
+  constructor(base: string, sign: Sign, source: CredentialSource, patience: Patience) {
     this.#base = base;
     this.#sign = sign;
     this.#source = source;
+    this.#patience = patience;
+  }
+
+  /** The same, with another patience. */
+  with(patience: Partial<Patience>): Requests {
+    const other = { ...this.#patience, ...patience };
+    return new Requests(this.#base, this.#sign, this.#source, other);
   }
 
   /**
    * Asks until there is an answer that is no passing failure.
    *
    * @throws {Refusal} as the store gave it
-   * @throws {InletError} `overloaded` if it gave none in time
+   * @throws {NoAnswer} if it gave none in time
    */
-  async ask(asked: Asked): Promise<Answer> {
-    const end = performance.now() + this.patienceMs;
-    for (let attempt = 0;; attempt++) {
-      try {
-        return await this.askOnce(asked);
-      } catch (error) {
-        const passes = error instanceof NoAnswer || error instanceof Refusal && mayPass(error);
-        const pause = pauseBefore(attempt);
-        if (!passes || performance.now() + pause > end) throw error;
-        await delay(pause, asked.signal ? { signal: asked.signal } : {});
-      }
-    }
+  ask(asked: Asked): Promise<Answer> {
+    return this.#repeated(() => this.askOnce(asked), asked.signal);
   }
 
-  /** Asks once, and once more if the credentials were replaced meanwhile. */
+  /** The same for an answer in XML, which is read as a whole. */
+  askForXml(asked: Asked): Promise<Element> {
+    return this.#repeated(async () => {
+      const root = parseXml(await textUpTo(await this.askOnce(asked), MAX_ANSWER_BYTES));
+      if (root) return root;
+      throw new InletError("internal", NO_STORE);
+    }, asked.signal);
+  }
+
+  /** Asks once, and once more if the credentials have expired and others have taken their place. */
   async askOnce(asked: Asked): Promise<Answer> {
-    const used = this.#credentials ??= this.#source.read();
-    const credentials = await used.catch((error) => {
-      this.#credentials = undefined;
-      throw error;
-    });
+    const used = await this.#current();
     try {
-      return await this.#send(asked, credentials);
+      return await this.#send(asked, used);
     } catch (error) {
       if (!(error instanceof Refusal && isExpired(error) && this.#source.changes)) throw error;
-      if (this.#credentials === used) this.#credentials = this.#source.read();
-      const renewed = await this.#credentials!;
-      if (renewed.accessKeyId === credentials.accessKeyId) throw error;
+      this.#credentials = undefined;
+      const renewed = await this.#current();
+      if (JSON.stringify(renewed) === JSON.stringify(used)) throw error;
       return await this.#send(asked, renewed);
     }
   }
 
-  /** Asks for XML, whole. */
-  async askForXml(asked: Asked): Promise<Element> {
-    const { body } = await this.ask(asked);
-    const root = parseXml(await textUpTo(body, MAX_ANSWER_BYTES));
-    if (!root) throw new InletError("internal", "The object store gave an answer that is no XML");
-    return root;
+  /** Repeats what fails for a while. */
+  async #repeated<T>(action: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const end = performance.now() + this.#patience.repeatMs;
+    for (let attempt = 0;; attempt++) {
+      try {
+        return await action();
+      } catch (error) {
+        const pause = pauseBefore(attempt);
+        if (!mayPass(error) || performance.now() + pause > end) throw error;
+        await delay(pause, signal ? { signal } : {});
+      }
+    }
+  }
+
+  /** The credentials, read once. */
+  #current(): Promise<Credentials> {
+    return this.#credentials ??= this.#source.read().catch((error) => {
+      this.#credentials = undefined;
+      throw error;
+    });
   }
 
   async #send(asked: Asked, credentials: Credentials): Promise<Answer> {
@@ -105,9 +128,14 @@ export class Requests {
     // An object that somebody has stored compressed is that object, and not what is in it.
     headers.set("accept-encoding", "identity");
     const request = { method, url: this.#urlOf(asked), headers, body };
-    const answer = await send(await this.#sign(request, credentials), signal);
+    const answer = await send(await this.#sign(request, credentials), this.#patience, signal);
     if (answer.status >= 200 && answer.status < 300) return answer;
-    throw await refusalOf(answer);
+    const refusal = await refusalOf(answer);
+    // No answer to a HEAD has words. A reader of one byte is told why.
+    if (method !== "HEAD" || refusal.status === 404 || mayPass(refusal)) throw refusal;
+    const read = { ...asked, method: "GET", headers: { range: "bytes=0-0" } };
+    await (await this.#send(read, credentials)).cancel();
+    throw refusal;
   }
 
   #urlOf({ key, query = {} }: Asked): string {
@@ -119,7 +147,7 @@ export class Requests {
   }
 }
 
-/** Refuses keys that a URL cannot hold, or that the store has none of. */
+/** Refuses keys that a URL cannot hold, or that no store has. */
 function checked(key: string): string {
   if (key.split("/").some((segment) => segment === "." || segment === "..")) {
     throw new InletError("bad-name", "A name with a part . or .. cannot be asked for in a bucket");
@@ -142,7 +170,7 @@ function pauseBefore(attempt: number): number {
 export function explainFailure(error: unknown): unknown {
   if (error instanceof Refusal) return explainRefusal(error);
   if (!(error instanceof NoAnswer)) return error;
-  return new InletError("overloaded", `The object store does not answer: ${error.message}`, {
+  return new InletError("overloaded", `Cannot reach the object store: ${error.message}`, {
     cause: error,
   });
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { InletError } from "../errors.ts";
+import { NoAnswer } from "./answer.ts";
 import type {
   Bucket,
   ListedPage,
@@ -18,10 +18,10 @@ import type {
 } from "./bucket.ts";
 import { listObjects } from "./listing.ts";
 import * as multipart from "./multipart.ts";
-import { headersOf, headOf, unquoted } from "./object_headers.ts";
+import { headersOf, unquoted } from "./object_headers.ts";
+import { askAbout, getObject, headObject } from "./objects.ts";
 import { mayPass, Refusal } from "./refusal.ts";
 import { type Asked, explainFailure, type Requests } from "./requests.ts";
-import { type Answer, NoAnswer } from "./transport.ts";
 
 type Upload = { readonly key: string; readonly uploadId: string };
 
@@ -38,31 +38,13 @@ export class S3Bucket implements Bucket {
   }
 
   /** {@inheritDoc Bucket.head} */
-  async head(key: string, signal?: AbortSignal): Promise<ObjectHead | undefined> {
-    const answer = await this.#ask({ method: "HEAD", key, signal });
-    await answer?.body.cancel();
-    return answer && headOf(answer);
+  head(key: string, signal?: AbortSignal): Promise<ObjectHead | undefined> {
+    return headObject(this.requests, key, signal);
   }
 
   /** {@inheritDoc Bucket.get} */
-  async get(
-    key: string,
-    options: Parameters<Bucket["get"]>[1] = {},
-  ): Promise<ObjectBody | undefined> {
-    const { range, etag, signal } = options;
-    const headers: Record<string, string> = {};
-    if (etag !== undefined) headers["if-match"] = `"${etag}"`;
-    if (range) {
-      const end = range.bytes === undefined ? "" : range.offset + range.bytes - 1;
-      headers["range"] = `bytes=${range.offset}-${end}`;
-    }
-    const answer = await this.#ask({ method: "GET", key, headers, signal }).catch((error) => {
-      // There is no first byte of an empty object.
-      if (range?.offset === 0 && isOutOfRange(error)) return "empty" as const;
-      throw error;
-    });
-    if (answer === "empty") return await this.get(key, { etag, signal });
-    return answer && { ...headOf(answer), body: answer.body };
+  get(key: string, options?: Parameters<Bucket["get"]>[1]): Promise<ObjectBody | undefined> {
+    return getObject(this.requests, key, options);
   }
 
   /** {@inheritDoc Bucket.put} */
@@ -76,10 +58,9 @@ export class S3Bucket implements Bucket {
     else if (condition) headers["if-match"] = this.#quoted(condition.etag);
     const asked: Asked = { method: "PUT", key, headers, body: content, signal };
     try {
-      const { headers, body } =
-        await (condition ? this.requests.askOnce(asked) : this.requests.ask(asked));
-      await body.cancel();
-      return { etag: unquoted(headers.get("etag")) };
+      const answer = await (condition ? this.requests.askOnce(asked) : this.requests.ask(asked));
+      await answer.cancel();
+      return { etag: unquoted(answer.headers.get("etag")) };
     } catch (error) {
       const outcome = condition && outcomeOf(error, "absent" in condition);
       if (outcome) return outcome;
@@ -89,7 +70,7 @@ export class S3Bucket implements Bucket {
 
   /** {@inheritDoc Bucket.delete} */
   async delete(key: string): Promise<void> {
-    await (await this.#ask({ method: "DELETE", key }))?.body.cancel();
+    await (await askAbout(this.requests, { method: "DELETE", key }))?.cancel();
   }
 
   /** {@inheritDoc Bucket.list} */
@@ -140,27 +121,6 @@ export class S3Bucket implements Bucket {
   #quoted(etag: string): string {
     return this.ifMatch === "quoted" ? `"${etag}"` : etag;
   }
-
-  /** Asks about an object; `undefined` if there is none. */
-  async #ask(asked: Asked): Promise<Answer | undefined> {
-    try {
-      return await this.requests.ask(asked);
-    } catch (error) {
-      if (error instanceof Refusal) {
-        const isAbsent = error.status === 404 && ["", "NoSuchKey"].includes(error.code);
-        if (isAbsent) return undefined;
-        if (error.status === 412) {
-          throw new InletError("changed", "The file was changed meanwhile", { cause: error });
-        }
-      }
-      throw explainFailure(error);
-    }
-  }
-}
-
-/** Whether a range was asked for that an object does not have. */
-function isOutOfRange({ cause }: { cause?: unknown }): boolean {
-  return cause instanceof Refusal && cause.status === 416;
 }
 
 /** What a failure says of a conditional PUT; `undefined` if it is one of another kind. */

@@ -1,0 +1,81 @@
+/**
+ * The answer of a store to one request, or that there was none.
+ *
+ * @module
+ */
+
+/** An answer, whatever it says. Its content is read to the end, or cancelled. */
+export interface Answer {
+  /** The status of HTTP. */
+  readonly status: number;
+  /** Its headers. */
+  readonly headers: Headers;
+  /**
+   * Reads more of its content; `undefined` at the end.
+   *
+   * @throws {NoAnswer} if the rest does not come
+   */
+  read(): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** Reads no more. */
+  cancel(): Promise<void>;
+}
+
+/** No answer, or not the whole of it: what the request has done is unknown. */
+export class NoAnswer extends Error {
+  /** The same for all of them. */
+  override readonly name = "NoAnswer";
+  /** Whether trying again is of no use. */
+  readonly isFinal: boolean;
+
+  /** @param message What the store does, as in `it does not answer`. */
+  constructor(message: string, options: ErrorOptions & { isFinal?: boolean } = {}) {
+    super(message, options);
+    this.isFinal = options.isFinal ?? false;
+  }
+}
+
+/** Reads text, and no more than so many bytes of it. */
+export async function textUpTo(answer: Answer, maxBytes: number): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for (let chunk; bytes <= maxBytes && (chunk = await answer.read());) {
+    text += decoder.decode(chunk, { stream: true });
+    bytes += chunk.length;
+  }
+  await answer.cancel();
+  return text + decoder.decode();
+}
+
+const UNREACHABLE = "it cannot be reached";
+
+/** The reasons in the texts and codes of what the system, fetch and node:http throw. */
+const REASONS: readonly (readonly [RegExp, string])[] = [
+  [/ECONNREFUSED|os error (?:111|61|10061)\b/, "it refuses connections"],
+  [/ENOTFOUND|EAI_|dns error|failed to lookup/, "no machine of its name is known"],
+  [/E(?:HOST|NET)(?:UNREACH|DOWN)|os error (?:10[01]|113|51|65|1005[01]|10065)\b/, UNREACHABLE],
+  [/ETIMEDOUT|os error (?:110|60|10060)\b/, UNREACHABLE],
+  [/InvalidContentType|corrupt message/, "it does not speak TLS: its address begins with http://"],
+  [/HPE_|invalid HTTP|parsed/, "it does not speak HTTP"],
+];
+
+/** Says why no answer came, from what was thrown. */
+export function noAnswerFor(error: unknown): NoAnswer {
+  const texts = [error, (error as Error)?.cause].map((part) => {
+    const { code, message } = (part ?? {}) as { code?: unknown; message?: unknown };
+    return `${code ?? ""} ${message ?? ""}`;
+  });
+  const text = texts.join(" ");
+  if (/peer certificate|UnknownIssuer/.test(text)) {
+    const why = "its certificate is not one that this machine trusts";
+    return new NoAnswer(why, { cause: error, isFinal: true });
+  }
+  if (/Requests to port \d+ are blocked/.test(text)) {
+    return new NoAnswer("no browser, and not Deno, connects to that port", {
+      cause: error,
+      isFinal: true,
+    });
+  }
+  const why = REASONS.find(([pattern]) => pattern.test(text))?.[1];
+  return new NoAnswer(why ?? "the connection broke off", { cause: error });
+}
