@@ -12,7 +12,7 @@ import { PartPool } from "../lib/bucket/part_pool.ts";
 import { InletError } from "../lib/errors.ts";
 import type { Bucket } from "../lib/s3/bucket.ts";
 import type { Upload } from "../lib/store/store.ts";
-import { bucketStores, objectsIn } from "./bucket_stores.ts";
+import { bucketStores, objectsIn, type TestStores } from "./bucket_stores.ts";
 import { sharedCeph } from "./ceph/shared.ts";
 import { CEPH, integration } from "./helpers.ts";
 
@@ -328,3 +328,107 @@ integration("whoever has lost the lease of an upload sends nothing more", async 
   assert(!sent.includes("complete") && !sent.includes("abort"), sent.join());
   assertEquals(await openUploads(bucket), 1);
 }, CEPH);
+
+/** Takes over what is kept of a file, at a server of its own. */
+async function takeOver(stores: TestStores, name: string, ticket: string): Promise<Upload> {
+  const store = await stores.open();
+  for await (const partial of store.findPartials(name, { fingerprint: "print", ticket })) {
+    const upload = await partial.take({ fingerprint: "print" });
+    assert(upload, "it is taken over");
+    return upload;
+  }
+  throw new Error("nothing is kept");
+}
+
+integration(
+  "an upload that breaks off is kept to the byte, also within its first part",
+  async () => {
+    await using stores = await bucketStores();
+    const cases = [[3 * MIB, 3 * MIB - 1], [20 * MIB, 8 * MIB], [20 * MIB, 18 * MIB + 5]] as const;
+    for (const [bytes, arrived] of cases) {
+      for (const size of [bytes, null]) {
+        const content = contentOf(bytes);
+        const name = `${arrived} of ${size}`;
+        const how = { fingerprint: "print" };
+        const first = await (await stores.open()).receiveResumable(name, size, how);
+        await write(first, content.subarray(0, arrived));
+        await first[Symbol.asyncDispose]();
+        // Twice: what is set aside can be taken up, and set aside again.
+        const second = await takeOver(stores, name, first.ticket!);
+        assertEquals(second.kept.bytes, arrived);
+        assertEquals(await second.kept.crc(), crc32(content.subarray(0, arrived)));
+        await write(second, content.subarray(arrived, arrived + 1));
+        await second[Symbol.asyncDispose]();
+        await using third = await takeOver(stores, name, second.ticket!);
+        assertEquals(third.kept.bytes, arrived + 1);
+        await write(third, content.subarray(arrived + 1));
+        assertEquals(await third.publish({}, crc32(content)), name);
+        await third[Symbol.asyncDispose]();
+        await assertStored(stores.bucket, name, content);
+      }
+    }
+    const tails = (await ownObjects(stores.bucket)).filter((key) => key.startsWith("tail/"));
+    assertEquals(tails, []);
+    assertEquals(await openUploads(stores.bucket), 0);
+  },
+  CEPH,
+);
+
+integration("wrong content for an upload that broke off leaves it as it was", async () => {
+  await using stores = await bucketStores();
+  const content = contentOf(20 * MIB);
+  const first = await (await stores.open()).receiveResumable("a.bin", content.length, {
+    fingerprint: "print",
+  });
+  await write(first, content.subarray(0, 10 * MIB));
+  await first[Symbol.asyncDispose]();
+  {
+    await using wrong = await takeOver(stores, "a.bin", first.ticket!);
+    await write(wrong, new Uint8Array(10 * MIB));
+    await wrong.discard();
+  }
+  await using right = await takeOver(stores, "a.bin", first.ticket!);
+  assertEquals(right.kept.bytes, 10 * MIB);
+  assertEquals(await right.kept.crc(), crc32(content.subarray(0, 10 * MIB)));
+  await write(right, content.subarray(10 * MIB));
+  assertEquals(await right.publish({}, crc32(content)), "a.bin");
+  await collectGarbage();
+  await assertStored(stores.bucket, "a.bin", content);
+}, CEPH);
+
+integration(
+  "an upload that the store fails says so, and what is stored of it is kept",
+  async () => {
+    await using stores = await bucketStores();
+    const { bucket } = stores;
+    const content = contentOf(20 * MIB);
+    let isBroken = false;
+    const putPart: Bucket["putPart"] = async (...asked) => {
+      if (!isBroken) return await bucket.putPart(...asked);
+      throw new InletError("overloaded", "The object store is too busy");
+    };
+    const store = await stores.open({ bucket: changed(bucket, "putPart", putPart) });
+    const first = await store.receiveResumable("a.bin", content.length, { fingerprint: "print" });
+    await write(first, content.subarray(0, 9 * MIB));
+    await present(async () => {
+      const [state] = await objectsIn(bucket, `${PREFIX}.inlet/up/`);
+      const read = state && await readState(bucket, state.key);
+      return read && read.state.parts.length > 0 ? read : undefined;
+    });
+    isBroken = true;
+    const error = await assertRejects(async () => {
+      await write(first, content.subarray(9 * MIB));
+      await first.publish({}, crc32(content));
+    }, InletError);
+    assertEquals([error.code, error.message], ["overloaded", "The object store is too busy"]);
+    await first.discard();
+    await first[Symbol.asyncDispose]();
+    await using second = await takeOver(stores, "a.bin", first.ticket!);
+    assertEquals(second.kept.bytes, 8 * MIB);
+    await write(second, content.subarray(8 * MIB));
+    assertEquals(await second.publish({}, crc32(content)), "a.bin");
+    await collectGarbage();
+    await assertStored(bucket, "a.bin", content);
+  },
+  CEPH,
+);
