@@ -12,8 +12,10 @@ import { BucketContext } from "../lib/bucket/context.ts";
 import { META } from "../lib/bucket/layout.ts";
 import { placeholder } from "../lib/bucket/marks.ts";
 import { InletError } from "../lib/errors.ts";
+import { serve } from "../server.ts";
 import { bucketStores, contentOf, objectsIn, type TestStores } from "./bucket_stores.ts";
 import { CEPH, integration } from "./helpers.ts";
+import { Wire } from "./wire.ts";
 
 const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 
@@ -94,13 +96,80 @@ integration(
     assertEquals(await send(await stores.open(), "second"), "a (2).txt");
     // The same id and another content is another file.
     assertEquals(await send(two, "first", "world"), "a (4).txt");
+    // Digits of the ending are none of the number; and a name may have no ending.
+    for (const name of ["b.mp2", "c"]) {
+      await two.put(name, bytes("other"));
+      const numbered = await one.put(name, bytes("hello"), { id: "fifth" });
+      assertEquals(
+        await (await stores.open()).put(name, bytes("hello"), { id: "fifth" }),
+        numbered,
+      );
+    }
     // Two at a time: an earlier one may still be on its way.
     const both = await Promise.all([send(one, "fourth"), send(two, "fourth")]);
     assertEquals(both, ["a (5).txt", "a (5).txt"]);
-    assertEquals((await objectsIn(stores.bucket)).length, 5);
+    assertEquals((await objectsIn(stores.bucket)).length, 9);
   },
   CEPH,
 );
+
+integration(
+  "a client that got no answer sends a file to another server, which knows it",
+  async () => {
+    await using stores = await bucketStores();
+    await using one = await serve({ port: 0, store: await stores.open(), log: { quiet: true } });
+    await using two = await serve({ port: 0, store: await stores.open(), log: { quiet: true } });
+    for (const request of ["push;id=abc 6 a.txt", "put;id=xyz 6 b.txt", "push;id=uvw 6 c/d.txt"]) {
+      const answers: string[] = [];
+      for (const { address } of [one, two, one]) {
+        using wire = await Wire.greet(address as Deno.NetAddr);
+        await wire.says(`${request}\n`);
+        if (request.startsWith("put")) await wire.line();
+        await wire.says("hello\nend 363a3020\n");
+        answers.push(await wire.line());
+      }
+      assertEquals(answers, Array(3).fill(`ok 6 363a3020 ${request.split(" ")[2]}`));
+    }
+    assertEquals((await objectsIn(stores.bucket)).length, 3);
+  },
+  CEPH,
+);
+
+integration(
+  "small files are acknowledged in order, and stored though their client has left",
+  async () => {
+    await using stores = await bucketStores();
+    await using server = await serve({ port: 0, store: await stores.open(), log: { quiet: true } });
+    const push = (name: string): string => `push 6 ${name}\nhello\nend 363a3020\n`;
+    const names = Array.from({ length: 200 }, (_, index) => `f/${index}`);
+    using wire = await Wire.greet(server.address as Deno.NetAddr);
+    await wire.says("mkdir;files=200;mode=700 f\n" + names.map(push).join(""));
+    assertEquals(await wire.line(), "ok f");
+    for (const name of names) assertEquals(await wire.line(), `ok 6 363a3020 ${name}`);
+    await wire.says(push("last"));
+    assertEquals(await wire.line(), "ok 6 363a3020 last");
+    using leaving = await Wire.greet(server.address as Deno.NetAddr);
+    await leaving.says(names.map((name) => push(`g${name}`)).join(""));
+    await leaving.closeWrite();
+    for (const name of names) assertEquals(await leaving.line(), `ok 6 363a3020 g${name}`);
+    assertEquals(await leaving.line(), "");
+  },
+  CEPH,
+);
+
+integration("uploads without a name are numbered, and no number is given twice", async () => {
+  await using stores = await bucketStores();
+  const servers = [await stores.open(), await stores.open()];
+  const receive = async (index: number): Promise<string> => {
+    await using upload = await servers[index % 2]!.receiveNumbered(".file");
+    await upload.write(bytes(`${index}`));
+    return await upload.publish();
+  };
+  const names = await Promise.all(Array.from({ length: 8 }, (_, index) => receive(index)));
+  const numbers = Array.from({ length: 8 }, (_, index) => `${index + 1}.file`);
+  assertEquals(names.sort(), numbers);
+  assertEquals([await receive(8), await receive(9)].sort(), ["10.file", "9.file"]);
+}, CEPH);
 
 integration("a name that was given up is taken by the next, and by one of eight", async () => {
   await using stores = await bucketStores();

@@ -68,8 +68,9 @@ async function candidates(
   { size }: SentUpload,
   { answered }: ObjectHead,
 ): Promise<string[]> {
-  const second = nameOf(2);
-  const split = second.lastIndexOf("2");
+  const [second, third] = [nameOf(2), nameOf(3)];
+  let split = 0;
+  while (second[split] === third[split]) split++;
   const prefix = context.key(second.slice(0, split));
   const ending = second.slice(split + 1);
   const found: { key: string; modified: Date }[] = [];
@@ -77,7 +78,7 @@ async function candidates(
   for await (const { objects } of context.bucket.list({ prefix })) {
     for (const object of objects) {
       const isNumbered = object.key.endsWith(ending) &&
-        /^\d+$/.test(object.key.slice(prefix.length, -ending.length));
+        /^\d+$/.test(object.key.slice(prefix.length, object.key.length - ending.length));
       const isRecent = answered.getTime() - object.modified.getTime() <= SENT_MS;
       if (isNumbered && isRecent && object.size === size) found.push(object);
     }
