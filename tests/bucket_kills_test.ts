@@ -18,6 +18,7 @@ import type { Upload } from "../lib/store/store.ts";
 import { bucketStores, objectsIn, type TestStores } from "./bucket_stores.ts";
 import { sharedCeph } from "./ceph/shared.ts";
 import { CEPH, integration } from "./helpers.ts";
+import { mortalBucket } from "./mortal_bucket.ts";
 
 const MIB = 1024 * 1024;
 
@@ -59,8 +60,11 @@ const KILLS: readonly Kill[] = [
   { name: "the placeholder", isDue: isPut(/\.bin$/), kept: 0 },
   { name: "Create", isDue: ({ method }) => method === "createUpload", kept: 0 },
   { name: "the state with the upload", isDue: isState((state) => has(state.uploadId)), kept: 0 },
-  { name: "a part", isDue: ({ method }) => method === "putPart", kept: 0 },
-  { name: "the note of a part", isDue: isState(({ parts }) => parts.length > 0), kept: 8 * MIB },
+  { name: "a part", breaksOff: true, isDue: ({ method }) => method === "putPart", kept: 0 },
+  {
+    ...{ name: "the note of a part", breaksOff: true, kept: 8 * MIB },
+    isDue: isState(({ parts }) => parts.length > 0),
+  },
   { name: "the tail", breaksOff: true, isDue: isPut(/\/tail\//), kept: 0 },
   {
     name: "the note of the tail",
@@ -129,7 +133,13 @@ async function killedUpload(
   kill: Kill,
   options: Partial<BucketStoreOptions> = {},
 ): Promise<string> {
-  const { bucket, killed } = mortal(stores.bucket, kill);
+  const before: Request[] = [];
+  const { bucket, died } = mortalBucket(stores.bucket, (method, args) => {
+    const request = requestOf(method, args);
+    const isDue = kill.isDue(request, before);
+    before.push(request);
+    return isDue;
+  });
   const store = await stores.open({ bucket, pool: new PartPool(), ...options });
   const upload = await store.receiveResumable("a.bin", SIZE, { fingerprint: FINGERPRINT });
   const sent = (async () => {
@@ -138,39 +148,11 @@ async function killedUpload(
     else if (!kill.breaksOff) await upload.publish({}, WHOLE_CRC);
     await upload[Symbol.asyncDispose]();
   })();
-  await Promise.race([killed, sent.then(() => Promise.reject(new Error("it was not killed")))]);
+  await Promise.race([died, sent.then(() => Promise.reject(new Error("it was not killed")))]);
   return upload.ticket!;
 }
 
-/** A bucket that answers nothing any more after a certain request. */
-function mortal(bucket: Bucket, kill: Kill): { bucket: Bucket; killed: Promise<void> } {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const before: Request[] = [];
-  let isDead = false;
-  const never = new Promise<never>(() => {});
-  const watched = new Proxy(bucket, {
-    get: (target, method: keyof Bucket) => {
-      const action = target[method] as (...args: unknown[]) => unknown;
-      if (method === "list" || method === "uploads") return action.bind(target);
-      return async (...args: unknown[]) => {
-        if (isDead) await never;
-        const answer = await action.apply(target, args);
-        if (isDead) await never;
-        const request = requestOf(method, args);
-        if (kill.isDue(request, before)) {
-          isDead = true;
-          resolve();
-          await never;
-        }
-        before.push(request);
-        return answer;
-      };
-    },
-  });
-  return { bucket: watched, killed: promise };
-}
-
-function requestOf(method: string, [first, second]: unknown[]): Request {
+function requestOf(method: string, [first, second]: readonly unknown[]): Request {
   const key = typeof first === "string" ? first : (first as { key: string }).key;
   const isOfState = method === "put" && key.includes("/.inlet/up/");
   return { method, key, state: isOfState ? decodeState(second as Uint8Array)?.state : undefined };
