@@ -7,7 +7,7 @@
 import { InletError } from "../errors.ts";
 import { NoAnswer, textUpTo } from "./answer.ts";
 import type { OpenUpload, Part } from "./bucket.ts";
-import { askForXml, decodeKey, isTruncated } from "./listing.ts";
+import { askForXml, isTruncated } from "./listing.ts";
 import { headersOf, unquoted } from "./object_headers.ts";
 import { mayPass, Refusal } from "./refusal.ts";
 import { explainFailure, type Requests } from "./requests.ts";
@@ -137,18 +137,17 @@ export async function* listUploads(
 ): AsyncGenerator<readonly OpenUpload[]> {
   let marker: Record<string, string> | undefined = {};
   while (marker) {
-    const query = { uploads: "", "encoding-type": "url", prefix, ...marker };
+    // Not URL-encoded: Ceph would encode the keys without saying so, and not the one to go on from.
+    const query = { uploads: "", prefix, ...marker };
     const root = await askForXml(requests, "ListMultipartUploadsResult", query);
-    const isEncoded = textOf(root, "EncodingType") === "url";
-    const decode = (key: string): string => isEncoded ? decodeKey(key) : key;
     yield childrenOf(root, "Upload").map((upload): OpenUpload => ({
-      key: decode(textOf(upload, "Key")),
+      key: textOf(upload, "Key"),
       uploadId: textOf(upload, "UploadId"),
       begun: new Date(textOf(upload, "Initiated")),
     }));
     marker = isTruncated(root)
       ? {
-        "key-marker": decode(textOf(root, "NextKeyMarker")),
+        "key-marker": textOf(root, "NextKeyMarker"),
         "upload-id-marker": textOf(root, "NextUploadIdMarker"),
       }
       : undefined;
