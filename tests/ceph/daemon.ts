@@ -5,7 +5,7 @@
  */
 
 /** Milliseconds after which a daemon that died by itself is started again, as by a supervisor. */
-const RESTART_MS = 5000;
+const RESTART_MS = 2000;
 
 /** Runs a program with its output in a file. The system kills it when this process has gone. */
 export const ENDS_WITH_US = ["setpriv", "--pdeathsig", "KILL"] as const;

@@ -41,7 +41,7 @@ const PROGRAM = {
   notes: [
     "Prints what a server needs to find it as KEY=VALUE lines, then ready. Ctrl-C, SIGTERM and " +
     "SIGHUP end it and remove all that it has stored; so does kill -9. A daemon that is killed, by its " +
-    "number in DAEMON.pid beside CEPH_CONF, is started again after five seconds. Debian's packages " +
+    "number in DAEMON.pid beside CEPH_CONF, is started again after two seconds. Debian's packages " +
     "are installed if they are missing and the user is root.",
   ],
   exitCodes: { 0: "stopped", 1: "a daemon failed", 2: "wrong use, or Ceph is missing" },

@@ -33,6 +33,12 @@ const DISK_BYTES = 17_179_869_184;
 /** Milliseconds in which it is ready, also on a machine that is very busy. */
 const READY_MS = 240_000;
 
+/**
+ * How often a program of Ceph is tried. The monitor refuses one that asks before it has been told the
+ * fsid, which is a race within that program.
+ */
+const TRIES = 4;
+
 /** Milliseconds between two looks whether the gateway answers. */
 const LOOK_MS = 100;
 
@@ -113,6 +119,7 @@ class Start {
   /** The path of ceph.conf. */
   readonly conf: string;
   readonly #say: (line: string) => void;
+  readonly #stopped = new AbortController();
   readonly #fail: (error: Error) => void;
 
   constructor(directory: string, say: (line: string) => void) {
@@ -146,13 +153,14 @@ class Start {
     await this.#tool("radosgw-admin", "-c", this.conf, "user", "create", ...user);
     const frontend = `--rgw_frontends=beast endpoint=127.0.0.1:${gatewayPort}`;
     this.#daemon("rgw", "radosgw", "-n", "client.rgw", frontend).start();
-    while (!await answers(gatewayPort)) await delay(LOOK_MS);
+    while (!await answers(gatewayPort)) await delay(LOOK_MS, this.#stopped);
     this.#say("the gateway answers");
     return gatewayPort;
   }
 
-  /** Kills what was started. */
+  /** Kills what was started, and starts no more. */
   async killAll(): Promise<void> {
+    this.#stopped.abort();
     await Promise.all([...this.daemons.values()].map((daemon) => daemon.kill()));
   }
 
@@ -163,15 +171,25 @@ class Start {
     const made = ["-i", `${id}`, "--mkfs", "--osd-uuid", uuid, "--monmap", map, "--no-mon-config"];
     await Promise.all([
       this.#tool("ceph-osd", "-c", this.conf, ...made),
-      this.#tool("ceph", "-c", this.conf, "osd", "new", uuid, `${id}`),
+      this.#addDisk(id, uuid),
     ]);
     this.#daemon(`osd.${id as 0 | 1}`, "ceph-osd", "-i", `${id}`).start();
   }
 
+  async #addDisk(id: number, uuid: string): Promise<void> {
+    const ceph = ["ceph", "-c", this.conf, "osd"];
+    await this.#tool(...ceph, "new", uuid, `${id}`);
+    await this.#tool(...ceph, "crush", "add", `osd.${id}`, "1", "root=default");
+  }
+
   #daemon(name: DaemonName, ...command: readonly string[]): Daemon {
+    this.#stopped.signal.throwIfAborted();
     const all = [...command, "-f", "-c", this.conf];
+    let deaths = 0;
     const daemon = new Daemon(name, this.#directory, all, () => {
-      this.#fail(new Error(`Cannot start Ceph: ${name} ended: ${daemon.lastWords()}`));
+      if (++deaths === TRIES) {
+        this.#fail(new Error(`Cannot start Ceph: ${name} ended: ${daemon.lastWords()}`));
+      }
       this.#say(`${name} ended; it is started again`);
     });
     this.daemons.set(name, daemon);
@@ -180,7 +198,15 @@ class Start {
 
   async #tool(...command: readonly string[]): Promise<void> {
     const [program, ...args] = [...ENDS_WITH_US, ...command];
-    await output(program, args);
+    for (let tries = 1;; tries++) {
+      this.#stopped.signal.throwIfAborted();
+      try {
+        await output(program, args, this.#stopped.signal);
+        return;
+      } catch (error) {
+        if (tries === TRIES) throw error;
+      }
+    }
   }
 }
 

@@ -41,10 +41,21 @@ export async function installCeph(say: (line: string) => void): Promise<void> {
 /**
  * Runs a program and gives what it prints.
  *
+ * @param signal Ends it.
  * @throws {Error} with its last line if it fails
  */
-export async function output(program: string, args: readonly string[]): Promise<string> {
-  const command = new Deno.Command(program, { args: [...args], stdout: "piped", stderr: "piped" });
+export async function output(
+  program: string,
+  args: readonly string[],
+  signal?: AbortSignal,
+): Promise<string> {
+  const command = new Deno.Command(program, {
+    args: [...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    ...signal && { signal },
+  });
   const { success, stdout, stderr } = await command.output();
   if (success) return new TextDecoder().decode(stdout);
   const last = new TextDecoder().decode(stderr).trim().split("\n").at(-1);

@@ -47,6 +47,9 @@ paxos_propose_interval = 0.1
 osd_data = ${directory}/osd.$id
 osd_objectstore = bluestore
 osd_crush_chooseleaf_type = 0
+# What a disk asks for at its start is refused if it asks before it knows the fsid.
+osd_class_update_on_start = false
+osd_crush_update_on_start = false
 osd_pool_default_size = 2
 osd_pool_default_min_size = 1
 osd_pool_default_pg_num = 8
