@@ -35,7 +35,7 @@ export interface PartPoolOptions {
   /**
    * Bytes that are lent at once, at most.
    *
-   * @default 134217728 (16 parts of 8 MiB)
+   * @default 100663296 (12 parts of 8 MiB)
    */
   readonly budgetBytes?: number | undefined;
   /**
@@ -81,7 +81,7 @@ export class PartPool {
   #lentBytes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor({ budgetBytes = 16 * PART_BYTES, patienceMs = 5000 }: PartPoolOptions = {}) {
+  constructor({ budgetBytes = 12 * PART_BYTES, patienceMs = 5000 }: PartPoolOptions = {}) {
     this.#budgetBytes = budgetBytes;
     this.#patienceMs = patienceMs;
   }
