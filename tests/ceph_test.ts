@@ -1,6 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { dirname } from "@std/path/dirname";
+import { TextLineStream } from "@std/streams";
+import { Ceph } from "./ceph/ceph.ts";
 import { sharedCeph } from "./ceph/shared.ts";
-import { CEPH, integration } from "./helpers.ts";
+import { CEPH, integration, ROOT, run } from "./helpers.ts";
 
 integration("sharedCeph() makes a bucket that goes with all that is in it", async () => {
   const ceph = await sharedCeph();
@@ -15,3 +18,43 @@ integration("sharedCeph() makes a bucket that goes with all that is in it", asyn
   }
   await assertRejects(() => ceph.fetch(name), Error, "404");
 }, CEPH);
+
+integration(
+  "deno task ceph tells how to reach it, and leaves nothing when it is killed",
+  async () => {
+    const task = new Deno.Command(Deno.execPath(), {
+      args: ["task", "--quiet", "ceph"],
+      cwd: ROOT,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const lines: string[] = [];
+    const text = task.stdout.pipeThrough(new TextDecoderStream());
+    for await (const line of text.pipeThrough(new TextLineStream())) {
+      if (line === "ready") break;
+      lines.push(line);
+    }
+    const { INLET_STORE, ...variables } = Object.fromEntries(lines.map((line) => line.split("=")));
+    const ceph = new Ceph(variables);
+    const path = `${INLET_STORE.replace("s3://", "")}/a`;
+    await (await ceph.fetch(path, { method: "PUT", body: "a" })).body?.cancel();
+    const directory = dirname(variables.CEPH_CONF);
+    const daemons = ["mon", "osd.0", "osd.1", "rgw"].map((name) =>
+      Deno.readTextFileSync(`${directory}/${name}.pid`).trim()
+    );
+    task.kill("SIGKILL");
+    await task.status;
+    for (const pid of daemons) await run("tail", ["-f", "/dev/null", `--pid=${pid}`]);
+    await goes(directory);
+  },
+  { ...CEPH, deadlineMs: 300_000 },
+);
+
+/** Waits until a path is gone. */
+async function goes(path: string): Promise<void> {
+  using watcher = Deno.watchFs(dirname(path));
+  const isThere = (): Promise<boolean> => Deno.lstat(path).then(() => true, () => false);
+  if (!await isThere()) return;
+  for await (const _ of watcher) if (!await isThere()) return;
+}
