@@ -177,48 +177,6 @@ class Scene implements AsyncDisposable {
 /** A time with milliseconds, which needs nothing to be read. */
 const FINE = new Date("2026-11-21T08:38:00.250Z");
 
-integration("Store.diff() tells what is there, what is missing and what is another", async () => {
-  await using scene = await Scene.open();
-  await scene.put("p/a", "1");
-  await scene.put("p/b", "22");
-  await Deno.mkdir(`${scene.dir}/p/d`);
-  await Deno.symlink("a", `${scene.dir}/p/l`);
-  const link = { size: null, mode: undefined };
-  assertEquals(
-    await scene.diff(
-      "p",
-      { name: "a" },
-      { name: "b" },
-      { name: "c" },
-      { name: "d", size: null },
-      { name: "a", size: null },
-      { name: "d" },
-      { name: "l", to: "a", ...link },
-      { name: "l", to: "b", ...link },
-      { name: "l" },
-      { name: "a", modified: new Date(FINE.getTime() + 1) },
-      { name: "a", mode: 0o755 },
-      { name: "..", size: null },
-      { name: ".inlet", size: null },
-    ),
-    "=!.=!!=!!!!..",
-  );
-  assertEquals(await scene.diff("/", { name: "p", size: null }), "=");
-  assertEquals(await scene.diff("q/r", { name: "a" }, { name: "b" }), "..");
-});
-
-integration("Store.diff() finds what is there under a numbered name", async () => {
-  await using scene = await Scene.open();
-  await scene.put("p/a.txt", "1");
-  await scene.put("p/a.txt", "22");
-  await scene.put("q", "a file");
-  await scene.put("q/a", "1");
-  assertEquals(names(`${scene.dir}/q (2)`), ["a"]);
-  assertEquals(await scene.diff("p", { name: "a.txt", size: 2 }, { name: "a.txt", size: 3 }), "=!");
-  assertEquals(await scene.diff("q", { name: "a" }, { name: "b" }), "=.");
-  assertEquals(await scene.diff("/", { name: "q", size: null }), "=");
-});
-
 integration(
   "Store.diff() reads for a CRC-32 only, and compares content where asked to",
   async () => {

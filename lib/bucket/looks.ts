@@ -40,6 +40,9 @@ const MOST_REMEMBERED = 50_000;
 /** When it is full, one of so many takes the place of the oldest: a long list must not drive out itself. */
 const ONE_OF = 8;
 
+/** Milliseconds within which an object can be written again without another time. */
+const SAME_TIME_MS = 2000;
+
 /** What is remembered of an object. */
 interface Remembered {
   readonly version: string;
@@ -106,6 +109,8 @@ export class Looks {
   }
 
   #remember(key: string, head: ObjectHead, look: Seen | "hidden"): void {
+    // Its metadata can change without its content, and so its ETag stays.
+    if (head.answered.getTime() - head.modified.getTime() < SAME_TIME_MS) return;
     const isFull = this.#remembered.size >= MOST_REMEMBERED && !this.#remembered.has(key);
     if (isFull) {
       if (Math.random() * ONE_OF >= 1) return;

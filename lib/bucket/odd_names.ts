@@ -24,16 +24,6 @@ export function listedName(key: string): string {
 }
 
 /**
- * The key that a list shows under a name, though it is none.
- *
- * @returns `undefined` if the name is the key itself
- */
-function oddKey(name: string): string | undefined {
-  const key = name.split("/").map(unescaped).join("/");
-  return isName(key) ? undefined : key;
-}
-
-/**
  * What a name can stand for: itself, and a key that a list shows so.
  *
  * @throws {InletError} `bad-name` if it can stand for nothing
@@ -42,14 +32,13 @@ export function meaningsOf(
   context: Pick<BucketContext, "safe" | "isShown">,
   name: string,
 ): string[] {
-  const odd = oddKey(name);
-  const others = odd !== undefined && context.isShown(odd) ? [odd] : [];
+  const key = name.split("/").map(unescaped).join("/");
+  const isOdd = !isName(key) && listedName(key) === name && context.isShown(key);
   try {
-    return [context.safe(name), ...others];
+    return [context.safe(name), ...isOdd ? [key] : []];
   } catch (error) {
-    // What leads out of the store is refused as everywhere.
-    if (others.length === 0 || isRewritten(name)) throw error;
-    return others;
+    if (isOdd) return [key];
+    throw error;
   }
 }
 
