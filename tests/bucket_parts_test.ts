@@ -432,3 +432,50 @@ integration(
   },
   CEPH,
 );
+
+integration(
+  "an upload that ends while it is published is completed or aborted, not both",
+  async () => {
+    await using stores = await bucketStores();
+    const { bucket } = stores;
+    const content = contentOf(9 * MIB);
+    await (await stores.open()).put("a.bin", new Uint8Array(7));
+    const aborting = Promise.withResolvers<void>();
+    let ending: PromiseLike<void> | undefined;
+    let completed = 0;
+    // Where it looks whether the file was sent before, it is disposed of.
+    let isPublishing = false;
+    const head: Bucket["head"] = async (key, signal) => {
+      const found = await bucket.head(key, signal);
+      if (key === `${PREFIX}a.bin` && isPublishing) {
+        ending ??= upload[Symbol.asyncDispose]();
+        await aborting.promise;
+      }
+      return found;
+    };
+    // The Abort is on its way for as long as it is being published.
+    const abort: Bucket["abort"] = async (asked) => {
+      aborting.resolve();
+      await Promise.allSettled([publishing]);
+      await bucket.abort(asked);
+    };
+    const complete: Bucket["complete"] = async (...asked) => {
+      completed++;
+      return await bucket.complete(...asked);
+    };
+    const store = await stores.open({
+      bucket: changed(changed(changed(bucket, "complete", complete), "abort", abort), "head", head),
+    });
+    const upload = await store.receive("a.bin", content.length);
+    await write(upload, content);
+    await present(() => bucket.head(`${PREFIX}a (2).bin`));
+    isPublishing = true;
+    const publishing = upload.publish({ id: "once" }, crc32(content));
+    await assertRejects(() => publishing, InletError, "the upload has ended");
+    await ending;
+    assertEquals(completed, 0);
+    assertEquals(await openUploads(bucket), 0);
+    assertEquals((await bucket.head(`${PREFIX}a (2).bin`))?.meta[META.mark], "free");
+  },
+  CEPH,
+);

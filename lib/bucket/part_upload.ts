@@ -232,10 +232,12 @@ export class PartUpload implements Upload, InFlight {
       this.#end(() => abandon(context, lease));
       return sent;
     }
-    await lease.save((state) => ({
-      ...{ ...state, ...arrived, certain: undefined },
-      ...{ stage: "publishing", facts: metaOf(facts) },
-    }));
+    await lease.save((state) => {
+      // Nothing is completed that is being aborted.
+      if (state.stage !== "open") throw ended();
+      const whole = { ...state, ...arrived, certain: undefined };
+      return { ...whole, stage: "publishing", facts: metaOf(facts) };
+    });
     const signal = AbortSignal.any([lease.signal, this.#stop.signal]);
     const name = await rollForward(context, lease, { signal });
     this.#end(() => this.#forget(lease));
