@@ -25,6 +25,9 @@ const HOUR_MS = 3_600_000;
 /** How long a published upload is known, for a client that was not told. */
 const KNOWN_MS = HOUR_MS;
 
+/** How long an upload that is not kept is left to a server that was only stopped for a while. */
+const UNKEPT_MS = 10 * 60_000;
+
 /** How far the clock of this machine can be from that of the store, which refuses requests beyond. */
 const SKEW_MS = HOUR_MS / 4;
 
@@ -115,11 +118,13 @@ function isReference(key: string): boolean {
 
 /** Whether an upload is to be cleared away, or completed. */
 function isDue({ keepPartialsMs }: BucketContext, found: FoundState): boolean {
-  const { stage, ongoing } = found.state;
+  const { stage, ongoing, ticket } = found.state;
   if (!isFree(found)) return false;
   if (stage === "publishing" || stage === "discarding") return true;
-  const isKnown = stage === "published" && !ongoing;
-  return found.ageMs > (isKnown ? KNOWN_MS : keepPartialsMs);
+  if (ongoing) return found.ageMs > keepPartialsMs;
+  if (stage === "published") return found.ageMs > KNOWN_MS;
+  return found.ageMs >
+    (ticket === undefined ? Math.min(UNKEPT_MS, keepPartialsMs) : keepPartialsMs);
 }
 
 /** Clears an upload away, or completes it, unless another is faster. */
