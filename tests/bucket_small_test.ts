@@ -13,8 +13,11 @@ import { META } from "../lib/bucket/layout.ts";
 import { placeholder } from "../lib/bucket/marks.ts";
 import { InletError } from "../lib/errors.ts";
 import { serve } from "../server.ts";
+import { sharedCeph } from "./ceph/shared.ts";
 import { bucketStores, contentOf, objectsIn, type TestStores } from "./bucket_stores.ts";
 import { CEPH, integration } from "./helpers.ts";
+import { Dice } from "./faults/content.ts";
+import { randomFaults, StoreProxy } from "./faults/store_proxy.ts";
 import { Wire } from "./wire.ts";
 
 const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
@@ -323,3 +326,33 @@ integration("a batch copies what it is given, and names what failed", async () =
     assertEquals(content, String.fromCharCode(index).repeat(100));
   }
 }, CEPH);
+
+integration(
+  "eight writers behind a bad gateway get a name each, and a late copy changes nothing",
+  async () => {
+    await using stores = await bucketStores();
+    await using proxy = await StoreProxy.start(await sharedCeph(), { lateMs: 300 });
+    proxy.misbehaviour.fault = randomFaults(new Dice(1), 30);
+    const servers = await Promise.all(
+      [1, 2].map(async () => await stores.open({ bucket: await stores.reach(proxy.endpoint) })),
+    );
+    for (let round = 0; round < 2; round++) {
+      const name = `a${round}.bin`;
+      const stored = await Promise.all(Array.from({ length: 8 }, async (_, index) => {
+        const content = `by writer ${index} of round ${round}`;
+        return [await servers[index % 2]!.put(name, bytes(content)), content] as const;
+      }));
+      await proxy.settle();
+      const expected = variants(8).map((name) => name.replace("a", `a${round}`)).sort();
+      assertEquals(stored.map(([name]) => name).sort(), expected);
+      for (const [name, content] of stored) {
+        assertEquals(await contentOf(stores.bucket, `inbox/${name}`), content);
+      }
+    }
+    assertEquals((await objectsIn(stores.bucket)).length, 16);
+    for (const fault of ["cut after", "twice", "late copy", "error after"] as const) {
+      assert(proxy.faults.get(fault)! > 0, fault);
+    }
+  },
+  CEPH,
+);

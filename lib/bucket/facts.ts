@@ -73,7 +73,7 @@ const MAX_FACTS_BYTES = 4096;
 const ID = /^[0-9a-f-]{36}$/;
 
 /** Whether the facts of an object stand beside it: it was written in parts. */
-export function isFactsBeside({ etag, meta }: Pick<ObjectHead, "etag" | "meta">): boolean {
+function isFactsBeside({ etag, meta }: Pick<ObjectHead, "etag" | "meta">): boolean {
   return meta[META.crc] === undefined && /-\d+$/.test(etag) && ID.test(meta[META.id] ?? "");
 }
 

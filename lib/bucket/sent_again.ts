@@ -5,11 +5,12 @@
  * @module
  */
 
-import type { ObjectHead } from "../s3/bucket.ts";
+import type { ListedObject, ObjectHead } from "../s3/bucket.ts";
 import type { BucketContext } from "./context.ts";
 import { factsOf } from "./facts.ts";
 import { markOf } from "./layout.ts";
 import type { NameList, Same } from "./placing.ts";
+import { variantsOf } from "./variants.ts";
 
 /** What identifies an upload: the random id that its client chose, and its verified content. */
 export interface SentUpload {
@@ -23,8 +24,8 @@ export interface SentUpload {
 /** Milliseconds for which a client sends a file again. */
 const SENT_MS = 3_600_000;
 
-/** Most objects of a list that are considered, and most of those that are looked at: the newest. */
-const MOST_LISTED = 2000;
+/** Most pages of a list that are read, and most of its objects that are looked at: the newest. */
+const MOST_PAGES = 2;
 const MOST_LOOKED_AT = 32;
 
 /**
@@ -64,27 +65,16 @@ async function isSent(
 /** The keys of numbered names whose objects have the size of the upload, the newest first. */
 async function candidates(
   context: BucketContext,
-  { nameOf }: NameList,
+  { series }: NameList,
   { size }: SentUpload,
   { answered }: ObjectHead,
 ): Promise<string[]> {
-  const [second, third] = [nameOf(2), nameOf(3)];
-  let split = 0;
-  while (second[split] === third[split]) split++;
-  const prefix = context.key(second.slice(0, split));
-  const ending = second.slice(split + 1);
-  const found: { key: string; modified: Date }[] = [];
-  let listed = 0;
-  for await (const { objects } of context.bucket.list({ prefix })) {
-    for (const object of objects) {
-      const isNumbered = object.key.endsWith(ending) &&
-        /^\d+$/.test(object.key.slice(prefix.length, object.key.length - ending.length));
-      const isRecent = answered.getTime() - object.modified.getTime() <= SENT_MS;
-      if (isNumbered && isRecent && object.size === size) found.push(object);
-    }
-    listed += objects.length;
-    if (listed >= MOST_LISTED) break;
-  }
-  found.sort((one, other) => other.modified.getTime() - one.modified.getTime());
-  return found.slice(0, MOST_LOOKED_AT).map(({ key }) => key);
+  const since = answered.getTime() - SENT_MS;
+  const isWanted = (object: ListedObject): boolean =>
+    object.size === size && object.modified.getTime() >= since;
+  const { objects } = await variantsOf(context, series, isWanted, undefined, MOST_PAGES);
+  return [...objects.values()]
+    .sort((one, other) => other.modified.getTime() - one.modified.getTime())
+    .slice(0, MOST_LOOKED_AT)
+    .map(({ key }) => key);
 }

@@ -25,12 +25,14 @@ export interface Variants {
  *
  * @param name With the numbers of its folders.
  * @param isWanted Which objects are kept.
+ * @param mostPages Pages of the list after which it ends.
  */
 export async function variantsOf(
   context: BucketContext,
   name: string,
   isWanted: (object: ListedObject) => boolean,
   signal?: AbortSignal,
+  mostPages = Infinity,
 ): Promise<Variants> {
   const objects = new Map<number, ListedObject>();
   const folders = new Set<number>();
@@ -39,6 +41,7 @@ export async function variantsOf(
   const numberOf = (key: string): number | undefined =>
     numberIn(context, name, key.slice(context.prefix.length));
   const query = { prefix: context.key(prefix), delimiter: "/", signal };
+  let pages = 0;
   for await (const page of context.bucket.list(query)) {
     for (const object of page.objects) {
       const number = isWanted(object) ? numberOf(object.key) : undefined;
@@ -48,6 +51,7 @@ export async function variantsOf(
       const number = numberOf(folder.slice(0, -1));
       if (number !== undefined) folders.add(number);
     }
+    if (++pages >= mostPages) break;
   }
   return { objects, folders };
 }
