@@ -47,7 +47,8 @@ export function findCredentials(): CredentialSource {
   const secretAccessKey = variable("AWS_SECRET_ACCESS_KEY");
   if (accessKeyId && secretAccessKey) {
     const sessionToken = variable("AWS_SESSION_TOKEN") || undefined;
-    return fixedCredentials({ accessKeyId, secretAccessKey, sessionToken });
+    const where = "Cannot use the credentials in the environment";
+    return fixedCredentials(checked({ accessKeyId, secretAccessKey, sessionToken }, where));
   }
   if (accessKeyId || secretAccessKey) {
     const [has, lacks] = accessKeyId
@@ -57,7 +58,14 @@ export function findCredentials(): CredentialSource {
   }
   const path = sharedFile();
   if (path === undefined) throw missing();
-  const profile = variable("AWS_PROFILE") || "default";
+  return credentialsIn(path, variable("AWS_PROFILE") || "default");
+}
+
+/**
+ * The credentials of a profile in a file as Amazon's tools share it. It is read again when they have
+ * expired.
+ */
+export function credentialsIn(path: string, profile: string): CredentialSource {
   return { read: () => readProfile(path, profile), changes: true };
 }
 
@@ -88,7 +96,15 @@ async function readProfile(path: string, profile: string): Promise<Credentials> 
     const why = `its profile ${quoted(profile)} lacks aws_access_key_id or aws_secret_access_key`;
     throw new InletError("usage", `${file}: ${why}`);
   }
-  return { accessKeyId, secretAccessKey, sessionToken: values.get("aws_session_token") };
+  const sessionToken = values.get("aws_session_token");
+  return checked({ accessKeyId, secretAccessKey, sessionToken }, file);
+}
+
+/** Refuses what no header can hold: an error of the header would show it. */
+function checked(credentials: Credentials, where: string): Credentials {
+  const texts = Object.values(credentials).filter((text) => text !== undefined);
+  if (texts.every((text) => /^[!-~]+$/.test(text))) return credentials;
+  throw new InletError("usage", `${where}: they contain a space, or what is not ASCII`);
 }
 
 /** The values of a profile: lines `name = value` below `[profile]`; `undefined` if there is none. */

@@ -68,7 +68,7 @@ export function isTruncated(root: Element): boolean {
 }
 
 /** Decodes a key of a list: each byte as `%XX`, and in some stores a space as `+`. */
-function decodeKey(text: string): string {
+export function decodeKey(text: string): string {
   const spaced = text.replaceAll("+", "%20");
   try {
     return decodeURIComponent(spaced);

@@ -152,7 +152,7 @@ function checked(key: string): string {
   if (key.split("/").some((segment) => segment === "." || segment === "..")) {
     throw new InletError("bad-name", "A name with a part . or .. cannot be asked for in a bucket");
   }
-  if (key === "" || !key.isWellFormed()) {
+  if (key === "" || key.includes("\0") || !key.isWellFormed()) {
     throw new InletError("bad-name", "The name is none for an object store");
   }
   if (new TextEncoder().encode(key).length > MAX_KEY_BYTES) {

@@ -6,10 +6,12 @@
  */
 
 import { BucketStore, type BucketStoreOptions } from "../bucket/bucket_store.ts";
+import { OWN_PREFIX } from "../bucket/layout.ts";
 import type { Need } from "../cli/permissions.ts";
 import { variable } from "../environment.ts";
 import { explain, InletError } from "../errors.ts";
 import { locate, parseBucketAddress } from "../s3/address.ts";
+import { checkBucket } from "../s3/check.ts";
 import { findCredentials } from "../s3/credentials.ts";
 import { openBucket } from "../s3/open_bucket.ts";
 import type { ServerStore } from "../store/ongoing.ts";
@@ -72,6 +74,11 @@ export async function openBucketStore(
   const bucket = await openBucket({ bucket: name, endpoint: endpointOf(place), region });
   const store = new BucketStore({ ...options, bucket, prefix });
   try {
+    await checkBucket(
+      bucket,
+      prefix,
+      options.readOnly ? undefined : `${prefix}${OWN_PREFIX}probe/`,
+    );
     await store.prepare();
   } catch (error) {
     throw refusal(place, error);
