@@ -13,6 +13,7 @@ import type { ObjectHead } from "../s3/bucket.ts";
 import type { BucketContext } from "./context.ts";
 import { META } from "./layout.ts";
 import { factsKey } from "./state.ts";
+import { readWhole } from "./whole_object.ts";
 
 /** What a bucket keeps of a file beside its content. */
 export interface StoredFacts {
@@ -85,11 +86,10 @@ export async function factsOf(
 ): Promise<StoredFacts> {
   if (!isFactsBeside(head)) return factsIn(head.meta);
   const key = factsKey(context.prefix, head.meta[META.id]!);
-  const range = { offset: 0, bytes: MAX_FACTS_BYTES };
-  const found = await context.bucket.get(key, { range, signal });
+  const found = await readWhole(context.bucket, key, MAX_FACTS_BYTES, signal);
   if (!found) return factsIn(head.meta);
   try {
-    const read: unknown = await new Response(found.body).json();
+    const read: unknown = JSON.parse(new TextDecoder().decode(found.content));
     if (typeof read !== "object" || read === null) return {};
     const texts = Object.entries(read).filter(([, value]) => typeof value === "string");
     return factsIn({ ...head.meta, ...Object.fromEntries(texts) });

@@ -14,7 +14,15 @@
 import { delay } from "@std/async/delay";
 import { InletError } from "../errors.ts";
 import type { Bucket, Put } from "../s3/bucket.ts";
-import { decodeState, encodeState, type Lease, type Leased, type UploadState } from "./state.ts";
+import {
+  decodeState,
+  encodeState,
+  type Lease,
+  type Leased,
+  MAX_STATE_BYTES,
+  type UploadState,
+} from "./state.ts";
+import { readWhole } from "./whole_object.ts";
 
 /** Milliseconds that a lease is held for after each save. */
 const LEASE_MS = 15_000;
@@ -38,10 +46,10 @@ export interface FoundState extends Leased {
 
 /** Reads a state; `undefined` if it is gone, or none. */
 export async function readState(bucket: Bucket, key: string): Promise<FoundState | undefined> {
-  const object = await bucket.get(key);
+  const object = await readWhole(bucket, key, MAX_STATE_BYTES + 1);
   if (!object) return undefined;
-  const { etag, modified, answered } = object;
-  const leased = decodeState(await new Response(object.body).bytes());
+  const { etag, modified, answered, content } = object;
+  const leased = decodeState(content);
   return leased && { ...leased, key, etag, ageMs: answered.getTime() - modified.getTime() };
 }
 

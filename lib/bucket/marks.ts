@@ -15,6 +15,7 @@ import type { BucketContext } from "./context.ts";
 import { decoded, metaOf } from "./facts.ts";
 import { LONG_LINK_BYTES, MARKED_BYTES, markOf, META } from "./layout.ts";
 import { newId } from "./state.ts";
+import { readWhole } from "./whole_object.ts";
 
 /** What stands at the name of an upload in flight, or at a name that was given up. */
 export function placeholder(mark: "claimed" | "free", id: string): NewObject {
@@ -51,12 +52,9 @@ export async function targetOf(
   if (markOf(head) !== "link") return undefined;
   const short = head.meta[META.target];
   if (short !== undefined) return decoded(short);
-  const found = await context.bucket.get(key, { signal });
-  if (!found || markOf(found) !== "link") {
-    await found?.body.cancel();
-    return undefined;
-  }
-  const text = await new Response(found.body).text();
+  const found = await readWhole(context.bucket, key, LONG_LINK_BYTES, signal);
+  if (!found || markOf(found) !== "link") return undefined;
+  const text = new TextDecoder().decode(found.content);
   const end = text.indexOf("\0");
   return end < 0 ? text : text.slice(0, end);
 }

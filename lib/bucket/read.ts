@@ -17,6 +17,7 @@ import type { BucketContext } from "./context.ts";
 import type { Looks, Seen } from "./looks.ts";
 import { ObjectReader } from "./object_reader.ts";
 import { meaningsOf } from "./odd_names.ts";
+import { readWhole } from "./whole_object.ts";
 
 /** Bytes that are read when a file is opened: most files are not larger. */
 export const FIRST_BYTES = 64 * 1024;
@@ -55,12 +56,9 @@ async function openAt(
     signal: AbortSignal | undefined;
   },
 ): Promise<BucketFile | undefined> {
-  const object = await context.bucket.get(key, {
-    range: { offset: 0, bytes: FIRST_BYTES },
-    signal,
-  });
+  const object = await readWhole(context.bucket, key, FIRST_BYTES, signal);
   if (!object) return undefined;
-  const first = new Uint8Array(await new Response(object.body).arrayBuffer());
+  const first = object.content;
   const seen = await looks.ofHead(key, object, signal);
   if (seen === "hidden" || seen === undefined) return undefined;
   if (seen.to === undefined) return new BucketFile(context, looks, { name, key, seen, first });

@@ -26,7 +26,7 @@ import { decodeSchedule, type PartSchedule } from "./part_schedule.ts";
 export const STATES = `${OWN_PREFIX}up/`;
 
 /** Most bytes of a state that is read: 10,000 parts have about 600 KB, and details 192 KiB. */
-const MAX_BYTES = 2 * 1024 * 1024;
+export const MAX_STATE_BYTES: number = 2 * 1024 * 1024;
 
 /** Most bytes of one sample. */
 export const SAMPLE_BYTES = 256;
@@ -207,7 +207,7 @@ function encodeArrived({ parts, tail }: Arrived): Json {
 
 /** Decodes a state; returns `undefined` if it is none, or of another version. */
 export function decodeState(bytes: Uint8Array): Leased | undefined {
-  if (bytes.length > MAX_BYTES) return undefined;
+  if (bytes.length > MAX_STATE_BYTES) return undefined;
   try {
     const json = objectIn(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
     if (json.version !== VERSION) return undefined;

@@ -11,6 +11,7 @@ import { crc32 } from "node:zlib";
 import { InletError } from "../errors.ts";
 import type { BucketContext } from "./context.ts";
 import { type NotedTail, tailKey } from "./state.ts";
+import { unbroken } from "./whole_object.ts";
 
 /** Sets a tail aside. @param content It may not change before this has settled. */
 export async function putTail(
@@ -37,14 +38,18 @@ export async function takeTail(
   into: Uint8Array,
   signal: AbortSignal,
 ): Promise<void> {
-  const object = await context.bucket.get(tailKey(context.prefix, id, number), { signal });
-  let filled = 0;
-  if (object?.size === size) {
-    for await (const chunk of object.body) {
-      into.set(chunk, filled);
-      filled += chunk.length;
+  const filled = await unbroken(async () => {
+    const object = await context.bucket.get(tailKey(context.prefix, id, number), { signal });
+    let filled = 0;
+    if (object?.size !== size) await object?.body.cancel();
+    else {
+      for await (const chunk of object.body) {
+        into.set(chunk, filled);
+        filled += chunk.length;
+      }
     }
-  } else await object?.body.cancel();
+    return filled;
+  });
   if (filled === size && crc32(into.subarray(0, size)) === crc) return;
   throw new InletError("aborted", "Cannot store the file: what had arrived of it has been removed");
 }
