@@ -122,14 +122,16 @@ export class PartFiller implements PartHolder {
 
   /** Waits for a part that is not full. */
   async #room(): Promise<PartBuffer> {
+    const { check, sender } = this.#options;
     for (;;) {
-      this.#options.check();
+      check();
       if (this.#settingAside) await this.#settingAside.catch(() => {});
       else if (!this.#buffer) await this.#borrow();
       else if (this.filledBytes < this.#range!.bytes) return this.#buffer;
+      else if (sender.hasRoom) this.#send();
       else {
-        this.#send();
-        await this.#options.sender.room();
+        this.#buffer.filled();
+        await sender.room();
       }
     }
   }

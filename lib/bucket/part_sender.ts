@@ -92,9 +92,14 @@ export class PartSender {
     this.#inFlight.add(sending);
   }
 
-  /** Waits until a further part may be sent. It never fails. */
+  /** Whether a further part may be sent. */
+  get hasRoom(): boolean {
+    return this.#inFlight.size < MOST_IN_FLIGHT;
+  }
+
+  /** Waits until a part has been sent. It never fails. */
   async room(): Promise<void> {
-    while (this.#inFlight.size >= MOST_IN_FLIGHT) await Promise.race(this.#inFlight);
+    await Promise.race(this.#inFlight);
   }
 
   /** Waits until no part is on its way, nor the upload about to begin. It never fails. */
