@@ -19,6 +19,14 @@ import { drawPlots, type Results } from "./plots.ts";
 import { killAll } from "./processes.ts";
 import { formatSection, type Section } from "./report.ts";
 import { Workspace } from "./workspace.ts";
+import {
+  bucketFiles,
+  bucketGet,
+  bucketList,
+  bucketMemory,
+  bucketPut,
+  bucketServers,
+} from "./workloads/bucket.ts";
 import { clients, tlsClients } from "./workloads/clients.ts";
 import { compares } from "./workloads/compares.ts";
 import { fairness } from "./workloads/fairness.ts";
@@ -83,6 +91,12 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   sessions,
   places,
   waits,
+  "bucket-put": bucketPut,
+  "bucket-get": bucketGet,
+  "bucket-files": bucketFiles,
+  "bucket-servers": bucketServers,
+  "bucket-memory": bucketMemory,
+  "bucket-list": bucketList,
 };
 
 const RESULTS = new URL("results.json", import.meta.url);
@@ -134,7 +148,7 @@ const PROGRAM = {
   notes: [
     "A program that is not installed is left out, and said. Files are kept in memory, in /dev/shm " +
     "where there is one: three times the size of the big file has to be free there, and for its " +
-    "fourfold twelve times, or that is left out. A tree needs six times its size. A run of all workloads at the default sizes " +
+    "fourfold twelve times, or that is left out. A tree needs six times its size. What is put into a bucket lies below TMPDIR: 40 GiB. A run of all workloads at the default sizes " +
     "writes bench/results.json and draws docs/bench-*.svg.",
   ],
 };

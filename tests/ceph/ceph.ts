@@ -80,6 +80,12 @@ export class Ceph {
     );
   }
 
+  /** A URL by which any program gets an object, for a day. */
+  async signedUrl(path: string): Promise<string> {
+    const init = { aws: { signQuery: true } };
+    return (await this.#client.sign(`${this.endpoint}/${path}`, init)).url;
+  }
+
   /** Has everything removed by now that was deleted or replaced more than some seconds ago. */
   async collectGarbage(): Promise<void> {
     await this.ask(["radosgw-admin", "gc", "process", "--include-all"]);
