@@ -264,6 +264,25 @@ integration("a folder gets its facts from its maker alone, by whatever server", 
   assertEquals(await two.makeFolder("empty"), { name: "empty", isNew: true });
 }, CEPH);
 
+integration("a folder whose files come right behind it is that of its maker", async () => {
+  await using stores = await bucketStores();
+  const store = await stores.open();
+  using batch = store.batch();
+  const modified = new Date("2024-02-29T12:00:00.123Z");
+  const names = Array.from({ length: 8 }, (_, index) => `d${index}`);
+  for (const id of names) {
+    await batch.makeFolder(id, { id, mode: 0o710, files: 1 });
+    await batch.put(`${id}/a.txt`, bytes("a"));
+  }
+  await batch.commit();
+  for (const id of names) await batch.makeFolder(id, { id, mode: 0o710, modified });
+  await batch.commit();
+  for (const name of names) {
+    const { meta } = (await stores.bucket.head(`inbox/${name}/`))!;
+    assertEquals([meta[META.mode], meta[META.modified]], ["710", modified.toISOString()]);
+  }
+}, CEPH);
+
 integration("a link is made once, and under a number where something else is", async () => {
   await using stores = await bucketStores();
   const [one, two] = [await stores.open(), await stores.open()];

@@ -55,6 +55,8 @@ export class BucketFolders {
   readonly #made = new BoundedMap<Made>(MOST_KNOWN);
   /** What is being made, by name. */
   readonly #making = new Map<string, Promise<MadeFolder>>();
+  /** The folders that are looked into before they are made, by name: nothing is put into them meanwhile. */
+  readonly #looking = new Map<string, Promise<unknown>>();
   /** The files that are being written in this moment, by name. */
   readonly #writing = new Map<string, Promise<unknown>>();
 
@@ -74,7 +76,15 @@ export class BucketFolders {
     if (slash < 0) return name;
     const last = name.slice(slash);
     const folder = this.#locate(name.slice(0, slash));
-    return folder instanceof Promise ? folder.then((folder) => folder + last) : folder + last;
+    if (typeof folder === "string" && !this.#looking.has(folder)) return folder + last;
+    return this.#looked(folder).then((folder) => folder + last);
+  }
+
+  /** Waits until it is known what is in a folder that is being made: the next file would be taken for it. */
+  async #looked(asked: Maybe<string>): Promise<string> {
+    const folder = await asked;
+    await this.#looking.get(folder);
+    return folder;
   }
 
   /**
@@ -85,12 +95,16 @@ export class BucketFolders {
   async makeFolder(name: string, facts: FolderFacts): Promise<MadeFolder> {
     const folder = await this.#locate(name);
     const before = this.#making.get(folder)?.catch(() => {});
-    const making = Promise.resolve(before).then(() => this.#make(folder, facts));
+    const { promise: looking, resolve: looked } = Promise.withResolvers<void>();
+    const making = Promise.resolve(before).then(() => this.#make(folder, facts, looked));
     this.#making.set(folder, making);
+    this.#looking.set(folder, looking);
     try {
       return await making;
     } finally {
+      looked();
       if (this.#making.get(folder) === making) this.#making.delete(folder);
+      if (this.#looking.get(folder) === looking) this.#looking.delete(folder);
     }
   }
 
@@ -187,9 +201,11 @@ export class BucketFolders {
     return mark !== "free";
   }
 
-  async #make(folder: string, facts: FolderFacts): Promise<MadeFolder> {
-    const isKnown = this.#made.has(folder);
-    if (!isKnown && !await this.#isListed(folder)) {
+  /** @param looked Called once it is known whether the folder is there. */
+  async #make(folder: string, facts: FolderFacts, looked: () => void): Promise<MadeFolder> {
+    const isThere = this.#made.has(folder) || await this.#isListed(folder);
+    looked();
+    if (!isThere) {
       const object = folderObject(facts);
       const claimed = await claim(this.#context, `${folder}/`, object);
       if ("etag" in claimed) {
