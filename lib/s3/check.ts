@@ -12,8 +12,8 @@ import { Refusal } from "./refusal.ts";
 import { S3Bucket } from "./s3_bucket.ts";
 import { textOf } from "./xml.ts";
 
-/** Milliseconds for which requests are repeated: somebody waits for a server to start. */
-const REPEAT_MS = 10_000;
+/** Somebody waits for a server to start. */
+const HURRIED = { answerMs: 10_000, repeatMs: 10_000 };
 
 /** How often the tries are begun anew if the store gives no clear answer. */
 const MOST_TRIES = 3;
@@ -31,7 +31,7 @@ export async function checkBucket(
   prefix: string,
   folder?: string,
 ): Promise<void> {
-  const hurried = new S3Bucket(bucket.requests.with({ repeatMs: REPEAT_MS }));
+  const hurried = new S3Bucket(bucket.requests.with(HURRIED));
   await refuseVersions(hurried, prefix);
   if (folder === undefined) return;
   for (let tries = 1;; tries++) {
