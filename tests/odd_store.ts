@@ -34,17 +34,22 @@ export type StoreAnswer =
 
 /** A store of a test's own. */
 export interface OddStore extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT` */
+  /** `http://127.0.0.1:PORT`, or https. */
   readonly endpoint: string;
   /** What it was asked, from the first to the last. */
   readonly requests: readonly StoreRequest[];
 }
 
-/** Starts a store. */
+/** Starts a store. With a certificate and its key it speaks TLS. */
 export function oddStore(
   answer: (request: StoreRequest, number: number) => StoreAnswer,
+  tls?: { readonly cert: string; readonly key: string },
 ): OddStore {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const place = { hostname: "127.0.0.1", port: 0 };
+  const listener: Deno.Listener<Deno.Conn> = tls
+    ? Deno.listenTls({ ...place, ...tls })
+    : Deno.listen(place);
+  const { port } = listener.addr as Deno.NetAddr;
   const open = new Set<Deno.Conn>();
   const requests: StoreRequest[] = [];
   const serve = async (conn: Deno.Conn): Promise<void> => {
@@ -70,7 +75,7 @@ export function oddStore(
     for await (const conn of listener) serve(conn);
   })();
   return {
-    endpoint: `http://127.0.0.1:${listener.addr.port}`,
+    endpoint: `${tls ? "https" : "http"}://127.0.0.1:${port}`,
     requests,
     [Symbol.asyncDispose](): Promise<void> {
       listener.close();

@@ -10,7 +10,7 @@ import { checkBucket } from "../lib/s3/check.ts";
 import { credentialsIn, fixedCredentials } from "../lib/s3/credentials.ts";
 import { openBucket } from "../lib/s3/open_bucket.ts";
 import type { S3Bucket } from "../lib/s3/s3_bucket.ts";
-import { integration, tempDir } from "./helpers.ts";
+import { integration, run, tempDir } from "./helpers.ts";
 import { errorAnswer, type OddStore, oddStore, type StoreAnswer } from "./odd_store.ts";
 
 const SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
@@ -266,6 +266,66 @@ integration("lib/s3: what cannot be reached is told in one line", async () => {
     }
   }
 });
+
+/** Makes an authority, and a certificate of it for the name. */
+async function certify(dir: string, name: string): Promise<{ cert: string; key: string }> {
+  const make = [
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+  ];
+  const root = ["-keyout", "root.key", "-out", "root.pem", "-subj", "/CN=An authority"];
+  const leaf = ["-keyout", "leaf.key", "-out", "leaf.pem", "-subj", "/CN=A store"];
+  const signed = ["-CA", "root.pem", "-CAkey", "root.key", "-addext", `subjectAltName=${name}`];
+  const usage = ["-addext", "basicConstraints=critical,CA:FALSE"];
+  for (const args of [[...make, ...root], [...make, ...leaf, ...signed, ...usage]]) {
+    const { code, stderr } = await run("openssl", args, { cwd: dir });
+    assertEquals(code, 0, stderr);
+  }
+  const [cert, key] = ["leaf.pem", "leaf.key"].map((file) =>
+    Deno.readTextFileSync(`${dir}/${file}`)
+  );
+  return { cert: cert!, key: key! };
+}
+
+/** A program that reads and writes an object of the store at its argument. */
+const READS_AND_WRITES = `
+  import { openBucket } from "./lib/s3/open_bucket.ts";
+  import { fixedCredentials } from "./lib/s3/credentials.ts";
+  const credentials = fixedCredentials({ accessKeyId: "a", secretAccessKey: "b" });
+  const bucket = await openBucket({ bucket: "bucket", endpoint: Deno.args[0], credentials });
+  const put = await bucket.put("a", new Uint8Array(100_000), { condition: { absent: true } });
+  console.log(put.etag, await new Response((await bucket.get("a")).body).text());
+`;
+
+integration(
+  "lib/s3: a store with TLS is trusted by its certificate, as Deno is told to",
+  async () => {
+    await using dir = await tempDir();
+    await using store = oddStore(() => OBJECT, await certify(dir.path, "IP:127.0.0.1"));
+    const bucket = await open(store);
+    const upload = { key: "a", uploadId: "u" };
+    for (const action of [() => bucket.get("a"), () => bucket.putPart(upload, 1, CONTENT)]) {
+      const error = await assertRejects(async () => void await action(), InletError);
+      const why = "its certificate is not one that this machine trusts";
+      assertEquals(error.message, `Cannot reach the object store: ${why}`);
+    }
+    const args = ["eval", "--cert", `${dir.path}/root.pem`, READS_AND_WRITES, store.endpoint];
+    const { code, stdout, stderr } = await run(Deno.execPath(), args);
+    assertEquals([code, stdout], [0, "abc 0123456789\n"], stderr);
+    assertEquals(store.requests.map(({ body }) => body.length), [100_000, 0]);
+
+    await using other = oddStore(() => OBJECT, await certify(dir.path, "DNS:elsewhere"));
+    const failed = await run(Deno.execPath(), [...args.slice(0, -1), other.endpoint]);
+    assertStringIncludes(failed.stderr, "its certificate is not one that this machine trusts");
+    assertEquals(other.requests, []);
+  },
+  { programs: ["openssl"] },
+);
 
 integration("lib/s3: whoever gives up ends a request with his reason", async () => {
   const asked = Promise.withResolvers<void>();
