@@ -26,6 +26,9 @@ const PATIENCE_MS = 11 * 60_000;
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
 
+/** Attempts after which the operator is told: about ten seconds. */
+const TOLD_AFTER = 8;
+
 /** What became of an upload: the file is there, or another program has written its name. */
 export type Completed = "done" | "lost";
 
@@ -64,6 +67,11 @@ export async function completeUpload(
     const after = await look(context, state, signal);
     if (typeof after === "string") return after;
     await checkParts(context, state);
+    if (attempt === TOLD_AFTER) {
+      context.warnOnce(
+        "the object store has not put together a file whose parts have all arrived; the server tries on",
+      );
+    }
     if (performance.now() - began > patienceMs) throw heldBack(state);
     const most = Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS);
     await delay(most * (0.5 + Math.random() / 2), { ...signal && { signal } });
