@@ -131,12 +131,37 @@ integration(
     const { ticket } = await begun(dead, { bytes: 8 * MIB + 1 });
     const live = await stores.open();
     while ((await found(live, { ticket: ticket! }))[0]?.bytes !== 8 * MIB);
-    assertEquals(await found(live), []);
-    kill();
+      kill();
     let partial: PartialFile | undefined;
     while (!partial) [partial] = await found(live);
     await using resumed = await take(partial);
     assertEquals(resumed!.kept.bytes, 8 * MIB);
+  },
+  CEPH,
+);
+
+integration(
+  "a server that was stopped for longer than its lease publishes nothing more",
+  async () => {
+    await using stores = await bucketStores();
+    const { bucket, stop } = mortalBucket(stores.bucket);
+    const slow = await stores.open({ bucket, leaseMs: 1000 });
+    const old = await begun(slow, { bytes: 8 * MIB + 1 });
+    await old.write(CONTENT.subarray(8 * MIB + 1));
+    const other = await stores.open();
+    while ((await found(other, { ticket: old.ticket! }))[0]?.bytes !== 8 * MIB);
+    const goOn = stop();
+    const published = assertRejects(() => old.publish({}, crc32(CONTENT)), InletError);
+    let partial: PartialFile | undefined;
+    while (!partial) [partial] = await found(other);
+    await using upload = await take(partial);
+    await upload!.write(CONTENT.subarray(8 * MIB));
+    goOn();
+    assertEquals((await published).code, "aborted");
+    await old[Symbol.asyncDispose]();
+    assertEquals(await upload!.publish({}, crc32(CONTENT)), "a.bin");
+    const files = (await objectsIn(stores.bucket, "inbox/a")).map(({ key, size }) => [key, size]);
+    assertEquals(files, [["inbox/a.bin", CONTENT.length]]);
   },
   CEPH,
 );

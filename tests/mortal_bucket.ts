@@ -1,5 +1,5 @@
 /**
- * A way to a bucket that can die, and with it the server that uses it.
+ * A way to a bucket that can die or stop, and with it the server that uses it.
  *
  * @module
  */
@@ -13,6 +13,8 @@ export interface MortalBucket {
   readonly died: Promise<void>;
   /** Has it die. What is under way may still take effect. */
   kill(): void;
+  /** Holds its requests and answers, as if the process were stopped, until the result is called. */
+  stop(): () => void;
 }
 
 /**
@@ -27,6 +29,7 @@ export function mortalBucket(
   const { promise, resolve } = Promise.withResolvers<void>();
   const never = new Promise<never>(() => {});
   let isDead = false;
+  let running = Promise.resolve();
   const kill = (): void => {
     isDead = true;
     resolve();
@@ -36,13 +39,20 @@ export function mortalBucket(
       const action = target[method] as (...args: unknown[]) => unknown;
       if (method === "list" || method === "uploads") return action.bind(target);
       return async (...args: unknown[]) => {
+        await running;
         if (isDead) await never;
         const answer = await action.apply(target, args);
+        await running;
         if (!isDead && isLast(method, args)) kill();
         if (isDead) await never;
         return answer;
       };
     },
   });
-  return { bucket: mortal, died: promise, kill };
+  const stop = (): () => void => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    running = promise;
+    return resolve;
+  };
+  return { bucket: mortal, died: promise, kill, stop };
 }
