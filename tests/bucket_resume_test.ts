@@ -131,7 +131,7 @@ integration(
     const { ticket } = await begun(dead, { bytes: 8 * MIB + 1 });
     const live = await stores.open();
     while ((await found(live, { ticket: ticket! }))[0]?.bytes !== 8 * MIB);
-      kill();
+    kill();
     let partial: PartialFile | undefined;
     while (!partial) [partial] = await found(live);
     await using resumed = await take(partial);

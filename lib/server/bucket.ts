@@ -106,6 +106,6 @@ function hasCredentials(): boolean {
 function refusal({ address }: BucketPlace, error: unknown): InletError {
   const { code, message, cause } = explain(error);
   const isPassing = ["overloaded", "lost", "timeout"].includes(code);
-  const what = `Cannot use ${quoted(address)}`;
-  return new InletError(isPassing ? "lost" : "usage", `${what}: ${message}`, { cause });
+  const what = message.startsWith("Cannot ") ? "" : `Cannot use ${quoted(address)}: `;
+  return new InletError(isPassing ? "lost" : "usage", what + message, { cause });
 }

@@ -1,0 +1,278 @@
+/**
+ * How a server with a bucket starts, and what it says when it cannot. Nothing of it listens then.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { dirname } from "@std/path/dirname";
+import { serve } from "../server.ts";
+import { InletError } from "../lib/errors.ts";
+import { BucketScene } from "./bucket_scene.ts";
+import { sharedCeph } from "./ceph/shared.ts";
+import {
+  assertRefused,
+  CEPH,
+  type Ended,
+  freePort,
+  integration,
+  names,
+  run,
+  Running,
+  scriptPath,
+  tempDir,
+} from "./helpers.ts";
+import { openTerminal } from "./tmux.ts";
+
+const SERVER = scriptPath("server.ts");
+
+/** Starts a server that is expected to end. */
+async function refused(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  permissions: readonly string[] = ["-A"],
+): Promise<Ended> {
+  await using local = await tempDir();
+  const ended = await run(Deno.execPath(), ["run", ...permissions, SERVER, "0", ...args], {
+    cwd: local.path,
+    env: { ...NONE, ...env },
+  });
+  assertEquals(names(local.path), []);
+  return ended;
+}
+
+/** An environment in which nothing of a bucket is. */
+const NONE = {
+  AWS_ACCESS_KEY_ID: "",
+  AWS_SECRET_ACCESS_KEY: "",
+  AWS_SESSION_TOKEN: "",
+  AWS_ENDPOINT_URL_S3: "",
+  AWS_ENDPOINT_URL: "",
+  AWS_REGION: "",
+  AWS_DEFAULT_REGION: "",
+  AWS_PROFILE: "",
+  AWS_SHARED_CREDENTIALS_FILE: "/nonexistent",
+  INLET_STORE: "",
+};
+
+const KEYS = { AWS_ACCESS_KEY_ID: "somekey", AWS_SECRET_ACCESS_KEY: "VERYSECRET" };
+
+const WRONG: readonly (readonly [args: readonly string[], line: string])[] = [
+  [
+    ["--store", "received"],
+    'Cannot use "received" as the --store: give s3://BUCKET/PREFIX, or a directory as --dir',
+  ],
+  [
+    ["--store", "https://s3.example.org/inbox"],
+    'Cannot use "https://s3.example.org/inbox" as the --store: give s3://BUCKET/PREFIX, and the ' +
+    "URL of the object store as --s3-endpoint",
+  ],
+  [
+    ["--dir", "s3://inbox"],
+    'Cannot use "s3://inbox" as the --dir: give a directory of this machine, or a bucket as ' +
+    "--store s3://BUCKET/PREFIX",
+  ],
+  [["--store", "s3://inbox", "--dir", "d"], "Cannot use --store together with --dir; try --help"],
+  [["--store", "s3://inbox", "--fsync"], "Cannot use --store together with --fsync; try --help"],
+  [["--s3-region", "eu-central-1"], "Cannot use --s3-region without --store; try --help"],
+  [["--s3-endpoint", "http://x"], "Cannot use --s3-endpoint without --store; try --help"],
+  [["--store", "s3://"], 'Cannot use "s3://": an address of a bucket is s3://BUCKET/PREFIX'],
+  [
+    ["--store", "s3://ab"],
+    'Cannot use "s3://ab": the name of a bucket is 3 to 63 letters, digits, dots and hyphens',
+  ],
+  [
+    ["--store", "s3://inbox/a/../b"],
+    'Cannot use "s3://inbox/a/../b": the prefix has a part that is empty, . or ..',
+  ],
+  [
+    ["--store", "s3://inbox", "--s3-endpoint", "localhost:9000"],
+    'Cannot use the endpoint "localhost:9000": one begins with https:// or http://',
+  ],
+  [
+    ["--store", "s3://inbox", "--s3-endpoint", "http://ben:VERYSECRET@localhost"],
+    "Cannot use the endpoint: it has a user or a password in it",
+  ],
+];
+
+integration("a server refuses what is no address of a bucket, or goes with none", async () => {
+  const all = WRONG.map(async ([args, line]) => assertRefused(await refused(args, KEYS), 2, line));
+  await Promise.all(all);
+});
+
+integration("INLET_STORE can be a bucket, and contradicts what a bucket contradicts", async () => {
+  const env = { ...KEYS, INLET_STORE: "s3://inbox" };
+  const what = "Cannot use --fsync with a bucket, which INLET_STORE names; try --help";
+  assertRefused(await refused(["--fsync"], env), 2, what);
+  const wrong = { ...env, INLET_STORE: "s3://inbox/a//b" };
+  assertRefused(
+    await refused([], wrong),
+    2,
+    'Cannot use "s3://inbox/a//b": the prefix has a part that is empty, . or ..',
+  );
+});
+
+integration("a server without keys of its bucket says so before it listens", async () => {
+  const line = "Cannot sign requests to the bucket: set AWS_ACCESS_KEY_ID and " +
+    "AWS_SECRET_ACCESS_KEY in the server's environment";
+  assertRefused(await refused(["--store", "s3://inbox"]), 2, line);
+  const half = await refused(["--store", "s3://inbox"], { AWS_SECRET_ACCESS_KEY: "VERYSECRET" });
+  assertRefused(
+    half,
+    2,
+    "Cannot sign requests: AWS_SECRET_ACCESS_KEY is set, and AWS_ACCESS_KEY_ID is not",
+  );
+});
+
+integration("a server at what is no object store says so before it listens", async () => {
+  const args = ["--store", "s3://inbox", "--s3-endpoint"];
+  const nobody = `http://127.0.0.1:${freePort()}`;
+  const { code, stdout, stderr } = await refused([...args, nobody], KEYS);
+  assertEquals([code, stdout], [4, ""]);
+  assertMatch(stderr, /^inlet: Cannot reach the object store: .*\n$/);
+  await using page = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => new Response("<h1>Hello</h1>"),
+  );
+  const other = await refused([...args, `http://127.0.0.1:${page.addr.port}`], KEYS);
+  assertEquals([other.code, other.stdout], [2, ""]);
+  assertMatch(other.stderr, /^inlet: Cannot use "s3:\/\/inbox": .*no object store.*\n$/);
+});
+
+integration("a server that its bucket refuses says why before it listens", async () => {
+  await using scene = await BucketScene.make();
+  const { env, store } = scene;
+  const tries: readonly (readonly [Readonly<Record<string, string>>, string, RegExp])[] = [
+    [
+      { AWS_SECRET_ACCESS_KEY: "VERYSECRET" },
+      store,
+      /The secret access key is not the one of the access key/,
+    ],
+    [{ AWS_ACCESS_KEY_ID: "somekey" }, store, /access key/],
+    [{}, "s3://no-such-bucket-at-all/x", /has no bucket of that name/],
+  ];
+  for (const [other, address, why] of tries) {
+    const { code, stdout, stderr } = await refused(["--store", address], { ...env, ...other });
+    assertEquals([code, stdout, stderr.split("\n").length], [2, "", 2], stderr);
+    assertMatch(stderr, why);
+    assertStringIncludes(stderr, `inlet: Cannot use "${address}": `);
+    assert(!stderr.includes("SECRET") && !stderr.includes(env.AWS_SECRET_ACCESS_KEY!), stderr);
+  }
+  assertEquals(await scene.names(), []);
+}, CEPH);
+
+integration("a bucket with versions is refused: a name could be taken twice there", async () => {
+  const ceph = await sharedCeph();
+  await using bucket = await ceph.makeBucket();
+  const body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+  await (await ceph.fetch(`${bucket.name}?versioning`, { method: "PUT", body })).body?.cancel();
+  const { code, stdout, stderr } = await refused(["--store", bucket.store], ceph.variables);
+  assertEquals([code, stdout], [2, ""]);
+  assertMatch(stderr, /^inlet: Cannot use "s3:.*": .*version.*\n$/);
+}, CEPH);
+
+/** A server that is started by a whole command, as it is typed. */
+async function typed(
+  command: string,
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Running> {
+  const args = ["-c", `exec ${command}`];
+  const process = new Deno.Command("sh", {
+    args,
+    cwd,
+    env: { ...NONE, ...env, PATH: pathWithDeno() },
+    ...{ stdin: "null", stdout: "null", stderr: "piped" },
+  });
+  await Promise.resolve();
+  return new Running(process.spawn());
+}
+
+function pathWithDeno(): string {
+  return `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}`;
+}
+
+integration("a server that Deno keeps from its bucket names the whole command", async () => {
+  await using scene = await BucketScene.make();
+  await using local = await tempDir();
+  const { host } = new URL(scene.ceph.endpoint);
+  const args = ["--store", scene.store, "--s3-endpoint", scene.ceph.endpoint];
+  const without = await refused(args, scene.env, ["--no-prompt", "--allow-net=127.0.0.1:0"]);
+  assertEquals([without.code, without.stdout], [2, ""]);
+  const [, what, command] = /^inlet: Cannot go on without permission to (.*); run: (.*)\n$/
+    .exec(without.stderr)!;
+  assertEquals(what, `use the network (${host})`);
+  assertStringIncludes(command!, ` --allow-net=127.0.0.1:0,${host} `);
+  assertStringIncludes(
+    command!,
+    " --allow-env=AWS_ACCESS_KEY_ID,AWS_SECRET_ACCESS_KEY,AWS_SESSION_TOKEN ",
+  );
+  assert(!/--allow-(read|write|sys)/.test(command!), command);
+  // Without a directory it needs no other permission, and the command that it names works.
+  await using server = await typed(command!, local.path, scene.env);
+  await server.says(/listening on .*, storing into "s3:/);
+  assertEquals(names(local.path), []);
+}, CEPH);
+
+integration("a server asks in no terminal for what its bucket needs", async () => {
+  await using local = await tempDir();
+  const args = ["run", "--allow-net=127.0.0.1:0", SERVER, "0", "--store", "s3://inbox"];
+  await using terminal = await openTerminal(["env", "PS1=$ ", "bash", "--norc"], {
+    cwd: local.path,
+    columns: 1000,
+  });
+  await terminal.type(`${[Deno.execPath(), ...args].join(" ")}; echo ended $?`);
+  await terminal.press("Enter");
+  const screen = await terminal.shows(/^ended \d+$/m);
+  assertMatch(screen, /^inlet: Cannot go on without permission to .*; run: deno run .*$/m);
+  assertMatch(screen, /^ended 2$/m);
+  assert(!/Allow\?|requests/.test(screen), screen);
+}, { programs: ["tmux", "bash"] });
+
+integration("a server tells where it stores, and never a secret", async () => {
+  await using scene = await BucketScene.make();
+  await using server = await scene.serve({ args: ["--log", "json"] });
+  const [line] = await server.running.says(/.*"listening".*/);
+  const { store, directory, message } = JSON.parse(line);
+  assertEquals([store, directory], [scene.store, undefined]);
+  assertStringIncludes(message, `storing into "${scene.store}"`);
+  const metrics = await (await fetch(`http://127.0.0.1:${server.port}/metrics`)).text();
+  assert(!metrics.includes("free_bytes"));
+  assert(!server.running.log.includes(scene.env.AWS_SECRET_ACCESS_KEY!));
+}, CEPH);
+
+integration("serve() takes a bucket, and the same variables", async () => {
+  await using scene = await BucketScene.make();
+  const { ceph, store } = scene;
+  const source = `
+    import { serve } from ${JSON.stringify(new URL("../server.ts", import.meta.url).href)};
+    import { connect } from ${JSON.stringify(new URL("../client.ts", import.meta.url).href)};
+    const [store, s3Endpoint] = Deno.args;
+    await using server = await serve({ store, s3Endpoint, log: { quiet: true } });
+    await using client = await connect(server.address);
+    console.log((await client.put("a.txt", new Blob(["hello"]))).name);`;
+  await using local = await tempDir();
+  const path = await local.write("script.ts", source);
+  const permissions = ["-A", "--config", scriptPath("deno.json")];
+  const args = ["run", ...permissions, path, store, ceph.endpoint];
+  const { stdout, code, stderr } = await run(Deno.execPath(), args, {
+    env: { ...ceph.variables, AWS_ENDPOINT_URL_S3: "http://127.0.0.1:1" },
+  });
+  assertEquals([code, stdout], [0, "a.txt\n"], stderr);
+  assertEquals(await scene.names(), ["a.txt"]);
+}, CEPH);
+
+integration("serve() refuses options that contradict a bucket", async () => {
+  const store = "s3://inbox";
+  const wrong: [Parameters<typeof serve>[0], string][] = [
+    [{ store, directory: "x" }, "Cannot use directory with store; try --help"],
+    [{ store, fsync: true }, "Cannot use fsync with store; try --help"],
+    [{ s3Region: "x" }, "Cannot use s3Region without store; try --help"],
+    [{ store: "inbox" }, 'Cannot use "inbox" as store: give an object, or s3://BUCKET/PREFIX'],
+  ];
+  for (const [options, line] of wrong) {
+    const error = await serve(options).then(() => undefined, (error) => error);
+    assert(error instanceof InletError);
+    assertEquals([error.code, error.message], ["usage", line]);
+  }
+});
