@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { dirname } from "@std/path/dirname";
 import { TextLineStream } from "@std/streams";
 import { Ceph } from "./ceph/ceph.ts";
@@ -17,6 +17,21 @@ integration("sharedCeph() makes a bucket that goes with all that is in it", asyn
     assertEquals(await (await ceph.fetch(odd)).text(), "a");
   }
   await assertRejects(() => ceph.fetch(name), Error, "404");
+}, CEPH);
+
+integration("what was deleted is garbage until it is collected", async () => {
+  const ceph = await sharedCeph();
+  await using bucket = await ceph.makeBucket();
+  // The first 4 MiB of an object are no garbage: they go with it.
+  const body = new Uint8Array(5_000_000);
+  await (await ceph.fetch(`${bucket.name}/a`, { method: "PUT", body })).body?.cancel();
+  await ceph.fetch(`${bucket.name}/a`, { method: "DELETE" });
+  const list = await ceph.ask(["radosgw-admin", "gc", "list", "--include-all"]);
+  const garbage = [...list.matchAll(/"oid": "(.*)"/g)].map(([, oid]) => oid!);
+  assert(garbage.length > 0);
+  await ceph.collectGarbage();
+  const kept = (await ceph.ask(["rados", "ls", "--pool", "default.rgw.buckets.data"])).split("\n");
+  assertEquals(garbage.filter((oid) => kept.includes(oid)), []);
 }, CEPH);
 
 integration(

@@ -86,9 +86,21 @@ export class Ceph {
     return (await this.#client.sign(`${this.endpoint}/${path}`, init)).url;
   }
 
-  /** Has everything removed by now that was deleted or replaced more than some seconds ago. */
+  /**
+   * Has everything removed that was deleted or replaced before. The gateway may be at work on a part of
+   * it, which is passed over then, so it is looked whether it has gone.
+   */
   async collectGarbage(): Promise<void> {
-    await this.ask(["radosgw-admin", "gc", "process", "--include-all"]);
+    const garbage = await this.#garbage();
+    do await this.ask(["radosgw-admin", "gc", "process", "--include-all"]); while (
+      !garbage.isDisjointFrom(await this.#garbage())
+    );
+  }
+
+  /** The tags of what will be removed. */
+  async #garbage(): Promise<Set<string>> {
+    const list = await this.ask(["radosgw-admin", "gc", "list", "--include-all"]);
+    return new Set(JSON.parse(list).map(({ tag }: { tag: string }) => tag));
   }
 
   /** Runs one of Ceph's own programs, and gives what it prints. */
