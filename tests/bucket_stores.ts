@@ -12,6 +12,8 @@ import { sharedCeph } from "./ceph/shared.ts";
 
 /** A bucket of its own, which is removed at the end of the test. */
 export interface TestStores extends AsyncDisposable {
+  /** The name of the bucket. */
+  readonly name: string;
   /** As it is, for what another program does. */
   readonly bucket: Bucket;
   /** Opens a store on it, as one more server does: it shares no memory with the others. */
@@ -31,6 +33,7 @@ export async function bucketStores(): Promise<TestStores> {
   const reach = (endpoint: string): Promise<Bucket> =>
     openBucket({ bucket: name, endpoint, region: ceph.region, credentials });
   return {
+    name,
     bucket: await reach(ceph.endpoint),
     open: async (options = {}) =>
       new BucketStore({ bucket: await reach(ceph.endpoint), prefix: "inbox/", ...options }),

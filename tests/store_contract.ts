@@ -400,6 +400,8 @@ const CASES: Record<string, Case> = {
     const list = await allOf(store.list());
     assertEquals(list.map(({ name, size }) => `${name} ${size}`), ["a/b 4", "by hand.txt 5"]);
     assertEquals(list[0]!.modified, TIME);
+    const bare = await allOf(store.list(undefined, true));
+    assertEquals(bare.map(({ name, size }) => `${name} ${size}`), ["a/b 4", "by hand.txt 5"]);
     const tree = ["a/", "a/b", "by hand.txt", "empty/", "link@"];
     assertEquals(await namesIn(store.tree("/")), tree);
     for (const { name, size } of list) assertEquals((await read(store, name)).length, size);

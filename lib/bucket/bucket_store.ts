@@ -135,8 +135,8 @@ export class BucketStore implements ServerStore {
     return await diffFolder(this.#searching(), folder, entries, options);
   }
 
-  list(signal?: AbortSignal): AsyncIterable<readonly ListEntry[]> {
-    return listPages(this.#context, this.#looks, { signal });
+  list(signal?: AbortSignal, isBare?: boolean): AsyncIterable<readonly ListEntry[]> {
+    return listPages(this.#context, this.#looks, { signal, isBare });
   }
 
   tree(

@@ -73,6 +73,19 @@ export async function* treePages(
   yield* explained(pages, `Cannot get ${quoted(name)}`);
 }
 
+/**
+ * Whether a list shows a folder.
+ *
+ * @param rest Its key without the prefix of the store.
+ */
+export async function isFolder(
+  context: BucketContext,
+  looks: Looks,
+  rest: string,
+): Promise<boolean> {
+  return await new Lister(context, looks, { isTree: true, isBare: true }).isFolder(rest);
+}
+
 async function* explained<T>(pages: AsyncIterable<T>, what: string): AsyncGenerator<T> {
   try {
     yield* pages;
@@ -90,6 +103,11 @@ class Lister {
     this.#context = context;
     this.#looks = looks;
     this.#how = how;
+  }
+
+  /** Whether there is anything in a folder. */
+  async isFolder(rest: string): Promise<boolean> {
+    return await this.#folderRow(`${rest}/`) !== undefined;
   }
 
   /** Lists a folder, or one file. */

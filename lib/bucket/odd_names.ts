@@ -9,7 +9,7 @@
  */
 
 import type { BucketContext } from "./context.ts";
-import { isOwnFolder, safeName } from "../store/names.ts";
+import { isOwnFolder, OWN_FOLDER, safeName } from "../store/names.ts";
 
 /** An empty part, as lists show it. */
 const EMPTY_PART = "%";
@@ -33,7 +33,8 @@ export function meaningsOf(
   name: string,
 ): string[] {
   const key = name.split("/").map(unescaped).join("/");
-  const isOdd = !isName(key) && listedName(key) === name && context.isShown(key);
+  const isOdd = !isName(key) && listedName(key) === name && context.isShown(key) &&
+    key.split("/")[0] !== OWN_FOLDER;
   try {
     return [context.safe(name), ...isOdd ? [key] : []];
   } catch (error) {

@@ -14,6 +14,7 @@ import { checksumOf, type OpenFile } from "../store/checksums.ts";
 import type { Asker, StoredFile } from "../store/store.ts";
 import { printable, quoted } from "../text.ts";
 import type { BucketContext } from "./context.ts";
+import { isFolder } from "./listing.ts";
 import type { Looks, Seen } from "./looks.ts";
 import { ObjectReader } from "./object_reader.ts";
 import { meaningsOf } from "./odd_names.ts";
@@ -40,7 +41,7 @@ export async function openFile(
       const file = await openAt(context, looks, { name, key, what, signal });
       if (file) return file;
     }
-    throw await whyNot(context, name, what);
+    throw await whyNot(context, looks, name, what);
   } catch (error) {
     throw explain(error, what);
   }
@@ -66,14 +67,16 @@ async function openAt(
 }
 
 /** Why a file cannot be opened: a folder may have its name. */
-async function whyNot(context: BucketContext, name: string, what: string): Promise<InletError> {
+async function whyNot(
+  context: BucketContext,
+  looks: Looks,
+  name: string,
+  what: string,
+): Promise<InletError> {
   for (const meant of meaningsOf(context, name)) {
-    const prefix = `${context.key(meant)}/`;
-    for await (const { objects } of context.bucket.list({ prefix, limit: 1 })) {
-      if (objects.length === 0) break;
-      const why = `it is a folder, get "${printable(name)}/"`;
-      return new InletError("not-found", `${what}: ${why}`);
-    }
+    if (!await isFolder(context, looks, meant)) continue;
+    const why = `it is a folder, get "${printable(name)}/"`;
+    return new InletError("not-found", `${what}: ${why}`);
   }
   return new InletError("not-found", `${what}: it does not exist`);
 }
@@ -88,6 +91,7 @@ export class BucketFile implements StoredFile {
   readonly #context: BucketContext;
   readonly #looks: Looks;
   readonly #key: string;
+  readonly #name: string;
   readonly #seen: Seen;
   readonly #first: Uint8Array;
   readonly #reader: ObjectReader;
@@ -98,13 +102,14 @@ export class BucketFile implements StoredFile {
     looks: Looks,
     opened: { name: string; key: string; seen: Seen; first: Uint8Array },
   ) {
-    const { key, seen, first } = opened;
+    const { name, key, seen, first } = opened;
     this.#context = context;
     this.#looks = looks;
     this.#key = key;
+    this.#name = name;
     this.#seen = seen;
     this.#first = first;
-    this.#reader = new ObjectReader(context.bucket, key, seen, opened.name);
+    this.#reader = new ObjectReader(context.bucket, key, seen, name);
     this.size = seen.size;
     this.modified = seen.modified;
     this.mode = seen.mode;
@@ -146,7 +151,7 @@ export class BucketFile implements StoredFile {
   /** The same version, open once more: others may wait for what is read from it when this is closed. */
   #again(bytes: number): OpenFile {
     const end = Math.min(bytes, this.size);
-    const reader = new ObjectReader(this.#context.bucket, this.#key, this.#seen, this.#key);
+    const reader = new ObjectReader(this.#context.bucket, this.#key, this.#seen, this.#name);
     let at = 0;
     return {
       readNext: async (into) => {

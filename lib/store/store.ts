@@ -167,8 +167,9 @@ export interface Store {
    * UTF-8 bytes of the whole name, and so by folder. It may fail at any page.
    *
    * @param signal Ends the list, with its reason, also between two pages.
+   * @param isBare Whether names and sizes suffice. The times may be those of publishing then.
    */
-  list(signal?: AbortSignal): AsyncIterable<readonly ListEntry[]>;
+  list(signal?: AbortSignal, isBare?: boolean): AsyncIterable<readonly ListEntry[]>;
 
   /**
    * Lists a folder and everything published below it, or one file; `/` is everything. The order is

@@ -13,7 +13,7 @@ import { clientOf } from "../../lib/address.ts";
 import { explain, InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
-import type { Asker, StoredFile } from "../../lib/store/store.ts";
+import type { Asker, Maybe, StoredFile } from "../../lib/store/store.ts";
 import { formatBytes, quoted } from "../../lib/text.ts";
 import { attempt } from "./admission.ts";
 import { chunked, trailerOf } from "./framing.ts";
@@ -41,7 +41,11 @@ export async function serveGet(
 ): Promise<void> {
   const what = `get ${quoted(name)}`;
   const type = kept ? "reget" : "get";
-  const opened = await attempt(connection, context, type, what, () => context.store.open(name));
+  const open = (): Maybe<StoredFile> => {
+    const opening = context.store.open(name);
+    return opening instanceof Promise ? patiently(connection, what, () => opening) : opening;
+  };
+  const opened = await attempt(connection, context, type, what, open);
   if (!opened) return;
   using stored = opened.value;
   if (!kept && stored.size <= MAX_WHOLE_BYTES) {

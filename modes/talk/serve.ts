@@ -164,7 +164,9 @@ async function serveLines(
   checkAccess(rightsOf(context), word, what);
   log.info(word, `asked to ${what}`);
   const over = new AbortController();
-  const pages = word === "list" ? namesOf(store.list(over.signal)) : clients.status(statusLine);
+  const pages = word === "list"
+    ? namesOf(store.list(over.signal, true))
+    : clients.status(statusLine);
   const separator = ending.length > 0 ? ending : LF;
   try {
     let before: Uint8Array | undefined;
