@@ -5,12 +5,6 @@
  * @module
  */
 
-/** Seconds for which a gateway that was killed within a CompleteMultipartUpload holds its upload back. */
-export const COMPLETE_LOCK_SECONDS = 30;
-
-/** Seconds after which what was deleted or replaced is really removed, at most. */
-export const GARBAGE_SECONDS = 15;
-
 /** Where things are, and how large. */
 export interface Place {
   readonly directory: string;
@@ -71,7 +65,8 @@ mon_osd_down_out_interval = 600
 rgw_gc_obj_min_wait = 5
 rgw_gc_processor_period = 10
 rgw_gc_processor_max_time = 10
-rgw_mp_lock_max_time = ${COMPLETE_LOCK_SECONDS}
+# For so long a gateway that was killed within a CompleteMultipartUpload holds its upload back.
+rgw_mp_lock_max_time = 30
 rgw_enable_usage_log = false
 rgw_thread_pool_size = 128
 `;
