@@ -59,7 +59,7 @@ import { wireSettings } from "./lib/server/wire_options.ts";
 import { escaping, StdoutQueue } from "./lib/server/stdout_queue.ts";
 import { hookOf } from "./lib/server/stored_hook.ts";
 import { storeInEnvironment } from "./lib/server/store_variable.ts";
-import { keepTidy } from "./lib/server/upkeep.ts";
+import { discardAfter, keepTidy } from "./lib/server/upkeep.ts";
 import { listen } from "./lib/net/listen.ts";
 import { allowFolderChanges } from "./lib/store/current_folder.ts";
 import { DiskSpace } from "./lib/store/disk_space.ts";
@@ -180,6 +180,7 @@ async function start(
   finished.catch(() => {});
   const shutdown = async (graceMs: number): Promise<void> => {
     using _ = hook?.abortAfter(graceMs);
+    using __ = discardAfter(store, graceMs);
     await listener.shutdown(graceMs);
     await finished.catch(() => {});
   };

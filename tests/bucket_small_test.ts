@@ -375,3 +375,26 @@ integration(
   },
   CEPH,
 );
+
+integration("what a store does not answer is given up at the end of a server", async () => {
+  await using stores = await bucketStores();
+  await using proxy = await StoreProxy.start(await sharedCeph());
+  const store = await stores.open({ bucket: await stores.reach(proxy.endpoint) });
+  const { promise: hangs, resolve } = Promise.withResolvers<void>();
+  proxy.misbehaviour.fault = ({ method, path }) => {
+    if (method !== "PUT" || !path.endsWith("/second")) return undefined;
+    resolve();
+    return "hang before";
+  };
+  await using server = await serve({ port: 0, store, log: { quiet: true } });
+  using wire = await Wire.greet(server.address as Deno.NetAddr);
+  // The second comes over the connection of the first.
+  for (const name of ["first", "second"]) {
+    await wire.says(`push 6 ${name}\nhello\nend 363a3020\n`);
+    if (name === "first") assertEquals(await wire.line(), "ok 6 363a3020 first");
+  }
+  await hangs;
+  await server.shutdown(0);
+  proxy.misbehaviour.fault = () => undefined;
+  assertEquals(await store.put("second", bytes("later")), "second");
+}, CEPH);

@@ -64,7 +64,7 @@ export class BucketBatch implements StoreBatch {
       this.#owed--;
     }
     const safe = context.safe(name);
-    const place = await small.places.acquire();
+    const place = await small.places.acquire(context.signal);
     const copy = new Uint8Array(content);
     const file: BatchedFile = {};
     this.#begin(file, `store ${quoted(name)}`, async () => {
@@ -99,7 +99,7 @@ export class BucketBatch implements StoreBatch {
   }
 
   async #make(what: string, make: () => Promise<MadeFolder>): Promise<BatchedFolder> {
-    const place = await this.#making.acquire();
+    const place = await this.#making.acquire(this.#store.context.signal);
     const folder: BatchedFolder = {};
     this.#begin(folder, what, async () => {
       using _ = place;

@@ -102,7 +102,7 @@ export class BucketStore implements ServerStore {
 
   async put(name: string, content: Uint8Array, facts: Facts = {}): Promise<string> {
     const safe = this.#context.safe(name);
-    using _ = await this.#small.places.acquire();
+    using _ = await this.#small.places.acquire(this.#context.signal);
     return await this.#small.put(safe, new Uint8Array(content), facts);
   }
 
@@ -160,7 +160,7 @@ export class BucketStore implements ServerStore {
   save(): void {}
 
   discardAll(): void {
-    for (const upload of this.#context.inFlight) upload.close();
+    this.#context.stop();
   }
 
   /** What another server needs for uploads stays in the bucket. */

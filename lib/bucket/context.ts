@@ -102,6 +102,7 @@ export class BucketContext {
   /** Most bytes of UTF-8 in a name, so that its key is not too long. */
   readonly maxNameBytes: number;
   readonly inFlight = new Set<InFlight>();
+  #stop = new AbortController();
   readonly #dotfiles: boolean;
   readonly #warn: (message: string) => void;
   readonly #warned = new Set<string>();
@@ -119,6 +120,18 @@ export class BucketContext {
     this.#warn = options.warn ?? (() => {});
     // The key of a folder has a slash behind its name.
     this.maxNameBytes = MAX_KEY_BYTES - new TextEncoder().encode(this.prefix).length - 1;
+  }
+
+  /** Aborts when what is under way has to end: requests for small files, folders and links. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Ends what is under way, as far as that takes no wait. */
+  stop(): void {
+    this.#stop.abort(new InletError("shutdown", "The server shut down before this was complete"));
+    this.#stop = new AbortController();
+    for (const upload of this.inFlight) upload.close();
   }
 
   /** The key of a stored name; of a folder, if the name ends with `/`. */

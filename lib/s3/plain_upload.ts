@@ -39,6 +39,9 @@ export async function uploadPlainly(
     headers: { ...Object.fromEntries(headers), "content-length": length },
   });
   const { signal } = watch;
+  // Deno sends a request again, and tells nobody, when a connection ends that was used before: also one
+  // that was given up.
+  sent.on("socket", () => sent.reusedSocket = false);
   const abort = (): void => void sent.destroy(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
   sent.on("error", reject);

@@ -40,3 +40,17 @@ export function keepTidy(
     store.save();
   });
 }
+
+/** Milliseconds in which uploads of closed connections are kept or discarded, as they were asked to be. */
+const TIDYING_MS = 2000;
+
+/**
+ * Ends all uploads at the end of a server, unless this is disposed of before. What an object store that
+ * does not answer is waited for would keep the server from its end.
+ *
+ * @param ms Milliseconds after which the connections are closed.
+ */
+export function discardAfter(store: Pick<ServerStore, "discardAll">, ms: number): Disposable {
+  const timer = setTimeout(() => store.discardAll(), ms + TIDYING_MS);
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
