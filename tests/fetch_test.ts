@@ -8,6 +8,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   type Ended,
   fixture,
+  freePort,
   integration,
   names,
   run,
@@ -34,6 +35,18 @@ integration("server.ts fetches deno-std, which has all of @std, and no other pac
     run(Deno.execPath(), ["run", "-A", "server.ts", "--version"], { env })
   );
   assertEquals(fetched, ["deno-std"]);
+}, ONLINE);
+
+integration("server.ts fetches what signs requests once it has a bucket", async () => {
+  const words = ["run", "-A", "server.ts", "0", "--store", "s3://inbox"];
+  const keys = { AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret" };
+  const endpoint = { AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${freePort()}` };
+  const fetched = await packagesFetchedBy(async (env) => {
+    const ended = await run(Deno.execPath(), words, { env: { ...env, ...keys, ...endpoint } });
+    assertEquals(ended.code, 4, ended.stderr);
+    return { ...ended, code: 0 };
+  });
+  assertEquals(fetched, ["aws4fetch", "deno-std"]);
 }, ONLINE);
 
 integration("client.ts fetches no other package either when it sends a file", async () => {

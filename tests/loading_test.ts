@@ -33,6 +33,12 @@ for (const script of ["client.ts", "server.ts"]) {
   });
 }
 
+integration("server.ts loads nothing of a bucket on its start", async () => {
+  const loaded = await loadedBy("server.ts");
+  const ofBuckets = /\/lib\/(?:s3|bucket)\/|\/lib\/server\/bucket\.ts$/;
+  assertEquals(loaded.filter((module) => ofBuckets.test(module)), []);
+});
+
 integration("client.ts loads nothing of what connect() gives to programs", async () => {
   const loaded = await loadedBy("client.ts");
   const library = new URL("client/library/", ROOT).href;
