@@ -8,7 +8,8 @@
  * @module
  */
 
-import type { PartialFile, PartialQuery, Resumable, Upload } from "../store/store.ts";
+import { delay } from "@std/async/delay";
+import type { Asker, PartialFile, PartialQuery, Resumable, Upload } from "../store/store.ts";
 import { ConcludedUpload } from "./concluded.ts";
 import type { BucketContext } from "./context.ts";
 import { type FoundState, isFree, LeasedState, readState } from "./leased.ts";
@@ -31,6 +32,12 @@ import { cutToStored, withoutDoubt } from "./stored_parts.ts";
 
 /** Milliseconds without a byte after which the upload of another client can be taken over. */
 const QUIET_MS = 5000;
+
+/** The rank of one that another server holds, as far as is known: it may have died. */
+const AWAITED = 3;
+
+/** Milliseconds between two looks at such an upload. */
+const LOOK_MS = 500;
 
 /** Failed attempts to resume an upload, after which its content counts as wrong. */
 const MAX_FAILURES = 3;
@@ -150,7 +157,10 @@ export class BucketPartials {
     if (this.#options.context.keepPartialsMs === 0) return;
     const candidates = await this.#candidates(await hashOf("file", fingerprint), wanted);
     for (const candidate of candidates.slice(0, MAX_PARTIALS)) {
-      yield new BucketPartial(candidate, (how) => this.#takeFound(candidate, wanted, how));
+      yield new BucketPartial(
+        candidate,
+        (how, asker) => this.#takeFound(candidate, wanted, how, asker),
+      );
     }
   }
 
@@ -201,14 +211,16 @@ export class BucketPartials {
   }
 
   async #takeFound(
-    { found: { key, state: { id } } }: Candidate,
+    { found: { key, state: { id }, lease: { serial } }, rank }: Candidate,
     wanted: Wanted,
     { onTaken }: Resumable,
+    { signal }: Asker = {},
   ): Promise<Upload | undefined> {
+    if (rank === AWAITED && !await this.#isAbandoned(key, serial, signal)) return undefined;
     let isOwn = false;
     const isDue = (found: FoundState): boolean => {
       isOwn = isOf(found, wanted);
-      return found.state.id === id && this.#rankOf(found, wanted) !== undefined;
+      return found.state.id === id && (this.#rankOf(found, wanted) ?? AWAITED) < AWAITED;
     };
     const own = wanted.ticket;
     const fresh = crypto.randomUUID();
@@ -219,6 +231,24 @@ export class BucketPartials {
         return isOwn ? own! : fresh;
       },
     });
+  }
+
+  /**
+   * Waits until the server that holds an upload saves its state once more, or does not in time.
+   *
+   * @param serial Of the state when it was found.
+   */
+  async #isAbandoned(key: string, serial: number, signal?: AbortSignal): Promise<boolean> {
+    const { context } = this.#options;
+    for (;;) {
+      const found = await readState(context.bucket, key);
+      if (!found) return false;
+      if (isFree(found) || found.lease.idleMs >= QUIET_MS) return true;
+      if (found.lease.serial !== serial) return false;
+      const seconds = found.lease.ttlMs / 1000;
+      context.warnOnce(`waits up to ${seconds} s: another server may have the partial file`);
+      await delay(LOOK_MS, signal && { signal });
+    }
   }
 
   async #candidates(hash: string, wanted: Wanted): Promise<Candidate[]> {
@@ -276,7 +306,8 @@ export class BucketPartials {
       context.warnOnce("a partial file has expired");
       return undefined;
     }
-    return (live?.quietMs ?? lease.idleMs) >= QUIET_MS ? 2 : undefined;
+    if (live) return live.quietMs >= QUIET_MS ? 2 : undefined;
+    return lease.idleMs >= QUIET_MS ? 2 : AWAITED;
   }
 
   /** Whether there are so many uploads of a file that a further one is not kept. */
