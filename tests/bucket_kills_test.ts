@@ -72,8 +72,8 @@ const KILLS: readonly Kill[] = [
     isDue: isState(({ tail }) => has(tail)),
     kept: 1,
   },
-  { name: "the facts", isDue: isPut(/\/facts\//), kept: 0 },
   { name: "the state with the facts", isDue: isState(({ facts }) => has(facts)), kept: SIZE },
+  { name: "the facts", isDue: isPut(/\/facts\//), kept: SIZE },
   { name: "Complete", isDue: ({ method }) => method === "complete", kept: SIZE },
   { name: "the state with the name", isDue: isState(({ outcome }) => has(outcome)), kept: SIZE },
   {

@@ -12,9 +12,14 @@ import type { Outcome } from "../store/ongoing.ts";
 import { quoted } from "../text.ts";
 import { completeUpload, type CompletingOptions } from "./completing.ts";
 import type { BucketContext } from "./context.ts";
+import { encodeFacts } from "./facts.ts";
+import { markOf } from "./layout.ts";
 import type { LeasedState } from "./leased.ts";
 import { freePlaceholder } from "./placeholder.ts";
 import { bytesOf, factsKey, tailKey, type UploadState } from "./state.ts";
+
+/** Most Aborts of an upload. What is left then is left to the sweep. */
+const MOST_ABORTS = 5;
 
 /**
  * Completes an upload that is being published, or is already, by whomever it was begun.
@@ -31,6 +36,8 @@ export async function rollForward(
   const { state } = leased;
   if (state.outcome) return state.outcome.name;
   const name = state.name!;
+  // Before the file: it is not seen without them.
+  await context.bucket.put(factsKey(context.prefix, state.id), encodeFacts(state.facts!));
   if (await completeUpload(context, state, options) === "lost") {
     const why = "another program has written an object of that name";
     throw new InletError("aborted", `Cannot store ${quoted(name)}: ${why}`);
@@ -47,6 +54,7 @@ export async function conclude(
   outcome: Outcome,
 ): Promise<void> {
   const { state } = leased;
+  if (state.facts) return await leased.release();
   await leased.save((state) => ({ ...state, stage: "discarding" }));
   await removeRemains(context, state);
   const nothing = { name: undefined, uploadId: undefined, parts: [], tail: undefined, samples: [] };
@@ -70,11 +78,36 @@ export async function abandon(context: BucketContext, leased: LeasedState): Prom
 async function removeRemains(context: BucketContext, state: UploadState): Promise<void> {
   const { id, name, uploadId } = state;
   if (name !== undefined) {
-    if (uploadId !== undefined) await context.bucket.abort({ key: context.key(name), uploadId });
+    if (uploadId !== undefined) await abort(context, { key: context.key(name), uploadId });
     await freePlaceholder(context, name, id);
   }
   await removeTails(context, id);
   await context.bucket.delete(factsKey(context.prefix, id));
+}
+
+/** Aborts an upload. On Ceph a part that arrives at the same moment can bring it back, for once. */
+async function abort(
+  { bucket }: BucketContext,
+  upload: { readonly key: string; readonly uploadId: string },
+): Promise<void> {
+  for (let attempt = 0; attempt < MOST_ABORTS; attempt++) {
+    await bucket.abort(upload);
+    if (!await bucket.parts(upload)) return;
+  }
+}
+
+/**
+ * Aborts an upload once more that another server has removed meanwhile, for the parts that arrived behind
+ * its Abort. If its state is gone and its name has no file, nobody has completed it, nor will.
+ *
+ * @param leased Its state, as it was before the lease was lost.
+ */
+export async function abortLate(context: BucketContext, leased: LeasedState): Promise<void> {
+  const { name, uploadId } = leased.state;
+  if (name === undefined || uploadId === undefined) return;
+  if (await context.bucket.head(leased.key)) return;
+  const head = await context.bucket.head(context.key(name));
+  if (!head || markOf(head)) await abort(context, { key: context.key(name), uploadId });
 }
 
 /** Removes what was set aside of an upload. */

@@ -62,9 +62,9 @@ export function decoded(text: string): string | undefined {
   }
 }
 
-/** The content of the object that has the facts of a file in parts. */
-export function encodeFacts(facts: Facts): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(JSON.stringify(metaOf(facts)));
+/** The content of the object that has the facts of a file in parts. @param meta As of {@linkcode metaOf}. */
+export function encodeFacts(meta: Readonly<Record<string, string>>): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(JSON.stringify(meta));
 }
 
 /** Most bytes of such an object that are read. */

@@ -16,8 +16,8 @@ import { type Kept, type Maybe, NOTHING_KEPT, type Upload } from "../store/store
 import { quoted } from "../text.ts";
 import { crcOf } from "./arrived_parts.ts";
 import type { BucketContext, InFlight } from "./context.ts";
-import { abandon, conclude, removeTails, reverted, rollForward } from "./ending.ts";
-import { encodeFacts, metaOf } from "./facts.ts";
+import { abandon, abortLate, conclude, removeTails, reverted, rollForward } from "./ending.ts";
+import { metaOf } from "./facts.ts";
 import type { LeasedState } from "./leased.ts";
 import { PartFiller } from "./part_filler.ts";
 import type { PartPool } from "./part_pool.ts";
@@ -26,7 +26,7 @@ import { PartSender } from "./part_sender.ts";
 import type { NameList, Placing } from "./placing.ts";
 import { findSent } from "./sent_again.ts";
 import type { SmallFiles } from "./small.ts";
-import { bytesOf, factsKey, type UploadState } from "./state.ts";
+import { bytesOf, type UploadState } from "./state.ts";
 import { deleteTail } from "./tails.ts";
 
 /** What all uploads of one store share. */
@@ -223,8 +223,7 @@ export class PartUpload implements Upload, InFlight {
     const { context } = this.#options;
     await this.#filler.flush();
     const lease = await this.#held();
-    const key = factsKey(context.prefix, lease.state.id);
-    await Promise.all([this.#sender.settled(), context.bucket.put(key, encodeFacts(facts))]);
+    await this.#sender.settled();
     this.#check();
     const arrived = this.#sender.arrived.state;
     const sent = await this.#findSent(facts, bytesOf(arrived), lease);
@@ -272,12 +271,15 @@ export class PartUpload implements Upload, InFlight {
 
   async #endBy(how: () => Promise<void>): Promise<void> {
     this.#closing.abort(ended());
+    const { context } = this.#options;
     try {
-      await how();
-    } catch {
-      await this.#release();
+      await how().catch(() => this.#release());
+      const lease = this.#leased;
+      if (!lease || !isLost(lease)) return;
+      await this.#sender.settled();
+      await abortLate(context, lease).catch(() => {});
     } finally {
-      this.#options.context.inFlight.delete(this);
+      context.inFlight.delete(this);
     }
   }
 
@@ -336,8 +338,7 @@ export class PartUpload implements Upload, InFlight {
     const { signal } = lease;
     signal.addEventListener("abort", () => {
       this.#fail(signal.reason);
-      const isTaken = signal.reason instanceof InletError && signal.reason.code === "aborted";
-      if (isTaken) this.#options.resuming?.onTaken?.();
+      if (isLost(lease)) this.#options.resuming?.onTaken?.();
     }, { once: true });
     return lease;
   }
@@ -368,6 +369,11 @@ export class PartUpload implements Upload, InFlight {
 const NOTHING_ARRIVED: Partial<UploadState> = {
   ...{ parts: [], tail: undefined, samples: [], certain: undefined },
 };
+
+/** Whether another holds the state now, or it is gone. */
+function isLost({ signal: { reason } }: LeasedState): boolean {
+  return reason instanceof InletError && reason.code === "aborted";
+}
 
 function ended(): InletError {
   return new InletError("aborted", "Cannot store the file: the upload has ended");
