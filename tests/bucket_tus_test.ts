@@ -1,0 +1,119 @@
+/**
+ * tus at servers that store into one bucket: each request may come to another one.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { decodeState } from "../lib/bucket/state.ts";
+import { BucketScene } from "./bucket_scene.ts";
+import { bytes, CEPH, integration, type Reachable } from "./helpers.ts";
+import { HttpWire, type Response } from "./http_wire.ts";
+import { ask, begin, BYTES, head, metadata, offsetOf, requestOf } from "./tus_wire.ts";
+
+const PART = 8 * 1024 * 1024;
+
+/** Two parts, and some. */
+const CONTENT = bytes(20_000_000);
+
+/** Sends so much of the content from an offset on, as the body of a request that may end later. */
+async function sends(
+  server: Reachable,
+  path: string,
+  offset: number,
+  to = CONTENT.length,
+  fields: Record<string, string> = {},
+): Promise<HttpWire> {
+  const wire = await HttpWire.dial(server);
+  const length = { "Upload-Offset": offset, "Content-Length": CONTENT.length - offset };
+  await wire.says(requestOf("PATCH", path, { ...BYTES, ...length, ...fields }));
+  await wire.says(CONTENT.subarray(offset, to));
+  return wire;
+}
+
+async function answerOf(wire: HttpWire): Promise<Response> {
+  using _ = wire;
+  return (await wire.response())!;
+}
+
+/** How many parts the state of the one upload tells. */
+async function notedParts(scene: BucketScene): Promise<number> {
+  for await (const { objects } of scene.bucket.list({ prefix: scene.key(".inlet/ongoing/") })) {
+    for (const { key } of objects) {
+      const object = await scene.bucket.get(key);
+      const leased = object && decodeState(await new globalThis.Response(object.body).bytes());
+      return leased?.state.parts.length ?? 0;
+    }
+  }
+  return 0;
+}
+
+integration("a tus upload goes on at another server when the first is killed", async () => {
+  await using scene = await BucketScene.make();
+  await using first = await scene.serve();
+  await using second = await scene.serve();
+  const path = await begin(first, {
+    ...metadata({ filename: "a.bin" }),
+    "Upload-Length": CONTENT.length,
+  });
+  assertEquals(await offsetOf(second, path), 0);
+  using broken = await sends(first, path, 0, 2 * PART + 1);
+  await scene.until(async () => await notedParts(scene) === 2);
+  await first.running.stop("SIGKILL");
+  assertEquals(await offsetOf(second, path), 2 * PART);
+  const answer = await answerOf(await sends(second, path, 2 * PART));
+  assertEquals([answer.status, answer.headers["inlet-name"]], [204, "a.bin"]);
+  assertEquals(await scene.content("a.bin"), CONTENT);
+  await using third = await scene.serve();
+  const { headers } = await head(third, path);
+  assertEquals(headers["upload-offset"], `${CONTENT.length}`);
+  assertEquals(headers["inlet-name"], "a.bin");
+  assertEquals(await broken.response(), undefined);
+}, CEPH);
+
+integration("of a tus upload that is sent to two servers at once, one goes on", async () => {
+  await using scene = await BucketScene.make();
+  await using first = await scene.serve();
+  await using second = await scene.serve();
+  const path = await begin(first, {
+    ...metadata({ filename: "a.bin" }),
+    "Upload-Length": CONTENT.length,
+  });
+  using taken = await sends(first, path, 0, PART + 1);
+  await scene.until(async () => await notedParts(scene) === 1);
+  // Its client has come to another server, and knows best that this one is gone.
+  const answer = await answerOf(await sends(second, path, PART));
+  assertEquals(answer.status, 204);
+  assert([undefined, 423].includes((await taken.response())?.status));
+  assertEquals(await scene.content("a.bin"), CONTENT);
+  assertEquals((await scene.names()).filter((name) => name !== "(own)"), ["a.bin"]);
+}, CEPH);
+
+integration("what has a wrong checksum does not count at any server", async () => {
+  await using scene = await BucketScene.make();
+  await using first = await scene.serve();
+  await using second = await scene.serve();
+  const path = await begin(first, {
+    ...metadata({ filename: "a.bin" }),
+    "Upload-Length": CONTENT.length,
+  });
+  const checksum = { "Upload-Checksum": "sha1 AAAAAAAAAAAAAAAAAAAAAAAAAAA=" };
+  const refused = await answerOf(await sends(first, path, 0, CONTENT.length, checksum));
+  assertEquals(refused.status, 460);
+  assertEquals(await offsetOf(second, path), 0);
+  assertEquals((await answerOf(await sends(second, path, 0))).status, 204);
+  assertEquals(await scene.content("a.bin"), CONTENT);
+}, CEPH);
+
+integration("tus joins no uploads in a bucket, and says so", async () => {
+  await using scene = await BucketScene.make();
+  await using server = await scene.serve();
+  const { headers } = await ask(server, "OPTIONS", "/uploads/");
+  assertStringIncludes(headers["tus-extension"]!, "checksum");
+  assert(!headers["tus-extension"]!.includes("concatenation"));
+  const refused = await ask(server, "POST", "/uploads/", {
+    ...{ "Upload-Concat": "partial", "Upload-Length": 3 },
+  });
+  assertEquals(refused.status, 403);
+  assertStringIncludes(new TextDecoder().decode(refused.body), "Cannot join uploads");
+}, CEPH);
