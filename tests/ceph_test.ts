@@ -1,9 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { dirname } from "@std/path/dirname";
 import { TextLineStream } from "@std/streams";
 import { Ceph } from "./ceph/ceph.ts";
 import { sharedCeph } from "./ceph/shared.ts";
-import { CEPH, integration, ROOT, run } from "./helpers.ts";
+import { CEPH, integration, names, ROOT, run, Running, tempDir } from "./helpers.ts";
 
 integration("sharedCeph() makes a bucket that goes with all that is in it", async () => {
   const ceph = await sharedCeph();
@@ -34,42 +33,57 @@ integration("what was deleted is garbage until it is collected", async () => {
   assertEquals(garbage.filter((oid) => kept.includes(oid)), []);
 }, CEPH);
 
-integration(
-  "deno task ceph tells how to reach it, and leaves nothing when it is killed",
-  async () => {
-    const task = new Deno.Command(Deno.execPath(), {
-      args: ["task", "--quiet", "ceph"],
-      cwd: ROOT,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const lines: string[] = [];
-    const text = task.stdout.pipeThrough(new TextDecoderStream());
-    for await (const line of text.pipeThrough(new TextLineStream())) {
-      if (line === "ready") break;
-      lines.push(line);
-    }
-    const { INLET_STORE, ...variables } = Object.fromEntries(lines.map((line) => line.split("=")));
-    const ceph = new Ceph(variables);
-    const path = `${INLET_STORE.replace("s3://", "")}/a`;
-    await (await ceph.fetch(path, { method: "PUT", body: "a" })).body?.cancel();
-    const directory = dirname(variables.CEPH_CONF);
-    const daemons = ["mon", "osd.0", "osd.1", "rgw"].map((name) =>
-      Deno.readTextFileSync(`${directory}/${name}.pid`).trim()
-    );
-    task.kill("SIGKILL");
-    await task.status;
-    for (const pid of daemons) await run("tail", ["-f", "/dev/null", `--pid=${pid}`]);
-    await goes(directory);
-  },
-  { ...CEPH, deadlineMs: 300_000 },
-);
+integration("deno task ceph tells how to reach it, and nothing outlives its program", async () => {
+  await using dir = await tempDir();
+  await using task = startTask(dir.path);
+  const text = task.process.stdout.pipeThrough(new TextDecoderStream());
+  const lines: string[] = [];
+  for await (const line of text.pipeThrough(new TextLineStream())) {
+    if (line === "ready") break;
+    lines.push(line);
+  }
+  const { INLET_STORE, ...variables } = Object.fromEntries(lines.map((line) => line.split("=")));
+  const ceph = new Ceph(variables);
+  const path = `${INLET_STORE.replace("s3://", "")}/a`;
+  await (await ceph.fetch(path, { method: "PUT", body: "a" })).body?.cancel();
+  const pids = ["mon", "osd.0", "osd.1", "rgw"].map((name) => pidOf(dir.path, name));
+  Deno.kill(Number(await parentOf(pids[0]!)), "SIGKILL");
+  await haveEnded(pids, dir.path);
+}, { ...CEPH, deadlineMs: 300_000 });
 
-/** Waits until a path is gone. */
-async function goes(path: string): Promise<void> {
-  using watcher = Deno.watchFs(dirname(path));
-  const isThere = (): Promise<boolean> => Deno.lstat(path).then(() => true, () => false);
-  if (!await isThere()) return;
-  for await (const _ of watcher) if (!await isThere()) return;
+integration("a Ceph that starts goes when its deno task is killed", async () => {
+  await using dir = await tempDir();
+  await using task = startTask(dir.path);
+  await task.says(/two disks run/);
+  const pids = ["mon", "osd.0", "osd.1"].map((name) => pidOf(dir.path, name));
+  await task.stop("SIGKILL");
+  await haveEnded(pids, dir.path);
+}, { ...CEPH, deadlineMs: 300_000 });
+
+/** Runs `deno task ceph`, with all that it has in a directory. */
+function startTask(directory: string): Running {
+  const args = ["task", "--quiet", "ceph"];
+  const env = { TMPDIR: directory };
+  const streams = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
+  return new Running(
+    new Deno.Command(Deno.execPath(), { args, cwd: ROOT, env, ...streams }).spawn(),
+  );
+}
+
+/** The process of a daemon. */
+function pidOf(directory: string, daemon: string): string {
+  const [own] = names(directory);
+  return Deno.readTextFileSync(`${directory}/${own}/${daemon}.pid`).trim();
+}
+
+async function parentOf(pid: string): Promise<string> {
+  return /^PPid:\s+(\d+)$/m.exec(await Deno.readTextFile(`/proc/${pid}/status`))![1]!;
+}
+
+/** Waits until processes have ended, and what they had has gone. */
+async function haveEnded(pids: readonly string[], directory: string): Promise<void> {
+  for (const pid of pids) await run("tail", ["-f", "/dev/null", `--pid=${pid}`]);
+  using watcher = Deno.watchFs(directory);
+  if (names(directory).length === 0) return;
+  for await (const _ of watcher) if (names(directory).length === 0) return;
 }
