@@ -75,7 +75,8 @@ export class BucketScene implements AsyncDisposable {
     for await (const { objects } of this.bucket.list({ prefix: `${PREFIX}/` })) {
       for (const { key, size } of objects) {
         const name = key.slice(PREFIX.length + 1);
-        if (size !== MARKED_BYTES) names.add(name.startsWith(`${OWN}/`) ? "(own)" : name);
+        if (size === MARKED_BYTES || name === `${OWN}/swept`) continue;
+        names.add(name.startsWith(`${OWN}/`) ? "(own)" : name);
       }
     }
     return [...names].sort();

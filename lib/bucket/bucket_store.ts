@@ -43,6 +43,7 @@ import { BucketPartials } from "./resume.ts";
 import { SmallFiles } from "./small.ts";
 import { readSmall } from "./small_reads.ts";
 import { sweep } from "./sweep.ts";
+import { takeTurn } from "./turns.ts";
 
 export type { BucketStoreOptions } from "./context.ts";
 
@@ -82,6 +83,11 @@ export class BucketStore implements ServerStore {
 
   async sweep(): Promise<void> {
     if (!this.#context.readOnly) await sweep(this.#context);
+  }
+
+  async sweepInTurn(withinMs: number): Promise<void> {
+    if (this.#context.readOnly || !await takeTurn(this.#context, withinMs)) return;
+    await sweep(this.#context);
   }
 
   async receive(name: string, size: number | null = null): Promise<Upload> {

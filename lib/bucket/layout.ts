@@ -8,6 +8,7 @@
  * - `NAME` of exactly {@linkcode MARKED_BYTES} bytes may be marked instead: claimed by an upload, free
  *   for the next (a final name is never deleted), or a symbolic link. Only a HEAD tells.
  * - `NAME/`, without content, is a folder with facts of its own. A folder needs none.
+ * - `.inlet/swept` is written by the server whose turn it is to clear away what broke off (turns.ts).
  * - `.inlet/facts/ID` has what is known of a file in parts only behind its last byte (facts.ts).
  * - `.inlet/up/HASH/ID` says how far an upload is. HASH is that of its fingerprint, or `unkept`.
  * - `.inlet/ongoing/HASH` says that of an upload which goes on over several requests. HASH is that of

@@ -12,7 +12,7 @@ const HOUR_MS = 3_600_000;
 
 /**
  * Removes the remains of crashes, and partial files at most a twenty-fourth of their limit late. Several
- * servers of one store that were started together do so at different times. At the end it has the store
+ * servers of one bucket take turns. At the end it has the store
  * save what it remembers.
  *
  * @param stopped Settles when the server has stopped.
@@ -29,7 +29,8 @@ export function keepTidy(
   let isOver = false;
   // A sweep of a bucket can take longer than the wait for the next.
   async function sweep(): Promise<void> {
-    await store.sweep().catch((error) =>
+    const swept = store.sweepInTurn ? store.sweepInTurn(mostMs / 2) : store.sweep();
+    await swept.catch((error) =>
       log.failure(explain(error, "Cannot remove expired partial files"))
     );
     if (!isOver) timer = wait();

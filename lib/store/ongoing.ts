@@ -105,4 +105,10 @@ export interface OngoingUpload extends NewUpload {
 export interface ServerStore extends Store {
   /** Missing if it has none: then such uploads are denied. */
   readonly ongoing?: OngoingUploads;
+
+  /**
+   * Sweeps, unless another server of the same store has done so in its turn within so many milliseconds.
+   * Missing where each server may do it.
+   */
+  sweepInTurn?(withinMs: number): Promise<void>;
 }
