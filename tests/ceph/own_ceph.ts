@@ -12,8 +12,8 @@ import { mortalDirectory } from "./directory.ts";
 import { installCeph, output } from "./programs.ts";
 import { cephConf } from "./settings.ts";
 
-/** What a Ceph consists of. Each `osd` is a disk, `rgw` the gateway. */
-export type DaemonName = "mon" | "osd.0" | "osd.1" | "rgw";
+/** What a Ceph consists of. Each `osd` is a disk, `rgw` the gateway, `mgr` the manager. */
+export type DaemonName = "mon" | "mgr" | "osd.0" | "osd.1" | "rgw";
 
 /** How a Ceph is started. */
 export interface CephOptions {
@@ -23,6 +23,13 @@ export interface CephOptions {
    * @default 17_179_869_184
    */
   readonly diskBytes?: number | undefined;
+  /**
+   * Whether it has a manager, by Debian's package ceph-mgr. {@linkcode OwnCeph.untilWhole} needs it,
+   * and nothing else does.
+   *
+   * @default false
+   */
+  readonly managed?: boolean | undefined;
   /** Is told of each step, and of each daemon that dies. */
   readonly say?: ((line: string) => void) | undefined;
 }
@@ -74,15 +81,14 @@ export class OwnCeph extends Ceph implements AsyncDisposable {
    * @throws {InletError} `usage` if this machine is not for it
    * @throws {Error} if a daemon ends, or is not ready in four minutes
    */
-  static async start(
-    { diskBytes = DISK_BYTES, say = () => {} }: CephOptions = {},
-  ): Promise<OwnCeph> {
-    await installCeph(say);
+  static async start(options: CephOptions = {}): Promise<OwnCeph> {
+    const { diskBytes = DISK_BYTES, managed = false, say = () => {} } = options;
+    await installCeph(say, managed ? ["ceph-mgr"] : []);
     await using stack = new AsyncDisposableStack();
     const { path: directory } = stack.use(await mortalDirectory());
     const start = new Start(directory, say);
     stack.defer(() => start.killAll());
-    const gatewayPort = await within(READY_MS, start.failure, start.run(diskBytes));
+    const gatewayPort = await within(READY_MS, start.failure, start.run(diskBytes, managed));
     const variables = {
       AWS_ACCESS_KEY_ID: ACCESS_KEY,
       AWS_SECRET_ACCESS_KEY: SECRET_KEY,
@@ -102,6 +108,19 @@ export class OwnCeph extends Ceph implements AsyncDisposable {
   /** Starts a daemon that was killed, and does not wait until it is ready. */
   startAgain(name: DaemonName): void {
     this.#daemons.get(name)!.start();
+  }
+
+  /**
+   * Waits until both disks run and have everything: after one was started again, and before the other
+   * is killed, which would else have been the only one with what was stored meanwhile.
+   */
+  async untilWhole(): Promise<void> {
+    for (;;) {
+      const disks = JSON.parse(await this.ask(["ceph", "osd", "stat", "--format", "json"]));
+      const groups = await this.ask(["ceph", "pg", "stat"]);
+      if (disks.num_up_osds === 2 && /^(\d+) pgs: \1 active\+clean;/.test(groups)) return;
+      await delay(LOOK_MS);
+    }
   }
 
   /** Kills all, and removes what they have stored. */
@@ -133,7 +152,7 @@ class Start {
   }
 
   /** Starts all daemons, and gives the port of the gateway. */
-  async run(diskBytes: number): Promise<number> {
+  async run(diskBytes: number, managed: boolean): Promise<number> {
     const directory = this.#directory;
     const [monitorPort, gatewayPort] = freePorts();
     const conf = cephConf({ directory, monitorPort, diskBytes });
@@ -145,6 +164,10 @@ class Start {
     await this.#tool("monmaptool", "--create", "--fsid", fsid!, "--addv", "a", monitor, map);
     await this.#tool("ceph-mon", "-c", this.conf, "--mkfs", "-i", "a", "--monmap", map);
     this.#daemon("mon", "ceph-mon", "-i", "a").start();
+    if (managed) {
+      await Deno.mkdir(`${directory}/mgr`);
+      this.#daemon("mgr", "ceph-mgr", "-i", "x").start();
+    }
     await Promise.all([0, 1].map((id) => this.#disk(id, map)));
     this.#say("the monitor and two disks run");
     const keys = ["--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY];

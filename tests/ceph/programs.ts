@@ -17,24 +17,31 @@ export const CEPH_PROGRAMS: readonly string[] = [
   "setpriv",
 ];
 
-/** Debian's packages with them, and the options by which they come without what they recommend. */
+/** Debian's packages with them come by this, without what they recommend. */
 const INSTALLS = "apt-get install -y --no-install-recommends ceph-mon ceph-osd radosgw ceph-common";
 
 /**
  * Installs what is missing.
  *
+ * @param further Programs that are in packages of their own name.
  * @throws {InletError} `usage` if that takes another user, or another system
  */
-export async function installCeph(say: (line: string) => void): Promise<void> {
-  if (missingPrograms().length === 0) return;
+export async function installCeph(
+  say: (line: string) => void,
+  further: readonly string[] = [],
+): Promise<void> {
+  const wanted = [...CEPH_PROGRAMS, ...further];
+  const missing = (): string[] => wanted.filter((program) => !isInstalled(program));
+  const installs = [INSTALLS, ...further].join(" ");
+  if (missing().length === 0) return;
   if (Deno.build.os !== "linux" || !isInstalled("apt-get")) {
-    throw cannot(`${missing()}: there are packages for Debian and Ubuntu`);
+    throw cannot(`${lacks(missing())}: there are packages for Debian and Ubuntu`);
   }
-  if (Deno.uid() !== 0) throw cannot(`${missing()}: run sudo ${INSTALLS}`);
-  say(`installing ${missingPrograms().join(", ")}`);
-  const script = `apt-get update && DEBIAN_FRONTEND=noninteractive ${INSTALLS}`;
+  if (Deno.uid() !== 0) throw cannot(`${lacks(missing())}: run sudo ${installs}`);
+  say(`installing ${missing().join(", ")}`);
+  const script = `apt-get update && DEBIAN_FRONTEND=noninteractive ${installs}`;
   await output("sh", ["-c", script]).catch(({ message }) => {
-    throw cannot(`${missing()}: ${message}`);
+    throw cannot(`${lacks(missing())}: ${message}`);
   });
 }
 
@@ -62,12 +69,8 @@ export async function output(
   throw new Error(`${[program, ...args].join(" ")}: ${last}`);
 }
 
-function missing(): string {
-  return `${missingPrograms().join(", ")} missing`;
-}
-
-function missingPrograms(): string[] {
-  return CEPH_PROGRAMS.filter((program) => !isInstalled(program));
+function lacks(programs: readonly string[]): string {
+  return `${programs.join(", ")} missing`;
 }
 
 function isInstalled(program: string): boolean {

@@ -32,6 +32,7 @@ pid_file =
 log_file = ${directory}/$name.log
 log_to_stderr = false
 mon_data = ${directory}/mon
+mgr_data = ${directory}/mgr
 mon_allow_pool_size_one = true
 mon_data_avail_crit = 1
 mon_data_avail_warn = 2
