@@ -376,3 +376,27 @@ integration(
   },
   CEPH,
 );
+
+integration("a server ends within seconds though its store answers nothing more", async () => {
+  await using stores = await bucketStores();
+  await using proxy = await StoreProxy.start(await sharedCeph());
+  const store = await stores.open({ bucket: await stores.reach(proxy.endpoint) });
+  const { promise: hangs, resolve } = Promise.withResolvers<void>();
+  let isSilent = false;
+  proxy.misbehaviour.fault = ({ query }) => {
+    if (query.includes("partNumber")) isSilent = true;
+    if (!isSilent) return undefined;
+    resolve();
+    return "hang before";
+  };
+  const server = await serve({ port: 0, store, log: { quiet: true } });
+  using wire = await Wire.greet(server.address as Deno.NetAddr);
+  const size = 9 * 1024 * 1024;
+  await wire.says(`put ${size} large\n`);
+  await wire.line();
+  await wire.says(new Uint8Array(size));
+  await wire.says(`end ${crc32(new Uint8Array(size)).toString(16).padStart(8, "0")}\n`);
+  await hangs;
+  // The test hangs if this takes as long as the requests are waited for.
+  await server.shutdown(0);
+}, { ...CEPH, deadlineMs: 20_000 });

@@ -61,6 +61,9 @@ export interface Resuming {
   onTaken?(): void;
 }
 
+/** Milliseconds that an upload may take to leave its state to others, once its server ends. */
+const RELEASING_MS = 1000;
+
 /** An upload to a bucket. */
 export class PartUpload implements Upload, InFlight {
   counted: Extent | undefined;
@@ -70,6 +73,8 @@ export class PartUpload implements Upload, InFlight {
   readonly #closing = new AbortController();
   /** Aborted to end all requests. */
   readonly #stop = new AbortController();
+  /** Rejected when nobody waits any more for a store that does not answer. */
+  readonly #abandoned = Promise.withResolvers<never>();
   /** What was there when it was resumed. */
   #before: UploadState | undefined;
   #lease: Promise<LeasedState> | undefined;
@@ -94,6 +99,7 @@ export class PartUpload implements Upload, InFlight {
     this.#sender = this.#newSender(resumed?.state);
     this.#filler = this.#newFiller();
     options.context.inFlight.add(this);
+    this.#abandoned.promise.catch(() => {});
   }
 
   get kept(): Kept {
@@ -137,8 +143,10 @@ export class PartUpload implements Upload, InFlight {
       this.#check();
       this.#isPublishing = true;
       const whole = crc === undefined ? facts : { ...facts, crc };
-      if (this.#sender.hasBegun) return await this.#publishParts(whole);
-      return await this.#publishAtOnce(whole);
+      const publishing = this.#sender.hasBegun
+        ? this.#publishParts(whole)
+        : this.#publishAtOnce(whole);
+      return await Promise.race([publishing, this.#abandoned.promise]);
     } catch (error) {
       this.#isPublishing = false;
       throw this.#failed(error);
@@ -173,7 +181,8 @@ export class PartUpload implements Upload, InFlight {
 
   close(): void {
     this.#stop.abort(ended());
-    this.#end(() => this.#release());
+    const timer = setTimeout(() => this.#abandoned.reject(ended()), RELEASING_MS);
+    this.#end(() => this.#release()).finally(() => clearTimeout(timer));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -266,7 +275,7 @@ export class PartUpload implements Upload, InFlight {
   /** Ends the upload, once. What goes wrong then is left to the sweep. */
   async #end(how: () => Promise<void>): Promise<void> {
     this.#ending ??= this.#endBy(how);
-    await this.#ending;
+    await Promise.race([this.#ending, this.#abandoned.promise.catch(() => {})]);
   }
 
   async #endBy(how: () => Promise<void>): Promise<void> {
