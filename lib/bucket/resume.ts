@@ -48,6 +48,9 @@ const MAX_FAILURES = 3;
  */
 const MAX_PARTIALS = 8;
 
+/** Most states of one fingerprint that are read. Those of published uploads stay for a while. */
+const MOST_READ = 64;
+
 /** Milliseconds for which it counts as known how many there are. */
 const KNOWN_MS = 1000;
 
@@ -252,38 +255,39 @@ export class BucketPartials {
   }
 
   async #candidates(hash: string, wanted: Wanted): Promise<Candidate[]> {
-    const { context } = this.#options;
-    const prefix = stateKey(context.prefix, hash, "");
+    const prefix = stateKey(this.#options.context.prefix, hash, "");
     for (const upload of this.#uploads()) {
       const isTaken = upload.ticket !== undefined && upload.ticket === wanted.ticket
         ? upload.quietMs > 0
         : upload.quietMs >= QUIET_MS;
       if (isTaken && this.#keys.get(upload)!.prefix === prefix) await upload.setAside();
     }
-    const keys = await this.#stateKeys(hash);
-    const all = await Promise.all(keys.map(async (key): Promise<Candidate[]> => {
-      const found = await readState(context.bucket, key);
-      const rank = found && this.#rankOf(found, wanted);
-      if (rank === undefined) return [];
-      return [{ found: found!, rank, bytes: bytesOf(certainOf(found!.state)) }];
-    }));
-    return all.flat().sort((one, other) => one.rank - other.rank || other.bytes - one.bytes);
+    const candidates: Candidate[] = [];
+    for (const found of await this.#states(hash)) {
+      const rank = this.#rankOf(found, wanted);
+      const bytes = bytesOf(certainOf(found.state));
+      if (rank !== undefined) candidates.push({ found, rank, bytes });
+    }
+    return candidates.sort((one, other) => one.rank - other.rank || other.bytes - one.bytes);
   }
 
-  /** The keys of the states of a file. */
-  async #stateKeys(hash: string): Promise<string[]> {
+  /** The states of the uploads of a file, the newest of them if there are many. */
+  async #states(hash: string): Promise<FoundState[]> {
     const { context: { bucket, prefix: root } } = this.#options;
     const prefix = stateKey(root, hash, "");
-    const keys: string[] = [];
-    for await (const { objects } of bucket.list({ prefix })) {
-      for (const { key } of objects) {
+    const listed = (await Array.fromAsync(bucket.list({ prefix }))).flatMap((page) => page.objects);
+    listed.sort((one, other) => other.modified.getTime() - one.modified.getTime());
+    const states = await Promise.all(
+      listed.slice(0, MOST_READ).map(({ key }) => {
         const id = key.slice(prefix.length);
         const isReference = id.startsWith(ONGOING_REFERENCE);
-        keys.push(isReference ? ongoingKey(root, id.slice(ONGOING_REFERENCE.length)) : key);
-      }
-    }
-    this.#noteCount(hash, keys.length);
-    return keys;
+        const of = isReference ? ongoingKey(root, id.slice(ONGOING_REFERENCE.length)) : key;
+        return readState(bucket, of);
+      }),
+    );
+    const found = states.filter((state) => state !== undefined);
+    this.#noteCount(hash, found.filter(({ state }) => state.stage !== "published").length);
+    return found;
   }
 
   /** How well an upload can be taken over; `undefined` if it cannot. */
@@ -328,7 +332,8 @@ export class BucketPartials {
   async #count(hash: string): Promise<number> {
     const known = this.#counts.get(hash);
     if (known && performance.now() - known.at < KNOWN_MS) return known.count;
-    return (await this.#stateKeys(hash)).length;
+    await this.#states(hash);
+    return this.#counts.get(hash)!.count;
   }
 
   #noteCount(hash: string, count: number): void {
