@@ -261,7 +261,7 @@ browserTest(
     const page = await visitor.open(pageOf(server));
     await shows(page, "#list-note", "1 entry");
     await choose(page, file);
-    await shows(page, line("stopped"), "The server's disk is full.");
+    await shows(page, line("stopped"), "The server has no room left.");
     await Deno.remove(`${disk}/other`);
     await page.click("::-p-aria(Try again a.bin)");
     await shows(page, line("done"), "stored");

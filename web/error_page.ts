@@ -24,7 +24,7 @@ const WORDS: { readonly [Which in Code]?: Words } = {
   "checksum": ["It arrived damaged", "Send it again."],
   "denied": ["Not permitted", ASK],
   "lost": ["The connection was lost", "Send it again."],
-  "no-space": ["The disk is full", `Nothing was stored. ${ASK}`],
+  "no-space": ["The server has no room left", `Nothing was stored. ${ASK}`],
   "not-found": ["Not found", "It may have another name now, or be gone."],
   "overloaded": ["The server is busy", "Wait for a moment, and try again."],
   "shutdown": ["The server stops", "Try again later."],

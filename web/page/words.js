@@ -137,7 +137,7 @@ const PASSING_STATUSES = [0, 408, 409, 423, 429, 502, 503, 504];
 
 /** @type {Readonly<Record<string, string>>} */
 const ADVICE = {
-  "no-space": "The server's disk is full. Once there is room on it, press “Try again”.",
+  "no-space": "The server has no room left. Once there is some, press “Try again”.",
   "bad-name": "The server does not take this name. Rename the file, and send it again.",
   "disk": "The server's disk has failed. Tell who runs the server, then press “Try again”.",
   "checksum": "It was damaged on its way. Press “Try again”.",
