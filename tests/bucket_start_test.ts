@@ -115,7 +115,10 @@ integration("INLET_STORE can be a bucket, and contradicts what a bucket contradi
 integration("a server without keys of its bucket says so before it listens", async () => {
   const line = "Cannot sign requests to the bucket: set AWS_ACCESS_KEY_ID and " +
     "AWS_SECRET_ACCESS_KEY in the server's environment";
-  assertRefused(await refused(["--store", "s3://inbox"]), 2, line);
+  const endpoint = ["--s3-endpoint", "http://127.0.0.1:1"];
+  assertRefused(await refused(["--store", "s3://inbox", ...endpoint]), 2, line);
+  const hint = "; give --s3-endpoint if the object store is not that of AWS";
+  assertRefused(await refused(["--store", "s3://inbox"]), 2, line + hint);
   const half = await refused(["--store", "s3://inbox"], { AWS_SECRET_ACCESS_KEY: "VERYSECRET" });
   assertRefused(
     half,

@@ -103,9 +103,11 @@ function hasCredentials(): boolean {
 }
 
 /** Says which bucket cannot be used, and by its code what a server exits with. */
-function refusal({ address }: BucketPlace, error: unknown): InletError {
+function refusal(place: BucketPlace, error: unknown): InletError {
   const { code, message, cause } = explain(error);
   const isPassing = ["overloaded", "lost", "timeout"].includes(code);
-  const what = message.startsWith("Cannot ") ? "" : `Cannot use ${quoted(address)}: `;
-  return new InletError(isPassing ? "lost" : "usage", what + message, { cause });
+  const what = message.startsWith("Cannot ") ? "" : `Cannot use ${quoted(place.address)}: `;
+  const isOfAws = endpointOf(place) === undefined;
+  const hint = isOfAws ? "; give --s3-endpoint if the object store is not that of AWS" : "";
+  return new InletError(isPassing ? "lost" : "usage", what + message + hint, { cause });
 }
