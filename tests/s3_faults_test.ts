@@ -134,6 +134,16 @@ integration("lib/s3: a body that stalls is asked for again too", async () => {
   assertEquals(await read(await open(store, HURRIED)), "0123456789");
 });
 
+integration("lib/s3: a range that ends too early is asked for again from there on", async () => {
+  await using store = oddStore((_, number) => {
+    const [begin, body] = number === 1 ? [4, "45"] : [6, "678"];
+    const headers = { ...OBJECT.headers, "content-range": `bytes ${begin}-8/10` };
+    return { status: 206, headers, body: `${body}` };
+  });
+  const { body } = (await (await open(store)).get("a", { range: { offset: 4, bytes: 5 } }))!;
+  assertEquals(await new Response(body).text(), "45678");
+});
+
 integration(
   "lib/s3: an object that was replaced in the middle is not put together of two",
   async () => {

@@ -61,10 +61,10 @@ pure(
     assertEquals(locate("inbox", "https://store.example").region, "us-east-1");
     for (
       const [endpoint, why] of [
-        ["store.example", "one is https://HOST or http://HOST:PORT"],
-        ["127.0.0.1:9000", "one is https://HOST or http://HOST:PORT"],
-        ["localhost:9000", "one begins with https:// or http://"],
-        ["ftp://store.example", "one begins with https:// or http://"],
+        ["store.example", "an endpoint is https://HOST or http://HOST:PORT"],
+        ["127.0.0.1:9000", "an endpoint is https://HOST or http://HOST:PORT"],
+        ["localhost:9000", "an endpoint begins with https:// or http://"],
+        ["ftp://store.example", "an endpoint begins with https:// or http://"],
         ["http://store.example/inbox", "it has a path"],
         ["http://store.example?a", "it has a path"],
       ]
@@ -233,11 +233,13 @@ integration("lib/s3: an object that was stored compressed is not decompressed", 
 const CHARACTERS = [...Array(255).keys()].map((index) => String.fromCodePoint(index + 1))
   .concat(["€", "\u2028", "\u202e", "\ufeff", "\uffff", "\u{1f600}"]);
 
+const ODD = "!'()*~-._=&?#;:@$, %25\u{1}\n é";
+
 integration("lib/s3: a key may have any character", async () => {
   await using own = await openOwn();
   const { bucket } = own;
   const keys = CHARACTERS.map((character) => `${character}k${character}/n${character}`)
-    .concat("//a//", "%2e%2e/%2f", "a+b c", "x/...");
+    .concat("//a//", "%2e%2e/%2f", "a+b c", "x/...", ODD + "/1");
   const waiting = [...keys];
   await Promise.all(Array.from({ length: 8 }, async () => {
     for (let key; (key = waiting.pop()) !== undefined;) {
@@ -246,8 +248,10 @@ integration("lib/s3: a key may have any character", async () => {
     }
   }));
   assertEquals((await listed(bucket)).map(({ key }) => key).toSorted(), keys.toSorted());
-  for await (const { objects, prefixes } of bucket.list({ prefix: "+k+", delimiter: "/" })) {
-    assertEquals([objects, prefixes], [[], ["+k+/"]]);
+  for (const key of ["+k+", ODD]) {
+    for await (const { objects, prefixes } of bucket.list({ prefix: key, delimiter: "/" })) {
+      assertEquals([objects, prefixes], [[], [`${key}/`]]);
+    }
   }
 }, CEPH);
 

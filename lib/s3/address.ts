@@ -68,7 +68,8 @@ export function locate(bucket: string, endpoint?: string, region?: string): Loca
   const ofBucket = region ??
     (variable("AWS_REGION") || variable("AWS_DEFAULT_REGION") || USUAL_REGION);
   if (!/^[a-z\d-]{1,64}$/i.test(ofBucket)) {
-    throw new InletError("usage", `Cannot use the region ${quoted(ofBucket)}: one is eu-central-1`);
+    const why = "a region is a word such as eu-central-1";
+    throw new InletError("usage", `Cannot use the region ${quoted(ofBucket)}: ${why}`);
   }
   if (endpoint !== undefined) return { base: `${originOf(endpoint)}/${bucket}`, region: ofBucket };
   const host = `s3.${ofBucket}.amazonaws.com${ofBucket.startsWith("cn-") ? ".cn" : ""}`;
@@ -81,13 +82,13 @@ export function locate(bucket: string, endpoint?: string, region?: string): Loca
 function originOf(endpoint: string): string {
   const refuse = (why: string): InletError =>
     new InletError("usage", `Cannot use the endpoint ${quoted(endpoint)}: ${why}`);
-  if (!URL.canParse(endpoint)) throw refuse("one is https://HOST or http://HOST:PORT");
+  if (!URL.canParse(endpoint)) throw refuse("an endpoint is https://HOST or http://HOST:PORT");
   const { protocol, username, password, origin, pathname, search, hash } = new URL(endpoint);
   if (username !== "" || password !== "") {
     // It is not shown: it may be a secret.
     throw new InletError("usage", "Cannot use the endpoint: it has a user or a password in it");
   }
-  if (!/^https?:$/.test(protocol)) throw refuse("one begins with https:// or http://");
+  if (!/^https?:$/.test(protocol)) throw refuse("an endpoint begins with https:// or http://");
   if (pathname !== "/" || search !== "" || hash !== "") throw refuse("it has a path");
   return origin;
 }

@@ -10,7 +10,7 @@ import { MAX_KEY_BYTES } from "./address.ts";
 import { type Answer, NoAnswer, textUpTo } from "./answer.ts";
 import type { Credentials, CredentialSource } from "./credentials.ts";
 import { explainRefusal, isExpired, mayPass, NO_STORE, Refusal, refusalOf } from "./refusal.ts";
-import { encodeKey, encodePart, type Sign } from "./signing.ts";
+import { encodeKey, type Sign } from "./signing.ts";
 import { LIMITS, type Limits, send } from "./transport.ts";
 import { type Element, parseXml } from "./xml.ts";
 
@@ -140,7 +140,7 @@ export class Requests {
 
   #urlOf({ key, query = {} }: Asked): string {
     const pairs = Object.entries(query).map(([name, value]) =>
-      value === "" ? name : `${encodePart(name)}=${encodePart(value)}`
+      value === "" ? name : `${name}=${encodeURIComponent(value)}`
     );
     const path = key === undefined ? this.#base : `${this.#base}/${encodeKey(checked(key))}`;
     return pairs.length === 0 ? path : `${path}?${pairs.join("&")}`;

@@ -78,13 +78,5 @@ const SLICE_BYTES = 2 * 1024 * 1024;
 
 /** The path of a key in a URL: each of its bytes that may not stand there as `%XX`. */
 export function encodeKey(key: string): string {
-  return key.split("/").map(encodePart).join("/");
-}
-
-/** Encodes a value of a query, as the signature has it. */
-export function encodePart(text: string): string {
-  return encodeURIComponent(text).replace(
-    /[!'()*]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
+  return key.split("/").map(encodeURIComponent).join("/");
 }
