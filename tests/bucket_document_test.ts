@@ -58,8 +58,11 @@ integration("docs/bucket.md: its rights are enough, and delete no file", async (
     .replaceAll("USER", user.name)
     .replaceAll("BUCKET", name)
     .replaceAll("PREFIX", scene.key("").replace(/\/$/, ""));
-  const answer = await scene.ceph.fetch(`${name}?policy`, { method: "PUT", body: policy });
-  await answer.body?.cancel();
+  const permit = async (body: string): Promise<void> => {
+    const answer = await scene.ceph.fetch(`${name}?policy`, { method: "PUT", body });
+    await answer.body?.cancel();
+  };
+  await permit(policy);
   const env = {
     ...scene.env,
     AWS_ACCESS_KEY_ID: user.id,
@@ -103,6 +106,21 @@ integration("docs/bucket.md: its rights are enough, and delete no file", async (
   assert(!/denied|permit/.test(sweeper.running.log), sweeper.running.log);
   await assertRejects(() => theirs.delete(scene.key("small")), Error, "does not permit it");
   assertEquals((await theirs.head(scene.key("small")))?.size, 1000);
+  // A server that only reads takes two of them.
+  const { Statement } = JSON.parse(policy);
+  const [ofBucket, ofObjects] = Statement;
+  await permit(JSON.stringify({
+    ...JSON.parse(policy),
+    Statement: [
+      { ...ofBucket, Action: ["s3:ListBucket"] },
+      { ...ofObjects, Action: ["s3:GetObject"] },
+    ],
+  }));
+  await using reader = await startServer({ store: scene.store, env, args: ["--read-only"] });
+  for (const words of [["--list"], ["--get", "large", "--output", "read"]]) {
+    const { code, stderr } = await runClient(reader, words, { cwd });
+    assertEquals(code, 0, stderr);
+  }
 }, CEPH);
 
 integration("docs/bucket.md: its rule for uploads that nobody goes on with is taken", async () => {

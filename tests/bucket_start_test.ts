@@ -22,6 +22,7 @@ import {
   scriptPath,
   tempDir,
 } from "./helpers.ts";
+import { objectsIn } from "./json_lines.ts";
 import { openTerminal } from "./tmux.ts";
 
 const SERVER = scriptPath("server.ts");
@@ -234,14 +235,18 @@ integration("a server asks in no terminal for what its bucket needs", async () =
 
 integration("a server tells where it stores, and never a secret", async () => {
   await using scene = await BucketScene.make();
-  await using server = await scene.serve({ args: ["--log", "json"] });
+  await using server = await scene.serve({ args: ["--log", "json", "--json"] });
   const [line] = await server.running.says(/.*"listening".*/);
   const { store, directory, message } = JSON.parse(line);
   assertEquals([store, directory], [scene.store, undefined]);
   assertStringIncludes(message, `storing into "${scene.store}"`);
   const metrics = await (await fetch(`http://127.0.0.1:${server.port}/metrics`)).text();
   assert(!metrics.includes("free_bytes"));
-  assert(!server.running.log.includes(scene.env.AWS_SECRET_ACCESS_KEY!));
+  await server.running.stopInsistently("SIGTERM");
+  const [listening] = objectsIn(await server.stdout, "server");
+  assertEquals(listening!.store, scene.store);
+  const said = server.running.log + await server.stdout;
+  assert(!said.includes(scene.env.AWS_SECRET_ACCESS_KEY!));
 }, CEPH);
 
 integration("serve() takes a bucket, and the same variables", async () => {
