@@ -1,0 +1,95 @@
+/**
+ * What a sweep of a bucket removes that no upload has any more, and what it leaves to other programs.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import type { Bucket, ListedPage, ListQuery } from "../lib/s3/bucket.ts";
+import { bucketStores, objectsIn } from "./bucket_stores.ts";
+import { CEPH, integration } from "./helpers.ts";
+
+const DAY_MS = 24 * 3_600_000;
+
+/** Two parts. */
+const SIZE = 9 * 1024 * 1024;
+
+/** A bucket as it will be some days from now, if nothing happens meanwhile. */
+function later(bucket: Bucket, days: number): Bucket {
+  const ms = days * DAY_MS;
+  const answeredLater = <T extends { readonly answered: Date }>(object: T | undefined) =>
+    object && { ...object, answered: new Date(object.answered.getTime() + ms) };
+  const changed: Partial<Bucket> = {
+    head: async (...args) => answeredLater(await bucket.head(...args)),
+    get: async (...args) => answeredLater(await bucket.get(...args)),
+    async *list(query: ListQuery): AsyncGenerator<ListedPage> {
+      for await (const { objects, prefixes } of bucket.list(query)) {
+        const older = ({ modified }: { modified: Date }) => new Date(modified.getTime() - ms);
+        yield {
+          prefixes,
+          objects: objects.map((object) => ({ ...object, modified: older(object) })),
+        };
+      }
+    },
+  };
+  return new Proxy(bucket, {
+    get: (target, key: keyof Bucket) => changed[key] ?? target[key].bind(target),
+  });
+}
+
+async function openUploads(bucket: Bucket): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const page of bucket.uploads("")) keys.push(...page.map(({ key }) => key));
+  return keys.sort();
+}
+
+integration("a sweep aborts what dead servers began, and nothing of another program", async () => {
+  await using stores = await bucketStores();
+  const { bucket } = stores;
+  const store = await stores.open();
+  const upload = await store.receive("given up.bin", SIZE);
+  await upload.write(new Uint8Array(SIZE - 1));
+  await upload.discard();
+  await upload[Symbol.asyncDispose]();
+  await store.put("file.bin", new Uint8Array(5));
+  // As a server leaves it that is killed before the state names the upload.
+  await bucket.createUpload("inbox/given up.bin");
+  const strange = ["inbox/file.bin", "inbox/strange.bin"];
+  for (const key of strange) await bucket.createUpload(key);
+  const before = await openUploads(bucket);
+  await store.sweep();
+  assertEquals(await openUploads(bucket), before);
+  await (await stores.open({ bucket: later(bucket, 2) })).sweep();
+  assertEquals(await openUploads(bucket), strange);
+  assertEquals((await objectsIn(bucket, "inbox/")).map(({ key, size }) => [key, size]), [
+    ["inbox/file.bin", 5],
+    ["inbox/given up.bin", 1031],
+  ]);
+}, CEPH);
+
+integration("a sweep removes what it finds below .inlet that belongs to nothing", async () => {
+  await using stores = await bucketStores();
+  const { bucket } = stores;
+  const store = await stores.open();
+  const id = crypto.randomUUID();
+  const hash = "a".repeat(64);
+  const left = [`probe/${id}`, `tail/${id}/1`, `up/${hash}/ongoing-${hash}`];
+  for (const path of left) await bucket.put(`inbox/.inlet/${path}`, new Uint8Array(1));
+  // What is in use, or of a version that is not known, stays with all that may belong to it.
+  await store.ongoing.begin(id, { name: "a", size: 9, details: "{}", fingerprint: hash });
+  const used = (await objectsIn(bucket, "inbox/.inlet/")).map(({ key }) => key)
+    .filter((key) => !left.some((path) => key.endsWith(path)));
+  await store.sweep();
+  assertEquals((await objectsIn(bucket, "inbox/.inlet/")).length, used.length + left.length);
+  await bucket.put("inbox/.inlet/up/x/new", new TextEncoder().encode('{"version":2}'));
+  const longKept = { bucket: later(bucket, 2), keepPartialsMs: 2.5 * DAY_MS };
+  await (await stores.open(longKept)).sweep();
+  assertEquals((await objectsIn(bucket, "inbox/.inlet/")).length, used.length + left.length + 1);
+  const kept = { bucket: later(bucket, 2), keepPartialsMs: 1.9 * DAY_MS };
+  await (await stores.open(kept)).sweep();
+  const now = (await objectsIn(bucket, "inbox/.inlet/")).map(({ key }) => key);
+  assertEquals(now, ["inbox/.inlet/tail/" + id + "/1", "inbox/.inlet/up/x/new"]);
+  await bucket.delete("inbox/.inlet/up/x/new");
+  await (await stores.open(kept)).sweep();
+  assertEquals(await objectsIn(bucket, "inbox/.inlet/"), []);
+}, CEPH);
