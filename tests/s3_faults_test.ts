@@ -308,7 +308,7 @@ const READS_AND_WRITES = `
   import { fixedCredentials } from "./lib/s3/credentials.ts";
   const credentials = fixedCredentials({ accessKeyId: "a", secretAccessKey: "b" });
   const bucket = await openBucket({ bucket: "bucket", endpoint: Deno.args[0], credentials });
-  const put = await bucket.put("a", new Uint8Array(100_000), { condition: { absent: true } });
+  const put = await bucket.put("a", new Uint8Array(2_000_000), { condition: { absent: true } });
   console.log(put.etag, await new Response((await bucket.get("a")).body).text());
 `;
 
@@ -327,7 +327,7 @@ integration(
     const args = ["eval", "--cert", `${dir.path}/root.pem`, READS_AND_WRITES, store.endpoint];
     const { code, stdout, stderr } = await run(Deno.execPath(), args);
     assertEquals([code, stdout], [0, "abc 0123456789\n"], stderr);
-    assertEquals(store.requests.map(({ body }) => body.length), [100_000, 0]);
+    assertEquals(store.requests.map(({ body }) => body.length), [2_000_000, 0]);
 
     await using other = oddStore(() => OBJECT, await certify(dir.path, "DNS:elsewhere"));
     const failed = await run(Deno.execPath(), [...args.slice(0, -1), other.endpoint]);

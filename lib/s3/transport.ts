@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Semaphore } from "../semaphore.ts";
 import { type Answer, NoAnswer, noAnswerFor } from "./answer.ts";
 import { uploadPlainly } from "./plain_upload.ts";
 import type { SignedRequest } from "./signing.ts";
@@ -36,6 +37,9 @@ export async function send(
   signal?: AbortSignal,
 ): Promise<Answer> {
   signal?.throwIfAborted();
+  const isPlain = request.url.startsWith("http:");
+  const isCopied = !isPlain && isLarge(request);
+  using _ = isCopied ? await copied.acquire(signal) : undefined;
   const watch = new Watch(signal);
   watch.limit(
     answerMs + (request.body?.length ?? 0) / SLOWEST_UPLOAD * 1000,
@@ -43,7 +47,6 @@ export async function send(
   );
   const stalls = (): void => watch.limit(stallMs, "it sends nothing more for");
   try {
-    const isPlain = request.url.startsWith("http:");
     const sending = request.body && isPlain ? uploadPlainly : fetched;
     return await sending(request, watch, stalls);
   } catch (error) {
@@ -52,19 +55,42 @@ export async function send(
   }
 }
 
+/** From so many bytes on a body is sent with few others at once. */
+const LARGE_BYTES = 1024 * 1024;
+
+/**
+ * Most large bodies that fetch sends at once: it copies each of them twice, and a connection that has
+ * carried one holds as much memory until it is closed.
+ */
+const MOST_COPIED = 4;
+
+const copied = new Semaphore(MOST_COPIED);
+
+let forLarge: Deno.HttpClient | undefined;
+
+/** The connections for large bodies. */
+function clientForLarge(): Deno.HttpClient {
+  return forLarge ??= Deno.createHttpClient({ poolMaxIdlePerHost: MOST_COPIED });
+}
+
+function isLarge({ body }: SignedRequest): boolean {
+  return body !== undefined && body.length >= LARGE_BYTES;
+}
+
 /** Sends a request by fetch. */
 async function fetched(
-  { method, url, headers, body }: SignedRequest,
+  request: SignedRequest,
   watch: Watch,
   stalls: () => void,
 ): Promise<Answer> {
+  const { method, url, headers, body } = request;
   const { signal } = watch;
+  const client = isLarge(request) ? clientForLarge() : undefined;
   const answer = await fetch(url, {
-    method,
-    headers,
+    ...{ method, headers, signal },
     body: body ?? null,
     redirect: "manual",
-    signal,
+    ...client && { client },
   });
   const reader = answer.body?.getReader();
   if (reader) watch.pause();
