@@ -15,7 +15,8 @@ import type { Bucket, ListedPage } from "../lib/s3/bucket.ts";
 import type { ListEntry } from "../protocol.ts";
 import { bucketStores, type TestStores } from "./bucket_stores.ts";
 import { sharedCeph } from "./ceph/shared.ts";
-import { allOf, bytes, CEPH, collect, integration } from "./helpers.ts";
+import { allOf, bytes, CEPH, collect, integration, run, tempDir } from "./helpers.ts";
+import { serveHere } from "./in_process.ts";
 
 /** Below the prefix of bucket_stores.ts. */
 const PREFIX = "inbox/";
@@ -280,7 +281,7 @@ integration("reads that follow one another share an answer", async () => {
 }, CEPH);
 
 integration(
-  "small files are read sixteen at a time, and a large one is asked for once",
+  "small files are read many at a time, and a large one is asked for once",
   async () => {
     await using stores = await bucketStores();
     const { bucket } = stores;
@@ -293,7 +294,7 @@ integration(
     const { store, counts } = await openWatched(stores, {
       get: async (...given) => {
         most = Math.max(most, ++underWay);
-        if (most === 16) full.resolve();
+        if (most === 32) full.resolve();
         // The later ones are answered when as many are asked for as ever will be.
         if (given[0] > `${PREFIX}31`) await full.promise;
         return await bucket.get(...given).finally(() => underWay--);
@@ -316,12 +317,38 @@ integration(
     };
     assertEquals(await store.readSmall(names, reader), 64);
     assertEquals(got, names);
-    assertEquals([most, counts.get], [16, 64]);
+    assertEquals([most, counts.get], [32, 64]);
     assertEquals(await store.readSmall(["large", ...names], reader), 0);
     assertEquals(counts.get, 65);
   },
   CEPH,
 );
+
+integration("the files of an archive are opened beside each other, and come in order", async () => {
+  await using stores = await bucketStores();
+  await using temp = await tempDir();
+  const { bucket } = stores;
+  const names = Array.from({ length: 40 }, (_, index) => `${index}`.padStart(2, "0"));
+  await write(stores, Object.fromEntries(names.map((name) => [`f/${name}`, name])));
+  let underWay = 0;
+  let most = 0;
+  const full = Promise.withResolvers<void>();
+  const { store, counts } = await openWatched(stores, {
+    get: async (...given) => {
+      most = Math.max(most, ++underWay);
+      if (most === 16) full.resolve();
+      if (given[0] > `${PREFIX}f/10`) await full.promise;
+      return await bucket.get(...given).finally(() => underWay--);
+    },
+  });
+  await using server = await serveHere({ dir: temp.path, store });
+  const answer = await fetch(`http://127.0.0.1:${server.port}/files/f/?archive=tar`);
+  await Deno.writeFile(`${temp.path}/f.tar`, new Uint8Array(await answer.arrayBuffer()));
+  const { stdout } = await run("tar", ["xvf", `${temp.path}/f.tar`, "-C", temp.path]);
+  assertEquals(stdout.trim().split("\n"), ["f/", ...names.map((name) => `f/${name}`)]);
+  for (const name of names) assertEquals(await Deno.readTextFile(`${temp.path}/f/${name}`), name);
+  assertEquals([most, counts.get], [16, 40]);
+}, { ...CEPH, programs: ["tar"] });
 
 integration(
   "a diff asks once what is there, and looks at files of the same size alone",

@@ -13,7 +13,7 @@ import { checkAccess } from "../lib/auth/access.ts";
 import { InletError } from "../lib/errors.ts";
 import { rightsOf } from "../lib/server/context.ts";
 import { EVERYTHING } from "../lib/store/names.ts";
-import type { StoredFile } from "../lib/store/store.ts";
+import type { Store, StoredFile } from "../lib/store/store.ts";
 import { quoted } from "../lib/text.ts";
 import { type ListEntry, modeOf } from "../protocol.ts";
 import { type ArchiveEntry, type ArchiveFormat, ARCHIVES } from "./archive_formats.ts";
@@ -108,17 +108,59 @@ async function* entriesOf(
   // The last part of the folder's name is the top of the archive.
   const above = folder.lastIndexOf("/") + 1;
   for (let page = first; !page.done; page = await connection.unwatched(pages.next())) {
-    for (const listed of page.value) {
+    using ahead = new OpenedAhead(store, page.value);
+    for (const [index, listed] of page.value.entries()) {
       const { name, size, modified, to } = listed;
       const entry = { name: name.slice(above), modified, mode: modeOf(listed) };
       if (to !== undefined) yield { ...entry, what: { type: "link", to } };
       else if (size === null) yield { ...entry, what: { type: "folder" } };
       else {
-        using file = await store.open(name);
+        using file = await connection.unwatched(ahead.take(index));
         const { size, modified, mode } = file;
         await using content = contentOf(exchange, name, file);
         yield { name: entry.name, modified, mode, what: { type: "file", size, content } };
       }
+    }
+  }
+}
+
+/** Files that are opened at once, where opening one takes a wait. */
+const MOST_AHEAD = 16;
+
+/** Opens the files of a page in their order, and those behind a file while it is read. */
+class OpenedAhead implements Disposable {
+  readonly #store: Store;
+  readonly #page: readonly ListEntry[];
+  readonly #opened = new Map<number, Promise<StoredFile>>();
+  #most = 1;
+  #next = 0;
+
+  constructor(store: Store, page: readonly ListEntry[]) {
+    this.#store = store;
+    this.#page = page;
+  }
+
+  /** The file at an index, which its caller disposes of. */
+  async take(index: number): Promise<StoredFile> {
+    for (; this.#next < this.#page.length && this.#opened.size < this.#most; this.#next++) {
+      const { name, size } = this.#page[this.#next]!;
+      if (size === null) continue;
+      const opening = this.#store.open(name);
+      // What is opened at once, as on a disk, needs no other beside it.
+      if (opening instanceof Promise) this.#most = MOST_AHEAD;
+      const opened = Promise.resolve(opening);
+      // It fails in its turn.
+      opened.catch(() => {});
+      this.#opened.set(this.#next, opened);
+    }
+    const opened = this.#opened.get(index)!;
+    this.#opened.delete(index);
+    return await opened;
+  }
+
+  [Symbol.dispose](): void {
+    for (const opened of this.#opened.values()) {
+      opened.then((file) => file[Symbol.dispose](), () => {});
     }
   }
 }

@@ -9,8 +9,8 @@ import type { BucketContext } from "./context.ts";
 import type { Looks } from "./looks.ts";
 import { FIRST_BYTES } from "./read.ts";
 
-/** Most files that are on their way at once: 1 MiB, if all of them are as large as they can be. */
-const MOST_AHEAD = 16;
+/** Most files that are on their way at once: 2 MiB, if all of them are as large as they can be. */
+const MOST_AHEAD = 32;
 
 /**
  * Reads files, as `Store.readSmall` does. The first that is large ends it: few are asked for in vain, as
