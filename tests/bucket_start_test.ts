@@ -18,10 +18,13 @@ import {
   integration,
   names,
   run,
+  runClient,
   Running,
   scriptPath,
+  startServer,
   tempDir,
 } from "./helpers.ts";
+import { StoreProxy, type StoreRequest } from "./faults/store_proxy.ts";
 import { objectsIn } from "./json_lines.ts";
 import { openTerminal } from "./tmux.ts";
 
@@ -88,7 +91,7 @@ const WRONG: readonly (readonly [args: readonly string[], line: string])[] = [
   ],
   [
     ["--store", "s3://inbox", "--s3-endpoint", "localhost:9000"],
-    'Cannot use the endpoint "localhost:9000": one begins with https:// or http://',
+    'Cannot use the endpoint "localhost:9000": an endpoint begins with https:// or http://',
   ],
   [
     ["--store", "s3://inbox", "--s3-endpoint", "http://ben:VERYSECRET@localhost"],
@@ -247,6 +250,27 @@ integration("a server tells where it stores, and never a secret", async () => {
   assertEquals(listening!.store, scene.store);
   const said = server.running.log + await server.stdout;
   assert(!said.includes(scene.env.AWS_SECRET_ACCESS_KEY!));
+}, CEPH);
+
+integration("a server listens before it clears away what others have left", async () => {
+  await using scene = await BucketScene.make();
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  const { promise: looked, resolve: look } = Promise.withResolvers<void>();
+  const isLook = ({ query }: StoreRequest): boolean =>
+    query.includes(encodeURIComponent(".inlet/up/"));
+  await using proxy = await StoreProxy.start(scene.ceph, {
+    fault(request) {
+      if (!isLook(request)) return undefined;
+      look();
+      return held.then(() => undefined);
+    },
+  });
+  await using server = await startServer({ store: scene.store, env: proxy.variables });
+  await looked;
+  await using local = await tempDir();
+  const { code, stderr } = await runClient(server, [await local.write("a.txt", "hello\n")]);
+  assertEquals(code, 0, stderr);
+  release();
 }, CEPH);
 
 integration("serve() takes a bucket, and the same variables", async () => {

@@ -77,8 +77,9 @@ export class BucketStore implements ServerStore {
     this.#looks = new Looks(context);
   }
 
-  async prepare(): Promise<void> {
-    await this.sweep();
+  /** What a crash has left can be much: it is swept in turn, while the server serves. */
+  prepare(): Promise<void> {
+    return Promise.resolve();
   }
 
   async sweep(): Promise<void> {

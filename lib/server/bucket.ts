@@ -72,18 +72,16 @@ export async function openBucketStore(
   const { bucket: name, prefix } = parseBucketAddress(place.address);
   const { s3Region: region } = place;
   const bucket = await openBucket({ bucket: name, endpoint: endpointOf(place), region });
-  const store = new BucketStore({ ...options, bucket, prefix });
   try {
     await checkBucket(
       bucket,
       prefix,
       options.readOnly ? undefined : `${prefix}${OWN_PREFIX}probe/`,
     );
-    await store.prepare();
   } catch (error) {
     throw refusal(place, error);
   }
-  return store;
+  return new BucketStore({ ...options, bucket, prefix });
 }
 
 /** The object store that was given, or that the environment names. */

@@ -25,7 +25,8 @@ export function keepTidy(
   const everyMs = keepPartialsMs === 0 ? HOUR_MS : keepPartialsMs / 24;
   const mostMs = Math.min(Math.max(everyMs, 1000), HOUR_MS);
   const wait = () => setTimeout(sweep, mostMs * (1 - Math.random() / 2));
-  let timer = wait();
+  // A store of several servers can take long to sweep, so its server listens before.
+  let timer = store.sweepInTurn ? setTimeout(sweep) : wait();
   let isOver = false;
   // A sweep of a bucket can take longer than the wait for the next.
   async function sweep(): Promise<void> {
