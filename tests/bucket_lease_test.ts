@@ -6,29 +6,15 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { fixedCredentials } from "../lib/s3/credentials.ts";
-import { openBucket } from "../lib/s3/open_bucket.ts";
 import { scheduleFor } from "../lib/bucket/part_schedule.ts";
 import { isFree, LeasedState, readState } from "../lib/bucket/leased.ts";
 import { newId, stateKey, type UploadState } from "../lib/bucket/state.ts";
 import type { Bucket, Put } from "../lib/s3/bucket.ts";
 import { InletError } from "../lib/errors.ts";
 import { sharedCeph } from "./ceph/shared.ts";
+import { bucketStores } from "./bucket_stores.ts";
+import { StoreProxy } from "./faults/store_proxy.ts";
 import { CEPH, integration } from "./helpers.ts";
-
-/** A bucket of the Ceph of this run. */
-async function newBucket(): Promise<{ bucket: Bucket } & AsyncDisposable> {
-  const ceph = await sharedCeph();
-  const { name, [Symbol.asyncDispose]: remove } = await ceph.makeBucket();
-  const bucket = await openBucket({
-    ...{ bucket: name, endpoint: ceph.endpoint, region: ceph.region },
-    credentials: fixedCredentials({
-      accessKeyId: ceph.variables.AWS_ACCESS_KEY_ID!,
-      secretAccessKey: ceph.variables.AWS_SECRET_ACCESS_KEY!,
-    }),
-  });
-  return { bucket, [Symbol.asyncDispose]: remove };
-}
 
 function newState(): { key: string; state: UploadState } {
   const id = newId();
@@ -42,8 +28,8 @@ function newState(): { key: string; state: UploadState } {
 const withFailures = (failures: number) => (state: UploadState) => ({ ...state, failures });
 
 integration("LeasedState saves the newest of several changes, and others read it", async () => {
-  await using given = await newBucket();
-  const { bucket } = given;
+  await using stores = await bucketStores();
+  const { bucket } = stores;
   const { key, state } = newState();
   const leased = await LeasedState.create({ bucket, key }, state);
   for (let count = 1; count < 50; count++) leased.note(withFailures(count));
@@ -61,8 +47,8 @@ integration("LeasedState saves the newest of several changes, and others read it
 integration(
   "one of 8 that adopt a state at once gets it, and its former holder stops",
   async () => {
-    await using given = await newBucket();
-    const { bucket } = given;
+    await using stores = await bucketStores();
+    const { bucket } = stores;
     const { key, state } = newState();
     const holder = await LeasedState.create({ bucket, key }, state);
     const found = (await readState(bucket, key))!;
@@ -85,8 +71,8 @@ integration(
 integration(
   "a holder saves its state again within the lease, and one that does not loses it",
   async () => {
-    await using given = await newBucket();
-    const { bucket } = given;
+    await using stores = await bucketStores();
+    const { bucket } = stores;
     const { key, state } = newState();
     const saved = Promise.withResolvers<void>();
     let puts = 0;
@@ -105,8 +91,8 @@ integration(
 );
 
 integration("LeasedState tells a lost answer from a lost lease", async () => {
-  await using given = await newBucket();
-  const { bucket } = given;
+  await using stores = await bucketStores();
+  const { bucket } = stores;
   const { key, state } = newState();
   let fault: "before" | "after" | "late" | undefined = "after";
   let late: (() => Promise<Put>) | undefined;
@@ -134,6 +120,30 @@ integration("LeasedState tells a lost answer from a lost lease", async () => {
   await other.remove();
   assertEquals(await readState(bucket, key), undefined);
 }, CEPH);
+
+integration(
+  "a state that is replaced where its answer breaks off is read as it is then",
+  async () => {
+    await using stores = await bucketStores();
+    const { bucket } = stores;
+    const { key, state } = newState();
+    const holder = await LeasedState.create({ bucket, key }, state);
+    let gets = 0;
+    await using proxy = await StoreProxy.start(await sharedCeph(), {
+      async fault({ method }) {
+        if (method !== "GET") return undefined;
+        if (++gets === 1) return "cut within";
+        if (gets === 2) await holder.save(withFailures(7));
+        return undefined;
+      },
+    });
+    const found = await readState(await stores.reach(proxy.endpoint), key);
+    assertEquals(found?.state.failures, 7);
+    assert(gets > 2, `${gets} requests`);
+    await holder.release();
+  },
+  CEPH,
+);
 
 /** A bucket whose answers to PUT may get lost. */
 function changed(bucket: Bucket, change: (put: () => Promise<Put>) => Promise<Put>): Bucket {

@@ -46,11 +46,16 @@ export async function unbroken<T>(read: () => Promise<T>): Promise<T> {
     try {
       return await read();
     } catch (error) {
-      if (!(error instanceof NoAnswer)) throw error;
+      if (!isBroken(error)) throw error;
       if (breaks < MOST_BREAKS) continue;
       throw new InletError("overloaded", "The object store breaks off its answers", {
         cause: error,
       });
     }
   }
+}
+
+/** Whether an answer broke off, also if the object was replaced before the rest could be asked for. */
+function isBroken(error: unknown): boolean {
+  return error instanceof NoAnswer || error instanceof InletError && error.code === "changed";
 }
