@@ -88,6 +88,16 @@ for (const [name, failure] of Object.entries(PASSING)) {
   });
 }
 
+integration("lib/s3: nothing is sent again because a connection had been used before", async () => {
+  await using store = oddStore((_, number) => number % 2 === 1 ? OBJECT : "cut");
+  const bucket = await open(store);
+  const put = (key: string): Promise<unknown> =>
+    bucket.put(key, CONTENT, { condition: { absent: true } });
+  assertEquals([await put("a"), await put("b")], [{ etag: "abc" }, "unclear"]);
+  assertEquals([await put("c"), await put("d")], [{ etag: "abc" }, "unclear"]);
+  assertEquals(targets(store), ["a", "b", "c", "d"].map((key) => `PUT /bucket/${key}`));
+});
+
 integration("lib/s3: repeating has an end", async () => {
   await using store = oddStore(() => errorAnswer(503, "SlowDown"));
   const bucket = await open(store, { ...PATIENT, repeatMs: 500 });
@@ -302,21 +312,28 @@ async function certify(dir: string, name: string): Promise<{ cert: string; key: 
   return { cert: cert!, key: key! };
 }
 
+const ETAG = { etag: "abc" };
+
 /** A program that reads and writes an object of the store at its argument. */
 const READS_AND_WRITES = `
   import { openBucket } from "./lib/s3/open_bucket.ts";
   import { fixedCredentials } from "./lib/s3/credentials.ts";
   const credentials = fixedCredentials({ accessKeyId: "a", secretAccessKey: "b" });
   const bucket = await openBucket({ bucket: "bucket", endpoint: Deno.args[0], credentials });
-  const put = await bucket.put("a", new Uint8Array(2_000_000), { condition: { absent: true } });
-  console.log(put.etag, await new Response((await bucket.get("a")).body).text());
+  const put = (size) => bucket.put("a", new Uint8Array(size), { condition: { absent: true } });
+  const puts = [await put(2_000_000), await put(2_000_000), await put(9), await put(9)];
+  console.log(JSON.stringify(puts), await new Response((await bucket.get("a")).body).text());
 `;
 
 integration(
   "lib/s3: a store with TLS is trusted by its certificate, as Deno is told to",
   async () => {
     await using dir = await tempDir();
-    await using store = oddStore(() => OBJECT, await certify(dir.path, "IP:127.0.0.1"));
+    const certificate = await certify(dir.path, "IP:127.0.0.1");
+    await using store = oddStore(
+      (_, number) => [2, 4].includes(number) ? "cut" : OBJECT,
+      certificate,
+    );
     const bucket = await open(store);
     const upload = { key: "a", uploadId: "u" };
     for (const action of [() => bucket.get("a"), () => bucket.putPart(upload, 1, CONTENT)]) {
@@ -326,8 +343,12 @@ integration(
     }
     const args = ["eval", "--cert", `${dir.path}/root.pem`, READS_AND_WRITES, store.endpoint];
     const { code, stdout, stderr } = await run(Deno.execPath(), args);
-    assertEquals([code, stdout], [0, "abc 0123456789\n"], stderr);
-    assertEquals(store.requests.map(({ body }) => body.length), [2_000_000, 0]);
+    assertEquals([code, stdout], [
+      0,
+      `${JSON.stringify([ETAG, "unclear", ETAG, "unclear"])} 0123456789\n`,
+    ], stderr);
+    const sizes = store.requests.map(({ body }) => body.length);
+    assertEquals(sizes, [2e6, 2e6, 9, 9, 0]);
 
     await using other = oddStore(() => OBJECT, await certify(dir.path, "DNS:elsewhere"));
     const failed = await run(Deno.execPath(), [...args.slice(0, -1), other.endpoint]);
