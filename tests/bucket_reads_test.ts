@@ -287,7 +287,7 @@ integration(
     const { bucket } = stores;
     const names = Array.from({ length: 64 }, (_, index) => `${index}`.padStart(2, "0"));
     await write(stores, Object.fromEntries(names.map((name) => [name, name])));
-    await write(stores, { large: bytes(65_537) });
+    await write(stores, { large: bytes(512 * 1024 + 1) });
     let underWay = 0;
     let most = 0;
     const full = Promise.withResolvers<void>();

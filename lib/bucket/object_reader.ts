@@ -9,7 +9,10 @@ import { explain, InletError } from "../errors.ts";
 import type { Bucket, ObjectHead } from "../s3/bucket.ts";
 import { quoted } from "../text.ts";
 
-/** Bytes that are asked for at once by a read that follows another, if nobody tells how many come. */
+/**
+ * Bytes that are asked for at once by a read that follows another, if nobody tells how many come; twice as
+ * many each time. What is not read then costs the connection.
+ */
 const AHEAD_BYTES = 8 * 1024 * 1024;
 
 /** How often in a row an answer may break off without a byte. */
@@ -35,6 +38,7 @@ export class ObjectReader implements Disposable {
   #answer: Answer | undefined;
   /** Where the last read ended. */
   #at = -1;
+  #aheadBytes = AHEAD_BYTES;
 
   /** @param name For messages. */
   constructor(
@@ -95,8 +99,9 @@ export class ObjectReader implements Disposable {
     if (this.#answer?.at === at) return this.#answer;
     this.#drop();
     const { size, etag } = this.#version;
-    const ahead = at === this.#at ? AHEAD_BYTES : 0;
-    const until = end ?? Math.min(size, at + Math.max(bytes, ahead));
+    const isNext = at === this.#at;
+    const until = end ?? Math.min(size, at + Math.max(bytes, isNext ? this.#aheadBytes : 0));
+    if (isNext) this.#aheadBytes *= 2;
     const range = { offset: at, bytes: until - at };
     const object = await this.#bucket.get(this.#key, { range, etag }).catch((error) => {
       if (explain(error).code !== "changed") throw error;

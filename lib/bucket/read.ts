@@ -21,7 +21,7 @@ import { meaningsOf } from "./odd_names.ts";
 import { readWhole } from "./whole_object.ts";
 
 /** Bytes that are read when a file is opened: most files are not larger. */
-export const FIRST_BYTES = 64 * 1024;
+const FIRST_BYTES = 64 * 1024;
 
 /**
  * Opens a published file.

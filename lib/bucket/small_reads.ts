@@ -4,13 +4,21 @@
  * @module
  */
 
-import type { SmallReader, WholeFile } from "../body/file_facts.ts";
+import type { SmallReader } from "../body/file_facts.ts";
+import type { ObjectBody } from "../s3/bucket.ts";
 import type { BucketContext } from "./context.ts";
-import type { Looks } from "./looks.ts";
-import { FIRST_BYTES } from "./read.ts";
+import type { Looks, Seen } from "./looks.ts";
 
-/** Most files that are on their way at once: 2 MiB, if all of them are as large as they can be. */
+/** Most bytes of a file that is read so. */
+const MOST_BYTES = 512 * 1024;
+
+/** Most files that are on their way at once. What has come of them waits in the buffers of the system. */
 const MOST_AHEAD = 32;
+
+/** An answer whose content has not been read. */
+interface Answer extends Pick<ObjectBody, "size" | "body"> {
+  readonly seen: Seen;
+}
 
 /**
  * Reads files, as `Store.readSmall` does. The first that is large ends it: few are asked for in vain, as
@@ -23,27 +31,18 @@ export async function readSmall(
   reader: SmallReader,
 ): Promise<number> {
   const over = new AbortController();
-  const ahead: Promise<WholeFile | undefined>[] = [];
+  const ahead: Promise<Answer | undefined>[] = [];
   let count = 0;
   let next = 0;
   try {
     for (; count < names.length; count++) {
       while (next < names.length && ahead.length < Math.min(MOST_AHEAD, 2 * count + 1)) {
-        const reading = readOne(context, looks, names[next++]!, over.signal);
+        const asking = ask(context, looks, names[next++]!, over.signal);
         // Whoever opens it is told.
-        ahead.push(reading.catch(() => undefined));
+        ahead.push(asking.catch(() => undefined));
       }
-      const whole = await ahead.shift();
-      if (!whole) break;
-      const { length } = whole.content;
-      let room = reader.room(length);
-      if (!room) {
-        await reader.flush?.();
-        room = reader.room(length);
-      }
-      if (!room) break;
-      room.set(whole.content);
-      reader.add({ ...whole, content: room.subarray(0, length) });
+      const answer = await ahead.shift();
+      if (!answer || !await take(answer, reader)) break;
     }
   } finally {
     over.abort();
@@ -51,23 +50,42 @@ export async function readSmall(
   return count;
 }
 
-async function readOne(
+async function ask(
   context: BucketContext,
   looks: Looks,
   name: string,
   signal: AbortSignal,
-): Promise<WholeFile | undefined> {
+): Promise<Answer | undefined> {
   const key = context.key(context.safe(name));
-  const range = { offset: 0, bytes: FIRST_BYTES };
+  const range = { offset: 0, bytes: MOST_BYTES };
   const object = await context.bucket.get(key, { range, signal });
   if (!object) return undefined;
-  if (object.size > FIRST_BYTES) {
-    await object.body.cancel();
-    return undefined;
+  const seen = await looks.ofHead(key, object, signal);
+  const isFile = typeof seen === "object" && seen.to === undefined;
+  if (isFile && object.size <= MOST_BYTES) return { size: object.size, body: object.body, seen };
+  await object.body.cancel();
+  return undefined;
+}
+
+/** Reads an answer into the room that it gets. Returns whether it is whole, and was wanted. */
+async function take({ size, body, seen }: Answer, reader: SmallReader): Promise<boolean> {
+  let room = reader.room(size);
+  if (!room) {
+    await reader.flush?.();
+    room = reader.room(size);
   }
-  const content = new Uint8Array(await new Response(object.body).arrayBuffer());
-  const look = await looks.ofHead(key, object, signal);
-  if (typeof look !== "object" || look.to !== undefined) return undefined;
-  const { modified, mode } = look;
-  return { content, modified, ...mode !== undefined && { mode } };
+  if (!room) return false;
+  let filled = 0;
+  try {
+    for await (const chunk of body) {
+      room.set(chunk, filled);
+      filled += chunk.length;
+    }
+  } catch {
+    return false;
+  }
+  if (filled !== size) return false;
+  const { modified, mode } = seen;
+  reader.add({ content: room.subarray(0, size), modified, ...mode !== undefined && { mode } });
+  return true;
 }
