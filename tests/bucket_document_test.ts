@@ -148,7 +148,10 @@ integration("docs/bucket.md: files cost the requests that it tells", async () =>
   await using server = await startServer({ store: scene.store, env: proxy.variables });
   // It has looked for what others have left: last of all for tries of other servers.
   const isLast = ({ query }: { query: string }) => query.includes("%2Fprobe%2F");
-  await scene.until(() => Promise.resolve(proxy.requests.some(isLast)));
+  await scene.until(() => {
+    const turn = proxy.requests.findIndex(({ path }) => path.endsWith("/.inlet/swept"));
+    return Promise.resolve(turn >= 0 && proxy.requests.slice(turn).some(isLast));
+  });
   /** The requests that a command takes, by their methods. */
   const costOf = async (...args: string[]): Promise<string[]> => {
     proxy.requests.length = 0;
