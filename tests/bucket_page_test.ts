@@ -26,6 +26,7 @@ browserTest(
     using link = await slowLinkTo(first, 20_000_000);
     using balancer = await balance(link);
     const page = await visitor.open(pageOf(balancer));
+    await shows(page, "#list-note", "Nothing has come in yet.");
     await drop(page, small);
     await shows(page, line("done"), "6 B · stored");
     await drop(page, large);
