@@ -97,14 +97,19 @@ integration("a long list comes in pages, none of which is fetched before it is d
     const some = names.slice(start, start + 100);
     await write(stores, Object.fromEntries(some.map((name) => [`f/${name}`, name])));
   }
+  // What is the store's own comes before, and is passed over at once.
+  const own = names.slice(0, 60).map((name) => [`.inlet/facts/${name}`, name]);
+  await write(stores, Object.fromEntries(own));
   const { store, counts } = await openWatched(stores, { list: inPagesOf(stores.bucket, 10) });
   const seen: string[] = [];
   for await (const page of store.list()) {
+    const before = seen.length;
     seen.push(...page.map(({ name }) => name));
     // What is held is one page and the looks under way, however long the list is.
-    assert(counts.list * 10 - seen.length <= 320, `${counts.list} pages for ${seen.length}`);
-    assert(counts.head - seen.length <= 32, `${counts.head} looks for ${seen.length}`);
+    assert(page.length < names.length, `all in a page of ${page.length}`);
+    assert(counts.head - before <= page.length + 32, `${counts.head} looks for ${seen.length}`);
   }
+  assertEquals(counts.list, 1 + names.length / 10 + 1);
   assertEquals(seen, names.map((name) => `f/${name}`));
   const tree = await allOf((await stores.open()).tree("/"));
   assertEquals(namesOf(tree), ["f/", ...seen]);
@@ -361,20 +366,36 @@ integration(
         modified,
       });
     }
-    const entries = ["a", "b", "c", "x", "y"].map((name) => ({ name, size: 1, modified }));
+    const mode = undefined;
+    const entries = ["a", "b", "c", "x", "y"].map((name) => ({ name, size: 1, modified, mode }));
     Object.assign(counts, { head: 0, get: 0, list: 0 });
-    assertEquals(
-      await store.diff("f", entries.map((entry) => ({ ...entry, mode: undefined }))),
-      "===..",
-    );
+    assertEquals(await store.diff("f", entries), "===..");
     assertEquals(counts, { head: 3, get: 0, list: 1 });
-    const crcs = entries.map((entry) => ({ ...entry, crc: crc32(entry.name), mode: undefined }));
+    const crcs = entries.map((entry) => ({ ...entry, crc: crc32(entry.name) }));
     assertEquals(await store.diff("f", crcs), "===..");
     // Their CRC-32 are known.
     assertEquals(counts.get, 0);
+    // It may be there under a number, which is asked for.
+    Object.assign(counts, { head: 0, list: 0 });
+    assertEquals(await store.diff("f", [{ name: "d", size: 2, modified, mode }]), "!");
+    assertEquals(counts, { head: 0, get: 0, list: 2 });
   },
   CEPH,
 );
+
+integration("a diff of few names among many lists no more than some pages", async () => {
+  await using stores = await bucketStores();
+  const names = Array.from({ length: 50 }, (_, index) => `${index}`.padStart(2, "0"));
+  await write(stores, Object.fromEntries(names.map((name) => [`f/${name}`, name])));
+  await write(stores, { "f/49 folder/x": "x" });
+  const { store, counts } = await openWatched(stores, { list: inPagesOf(stores.bucket, 5) });
+  const entry = (name: string, size: number | null) => ({
+    ...{ name, size, modified: new Date(0), mode: undefined, byContent: true },
+  });
+  const entries = [entry("00", 2), entry("49", 2), entry("48 no", 2), entry("49 folder", null)];
+  assertEquals(await store.diff("f", entries, { byContent: true }), "??.=");
+  assert(counts.list < 10, `${counts.list} pages`);
+}, CEPH);
 
 /** Writes an object as a form of a browser does: its key is in no URL. */
 async function writeByForm(bucket: string, key: string, content: string): Promise<void> {
