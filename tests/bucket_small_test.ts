@@ -377,18 +377,42 @@ integration(
   CEPH,
 );
 
-integration("a server ends within seconds though its store answers nothing more", async () => {
+integration("what a store does not answer is given up at the end of a server", async () => {
   await using stores = await bucketStores();
   await using proxy = await StoreProxy.start(await sharedCeph());
   const store = await stores.open({ bucket: await stores.reach(proxy.endpoint) });
   const { promise: hangs, resolve } = Promise.withResolvers<void>();
-  let isSilent = false;
-  proxy.misbehaviour.fault = ({ query }) => {
-    if (query.includes("partNumber")) isSilent = true;
-    if (!isSilent) return undefined;
+  proxy.misbehaviour.fault = ({ method, path }) => {
+    if (method !== "PUT" || !path.endsWith("/second")) return undefined;
     resolve();
     return "hang before";
   };
+  await using server = await serve({ port: 0, store, log: { quiet: true } });
+  using wire = await Wire.greet(server.address as Deno.NetAddr);
+  // The second comes over the connection of the first.
+  for (const name of ["first", "second"]) {
+    await wire.says(`push 6 ${name}\nhello\nend 363a3020\n`);
+    if (name === "first") assertEquals(await wire.line(), "ok 6 363a3020 first");
+  }
+  await hangs;
+  await server.shutdown(0);
+  const later = await stores.open();
+  assertEquals(await later.put("second", bytes("later")), "second");
+}, CEPH);
+
+integration("a server ends within seconds though its store answers nothing more", async () => {
+  await using stores = await bucketStores();
+  await using proxy = await StoreProxy.start(await sharedCeph());
+  const store = await stores.open({ bucket: await stores.reach(proxy.endpoint) });
+  const [sending, reading] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let isSilent = false;
+  proxy.misbehaviour.fault = ({ method, query }) => {
+    if (query.includes("partNumber")) isSilent = true;
+    if (!isSilent) return undefined;
+    (method === "GET" ? reading : sending).resolve();
+    return "hang before";
+  };
+  await store.put("small", bytes("small"));
   const server = await serve({ port: 0, store, log: { quiet: true } });
   using wire = await Wire.greet(server.address as Deno.NetAddr);
   const size = 9 * 1024 * 1024;
@@ -396,7 +420,10 @@ integration("a server ends within seconds though its store answers nothing more"
   await wire.line();
   await wire.says(new Uint8Array(size));
   await wire.says(`end ${crc32(new Uint8Array(size)).toString(16).padStart(8, "0")}\n`);
-  await hangs;
+  await sending.promise;
+  using reader = await Wire.greet(server.address as Deno.NetAddr);
+  await reader.says("get small\n");
+  await reading.promise;
   // The test hangs if this takes as long as the requests are waited for.
   await server.shutdown(0);
 }, { ...CEPH, deadlineMs: 20_000 });

@@ -820,7 +820,7 @@ const CASES: Record<string, Case> = {
     await refusedWith("denied", begin);
   },
 
-  "discardAll() ends uploads, and publishes none of them": async (_, store) => {
+  "discardAll() ends uploads, and publishes none of them": async (place, store) => {
     await store.put("whole.txt", encode("whole"));
     const uploads = [await store.receive("a.bin", null), await store.receive("a.bin", LARGE)];
     await write(uploads[1]!, LARGE_CONTENT);
@@ -829,7 +829,8 @@ const CASES: Record<string, Case> = {
       await assertRejects(async () => await upload.publish());
       await upload[Symbol.asyncDispose]();
     }
-    assertEquals(await namesIn(store.list()), ["whole.txt"]);
+    const other = await place.open();
+    assertEquals(await namesIn(other.list()), ["whole.txt"]);
   },
 
   "a sweep leaves alone what is published, in flight or kept": async (place, store) => {

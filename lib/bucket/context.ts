@@ -11,6 +11,7 @@ import type { Bucket } from "../s3/bucket.ts";
 import type { LinkRule } from "../store/link_rules.ts";
 import { safeName } from "../store/names.ts";
 import { quoted } from "../text.ts";
+import { stoppable } from "./stoppable.ts";
 
 /** Options of a bucket store. */
 export interface BucketStoreOptions {
@@ -102,13 +103,13 @@ export class BucketContext {
   /** Most bytes of UTF-8 in a name, so that its key is not too long. */
   readonly maxNameBytes: number;
   readonly inFlight = new Set<InFlight>();
-  #stop = new AbortController();
+  readonly #stop = new AbortController();
   readonly #dotfiles: boolean;
   readonly #warn: (message: string) => void;
   readonly #warned = new Set<string>();
 
   constructor(options: BucketStoreOptions) {
-    this.bucket = options.bucket;
+    this.bucket = stoppable(options.bucket, () => this.signal);
     this.prefix = options.prefix ?? "";
     this.readOnly = options.readOnly ?? false;
     this.keepPartialsMs = this.readOnly ? 0 : options.keepPartialsMs ?? 24 * 3_600_000;
@@ -122,15 +123,14 @@ export class BucketContext {
     this.maxNameBytes = MAX_KEY_BYTES - new TextEncoder().encode(this.prefix).length - 1;
   }
 
-  /** Aborts when what is under way has to end: requests for small files, folders and links. */
+  /** Aborts when what is under way has to end. A request that reads needs no other. */
   get signal(): AbortSignal {
     return this.#stop.signal;
   }
 
-  /** Ends what is under way, as far as that takes no wait. */
+  /** Ends what is under way, as far as that takes no wait, and all that is begun later. */
   stop(): void {
     this.#stop.abort(new InletError("shutdown", "The server shut down before this was complete"));
-    this.#stop = new AbortController();
     for (const upload of this.inFlight) upload.close();
   }
 

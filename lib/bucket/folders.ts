@@ -142,16 +142,16 @@ export class BucketFolders {
 
   /** The first objects in a folder, its own included. */
   async #firstIn(folder: string, limit: number): Promise<readonly ListedObject[]> {
-    const { bucket, signal } = this.#context;
+    const { bucket } = this.#context;
     const prefix = this.#context.key(`${folder}/`);
-    for await (const { objects } of bucket.list({ prefix, limit, signal })) return objects;
+    for await (const { objects } of bucket.list({ prefix, limit })) return objects;
     return [];
   }
 
   /** Whether a folder is listed: it has its own object, or something in it that is no placeholder. */
   async #isListed(folder: string): Promise<boolean> {
     for (const { key, size } of await this.#firstIn(folder, MOST_LOOKED_AT)) {
-      const head = mayBeMarked(size) && await this.#context.bucket.head(key, this.#context.signal);
+      const head = mayBeMarked(size) && await this.#context.bucket.head(key);
       if (!head || [undefined, "link"].includes(markOf(head))) return true;
     }
     return false;
@@ -191,7 +191,7 @@ export class BucketFolders {
   /** Whether a file or a link keeps a folder from having a name. */
   async #isTaken(name: string, number: number): Promise<boolean> {
     await this.#writing.get(name);
-    const head = await this.#context.bucket.head(this.#context.key(name), this.#context.signal);
+    const head = await this.#context.bucket.head(this.#context.key(name));
     if (!head) return false;
     const mark = markOf(head);
     if (mark === "link" && number === 1 && !this.#context.hidesNames) {
@@ -227,7 +227,7 @@ export class BucketFolders {
     let etag = made?.etag;
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       if (etag === undefined) {
-        const head = await bucket.head(key, signal);
+        const head = await bucket.head(key);
         if (!head || head.meta[META.sent] !== meta[META.sent] || head.meta[META.id] === id) break;
         etag = head.etag;
       }

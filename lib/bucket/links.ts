@@ -54,7 +54,7 @@ export class BucketLinks {
 
   async #isLinkTo(name: string, there: ObjectHead | "folder", to: string): Promise<boolean> {
     if (there === "folder") return false;
-    return await targetOf(this.#context, this.#context.key(name), there, this.#context.signal) ===
+    return await targetOf(this.#context, this.#context.key(name), there) ===
       to;
   }
 }

@@ -140,7 +140,7 @@ export class Placing {
   /** What is at a name; `undefined` if it is free. */
   async look(name: string): Promise<ObjectHead | "folder" | undefined> {
     if (await this.#folders.isFolder(name)) return "folder";
-    const head = await this.#context.bucket.head(this.#context.key(name), this.#context.signal);
+    const head = await this.#context.bucket.head(this.#context.key(name));
     return head && markOf(head) !== "free" ? head : undefined;
   }
 

@@ -44,7 +44,7 @@ export async function findSent(
   if (await isSent(context, head, sent)) return { name, etag: head.etag };
   if (collisions > 0) return undefined;
   for (const key of await candidates(context, names, sent, head)) {
-    const other = await context.bucket.head(key, context.signal);
+    const other = await context.bucket.head(key);
     if (!other || !await isSent(context, other, sent)) continue;
     return { name: key.slice(context.prefix.length), etag: other.etag };
   }
@@ -58,7 +58,7 @@ async function isSent(
   { id, size, crc }: SentUpload,
 ): Promise<boolean> {
   if (head.size !== size || markOf(head) !== undefined) return false;
-  const facts = await factsOf(context, head, context.signal);
+  const facts = await factsOf(context, head);
   return facts.id === id && facts.crc === crc;
 }
 
@@ -72,7 +72,7 @@ async function candidates(
   const since = answered.getTime() - SENT_MS;
   const isWanted = (object: ListedObject): boolean =>
     object.size === size && object.modified.getTime() >= since;
-  const { objects } = await variantsOf(context, series, isWanted, context.signal, MOST_PAGES);
+  const { objects } = await variantsOf(context, series, isWanted, undefined, MOST_PAGES);
   return [...objects.values()]
     .sort((one, other) => other.modified.getTime() - one.modified.getTime())
     .slice(0, MOST_LOOKED_AT)

@@ -31,13 +31,14 @@ export async function readSmall(
   reader: SmallReader,
 ): Promise<number> {
   const over = new AbortController();
+  const signal = AbortSignal.any([over.signal, context.signal]);
   const ahead: Promise<Answer | undefined>[] = [];
   let count = 0;
   let next = 0;
   try {
     for (; count < names.length; count++) {
       while (next < names.length && ahead.length < Math.min(MOST_AHEAD, 2 * count + 1)) {
-        const asking = ask(context, looks, names[next++]!, over.signal);
+        const asking = ask(context, looks, names[next++]!, signal);
         // Whoever opens it is told.
         ahead.push(asking.catch(() => undefined));
       }

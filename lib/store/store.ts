@@ -190,7 +190,10 @@ export interface Store {
   /** Writes down what it remembers for its next run, without a wait. Nothing is lost without it. */
   save(): void;
 
-  /** Ends all uploads, as far as that takes no wait; `sweep` does the rest. */
+  /**
+   * Ends all uploads, as far as that takes no wait; `sweep` of another store does the rest. The store
+   * need not be usable any more.
+   */
   discardAll(): void;
 
   /** Removes what the store needs for uploads, if there are none and no partial files. */
