@@ -191,6 +191,31 @@ integration(
   CEPH,
 );
 
+integration(
+  "a file that may not be looked at is listed without its time, and told once",
+  async () => {
+    await using stores = await bucketStores();
+    await write(stores, { a: "a", secret: "of another account", z: "z" });
+    const warnings: string[] = [];
+    const { bucket } = watched(stores.bucket, {
+      head: (key, signal) => {
+        if (!key.endsWith("secret")) return stores.bucket.head(key, signal);
+        return Promise.reject(new InletError("denied", "The object store does not permit it"));
+      },
+    });
+    const store = await stores.open({ bucket, warn: (message) => warnings.push(message) });
+    for (let round = 0; round < 2; round++) {
+      const list = await allOf(store.list());
+      assertEquals(list.map(({ name, size }) => [name, size]), [["a", 1], ["secret", 18], [
+        "z",
+        1,
+      ]]);
+    }
+    assertEquals(warnings, ['Cannot look at "secret": The object store does not permit it']);
+  },
+  CEPH,
+);
+
 integration("a file that a list does not show yet is got and found", async () => {
   await using stores = await bucketStores();
   const { bucket } = stores;

@@ -196,7 +196,13 @@ class Lister {
     if (isBare && !mayBeMarked(object.size)) return { rest, object };
     const known = this.#looks.known(object);
     if (known) return row(known);
-    return this.#looks.ofListed(object, this.#how.signal).then(row);
+    return this.#looks.ofListed(object, this.#how.signal).then(row, (error) => {
+      // The list itself was permitted. Whoever opens that file is told.
+      const { code, message } = explain(error);
+      if (code !== "denied" || mayBeMarked(object.size)) throw error;
+      this.#context.warnOnce(`Cannot look at ${quoted(listedName(rest))}: ${message}`);
+      return { rest, object };
+    });
   }
 
   /** The row of a folder of which only the name is known: by the first object below it. */
