@@ -232,7 +232,7 @@ export class Connection extends BufferedReader implements Disposable {
   ): Promise<T> {
     const gone = new AbortController();
     using _ = new Departure({
-      readAhead: () => usesChunk ? Promise.resolve("full") : this.readAhead(),
+      readAhead: () => usesChunk ? new Promise(() => {}) : this.readAhead(),
       touch: () => this.#stream.touch(),
       probe: probe && (() => this.write(probe())),
       endIsLeaving,

@@ -19,6 +19,7 @@ const SLOWEST_DISK = 10 * 1024 * 1024;
 export class Patience {
   readonly #limitMs: number;
   #firstNote: number | undefined;
+  #sentBytes = 0;
 
   /**
    * @param timeoutMs The limit on silence, in milliseconds.
@@ -31,11 +32,15 @@ export class Patience {
   /**
    * Counts a note.
    *
+   * @param sentBytes Bytes that have gone to the server: as long as more of them do, it takes a body.
    * @throws {InletError} `timeout` if there have been notes for too long
    */
-  noted(): void {
-    this.#firstNote ??= performance.now();
-    if (performance.now() - this.#firstNote <= this.#limitMs) return;
+  noted(sentBytes: number): void {
+    const now = performance.now();
+    if (sentBytes !== this.#sentBytes) this.#firstNote = undefined;
+    this.#sentBytes = sentBytes;
+    this.#firstNote ??= now;
+    if (now - this.#firstNote <= this.#limitMs) return;
     throw new InletError(
       "timeout",
       `Only notes and no reply for ${formatSeconds(this.#limitMs)} s`,

@@ -115,8 +115,9 @@ export class BodyReceiver {
       this.#tally.add(chunk);
       checkSize(this.#what, this.#keptBytes + this.#tally.bytes, this.#context.maxBytes);
       const written = this.#target!.write(chunk);
+      if (!written) return;
       // The client waits for the store: that is no silence of its own.
-      return written && this.#connection.unwatched(written);
+      return patiently(this.#connection, this.#what, () => written, { usesChunk: true });
     });
   }
 
@@ -152,7 +153,8 @@ export class BodyReceiver {
     const beginning = this.#beginning;
     if (!beginning) return this.#tally;
     const whole = (): Promise<Tally> => beginning.whole(this.#tally);
-    return await patiently(this.#connection, this.#what, whole, () => `${beginning.reading}`);
+    const told = (): string => `${beginning.reading}`;
+    return await patiently(this.#connection, this.#what, whole, { told });
   }
 
   async #attempt(action: () => void | Promise<void>): Promise<void> {

@@ -295,7 +295,7 @@ export class Requester {
     const isWarning = fields?.kind === "warning";
     (isWarning ? onWarning ?? onNote : onNote)?.(text);
     try {
-      patience.noted();
+      patience.noted(this.#connection.traffic.out);
     } catch (error) {
       throw this.giveUp(error);
     }

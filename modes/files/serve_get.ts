@@ -167,9 +167,11 @@ async function unlessOver<T>(
     connection,
     `get ${quoted(name)}`,
     () => Promise.race([work(), stopped.promise]),
-    () => {
-      if (isOver()) stopped.resolve(undefined);
-      return reading.toString();
+    {
+      told: () => {
+        if (isOver()) stopped.resolve(undefined);
+        return reading.toString();
+      },
     },
   );
 }

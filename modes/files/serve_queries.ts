@@ -43,7 +43,7 @@ export async function serveCompare(
   const find = (asker: Asker) => context.store.find(name, fingerprint, { ...asker, onBytes });
   // Only the CRC-32 takes reading.
   const told = fingerprint.crc === null ? undefined : () => `${reading}`;
-  const action = () => patiently(connection, what, find, told);
+  const action = () => patiently(connection, what, find, { told });
   const found = await attempt(connection, context, "compare", what, action);
   if (!found) return;
   const { value } = found;

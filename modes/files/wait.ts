@@ -112,17 +112,19 @@ export function restOf(limitMs: number): Rest {
  * ends the work, which is told by its signal.
  *
  * @param told Tells how far the work is, if it reads much.
+ * @param usesChunk Whether the work uses the last chunk of a body that is under way.
  */
 export async function patiently<T>(
   connection: Connection,
   what: string,
   work: (asker: Asker) => T | Promise<T>,
-  told?: () => string,
+  { told, usesChunk }: { told?: (() => string) | undefined; usesChunk?: boolean } = {},
 ): Promise<T> {
   const probe = (): Uint8Array => {
     const far = told ? ` (reading: ${told()})` : "";
     return encodeReply({ type: "note", text: `Please wait: it takes a while to ${what}${far}` });
   };
   const client = clientOf(connection);
-  return await connection.whilePresent((signal) => work({ signal, client }), { probe });
+  const presence = { probe, ...usesChunk && { usesChunk } };
+  return await connection.whilePresent((signal) => work({ signal, client }), presence);
 }
