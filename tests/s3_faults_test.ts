@@ -175,9 +175,7 @@ integration("lib/s3: a range that was not asked for is not taken", async () => {
 
 integration("lib/s3: a list that breaks off is asked for again, from its page on", async () => {
   const page = (key: string, more: string): string =>
-    `<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>${key}</Key><Size>1</Size>` +
-    `<LastModified>2026-11-27T05:13:10.601Z</LastModified><ETag>&quot;e&quot;</ETag></Contents>${more}` +
-    "</ListBucketResult>";
+    `<ListBucketResult><EncodingType>url</EncodingType>${entryOf(key)}${more}</ListBucketResult>`;
   const more =
     "<IsTruncated>true</IsTruncated><NextContinuationToken>t&amp;1</NextContinuationToken>";
   await using store = oddStore(({ target }, number) => {
@@ -400,6 +398,10 @@ integration("lib/s3: a file of credentials is read again once they have expired"
   assertEquals((await bucket.head("a"))?.etag, "abc");
   const last = store.requests.at(-1)!;
   assert(last.headers.get("authorization")!.includes("NEWKEY"));
+  valid = "NEWERKEY";
+  await Deno.remove(path);
+  const gone = await assertRejects(() => bucket.head("a"), InletError, "have expired");
+  assert(!gone.message.includes('credentials"'), gone.message);
   for (const [text, why] of [["[work]\n", "lacks aws_access_key_id"], ["", 'no profile "work"']]) {
     await dir.write("credentials", text!);
     await assertRejects(() => credentials.read(), InletError, why);
@@ -407,6 +409,49 @@ integration("lib/s3: a file of credentials is read again once they have expired"
   await dir.write("credentials", file("KEY").replace(SECRET, `${SECRET} \u00e9`));
   const error = await assertRejects(() => credentials.read(), InletError, "not ASCII");
   assert(!error.message.includes(SECRET));
+});
+
+/** An entry of a list. */
+function entryOf(key: string, size = "1", modified = "2026-11-27T05:13:10.601Z"): string {
+  return `<Contents><Key>${key}</Key><Size>${size}</Size><LastModified>${modified}` +
+    "</LastModified><ETag>&quot;e&quot;</ETag></Contents>";
+}
+
+integration("lib/s3: a list with numbers and times that are none is not taken", async () => {
+  const entries = [entryOf("a", "-1"), entryOf("a", ""), entryOf("a", "1", "yesterday")];
+  await using store = oddStore((_, number) => ({
+    body: `<ListBucketResult>${entries[number - 1]}</ListBucketResult>`,
+  }));
+  const bucket = await open(store);
+  for (const entry of entries) {
+    const first = bucket.list({ prefix: "" })[Symbol.asyncIterator]().next();
+    assertEquals((await assertRejects(() => first, InletError)).code, "internal", entry);
+  }
+});
+
+integration("lib/s3: a list that does not come to its end is not followed for ever", async () => {
+  const more = "<IsTruncated>true</IsTruncated>";
+  const answers = [
+    `<ListBucketResult>${more}<NextContinuationToken>t</NextContinuationToken></ListBucketResult>`,
+    `<ListMultipartUploadsResult>${more}<NextUploadIdMarker>u</NextUploadIdMarker>` +
+    "</ListMultipartUploadsResult>",
+    `<ListPartsResult>${more}<NextPartNumberMarker>7</NextPartNumberMarker></ListPartsResult>`,
+    `<ListPartsResult>${more}</ListPartsResult>`,
+  ];
+  let body = "";
+  await using store = oddStore(() => ({ body }));
+  const bucket = await open(store);
+  const parts = (): Promise<unknown> => bucket.parts({ key: "a", uploadId: "u" });
+  const actions = [
+    () => Array.fromAsync(bucket.list({ prefix: "" })),
+    () => Array.fromAsync(bucket.uploads("")),
+    parts,
+    parts,
+  ];
+  for (const [index, action] of actions.entries()) {
+    body = answers[index]!;
+    await assertRejects(action, InletError, "The object store broke off a list");
+  }
 });
 
 /** A store of one object that keeps conditions as it is told. */
@@ -419,7 +464,7 @@ function smallStore(
     const key = target.slice("/bucket/".length);
     if (target.includes("?versioning")) return { body: "<VersioningConfiguration/>" };
     if (target.includes("?")) {
-      const entry = object ? `<Contents><Key>${object.key}</Key></Contents>` : "";
+      const entry = object ? entryOf(object.key) : "";
       return { body: `<ListBucketResult>${entry}</ListBucketResult>` };
     }
     if (method === "DELETE") object = undefined;

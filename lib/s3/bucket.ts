@@ -5,8 +5,10 @@
  * with jitter and an end (retry.ts); a conditional PUT is not, because only its caller can tell a lost
  * answer from a lost race.
  *
- * Failures are thrown as InletError: `overloaded` if the store is too slow or too busy, `denied` if it
- * does not let these credentials in, `internal` for an answer that makes no sense.
+ * Failures are thrown as InletError: `overloaded` if the store is too slow or too busy, or cannot be
+ * reached, `denied` if it does not let these credentials in, or has no such bucket, `bad-name` for a key
+ * that it does not take, `no-space` and `too-large` if it has no room, `internal` for an answer that makes
+ * no sense.
  *
  * @module
  */

@@ -8,8 +8,8 @@ import { InletError } from "../errors.ts";
 import type { ListedObject, ListedPage, ListQuery } from "./bucket.ts";
 import { unquoted } from "./object_headers.ts";
 import { NO_STORE } from "./refusal.ts";
-import { explainFailure, type Requests } from "./requests.ts";
-import { childrenOf, type Element, textOf } from "./xml.ts";
+import { type Asked, explainFailure, type Requests } from "./requests.ts";
+import { childrenOf, type Element, numberOf, textOf } from "./xml.ts";
 
 /** Lists objects, as {@linkcode Bucket.list} says. */
 export async function* listObjects(
@@ -27,21 +27,22 @@ export async function* listObjects(
         ? { "continuation-token": token }
         : after !== undefined && { "start-after": after }),
       ...(token === undefined && limit !== undefined && { "max-keys": String(limit) }),
-    }, signal);
+    }, { signal });
     const isEncoded = textOf(root, "EncodingType") === "url";
     const keyIn = (element: Element, name: string): string =>
       isEncoded ? decodeKey(textOf(element, name)) : textOf(element, name);
     yield {
-      objects: childrenOf(root, "Contents").map((entry): ListedObject => ({
-        key: keyIn(entry, "Key"),
-        size: Number(textOf(entry, "Size")),
-        etag: unquoted(textOf(entry, "ETag")),
-        modified: new Date(textOf(entry, "LastModified")),
-      })),
+      objects: childrenOf(root, "Contents").map((entry): ListedObject =>
+        sensible({
+          key: keyIn(entry, "Key"),
+          size: numberOf(entry, "Size"),
+          etag: unquoted(textOf(entry, "ETag")),
+          modified: new Date(textOf(entry, "LastModified")),
+        })
+      ),
       prefixes: childrenOf(root, "CommonPrefixes").map((entry) => keyIn(entry, "Prefix")),
     };
-    token = isTruncated(root) ? textOf(root, "NextContinuationToken") : undefined;
-    if (token === "") throw new InletError("internal", "The object store broke off a list");
+    token = nextPage(root, "NextContinuationToken", token);
   } while (token !== undefined);
 }
 
@@ -50,8 +51,7 @@ export async function askForXml(
   requests: Requests,
   name: string,
   query: Readonly<Record<string, string>>,
-  signal?: AbortSignal,
-  key?: string,
+  { key, signal }: Pick<Asked, "key" | "signal"> = {},
 ): Promise<Element> {
   try {
     const root = await requests.askForXml({ method: "GET", key, query, signal });
@@ -62,9 +62,31 @@ export async function askForXml(
   throw new InletError("internal", NO_STORE);
 }
 
-/** Whether a list goes on. */
-export function isTruncated(root: Element): boolean {
-  return textOf(root, "IsTruncated") === "true";
+/**
+ * An entry of a list.
+ *
+ * @throws {InletError} `internal` if one of its numbers or times is none
+ */
+export function sensible<T extends object>(entry: T): T {
+  const values = Object.values(entry).filter((value) => typeof value !== "string");
+  if (!values.some((value) => Number.isNaN(Number(value)))) return entry;
+  throw new InletError("internal", NO_STORE);
+}
+
+/**
+ * Where a list goes on; `undefined` at its end.
+ *
+ * @throws {InletError} `internal` if it would go on where it was before
+ */
+export function nextPage(
+  root: Element,
+  marker: string,
+  before: string | undefined,
+): string | undefined {
+  if (textOf(root, "IsTruncated") !== "true") return undefined;
+  const next = textOf(root, marker);
+  if (next !== "" && next !== before) return next;
+  throw new InletError("internal", "The object store broke off a list");
 }
 
 /** Decodes a key of a list: each byte as `%XX`, and in some stores a space as `+`. */

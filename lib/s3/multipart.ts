@@ -7,11 +7,11 @@
 import { InletError } from "../errors.ts";
 import { NoAnswer, textUpTo } from "./answer.ts";
 import type { OpenUpload, Part } from "./bucket.ts";
-import { askForXml, isTruncated } from "./listing.ts";
+import { askForXml, nextPage, sensible } from "./listing.ts";
 import { headersOf, unquoted } from "./object_headers.ts";
 import { mayPass, Refusal } from "./refusal.ts";
 import { explainFailure, type Requests } from "./requests.ts";
-import { childrenOf, escapeXml, parseXml, textOf } from "./xml.ts";
+import { childrenOf, escapeXml, numberOf, parseXml, textOf } from "./xml.ts";
 
 type Upload = { readonly key: string; readonly uploadId: string };
 
@@ -69,22 +69,24 @@ export async function listParts(
   const parts: Part[] = [];
   let after: string | undefined;
   do {
-    const marker = after !== undefined && { "part-number-marker": after };
+    const query = { uploadId, ...after !== undefined && { "part-number-marker": after } };
+    let root;
     try {
-      const query = { uploadId, ...marker };
-      const root = await requests.askForXml({ method: "GET", key, query });
-      parts.push(
-        ...childrenOf(root, "Part").map((part): Part => ({
-          number: Number(textOf(part, "PartNumber")),
-          size: Number(textOf(part, "Size")),
-          etag: unquoted(textOf(part, "ETag")),
-        })),
-      );
-      after = isTruncated(root) ? textOf(root, "NextPartNumberMarker") : undefined;
+      root = await askForXml(requests, "ListPartsResult", query, { key });
     } catch (error) {
-      if (isNoUpload(error)) return undefined;
-      throw explainFailure(error);
+      if (isNoUpload((error as Error).cause)) return undefined;
+      throw error;
     }
+    parts.push(
+      ...childrenOf(root, "Part").map((part): Part =>
+        sensible({
+          number: numberOf(part, "PartNumber"),
+          size: numberOf(part, "Size"),
+          etag: unquoted(textOf(part, "ETag")),
+        })
+      ),
+    );
+    after = nextPage(root, "NextPartNumberMarker", after);
   } while (after !== undefined);
   return parts.toSorted((one, other) => one.number - other.number);
 }
@@ -140,17 +142,17 @@ export async function* listUploads(
     // Not URL-encoded: Ceph would encode the keys without saying so, and not the one to go on from.
     const query = { uploads: "", prefix, ...marker };
     const root = await askForXml(requests, "ListMultipartUploadsResult", query);
-    yield childrenOf(root, "Upload").map((upload): OpenUpload => ({
-      key: textOf(upload, "Key"),
-      uploadId: textOf(upload, "UploadId"),
-      begun: new Date(textOf(upload, "Initiated")),
-    }));
-    marker = isTruncated(root)
-      ? {
-        "key-marker": textOf(root, "NextKeyMarker"),
-        "upload-id-marker": textOf(root, "NextUploadIdMarker"),
-      }
-      : undefined;
+    yield childrenOf(root, "Upload").map((upload): OpenUpload =>
+      sensible({
+        key: textOf(upload, "Key"),
+        uploadId: textOf(upload, "UploadId"),
+        begun: new Date(textOf(upload, "Initiated")),
+      })
+    );
+    const id = nextPage(root, "NextUploadIdMarker", marker["upload-id-marker"]);
+    marker = id === undefined
+      ? undefined
+      : { "key-marker": textOf(root, "NextKeyMarker"), "upload-id-marker": id };
   }
 }
 

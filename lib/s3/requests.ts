@@ -94,7 +94,8 @@ export class Requests {
     } catch (error) {
       if (!(error instanceof Refusal && isExpired(error) && this.#source.changes)) throw error;
       this.#credentials = undefined;
-      const renewed = await this.#current();
+      // Why they cannot be read is for whoever runs the server, and not for its clients.
+      const renewed = await this.#current().catch(() => used);
       if (JSON.stringify(renewed) === JSON.stringify(used)) throw error;
       return await this.#send(asked, renewed);
     }

@@ -60,6 +60,12 @@ export function textOf(element: Element | undefined, name: string): string {
   return element?.children.find((child) => child.name === name)?.text ?? "";
 }
 
+/** The number in the first child of that name; `NaN` without one. */
+export function numberOf(element: Element, name: string): number {
+  const text = textOf(element, name);
+  return /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+}
+
 /** The children of that name. */
 export function childrenOf(element: Element, name: string): Element[] {
   return element.children.filter((child) => child.name === name);
