@@ -160,22 +160,24 @@ integration("of two receivers one gets it, and the other one is told", async () 
   await using here = await scene();
   const { server, dir } = here;
   await Deno.mkdir(`${dir.path}/other`);
-  const content = bytes(2_000_000);
-  await using offer = await startOffer(server, [
-    await dir.write("a.bin", content),
-    "--limit",
-    "2MB",
-  ]);
-  const both = await Promise.all([
-    accept(server, offer.code, here.into),
-    accept(server, offer.code, ["--output", `${dir.path}/other`]),
-  ]);
-  assertEquals(both.map(({ code }) => code).toSorted(), [0, 3]);
-  const won = both.findIndex(({ code }) => code === 0);
-  assertMatch(both[1 - won]!.stderr, /The offer is taken: somebody else has this code too/);
-  assertEquals((await offer.ended()).code, 0);
+  const input = new TransformStream<Uint8Array>();
+  const writer = input.writable.getWriter();
+  const offering = startOffer(server, ["-", "--as", "a.bin"], { input: input.readable });
+  await writer.write(bytes(100_000));
+  await using offer = await offering;
   const folders = [here.inbox, `${dir.path}/other`];
-  assertEquals([names(folders[won]!), names(folders[1 - won]!)], [["a.bin"], []]);
+  const both = folders.map(async (folder, index) => ({
+    ...await accept(server, offer.code, ["--output", folder]),
+    index,
+  }));
+  // The one who gets it is not done before the end of the input.
+  const told = await Promise.race(both);
+  assertEquals(told.code, 3);
+  assertMatch(told.stderr, /The offer is taken: somebody else has this code too/);
+  await writer.close();
+  const won = 1 - told.index;
+  assertEquals([(await both[won]!).code, (await offer.ended()).code], [0, 0]);
+  assertEquals([names(folders[won]!), names(folders[told.index]!)], [["a.bin"], []]);
 });
 
 integration(
