@@ -6,6 +6,7 @@ import { Connection } from "../lib/net/connection.ts";
 import type { ConnectionOptions } from "../lib/net/connection_options.ts";
 import { buffers } from "../lib/body/buffer_pool.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
+import { lookAround } from "../lib/net/awake.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
 import { nextWithin } from "../modes/talk/pauses.ts";
 import { borrowAll, bytes, collect, dial, integration, pure, readAll, sendTo } from "./helpers.ts";
@@ -591,3 +592,17 @@ pure("who stopped waiting for data starts no read over what another one has take
   await new Promise((resolve) => setTimeout(resolve, 0));
   assertEquals(reads, 1);
 });
+
+pure(
+  "lookAround() waits until readers have what has arrived, however slow their turns are",
+  async () => {
+    const reader = new BufferedReader({
+      read: (into) => Promise.resolve(new TextEncoder().encodeInto("exit\n", into).written),
+      pause: () => new Promise((resolve) => setTimeout(resolve, 50)),
+    });
+    let line: string | null | undefined;
+    reader.readLine().then((read) => line = read);
+    await lookAround([reader]);
+    assertEquals(line, "exit");
+  },
+);

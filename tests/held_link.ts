@@ -15,6 +15,8 @@ export interface HeldLink extends Disposable {
   readonly port: number;
   /** Lets further bytes pass; without a number, all. */
   open(bytes?: number): void;
+  /** Ends all connections: of what they have sent nothing more passes. */
+  cut(): void;
 }
 
 /** Listens in the place of a server. */
@@ -48,6 +50,11 @@ export async function heldLinkTo(server: { port: number }, bytes: number): Promi
     }
   });
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const cut = (): void => {
+    held.clear();
+    sockets.forEach((socket) => socket.destroy());
+    sockets.clear();
+  };
   return {
     port: (listener.address() as AddressInfo).port,
     open(bytes = Infinity): void {
@@ -56,9 +63,10 @@ export async function heldLinkTo(server: { port: number }, bytes: number): Promi
       held.clear();
       for (const goOn of waiting) goOn();
     },
+    cut,
     [Symbol.dispose](): void {
       listener.close();
-      sockets.forEach((socket) => socket.destroy());
+      cut();
     },
   };
 }

@@ -45,6 +45,8 @@ export async function killTabs(
     for (const { pid } of await renderersOf(page)) Deno.kill(pid, "SIGKILL");
     await killed;
     await page.close();
+    // What it has sent would take the place of what the next one sends.
+    link.cut();
     link.open(kill === KILLS ? Infinity : share * MIB);
   }
   const page = await visitor.open(pageOf(link));

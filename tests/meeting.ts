@@ -23,7 +23,7 @@ export interface MeetingOptions {
   cwd?: string;
   env?: Record<string, string>;
   /** What is on its standard input, which then ends. */
-  input?: string | Uint8Array;
+  input?: string | Uint8Array | ReadableStream<Uint8Array>;
   /** A command that runs the client. */
   under?: readonly string[];
   /** The server's host, where it is not this machine. */
@@ -117,7 +117,8 @@ function spawn(
     stderr: "piped",
   }).spawn();
   if (input !== undefined) {
-    new Blob([input as string]).stream().pipeTo(process.stdin).catch(() => {});
+    const body = input instanceof ReadableStream ? input : new Blob([input as string]).stream();
+    body.pipeTo(process.stdin).catch(() => {});
   }
   return process;
 }

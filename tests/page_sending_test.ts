@@ -137,9 +137,9 @@ browserTest(
   async (visitor) => {
     await using local = await tempDir();
     const received = `${local.path}/received`;
-    await killTabs(visitor, 300, { received, local: local.path });
+    await killTabs(visitor, 200, { received, local: local.path });
   },
-  { deadlineMs: 300_000 },
+  { deadlineMs: 600_000 },
 );
 
 browserTest(

@@ -6,6 +6,7 @@
 
 import { assertEquals } from "@std/assert";
 import {
+  fileGrows,
   integration,
   names,
   OWN,
@@ -64,9 +65,13 @@ integration("docs/tus.md tells what npm's reference server does, and what ours d
     }).spawn(),
   );
   const [, port] = await running.says(/listening on \S+:(\d+)/);
-  const content: Tried["content"] = (_, path) =>
-    Deno.readTextFileSync(`${temp.path}/${path.slice(1)}`);
-  const reference = await resultsOf({ port: Number(port), content });
+  const fileOf = (path: string): string => `${temp.path}/${path.slice(1)}`;
+  const reference = await resultsOf({
+    port: Number(port),
+    content: (_, path) => Deno.readTextFileSync(fileOf(path)),
+    // It forgets what it is just about to write.
+    arrival: (path, size) => fileGrows(fileOf(path), size),
+  });
   const rows = CASES.map(({ of, says }, index) => `${of} | ${says} | yes | ${reference[index]}`);
   const text = await Deno.readTextFile(new URL("docs/tus.md", ROOT));
   const table = [...text.matchAll(/^\| (.* \| (?:yes|no) +\| .*) \|$/gm)]

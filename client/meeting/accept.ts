@@ -226,7 +226,8 @@ class Acceptance {
     } catch (error) {
       const failure = explain(error);
       const comesAgain = isPassing(failure) || known && failure.message === WRONG_WORDS;
-      if (!comesAgain || this.#options.isForOnce) await this.#note.remove();
+      // What cannot be removed expires, and is not what went wrong.
+      if (!comesAgain || this.#options.isForOnce) await this.#note.remove().catch(() => {});
       throw error;
     } finally {
       signal.removeEventListener("abort", onAbort);

@@ -64,8 +64,9 @@ export class WaitingOffer implements AsyncDisposable {
   readonly #dialer: Dialer;
   readonly #stop = new AbortController();
   readonly #opened = Promise.withResolvers<string>();
-  readonly #endsAt: number;
-  readonly #timer: ReturnType<typeof setTimeout>;
+  /** Set once the server has the offer: nobody can come for it before. */
+  #endsAt: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #plate: Plate;
   #over: InletError | undefined;
   /** The connection that waits. */
@@ -82,9 +83,6 @@ export class WaitingOffer implements AsyncDisposable {
     this.#options = options;
     this.#plate = options.plate;
     this.#dialer = options.reach(this.#stop.signal);
-    const ms = options.seconds * 1000;
-    this.#endsAt = performance.now() + ms;
-    this.#timer = setTimeout(() => this.#end(over("nobody has come in time")), ms);
     this.#opened.promise.catch(() => {});
     options.signal.addEventListener("abort", this.#onAbort);
     this.#attend();
@@ -144,6 +142,17 @@ export class WaitingOffer implements AsyncDisposable {
     this.#wake();
   }
 
+  /** Seconds that are left of it. */
+  get #seconds(): number {
+    if (this.#endsAt === undefined) return this.#options.seconds;
+    return Math.max(1, Math.ceil((this.#endsAt - performance.now()) / 1000));
+  }
+
+  #limit(ms: number): void {
+    this.#endsAt = performance.now() + ms;
+    this.#timer = setTimeout(() => this.#end(over("nobody has come in time")), ms);
+  }
+
   async #attend(): Promise<void> {
     let isTold = false;
     let isOpen = false;
@@ -170,7 +179,7 @@ export class WaitingOffer implements AsyncDisposable {
     const connection = guard.use(await this.#dialer.open());
     const client = await this.#dialer.approach(connection);
     const [, , requester] = client.parts;
-    const seconds = Math.max(1, Math.ceil((this.#endsAt - performance.now()) / 1000));
+    const seconds = this.#seconds;
     await requester.writeAhead(
       encodeRequest({ type: "offer", plate: this.#plate, salt: salt.toHex(), seconds }),
     );
@@ -181,6 +190,7 @@ export class WaitingOffer implements AsyncDisposable {
     this.#plate = plate;
     this.#opened.resolve(formatPlate(plate));
     if (this.#over) return;
+    if (this.#endsAt === undefined) this.#limit(1000 * seconds);
     this.#waiting = connection;
     let id: number;
     try {

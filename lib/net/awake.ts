@@ -59,14 +59,21 @@ function useAwakeClock(): Disposable {
 export const LATE_MS = 20;
 
 /** Most looks around, on a machine that is too busy for any. */
-const MOST_LOOKS = 10;
+const MOST_LOOKS = 50;
 
-/** Waits until what has arrived by now is read. It takes 10 ms on a machine that is not busy. */
-export async function lookAround(): Promise<void> {
+/**
+ * Waits until what has arrived by now is read. It takes 10 ms on a machine that is not busy.
+ *
+ * @param readers Those that read it. They take turns with others, which can be slow.
+ */
+export async function lookAround(
+  readers: Iterable<{ readonly isPausing: boolean }>,
+): Promise<void> {
   for (let look = 0; look < MOST_LOOKS; look++) {
     const due = performance.now() + 10;
     await new Promise((resolve) => setTimeout(resolve, 10));
-    if (performance.now() - due <= LATE_MS) return;
+    if (performance.now() - due > LATE_MS) continue;
+    if (![...readers].some(({ isPausing }) => isPausing)) return;
   }
 }
 

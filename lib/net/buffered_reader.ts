@@ -43,6 +43,7 @@ export class BufferedReader {
   readonly traffic = { in: 0, out: 0 };
   readonly #source: ByteSource;
   #reading: Promise<boolean> | undefined;
+  #isPausing = false;
 
   constructor(source: ByteSource) {
     this.#source = source;
@@ -158,6 +159,11 @@ export class BufferedReader {
       isOver = true;
       clearTimeout(timer);
     }
+  }
+
+  /** Whether bytes have come that whoever waits for them is about to be given, after a pause. */
+  get isPausing(): boolean {
+    return this.#isPausing;
   }
 
   /** The buffered bytes, not consumed. */
@@ -319,7 +325,8 @@ export class BufferedReader {
     if (read === null) return false;
     this.#buffer.filled(read);
     this.traffic.in += read;
-    await this.#source.pause(read);
+    this.#isPausing = true;
+    await this.#source.pause(read).finally(() => this.#isPausing = false);
     return true;
   }
 }

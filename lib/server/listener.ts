@@ -104,7 +104,7 @@ export class Listener {
       this.#socket.close();
       this.#arrivals.close();
       // A client that has left may have its last words not read yet.
-      await lookAround();
+      await lookAround([...this.#connections].filter((connection) => connection.resting));
       const resting = [...this.#connections].filter((connection) => connection.resting);
       const moving = [...this.#connections].filter((connection) =>
         !connection.resting && !this.#leaving.has(connection)
@@ -246,7 +246,8 @@ export class Listener {
     const { clients } = this.#options.context;
     if (clients.hasPlaceFor(address)) return;
     // The oldest may have greeted, and the server not have read it yet.
-    await lookAround();
+    const oldest = this.#silentOne(address);
+    await lookAround(oldest ? [oldest.connection] : []);
     const silent = clients.hasPlaceFor(address) ? undefined : this.#silentOne(address);
     if (!silent) return;
     const { connection, client, since } = silent;

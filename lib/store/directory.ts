@@ -136,7 +136,7 @@ export class DirectoryStore implements ServerStore {
     if (this.#readOnly) return this.#workspaces.refuse();
     await orUsage("store into", this.#folders.shownRoot, async () => {
       // Reports a directory without write access at the start, not to the first client.
-      this.#workspaces.root.create().discard();
+      this.#workspaces.ensuring(() => this.#workspaces.root.create()).discard();
       await this.sweep();
     });
   }
@@ -315,18 +315,11 @@ export class DirectoryStore implements ServerStore {
 
   /**
    * Runs an action that stores something. If another program removed the directory, or its
-   * workspace, it is made again, and the action gets a second chance.
+   * workspace, it is made again, and the action runs anew.
    */
   #storing<T>(what: string, action: () => T): T {
     try {
-      try {
-        return action();
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-        this.#workspaces.forget();
-        this.#folders.remakeRoot();
-        return action();
-      }
+      return this.#workspaces.ensuring(action, () => this.#folders.remakeRoot());
     } catch (error) {
       throw explain(error, `Cannot ${what}`);
     }

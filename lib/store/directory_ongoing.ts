@@ -44,41 +44,39 @@ export class DirectoryOngoing implements OngoingUploads {
       const whose = place === "share" ? "you have too many uploads" : "too many uploads have";
       throw new InletError("overloaded", `Cannot ${what}: ${whose} begun`);
     }
-    {
-      using _ = place;
-      const file = fingerprint === undefined ? undefined : await hashOf(fingerprint);
-      // Beyond that, whoever knows the fingerprint could hide the partial file of its owner.
-      const counts = file !== undefined && !await this.#partials.areMany(name, file);
-      this.#partials.note(hash, { name, size, details, owner, ...counts && { file } });
-      this.#places.add(hash, owner);
-    }
-    return (await this.#find(hash, true))!;
+    using _ = place;
+    const file = fingerprint === undefined ? undefined : await hashOf(fingerprint);
+    // Beyond that, whoever knows the fingerprint could hide the partial file of its owner.
+    const counts = file !== undefined && !await this.#partials.areMany(name, file);
+    const note = { name, size, details, owner, ...counts && { file } };
+    this.#partials.note(hash, note);
+    this.#places.add(hash, owner);
+    return this.#known({ hash, note, written: new Date(), bytes: 0 });
   }
 
   async find(id: string): Promise<OngoingUpload | undefined> {
     return await this.#find(await hashOfId(id));
   }
 
-  /** @param isNew Whether nothing of it can have arrived, so that nothing is looked for. */
-  async #find(hash: string, isNew = false): Promise<OngoingUpload | undefined> {
+  async #find(hash: string): Promise<OngoingUpload | undefined> {
     const { notes, keepMs } = this.#partials;
     if (keepMs === 0) return undefined;
     const found = notes.find(hash);
     if (!found) return undefined;
     const { name, outcome, certain = Infinity } = found.note;
     const live = this.#partials.live(hash);
-    const partial = outcome || live || isNew
-      ? undefined
-      : await this.#partials.largest(name, { hash });
+    const partial = outcome || live ? undefined : await this.#partials.largest(name, { hash });
     const written = Math.max(found.written.getTime(), partial?.info.mtime?.getTime() ?? 0);
     if (!live && notes.hasExpired({ written: new Date(written) }, keepMs)) return undefined;
+    const bytes = outcome?.size ?? live?.bytes ?? Math.min(partial?.info.size ?? 0, certain);
+    return this.#known({ ...found, hash, bytes, written: new Date(written) });
+  }
+
+  #known(known: Omit<Known, "expires" | "onRemove">): OngoingUpload {
     return new Ongoing(this.#partials, this.#taken, {
-      ...found,
-      hash,
-      bytes: outcome?.size ?? live?.bytes ?? Math.min(partial?.info.size ?? 0, certain),
-      written: new Date(written),
-      expires: new Date(written + keepMs),
-      onRemove: () => this.#places.delete(hash),
+      ...known,
+      expires: new Date(known.written.getTime() + this.#partials.keepMs),
+      onRemove: () => this.#places.delete(known.hash),
     });
   }
 }
@@ -142,11 +140,15 @@ class Ongoing implements OngoingUpload {
       await live?.handOver();
       const upload = await this.#take(how, signal);
       if (!upload) return undefined;
-      if (this.#tell({ certain: how.isTentative ? upload.kept.bytes : undefined })) return upload;
-      // It was removed meanwhile.
-      upload.startOver();
-      upload.close();
-      return undefined;
+      using stack = new DisposableStack();
+      stack.defer(() => upload.close());
+      if (!this.#tell({ certain: how.isTentative ? upload.kept.bytes : undefined })) {
+        // It was removed meanwhile.
+        upload.startOver();
+        return undefined;
+      }
+      stack.move();
+      return upload;
     } finally {
       this.#taken.delete(hash);
     }

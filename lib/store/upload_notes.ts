@@ -15,6 +15,7 @@ import type { NewUpload, Outcome } from "./ongoing.ts";
 import { RegularFile } from "./regular_file.ts";
 import type { Resumable } from "./store.ts";
 import { tryTo } from "./temp_file.ts";
+import type { Workspace } from "./workspace.ts";
 import type { Workspaces } from "./workspaces.ts";
 
 const NAME = /^(?:upload|file-([0-9a-f]{64}))-([0-9a-f]{64})\.note$/;
@@ -90,10 +91,15 @@ export class UploadNotes {
   /** Reads the note of an upload; `undefined` if there is none. */
   find(hash: string): FoundNote | undefined {
     const path = this.#pathOf(hash);
-    const info = lstatIfThere(path);
-    if (!info?.isFile || info.size > MAX_BYTES) return undefined;
-    const opened = this.#workspaces.root.inside(() => RegularFile.open(here(path), info));
-    if (!opened) return undefined;
+    const found = this.#workspaces.ensuring(() => {
+      const info = lstatIfThere(path);
+      if (!info?.isFile || info.size > MAX_BYTES) return undefined;
+      const opened = this.#workspaces.root.inside(() => RegularFile.open(here(path), info));
+      if (opened) return { opened, info };
+      throw new Deno.errors.NotFound("another process has just changed it");
+    });
+    if (!found) return undefined;
+    const { opened, info } = found;
     using file = opened.file;
     const bytes = new Uint8Array(info.size);
     const read = file.readSync(bytes, 0);
@@ -132,8 +138,8 @@ export class UploadNotes {
 
   /** Whether a note has expired, by the clock of its disk. That is asked only if ours says so. */
   hasExpired({ written }: Pick<FoundNote, "written">, keepMs: number): boolean {
-    const { root } = this.#workspaces;
-    return Date.now() - written.getTime() > keepMs && root.now() - written.getTime() > keepMs;
+    const now = (): number => this.#workspaces.ensuring(() => this.#workspaces.root.now());
+    return Date.now() - written.getTime() > keepMs && now() - written.getTime() > keepMs;
   }
 
   /** Removes expired notes. @param isSent Whether an upload is being sent. */
@@ -150,26 +156,37 @@ export class UploadNotes {
 
   #pathOf(hash: string, file?: string): string {
     const kind = file === undefined ? "upload" : `file-${file}`;
-    return `${this.#workspaces.root.path}/${this.#prefix}${kind}-${hash}.note`;
+    return `${this.#folder}/${this.#prefix}${kind}-${hash}.note`;
+  }
+
+  get #folder(): string {
+    return this.#workspaces.ensuring(() => this.#workspaces.root.path);
   }
 
   /** Writes a file, which appears as a whole. */
   #write(path: string, text: string): void {
-    const { root } = this.#workspaces;
-    const temp = root.newPath();
     const how = { createNew: true, mode: 0o600 };
-    root.inside(() => {
+    this.#inside((root) => {
+      const temp = root.newPath();
       this.#disk.writeFileSync(here(temp), new TextEncoder().encode(text), how);
       this.#disk.renameSync(here(temp), here(path));
     });
   }
 
   #remove(path: string): void {
-    tryTo(() => this.#workspaces.root.inside(() => this.#disk.removeSync(here(path))));
+    tryTo(() => this.#inside(() => lstatIfThere(here(path)) && this.#disk.removeSync(here(path))));
+  }
+
+  /** Runs an action in the folder of the notes. */
+  #inside<T>(action: (root: Workspace) => T): T {
+    return this.#workspaces.ensuring(() => {
+      const { root } = this.#workspaces;
+      return root.inside(() => action(root));
+    });
   }
 
   async #all(): Promise<SeenNote[]> {
-    const { path } = this.#workspaces.root;
+    const path = this.#folder;
     const found: SeenNote[] = [];
     try {
       // Asynchronously: strangers can make the folder large.

@@ -13,6 +13,12 @@ import { OWN_FOLDER } from "./names.ts";
 import { placesIn } from "./places.ts";
 import { Workspace } from "./workspace.ts";
 
+/**
+ * How often an action is tried for which there is no `.inlet`: every process that is done with a folder
+ * removes the one there, if it is empty, and several can be done one after another.
+ */
+const MOST_TRIES = 100;
+
 /** Opens workspaces as they are needed. */
 export class Workspaces {
   readonly #folders: Folders;
@@ -91,7 +97,7 @@ export class Workspaces {
   /** All workspaces that there are, also those of earlier runs. */
   all(): Workspace[] {
     if (!lstatIfThere(this.#folders.path(OWN_FOLDER))) return [];
-    const { root } = this;
+    const root = this.ensuring(() => this.root);
     for (const folder of placesIn(root.path)) {
       try {
         this.#folders.check(`${folder}/`);
@@ -131,6 +137,25 @@ export class Workspaces {
   /** Forgets all: another program has removed one. */
   forget(): void {
     this.#open.clear();
+  }
+
+  /**
+   * Runs an action on the files of workspaces. If another process removes one meanwhile, it is made
+   * again, and the action runs anew.
+   *
+   * @param action It does not wait for anything, and asks for its workspace itself.
+   * @param remake Called before it runs anew.
+   */
+  ensuring<T>(action: () => T, remake: () => void = () => {}): T {
+    for (let left = MOST_TRIES;; left--) {
+      try {
+        return action();
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound) || left === 1) throw error;
+      }
+      this.forget();
+      remake();
+    }
   }
 
   #openIn(folder: string): Workspace {
