@@ -74,9 +74,11 @@ export class PartFiller implements PartHolder {
 
   /** What is in the part. It is valid until it is sent, or released. */
   async content(): Promise<Uint8Array<ArrayBuffer>> {
-    await this.#settingAside;
+    // Asked again after each wait: what is set aside meanwhile gives the memory to others.
+    while (this.filledBytes > 0 && (this.#settingAside || !this.#buffer)) {
+      await (this.#settingAside ?? this.#borrow());
+    }
     if (this.filledBytes === 0) return new Uint8Array();
-    if (!this.#buffer) await this.#borrow();
     this.#buffer!.filled();
     return this.#buffer!.memory.subarray(0, this.filledBytes);
   }
@@ -138,22 +140,28 @@ export class PartFiller implements PartHolder {
 
   /** Gets memory for a part, and what was set aside of it. */
   async #borrow(): Promise<void> {
-    const { context, pool, sender, signal } = this.#options;
+    const { pool, signal } = this.#options;
     this.#range = this.#rangeOf(this.#number);
     const buffer = await pool.lend(this.#range.bytes, this, signal);
     // It may have been granted in the moment in which the upload ended.
     if (signal.aborted) buffer[Symbol.dispose]();
     signal.throwIfAborted();
     this.#buffer = buffer;
+    if (this.filledBytes === 0) return;
+    // Noted at once: nobody else gets the memory before it is done.
+    this.#takingUp = this.#takeUp(buffer).finally(() => this.#takingUp = undefined);
+    await this.#takingUp;
+  }
+
+  /** Takes up again what was set aside of the part. */
+  async #takeUp({ memory }: PartBuffer): Promise<void> {
+    const { context, sender, signal, lease } = this.#options;
     const { tail } = sender.arrived;
-    if (this.filledBytes === 0 || !tail) return;
-    const { state: { id } } = await this.#options.lease();
-    this.#takingUp = takeTail(context, id, tail, buffer.memory, signal);
-    try {
-      await this.#takingUp;
-    } finally {
-      this.#takingUp = undefined;
+    if (tail?.size !== this.filledBytes) {
+      throw new InletError("aborted", "Cannot store the file: what had arrived of it is not there");
     }
+    const { state: { id } } = await lease();
+    await takeTail(context, id, tail, memory, signal);
   }
 
   #rangeOf(number: number): PartRange {
@@ -176,19 +184,17 @@ export class PartFiller implements PartHolder {
   }
 
   async #setAside(): Promise<void> {
-    await this.#takingUp?.catch(() => {});
     const { sender } = this.#options;
     const { arrived } = sender;
+    await sender.settled();
+    // The memory may have been granted meanwhile.
+    while (this.#takingUp) await this.#takingUp.catch(() => {});
     using buffer = this.#buffer;
-    try {
-      await sender.settled();
-      if (!buffer || this.filledBytes === 0) return;
-      // Behind a part that is missing nothing counts.
-      if (arrived.count < this.#number - 1 || arrived.tail?.size === this.filledBytes) return;
-      await this.#putTail(buffer.memory.subarray(0, this.filledBytes));
-    } finally {
-      this.#buffer = undefined;
-    }
+    this.#buffer = undefined;
+    if (!buffer || this.filledBytes === 0) return;
+    // Behind a part that is missing nothing counts.
+    if (arrived.count < this.#number - 1 || arrived.tail?.size === this.filledBytes) return;
+    await this.#putTail(buffer.memory.subarray(0, this.filledBytes));
   }
 
   async #putTail(content: Uint8Array<ArrayBuffer>): Promise<void> {

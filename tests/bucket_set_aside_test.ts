@@ -1,0 +1,101 @@
+/**
+ * The memory of uploads to a bucket that have to set their parts aside, in the moments in which it changes
+ * hands.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { crc32 } from "node:zlib";
+import { type PartHolder, PartPool } from "../lib/bucket/part_pool.ts";
+import type { Bucket } from "../lib/s3/bucket.ts";
+import { bucketStores } from "./bucket_stores.ts";
+import { CEPH, integration } from "./helpers.ts";
+
+const MIB = 1024 * 1024;
+
+/** A pool that tells who asks it, and when one of them is asked to set its part aside. */
+class ToldPool extends PartPool {
+  readonly holders: PartHolder[] = [];
+  onAsked = (): void => {};
+
+  override lend(...[bytes, holder, signal]: Parameters<PartPool["lend"]>) {
+    this.holders.push(holder);
+    const giveWay = (): void => {
+      this.onAsked();
+      holder.giveWay();
+    };
+    return super.lend(bytes, { filledBytes: holder.filledBytes, giveWay }, signal);
+  }
+}
+
+/** A bucket of which one method waits, if the first key that it is asked about fits. */
+function held(bucket: Bucket, name: "get" | "put" | "putPart", fits: RegExp) {
+  const asked = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  const method = async (...args: unknown[]): Promise<unknown> => {
+    if (fits.test(JSON.stringify(args[0]))) {
+      asked.resolve();
+      await go.promise;
+    }
+    return await (bucket[name] as (...args: unknown[]) => unknown).apply(bucket, args);
+  };
+  const get = (target: Bucket, key: keyof Bucket) =>
+    key === name ? method : target[key].bind(target);
+  return { bucket: new Proxy(bucket, { get }), asked: asked.promise, go: () => go.resolve() };
+}
+
+async function storedCrc(bucket: Bucket, key: string): Promise<number> {
+  const object = await bucket.get(key);
+  return crc32(await new Response(object!.body).bytes());
+}
+
+integration("a file that is published keeps its memory, though others wait for it", async () => {
+  await using stores = await bucketStores();
+  const pool = new ToldPool({ budgetBytes: 8 * MIB, patienceMs: 10 });
+  const takingUp = held(stores.bucket, "get", /\/tail\//);
+  const putting = held(takingUp.bucket, "put", /one\.bin/);
+  const slow = await stores.open({ bucket: putting.bucket, pool });
+  const fast = await stores.open({ pool });
+  const [one, other] = [new Uint8Array(2 * MIB).fill(1), new Uint8Array(3 * MIB).fill(2)];
+  await using first = await slow.receive("one.bin", null);
+  await first.write(one);
+  await using second = await fast.receive("other.bin", null);
+  // The first one has to set aside what it has, and takes it up to publish it.
+  await second.write(other.subarray(0, MIB));
+  const published = first.publish();
+  await takingUp.asked;
+  const isAsked = Promise.withResolvers<void>();
+  pool.onAsked = isAsked.resolve;
+  const written = second.write(other.subarray(MIB));
+  await isAsked.promise;
+  takingUp.go();
+  await written;
+  putting.go();
+  assertEquals(await published, "one.bin");
+  assertEquals(await second.publish(), "other.bin");
+  assertEquals(await storedCrc(stores.bucket, "inbox/one.bin"), crc32(one));
+  assertEquals(await storedCrc(stores.bucket, "inbox/other.bin"), crc32(other));
+  assertEquals([pool.lentBytes, pool.waiting], [0, 0]);
+}, CEPH);
+
+integration("memory that is granted while an upload is set aside comes back", async () => {
+  await using stores = await bucketStores();
+  const pool = new ToldPool({ budgetBytes: 16 * MIB, patienceMs: 1e6 });
+  const sending = held(stores.bucket, "putPart", /a\.bin/);
+  const store = await stores.open({ bucket: sending.bucket, pool });
+  const other = pool.tryLend(8 * MIB, { filledBytes: 0, giveWay: () => {} })!;
+  const content = new Uint8Array(9 * MIB).fill(3);
+  await using upload = await store.receive("a.bin", content.length);
+  // Its first part is on its way, and it waits for the memory of the second.
+  const written = upload.write(content);
+  await sending.asked;
+  assertEquals([pool.holders.length, pool.waiting], [2, 1]);
+  pool.holders[0]!.giveWay();
+  other[Symbol.dispose]();
+  sending.go();
+  await written;
+  await upload.publish();
+  assertEquals(await storedCrc(stores.bucket, "inbox/a.bin"), crc32(content));
+  assertEquals([pool.lentBytes, pool.waiting], [0, 0]);
+}, CEPH);
