@@ -4,9 +4,10 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
+import { InletError } from "../lib/errors.ts";
 import type { Bucket, ListedPage, ListQuery } from "../lib/s3/bucket.ts";
-import { bucketStores, objectsIn } from "./bucket_stores.ts";
+import { bucketStores, contentOf, objectsIn } from "./bucket_stores.ts";
 import { CEPH, integration } from "./helpers.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -92,4 +93,47 @@ integration("a sweep removes what it finds below .inlet that belongs to nothing"
   await bucket.delete("inbox/.inlet/up/x/new");
   await (await stores.open(kept)).sweep();
   assertEquals(await objectsIn(bucket, "inbox/.inlet/"), []);
+}, CEPH);
+
+integration(
+  "a sweep leaves an upload alone whose state it cannot read, or another store has",
+  async () => {
+    await using stores = await bucketStores();
+    const { bucket } = stores;
+    const store = await stores.open();
+    const upload = await store.receive("given up.bin", SIZE);
+    await upload.write(new Uint8Array(SIZE - 1));
+    await upload.discard();
+    await upload[Symbol.asyncDispose]();
+    await bucket.createUpload("inbox/given up.bin");
+    // A store of its own within the folder of the other.
+    const inner = await stores.open({ prefix: "inbox/deep/" });
+    await using live = await inner.receive("a/live.bin", SIZE);
+    await live.write(new Uint8Array(SIZE));
+    while ((await openUploads(bucket)).length < 2);
+    await bucket.put("inbox/.inlet/up/x/new", new TextEncoder().encode('{"version":2}'));
+    await (await stores.open({ bucket: later(bucket, 2) })).sweep();
+    assertEquals(await openUploads(bucket), ["inbox/deep/a/live.bin", "inbox/given up.bin"]);
+    await bucket.delete("inbox/.inlet/up/x/new");
+    await (await stores.open({ bucket: later(bucket, 2) })).sweep();
+    assertEquals(await openUploads(bucket), ["inbox/deep/a/live.bin"]);
+    assertEquals(await live.publish(), "a/live.bin");
+  },
+  CEPH,
+);
+
+integration("an upload that cannot be cleared away keeps a sweep from no other", async () => {
+  await using stores = await bucketStores();
+  const { bucket } = stores;
+  const store = await stores.open();
+  await store.ongoing.begin("id", { name: "a", size: 9, details: "{}" });
+  const [begun] = await objectsIn(bucket, "inbox/.inlet/ongoing/");
+  const state = JSON.parse((await contentOf(bucket, begun!.key))!);
+  // No key is so long.
+  const unclear = { ...state, name: `${"a".repeat(200)}/`.repeat(6) + "a" };
+  await bucket.put("inbox/.inlet/up/0/unclear", new TextEncoder().encode(JSON.stringify(unclear)));
+  const sweeping = (await stores.open({ bucket: later(bucket, 2) })).sweep();
+  await assertRejects(() => sweeping, InletError, "too long");
+  const left = (await objectsIn(bucket, "inbox/.inlet/")).map(({ key }) => key);
+  assertEquals(left, ["inbox/.inlet/up/0/unclear"]);
 }, CEPH);

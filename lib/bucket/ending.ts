@@ -13,7 +13,7 @@ import { quoted } from "../text.ts";
 import { completeUpload, type CompletingOptions } from "./completing.ts";
 import type { BucketContext } from "./context.ts";
 import { encodeFacts } from "./facts.ts";
-import { markOf } from "./layout.ts";
+import { markOf, META } from "./layout.ts";
 import type { LeasedState } from "./leased.ts";
 import { freePlaceholder } from "./placeholder.ts";
 import { bytesOf, factsKey, tailKey, type UploadState } from "./state.ts";
@@ -79,10 +79,25 @@ async function removeRemains(context: BucketContext, state: UploadState): Promis
   const { id, name, uploadId } = state;
   if (name !== undefined) {
     if (uploadId !== undefined) await abort(context, { key: context.key(name), uploadId });
+    else await abortBegun(context, { name, id });
     await freePlaceholder(context, name, id);
   }
   await removeTails(context, id);
   await context.bucket.delete(factsKey(context.prefix, id));
+}
+
+/** Aborts what a server has begun at a name that it had claimed, and which was killed before the state told it. */
+export async function abortBegun(
+  context: BucketContext,
+  { name, id }: { readonly name: string; readonly id: string },
+): Promise<void> {
+  const { bucket } = context;
+  const key = context.key(name);
+  const head = await bucket.head(key);
+  if (!head || markOf(head) !== "claimed" || head.meta[META.id] !== id) return;
+  for await (const page of bucket.uploads(key)) {
+    for (const upload of page) if (upload.key === key) await abort(context, upload);
+  }
 }
 
 /** Aborts an upload. On Ceph a part that arrives at the same moment can bring it back, for once. */

@@ -6,7 +6,7 @@
  */
 
 import type { BucketContext } from "./context.ts";
-import { markOf, META } from "./layout.ts";
+import { abortBegun } from "./ending.ts";
 import type { LeasedState } from "./leased.ts";
 import { cutSamples } from "./samples.ts";
 import {
@@ -27,7 +27,7 @@ export function withoutDoubt(state: UploadState): UploadState {
 export async function cutToStored(context: BucketContext, leased: LeasedState): Promise<void> {
   const { id, name, uploadId, parts, tail } = leased.state;
   const key = context.key(name ?? "");
-  if (name !== undefined && uploadId === undefined) await abortBegun(context, key, id);
+  if (name !== undefined && uploadId === undefined) await abortBegun(context, { name, id });
   const there = uploadId === undefined ? [] : await context.bucket.parts({ key, uploadId });
   const stored = new Map(there?.map((part) => [part.number, part]));
   const wrong = parts.findIndex(({ etag, size }, index) => {
@@ -42,15 +42,6 @@ export async function cutToStored(context: BucketContext, leased: LeasedState): 
     // It is begun anew where it is gone.
     uploadId: there && uploadId,
   }));
-}
-
-/** Aborts what a server has begun at a claimed name that was killed before the state told it. */
-async function abortBegun({ bucket }: BucketContext, key: string, id: string): Promise<void> {
-  const head = await bucket.head(key);
-  if (!head || markOf(head) !== "claimed" || head.meta[META.id] !== id) return;
-  for await (const page of bucket.uploads(key)) {
-    for (const upload of page) if (upload.key === key) await bucket.abort(upload);
-  }
 }
 
 function cutTo(state: UploadState, { parts, tail }: Arrived): UploadState {

@@ -45,22 +45,31 @@ interface Known {
   readonly isDue: boolean;
 }
 
-/** Clears away what broke off. It may be called at any time. */
+/**
+ * Clears away what broke off. It may be called at any time.
+ *
+ * @throws what went wrong with an upload, once all others are cleared away
+ */
 export async function sweep(context: BucketContext): Promise<void> {
   // Before the states: an upload that is not among those by then has ended.
   const uploads = await openUploads(context);
   const tails = await oldKeys(context, "tail/");
   const { all, areAllKnown } = await knownStates(context);
-  const named = new Set(all.map(({ uploadId }) => uploadId));
-  const unnamed = uploads.filter(({ uploadId }) => !named.has(uploadId));
-  for (const { key, isDue } of all) if (isDue) await settle(context, key, unnamed);
-  for (const upload of unnamed) await abortMarked(context, upload, longest(context));
-  const ids = new Set(all.map(({ id }) => id));
-  for (const key of areAllKnown ? tails : []) {
-    if (!ids.has(key.split("/").at(-2)!)) await context.bucket.delete(key);
+  const failures: unknown[] = [];
+  for (const { key, isDue } of all) {
+    if (isDue) await settle(context, key).catch((error) => failures.push(error));
+  }
+  // A state that cannot be read may name any of them.
+  if (areAllKnown) {
+    await removeUnnamed(context, all, uploads);
+    const ids = new Set(all.map(({ id }) => id));
+    for (const key of tails) {
+      if (!ids.has(key.split("/").at(-2)!)) await context.bucket.delete(key);
+    }
   }
   await removeReferences(context);
   for (const key of await oldKeys(context, "probe/")) await context.bucket.delete(key);
+  if (failures.length > 0) throw failures[0];
 }
 
 /** Uploads in parts that this store may have begun. */
@@ -96,7 +105,10 @@ async function knownStates(context: BucketContext): Promise<{
   let areAllKnown = true;
   const look = async (key: string): Promise<void> => {
     const found = await readState(context.bucket, key);
-    if (!found) return void (areAllKnown = false);
+    if (!found) {
+      if (await context.bucket.head(key)) areAllKnown = false;
+      return;
+    }
     const { id, uploadId } = found.state;
     all.push({ key, id, uploadId, isDue: isDue(context, found) });
   };
@@ -128,11 +140,7 @@ function isDue({ keepPartialsMs }: BucketContext, found: FoundState): boolean {
 }
 
 /** Clears an upload away, or completes it, unless another is faster. */
-async function settle(
-  context: BucketContext,
-  key: string,
-  unnamed: readonly OpenUpload[],
-): Promise<void> {
+async function settle(context: BucketContext, key: string): Promise<void> {
   const found = await readState(context.bucket, key);
   if (!found || !isDue(context, found)) return;
   const { stage } = found.state;
@@ -143,7 +151,6 @@ async function settle(
   try {
     if (stage === "publishing") return await complete(context, leased, found);
     if (stage === "published") return await forget(context, leased);
-    await abortBegun(context, found.state, unnamed);
     await abandon(context, leased);
   } finally {
     await leased.release();
@@ -170,34 +177,35 @@ async function forget(context: BucketContext, leased: LeasedState): Promise<void
   await leased.remove();
 }
 
-/**
- * Aborts the upload in parts of a server that was killed before the state named it. It is found by its
- * name, for which the placeholder is still there.
- */
-async function abortBegun(
+/** Aborts uploads in parts that no state names, if they are old and at names that are marked. */
+async function removeUnnamed(
   context: BucketContext,
-  { name, uploadId }: UploadState,
-  unnamed: readonly OpenUpload[],
+  states: readonly Known[],
+  uploads: readonly OpenUpload[],
 ): Promise<void> {
-  if (name === undefined || uploadId !== undefined) return;
-  for (const upload of unnamed) {
-    if (upload.key === context.key(name)) {
-      await abortMarked(context, upload, context.keepPartialsMs);
-    }
+  const named = new Set(states.map(({ uploadId }) => uploadId));
+  for (const upload of uploads) {
+    if (named.has(upload.uploadId)) continue;
+    const head = await context.bucket.head(upload.key);
+    const mark = head && markOf(head);
+    if (mark !== "claimed" && mark !== "free") continue;
+    const ageMs = head!.answered.getTime() - upload.begun.getTime();
+    if (ageMs <= longest(context) || await isOfAnother(context, upload.key)) continue;
+    await context.bucket.abort(upload);
   }
 }
 
-/** Aborts an upload in parts that no state names, if it is old and at a name that is marked. */
-async function abortMarked(
-  context: BucketContext,
-  upload: OpenUpload,
-  leastMs: number,
-): Promise<void> {
-  const head = await context.bucket.head(upload.key);
-  const mark = head && markOf(head);
-  if (mark !== "claimed" && mark !== "free") return;
-  const ageMs = head!.answered.getTime() - upload.begun.getTime();
-  if (ageMs > leastMs) await context.bucket.abort(upload);
+/** Whether a key belongs to another store, with a longer prefix: states of its own tell of its uploads. */
+async function isOfAnother({ bucket, prefix }: BucketContext, key: string): Promise<boolean> {
+  for (let end = prefix.length; (end = key.indexOf("/", end) + 1) > 0;) {
+    for await (
+      const { objects } of bucket.list({ prefix: key.slice(0, end) + OWN_PREFIX, limit: 1 })
+    ) {
+      if (objects.length > 0) return true;
+      break;
+    }
+  }
+  return false;
 }
 
 /** Removes what finds uploads by their files that are not there any more. */
