@@ -257,3 +257,25 @@ integration(
   },
   CEPH,
 );
+
+integration(
+  "an upload is not offered to a client that could not prove what is kept of it",
+  async () => {
+    await using stores = await bucketStores();
+    const { bucket } = stores;
+    await brokenOff(await stores.open(), { bytes: MIB });
+    assertEquals((await found(await stores.open())).length, 1);
+    const [{ key } = { key: "" }] = await objectsIn(bucket, "inbox/.inlet/up/");
+    const state = JSON.parse((await contentOf(bucket, key))!);
+    const [number] = state.tail;
+    // Only the first five bytes were confirmed, and all samples lie behind them.
+    const doubtful = {
+      ...state,
+      certain: { parts: [], tail: [number, 5, 0] },
+      samples: [[100, "AAAA"]],
+    };
+    await bucket.put(key, new TextEncoder().encode(JSON.stringify(doubtful)));
+    assertEquals(await found(await stores.open()), []);
+  },
+  CEPH,
+);

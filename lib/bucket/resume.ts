@@ -299,9 +299,11 @@ export class BucketPartials {
     if (want !== wanted.name && name !== undefined) return undefined;
     if (stage === "discarding" || failures >= MAX_FAILURES) return undefined;
     const bytes = bytesOf(certainOf(state));
+    // Of what may have come later there is no proof.
+    const canProve = cutSamples(samples, bytes).length > 0;
     // Its client still gets the place of one of which nothing has arrived.
-    if (isOf(found, wanted)) return bytes === 0 || samples.length > 0 ? 0 : undefined;
-    if (bytes === 0 || samples.length === 0) return undefined;
+    if (isOf(found, wanted)) return bytes === 0 || canProve ? 0 : undefined;
+    if (!canProve) return undefined;
     // It has been stored: another client that has the file stores another one.
     if (stage === "published") return undefined;
     const live = this.live(key);
