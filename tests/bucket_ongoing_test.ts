@@ -138,6 +138,31 @@ integration(
 );
 
 integration(
+  "an upload that was stored is known as such wherever its server was killed",
+  async () => {
+    await using stores = await bucketStores();
+    let isStored = false;
+    const { bucket, died } = mortalBucket(stores.bucket, (method, [key]) => {
+      const isState = method === "put" && `${key}`.includes("/ongoing/");
+      isStored ||= key === "inbox/a.bin";
+      return isStored && isState;
+    });
+    const [dead, live] = [await stores.open({ bucket }), await stores.open()];
+    await begun(dead, { size: 5 * CONTENT.length });
+    await append(live, 5);
+    publish(dead, 5).catch(() => {});
+    await died;
+    assertEquals((await live.ongoing.find(ID))?.outcome, {
+      name: "a.bin",
+      size: 5 * CONTENT.length,
+    });
+    await (await live.ongoing.find(ID))!.remove();
+    assertEquals((await objectsIn(stores.bucket)).map(({ key }) => key), ["inbox/a.bin"]);
+  },
+  CEPH,
+);
+
+integration(
   "what was not confirmed does not count, whether it was discarded or its server killed",
   async () => {
     await using stores = await bucketStores();

@@ -259,6 +259,30 @@ integration("what another program writes in the place of an upload stays", async
   assertEquals(await new Response(there!.body).text(), "a stranger's");
 }, CEPH);
 
+integration("a client is not told by a failure which numbers of its name are taken", async () => {
+  await using stores = await bucketStores();
+  const { bucket } = stores;
+  await bucket.put(`${PREFIX}a.bin`, new Uint8Array(1));
+  const store = await stores.open();
+  await using upload = await store.receive("a.bin", 9 * MIB);
+  await write(upload, contentOf(9 * MIB));
+  await present(() => bucket.head(`${PREFIX}a (2).bin`));
+  await bucket.put(`${PREFIX}a (2).bin`, new TextEncoder().encode("a stranger's"));
+  const error = await assertRejects(() => upload.publish(), InletError, "another program");
+  assertEquals(error.message.includes("(2)"), false, error.message);
+
+  const lost = await stores.open({
+    bucket: changed(bucket, "complete", async (upload) => {
+      await bucket.abort(upload);
+      return "unclear";
+    }),
+  });
+  await using other = await lost.receive("a.bin", 9 * MIB);
+  await write(other, contentOf(9 * MIB));
+  const failure = await assertRejects(() => other.publish(), InletError, "has lost its parts");
+  assertEquals(failure.message.includes("(3)"), false, failure.message);
+}, CEPH);
+
 integration("an answer to Complete is looked into, and not believed", async () => {
   await using stores = await bucketStores();
   const { bucket } = stores;

@@ -121,6 +121,7 @@ function heldBack(state: UploadState): InletError {
   return new InletError("overloaded", `${what(state)}: ${why}`);
 }
 
-function what({ name = "" }: UploadState): string {
-  return `Cannot store ${quoted(name)}`;
+/** The wanted name, since the number of the other one tells which are taken. */
+function what({ want }: UploadState): string {
+  return `Cannot store ${quoted(want)}`;
 }

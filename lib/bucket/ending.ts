@@ -35,13 +35,13 @@ export async function rollForward(
 ): Promise<string> {
   const { state } = leased;
   if (state.outcome) return state.outcome.name;
-  const name = state.name!;
   // Before the file: it is not seen without them.
   await context.bucket.put(factsKey(context.prefix, state.id), encodeFacts(state.facts!));
   if (await completeUpload(context, state, options) === "lost") {
     const why = "another program has written an object of that name";
-    throw new InletError("aborted", `Cannot store ${quoted(name)}: ${why}`);
+    throw new InletError("aborted", `Cannot store ${quoted(state.want)}: ${why}`);
   }
+  const name = state.name!;
   const outcome = { name, size: bytesOf(state) };
   await leased.save((state) => ({ ...state, stage: "published", outcome }));
   return name;
@@ -55,11 +55,20 @@ export async function conclude(
 ): Promise<void> {
   const { state } = leased;
   if (state.facts) return await leased.release();
-  await leased.save((state) => ({ ...state, stage: "discarding" }));
-  await removeRemains(context, state);
-  const nothing = { name: undefined, uploadId: undefined, parts: [], tail: undefined, samples: [] };
-  await leased.release((state) => ({ ...state, ...nothing, stage: "published", outcome }));
+  if (state.name !== undefined) {
+    await leased.save((state) => ({ ...state, stage: "discarding" }));
+    await removeRemains(context, state);
+  }
+  // Before the tails: a client that does not find its upload any more would send it again.
+  await leased.save((state) => ({ ...state, ...NOTHING_LEFT, stage: "published", outcome }));
+  await removeTails(context, state.id);
+  await leased.release();
 }
+
+const NOTHING_LEFT: Partial<UploadState> = {
+  ...{ name: undefined, uploadId: undefined, parts: [], tail: undefined, samples: [] },
+  certain: undefined,
+};
 
 /**
  * Removes all of an upload, and gives its name up. One that is being published is left as it is:
