@@ -7,25 +7,20 @@
 
 import { assertEquals } from "@std/assert";
 import { crc32 } from "node:zlib";
-import { type PartHolder, PartPool } from "../lib/bucket/part_pool.ts";
+import { type PartBuffer, type PartHolder, PartPool } from "../lib/bucket/part_pool.ts";
 import type { Bucket } from "../lib/s3/bucket.ts";
 import { bucketStores } from "./bucket_stores.ts";
 import { CEPH, integration } from "./helpers.ts";
 
 const MIB = 1024 * 1024;
 
-/** A pool that tells who asks it, and when one of them is asked to set its part aside. */
+/** A pool that tells who asks it. */
 class ToldPool extends PartPool {
   readonly holders: PartHolder[] = [];
-  onAsked = (): void => {};
 
-  override lend(...[bytes, holder, signal]: Parameters<PartPool["lend"]>) {
-    this.holders.push(holder);
-    const giveWay = (): void => {
-      this.onAsked();
-      holder.giveWay();
-    };
-    return super.lend(bytes, { filledBytes: holder.filledBytes, giveWay }, signal);
+  override lend(...given: Parameters<PartPool["lend"]>): Promise<PartBuffer> {
+    this.holders.push(given[1]);
+    return super.lend(...given);
   }
 }
 
@@ -65,10 +60,8 @@ integration("a file that is published keeps its memory, though others wait for i
   await second.write(other.subarray(0, MIB));
   const published = first.publish();
   await takingUp.asked;
-  const isAsked = Promise.withResolvers<void>();
-  pool.onAsked = isAsked.resolve;
   const written = second.write(other.subarray(MIB));
-  await isAsked.promise;
+  pool.holders[0]!.giveWay();
   takingUp.go();
   await written;
   putting.go();

@@ -76,7 +76,7 @@ export class PartFiller implements PartHolder {
   async content(): Promise<Uint8Array<ArrayBuffer>> {
     // Asked again after each wait: what is set aside meanwhile gives the memory to others.
     while (this.filledBytes > 0 && (this.#settingAside || !this.#buffer)) {
-      await (this.#settingAside ?? this.#borrow());
+      await (this.#settingAside ?? this.#borrow({ isLast: true }));
     }
     if (this.filledBytes === 0) return new Uint8Array();
     this.#buffer!.filled();
@@ -138,8 +138,8 @@ export class PartFiller implements PartHolder {
     }
   }
 
-  /** Gets memory for a part, and what was set aside of it. */
-  async #borrow(): Promise<void> {
+  /** Gets memory for a part, and what was set aside of it. @param isLast Whether nothing is added to it. */
+  async #borrow({ isLast = false } = {}): Promise<void> {
     const { pool, signal } = this.#options;
     this.#range = this.#rangeOf(this.#number);
     const buffer = await pool.lend(this.#range.bytes, this, signal);
@@ -147,6 +147,7 @@ export class PartFiller implements PartHolder {
     if (signal.aborted) buffer[Symbol.dispose]();
     signal.throwIfAborted();
     this.#buffer = buffer;
+    if (isLast) buffer.filled();
     if (this.filledBytes === 0) return;
     // Noted at once: nobody else gets the memory before it is done.
     this.#takingUp = this.#takeUp(buffer).finally(() => this.#takingUp = undefined);
