@@ -6,10 +6,14 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { decodeState } from "../lib/bucket/state.ts";
+import { InletError } from "../lib/errors.ts";
+import type { Bucket } from "../lib/s3/bucket.ts";
+import { serve } from "../server.ts";
 import { BucketScene } from "./bucket_scene.ts";
+import { bucketStores } from "./bucket_stores.ts";
 import { bytes, CEPH, integration, type Reachable } from "./helpers.ts";
 import { HttpWire, type Response } from "./http_wire.ts";
-import { ask, begin, BYTES, head, metadata, offsetOf, requestOf } from "./tus_wire.ts";
+import { ask, begin, BYTES, head, metadata, offsetOf, patch, requestOf } from "./tus_wire.ts";
 
 const PART = 8 * 1024 * 1024;
 
@@ -116,4 +120,25 @@ integration("tus joins no uploads in a bucket, and says so", async () => {
   });
   assertEquals(refused.status, 403);
   assertStringIncludes(new TextDecoder().decode(refused.body), "Cannot join uploads");
+}, CEPH);
+
+integration("a tus client is told of no byte that the object store did not keep", async () => {
+  await using stores = await bucketStores();
+  let isFull = true;
+  const put: Bucket["put"] = async (key, ...rest) => {
+    if (isFull && key.includes("/tail/")) throw new InletError("no-space", "The store is full");
+    return await stores.bucket.put(key, ...rest);
+  };
+  const get = (target: Bucket, name: keyof Bucket) =>
+    name === "put" ? put : target[name].bind(target);
+  const store = await stores.open({ bucket: new Proxy(stores.bucket, { get }) });
+  await using server = await serve({ port: 0, store, log: { quiet: true } });
+  const at = server.address as Deno.NetAddr;
+  const path = await begin(at, { ...metadata({ filename: "a" }), "Upload-Length": 6 });
+  const refused = await patch(at, path, 0, "abc");
+  assertEquals([refused.status, refused.headers["upload-offset"]], [503, undefined]);
+  isFull = false;
+  assertEquals(await offsetOf(at, path), 0);
+  assertEquals((await patch(at, path, 0, "abc")).headers["upload-offset"], "3");
+  assertEquals((await patch(at, path, 3, "def")).headers["inlet-name"], "a");
 }, CEPH);

@@ -15,7 +15,7 @@ import { InletError } from "../lib/errors.ts";
 import { admit, checkSpace, shownName } from "../lib/server/admission.ts";
 import type { OngoingUpload, OngoingUploads, Outcome } from "../lib/store/ongoing.ts";
 import type { ServerContext } from "../lib/server/context.ts";
-import { quoted } from "../lib/text.ts";
+import { formatBytes, quoted } from "../lib/text.ts";
 import type { Exchange, Handler } from "./exchange.ts";
 import { type Headers, Refusal } from "./problem.ts";
 import { bodySize } from "./request_checks.ts";
@@ -126,7 +126,7 @@ async function create(exchange: Exchange): Promise<void> {
       ? await append(exchange, ongoing, { offset: 0, hasBody, publishes: !isPart })
       : { offset: 0, outcome: undefined };
     if (outcome) return tellStored(exchange, name, outcome, { Location, "Upload-Offset": offset });
-    const expires = hasBody ? await expiryOf(exchange, id) : expiry(ongoing);
+    const expires = hasBody ? await keptUntil(exchange, id, offset) : expiry(ongoing);
     exchange.send(201, { Location, ...hasBody && { "Upload-Offset": offset }, ...expires });
   } catch (error) {
     // Its client will never learn the address.
@@ -222,12 +222,12 @@ async function takeBytes(exchange: Exchange): Promise<void> {
     checkSpace(context, what, size);
     await upload.change({ size });
   }
-  const appended = await append(exchange, upload, {
+  const { offset: end, outcome } = await append(exchange, upload, {
     ...{ offset, checksum, hasBody: isBodyThere(exchange), publishes: concat === undefined },
   });
   exchange.send(204, {
-    "Upload-Offset": appended.offset,
-    ...appended.outcome ? whereIs(exchange, name, appended.outcome) : await expiryOf(exchange, id),
+    "Upload-Offset": end,
+    ...outcome ? whereIs(exchange, name, outcome) : await keptUntil(exchange, id, end),
   });
 }
 
@@ -320,8 +320,12 @@ function whereIs(exchange: Exchange, name: string, outcome: Outcome): Headers {
   return { "Inlet-Name": path, "Content-Location": exchange.address(`/files/${path}`) };
 }
 
-async function expiryOf(exchange: Exchange, id: string): Promise<Headers> {
-  return expiry(await ownUpload(exchange, id));
+/** How long an upload is kept. @throws {InletError} `overloaded` if less of it is than has arrived */
+async function keptUntil(exchange: Exchange, id: string, offset: number): Promise<Headers> {
+  const upload = await ownUpload(exchange, id);
+  if (upload.bytes >= offset) return expiry(upload);
+  const why = `only ${formatBytes(upload.bytes)} of what has arrived could be kept`;
+  throw new InletError("overloaded", `Cannot store ${quoted(upload.name)}: ${why}`);
 }
 
 function expiry({ expires }: OngoingUpload): Headers {
