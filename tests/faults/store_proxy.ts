@@ -35,6 +35,8 @@ export const STORE_FAULTS = [
   "cut within",
   /** The store gets it twice at once. */
   "twice",
+  /** The store gets it again once it has answered, and the second answer is given. */
+  "repeated",
   /** The store gets it again, some time after it was answered. */
   "late copy",
   /** 503 SlowDown, and the store never sees it. */
@@ -163,6 +165,9 @@ export class StoreProxy extends Ceph implements AsyncDisposable {
         await Promise.all([passOn(first, answer), buffer(second)]);
         return;
       }
+      case "repeated":
+        await buffer(await forward());
+        return await passOn(await forward(), answer);
       case "late copy":
         await passOn(await forward(), answer);
         return this.#later(forward);
