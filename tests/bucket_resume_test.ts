@@ -123,6 +123,20 @@ integration(
   CEPH,
 );
 
+integration("an upload goes on by its ticket at one server after another", async () => {
+  await using stores = await bucketStores();
+  await using old = await begun(await stores.open(), { bytes: 8 * MIB + 1 });
+  const ticket = old.ticket!;
+  const other = await stores.open();
+  while ((await found(other, { ticket }))[0]?.bytes !== 8 * MIB);
+  for (let server = 1; server <= 3; server++) {
+    const [partial] = await found(await stores.open(), { ticket });
+    // Nothing is waited for, and the one before it still has it.
+    const upload = await take(partial);
+    assertEquals([upload?.kept.bytes, upload?.ticket], [8 * MIB, ticket], `${server}`);
+  }
+}, CEPH);
+
 integration(
   "an upload of a dead server is found without a ticket once its lease is over",
   async () => {

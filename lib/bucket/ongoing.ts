@@ -198,8 +198,8 @@ class BucketOngoingUpload implements OngoingUpload {
         this.#state = state;
         return state.ongoing !== undefined && state.stage !== "published";
       };
-      const ticket = crypto.randomUUID();
-      return await partials.take(key, { ticket, isTentative, isDue, onTaken });
+      const ticketOf = (): string => crypto.randomUUID();
+      return await partials.take(key, { ticketOf, isTentative, isDue, onTaken });
     } finally {
       taken.delete(key);
     }

@@ -69,8 +69,8 @@ export interface PartialsOptions {
 export interface TakeOptions {
   /** The name to publish under. It stays what it was once the upload has its place. */
   readonly name?: string | undefined;
-  /** The secret of its client from now on. */
-  readonly ticket: string;
+  /** The secret of its client from now on. @param found As it is when it is taken over. */
+  ticketOf(found: FoundState): string;
   /** Whether what is written counts only once it is confirmed. */
   readonly isTentative?: boolean | undefined;
   /** Whether it may be taken over as it is now. */
@@ -174,11 +174,12 @@ export class BucketPartials {
    */
   async take(key: string, options: TakeOptions): Promise<Upload | undefined> {
     const { context } = this.#options;
-    const { name, ticket, isTentative, isDue, onTaken } = options;
+    const { name, isTentative, isDue, ticketOf, onTaken } = options;
     const live = this.live(key);
     if (live && live.quietMs > 0) await live.handOver();
     const found = await readState(context.bucket, key);
     if (!found || found.state.stage === "discarding" || !isDue(found)) return undefined;
+    const ticket = ticketOf(found);
     const hash = await hashOf("ticket", ticket);
     const leased = await LeasedState.adopt(context, found, (state) => {
       const certain = withoutDoubt(state);
@@ -191,7 +192,7 @@ export class BucketPartials {
         return new ConcludedUpload(context, leased, resumingBy(ticket, onTaken));
       }
       await cutToStored(context, leased);
-      return await this.#resume(leased, options);
+      return await this.#resume(leased, ticket, options);
     } catch (error) {
       await leased.release();
       throw error;
@@ -200,7 +201,8 @@ export class BucketPartials {
 
   async #resume(
     leased: LeasedState,
-    { ticket, isTentative, onTaken }: TakeOptions,
+    ticket: string,
+    { isTentative, onTaken }: TakeOptions,
   ): Promise<Upload> {
     const { names, begin } = this.#options;
     const { want, size, schedule } = leased.state;
@@ -220,19 +222,11 @@ export class BucketPartials {
     { signal }: Asker = {},
   ): Promise<Upload | undefined> {
     if (rank === AWAITED && !await this.#isAbandoned(key, serial, signal)) return undefined;
-    let isOwn = false;
-    const isDue = (found: FoundState): boolean => {
-      isOwn = isOf(found, wanted);
-      return found.state.id === id && (this.#rankOf(found, wanted) ?? AWAITED) < AWAITED;
-    };
-    const own = wanted.ticket;
-    const fresh = crypto.randomUUID();
     return await this.take(key, {
-      ...{ name: wanted.name, isDue, onTaken },
+      ...{ name: wanted.name, onTaken },
+      isDue: (found) => found.state.id === id && (this.#rankOf(found, wanted) ?? AWAITED) < AWAITED,
       // A client that was not told of its new ticket comes again with the old one.
-      get ticket() {
-        return isOwn ? own! : fresh;
-      },
+      ticketOf: (found) => isOf(found, wanted) ? wanted.ticket! : crypto.randomUUID(),
     });
   }
 
