@@ -19,7 +19,9 @@ import { Visitor } from "../browser.ts";
 import { canMountExfat, exfatDisk } from "../exfat.ts";
 import { KEY, names, scriptPath, startServer, tempDir } from "../helpers.ts";
 import { killTabs } from "../killed_tab.ts";
+import { OwnCeph } from "../ceph/own_ceph.ts";
 import { cutAnswersEverywhere } from "./broken_answers.ts";
+import { tortureBucket } from "./bucket_torture.ts";
 import { Dice } from "./content.ts";
 import { cutEverywhere, cutRawEverywhere } from "./cuts.ts";
 import { failEverywhere, lookAt, WAYS_IN } from "./disk_faults.ts";
@@ -63,6 +65,10 @@ const PROGRAM = {
     "swaps": flag({
       help: "for all of the time, only swap folders for links under servers and clients",
     }),
+    "bucket": flag({
+      help:
+        "for all of the time, kill servers on a bucket of a throwaway Ceph, its disks and gateway",
+    }),
     "help": flag({ help: "print this help", standsAlone: true }),
   },
   exitCodes: { 0: "every promise was kept", 1: "one broke", 2: "wrong use" },
@@ -102,6 +108,12 @@ const ENCRYPTED_IDLERS = 1000;
 
 /** Of so many bytes of an encrypted conversation, it is cut after one. */
 const SAMPLE = 3;
+
+/** Milliseconds from one kill of a server on a bucket to the next. */
+const KILL_EVERY_MS = 60_000;
+
+/** Milliseconds after which a file that broke off goes on at another server, in half of all cases. */
+const MOST_GONE_ON_MS = 2000;
 
 const ARGS = ["--max-clients", "1000", "--backlog", "1000"];
 
@@ -395,11 +407,13 @@ async function main(args: readonly string[]): Promise<number> {
   const { options } = parseCommandLine(args, PROGRAM.options);
   if (options.help) return console.log(helpText(PROGRAM)), 0;
   const { minutes, seed = crypto.getRandomValues(new Uint32Array(1))[0]! % 1_000_000 } = options;
-  const { encrypted = false } = options;
-  const again = (encrypted ? " --encrypted" : "") + (options.swaps ? " --swaps" : "");
+  const { encrypted = false, swaps = false, bucket = false } = options;
+  const flags = Object.entries({ encrypted, swaps, bucket }).filter(([, isOn]) => isOn);
+  const again = flags.map(([name]) => ` --${name}`).join("");
   console.log(`deno task torture --minutes ${minutes} --seed ${seed}${again}`);
+  if (bucket) return await killAroundBucket(minutes, seed);
   const run = new Run(seed, encrypted ? KEY : undefined);
-  if (options.swaps) await run.injectFaults(minutes * 60_000, [swapForLinks]);
+  if (swaps) await run.injectFaults(minutes * 60_000, [swapForLinks]);
   else {
     await Promise.all([
       run.fuzz(minutes * CASES_A_MINUTE),
@@ -413,10 +427,30 @@ async function main(args: readonly string[]): Promise<number> {
   for (const [name, count] of Object.entries(figures).slice(-3)) {
     if (count > 0) broken.push(`${name}: ${count}`);
   }
-  const machine = { cores: navigator.hardwareConcurrency, loadAverage: Deno.loadavg()[0]! };
-  report({ minutes, seed, ...machine, ...figures, ...(loaded && totals(figures, loaded)) });
+  report({ minutes, seed, ...machine(), ...figures, ...(loaded && totals(figures, loaded)) });
   broken.forEach((what) => console.error(`broken: ${what}`));
   return broken.length === 0 ? 0 : 1;
+}
+
+/** Servers on a bucket, and all that is under them. */
+async function killAroundBucket(minutes: number, seed: number): Promise<number> {
+  await using ceph = await OwnCeph.start({ managed: true, say: (line) => console.log(line) });
+  const { figures, refusals, wrong } = await tortureBucket(ceph, {
+    ...{ seed, durationMs: minutes * 60_000, killEveryMs: KILL_EVERY_MS, leastKills: 1 },
+    clients: { small: 3, large: 3 },
+  });
+  const broken = [...wrong];
+  if (figures.goneOnP50Ms > MOST_GONE_ON_MS) {
+    broken.push(`files that broke off went on after ${figures.goneOnP50Ms} ms (p50)`);
+  }
+  report({ minutes, seed, ...machine(), ...figures });
+  refusals.forEach((what) => console.log(`refused: ${what}`));
+  broken.forEach((what) => console.error(`broken: ${what}`));
+  return broken.length === 0 ? 0 : 1;
+}
+
+function machine(): Record<string, number> {
+  return { cores: navigator.hardwareConcurrency, loadAverage: Deno.loadavg()[0]! };
 }
 
 /** The facts of a load beside those of the faults before it. */
