@@ -34,13 +34,17 @@ pure("parseBucketAddress() takes addresses apart, and says what is wrong with ot
       ["s3:///a", "an address of a bucket is s3://BUCKET/PREFIX"],
       ["s3://ab", "the name of a bucket is"],
       ["s3://in..box", "the name of a bucket is"],
-      ["s3://key:secret@inbox", "the name of a bucket is"],
       ["s3://inbox/a//b", "a part that is empty, . or .."],
       ["s3://inbox/a/../b", "a part that is empty, . or .."],
       ["s3://inbox/./b", "a part that is empty, . or .."],
       ["s3://inbox/a\nb", "a control character"],
     ]
   ) assertEquals(assertThrows(() => parseBucketAddress(text!), InletError, why).code, "usage");
+  for (const keys of ["AKIA:hush", "AKIA:hu/hush", "hush"]) {
+    const withKeys = (): unknown => parseBucketAddress(`s3://${keys}@inbox/x`);
+    const { message } = assertThrows(withKeys, InletError, "AWS_SECRET_ACCESS_KEY");
+    assertEquals(message.includes("hu"), false, message);
+  }
 });
 
 pure(

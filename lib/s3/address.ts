@@ -41,6 +41,11 @@ export function parseBucketAddress(text: string): BucketAddress {
   const refuse = (why: string): InletError =>
     new InletError("usage", `Cannot use ${quoted(text)}: ${why}`);
   const [, bucket = "", rest = ""] = /^s3:\/\/([^/]*)\/*(.*?)\/*$/is.exec(text) ?? [];
+  if (/[:@]/.test(bucket)) {
+    // It is not shown: keys may stand in front of the name.
+    const how = "the keys of a bucket are in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+    throw new InletError("usage", `Cannot use the address of the bucket: ${how}`);
+  }
   if (bucket === "") throw refuse("an address of a bucket is s3://BUCKET/PREFIX");
   if (!/^[a-z\d](?:[a-z\d._-]{1,61})[a-z\d]$/i.test(bucket) || bucket.includes("..")) {
     throw refuse("the name of a bucket is 3 to 63 letters, digits, dots and hyphens");
