@@ -43,8 +43,8 @@ export function meaningsOf(
   }
 }
 
-/** Whether a key is a name as it is. */
-function isName(key: string): boolean {
+/** Whether a key is a name as it is. @param key Without the prefix of the store. */
+export function isName(key: string): boolean {
   try {
     return safeName(key) === key;
   } catch {

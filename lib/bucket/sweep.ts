@@ -18,6 +18,7 @@ import type { BucketContext } from "./context.ts";
 import { abandon, removeTails, rollForward } from "./ending.ts";
 import { markOf, OWN_PREFIX } from "./layout.ts";
 import { type FoundState, isFree, LeasedState, readState } from "./leased.ts";
+import { isName } from "./odd_names.ts";
 import { ONGOING_REFERENCE, ongoingKey, type UploadState } from "./state.ts";
 
 const HOUR_MS = 3_600_000;
@@ -75,7 +76,9 @@ export async function sweep(context: BucketContext): Promise<void> {
 /** Uploads in parts that this store may have begun. */
 async function openUploads({ bucket, prefix }: BucketContext): Promise<OpenUpload[]> {
   const all: OpenUpload[] = [];
-  for await (const page of bucket.uploads(prefix)) all.push(...page);
+  for await (const page of bucket.uploads(prefix)) {
+    all.push(...page.filter(({ key }) => isName(key.slice(prefix.length))));
+  }
   return all;
 }
 

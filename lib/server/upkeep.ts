@@ -12,8 +12,7 @@ const HOUR_MS = 3_600_000;
 
 /**
  * Removes the remains of crashes, and partial files at most a twenty-fourth of their limit late. Several
- * servers of one bucket take turns. At the end it has the store
- * save what it remembers.
+ * servers of one bucket take turns. At the end it has the store save what it remembers.
  *
  * @param stopped Settles when the server has stopped.
  */
