@@ -6,7 +6,7 @@
  * @module
  */
 
-import { Agent, type IncomingMessage, request as open } from "node:http";
+import { Agent, type ClientRequest, type IncomingMessage, request as open } from "node:http";
 import type { Answer } from "./answer.ts";
 import type { SignedRequest } from "./signing.ts";
 import type { Watch } from "./watch.ts";
@@ -30,8 +30,6 @@ export async function uploadPlainly(
   watch: Watch,
   stalls: () => void,
 ): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const content: Uint8Array<ArrayBuffer>[] = [];
   const length = String(body!.length);
   const sent = open(url, {
     method,
@@ -44,9 +42,23 @@ export async function uploadPlainly(
   sent.on("socket", () => sent.reusedSocket = false);
   const abort = (): void => void sent.destroy(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
+  const answered = answerTo(sent, stalls);
+  sent.end(body);
+  try {
+    return await answered;
+  } finally {
+    signal.removeEventListener("abort", abort);
+    watch.end();
+  }
+}
+
+/** The answer to a request, once it is there as a whole. */
+function answerTo(sent: ClientRequest, stalls: () => void): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const content: Uint8Array<ArrayBuffer>[] = [];
+  let bytes = 0;
   sent.on("error", reject);
   sent.on("response", (answer) => {
-    let bytes = 0;
     stalls();
     answer.on("data", (chunk: Uint8Array<ArrayBuffer>) => {
       stalls();
@@ -55,22 +67,20 @@ export async function uploadPlainly(
       if (bytes > MAX_ANSWER_BYTES) sent.destroy(new Error("its answer is too long"));
     });
     answer.on("error", reject);
-    answer.on("end", () => resolve(answer));
+    answer.on("end", () =>
+      resolve({
+        status: answer.statusCode!,
+        headers: headersOf(answer),
+        read: () => Promise.resolve(content.shift()),
+        cancel: () => Promise.resolve(),
+      }));
     answer.on("close", () => reject(new Error("the answer broke off")));
   });
-  sent.end(body);
-  try {
-    const { statusCode, headersDistinct } = await promise;
-    const pairs = Object.entries(headersDistinct)
-      .flatMap(([name, values]) => values!.map((value): [string, string] => [name, value]));
-    return {
-      status: statusCode!,
-      headers: new Headers(pairs),
-      read: () => Promise.resolve(content.shift()),
-      cancel: () => Promise.resolve(),
-    };
-  } finally {
-    signal.removeEventListener("abort", abort);
-    watch.end();
-  }
+  return promise;
+}
+
+function headersOf({ headersDistinct }: IncomingMessage): Headers {
+  const pairs = Object.entries(headersDistinct)
+    .flatMap(([name, values]) => values!.map((value): [string, string] => [name, value]));
+  return new Headers(pairs);
 }
