@@ -1,6 +1,7 @@
 /**
  * A TCP balancer in front of several servers: each connection goes to one of them, picked at random.
- * It looks at nothing that it carries, and learns of a dead server only by asking it.
+ * It looks at nothing that it carries, and learns of a dead server only by asking it. Some connections it
+ * resets in the place of an answer: what their client has sent is stored, and the client not told so.
  *
  * On sockets of node:net, because Deno's own cannot be reset at will.
  *
@@ -12,6 +13,10 @@ import type { Dice } from "./content.ts";
 
 /** Bytes from which on a connection counts as one that carries a file. */
 const MOVING_BYTES = 256 * 1024;
+
+/** Of a hundred connections, those that are reset, and in the place of which answer at most. */
+const RESET_PERCENT = 10;
+const MOST_ANSWERS = 10;
 
 /** A balancer for one client. It stops when it goes out of scope. */
 export class Balancer implements Disposable {
@@ -66,11 +71,13 @@ export class Balancer implements Disposable {
     upstream.once("connect", () => {
       upstream.off("error", tryAnother);
       this.server = port;
-      this.#carry(client, upstream);
+      const isWhole = dice.below(100) >= RESET_PERCENT;
+      this.#carry(client, upstream, isWhole ? Infinity : dice.below(MOST_ANSWERS));
     });
   }
 
-  #carry(client: Socket, upstream: Socket): void {
+  /** @param answers How many pieces of what the server says are passed on. */
+  #carry(client: Socket, upstream: Socket, answers: number): void {
     this.#sockets.add(upstream);
     let carried = 0;
     let hasLeft = false;
@@ -92,6 +99,10 @@ export class Balancer implements Disposable {
       client.end();
     });
     client.pipe(upstream);
-    upstream.pipe(client, { end: false });
+    upstream.on("data", (chunk) => {
+      if (answers-- <= 0) return void client.resetAndDestroy();
+      if (!client.write(chunk)) upstream.pause();
+    });
+    client.on("drain", () => upstream.resume());
   }
 }
