@@ -181,6 +181,29 @@ integration(
 );
 
 integration(
+  "a small file that another server goes on with is published by that one alone",
+  async () => {
+    await using stores = await bucketStores();
+    const { bucket, stop } = mortalBucket(stores.bucket);
+    const [slow, other] = [await stores.open({ bucket, leaseMs: 1000 }), await stores.open()];
+    const ticket = await brokenOff(other, { size: SMALL.length, bytes: 100 });
+    const old = (await take((await found(slow, { ticket }))[0]))!;
+    await old.write(SMALL.subarray(100));
+    const goOn = stop();
+    const published = assertRejects(() => old.publish({}, crc32(SMALL)), InletError);
+    await using upload = (await take((await found(other, { ticket }))[0]))!;
+    await upload.write(SMALL.subarray(100));
+    assertEquals(await upload.publish({}, crc32(SMALL)), "a.bin");
+    goOn();
+    assertEquals((await published).code, "aborted");
+    await old[Symbol.asyncDispose]();
+    const files = (await objectsIn(stores.bucket, "inbox/a")).map(({ key, size }) => [key, size]);
+    assertEquals(files, [["inbox/a.bin", SMALL.length]]);
+  },
+  CEPH,
+);
+
+integration(
   "wrong bytes leave an upload as it was, and after three times it is not offered",
   async () => {
     await using stores = await bucketStores();

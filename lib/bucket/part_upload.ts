@@ -214,10 +214,12 @@ export class PartUpload implements Upload, InFlight {
     const content = await this.#filler.content();
     const size = content.length;
     const lease = await this.#lease;
+    // Whoever goes on with it publishes it.
+    await lease?.hold();
     // One that goes on over several requests is sent again under its own id, and so stored once.
     const id = facts.id ?? (lease?.state.ongoing && lease.state.id);
     const whole = { ...facts, ...id !== undefined && { id } };
-    const name = await small.putUnder(names, content, whole, this.#stop.signal);
+    const name = await small.putUnder(names, content, whole, this.#signal(lease));
     await this.#filler.release();
     const end = this.#end(async () => {
       if (lease?.state.ongoing) await conclude(context, lease, { name, size });
@@ -246,8 +248,7 @@ export class PartUpload implements Upload, InFlight {
       const whole = { ...state, ...arrived, certain: undefined };
       return { ...whole, stage: "publishing", facts: metaOf(facts) };
     });
-    const signal = AbortSignal.any([lease.signal, this.#stop.signal]);
-    const name = await rollForward(context, lease, { signal });
+    const name = await rollForward(context, lease, { signal: this.#signal(lease) });
     this.#end(() => this.#forget(lease));
     return name;
   }
@@ -336,6 +337,11 @@ export class PartUpload implements Upload, InFlight {
     await this.#filler.release();
     const lease = await this.#lease?.catch(() => undefined);
     await lease?.release();
+  }
+
+  /** Ends requests that only whoever holds the lease may send. */
+  #signal(lease: LeasedState | undefined): AbortSignal {
+    return lease ? AbortSignal.any([lease.signal, this.#stop.signal]) : this.#stop.signal;
   }
 
   #held(): Promise<LeasedState> {
