@@ -20,10 +20,10 @@ const CONTESTED = "contested.bin";
 
 /** Bytes of a small file, and of a large one, which is sent in parts. */
 const SMALL_BYTES = { least: 100, most: 100_000 };
-const LARGE_BYTES = { least: 9 * MIB, most: 20 * MIB };
+const LARGE_BYTES = { least: 13 * MIB, most: 24 * MIB };
 
-/** From so many bytes on, a large file breaks off with something that is kept. */
-const BEGUN_BYTES = 8.5 * MIB;
+/** From so many bytes on, the first part of a large file is stored, most likely: it is kept. */
+const BEGUN_BYTES = 11 * MIB;
 
 /** How often a client tries again without any progress: a store is away for some seconds. */
 const RETRIES = 30;
