@@ -35,6 +35,9 @@ pure("parseBucketAddress() takes addresses apart, and says what is wrong with ot
       ["s3://ab", "the name of a bucket is"],
       ["s3://in..box", "the name of a bucket is"],
       ["s3://inbox/a//b", "a part that is empty, . or .."],
+      ["s3://inbox//a", "a part that is empty, . or .."],
+      ["s3://inbox/a//", "a part that is empty, . or .."],
+      ["s3://inbox//", "a part that is empty, . or .."],
       ["s3://inbox/a/../b", "a part that is empty, . or .."],
       ["s3://inbox/./b", "a part that is empty, . or .."],
       ["s3://inbox/a\nb", "a control character"],
@@ -69,8 +72,8 @@ pure(
         ["127.0.0.1:9000", "an endpoint is https://HOST or http://HOST:PORT"],
         ["localhost:9000", "an endpoint begins with https:// or http://"],
         ["ftp://store.example", "an endpoint begins with https:// or http://"],
-        ["http://store.example/inbox", "it has a path"],
-        ["http://store.example?a", "it has a path"],
+        ["http://store.example/inbox", "give http://store.example, and the bucket as the store"],
+        ["http://store.example?a", "give http://store.example, and the bucket as the store"],
       ]
     ) assertThrows(() => locate("inbox", endpoint, "r"), InletError, why);
     const error = assertThrows(

@@ -72,6 +72,11 @@ integration("INLET_STORE and --dir take no URL, and a refusal keeps the variable
   assertRefused(await refusal(start), 2, `${what} INLET_STORE: ${why}`);
   const args = ["--dir", "http://bucket/folder"];
   assertRefused(await refusal({ ...start, args }), 2, `${what} --dir: ${why}`);
+  for (const store of ["s3:/bucket", "S3:bucket", "S3://bucket"]) {
+    const bucket = "give a directory of this machine, or a bucket as --store s3://BUCKET/PREFIX";
+    const line = `Cannot use "${store}" as the INLET_STORE: ${bucket}`;
+    assertRefused(await refusal({ ...start, store }), 2, line);
+  }
   const file = await local.write("file", "");
   const { code, stderr } = await refusal({ ...start, store: file });
   assertEquals(code, 2);

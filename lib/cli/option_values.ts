@@ -64,9 +64,10 @@ export function parseClientName(text: string, what: string): string {
  * @throws {InletError} `usage` for a URL
  */
 export function parseDirectory(text: string, what: string): string {
-  const [scheme] = /^[a-z][\w+.-]*:\/\//i.exec(text) ?? [];
+  // `s3:/b` is an address of a bucket with a slash too few, and no directory that anybody means.
+  const [scheme] = /^(?:[a-z][\w+.-]*:\/\/|s3:)/i.exec(text) ?? [];
   if (scheme === undefined) return text;
-  const how = scheme.toLowerCase() === "s3://"
+  const how = /^s3:/i.test(scheme)
     ? "a directory of this machine, or a bucket as --store s3://BUCKET/PREFIX"
     : `a directory of this machine, and no ${scheme}`;
   throw usage(what, text, how);

@@ -40,7 +40,7 @@ const USUAL_REGION = "us-east-1";
 export function parseBucketAddress(text: string): BucketAddress {
   const refuse = (why: string): InletError =>
     new InletError("usage", `Cannot use ${quoted(text)}: ${why}`);
-  const [, bucket = "", rest = ""] = /^s3:\/\/([^/]*)\/*(.*?)\/*$/is.exec(text) ?? [];
+  const [, bucket = "", rest = ""] = /^s3:\/\/([^/]*)\/?(.*)$/is.exec(text) ?? [];
   if (/[:@]/.test(bucket)) {
     // It is not shown: keys may stand in front of the name.
     const how = "the keys of a bucket are in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
@@ -50,7 +50,7 @@ export function parseBucketAddress(text: string): BucketAddress {
   if (!/^[a-z\d](?:[a-z\d._-]{1,61})[a-z\d]$/i.test(bucket) || bucket.includes("..")) {
     throw refuse("the name of a bucket is 3 to 63 letters, digits, dots and hyphens");
   }
-  const segments = rest === "" ? [] : rest.split("/");
+  const segments = rest === "" ? [] : rest.replace(/(?<=[^/])\/$/, "").split("/");
   // deno-lint-ignore no-control-regex -- those are what is refused
   if (!rest.isWellFormed() || /[\0-\x1f\x7f]/.test(rest)) {
     throw refuse("the prefix contains a control character");
@@ -94,6 +94,8 @@ function originOf(endpoint: string): string {
     throw new InletError("usage", "Cannot use the endpoint: it has a user or a password in it");
   }
   if (!/^https?:$/.test(protocol)) throw refuse("an endpoint begins with https:// or http://");
-  if (pathname !== "/" || search !== "" || hash !== "") throw refuse("it has a path");
+  if (pathname !== "/" || search !== "" || hash !== "") {
+    throw refuse(`give ${origin}, and the bucket as the store: ${SCHEME}BUCKET/PREFIX`);
+  }
   return origin;
 }
