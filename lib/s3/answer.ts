@@ -71,7 +71,7 @@ export function noAnswerFor(error: unknown): NoAnswer {
     return new NoAnswer(why, { cause: error, isFinal: true });
   }
   if (/Requests to port \d+ are blocked/.test(text)) {
-    return new NoAnswer("no browser, and not Deno, connects to that port", {
+    return new NoAnswer("Deno connects to no port that is reserved for another protocol", {
       cause: error,
       isFinal: true,
     });

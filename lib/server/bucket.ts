@@ -15,7 +15,7 @@ import { checkBucket } from "../s3/check.ts";
 import { findCredentials } from "../s3/credentials.ts";
 import { openBucket } from "../s3/open_bucket.ts";
 import type { ServerStore } from "../store/ongoing.ts";
-import { quoted } from "../text.ts";
+import { printable, quoted } from "../text.ts";
 
 /** Where a bucket is. */
 export interface BucketPlace {
@@ -52,7 +52,11 @@ export function needsOfBucket(place: BucketPlace): Need[] {
   const { host, port, protocol } = new URL(base);
   const whole = port === "" ? `${host}:${protocol === "https:" ? 443 : 80}` : host;
   const used = [...KEYS, ...OTHERS].filter((name) => variable(name) !== undefined);
-  const missing = hasCredentials() ? [] : KEYS;
+  const missing = hasCredentials() ? [] : [
+    ...KEYS,
+    // They may be set where Deno may not read them. Without them it would be AWS that is asked.
+    ...(place.s3Endpoint === undefined ? ["AWS_ENDPOINT_URL_S3", "AWS_REGION"] : []),
+  ];
   const variables = [...new Set([...used, ...missing])];
   return [
     { name: "net", host: whole, isUnasked: true },
@@ -104,8 +108,16 @@ function hasCredentials(): boolean {
 function refusal(place: BucketPlace, error: unknown): InletError {
   const { code, message, cause } = explain(error);
   const isPassing = ["overloaded", "lost", "timeout"].includes(code);
-  const what = message.startsWith("Cannot ") ? "" : `Cannot use ${quoted(place.address)}: `;
-  const isOfAws = endpointOf(place) === undefined;
-  const hint = isOfAws ? "; give --s3-endpoint if the object store is not that of AWS" : "";
-  return new InletError(isPassing ? "lost" : "usage", what + message + hint, { cause });
+  const isWhole = message.startsWith("Cannot ");
+  const why = message.replace(/^The /, "the ");
+  const what = isWhole ? message : `Cannot use ${quoted(place.address)}: ${why}`;
+  const endpoint = endpointOf(place);
+  let hint = "";
+  if (endpoint === undefined) {
+    hint = "; give --s3-endpoint if the object store is not that of AWS";
+  } else if (isPassing || !isWhole) {
+    // It may come from a variable that was set long ago.
+    hint = ` (the endpoint is ${printable(endpoint)})`;
+  }
+  return new InletError(isPassing ? "lost" : "usage", what + hint, { cause });
 }
