@@ -182,6 +182,8 @@ for (const [what, [script, line]] of Object.entries(READS)) {
   integration(`client.ts sends ${what} that fails to be read: exits 6`, async () => {
     await using server = await startServer();
     assertRefused(await inShell(server, script), 6, line);
+    // The client has gone before the server knows that no more will come.
+    await server.running.says(/left, 0 connected/);
     assertEquals(names(server.dir), []);
   }, { proc: true });
 }
