@@ -2,7 +2,7 @@
  * The interface of one bucket of an object store that speaks the protocol of Amazon S3.
  *
  * A key is given whole. ETags are without quotes. What can be repeated without harm is repeated within,
- * with jitter and an end (retry.ts); a conditional PUT is not, because only its caller can tell a lost
+ * with jitter and an end (requests.ts); a conditional PUT is not, because only its caller can tell a lost
  * answer from a lost race.
  *
  * Failures are thrown as InletError: `overloaded` if the store is too slow or too busy, or cannot be
