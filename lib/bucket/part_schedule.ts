@@ -20,13 +20,13 @@ const MIB = 1024 * 1024;
 const MAX_PARTS = 10_000;
 
 /** Fewest bytes of a part that is not the last. */
-export const LEAST_PART_BYTES: number = 5 * MIB;
+const LEAST_PART_BYTES: number = 5 * MIB;
 
 /** Bytes of a part, where that is enough. */
 export const PART_BYTES: number = 8 * MIB;
 
 /** Most bytes of a part, as each is held in memory until it is stored. */
-export const MOST_PART_BYTES: number = 64 * MIB;
+const MOST_PART_BYTES: number = 64 * MIB;
 
 /** Runs of parts of one size, in their order: how many, and bytes of each. */
 export type PartSchedule = readonly (readonly [parts: number, bytes: number])[];
