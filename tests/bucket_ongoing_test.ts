@@ -8,6 +8,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { crc32 } from "node:zlib";
 import type { BucketStore } from "../lib/bucket/bucket_store.ts";
 import { InletError } from "../lib/errors.ts";
+import type { Bucket } from "../lib/s3/bucket.ts";
 import type { OngoingUpload, Taking } from "../lib/store/ongoing.ts";
 import { bucketStores, objectsIn, type TestStores } from "./bucket_stores.ts";
 import { CEPH, integration } from "./helpers.ts";
@@ -161,6 +162,25 @@ integration(
   },
   CEPH,
 );
+
+integration("a size that could not be noted is not taken for noted", async () => {
+  await using stores = await bucketStores();
+  await begun(await stores.open());
+  let puts = 0;
+  const put: Bucket["put"] = async (...args) => {
+    // The first one takes the upload over.
+    if (++puts === 2) throw new InletError("denied", "The object store does not permit it");
+    return await stores.bucket.put(...args);
+  };
+  const get = (target: Bucket, name: keyof Bucket) =>
+    name === "put" ? put : target[name].bind(target);
+  const store = await stores.open({ bucket: new Proxy(stores.bucket, { get }) });
+  const upload = (await store.ongoing.find(ID))!;
+  await assertRejects(async () => await upload.change({ size: 5 }), InletError, "permit");
+  assertEquals((await store.ongoing.find(ID))!.size, null);
+  await upload.change({ size: 5 });
+  assertEquals((await store.ongoing.find(ID))!.size, 5);
+}, CEPH);
 
 integration(
   "what was not confirmed does not count, whether it was discarded or its server killed",

@@ -211,7 +211,7 @@ class BucketOngoingUpload implements OngoingUpload {
 
   async change({ size, details }: Partial<Pick<NewUpload, "size" | "details">>): Promise<void> {
     await this.#adopted(async (leased) => {
-      await leased.release((state) => ({
+      await leased.save((state) => ({
         ...state,
         ...size !== undefined && { size },
         ongoing: { ...state.ongoing!, ...details !== undefined && { details } },
