@@ -57,17 +57,23 @@ export async function sweep(context: BucketContext): Promise<void> {
   const tails = await oldKeys(context, "tail/");
   const { all, areAllKnown } = await knownStates(context);
   const failures: unknown[] = [];
-  for (const { key, isDue } of all) {
-    if (isDue) await settle(context, key).catch((error) => failures.push(error));
-  }
-  // A state that cannot be read may name any of them.
+  const failed = (error: unknown): void => void failures.push(error);
+  // First, since what no state named may have got one by the end of the rest.
   if (areAllKnown) {
-    await removeUnnamed(context, all, uploads);
+    const named = new Set(all.map(({ uploadId }) => uploadId));
+    const unnamed = uploads.filter(({ uploadId }) => !named.has(uploadId));
+    for (const upload of unnamed) await abortMarked(context, upload).catch(failed);
     const ids = new Set(all.map(({ id }) => id));
     for (const key of tails) {
       if (!ids.has(key.split("/").at(-2)!)) await context.bucket.delete(key);
     }
+  } else {
+    context.warnOnce(
+      "the bucket has the state of an upload that only a server of another version can read; " +
+        "what may belong to it is not cleared away",
+    );
   }
+  for (const { key, isDue } of all) if (isDue) await settle(context, key).catch(failed);
   await removeReferences(context);
   for (const key of await oldKeys(context, "probe/")) await context.bucket.delete(key);
   if (failures.length > 0) throw failures[0];
@@ -180,22 +186,14 @@ async function forget(context: BucketContext, leased: LeasedState): Promise<void
   await leased.remove();
 }
 
-/** Aborts uploads in parts that no state names, if they are old and at names that are marked. */
-async function removeUnnamed(
-  context: BucketContext,
-  states: readonly Known[],
-  uploads: readonly OpenUpload[],
-): Promise<void> {
-  const named = new Set(states.map(({ uploadId }) => uploadId));
-  for (const upload of uploads) {
-    if (named.has(upload.uploadId)) continue;
-    const head = await context.bucket.head(upload.key);
-    const mark = head && markOf(head);
-    if (mark !== "claimed" && mark !== "free") continue;
-    const ageMs = head!.answered.getTime() - upload.begun.getTime();
-    if (ageMs <= longest(context) || await isOfAnother(context, upload.key)) continue;
-    await context.bucket.abort(upload);
-  }
+/** Aborts an upload in parts that no state names, if it is old and at a name that is marked. */
+async function abortMarked(context: BucketContext, upload: OpenUpload): Promise<void> {
+  const head = await context.bucket.head(upload.key);
+  const mark = head && markOf(head);
+  if (mark !== "claimed" && mark !== "free") return;
+  const ageMs = head!.answered.getTime() - upload.begun.getTime();
+  if (ageMs <= longest(context) || await isOfAnother(context, upload.key)) return;
+  await context.bucket.abort(upload);
 }
 
 /** Whether a key belongs to another store, with a longer prefix: states of its own tell of its uploads. */
