@@ -275,7 +275,12 @@ integration("lib/s3: what cannot be reached is told in one line", async () => {
     [plain.endpoint, "the connection broke off"],
   ];
   for (const [endpoint, why] of places) {
-    const bucket = await open({ endpoint: endpoint! }, { ...PATIENT, repeatMs: 0 });
+    // What will be so the next time is not tried again.
+    const isFinal = why!.includes("TLS");
+    const bucket = await open(
+      { endpoint: endpoint! },
+      { ...PATIENT, repeatMs: isFinal ? Infinity : 0 },
+    );
     const upload = { key: "a", uploadId: "u" };
     for (const action of [() => bucket.head("a"), () => bucket.putPart(upload, 1, CONTENT)]) {
       const error = await assertRejects(async () => void await action(), InletError);
@@ -336,11 +341,15 @@ integration(
     const upload = { key: "a", uploadId: "u" };
     for (const action of [() => bucket.get("a"), () => bucket.putPart(upload, 1, CONTENT)]) {
       const error = await assertRejects(async () => void await action(), InletError);
-      const why = "its certificate is not one that this machine trusts";
+      const why = "its certificate is not one that this machine trusts; DENO_CERT=FILE names its " +
+        "authority";
       assertEquals(error.message, `Cannot reach the object store: ${why}`);
     }
     const args = ["eval", "--cert", `${dir.path}/root.pem`, READS_AND_WRITES, store.endpoint];
     const { code, stdout, stderr } = await run(Deno.execPath(), args);
+    const absent = { env: { DENO_CERT: `${dir.path}/absent.pem` } };
+    const misled = await run(Deno.execPath(), [...args.slice(0, 1), ...args.slice(3)], absent);
+    assertStringIncludes(misled.stderr, "the file that DENO_CERT names cannot be read");
     assertEquals([code, stdout], [
       0,
       `${JSON.stringify([ETAG, "unclear", ETAG, "unclear"])} 0123456789\n`,

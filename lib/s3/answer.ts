@@ -48,6 +48,7 @@ export async function textUpTo(answer: Answer, maxBytes: number): Promise<string
 }
 
 const UNREACHABLE = "it cannot be reached";
+const UNTRUSTED = "its certificate is not one that this machine trusts";
 
 /** The reasons in the texts and codes of what the system, fetch and node:http throw. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
@@ -55,8 +56,19 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/ENOTFOUND|EAI_|dns error|failed to lookup/, "no machine of its name is known"],
   [/E(?:HOST|NET)(?:UNREACH|DOWN)|os error (?:10[01]|113|51|65|1005[01]|10065)\b/, UNREACHABLE],
   [/ETIMEDOUT|os error (?:110|60|10060)\b/, UNREACHABLE],
-  [/InvalidContentType|corrupt message/, "it does not speak TLS: its address begins with http://"],
-  [/HPE_|invalid HTTP|parsed/, "it does not speak HTTP"],
+  [
+    /HPE_|invalid HTTP|parsed/,
+    "it does not speak HTTP; with TLS, its address begins with https://",
+  ],
+];
+
+/** The same of what will be so the next time. */
+const FINAL: typeof REASONS = [
+  [/opening CA file/, "the file that DENO_CERT names cannot be read"],
+  [/UnknownIssuer/, `${UNTRUSTED}; DENO_CERT=FILE names its authority`],
+  [/peer certificate/, UNTRUSTED],
+  [/Requests to port \d+ are blocked/, "Deno connects to no port that is reserved for another use"],
+  [/InvalidContentType/, "it does not speak TLS: its address begins with http://"],
 ];
 
 /** Says why no answer came, from what was thrown. */
@@ -66,16 +78,8 @@ export function noAnswerFor(error: unknown): NoAnswer {
     return `${code ?? ""} ${message ?? ""}`;
   });
   const text = texts.join(" ");
-  if (/peer certificate|UnknownIssuer/.test(text)) {
-    const why = "its certificate is not one that this machine trusts";
-    return new NoAnswer(why, { cause: error, isFinal: true });
-  }
-  if (/Requests to port \d+ are blocked/.test(text)) {
-    return new NoAnswer("Deno connects to no port that is reserved for another protocol", {
-      cause: error,
-      isFinal: true,
-    });
-  }
+  const final = FINAL.find(([pattern]) => pattern.test(text))?.[1];
+  if (final !== undefined) return new NoAnswer(final, { cause: error, isFinal: true });
   const why = REASONS.find(([pattern]) => pattern.test(text))?.[1];
   return new NoAnswer(why ?? "the connection broke off", { cause: error });
 }
