@@ -84,3 +84,24 @@ pure(
     assert(behind > 550 && behind < 1050, `${behind}`);
   },
 );
+
+pure(
+  "decodeState() takes no state whose parts or tail are larger than its schedule has them",
+  () => {
+    const { lease, state } = LEASED;
+    const [part] = state.parts;
+    const decoded = (changed: Partial<Leased["state"]>): Leased | undefined =>
+      decodeState(encodeState({ lease, state: { ...state, samples: [], ...changed } }));
+    const isTaken = (changed: Partial<Leased["state"]>): boolean => decoded(changed) !== undefined;
+    const whole = part!.size;
+    const parts = (...sizes: number[]) => sizes.map((size) => ({ ...part!, size }));
+    const tail = (size: number) => ({ number: 1, size, crc: 1 });
+    assert(isTaken({ parts: parts(whole, whole, 5), tail: undefined }));
+    assert(isTaken({ parts: parts(whole), tail: tail(whole) }));
+    assert(!isTaken({ parts: parts(whole, 5, whole), tail: undefined }));
+    assert(!isTaken({ parts: parts(whole + 1), tail: undefined }));
+    assert(!isTaken({ parts: parts(whole), tail: tail(whole + 1) }));
+    assert(!isTaken({ certain: { parts: [], tail: tail(whole + 1) } }));
+    assert(isTaken({ parts: parts(...Array(10_000).fill(whole)), tail: undefined }));
+  },
+);

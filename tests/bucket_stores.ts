@@ -54,3 +54,30 @@ export async function contentOf(bucket: Bucket, key: string): Promise<string | u
   const found = await bucket.get(key);
   return found && await new Response(found.body).text();
 }
+
+/** Writes an object as a form of a browser does: its key is in no URL. */
+export async function writeByForm(bucket: string, key: string, content: string): Promise<void> {
+  const { endpoint, variables } = await sharedCeph();
+  const policy = btoa(JSON.stringify({
+    expiration: new Date(Date.now() + 600_000).toISOString(),
+    conditions: [{ bucket }, ["starts-with", "$key", ""]],
+  }));
+  const secret = await crypto.subtle.importKey(
+    "raw",
+    new TextEncoder().encode(variables.AWS_SECRET_ACCESS_KEY!),
+    { name: "HMAC", hash: "SHA-1" },
+    false,
+    ["sign"],
+  );
+  const signature = new Uint8Array(
+    await crypto.subtle.sign("HMAC", secret, new TextEncoder().encode(policy)),
+  );
+  const form = new FormData();
+  const fields = { key, AWSAccessKeyId: variables.AWS_ACCESS_KEY_ID!, policy };
+  for (const [name, value] of Object.entries(fields)) form.set(name, value);
+  form.set("signature", signature.toBase64());
+  form.set("file", new Blob([content]));
+  const response = await fetch(`${endpoint}/${bucket}`, { method: "POST", body: form });
+  const text = await response.text();
+  if (!response.ok) throw new Error(text);
+}

@@ -7,7 +7,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import type { Bucket, ListedPage, ListQuery } from "../lib/s3/bucket.ts";
-import { bucketStores, contentOf, objectsIn } from "./bucket_stores.ts";
+import { hashOf } from "../lib/bucket/state.ts";
+import { bucketStores, contentOf, objectsIn, writeByForm } from "./bucket_stores.ts";
 import { CEPH, integration } from "./helpers.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -145,3 +146,45 @@ integration("an upload that cannot be cleared away keeps a sweep from no other",
   const left = (await objectsIn(bucket, "inbox/.inlet/")).map(({ key }) => key);
   assertEquals(left, ["inbox/.inlet/up/0/unclear"]);
 }, CEPH);
+
+integration(
+  "a key below .inlet that no request can name, or a state that is denied, stops nothing",
+  async () => {
+    await using stores = await bucketStores();
+    const { bucket } = stores;
+    const hash = await hashOf("file", "a file");
+    const odd = ["ongoing/..", "probe/../x", "tail/../x", `up/${hash}/..`, "up/x/../y"];
+    for (const key of odd) await writeByForm(stores.name, `inbox/.inlet/${key}`, "odd");
+    const begin = async (id: string) =>
+      await (await stores.open()).ongoing.begin(id, { name: "a", size: 9, details: "{}" });
+    await begin("given up");
+    await (await stores.open({ bucket: later(bucket, 2) })).sweep();
+    const isOdd = (key: string) => odd.some((one) => key === `inbox/.inlet/${one}`);
+    const left = (await objectsIn(bucket, "inbox/")).map(({ key }) => key);
+    assertEquals(left.filter((key) => !isOdd(key)), []);
+    assertEquals(left.length, odd.length);
+    const query = { fingerprint: "a file" };
+    assertEquals(await Array.fromAsync((await stores.open()).findPartials("a", query)), []);
+
+    // Another account has written it.
+    const secret = `inbox/.inlet/up/${hash}/secret`;
+    await bucket.put(secret, new Uint8Array(9));
+    await begin("given up later");
+    const denying = (bucket: Bucket): Bucket =>
+      new Proxy(bucket, {
+        get: (target, key: keyof Bucket) =>
+          key !== "get"
+            ? target[key].bind(target)
+            : (...args: Parameters<Bucket["get"]>) =>
+              args[0] === secret
+                ? Promise.reject(new InletError("denied", "no"))
+                : bucket.get(...args),
+      });
+    const store = await stores.open({ bucket: denying(later(bucket, 2)) });
+    await assertRejects(() => store.sweep(), InletError, "no");
+    const rest = (await objectsIn(bucket, "inbox/")).map(({ key }) => key);
+    assertEquals(rest.filter((key) => !isOdd(key)), [secret]);
+    assertEquals(await Array.fromAsync(store.findPartials("a", query)), []);
+  },
+  CEPH,
+);

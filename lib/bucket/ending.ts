@@ -15,6 +15,7 @@ import type { BucketContext } from "./context.ts";
 import { encodeFacts } from "./facts.ts";
 import { markOf, META } from "./layout.ts";
 import type { LeasedState } from "./leased.ts";
+import { ownObjects } from "./own_objects.ts";
 import { freePlaceholder } from "./placeholder.ts";
 import { bytesOf, factsKey, tailKey, type UploadState } from "./state.ts";
 
@@ -135,9 +136,9 @@ export async function abortLate(context: BucketContext, leased: LeasedState): Pr
 }
 
 /** Removes what was set aside of an upload. */
-export async function removeTails({ bucket, prefix }: BucketContext, id: string): Promise<void> {
-  for await (const { objects } of bucket.list({ prefix: tailKey(prefix, id, "") })) {
-    for (const { key } of objects) await bucket.delete(key);
+export async function removeTails(context: BucketContext, id: string): Promise<void> {
+  for await (const objects of ownObjects(context, tailKey(context.prefix, id, ""))) {
+    for (const { key } of objects) await context.bucket.delete(key);
   }
 }
 

@@ -199,7 +199,9 @@ class Lister {
     return this.#looks.ofListed(object, this.#how.signal).then(row, (error) => {
       // The list itself was permitted. Whoever opens that file is told.
       const { code, message } = explain(error);
-      if (code !== "denied" || mayBeMarked(object.size)) throw error;
+      // Amazon answers 400 for one that only its owner's key decrypts.
+      const isOfOthers = code === "denied" || code === "internal";
+      if (!isOfOthers || mayBeMarked(object.size)) throw error;
       this.#context.warnOnce(`Cannot look at ${quoted(listedName(rest))}: ${message}`);
       return { rest, object };
     });

@@ -22,6 +22,7 @@ import { quoted } from "../text.ts";
 import type { BucketContext } from "./context.ts";
 import { abandon, conclude, removeTails, rollForward } from "./ending.ts";
 import { type FoundState, isFree, LeasedState, readState } from "./leased.ts";
+import { ownObjects } from "./own_objects.ts";
 import { scheduleFor } from "./part_schedule.ts";
 import type { BucketPartials } from "./resume.ts";
 import {
@@ -109,7 +110,7 @@ export class BucketOngoing implements OngoingUploads {
   async #hashes(): Promise<string[]> {
     const prefix = ongoingKey(this.#context.prefix, "");
     const hashes: string[] = [];
-    for await (const { objects } of this.#context.bucket.list({ prefix })) {
+    for await (const objects of ownObjects(this.#context, prefix)) {
       hashes.push(...objects.map(({ key }) => key.slice(prefix.length)));
     }
     return hashes;

@@ -9,11 +9,13 @@
  */
 
 import { delay } from "@std/async/delay";
+import { explain } from "../errors.ts";
 import type { Asker, PartialFile, PartialQuery, Resumable, Upload } from "../store/store.ts";
 import { ConcludedUpload } from "./concluded.ts";
 import type { BucketContext } from "./context.ts";
 import { type FoundState, isFree, LeasedState, readState } from "./leased.ts";
 import { scheduleFor } from "./part_schedule.ts";
+import { ownObjects } from "./own_objects.ts";
 import type { PartUpload, PartUploadOptions, PartUploads, Resuming } from "./part_upload.ts";
 import type { NameList } from "./placing.ts";
 import { cutSamples } from "./samples.ts";
@@ -269,14 +271,14 @@ export class BucketPartials {
   async #states(hash: string): Promise<FoundState[]> {
     const { context: { bucket, prefix: root } } = this.#options;
     const prefix = stateKey(root, hash, "");
-    const listed = (await Array.fromAsync(bucket.list({ prefix }))).flatMap((page) => page.objects);
+    const listed = (await Array.fromAsync(ownObjects({ bucket }, prefix))).flat();
     listed.sort((one, other) => other.modified.getTime() - one.modified.getTime());
     const states = await Promise.all(
       listed.slice(0, MOST_READ).map(({ key }) => {
         const id = key.slice(prefix.length);
         const isReference = id.startsWith(ONGOING_REFERENCE);
         const of = isReference ? ongoingKey(root, id.slice(ONGOING_REFERENCE.length)) : key;
-        return readState(bucket, of);
+        return readState(bucket, of).catch(unlessDenied);
       }),
     );
     const found = states.filter((state) => state !== undefined);
@@ -348,6 +350,11 @@ const UNKEPT = "unkept";
 
 function resumingBy(ticket: string, onTaken?: () => void): Resuming {
   return { ticket, ...onTaken && { onTaken } };
+}
+
+/** One that another program wrote may belong to another account. */
+function unlessDenied(error: unknown): undefined {
+  if (explain(error).code !== "denied") throw error;
 }
 
 /** Whether a client has shown the ticket of an upload. */

@@ -20,7 +20,7 @@ import { InletError } from "../errors.ts";
 import type { Outcome } from "../store/ongoing.ts";
 import { safeName } from "../store/names.ts";
 import { OWN_PREFIX } from "./layout.ts";
-import { decodeSchedule, type PartSchedule } from "./part_schedule.ts";
+import { decodeSchedule, partRange, type PartSchedule } from "./part_schedule.ts";
 
 /** Where states stand, below the prefix of the store. */
 export const STATES = `${OWN_PREFIX}up/`;
@@ -242,7 +242,7 @@ function stateIn(json: Json): UploadState {
   const { id, want, size, stage, name, uploadId, facts, outcome, ticket, certain, ongoing } = json;
   const schedule = decodeSchedule(json.schedule);
   if (!STAGES.has(stage as Stage) || !schedule) throw new Malformed();
-  const arrived = arrivedIn(json);
+  const arrived = arrivedIn(json, schedule);
   const state: UploadState = {
     ...{ id: idIn(id), want: nameIn(want), stage: stage as Stage, schedule },
     size: size === null ? null : countIn(size),
@@ -254,7 +254,7 @@ function stateIn(json: Json): UploadState {
     outcome: optional(outcome, outcomeIn),
     ticket: optional(ticket, (text) => hexIn(text, 64)),
     failures: countIn(json.failures),
-    certain: optional(certain, (value) => arrivedIn(objectIn(value))),
+    certain: optional(certain, (value) => arrivedIn(objectIn(value), schedule)),
     ongoing: optional(ongoing, ongoingIn),
   };
   checkStage(state);
@@ -273,12 +273,19 @@ function checkStage({ stage, name, uploadId, parts, facts, outcome }: UploadStat
   if ((stage === "published") !== (outcome !== undefined)) throw new Malformed();
 }
 
-function arrivedIn({ parts, tail }: Json): Arrived {
+/** What has arrived, in parts as they are due: buffers have their sizes. */
+function arrivedIn({ parts, tail }: Json, schedule: PartSchedule): Arrived {
   const noted = listIn(parts, 10_000).map((part): NotedPart => {
     const [size, crc, etag] = listIn(part, 3);
     return { size: countIn(size), crc: countIn(crc, MAX_CRC), etag: textIn(etag, 256) };
   });
-  return { parts: noted, tail: optional(tail, tailIn) };
+  noted.forEach(({ size }, index) => {
+    const { bytes } = partRange(schedule, index + 1);
+    if (size > bytes || size < bytes && index < noted.length - 1) throw new Malformed();
+  });
+  const rest = optional(tail, tailIn);
+  if (rest && rest.size > partRange(schedule, noted.length + 1).bytes) throw new Malformed();
+  return { parts: noted, tail: rest };
 }
 
 const MAX_CRC = 0xffffffff;

@@ -19,6 +19,7 @@ import { abandon, removeTails, rollForward } from "./ending.ts";
 import { markOf, OWN_PREFIX } from "./layout.ts";
 import { type FoundState, isFree, LeasedState, readState } from "./leased.ts";
 import { isName } from "./odd_names.ts";
+import { ownObjects } from "./own_objects.ts";
 import { ONGOING_REFERENCE, ongoingKey, type UploadState } from "./state.ts";
 
 const HOUR_MS = 3_600_000;
@@ -55,8 +56,7 @@ export async function sweep(context: BucketContext): Promise<void> {
   // Before the states: an upload that is not among those by then has ended.
   const uploads = await openUploads(context);
   const tails = await oldKeys(context, "tail/");
-  const { all, areAllKnown } = await knownStates(context);
-  const failures: unknown[] = [];
+  const { all, areAllKnown, failures } = await knownStates(context);
   const failed = (error: unknown): void => void failures.push(error);
   // First, since what no state named may have got one by the end of the rest.
   if (areAllKnown) {
@@ -91,7 +91,7 @@ async function openUploads({ bucket, prefix }: BucketContext): Promise<OpenUploa
 /** The keys of objects of the store's own that are old. */
 async function oldKeys(context: BucketContext, path: string): Promise<string[]> {
   const keys: string[] = [];
-  for await (const { objects } of context.bucket.list({ prefix: context.key(OWN_PREFIX + path) })) {
+  for await (const objects of ownObjects(context, context.key(OWN_PREFIX + path))) {
     for (const { key, modified } of objects) {
       if (Date.now() - modified.getTime() > longest(context) + SKEW_MS) keys.push(key);
     }
@@ -109,8 +109,11 @@ async function knownStates(context: BucketContext): Promise<{
   readonly all: readonly Known[];
   /** Whether each could be read: one of another version cannot. */
   readonly areAllKnown: boolean;
+  /** Why some could not be read. */
+  readonly failures: unknown[];
 }> {
   const all: Known[] = [];
+  const failures: unknown[] = [];
   let areAllKnown = true;
   const look = async (key: string): Promise<void> => {
     const found = await readState(context.bucket, key);
@@ -121,15 +124,23 @@ async function knownStates(context: BucketContext): Promise<{
     const { id, uploadId } = found.state;
     all.push({ key, id, uploadId, isDue: isDue(context, found) });
   };
+  const lookOrNote = async (key: string): Promise<void> => {
+    try {
+      await look(key);
+    } catch (error) {
+      // One that another program wrote may belong to another account.
+      if (!(error instanceof InletError) || error.code !== "denied") throw error;
+      areAllKnown = false;
+      failures.push(error);
+    }
+  };
   for (const path of ["up/", "ongoing/"]) {
-    for await (
-      const { objects } of context.bucket.list({ prefix: context.key(OWN_PREFIX + path) })
-    ) {
+    for await (const objects of ownObjects(context, context.key(OWN_PREFIX + path))) {
       const keys = objects.map(({ key }) => key).filter((key) => !isReference(key));
-      while (keys.length > 0) await Promise.all(keys.splice(0, MOST_AT_ONCE).map(look));
+      while (keys.length > 0) await Promise.all(keys.splice(0, MOST_AT_ONCE).map(lookOrNote));
     }
   }
-  return { all, areAllKnown };
+  return { all, areAllKnown, failures };
 }
 
 /** Whether an object only finds a state. */
