@@ -5,6 +5,7 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { delay } from "@std/async/delay";
 import { crc32 } from "node:zlib";
 import { ArrivedParts, crcOf } from "../lib/bucket/arrived_parts.ts";
 import { type PartHolder, PartPool } from "../lib/bucket/part_pool.ts";
@@ -131,6 +132,41 @@ pure("the slowest holder gives way to one that waits, and no more of them", asyn
   two![Symbol.dispose]();
   (await another)[Symbol.dispose]();
   one![Symbol.dispose]();
+});
+
+pure("those that were asked to give way have half of the memory while others wait", async () => {
+  const pool = new PartPool({ budgetBytes: 16 * MIB, patienceMs: 1 });
+  const [one, two, three] = [new Holder(1), new Holder(2), new Holder(3)];
+  const [ofOne, ofTwo] = [pool.tryLend(8 * MIB, one)!, pool.tryLend(8 * MIB, two)!];
+  const toThree = pool.lend(8 * MIB, three);
+  await one.asked;
+  ofOne[Symbol.dispose]();
+  const ofThree = await toThree;
+  const toOne = pool.lend(8 * MIB, one);
+  const toFast = [4, 5].map(() => pool.lend(8 * MIB, new Holder(8 * MIB)));
+  await Promise.all([two.asked, three.asked]);
+  ofTwo[Symbol.dispose]();
+  // It came later, but the slow ones have their half.
+  const ofFast = await Promise.race([toFast[0]!, toOne.then(() => undefined)]);
+  assert(ofFast !== undefined);
+  ofThree[Symbol.dispose]();
+  using again = await Promise.race([toOne, toFast[1]!.then(() => undefined)]);
+  assert(again !== undefined, "the slow ones do not have their half");
+  ofFast[Symbol.dispose]();
+  (await toFast[1]!)[Symbol.dispose]();
+});
+
+pure("one that gets next to nothing gives way before one that had its part earlier", async () => {
+  const pool = new PartPool({ budgetBytes: 16 * MIB, patienceMs: 500 });
+  const [busy, idle] = [new Holder(MIB), new Holder(1)];
+  using _ofBusy = pool.tryLend(8 * MIB, busy)!;
+  await delay(1);
+  const ofIdle = pool.tryLend(8 * MIB, idle)!;
+  const waiting = pool.lend(8 * MIB, new Holder(MIB));
+  await Promise.race([idle.asked, busy.asked]);
+  assertEquals([idle.isAsked, busy.isAsked], [true, false]);
+  ofIdle[Symbol.dispose]();
+  (await waiting)[Symbol.dispose]();
 });
 
 pure("memory that was given back is lent again, and freed if it does not fit", () => {

@@ -5,7 +5,8 @@
  * to be sent again. So its memory is granted before its first byte is read, in the order of the
  * requests: an upload without a part waits, and its client with it. One that fills its part slowly
  * cannot keep the others waiting: once it has had the part for some seconds, it is asked to set aside
- * what it has, the slowest one first.
+ * what it has, the slowest one first. From then on it is one of the slow ones, until it has filled a part:
+ * all of them together have half of the pool while others wait.
  *
  * @module
  */
@@ -21,6 +22,9 @@ const STEP_BYTES = 1024 * 1024;
 
 /** Freed memory that is kept for the next part even if nothing is lent: what one upload uses. */
 const KEPT_BYTES = 5 * PART_BYTES;
+
+/** What is set aside soon: an upload that has no more by a fifth of the patience gives way already. */
+const LITTLE_BYTES = 64 * 1024;
 
 /** What fills a part. */
 export interface PartHolder {
@@ -39,7 +43,7 @@ export interface PartPoolOptions {
    */
   readonly budgetBytes?: number | undefined;
   /**
-   * Milliseconds for which a part is its holder's, whoever waits.
+   * Milliseconds for which a part is its holder's, whoever waits; a fifth of it if next to nothing comes.
    *
    * @default 5000
    */
@@ -76,6 +80,8 @@ export class PartPool {
   readonly #patienceMs: number;
   readonly #loans = new Set<Loan>();
   readonly #waiters = new Set<Waiter>();
+  /** Those that have been asked to give way, and have filled no part since. */
+  readonly #slow = new WeakSet<PartHolder>();
   /** Memory that was given back, the latest last. */
   #free: Uint8Array<ArrayBuffer>[] = [];
   #lentBytes = 0;
@@ -151,7 +157,10 @@ export class PartPool {
     this.#lentBytes += size;
     return {
       memory: loan.memory,
-      filled: () => void (loan.isReturning = true),
+      filled: () => {
+        loan.isReturning = true;
+        this.#slow.delete(holder);
+      },
       [Symbol.dispose]: () => this.#giveBack(loan),
     };
   }
@@ -184,12 +193,25 @@ export class PartPool {
 
   /** Lends to those that have waited longest, as far as there is memory. */
   #serve(): void {
-    for (const waiter of this.#waiters) {
-      if (this.#lentBytes + waiter.bytes > this.#budgetBytes) break;
-      this.#waiters.delete(waiter);
-      waiter.grant(this.#lend(waiter.bytes, waiter.holder));
+    for (let next; (next = this.#next());) {
+      if (this.#lentBytes + next.bytes > this.#budgetBytes) break;
+      this.#waiters.delete(next);
+      next.grant(this.#lend(next.bytes, next.holder));
     }
     this.#schedule();
+  }
+
+  /** Whose turn it is: of the first one, but for a slow one if such have their half, and others wait. */
+  #next(): Waiter | undefined {
+    const [first] = this.#waiters;
+    if (!first || !this.#slow.has(first.holder)) return first;
+    let slowBytes = first.bytes;
+    for (const { holder, memory } of this.#loans) {
+      if (this.#slow.has(holder)) slowBytes += memory.length;
+    }
+    if (slowBytes <= this.#budgetBytes / 2) return first;
+    for (const waiter of this.#waiters) if (!this.#slow.has(waiter.holder)) return waiter;
+    return first;
   }
 
   /** Looks at the holders once one of them has had its part for long enough, if it is needed. */
@@ -197,12 +219,17 @@ export class PartPool {
     clearTimeout(this.#timer);
     if (this.#missingBytes() <= 0) return;
     let first = Infinity;
-    for (const { since, isReturning } of this.#loans) {
-      if (!isReturning) first = Math.min(first, since);
+    for (const loan of this.#loans) {
+      if (!loan.isReturning) first = Math.min(first, this.#dueAt(loan));
     }
     if (first === Infinity) return;
-    const waitMs = Math.max(first + this.#patienceMs - performance.now(), 0);
+    const waitMs = Math.max(first - performance.now(), 0);
     this.#timer = setTimeout(() => this.#makeWay(), waitMs);
+  }
+
+  /** Until when a part is its holder's, whoever waits. */
+  #dueAt({ holder, since }: Loan): number {
+    return since + (holder.filledBytes < LITTLE_BYTES ? this.#patienceMs / 5 : this.#patienceMs);
   }
 
   /** Bytes that have to come back for all that wait, beside those that are on their way back. */
@@ -217,14 +244,14 @@ export class PartPool {
   #makeWay(): void {
     const now = performance.now();
     const rate = ({ holder, since }: Loan): number => holder.filledBytes / (now - since + 1);
-    const slow = [...this.#loans].filter(({ since, isReturning }) =>
-      !isReturning && now - since >= this.#patienceMs
-    ).sort((one, other) => rate(one) - rate(other));
+    const slow = [...this.#loans].filter((loan) => !loan.isReturning && now >= this.#dueAt(loan))
+      .sort((one, other) => rate(one) - rate(other));
     let missing = this.#missingBytes();
     for (const loan of slow) {
       if (missing <= 0) break;
       loan.isReturning = true;
       missing -= loan.memory.length;
+      this.#slow.add(loan.holder);
       loan.holder.giveWay();
     }
     this.#schedule();
