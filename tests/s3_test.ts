@@ -120,6 +120,13 @@ pure("parseXml() reads what a store answers, and nothing else", () => {
   }
 });
 
+pure("parseXml() makes no more elements than an answer of a store has", () => {
+  const flat = (count: number): string => `<a>${"<b/>".repeat(count)}</a>`;
+  assertEquals(parseXml(flat(99_999))?.children.length, 99_999);
+  assert(parseXml(flat(100_000)) === undefined);
+  assert(parseXml("<a>".repeat(100_001) + "</a>".repeat(100_001)) === undefined);
+});
+
 pure("decodeKey() reads spaces either way, and what is no UTF-8", () => {
   assertEquals(decodeKey("a+b%20c%2Bd"), "a b c+d");
   assertEquals(decodeKey("%E2%82%AC%zz/%"), "€%zz/%");

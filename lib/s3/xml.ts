@@ -33,10 +33,14 @@ const ENTITIES: Readonly<Record<string, string>> = {
 /** Tags, the declaration in front of them, and the text between them. */
 const TOKEN = /<(?:\?[^>]*\?|(\/?)(?:[\w.-]+:)?([\w.-]+)(?:\s[^<>]*?)?(\/?))>|([^<]+)/y;
 
+/** Most elements of an answer: a list of 1,000 has ten thousand or so, and 16 MiB of others took a gigabyte. */
+const MOST_ELEMENTS = 100_000;
+
 /** Reads an answer; `undefined` if it is no XML of that kind. */
 export function parseXml(text: string): Element | undefined {
   const top: Open = { name: "", text: "", children: [] };
   const open: Open[] = [top];
+  let elements = 0;
   TOKEN.lastIndex = 0;
   while (TOKEN.lastIndex < text.length) {
     const token = TOKEN.exec(text);
@@ -47,6 +51,7 @@ export function parseXml(text: string): Element | undefined {
     else if (name !== undefined && isEnd) {
       if (open.pop()?.name !== name || open.length === 0) return undefined;
     } else if (name !== undefined) {
+      if (++elements > MOST_ELEMENTS) return undefined;
       const child: Open = { name, text: "", children: [] };
       inner.children.push(child);
       if (!isEmpty) open.push(child);
