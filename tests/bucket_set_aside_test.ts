@@ -5,12 +5,13 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { crc32 } from "node:zlib";
 import { type PartBuffer, type PartHolder, PartPool } from "../lib/bucket/part_pool.ts";
+import { InletError } from "../lib/errors.ts";
 import type { Bucket } from "../lib/s3/bucket.ts";
 import { bucketStores } from "./bucket_stores.ts";
-import { CEPH, integration } from "./helpers.ts";
+import { allOf, CEPH, integration } from "./helpers.ts";
 
 const MIB = 1024 * 1024;
 
@@ -92,3 +93,37 @@ integration("memory that is granted while an upload is set aside comes back", as
   assertEquals(await storedCrc(stores.bucket, "inbox/a.bin"), crc32(content));
   assertEquals([pool.lentBytes, pool.waiting], [0, 0]);
 }, CEPH);
+
+/** A pool that keeps hold of the memory that it lends, as a fault of it would. */
+class LeakingPool extends PartPool {
+  readonly memory: Uint8Array[] = [];
+
+  override async lend(...given: Parameters<PartPool["lend"]>): Promise<PartBuffer> {
+    const buffer = await super.lend(...given);
+    this.memory.push(buffer.memory);
+    return buffer;
+  }
+}
+
+for (const size of [2 * MIB, 9 * MIB]) {
+  const what = size < 8 * MIB ? "at once" : "in parts";
+  integration(
+    `a file sent ${what} whose memory another one wrote into is not published`,
+    async () => {
+      await using stores = await bucketStores();
+      const pool = new LeakingPool();
+      const store = await stores.open({ pool });
+      const content = new Uint8Array(size).fill(1);
+      await using upload = await store.receive("a.bin", size);
+      await upload.write(content.subarray(0, MIB));
+      pool.memory[0]![17] = 2;
+      await upload.write(content.subarray(MIB));
+      const error = await assertRejects(() => upload.publish({}, crc32(content)), InletError);
+      assertEquals(error.code, "checksum");
+      await upload[Symbol.asyncDispose]();
+      assertEquals(await allOf(store.list()), []);
+      assertEquals(pool.lentBytes, 0);
+    },
+    CEPH,
+  );
+}

@@ -11,7 +11,7 @@ import { crcOf } from "./arrived_parts.ts";
 import type { BucketContext } from "./context.ts";
 import { rollForward } from "./ending.ts";
 import type { LeasedState } from "./leased.ts";
-import type { Resuming } from "./part_upload.ts";
+import type { Resuming } from "./part_upload_options.ts";
 import { bytesOf } from "./state.ts";
 
 /** An upload that needs no more bytes. */

@@ -8,7 +8,6 @@
  * @module
  */
 
-import { crc32 } from "node:zlib";
 import { InletError } from "../errors.ts";
 import type { Maybe } from "../store/store.ts";
 import type { BucketContext } from "./context.ts";
@@ -49,7 +48,6 @@ export class PartFiller implements PartHolder {
   #number: number;
   #range: PartRange | undefined;
   #buffer: PartBuffer | undefined;
-  #crc = 0;
   #takingUp: Promise<void> | undefined;
   /** No byte is added meanwhile. */
   #settingAside: Promise<void> | undefined;
@@ -62,7 +60,6 @@ export class PartFiller implements PartHolder {
     this.#kept = tail;
     this.hadTail = tail !== undefined;
     this.filledBytes = tail?.size ?? 0;
-    this.#crc = tail?.crc ?? 0;
   }
 
   /** Appends a chunk: at once, if it fits into the part. */
@@ -109,7 +106,6 @@ export class PartFiller implements PartHolder {
   #append({ memory }: PartBuffer, chunk: Uint8Array): void {
     memory.set(chunk, this.filledBytes);
     this.filledBytes += chunk.length;
-    this.#crc = crc32(chunk, this.#crc);
   }
 
   /** Appends a chunk that does not fit into the part, or for which there is no memory yet. */
@@ -179,9 +175,8 @@ export class PartFiller implements PartHolder {
     const buffer = this.#buffer!;
     const range = { offset: this.#range!.offset, bytes: this.filledBytes };
     this.#buffer = undefined;
-    this.#options.sender.send({ number: this.#number++, range, crc: this.#crc, buffer });
+    this.#options.sender.send({ number: this.#number++, range, buffer });
     this.filledBytes = 0;
-    this.#crc = 0;
   }
 
   async #setAside(): Promise<void> {
@@ -205,7 +200,7 @@ export class PartFiller implements PartHolder {
     const { id } = lease.state;
     const old = arrived.tail;
     this.hadTail = true;
-    arrived.setTail(await putTail(context, id, content, this.#crc), content);
+    arrived.setTail(await putTail(context, id, content), content);
     await lease.save((state) => ({ ...state, ...arrived.state }));
     if (old && old !== this.#kept) await deleteTail(context, id, old);
   }

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { crc32 } from "node:zlib";
 import { InletError } from "../errors.ts";
 import { ArrivedParts } from "./arrived_parts.ts";
 import { claim } from "./claim.ts";
@@ -41,8 +42,6 @@ export interface FilledPart {
   /** From 1. */
   readonly number: number;
   readonly range: PartRange;
-  /** CRC-32. */
-  readonly crc: number;
   /** Its memory, which is given back. */
   readonly buffer: PartBuffer;
 }
@@ -108,7 +107,7 @@ export class PartSender {
     await Promise.all(this.#inFlight);
   }
 
-  async #send({ number, range, crc, buffer }: FilledPart): Promise<void> {
+  async #send({ number, range, buffer }: FilledPart): Promise<void> {
     using _ = buffer;
     const { lease, signal, ...upload } = await this.#begun!;
     await lease.hold();
@@ -118,6 +117,8 @@ export class PartSender {
     if (etag === undefined) {
       throw new InletError("aborted", "Cannot store the file: its upload has been removed");
     }
+    // Of what was sent: what happened to it in the memory shows when the whole is compared.
+    const crc = crc32(content);
     this.arrived.add(number, { size: range.bytes, crc, etag }, range.offset, content);
     lease.moved();
     lease.note((state) => ({ ...state, ...this.arrived.state }));

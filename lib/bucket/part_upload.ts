@@ -9,57 +9,23 @@
  * @module
  */
 
+import { crc32 } from "node:zlib";
 import type { Facts } from "../body/file_facts.ts";
 import type { Extent } from "../body/reading.ts";
 import { explain, InletError } from "../errors.ts";
 import { type Kept, type Maybe, NOTHING_KEPT, type Upload } from "../store/store.ts";
 import { quoted } from "../text.ts";
 import { crcOf } from "./arrived_parts.ts";
-import type { BucketContext, InFlight } from "./context.ts";
+import type { InFlight } from "./context.ts";
 import { abandon, abortLate, conclude, removeTails, reverted, rollForward } from "./ending.ts";
 import { metaOf } from "./facts.ts";
 import type { LeasedState } from "./leased.ts";
 import { PartFiller } from "./part_filler.ts";
-import type { PartPool } from "./part_pool.ts";
-import type { PartSchedule } from "./part_schedule.ts";
+import type { PartUploadOptions } from "./part_upload_options.ts";
 import { PartSender } from "./part_sender.ts";
-import type { NameList, Placing } from "./placing.ts";
 import { findSent } from "./sent_again.ts";
-import type { SmallFiles } from "./small.ts";
 import { bytesOf, type UploadState } from "./state.ts";
 import { deleteTail } from "./tails.ts";
-
-/** What all uploads of one store share. */
-export interface PartUploads {
-  readonly context: BucketContext;
-  readonly placing: Placing;
-  readonly small: SmallFiles;
-  readonly pool: PartPool;
-}
-
-/** Options of a {@linkcode PartUpload}. */
-export interface PartUploadOptions extends PartUploads {
-  readonly names: NameList;
-  /** In bytes; `null` if it is not known. */
-  readonly size: number | null;
-  readonly schedule: PartSchedule;
-  /** The state of an upload that is resumed, which this one holds. */
-  readonly resumed?: LeasedState | undefined;
-  /** How it is resumed if it is not published; without it, it is discarded. */
-  readonly resuming?: Resuming | undefined;
-  /** Whether what is written counts only once it is confirmed. */
-  readonly isTentative?: boolean | undefined;
-  /** Writes the state of a new upload, once it needs one. */
-  createState(): Promise<LeasedState>;
-}
-
-/** How an upload is resumed. */
-export interface Resuming {
-  /** The secret of its client. */
-  readonly ticket: string;
-  /** Called when another client, or another server, goes on with it. It has ended then. */
-  onTaken?(): void;
-}
 
 /** Milliseconds that an upload may take to leave its state to others, once its server ends. */
 const RELEASING_MS = 1000;
@@ -214,6 +180,7 @@ export class PartUpload implements Upload, InFlight {
     const content = await this.#filler.content();
     const size = content.length;
     const lease = await this.#lease;
+    this.#checkContent(facts, crc32(content), lease);
     // Whoever goes on with it publishes it.
     await lease?.hold();
     // One that goes on over several requests is sent again under its own id, and so stored once.
@@ -237,6 +204,7 @@ export class PartUpload implements Upload, InFlight {
     await this.#sender.settled();
     this.#check();
     const arrived = this.#sender.arrived.state;
+    this.#checkContent(facts, crcOf(arrived), lease);
     const sent = await this.#findSent(facts, bytesOf(arrived), lease);
     if (sent !== undefined) {
       this.#end(() => abandon(context, lease));
@@ -251,6 +219,19 @@ export class PartUpload implements Upload, InFlight {
     const name = await rollForward(context, lease, { signal: this.#signal(lease) });
     this.#end(() => this.#forget(lease));
     return name;
+  }
+
+  /**
+   * Compares what is stored with what has come. Both were computed apart, so that no fault of the memory
+   * that uploads share gets into a file.
+   */
+  #checkContent({ crc }: Facts, stored: number, lease: LeasedState | undefined): void {
+    if (crc === undefined || crc === stored) return;
+    this.#end(() => lease ? abandon(this.#options.context, lease) : this.#filler.release());
+    throw new InletError(
+      "checksum",
+      "Cannot store the file: it was damaged in this server's memory",
+    );
   }
 
   /** Finds the same file, if its client sends it again and an earlier attempt was published. */

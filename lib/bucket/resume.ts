@@ -16,7 +16,8 @@ import type { BucketContext } from "./context.ts";
 import { type FoundState, isFree, LeasedState, readState } from "./leased.ts";
 import { scheduleFor } from "./part_schedule.ts";
 import { ownObjects } from "./own_objects.ts";
-import type { PartUpload, PartUploadOptions, PartUploads, Resuming } from "./part_upload.ts";
+import type { PartUpload } from "./part_upload.ts";
+import type { PartUploadOptions, PartUploads, Resuming } from "./part_upload_options.ts";
 import type { NameList } from "./placing.ts";
 import { cutSamples } from "./samples.ts";
 import {

@@ -18,11 +18,10 @@ export async function putTail(
   context: BucketContext,
   id: string,
   content: Uint8Array<ArrayBuffer>,
-  crc: number,
 ): Promise<NotedTail> {
   const [number = 0] = crypto.getRandomValues(new Uint32Array(1));
   await context.bucket.put(tailKey(context.prefix, id, number), content);
-  return { number, size: content.length, crc };
+  return { number, size: content.length, crc: crc32(content) };
 }
 
 /**
