@@ -169,6 +169,24 @@ pure("one that gets next to nothing gives way before one that had its part earli
   (await waiting)[Symbol.dispose]();
 });
 
+pure("a holder is not asked before what was set aside is in its memory again", async () => {
+  const pool = new PartPool({ budgetBytes: 16 * MIB, patienceMs: 1 });
+  const [takingUp, filling] = [new Holder(1), new Holder(7 * MIB)];
+  const [one, two] = [takingUp, filling].map((each) => pool.tryLend(8 * MIB, each)!);
+  const taken = Promise.withResolvers<void>();
+  one!.busyUntil(taken.promise);
+  const next = pool.lend(8 * MIB, new Holder(8 * MIB));
+  await filling.asked;
+  assertEquals(takingUp.isAsked, false);
+  two![Symbol.dispose]();
+  using _next = await next;
+  taken.resolve();
+  const another = pool.lend(8 * MIB, new Holder(0));
+  await takingUp.asked;
+  one![Symbol.dispose]();
+  (await another)[Symbol.dispose]();
+});
+
 pure("memory that was given back is lent again, and freed if it does not fit", () => {
   const pool = new PartPool({ budgetBytes: 64 * MIB });
   const first = pool.tryLend(8 * MIB, new Holder(0))!;

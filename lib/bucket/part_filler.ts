@@ -147,6 +147,7 @@ export class PartFiller implements PartHolder {
     if (this.filledBytes === 0) return;
     // Noted at once: nobody else gets the memory before it is done.
     this.#takingUp = this.#takeUp(buffer).finally(() => this.#takingUp = undefined);
+    buffer.busyUntil(this.#takingUp);
     await this.#takingUp;
   }
 

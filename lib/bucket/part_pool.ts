@@ -54,6 +54,11 @@ export interface PartPoolOptions {
 export interface PartBuffer extends Disposable {
   /** At least as many bytes as were asked for. */
   readonly memory: Uint8Array<ArrayBuffer>;
+  /**
+   * Tells that its holder cannot fill it before something is done. Nobody asks it to give way before: at a
+   * slow store it would get nowhere.
+   */
+  busyUntil(done: Promise<void>): void;
   /** Tells that it is filled: it comes back soon, and nobody is asked to give way. */
   filled(): void;
 }
@@ -62,7 +67,8 @@ export interface PartBuffer extends Disposable {
 interface Loan {
   readonly memory: Uint8Array<ArrayBuffer>;
   readonly holder: PartHolder;
-  readonly since: number;
+  /** When its holder could begin to fill it, if it can. */
+  since: number;
   /** Whether it is on its way back: filled, or being set aside. */
   isReturning: boolean;
 }
@@ -157,6 +163,14 @@ export class PartPool {
     this.#lentBytes += size;
     return {
       memory: loan.memory,
+      busyUntil: (done) => {
+        loan.since = Infinity;
+        const ready = (): void => {
+          loan.since = performance.now();
+          this.#schedule();
+        };
+        done.then(ready, ready);
+      },
       filled: () => {
         loan.isReturning = true;
         this.#slow.delete(holder);
