@@ -7,7 +7,7 @@
 import { dirname } from "@std/path/dirname";
 import { join } from "@std/path/join";
 import { AwsClient } from "aws4fetch";
-import { output } from "./programs.ts";
+import { persistently } from "./programs.ts";
 
 /** A bucket that is removed with all that is in it when it goes out of scope. */
 export interface TestBucket extends AsyncDisposable {
@@ -105,7 +105,7 @@ export class Ceph {
 
   /** Runs one of Ceph's own programs, and gives what it prints. */
   async ask([program, ...args]: readonly [string, ...string[]]): Promise<string> {
-    return await output(program, ["-c", this.#variable("CEPH_CONF"), ...args]);
+    return await persistently(program, ["-c", this.#variable("CEPH_CONF"), ...args]);
   }
 
   /** By the gateway's own interface for administrators: whatever keys and uploads are in it. */

@@ -9,7 +9,7 @@ import { delay } from "@std/async/delay";
 import { Ceph, linesOf, variablesPath } from "./ceph.ts";
 import { Daemon, ENDS_WITH_US } from "./daemon.ts";
 import { mortalDirectory } from "./directory.ts";
-import { installCeph, output } from "./programs.ts";
+import { installCeph, persistently, TRIES } from "./programs.ts";
 import { cephConf } from "./settings.ts";
 
 /** What a Ceph consists of. Each `osd` is a disk, `rgw` the gateway, `mgr` the manager. */
@@ -39,12 +39,6 @@ const DISK_BYTES = 17_179_869_184;
 
 /** Milliseconds in which it is ready, also on a machine that is very busy. */
 const READY_MS = 240_000;
-
-/**
- * How often a program of Ceph is tried. The monitor refuses one that asks before it has been told the
- * fsid, which is a race within that program.
- */
-const TRIES = 4;
 
 /** Milliseconds between two looks whether the gateway answers. */
 const LOOK_MS = 100;
@@ -223,15 +217,7 @@ class Start {
 
   async #tool(...command: readonly string[]): Promise<void> {
     const [program, ...args] = [...ENDS_WITH_US, ...command];
-    for (let tries = 1;; tries++) {
-      this.#stopped.signal.throwIfAborted();
-      try {
-        await output(program, args, this.#stopped.signal);
-        return;
-      } catch (error) {
-        if (tries === TRIES) throw error;
-      }
-    }
+    await persistently(program, args, this.#stopped.signal);
   }
 }
 

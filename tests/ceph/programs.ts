@@ -69,6 +69,28 @@ export async function output(
   throw new Error(`${[program, ...args].join(" ")}: ${last}`);
 }
 
+/**
+ * How often a program of Ceph is tried. The monitor refuses one that asks before it has been told the
+ * fsid, which is a race within that program.
+ */
+export const TRIES = 4;
+
+/** Runs a program of Ceph, and again if it fails. @throws {Error} as `output`, of the last try */
+export async function persistently(
+  program: string,
+  args: readonly string[],
+  signal?: AbortSignal,
+): Promise<string> {
+  for (let tries = 1;; tries++) {
+    signal?.throwIfAborted();
+    try {
+      return await output(program, args, signal);
+    } catch (error) {
+      if (tries === TRIES) throw error;
+    }
+  }
+}
+
 function lacks(programs: readonly string[]): string {
   return `${programs.join(", ")} missing`;
 }
