@@ -9,13 +9,11 @@ import { crc32 } from "node:zlib";
 import { ROOT } from "../tests/helpers.ts";
 import { OwnCeph } from "../tests/ceph/own_ceph.ts";
 import { CEPH_PROGRAMS } from "../tests/ceph/programs.ts";
+import { ROOM_FOR_MANY } from "./many.ts";
 import { ALL } from "./peers.ts";
 import { findProgram, run, type ServerProcess, startServer } from "./processes.ts";
 import type { Section } from "./report.ts";
 import type { Content, SourceFolder } from "./workspace.ts";
-
-/** Room for all uploads of a run, and no line of log for each. */
-const LIMITS = ["--max-clients", "200", "--quiet"];
 
 /** A bucket to measure with. */
 export class BenchBucket {
@@ -31,7 +29,7 @@ export class BenchBucket {
   async serve(stack: AsyncDisposableStack): Promise<ServerProcess> {
     const server = new URL("server.ts", ROOT).pathname;
     const command = [Deno.execPath(), "run", ...ALL, server, "0", "--store", `s3://${this.#name}`];
-    return stack.use(await startServer(this.#with([...command, ...LIMITS])));
+    return stack.use(await startServer(this.#with([...command, ...ROOM_FOR_MANY])));
   }
 
   /** Does the work of {@linkcode straight.ts}. */

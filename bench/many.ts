@@ -14,7 +14,7 @@ import { verifyFolder } from "./workspace.ts";
  * Room for all clients, also when they come all at once, and time for the last one's handshake; and
  * no line of log for each.
  */
-const LIMITS = [
+export const ROOM_FOR_MANY: readonly string[] = [
   ...["--max-clients", "2000", "--backlog", "1024", "--quiet"],
   ...["--greeting-timeout", "120"],
 ];
@@ -29,7 +29,7 @@ export function inletForMany(
   mode: string,
   args: readonly string[] = [],
 ): Promise<Receiver> {
-  return inletReceiver(workspace, stack, ["--mode", mode, ...LIMITS, ...args]);
+  return inletReceiver(workspace, stack, ["--mode", mode, ...ROOM_FOR_MANY, ...args]);
 }
 
 /** The Python server of the upload wire, a thread a client. */

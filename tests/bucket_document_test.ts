@@ -89,7 +89,7 @@ integration("docs/bucket.md: its rights are enough, and delete no file", async (
     }
     using link = await slowLinkTo(server, 18_000_000);
     await using client = startClient(link, ["large", "--resume", "--as", "given up"], { cwd });
-    await scene.partsArrive(1, theirs);
+    await scene.partsAreNoted(1, theirs);
     await server.running.stopInsistently("SIGTERM");
     await client.stop("SIGKILL");
   }

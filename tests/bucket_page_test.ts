@@ -30,7 +30,7 @@ browserTest(
     await drop(page, small);
     await shows(page, line("done"), "6 B · stored");
     await drop(page, large);
-    await scene.partsArrive(2);
+    await scene.partsAreNoted(2);
     balancer.ports.clear();
     balancer.ports.add(second.port);
     await first.running.stop("SIGKILL");

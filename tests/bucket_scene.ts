@@ -9,6 +9,7 @@ import type { Bucket } from "../lib/s3/bucket.ts";
 import { fixedCredentials } from "../lib/s3/credentials.ts";
 import { openBucket } from "../lib/s3/open_bucket.ts";
 import { MARKED_BYTES } from "../lib/bucket/layout.ts";
+import { readState } from "../lib/bucket/leased.ts";
 import type { Ceph, TestBucket } from "./ceph/ceph.ts";
 import { sharedCeph } from "./ceph/shared.ts";
 import { OWN, startServer, type TestServer, type TestServerOptions } from "./helpers.ts";
@@ -90,16 +91,16 @@ export class BucketScene implements AsyncDisposable {
   }
 
   /**
-   * Waits until the bucket has an upload of so many parts.
+   * Waits until the state of an upload has so many parts: what a server goes on with that finds it.
    *
    * @param bucket As the one who sends it has it.
    */
-  async partsArrive(count: number, bucket = this.bucket): Promise<void> {
+  async partsAreNoted(count: number, bucket = this.bucket): Promise<void> {
     await this.until(async () => {
-      for await (const uploads of bucket.uploads(this.key(""))) {
-        for (const upload of uploads) {
-          const parts = await bucket.parts(upload);
-          if (parts && parts.length >= count) return true;
+      for await (const { objects } of bucket.list({ prefix: this.key(`${OWN}/`) })) {
+        for (const { key } of objects) {
+          const found = await readState(bucket, key);
+          if (found && found.state.parts.length >= count) return true;
         }
       }
       return false;

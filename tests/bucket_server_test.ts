@@ -181,7 +181,7 @@ integration("a client goes on at another server when the first is killed", async
   using link = await slowLinkTo(first, 40_000_000);
   using balancer = await balance(link);
   await using client = startClient(balancer, ["a.bin", "--retry", "10"], { cwd: local.path });
-  await scene.partsArrive(3);
+  await scene.partsAreNoted(3);
   balancer.ports.clear();
   balancer.ports.add(second.port);
   await first.running.stop("SIGKILL");
@@ -278,7 +278,7 @@ integration(
       await using first = await scene.serve();
       using link = await slowLinkTo(first, 20_000_000);
       await using client = startClient(link, ["a.bin", "--resume"], { cwd: local.path });
-      await scene.partsArrive(2);
+      await scene.partsAreNoted(2);
       await first.running.stopInsistently("SIGTERM");
       await client.stop("SIGKILL");
     }
