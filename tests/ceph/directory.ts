@@ -8,7 +8,7 @@ import { closeSync, constants, openSync } from "node:fs";
 import { InletError } from "../../lib/errors.ts";
 
 /** Where disks can be. Some systems have /tmp in memory, where not every kernel has O_DIRECT. */
-const PARENTS = new Set([Deno.env.get("TMPDIR") ?? "/tmp", "/var/tmp"]);
+const parents = (): Set<string> => new Set([Deno.env.get("TMPDIR") ?? "/tmp", "/var/tmp"]);
 
 /** Waits for the end of its input, then removes a directory, also while processes die in it. */
 const REMOVES = `trap '' INT TERM HUP; cat >/dev/null
@@ -25,7 +25,7 @@ export interface MortalDirectory extends AsyncDisposable {
  * @throws {InletError} `usage` if there is none
  */
 export async function mortalDirectory(): Promise<MortalDirectory> {
-  for (const parent of PARENTS) {
+  for (const parent of parents()) {
     const path = await Deno.makeTempDir({ dir: parent, prefix: "inlet-ceph-" });
     // In a session of its own it gets no Ctrl-C. It holds no file of this process but its input.
     const remover = new Deno.Command("sh", {
@@ -42,10 +42,11 @@ export async function mortalDirectory(): Promise<MortalDirectory> {
     if (hasDirectWrites(`${path}/probe`)) return { path, [Symbol.asyncDispose]: remove };
     await remove();
   }
-  const parents = [...PARENTS].join(" and ");
   throw new InletError(
     "usage",
-    `Cannot start Ceph: files in ${parents} cannot be written past the page cache (O_DIRECT); ` +
+    `Cannot start Ceph: files in ${
+      [...parents()].join(" and ")
+    } cannot be written past the page cache (O_DIRECT); ` +
       "set TMPDIR to a directory on a disk",
   );
 }
