@@ -21,6 +21,7 @@ import {
   tempDir,
 } from "./helpers.ts";
 import { slowLinkTo } from "./slow_link.ts";
+import { factsOf } from "./tree_facts.ts";
 
 /** More than a part. */
 const LARGE = bytes(20_000_000);
@@ -89,24 +90,6 @@ for (const chunks of ["in one request", "in small requests"]) {
     assertMatch(ended.stderr, /^done by tus$/m);
     assertEquals(await scene.content("by tus"), LARGE);
   }, CEPH);
-}
-
-/** What `lstat` tells of all in a folder. */
-function factsOf(folder: string, below = "."): Record<string, unknown> {
-  const path = `${folder}/${below}`;
-  const { isDirectory, isSymlink, mode, mtime, size } = Deno.lstatSync(path);
-  const facts: Record<string, unknown> = {
-    [below]: {
-      kind: isDirectory ? "folder" : isSymlink ? Deno.readLinkSync(path) : size,
-      mode: isSymlink ? undefined : (mode! & 0o7777).toString(8),
-      modified: mtime!.toISOString(),
-    },
-  };
-  if (!isDirectory) return facts;
-  for (const { name } of Deno.readDirSync(path)) {
-    Object.assign(facts, factsOf(folder, `${below}/${name}`));
-  }
-  return facts;
 }
 
 /** A tree of folders, links, odd names, times and permission bits. */

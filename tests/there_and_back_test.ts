@@ -8,6 +8,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { lutimesSync } from "node:fs";
 import { integration, runClient, startServer, tempDir } from "./helpers.ts";
+import { factsOf } from "./tree_facts.ts";
 
 /** Names that some system refuses, or takes for something else. */
 const ODD_NAMES = [
@@ -30,24 +31,6 @@ const LINKS: Readonly<Record<string, string>> = {
   "newline": "a\nb",
   "folder": "empty",
 };
-
-/** What `lstat` tells of everything in a folder, the folder included. */
-function factsOf(folder: string, below = "."): Record<string, unknown> {
-  const path = `${folder}/${below}`;
-  const { isDirectory, isSymlink, mode, mtime, size } = Deno.lstatSync(path);
-  const facts: Record<string, unknown> = {
-    [below]: {
-      kind: isDirectory ? "folder" : isSymlink ? Deno.readLinkSync(path) : size,
-      mode: isSymlink ? undefined : (mode! & 0o7777).toString(8),
-      modified: mtime!.toISOString(),
-    },
-  };
-  if (!isDirectory) return facts;
-  for (const { name } of Deno.readDirSync(path)) {
-    Object.assign(facts, factsOf(folder, `${below}/${name}`));
-  }
-  return facts;
-}
 
 /** Makes the tree. */
 function plant(top: string): void {
