@@ -38,6 +38,15 @@ async function read(bucket: S3Bucket, key = "a"): Promise<string> {
   return await new Response((await bucket.get(key))!.body).text();
 }
 
+/** The same, of chunks that are there until the next one. */
+async function readLent(bucket: S3Bucket, key = "a"): Promise<string> {
+  let text = "";
+  for await (const chunk of (await bucket.get(key, { lent: true }))!.body) {
+    text += new TextDecoder().decode(chunk);
+  }
+  return text;
+}
+
 /** What the store was asked, without the headers. */
 function targets({ requests }: OddStore): string[] {
   return requests.map(({ method, target }) => `${method} ${target}`);
@@ -112,28 +121,35 @@ integration("lib/s3: repeating has an end", async () => {
 
 integration(
   "lib/s3: what a store breaks off is asked for from there on, of the same object",
-  async () => {
-    await using store = oddStore(({ headers }, number) => {
-      const offset = Number(/^bytes=(\d+)-/.exec(headers.get("range") ?? "")?.[1] ?? 0);
-      const body = CONTENT.subarray(offset);
-      const range = offset > 0 && { "content-range": `bytes ${offset}-9/10` };
-      const answer = { status: offset > 0 ? 206 : 200, headers: { etag: '"abc"', ...range }, body };
-      if (number === 2) return errorAnswer(503, "SlowDown");
-      return number <= 4 ? { ...answer, cutAfter: 3 } : answer;
-    });
-    assertEquals(await read(await open(store)), "0123456789");
-    const asked = store.requests.map((
-      { headers },
-    ) => [headers.get("range"), headers.get("if-match")]);
-    assertEquals(asked, [
-      [null, null],
-      ["bytes=3-", '"abc"'],
-      ["bytes=3-", '"abc"'],
-      ["bytes=6-", '"abc"'],
-      ["bytes=9-", '"abc"'],
-    ]);
-  },
+  () => readBrokenOff(read),
 );
+
+integration(
+  "lib/s3: memory that is used again goes on too where a store breaks off",
+  () => readBrokenOff(readLent),
+);
+
+async function readBrokenOff(read: (bucket: S3Bucket) => Promise<string>): Promise<void> {
+  await using store = oddStore(({ headers }, number) => {
+    const offset = Number(/^bytes=(\d+)-/.exec(headers.get("range") ?? "")?.[1] ?? 0);
+    const body = CONTENT.subarray(offset);
+    const range = offset > 0 && { "content-range": `bytes ${offset}-9/10` };
+    const answer = { status: offset > 0 ? 206 : 200, headers: { etag: '"abc"', ...range }, body };
+    if (number === 2) return errorAnswer(503, "SlowDown");
+    return number <= 4 ? { ...answer, cutAfter: 3 } : answer;
+  });
+  assertEquals(await read(await open(store)), "0123456789");
+  const asked = store.requests.map((
+    { headers },
+  ) => [headers.get("range"), headers.get("if-match")]);
+  assertEquals(asked, [
+    [null, null],
+    ["bytes=3-", '"abc"'],
+    ["bytes=3-", '"abc"'],
+    ["bytes=6-", '"abc"'],
+    ["bytes=9-", '"abc"'],
+  ]);
+}
 
 integration("lib/s3: a body that stalls is asked for again too", async () => {
   await using store = oddStore(({ headers }) =>

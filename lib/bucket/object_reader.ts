@@ -1,6 +1,5 @@
 /**
- * Reads ranges of one version of an object. Reads that follow one another share an answer, and an answer
- * that breaks off is asked for again from where it ended.
+ * Reads ranges of one version of an object. Reads that follow one another share an answer.
  *
  * @module
  */
@@ -14,9 +13,6 @@ import { quoted } from "../text.ts";
  * many each time. What is not read then costs the connection.
  */
 const AHEAD_BYTES = 8 * 1024 * 1024;
-
-/** How often in a row an answer may break off without a byte. */
-const MOST_BREAKS = 5;
 
 /** An answer that is being read. */
 interface Answer {
@@ -39,6 +35,7 @@ export class ObjectReader implements Disposable {
   /** Where the last read ended. */
   #at = -1;
   #aheadBytes = AHEAD_BYTES;
+  #isOver = false;
 
   /** @param name For messages. */
   constructor(
@@ -62,36 +59,32 @@ export class ObjectReader implements Disposable {
    * @throws {InletError} `changed` if the object is another one by now
    */
   async read(offset: number, into: Uint8Array, end?: number): Promise<number> {
-    for (let filled = 0, breaks = 0; filled < into.length;) {
-      const at = offset + filled;
-      const read = await this.#readSome(at, into.subarray(filled), end);
-      if (read > 0) breaks = 0;
-      else if (++breaks > MOST_BREAKS) throw this.#broken();
-      filled += read;
-      this.#at = at + read;
+    try {
+      for (let filled = 0; filled < into.length;) {
+        filled += await this.#readSome(offset + filled, into.subarray(filled), end);
+        this.#at = offset + filled;
+      }
+    } catch (error) {
+      this.#drop();
+      throw explain(error).code === "changed" ? changed(this.#name) : error;
     }
     return into.length;
   }
 
-  /** Reads what there is; nothing if the answer broke off. */
+  /** Reads what there is. */
   async #readSome(at: number, into: Uint8Array, end: number | undefined): Promise<number> {
     const answer = await this.#answerAt(at, into.length, end);
-    try {
-      if (answer.rest.length === 0) {
-        const { value } = await answer.reader.read();
-        if (!value) throw new Error("The answer ended too early");
-        answer.rest = value;
-      }
-      const some = answer.rest.subarray(0, into.length);
-      into.set(some);
-      answer.rest = answer.rest.subarray(some.length);
-      answer.at += some.length;
-      if (answer.at === answer.end) this.#drop();
-      return some.length;
-    } catch {
-      this.#drop();
-      return 0;
+    if (answer.rest.length === 0) {
+      const { value } = await answer.reader.read();
+      if (!value) throw new Error("The file was closed while it was read");
+      answer.rest = value;
     }
+    const some = answer.rest.subarray(0, into.length);
+    into.set(some);
+    answer.rest = answer.rest.subarray(some.length);
+    answer.at += some.length;
+    if (answer.at === answer.end) this.#drop();
+    return some.length;
   }
 
   /** The answer that goes on at an offset. */
@@ -103,12 +96,12 @@ export class ObjectReader implements Disposable {
     const until = end ?? Math.min(size, at + Math.max(bytes, isNext ? this.#aheadBytes : 0));
     if (isNext) this.#aheadBytes *= 2;
     const range = { offset: at, bytes: until - at };
-    const object = await this.#bucket.get(this.#key, { range, etag }).catch((error) => {
-      if (explain(error).code !== "changed") throw error;
-    });
+    const object = await this.#bucket.get(this.#key, { range, etag, lent: true });
     if (!object) throw changed(this.#name);
     const reader = object.body.getReader();
-    return this.#answer = { reader, rest: new Uint8Array(), at, end: until };
+    const answer = this.#answer = { reader, rest: new Uint8Array(), at, end: until };
+    if (this.#isOver) this.#drop();
+    return answer;
   }
 
   #drop(): void {
@@ -116,11 +109,8 @@ export class ObjectReader implements Disposable {
     this.#answer = undefined;
   }
 
-  #broken(): InletError {
-    return new InletError("overloaded", `Cannot read ${quoted(this.#name)}: the store breaks off`);
-  }
-
   [Symbol.dispose](): void {
+    this.#isOver = true;
     this.#drop();
   }
 }

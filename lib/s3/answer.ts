@@ -13,9 +13,10 @@ export interface Answer {
   /**
    * Reads more of its content; `undefined` at the end.
    *
+   * @param memory Is used up: what is returned may lie in it.
    * @throws {NoAnswer} if the rest does not come
    */
-  read(): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  read(memory?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer> | undefined>;
   /** Reads no more. */
   cancel(): Promise<void>;
 }

@@ -115,6 +115,8 @@ export interface Bucket {
    * Reads an object; `undefined` if there is none.
    *
    * @param range Where to begin and how many bytes to read; less if it ends before.
+   * @param lent Whether a chunk is only there until the next one is asked for: its memory is used again,
+   * which takes half the time.
    * @throws {InletError} `changed` if its ETag is another than the given one
    */
   get(
@@ -122,6 +124,7 @@ export interface Bucket {
     options?: {
       readonly range?: { readonly offset: number; readonly bytes?: number | undefined } | undefined;
       readonly etag?: string | undefined;
+      readonly lent?: boolean | undefined;
       readonly signal?: AbortSignal | undefined;
     },
   ): Promise<ObjectBody | undefined>;

@@ -27,7 +27,7 @@ export async function headObject(
 export async function getObject(
   requests: Requests,
   key: string,
-  { range, etag, signal }: Parameters<Bucket["get"]>[1] = {},
+  { range, etag, lent, signal }: Parameters<Bucket["get"]>[1] = {},
 ): Promise<ObjectBody | undefined> {
   const { offset, bytes } = range ?? { offset: 0 };
   const nothing = (): Promise<ObjectBody | undefined> => emptyRange(requests, key, etag, signal);
@@ -56,7 +56,8 @@ export async function getObject(
     lengthOf(rest, { offset: offset + done, bytes: length - done });
     return rest;
   };
-  return { ...head, body: objectBody(answer, { length, askForRest, explain: explainFailure }) };
+  const explain = explainFailure;
+  return { ...head, body: objectBody(answer, { length, lent, askForRest, explain }) };
 }
 
 /** Asks about an object; `undefined` if there is none. */

@@ -77,6 +77,9 @@ function isLarge({ body }: SignedRequest): boolean {
   return body !== undefined && body.length >= LARGE_BYTES;
 }
 
+/** Most bytes that are read at once, unless the reader has memory of its own. */
+const CHUNK_BYTES = 64 * 1024;
+
 /** Sends a request by fetch. */
 async function fetched(
   request: SignedRequest,
@@ -92,18 +95,18 @@ async function fetched(
     redirect: "manual",
     ...client && { client },
   });
-  const reader = answer.body?.getReader();
+  const reader = answer.body?.getReader({ mode: "byob" });
   if (reader) watch.pause();
   else watch.end();
   return {
     status: answer.status,
     headers: answer.headers,
-    async read() {
+    async read(memory = new Uint8Array(CHUNK_BYTES)) {
       stalls();
       try {
-        const { value } = await reader?.read() ?? {};
-        if (value) watch.pause();
-        else watch.end();
+        const { value, done = true } = await reader?.read(memory) ?? {};
+        if (done) return void watch.end();
+        watch.pause();
         return value;
       } catch (error) {
         watch.end();
