@@ -8,7 +8,8 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import type { OngoingUpload } from "../lib/store/ongoing.ts";
-import { anHourPasses, integration, ownFiles, startServer, tempDir } from "./helpers.ts";
+import { UploadPlaces } from "../lib/store/upload_places.ts";
+import { anHourPasses, integration, ownFiles, pure, startServer, tempDir } from "./helpers.ts";
 import { serveHere } from "./in_process.ts";
 import { begin, type Fields } from "./tus_wire.ts";
 
@@ -132,4 +133,30 @@ integration("tus: the share is that of the user, or of the address beyond a prox
   await using server = await serveHere({ dir: temp.path, user });
   await begin(server, fields);
   assertEquals(ownersIn(temp.path), ["user ben"]);
+});
+
+pure("tus: the owners of many uploads are looked up 16 at a time", async () => {
+  const hashes = Array.from({ length: 64 }, (_, number) => `${number}`);
+  const asked: (() => void)[] = [];
+  let [underWay, most, all] = [0, 0, 0];
+  const places = new UploadPlaces({
+    most: 100,
+    find: () => Promise.resolve(undefined),
+    notes: {
+      hashes: () => Promise.resolve(hashes),
+      async find() {
+        // No answer comes before there are 16 questions.
+        const { promise, resolve } = Promise.withResolvers<void>();
+        all++;
+        most = Math.max(most, ++underWay);
+        if (asked.push(resolve) === 16) asked.splice(0).forEach((answer) => answer());
+        await promise;
+        underWay--;
+        return { note: { owner: "ben" }, written: new Date() };
+      },
+      remove() {},
+    },
+  });
+  assertEquals(typeof await places.makeRoom("ann"), "object");
+  assertEquals([most, all], [16, 64]);
 });

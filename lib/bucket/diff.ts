@@ -11,7 +11,7 @@ import type { ListedObject } from "../s3/bucket.ts";
 import { EVERYTHING } from "../store/names.ts";
 import type { DiffOptions } from "../store/store.ts";
 import { quoted } from "../text.ts";
-import { mapAtOnce } from "./at_once.ts";
+import { mapAtOnce } from "../store/at_once.ts";
 import { findFrom, isFile, isShapedAs, judgeSeen, type Searching } from "./find.ts";
 import { mayBeMarked } from "./layout.ts";
 import { isBefore } from "./listing.ts";

@@ -6,6 +6,7 @@
  */
 
 import { takeTurns } from "../turns.ts";
+import { mapAtOnce } from "./at_once.ts";
 import type { OngoingUpload } from "./ongoing.ts";
 import type { Maybe } from "./store.ts";
 
@@ -23,6 +24,9 @@ const MOST_LOOKED_AT = 16;
 
 /** Most owners of whom uploads are looked at, those with the most first. */
 const MOST_OWNERS = 4;
+
+/** Most uploads whose owners are looked up at the same time: each may be a request to an object store. */
+const MOST_AT_ONCE = 16;
 
 /** Whose an upload is: `undefined` if it is of nobody in particular, `null` if that was not looked up. */
 type Owner = string | undefined | null;
@@ -116,16 +120,16 @@ export class UploadPlaces {
   async #lookUpOwners(): Promise<void> {
     const unknown = [...this.#owners].filter(([, owner]) => owner === null).map(([hash]) => hash);
     const known: { hash: string; owner: string | undefined; writtenMs: number }[] = [];
-    for (const hash of unknown) {
+    await mapAtOnce(unknown, MOST_AT_ONCE, async (hash) => {
       await takeTurns();
       const found = await this.#options.notes.find(hash);
       if (!found) this.#owners.delete(hash);
       else known.push({ hash, owner: found.note.owner, writtenMs: found.written.getTime() });
-    }
+    });
     known.sort((one, other) => one.writtenMs - other.writtenMs);
     for (const { hash, owner } of known) {
-      this.#owners.delete(hash);
-      this.#owners.set(hash, owner);
+      // One that is gone by now was removed meanwhile.
+      if (this.#owners.delete(hash)) this.#owners.set(hash, owner);
     }
   }
 
