@@ -288,7 +288,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const settings = {
     ...serveOptionsOf(options),
-    ...storeInEnvironment(given),
+    ...storeInEnvironment(given, mode.stores),
     ...await parseListenPlace(positional, given),
   };
   const { "on-stored": command, "on-stored-timeout": timeoutMs } = options;

@@ -8,6 +8,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { dirname } from "@std/path/dirname";
 import { serve } from "../server.ts";
 import { InletError } from "../lib/errors.ts";
+import { MODES } from "../modes/table.ts";
 import { BucketScene } from "./bucket_scene.ts";
 import { sharedCeph } from "./ceph/shared.ts";
 import {
@@ -43,6 +44,20 @@ async function refused(
   });
   assertEquals(names(local.path), []);
   return ended;
+}
+
+/** Starts a server without waiting for it. */
+function started(
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): Running {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", SERVER, "0", ...args],
+    ...{ cwd, env: { ...NONE, ...env } },
+    ...{ stdin: "null", stdout: "null", stderr: "piped" },
+  });
+  return new Running(command.spawn());
 }
 
 /** An environment in which nothing of a bucket is. */
@@ -131,13 +146,62 @@ integration("a server without keys of its bucket says so before it listens", asy
   );
 });
 
+/** The line that tells what a start waits for. */
+function waitsFor(endpoint: string): RegExp {
+  const what = `waiting for the object store at ${endpoint}: the server gives up after 10 s`;
+  return new RegExp(`^\\S+ \\S+ ${what} without an answer$`);
+}
+
+integration("a server whose object store does not answer says once that it waits", async () => {
+  const asked = Promise.withResolvers<void>();
+  const waiting = Promise.withResolvers<void>();
+  await using store = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    async () => {
+      asked.resolve();
+      await waiting.promise;
+      return new Response("<Error><Code>AccessDenied</Code></Error>", { status: 403 });
+    },
+  );
+  const endpoint = `http://127.0.0.1:${store.addr.port}`;
+  const args = ["--store", "s3://inbox", "--s3-endpoint", endpoint];
+  await using local = await tempDir();
+  await using server = started([...args, "--quiet"], local.path, KEYS);
+  await asked.promise;
+  await server.says(waitsFor(endpoint));
+  // It still waits: what comes now is the answer.
+  waiting.resolve();
+  await server.says(/^inlet: Cannot use "s3:\/\/inbox": .*does not permit it/);
+  const { code } = await server.process.status;
+  assertEquals([code, server.log.split("\n").length], [2, 2], server.log);
+});
+
+integration("modes that store nothing refuse a bucket, and ignore INLET_STORE", async () => {
+  const options = [["--store", "s3://inbox"], ["--s3-endpoint", "http://x"], ["--s3-region", "x"]];
+  for (const [name, { stores }] of Object.entries(MODES)) {
+    if (stores) continue;
+    for (const [option, value] of options) {
+      const what = `Cannot use ${option} in mode ${name}, it is for files, upload, raw, talk`;
+      const ended = await refused(["--mode", name, option!, value!], KEYS);
+      assertRefused(ended, 2, `${what}; try --help`);
+    }
+    for (const INLET_STORE of ["s3://inbox", "s3://inbox/a//b", "https://inbox"]) {
+      await using local = await tempDir();
+      await using server = started(["--mode", name, "--fsync"], local.path, { INLET_STORE });
+      await server.says(/listening on \S+ \(this machine only\)$/);
+    }
+  }
+});
+
 integration("a server at what is no object store says so before it listens", async () => {
   const args = ["--store", "s3://inbox", "--s3-endpoint"];
   const nobody = `http://127.0.0.1:${freePort()}`;
   const { code, stdout, stderr } = await refused([...args, nobody], KEYS);
   assertEquals([code, stdout], [4, ""]);
   const gone = `it refuses connections (the endpoint is ${nobody})`;
-  assertEquals(stderr, `inlet: Cannot reach the object store: ${gone}\n`);
+  const [waits, ...last] = stderr.split("\n");
+  assertMatch(waits!, waitsFor(nobody));
+  assertEquals(last, [`inlet: Cannot reach the object store: ${gone}`, ""]);
   await using page = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     () => new Response("<h1>Hello</h1>"),

@@ -12,8 +12,10 @@ import { Refusal } from "./refusal.ts";
 import { S3Bucket } from "./s3_bucket.ts";
 import { textOf } from "./xml.ts";
 
-/** Somebody waits for a server to start. */
-const HURRIED = { answerMs: 10_000, repeatMs: 10_000 };
+/** Milliseconds for which an answer is waited for: somebody waits for a server to start. */
+export const CHECK_PATIENCE_MS = 10_000;
+
+const HURRIED = { answerMs: CHECK_PATIENCE_MS, repeatMs: CHECK_PATIENCE_MS };
 
 /** How often the tries are begun anew if the store gives no clear answer. */
 const MOST_TRIES = 3;

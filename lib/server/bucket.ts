@@ -11,7 +11,7 @@ import type { Need } from "../cli/permissions.ts";
 import { variable } from "../environment.ts";
 import { explain, InletError } from "../errors.ts";
 import { locate, parseBucketAddress } from "../s3/address.ts";
-import { checkBucket } from "../s3/check.ts";
+import { CHECK_PATIENCE_MS, checkBucket } from "../s3/check.ts";
 import { findCredentials } from "../s3/credentials.ts";
 import { openBucket } from "../s3/open_bucket.ts";
 import type { ServerStore } from "../store/ongoing.ts";
@@ -29,6 +29,9 @@ export interface BucketPlace {
 
 /** What signs requests. The last one is there for keys that expire. */
 const KEYS = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] as const;
+
+/** Milliseconds after which whoever starts a server is told what it waits for. */
+const TOLD_AFTER_MS = 1000;
 
 /** What is read of the environment besides, as far as Deno permits it. */
 const OTHERS = [
@@ -75,7 +78,14 @@ export async function openBucketStore(
 ): Promise<ServerStore> {
   const { bucket: name, prefix } = parseBucketAddress(place.address);
   const { s3Region: region } = place;
-  const bucket = await openBucket({ bucket: name, endpoint: endpointOf(place), region });
+  const endpoint = endpointOf(place);
+  const bucket = await openBucket({ bucket: name, endpoint, region });
+  const where = printable(endpoint ?? new URL(locate(name, endpoint, region).base).origin);
+  const seconds = CHECK_PATIENCE_MS / 1000;
+  using _ = doLater(TOLD_AFTER_MS, () =>
+    options.warn?.(
+      `waiting for the object store at ${where}: the server gives up after ${seconds} s without an answer`,
+    ));
   try {
     await checkBucket(
       bucket,
@@ -86,6 +96,12 @@ export async function openBucketStore(
     throw refusal(place, error);
   }
   return new BucketStore({ ...options, bucket, prefix });
+}
+
+/** Does something in a while, unless that is over before. */
+function doLater(ms: number, action: () => void): Disposable {
+  const timer = setTimeout(action, ms);
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 
 /** The object store that was given, or that the environment names. */

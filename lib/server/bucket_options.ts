@@ -22,12 +22,16 @@ export function isBucketAddress(text: unknown): text is string {
   return typeof text === "string" && text.startsWith(SCHEME);
 }
 
+/** The modes that store files. The others have no use for a bucket. */
+const STORING = ["files", "upload", "raw", "talk"];
+
 /** The declared options. */
 export const BUCKET = {
   "store": option({
     value: "ADDRESS",
     parse: parseStore,
     help: `store files in a bucket in place of a directory: ${BUCKET_ADDRESS} (or in INLET_STORE)`,
+    modes: STORING,
     conflictsWith: ["dir", "fsync"],
   }),
   "s3-endpoint": option({
@@ -35,12 +39,14 @@ export const BUCKET = {
     parse: parseText,
     help: "the object store that has the bucket (or in AWS_ENDPOINT_URL_S3)",
     note: "default: that of AWS",
+    modes: STORING,
   }),
   "s3-region": option({
     value: "REGION",
     parse: parseText,
     help: "the region of the bucket (or in AWS_REGION)",
     note: "default us-east-1",
+    modes: STORING,
   }),
 };
 

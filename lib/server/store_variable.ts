@@ -14,13 +14,15 @@ const OF_BUCKETS = ["s3-endpoint", "s3-region"] as const;
 
 /**
  * @param given The names of the options that were given.
+ * @param stores Whether the mode stores files. If not, the variable means nothing to it.
  * @returns The directory or the bucket in `INLET_STORE`, if Deno may read that, and it is not empty.
  * @throws {InletError} `usage` if it is neither, or an option contradicts it
  */
 export function storeInEnvironment(
   given: ReadonlySet<string>,
+  stores: boolean,
 ): { directory?: string; store?: string } {
-  if (given.has("store")) return {};
+  if (given.has("store") || !stores) return {};
   const text = given.has("dir") ? undefined : variable(STORE_VARIABLE);
   if (isBucketAddress(text)) {
     const other = BUCKET.store.conflictsWith?.find((name) => given.has(name));
