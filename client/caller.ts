@@ -33,6 +33,8 @@ const HOST_AND_PORT = { hostname: TEXT, port: wholeNumber(1, 65_535) };
 
 const SOCKET = { path: SOME_TEXT };
 
+const ADDRESS: Kind = { ...OBJECT, give: "{ hostname, port } or { path }" };
+
 /** Those that `connect()` has too. */
 export const CLIENT_OPTIONS: Record<keyof ConnectOptions, Kind> = {
   name: { give: CLIENT_NAME, is: (value) => typeof value === "string" && isClientName(value) },
@@ -68,7 +70,7 @@ const OPTIONS: Record<keyof SendOptions, Kind> = {
 
 /** @throws {InletError} `usage` */
 export function checkAddress(address: ServerAddress): void {
-  checkValues({ address }, { address: OBJECT }, { optional: false });
+  checkValues({ address }, { address: ADDRESS }, { optional: false });
   checkValues(address, "path" in address ? SOCKET : HOST_AND_PORT, { optional: false });
 }
 

@@ -33,7 +33,7 @@ export function addressIn(
     throw new InletError("usage", `${what}: ${GIVE_ADDRESS}`);
   }
   if (/^:\d+$/.test(port)) {
-    const how = `give ${port.slice(1)}, without the colon`;
+    const how = `give ${port.slice(1)}, without the colon; files come behind the port`;
     throw new InletError("usage", `Cannot use ${quoted(port)} as the port: ${how}`);
   }
   if (!/^\d+$/.test(port)) {

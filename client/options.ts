@@ -239,8 +239,8 @@ export const PROGRAM: Program<typeof OPTIONS> = {
     'Without FILE, in a terminal, starts an interactive session; type "help" there. Elsewhere the ' +
     "standard input is sent as a message, which the server prints.",
     "In the place of HOST PORT: unix:PATH is a Unix socket; inlet://HOST:PORT/NAME is the same with " +
-    "--get NAME; @NAME is a server of the config file (docs/sending.md); and without any, the " +
-    "environment variable INLET_SERVER may hold one.",
+    "--get NAME; @NAME is a server of the config file ~/.config/inlet/config.json " +
+    "(docs/sending.md); and without any, the environment variable INLET_SERVER may hold one.",
   ],
   exitCodes: {
     0: "the server acknowledged everything; where a mode has no acknowledgement, all was sent",

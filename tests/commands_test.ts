@@ -14,7 +14,8 @@ import { MODES } from "../modes/table.ts";
 import { Wire } from "./wire.ts";
 
 const PORT = "a whole number from 1024 to 65535";
-const UNITS = "B, kB, MB, GB, TB (powers of 1,000), KiB, MiB, GiB, TiB (powers of 1,024)";
+const UNITS =
+  "B, kB, MB, GB, TB (powers of 1,000), KiB, MiB, GiB, TiB or K, M, G, T (powers of 1,024)";
 const SIZE = "a size of at least 1 byte, like 500, 64KiB, 10MB or 1.5GiB";
 
 const ONE_PORT = "give one port, a folder with --dir, and an address with --host";
@@ -104,7 +105,7 @@ const CLIENT_MISUSE: [string[], string][] = [
   ],
   [
     ["127.0.0.1", ":5000", "a"],
-    'Cannot use ":5000" as the port: give 5000, without the colon',
+    'Cannot use ":5000" as the port: give 5000, without the colon; files come behind the port',
   ],
   [["--host", "127.0.0.1", "--port=5000", "a"], withoutOption("--host", "host")],
   [["127.0.0.1", "--port=5000", "a"], withoutOption("--port=5000", "port")],

@@ -167,6 +167,21 @@ integration("docs/*.1 has each variable of inlet that the tasks may read", async
   }
 });
 
+integration(
+  "--help names the config file, and each variable of inlet that the tasks may read",
+  async () => {
+    const { tasks } = JSON.parse(await document("deno.json"));
+    for (const program of ["server", "client"]) {
+      const { stdout } = await runScript(`${program}.ts`, ["--help"]);
+      const [, variables] = /--allow-env=(\S+)/.exec(tasks[program].command)!;
+      const named = variables!.split(",").filter((name) => name.startsWith("INLET_"));
+      assert(named.length > 1);
+      assertEquals(named.filter((name) => !stdout.includes(name)), []);
+      assertEquals(stdout.includes("~/.config/inlet/config.json"), program === "client");
+    }
+  },
+);
+
 integration("docs/*.1 is what docs/make_options.ts makes of them, too", async () => {
   for (const [name, page] of Object.entries(manualPages())) {
     assertEquals(await document(`docs/${name}`), page);

@@ -108,6 +108,7 @@ pure("parseHost() takes names and addresses, and says what else is wrong", () =>
     "host:5000": /: give the host alone, host, and 5000 as the port$/,
     "[::1]:5000": /: give the host alone, \[::1\], and 5000 as the port$/,
     "host/path": /: give the name or the address of a host$/,
+    "user@host:5000": /: give the name or the address of a host$/,
     "user@host": /the name or the address of a host$/,
     "a b": /the name or the address of a host$/,
     "": /the name or the address of a host$/,

@@ -248,10 +248,6 @@ integration(
     const stdout = new Response(process.stdout).text();
     await running.stopInsistently("SIGTERM");
     const objects = objectsIn(await stdout, "server");
-    console.log(
-      objects.length,
-      objects.map((o) => JSON.stringify(o).length).reduce((a, b) => a + b),
-    );
     const [leftOut, ...others] = objects.filter(({ event }) => event === "left-out");
     assertEquals(others, []);
     const told = objects.filter(({ event }) => event === "stored" || event === "folder").length;

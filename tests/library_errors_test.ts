@@ -352,7 +352,10 @@ integration("serve() takes a function that returns its key", async () => {
 const WRONG_SENDS: readonly [Record<string, unknown>, string][] = [
   [{ port: "5000" }, 'Cannot use "5000" as port: give a whole number from 1 to 65535'],
   [{ port: null }, "Cannot use null as port: give a whole number from 1 to 65535"],
-  [{ address: "127.0.0.1" }, 'Cannot use "127.0.0.1" as address: give an object'],
+  [
+    { address: "127.0.0.1:5000" },
+    'Cannot use "127.0.0.1:5000" as address: give { hostname, port } or { path }',
+  ],
   [{ files: [] }, "Cannot use an empty list as files: give a list of one or more paths"],
   [{ files: "a.txt" }, 'Cannot use "a.txt" as files: give a list of one or more paths'],
   [{ options: "raw" }, 'Cannot use "raw" as options: give an object'],

@@ -29,7 +29,8 @@ for (const [index, letter] of [..."kmgt"].entries()) {
   SIZES.set(`${letter}b`, 1000 ** (index + 1));
 }
 
-const SIZE_UNITS = "B, kB, MB, GB, TB (powers of 1,000), KiB, MiB, GiB, TiB (powers of 1,024)";
+const SIZE_UNITS =
+  "B, kB, MB, GB, TB (powers of 1,000), KiB, MiB, GiB, TiB or K, M, G, T (powers of 1,024)";
 
 /** Accepts any text. */
 export function parseText(text: string): string {
@@ -82,7 +83,7 @@ export function parseHost(text: string, what = "host"): string {
   if (unixPathIn(text)) throw usage(what, text, "it in the place of the port");
   const [, protocol] = /^([a-z][\w+.-]*:\/\/)/i.exec(text) ?? [];
   if (protocol !== undefined) throw usage(what, text, `the host alone, without ${protocol}`);
-  const [, host, port] = /^([^:[\]]+|\[[^\]]*\]):(\d+)$/.exec(text) ?? [];
+  const [, host, port] = /^([^\s/@?#\\:[\]]+|\[[^\]]*\]):(\d+)$/.exec(text) ?? [];
   if (host !== undefined) {
     throw usage(what, text, `the host alone, ${host}, and ${port} as the port`);
   }
