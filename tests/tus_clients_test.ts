@@ -1,10 +1,11 @@
 /**
- * The real tus-js-client at a server of ours: whole, stopped, cut, killed, in parts.
+ * The real tus-js-client at a server of ours: whole, stopped, cut, killed, in parts, and in Node.
  *
  * @module
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import denoJson from "../deno.json" with { type: "json" };
 import {
   anHourPasses,
   bytes,
@@ -12,6 +13,7 @@ import {
   integration,
   names,
   ROOT,
+  run,
   Running,
   startServer,
   tempDir,
@@ -135,3 +137,33 @@ integration("a tus client takes an upload over from one whose line is dead", asy
   await first.says(/^done naïve/);
   assertStored(server, content);
 });
+
+integration("the program of docs/tus.md goes on in Node when the server was killed", async () => {
+  await using local = await tempDir();
+  const dir = `${local.path}/received`;
+  const content = bytes(3_000_000);
+  await local.write("disk.img", content);
+  const port = freePort();
+  const killed = await startServer({ dir, port });
+  using link = await slowLinkTo(killed, 1_500_000);
+  const text = await Deno.readTextFile(new URL("docs/tus.md", ROOT));
+  const [, program] = /^```js\n([^]*?)^```$/m.exec(text)!;
+  await local.write("upload.mjs", program!.replace(":5000/", `:${link.port}/`));
+  // What npm would install, of the version that the other tests have.
+  await local.write("deno.json", '{ "nodeModulesDir": "manual" }');
+  const installing = ["install", denoJson.scopes["./tests/"]["tus-js-client"]];
+  const installed = await run(Deno.execPath(), installing, { cwd: local.path });
+  assertEquals(installed.code, 0, installed.stderr);
+  const uploading = run("node", ["upload.mjs"], { cwd: local.path });
+  await uploadGrows(dir, 100_000);
+  await killed.running.stop("SIGKILL");
+  // Another server could be writing what was written just now.
+  anHourPasses(dir);
+  link.open();
+  await using server = await startServer({ dir, port });
+  const { code, stdout, stderr } = await uploading;
+  assertEquals([code, stdout, stderr], [0, "stored\n", ""]);
+  assertMatch(server.running.log, /resumes "disk\.img" at /);
+  assertEquals(names(dir).filter((name) => !name.startsWith(".inlet/")), ["disk.img"]);
+  assertEquals(Deno.readFileSync(`${dir}/disk.img`), content);
+}, { programs: ["node"] });
