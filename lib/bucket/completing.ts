@@ -29,8 +29,11 @@ const LONGEST_WAIT_MS = 5000;
 /** Attempts after which the operator is told: about ten seconds. */
 const TOLD_AFTER = 8;
 
-/** What became of an upload: the file is there, or another program has written its name. */
-export type Completed = "done" | "lost";
+/**
+ * What became of an upload: the file is there, or another program has written its name, or removed its
+ * parts.
+ */
+export type Completed = "done" | "lost" | "gone";
 
 /** How an upload is completed. */
 export interface CompletingOptions {
@@ -66,7 +69,7 @@ export async function completeUpload(
     await bucket.complete(upload, parts, before.etag);
     const after = await look(context, state, signal);
     if (typeof after === "string") return after;
-    await checkParts(context, state);
+    if (!await hasParts(context, state)) return "gone";
     if (attempt === TOLD_AFTER) {
       context.warnOnce(
         "the object store has not put together a file whose parts have all arrived; the server tries on",
@@ -99,20 +102,23 @@ async function look(
   }
 }
 
-/** Tells why an upload is not completed, if that will not pass. */
-async function checkParts(context: BucketContext, state: UploadState): Promise<void> {
+/**
+ * Whether the parts of an upload are still there, or its file is by now.
+ *
+ * @throws {InletError} `internal` if they are others
+ */
+async function hasParts(context: BucketContext, state: UploadState): Promise<boolean> {
   const upload = { key: context.key(state.name!), uploadId: state.uploadId! };
   const there = await context.bucket.parts(upload);
   if (!there) {
     const head = await context.bucket.head(upload.key);
-    if (head?.meta[META.id] === state.id && markOf(head) === undefined) return;
-    throw new InletError("internal", `${what(state)}: the object store has lost its parts`);
+    return head?.meta[META.id] === state.id && markOf(head) === undefined;
   }
   const isWhole = there.length === state.parts.length && there.every(({ number, etag, size }) => {
     const noted = state.parts[number - 1];
     return noted?.etag === etag && noted.size === size;
   });
-  if (isWhole) return;
+  if (isWhole) return true;
   throw new InletError("internal", `${what(state)}: its parts in the object store differ`);
 }
 

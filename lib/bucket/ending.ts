@@ -27,7 +27,7 @@ const MOST_ABORTS = 5;
  *
  * @returns The published name.
  * @throws {InletError} `overloaded` if the store cannot do it yet; `aborted` if another program has
- * replaced the file
+ * replaced the file, `internal` if it has removed the parts: nobody goes on with it then
  */
 export async function rollForward(
   context: BucketContext,
@@ -38,15 +38,23 @@ export async function rollForward(
   if (state.outcome) return state.outcome.name;
   // Before the file: it is not seen without them.
   await context.bucket.put(factsKey(context.prefix, state.id), encodeFacts(state.facts!));
-  if (await completeUpload(context, state, options) === "lost") {
-    const why = "another program has written an object of that name";
-    throw new InletError("aborted", `Cannot store ${quoted(state.want)}: ${why}`);
+  const completed = await completeUpload(context, state, options);
+  if (completed !== "done") {
+    await leased.save((state) => ({ ...state, stage: "discarding" }));
+    const [code, why] = WHY_NOT[completed];
+    throw new InletError(code, `Cannot store ${quoted(state.want)}: ${why}`);
   }
   const name = state.name!;
   const outcome = { name, size: bytesOf(state) };
   await leased.save((state) => ({ ...state, stage: "published", outcome }));
   return name;
 }
+
+/** Why an upload cannot become a file any more. */
+const WHY_NOT = {
+  lost: ["aborted", "another program has written an object of that name"],
+  gone: ["internal", "the object store has lost its parts"],
+} as const;
 
 /** Keeps what became of an upload that was published in another way, and nothing of its content. */
 export async function conclude(
@@ -78,7 +86,8 @@ const NOTHING_LEFT: Partial<UploadState> = {
  * @throws {InletError} if the store does not do it. The sweep tries again.
  */
 export async function abandon(context: BucketContext, leased: LeasedState): Promise<void> {
-  if (leased.state.facts) return await leased.release();
+  const { facts, stage } = leased.state;
+  if (facts && stage !== "discarding") return await leased.release();
   await leased.save((state) => ({ ...state, stage: "discarding" }));
   await removeRemains(context, leased.state);
   await leased.remove();
@@ -86,9 +95,11 @@ export async function abandon(context: BucketContext, leased: LeasedState): Prom
 
 /** Removes what there is of an upload that is being discarded, but for its state. */
 async function removeRemains(context: BucketContext, state: UploadState): Promise<void> {
-  const { id, name, uploadId } = state;
+  const { id, name, uploadId, facts } = state;
   if (name !== undefined) {
-    if (uploadId !== undefined) await abort(context, { key: context.key(name), uploadId });
+    // Of one with facts a Complete may have been sent.
+    if (facts) await freePlaceholder(context, name, id);
+    else if (uploadId !== undefined) await abort(context, { key: context.key(name), uploadId });
     else await abortBegun(context, { name, id });
     await freePlaceholder(context, name, id);
   }
@@ -122,17 +133,21 @@ async function abort(
 }
 
 /**
- * Aborts an upload once more that another server has removed meanwhile, for the parts that arrived behind
- * its Abort. If its state is gone and its name has no file, nobody has completed it, nor will.
+ * Aborts an upload that another server or another program has removed meanwhile, for the parts that arrived
+ * behind that, and gives its name up. If its state is gone and its name has no file, nobody has completed
+ * it, nor will.
  *
- * @param leased Its state, as it was before the lease was lost.
+ * @param leased Its state, as it was before the lease was lost. This server has not begun to complete it.
  */
 export async function abortLate(context: BucketContext, leased: LeasedState): Promise<void> {
-  const { name, uploadId } = leased.state;
-  if (name === undefined || uploadId === undefined) return;
+  const { id, name, uploadId } = leased.state;
+  if (name === undefined) return;
   if (await context.bucket.head(leased.key)) return;
-  const head = await context.bucket.head(context.key(name));
-  if (!head || markOf(head)) await abort(context, { key: context.key(name), uploadId });
+  const key = context.key(name);
+  const head = await context.bucket.head(key);
+  if (uploadId === undefined) await abortBegun(context, { name, id });
+  else if (!head || markOf(head)) await abort(context, { key, uploadId });
+  await freePlaceholder(context, name, id);
 }
 
 /** Removes what was set aside of an upload. */

@@ -283,7 +283,7 @@ export class LeasedState {
   async #look(serial: number, before: string | undefined): Promise<string | undefined> {
     const found = await readState(this.#bucket, this.key);
     if (found?.etag === before) return undefined;
-    if (!found) throw this.#fail(lost());
+    if (!found) throw this.#fail(removed());
     if (found.lease.holder !== this.#holder) throw this.#fail(lost());
     if (found.lease.serial === serial) return found.etag;
     // An earlier attempt that arrived late.
@@ -321,6 +321,10 @@ class Moment {
 
 function lost(): InletError {
   return new InletError("aborted", "Another connection resumed this upload");
+}
+
+function removed(): InletError {
+  return new InletError("aborted", "Cannot store the file: its upload has been removed");
 }
 
 function unreachable(): InletError {

@@ -50,6 +50,8 @@ export class PartUpload implements Upload, InFlight {
   #filler: PartFiller;
   #failure: { readonly error: unknown } | undefined;
   #isPublishing = false;
+  /** Whether a Complete may have been sent: nobody aborts the upload then. */
+  #mayBeComplete = false;
   #isTentative: boolean;
   /** How it ends, once that is under way. It never fails. */
   #ending: Promise<void> | undefined;
@@ -216,6 +218,7 @@ export class PartUpload implements Upload, InFlight {
       const whole = { ...state, ...arrived, certain: undefined };
       return { ...whole, stage: "publishing", facts: metaOf(facts) };
     });
+    this.#mayBeComplete = true;
     const name = await rollForward(context, lease, { signal: this.#signal(lease) });
     this.#end(() => this.#forget(lease));
     return name;
@@ -266,7 +269,7 @@ export class PartUpload implements Upload, InFlight {
     try {
       await how().catch(() => this.#release());
       const lease = this.#leased;
-      if (!lease || !isLost(lease)) return;
+      if (!lease || !isLost(lease) || this.#mayBeComplete) return;
       await this.#sender.settled();
       await abortLate(context, lease).catch(() => {});
     } finally {
@@ -280,7 +283,8 @@ export class PartUpload implements Upload, InFlight {
     await this.#saveArrived();
     const lease = await this.#lease;
     if (!lease) return;
-    const { facts, ongoing } = lease.state;
+    const { facts, ongoing, stage } = lease.state;
+    if (stage === "discarding") return await abandon(this.#options.context, lease);
     if (bytesOf(lease.state) === 0 && !facts && !ongoing) {
       return await abandon(this.#options.context, lease);
     }

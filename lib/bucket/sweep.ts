@@ -16,10 +16,11 @@ import { InletError } from "../errors.ts";
 import type { OpenUpload } from "../s3/bucket.ts";
 import type { BucketContext } from "./context.ts";
 import { abandon, removeTails, rollForward } from "./ending.ts";
-import { markOf, OWN_PREFIX } from "./layout.ts";
+import { markOf, META, OWN_PREFIX } from "./layout.ts";
 import { type FoundState, isFree, LeasedState, readState } from "./leased.ts";
 import { isName } from "./odd_names.ts";
 import { ownObjects } from "./own_objects.ts";
+import { freePlaceholder } from "./placeholder.ts";
 import { ONGOING_REFERENCE, ongoingKey, type UploadState } from "./state.ts";
 
 const HOUR_MS = 3_600_000;
@@ -62,8 +63,8 @@ export async function sweep(context: BucketContext): Promise<void> {
   if (areAllKnown) {
     const named = new Set(all.map(({ uploadId }) => uploadId));
     const unnamed = uploads.filter(({ uploadId }) => !named.has(uploadId));
-    for (const upload of unnamed) await abortMarked(context, upload).catch(failed);
     const ids = new Set(all.map(({ id }) => id));
+    for (const upload of unnamed) await abortMarked(context, upload, ids).catch(failed);
     for (const key of tails) {
       if (!ids.has(key.split("/").at(-2)!)) await context.bucket.delete(key);
     }
@@ -197,14 +198,26 @@ async function forget(context: BucketContext, leased: LeasedState): Promise<void
   await leased.remove();
 }
 
-/** Aborts an upload in parts that no state names, if it is old and at a name that is marked. */
-async function abortMarked(context: BucketContext, upload: OpenUpload): Promise<void> {
+/**
+ * Aborts an upload in parts that no state names, if it is old and at a name that is marked, and gives the
+ * name up.
+ *
+ * @param ids Of the uploads that have a state.
+ */
+async function abortMarked(
+  context: BucketContext,
+  upload: OpenUpload,
+  ids: ReadonlySet<string>,
+): Promise<void> {
   const head = await context.bucket.head(upload.key);
   const mark = head && markOf(head);
   if (mark !== "claimed" && mark !== "free") return;
   const ageMs = head!.answered.getTime() - upload.begun.getTime();
   if (ageMs <= longest(context) || await isOfAnother(context, upload.key)) return;
   await context.bucket.abort(upload);
+  const id = head!.meta[META.id];
+  if (id === undefined || ids.has(id)) return;
+  await freePlaceholder(context, upload.key.slice(context.prefix.length), id);
 }
 
 /** Whether a key belongs to another store, with a longer prefix: states of its own tell of its uploads. */
