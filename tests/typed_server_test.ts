@@ -120,6 +120,10 @@ const BROKEN: [text: string, message: string][] = [
   ['{"server": {}}', 'it has no "server": the nearest is servers, give one of servers'],
   ['{"servers": []}', '"servers" has to be an object'],
   [withServer("h:1"), 'the server "home" has to be an object'],
+  [
+    '{"servers": {"right": {"address": "h:1"}, "home": "h:1"}}',
+    'the server "home" has to be an object',
+  ],
   [withServer({}), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
   [withServer({ address: "h" }), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
   [withServer({ address: "unix:" }), 'the server "home" needs an "address" like "192.0.2.5:5000"'],
