@@ -28,6 +28,14 @@ export function addressIn(
     const how = "the host comes first, like 127.0.0.1 5000";
     throw new InletError("usage", `Cannot use ${quoted(host)} as the host: ${how}`);
   }
+  const [, ipv6, last] = /^([\da-f:.]*::[\da-f:.]*):(\d{1,5})$/i.exec(host) ?? [];
+  // It is an IPv6 address, whose end was meant as the port.
+  if (ipv6 !== undefined && !/^:?\d+$/.test(port ?? "")) {
+    throw new InletError(
+      "usage",
+      `Cannot use ${quoted(host)} without a port: give [${ipv6}]:${last}`,
+    );
+  }
   if (port === undefined) {
     const what = `Cannot connect to ${quoted(host)} without a port`;
     throw new InletError("usage", `${what}: ${GIVE_ADDRESS}`);

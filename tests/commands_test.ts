@@ -91,6 +91,9 @@ const CLIENT_MISUSE: [string[], string][] = [
     ["5000", "localhost", "a"],
     'Cannot use "5000" as the host: the host comes first, like 127.0.0.1 5000',
   ],
+  [["::1:5000", "a"], 'Cannot use "::1:5000" without a port: give [::1]:5000'],
+  [["::1:5000"], 'Cannot use "::1:5000" without a port: give [::1]:5000'],
+  [["fe80::1", "a"], `Cannot use "a" as the port: ${GIVE_FIRST}`],
   [
     ["127.0.0.1", "http", "a"],
     `Cannot use "http" as the port: ${GIVE_FIRST}`,
