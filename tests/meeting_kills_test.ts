@@ -30,6 +30,9 @@ const CONTENT = bytes(6_000_000);
 /** A rate at which the file takes a second and more. */
 const SLOW = ["--limit", "4MB"];
 
+/** Both ways that a transfer can take: on one machine it is a direct one by itself. */
+const WAYS = { direct: [], relayed: ["--no-direct"] };
+
 /** Pauses of a kill: a moment within the meeting, or within the transfer. */
 const MOST_MS = 1800;
 
@@ -54,9 +57,9 @@ async function scene() {
 integration("a receiver that is killed at any moment goes on by the same command", async () => {
   await using server = await startServer();
   const random = seeded(1);
-  for (let round = 0; round < 2; round++) {
+  for (const way of Object.values(WAYS)) {
     await using here = await scene();
-    await using offer = await startOffer(server, [here.path, ...SLOW]);
+    await using offer = await startOffer(server, [here.path, ...SLOW, ...way]);
     let isDone = false;
     for (let kill = 0; kill < 2 && !isDone; kill++) {
       const taking = startAccept(server, offer.code, ["--yes", ...here.into]);
@@ -76,14 +79,14 @@ integration("a receiver that is killed at any moment goes on by the same command
 integration("an offering client that is killed at any moment goes on with its code", async () => {
   await using server = await startServer();
   const random = seeded(2);
-  for (let round = 0; round < 2; round++) {
+  for (const way of Object.values(WAYS)) {
     await using here = await scene();
-    const first = await startOffer(server, [here.path, ...SLOW]);
+    const first = await startOffer(server, [here.path, ...SLOW, ...way]);
     const { code } = first;
     const taking = startAccept(server, code, ["--yes", ...here.into]);
     await delay(random() * MOST_MS);
     await first.kill();
-    await using offer = await startOffer(server, [here.path, ...SLOW], {
+    await using offer = await startOffer(server, [here.path, ...SLOW, ...way], {
       env: { INLET_CODE: code },
     });
     assertEquals(offer.code, code);
@@ -93,22 +96,29 @@ integration("an offering client that is killed at any moment goes on with its co
   }
 });
 
-integration("a server that is killed and started again is met again by both", async () => {
-  await using here = await scene();
-  let server = await startServer();
-  const { port } = server;
-  await using offer = await startOffer(server, [here.path, ...SLOW]);
-  const taking = startAccept(server, offer.code, ["--yes", ...here.into]);
-  await uploadGrows(here.inbox, 1_000_000);
-  await server.running.stop("SIGKILL");
-  await offer.running.says(/; trying to reach the server again$/);
-  server = await startServer({ port });
-  const [ended, status] = await Promise.all([offer.ended(), taking.process.status]);
-  assertEquals([ended.code, status.code], [0, 0], `${ended.stderr}\n${taking.log}`);
-  assertMatch(taking.log, /resuming|Receiving/);
-  await here.arrived();
-  await server[Symbol.asyncDispose]();
-});
+for (const [way, args] of Object.entries(WAYS)) {
+  integration(
+    `a server that is killed and started again is met again by both: ${way}`,
+    async () => {
+      await using here = await scene();
+      let server = await startServer();
+      const { port } = server;
+      await using offer = await startOffer(server, [here.path, ...SLOW, ...args]);
+      const taking = startAccept(server, offer.code, ["--yes", ...here.into]);
+      await uploadGrows(here.inbox, 1_000_000);
+      await server.running.stop("SIGKILL");
+      server = await startServer({ port });
+      const [ended, status] = await Promise.all([offer.ended(), taking.process.status]);
+      assertEquals([ended.code, status.code], [0, 0], `${ended.stderr}\n${taking.log}`);
+      assertMatch(taking.log, new RegExp(`^a\\.bin: saved as .*, ${way}$`, "m"));
+      // A direct transfer does not need the server. The other one goes on where it was.
+      const resumed = /; trying to reach the server again$[^]*a\.bin: resuming at [1-9]/m;
+      assertEquals(resumed.test(ended.stderr), way === "relayed", ended.stderr);
+      await here.arrived();
+      await server[Symbol.asyncDispose]();
+    },
+  );
+}
 
 integration(
   "Ctrl-C on either side is told to the other one",
