@@ -7,6 +7,7 @@
 
 import { assertEquals } from "@std/assert";
 import {
+  bytes,
   integration,
   names,
   scriptPath,
@@ -17,10 +18,35 @@ import {
 import { accept, startOffer } from "./meeting.ts";
 import { openTerminal, type Terminal } from "./tmux.ts";
 
+/** The command of a client, to which everything is permitted unless it is said what. */
+function client({ port }: TestServer, permissions: readonly string[] = ["-A"]): string[] {
+  return [
+    ...[Deno.execPath(), "run", ...permissions],
+    ...[scriptPath("client.ts"), "127.0.0.1", `${port}`],
+  ];
+}
+
+/** Offers in a terminal. */
+async function offerAt(
+  server: TestServer,
+  args: readonly string[],
+  cwd: string,
+  permissions?: readonly string[],
+): Promise<{ readonly terminal: Terminal; readonly code: string }> {
+  const command = [...client(server, permissions), "--offer", ...args];
+  const terminal = await openTerminal(command, { cwd });
+  const screen = await terminal.shows(/^waiting for the receiver$/m);
+  return { terminal, code: /^\d{4}(-[a-z]+){5}$/m.exec(screen)?.[0] ?? "" };
+}
+
 /** Accepts in a terminal, and types the code. */
-async function acceptAt({ port }: TestServer, code: string, cwd: string): Promise<Terminal> {
-  const client = [Deno.execPath(), "run", "-A", scriptPath("client.ts"), "127.0.0.1", `${port}`];
-  const terminal = await openTerminal([...client, "--accept"], { cwd });
+async function acceptAt(
+  server: TestServer,
+  code: string,
+  cwd: string,
+  permissions?: readonly string[],
+): Promise<Terminal> {
+  const terminal = await openTerminal([...client(server, permissions), "--accept"], { cwd });
   await terminal.shows(/^Code:/m);
   await terminal.type(code.replaceAll("-", " "));
   await terminal.press("Enter");
@@ -88,17 +114,52 @@ integration("at a terminal a code that is none is asked for again", async () => 
   assertEquals((await offer.ended()).code, 0);
 }, { programs: ["tmux"] });
 
+integration("at terminals both sides see how far it is", async () => {
+  await using server = await startServer();
+  await using dir = await tempDir();
+  await using to = await tempDir();
+  await Deno.truncate(await dir.write("film.bin", ""), 2 ** 30);
+  const { terminal, code } = await offerAt(server, ["film.bin", "--limit", "1MB"], dir.path);
+  await using offering = terminal;
+  await using accepting = await acceptAt(server, code, to.path);
+  await accepting.shows(/^Receive "film\.bin", 1 GiB\? \[y\/N\]$/m);
+  await accepting.press("y", "Enter");
+  for (const side of [offering, accepting]) {
+    await side.shows(/^film\.bin +\d+ % +[\d.]+ MiB .* left$/m);
+  }
+}, { programs: ["tmux"] });
+
+integration(
+  "at terminals with permission for the server alone nobody is asked for more",
+  async () => {
+    await using server = await startServer();
+    await using dir = await tempDir();
+    await using to = await tempDir();
+    // It is worth a direct way.
+    await dir.write("film.bin", bytes(5_000_000));
+    const permissions = [
+      `--allow-net=127.0.0.1:${server.port}`,
+      ...["--allow-read", "--allow-write", "--allow-env", "--allow-sys=statfs"],
+    ];
+    const { terminal, code } = await offerAt(server, ["film.bin"], dir.path, permissions);
+    await using offering = terminal;
+    await using accepting = await acceptAt(server, code, to.path, permissions);
+    await accepting.shows(/^Receive "film\.bin", 4\.77 MiB\? \[y\/N\]$/m);
+    await accepting.press("y", "Enter");
+    for (const side of [accepting, offering]) {
+      await side.shows(/^film\.bin: .*, relayed\nexit 0$/m);
+    }
+  },
+  { programs: ["tmux"] },
+);
+
 integration("who offers in a terminal sees that it waits on after wrong words", async () => {
   await using server = await startServer();
   await using dir = await tempDir();
-  const path = await dir.write("hello.txt", "hello\n");
-  const client = [Deno.execPath(), "run", "-A", scriptPath("client.ts"), "127.0.0.1"];
-  await using terminal = await openTerminal([...client, `${server.port}`, "--offer", path], {
-    cwd: dir.path,
-  });
-  const screen = await terminal.shows(/^waiting for the receiver$/m);
-  const [code = ""] = /^\d{4}(-[a-z]+){5}$/m.exec(screen) ?? [];
+  await dir.write("hello.txt", "hello\n");
+  const { terminal, code } = await offerAt(server, ["hello.txt"], dir.path);
+  await using offering = terminal;
   const wrong = code.replace(/[a-z]+$/, (word) => word === "zebra" ? "pebble" : "zebra");
   assertEquals((await accept(server, wrong, ["--output", dir.path])).code, 3);
-  await terminal.shows(/\(1 of 10\)\nwaiting for the receiver$/m);
+  await offering.shows(/\(1 of 10\)\nwaiting for the receiver$/m);
 }, { programs: ["tmux"] });
