@@ -7,7 +7,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { crc32 } from "node:zlib";
 import { enterWithProof, openToProof } from "../client/meeting/tunnel.ts";
-import { formatCrc } from "../protocol.ts";
+import { formatCrc, type Reach } from "../protocol.ts";
 import { codeSecret } from "../lib/auth/code_secret.ts";
 import { Connection } from "../lib/net/connection.ts";
 import { ConnectionStream } from "../lib/net/connection_stream.ts";
@@ -199,15 +199,25 @@ integration("a greeting that does not tell what is offered is refused", async ()
 });
 
 /** Accepts what a real client offers, by a script, and gives how that client ended. */
-async function acceptBy(server: Reachable, script: (tunnel: Connection) => Promise<void>) {
+async function acceptBy(
+  server: Reachable,
+  script: (tunnel: Connection) => Promise<void>,
+  { content = new TextEncoder().encode("hello\n"), reach }: {
+    readonly content?: Uint8Array;
+    readonly reach?: Reach;
+  } = {},
+) {
   await using dir = await tempDir();
-  await using offering = await startOffer(server, [await dir.write("a.txt", "hello\n")], {
+  await using offering = await startOffer(server, [await dir.write("a.txt", content)], {
     env: { INLET_CODE: `4713-mango-${SECRET}` },
   });
   const [salt, end] = await acceptOf(server);
   const stream = new ConnectionStream(end.connection, met(end));
   const known = await codeSecret(SECRET, Uint8Array.fromHex(salt));
-  const receiver = { id: "0123456789abcdef", isAgain: false };
+  const receiver = {
+    ...{ id: "0123456789abcdef", isAgain: false },
+    reach: () => Promise.resolve(reach),
+  };
   const tunnel = await enterWithProof(stream, known, receiver, LIMITS);
   await script(tunnel);
   tunnel[Symbol.dispose]();
@@ -246,6 +256,31 @@ integration("who offers believes no receiver that claims what is not so", async 
     });
     assertEquals([ended.code, ended.stdout], [code, `4713-mango-${SECRET}\n`], ended.stderr);
     assertMatch(ended.stderr, said);
+  }
+});
+
+/** Addresses that are nobody's business, and how the other side refuses them. */
+const NOBODY: [host: string, port: number, why: RegExp][] = [
+  ["127.0.0.1", 4000, /Cannot connect directly: the other side names "127\.0\.0\.1", which is no/],
+  ["192.168.1.5", 80, /a port to connect to directly is 1024 to 65535/],
+];
+
+integration("addresses that are nobody's business end it in one line on both sides", async () => {
+  await using server = await startServer();
+  await using dir = await tempDir();
+  const ticket = "0123456789abcdef".repeat(2);
+  for (const [host, port, why] of NOBODY) {
+    const taken = await offerBy(server, dir.path, async (tunnel) => {
+      assertMatch(await ask(tunnel, `reach ${ticket} ${port} ${host}`), why);
+    }, ["--quiet"]);
+    assertEquals([taken.code, names(dir.path)], [3, []], taken.stderr);
+    assertMatch(taken.stderr, /^inlet: .*$/);
+    assertMatch(taken.stderr, why);
+    const ended = await acceptBy(server, async (tunnel) => {
+      assertMatch(await tunnel.readLine() ?? "", why);
+    }, { content: bytes(5_000_000), reach: { ticket, port, hosts: [host] } });
+    assertEquals(ended.code, 3, ended.stderr);
+    assertMatch(ended.stderr, new RegExp(`^inlet: .*${why.source}`, "m"));
   }
 });
 
