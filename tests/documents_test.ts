@@ -114,6 +114,24 @@ integration("PROTOCOL.md: its tree and its comparison are answered as they stand
   await typeTranscript(wire, "C: diff 5");
 });
 
+integration("PROTOCOL.md: its clients reach each other as it stands", async () => {
+  await using server = await startServer();
+  using wire = await Wire.greet(server);
+  (await Wire.greet(server)).close();
+  await server.running.says(/left, 1 connected/);
+  using third = await Wire.dial(server);
+  await third.says("hello 1 anna lee\nattend\n");
+  await third.line();
+  assertEquals(await third.line(), "ok");
+  const transcript = await transcriptOf("C: attend");
+  const end = transcript.indexOf("S: told");
+  await typeLines(wire, transcript.slice(0, end).trimEnd());
+  assertEquals(await third.line(), "came 1 test");
+  assertEquals(await third.line(), "told 1 the report is there");
+  await third.says("tell 1 thanks\nexit\n");
+  await typeLines(wire, transcript.slice(end));
+});
+
 /** Types what PROTOCOL.md has a client say, and compares what comes back. */
 async function typeTranscript(wire: Wire, beginning: string): Promise<void> {
   await typeLines(wire, await transcriptOf(beginning));
@@ -166,21 +184,6 @@ integration("docs/*.1 has each variable of inlet that the tasks may read", async
     assertEquals(named.filter((name) => !page.includes(`.It Ev ${name}\n`)), []);
   }
 });
-
-integration(
-  "--help names the config file, and each variable of inlet that the tasks may read",
-  async () => {
-    const { tasks } = JSON.parse(await document("deno.json"));
-    for (const program of ["server", "client"]) {
-      const { stdout } = await runScript(`${program}.ts`, ["--help"]);
-      const [, variables] = /--allow-env=(\S+)/.exec(tasks[program].command)!;
-      const named = variables!.split(",").filter((name) => name.startsWith("INLET_"));
-      assert(named.length > 1);
-      assertEquals(named.filter((name) => !stdout.includes(name)), []);
-      assertEquals(stdout.includes("~/.config/inlet/config.json"), program === "client");
-    }
-  },
-);
 
 integration("docs/*.1 is what docs/make_options.ts makes of them, too", async () => {
   for (const [name, page] of Object.entries(manualPages())) {
