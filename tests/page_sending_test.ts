@@ -59,7 +59,7 @@ browserTest(
     await shows(
       page,
       line("done"),
-      "Stored as “naïve café ☕ (2).bin”, because its name was taken.",
+      "Stored as “\u2068naïve café ☕ (2).bin\u2069”, because its name was taken.",
     );
     assertEquals(await Deno.readFile(`${server.dir}/naïve café ☕ (2).bin`), content);
     await drop(page, folder);
@@ -137,7 +137,7 @@ browserTest(
   async (visitor) => {
     await using local = await tempDir();
     const received = `${local.path}/received`;
-    await killTabs(visitor, 200, { received, local: local.path });
+    await killTabs(visitor, 300, { received, local: local.path });
   },
   { deadlineMs: 600_000 },
 );
@@ -164,7 +164,7 @@ browserTest(
     await Deno.mkdir(`${local.path}/other`);
     const other = await local.write("other/a.bin", "hello\n");
     await chooseIn(page, `${line("asking")} input`, other);
-    await shows(page, line("asking"), "That is another one.");
+    await shows(page, line("asking"), "That is another one. To go on, choose “\u2068a.bin\u2069”");
     await chooseIn(page, `${line("asking")} input`, file);
     await killed.running.says(/resumes "a\.bin" at [1-9]/);
     assertEquals(ownFiles(dir).filter((path) => path.endsWith(".temp")).length, 1);

@@ -15,7 +15,7 @@ import { Session } from "./session.js";
 import { signOut, watchSignIn } from "./sign_in.js";
 import { loadTus } from "./upload.js";
 import { TransfersView } from "./transfers_view.js";
-import { adviceFor, countOf, printable, problemIn, sizeOf } from "./words.js";
+import { adviceFor, countOf, printable, problemIn, quoted, sizeOf } from "./words.js";
 
 /**
  * What the server tells of this visitor.
@@ -171,7 +171,7 @@ async function send(given) {
   for (const one of gathered) if (one.files.length > 0) await sender.add(one, into);
   const empty = gathered.filter(({ files }) => files.length === 0);
   if (empty.length > 0) {
-    const names = empty.map(({ name }) => `“${printable(name)}”`).join(", ");
+    const names = empty.map(({ name }) => quoted(name)).join(", ");
     setText(
       trouble,
       `Nothing to send in ${names}: only files are sent, and the folders they are in.`,

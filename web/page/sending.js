@@ -11,7 +11,7 @@ import { Lulls } from "./lulls.js";
 import { forget, keep, keepPart, partsOf } from "./memory.js";
 import { Transfer } from "./transfer.js";
 import { removeUpload, Unreadable, upload } from "./upload.js";
-import { adviceFor, Refused } from "./words.js";
+import { adviceFor, quoted, Refused } from "./words.js";
 
 /** Files that are sent at the same time. */
 const AT_ONCE = 3;
@@ -102,7 +102,7 @@ export class Sender {
     const [file] = gathered.files;
     const size = transfer.isFolder ? transfer.bytes : file?.file.size;
     if (gathered.name !== transfer.name || size !== transfer.bytes) {
-      transfer.note = `That is another one. To go on, choose “${transfer.name}” as it was; ` +
+      transfer.note = `That is another one. To go on, choose ${quoted(transfer.name)} as it was; ` +
         "to send the other one, choose it at the top.";
       return this.#changed(transfer);
     }

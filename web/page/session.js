@@ -7,7 +7,7 @@
  */
 
 import { find, make, setText } from "./dom.js";
-import { adviceFor, printable, problemIn, sizeOf, timeOf } from "./words.js";
+import { adviceFor, printable, problemIn, quoted, sizeOf, timeOf } from "./words.js";
 
 /**
  * @typedef {object} Client
@@ -132,7 +132,7 @@ export class Session {
     setText(find("connected", HTMLElement), "");
     setText(
       find("name-note", HTMLElement),
-      isOther ? `You are “${printable(name)}” here.` : "",
+      isOther ? `You are ${quoted(name)} here.` : "",
     );
   }
 

@@ -8,7 +8,7 @@
 
 import { find, make, say, setText } from "./dom.js";
 import { canPick, fromFiles, fromHandle } from "./gather.js";
-import { countOf, durationOf, printable, sizeOf, speedOf } from "./words.js";
+import { countOf, durationOf, printable, quoted, sizeOf, speedOf } from "./words.js";
 
 /** @typedef {import("./transfer.js").Transfer} Transfer */
 /** @typedef {import("./sending.js").Sender} Sender */
@@ -213,7 +213,7 @@ class Row {
     const [{ stored = "" } = {}] = renamed;
     if (isFolder) return `${countOf(renamed.length, "file")} got another name:`;
     const why = / \(\d+\)[^/]*$/.test(stored) ? ", because its name was taken" : "";
-    return `Stored as “${printable(stored)}”${why}.`;
+    return `Stored as ${quoted(stored)}${why}.`;
   }
 
   #unread() {

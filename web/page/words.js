@@ -19,6 +19,16 @@ export function printable(text) {
   return text.replaceAll(UNPRINTABLE, (it) => `\\u{${it.codePointAt(0)?.toString(16)}}`);
 }
 
+/**
+ * A name within a sentence. It is isolated, so that neither writes the other's letters backwards.
+ *
+ * @param {string} name
+ * @returns {string}
+ */
+export function quoted(name) {
+  return `“\u2068${printable(name)}\u2069”`;
+}
+
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
 /**
