@@ -31,7 +31,7 @@ export async function* listObjects(
     const isEncoded = textOf(root, "EncodingType") === "url";
     const keyIn = (element: Element, name: string): string =>
       isEncoded ? decodeKey(textOf(element, name)) : textOf(element, name);
-    yield {
+    const page: ListedPage = {
       objects: childrenOf(root, "Contents").map((entry): ListedObject =>
         sensible({
           key: keyIn(entry, "Key"),
@@ -42,8 +42,16 @@ export async function* listObjects(
       ),
       prefixes: childrenOf(root, "CommonPrefixes").map((entry) => keyIn(entry, "Prefix")),
     };
+    const keys = [...page.objects.map(({ key }) => key), ...page.prefixes];
+    // What is listed may be removed for where it stands.
+    if (!keys.every((key) => key.startsWith(prefix))) throw notAskedFor();
+    yield page;
     token = nextPage(root, "NextContinuationToken", token);
   } while (token !== undefined);
+}
+
+function notAskedFor(): InletError {
+  return new InletError("internal", "The object store listed what was not asked for");
 }
 
 /** Asks for XML about the bucket, and expects a root of that name. */

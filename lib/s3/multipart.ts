@@ -8,12 +8,15 @@ import { InletError } from "../errors.ts";
 import { NoAnswer, textUpTo } from "./answer.ts";
 import type { OpenUpload, Part } from "./bucket.ts";
 import { askForXml, nextPage, sensible } from "./listing.ts";
-import { headersOf, unquoted } from "./object_headers.ts";
-import { mayPass, Refusal } from "./refusal.ts";
+import { etagIn, headersOf, unquoted } from "./object_headers.ts";
+import { mayPass, NO_STORE, Refusal } from "./refusal.ts";
 import { explainFailure, type Requests } from "./requests.ts";
 import { childrenOf, escapeXml, numberOf, parseXml, textOf } from "./xml.ts";
 
 type Upload = { readonly key: string; readonly uploadId: string };
+
+/** Most parts of an upload. */
+const MOST_PARTS = 10_000;
 
 /** The most of the answer to a Complete that is read, in bytes. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
@@ -54,7 +57,7 @@ export async function putPart(
     const asked = { method: "PUT", key, query, body: content, signal };
     const answer = await requests.ask(asked);
     await answer.cancel();
-    return unquoted(answer.headers.get("etag"));
+    return etagIn(answer.headers);
   } catch (error) {
     if (isNoUpload(error)) return undefined;
     throw explainFailure(error);
@@ -86,6 +89,7 @@ export async function listParts(
         })
       ),
     );
+    if (parts.length > MOST_PARTS) throw new InletError("internal", NO_STORE);
     after = nextPage(root, "NextPartNumberMarker", after);
   } while (after !== undefined);
   return parts.toSorted((one, other) => one.number - other.number);
@@ -142,13 +146,15 @@ export async function* listUploads(
     // Not URL-encoded: Ceph would encode the keys without saying so, and not the one to go on from.
     const query = { uploads: "", prefix, ...marker };
     const root = await askForXml(requests, "ListMultipartUploadsResult", query);
-    yield childrenOf(root, "Upload").map((upload): OpenUpload =>
+    const listed = childrenOf(root, "Upload").map((upload): OpenUpload =>
       sensible({
         key: textOf(upload, "Key"),
         uploadId: textOf(upload, "UploadId"),
         begun: new Date(textOf(upload, "Initiated")),
       })
     );
+    // Others are left alone, whoever lists them.
+    yield listed.filter(({ key }) => key.startsWith(prefix));
     const id = nextPage(root, "NextUploadIdMarker", marker["upload-id-marker"]);
     marker = id === undefined
       ? undefined

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { InletError } from "../errors.ts";
 import { type Answer, NoAnswer } from "./answer.ts";
 import { mayPass } from "./refusal.ts";
 
@@ -42,8 +43,11 @@ export function objectBody(
     memory = undefined;
     const chunk = await answer.read(into);
     memory = chunk?.buffer;
-    if (chunk || offset === length) return chunk;
-    throw new NoAnswer("it broke off an object");
+    if (!chunk && offset < length) throw new NoAnswer("it broke off an object");
+    // Readers keep what comes in memory, and so it has an end.
+    if (!chunk || offset + chunk.length <= length) return chunk;
+    await answer.cancel();
+    throw new InletError("internal", "The object store sent more than was asked for");
   };
   return new ReadableStream({
     async pull(controller) {

@@ -25,7 +25,7 @@ export function headOf({ headers }: Pick<Answer, "headers">): ObjectHead {
   }
   return {
     size: sizeIn(headers),
-    etag: unquoted(headers.get("etag")),
+    etag: etagIn(headers),
     modified: dateIn(headers, "last-modified"),
     answered: dateIn(headers, "date"),
     meta,
@@ -33,8 +33,19 @@ export function headOf({ headers }: Pick<Answer, "headers">): ObjectHead {
 }
 
 /** An ETag without quotes. */
-export function unquoted(etag: string | null): string {
-  return etag?.replace(/^(?:W\/)?"(.*)"$/, "$1") ?? "";
+export function unquoted(etag: string): string {
+  return etag.replace(/^(?:W\/)?"(.*)"$/, "$1");
+}
+
+/**
+ * The ETag of what an answer is about.
+ *
+ * @throws {InletError} `internal` if it has none: whatever it says, it is not about an object
+ */
+export function etagIn(headers: Headers): string {
+  const etag = unquoted(headers.get("etag") ?? "");
+  if (etag === "") throw nonsense("the header etag");
+  return etag;
 }
 
 /**

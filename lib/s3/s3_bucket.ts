@@ -18,7 +18,7 @@ import type {
 } from "./bucket.ts";
 import { listObjects } from "./listing.ts";
 import * as multipart from "./multipart.ts";
-import { headersOf, unquoted } from "./object_headers.ts";
+import { etagIn, headersOf } from "./object_headers.ts";
 import { askAbout, getObject, headObject } from "./objects.ts";
 import { mayPass, Refusal } from "./refusal.ts";
 import { type Asked, explainFailure, type Requests } from "./requests.ts";
@@ -60,7 +60,7 @@ export class S3Bucket implements Bucket {
     try {
       const answer = await (condition ? this.requests.askOnce(asked) : this.requests.ask(asked));
       await answer.cancel();
-      return { etag: unquoted(answer.headers.get("etag")) };
+      return { etag: etagIn(answer.headers) };
     } catch (error) {
       const outcome = condition && outcomeOf(error, "absent" in condition);
       if (outcome) return outcome;
