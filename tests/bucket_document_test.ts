@@ -164,6 +164,10 @@ integration("docs/bucket.md: files cost the requests that it tells", async () =>
   const parts = 4;
   assertEquals(await costOf("small"), ["PUT"]);
   assertEquals(await costOf("small"), ["HEAD", "HEAD", "PUT", "PUT"]);
+  assertEquals(await costOf("small"), ["HEAD", "PUT"]);
+  await local.write("other", bytes(1001));
+  const retrying = await costOf("other", "--as", "small", "--retry", "1");
+  assertEquals(retrying, ["GET", "GET", "HEAD", "PUT", "PUT"]);
   Deno.mkdirSync(`${local.path}/folder`);
   for (let index = 0; index < 10; index++) await local.write(`folder/${index}`, "x");
   const ofFolder = await costOf("folder");

@@ -12,6 +12,7 @@ import { BucketContext } from "../lib/bucket/context.ts";
 import { META, OWN_PREFIX } from "../lib/bucket/layout.ts";
 import { placeholder } from "../lib/bucket/marks.ts";
 import { InletError } from "../lib/errors.ts";
+import type { Bucket } from "../lib/s3/bucket.ts";
 import { serve } from "../server.ts";
 import { sharedCeph } from "./ceph/shared.ts";
 import { bucketStores, contentOf, objectsIn, type TestStores } from "./bucket_stores.ts";
@@ -31,13 +32,19 @@ async function sizes({ bucket }: TestStores): Promise<string[]> {
   return (await objectsIn(bucket)).map(({ key, size }) => `${key} ${size}`);
 }
 
-/** Asserts that stored files are there with their content, and nothing else is. */
+/** The keys of the objects that are not the store's own. */
+async function filesIn({ bucket }: TestStores): Promise<string[]> {
+  const keys = (await objectsIn(bucket)).map(({ key }) => key);
+  return keys.filter((key) => !key.startsWith(`inbox/${OWN_PREFIX}`)).sort();
+}
+
+/** Asserts that stored files are there with their content, and no other is. */
 async function assertStored(
-  { bucket }: TestStores,
+  stores: TestStores,
   stored: readonly (readonly [name: string, content: string])[],
 ): Promise<void> {
-  const keys = stored.map(([name]) => `inbox/${name}`).sort();
-  assertEquals((await objectsIn(bucket)).map(({ key }) => key).sort(), keys);
+  const { bucket } = stores;
+  assertEquals(await filesIn(stores), stored.map(([name]) => `inbox/${name}`).sort());
   for (const [name, content] of stored) {
     assertEquals(await contentOf(bucket, `inbox/${name}`), content, name);
   }
@@ -110,10 +117,90 @@ integration(
     // Two at a time: an earlier one may still be on its way.
     const both = await Promise.all([send(one, "fourth"), send(two, "fourth")]);
     assertEquals(both, ["a (5).txt", "a (5).txt"]);
-    assertEquals((await objectsIn(stores.bucket)).length, 9);
+    assertEquals((await filesIn(stores)).length, 9);
   },
   CEPH,
 );
+
+/** A store of which the writes of one object are late. */
+async function lateAt(
+  { bucket, open }: TestStores,
+  key: string,
+): Promise<{ store: BucketStore; isAsked: Promise<void>; goOn: () => void }> {
+  const [asked, late] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const put: typeof bucket.put = async (...given) => {
+    if (given[0] === key) {
+      asked.resolve();
+      await late.promise;
+    }
+    return await bucket.put(...given);
+  };
+  const get = (target: object, name: keyof Bucket): unknown =>
+    name === "put" ? put : (target as Bucket)[name].bind(target);
+  const store = await open({ bucket: new Proxy(bucket, { get: get as never }) });
+  return { store, isAsked: asked.promise, goOn: late.resolve };
+}
+
+integration(
+  "what is sent again is stored once, though the first request comes to the store behind the second",
+  async () => {
+    await using stores = await bucketStores();
+    const { store: one, isAsked, goOn } = await lateAt(stores, "inbox/a (2).txt");
+    const two = await stores.open();
+    const send = (server: BucketStore, text: string, id: string): Promise<string> =>
+      server.put("a.txt", bytes(text), { id });
+    await two.put("a.txt", bytes("other"));
+    const first = send(one, "hello", "mine");
+    await isAsked;
+    // Other files of the name would have taken the number.
+    assertEquals(await send(two, "hello", "mine"), "a (2).txt");
+    assertEquals(await send(two, "world", "next"), "a (3).txt");
+    goOn();
+    assertEquals(await first, "a (2).txt");
+    await assertStored(stores, [["a.txt", "other"], ["a (2).txt", "hello"], [
+      "a (3).txt",
+      "world",
+    ]]);
+  },
+  CEPH,
+);
+
+integration(
+  "where another file takes the number of what is sent again, both attempts find the same one",
+  async () => {
+    await using stores = await bucketStores();
+    const { store: one, isAsked, goOn } = await lateAt(stores, "inbox/a (2).txt");
+    const two = await stores.open();
+    await two.put("a.txt", bytes("other"));
+    const first = one.put("a.txt", bytes("hello"), { id: "mine" });
+    await isAsked;
+    assertEquals(await two.put("a.txt", bytes("faster")), "a (2).txt");
+    const again = (await stores.open()).put("a.txt", bytes("hello"), { id: "mine" });
+    goOn();
+    assertEquals(await Promise.all([first, again]), ["a (3).txt", "a (3).txt"]);
+    await assertStored(stores, [["a.txt", "other"], ["a (2).txt", "faster"], [
+      "a (3).txt",
+      "hello",
+    ]]);
+  },
+  CEPH,
+);
+
+integration("what another program writes in the place of a noted number is no number", async () => {
+  await using stores = await bucketStores();
+  const { bucket } = stores;
+  const send = async (): Promise<string> =>
+    await (await stores.open()).put("a.txt", bytes("hello"), { id: "mine" });
+  await bucket.put("inbox/a.txt", bytes("other"));
+  assertEquals(await send(), "a (2).txt");
+  const note = (await objectsIn(bucket)).find(({ key }) => key.includes("/sent/"))!.key;
+  const odd = ["", "0", "-7", "2.5", "9".repeat(30), "x".repeat(100_000)];
+  for (const [index, text] of odd.entries()) {
+    await bucket.put(note, bytes(text));
+    assertEquals(await send(), `a (${index + 3}).txt`);
+    assertEquals(await send(), `a (${index + 3}).txt`);
+  }
+}, CEPH);
 
 integration(
   "a client that got no answer sends a file to another server, which knows it",
@@ -132,8 +219,7 @@ integration(
       }
       assertEquals(answers, Array(3).fill(`ok 6 363a3020 ${request.split(" ")[2]}`));
     }
-    const files = (await objectsIn(stores.bucket)).filter(({ key }) => !key.includes(OWN_PREFIX));
-    assertEquals(files.length, 3);
+    assertEquals((await filesIn(stores)).length, 3);
   },
   CEPH,
 );

@@ -83,7 +83,7 @@ integration("a sweep removes what it finds below .inlet that belongs to nothing"
   const store = await stores.open();
   const id = crypto.randomUUID();
   const hash = "a".repeat(64);
-  const left = [`probe/${id}`, `tail/${id}/1`, `up/${hash}/ongoing-${hash}`];
+  const left = [`probe/${id}`, `sent/${hash}`, `tail/${id}/1`, `up/${hash}/ongoing-${hash}`];
   for (const path of left) await bucket.put(`inbox/.inlet/${path}`, new Uint8Array(1));
   // What is in use, or of a version that is not known, stays with all that may belong to it.
   await store.ongoing.begin(id, { name: "a", size: 9, details: "{}", fingerprint: hash });

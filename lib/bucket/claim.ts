@@ -68,7 +68,7 @@ function isOurs(head: ObjectHead, meta: Readonly<Record<string, string>>, size: 
 }
 
 /** Waits before the next attempt, longer each time, and not as long as others. */
-async function pause(attempt: number, signal: AbortSignal): Promise<void> {
+export async function pause(attempt: number, signal: AbortSignal): Promise<void> {
   const most = Math.min(FIRST_WAIT_MS * 2 ** (attempt - 1), LONGEST_WAIT_MS);
   await delay(most * (0.5 + Math.random() / 2), { signal });
 }

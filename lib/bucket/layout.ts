@@ -14,6 +14,8 @@
  * - `.inlet/ongoing/HASH` says that of an upload which goes on over several requests. HASH is that of
  *   its id. The empty `.inlet/up/HASH/ongoing-HASH` finds it by the fingerprint.
  * - `.inlet/tail/ID/N` holds what has arrived behind the last whole part.
+ * - `.inlet/sent/HASH` has the number of a small file whose name is taken. HASH is that of its client's id
+ *   for it, its size and its CRC-32 (sent_again.ts).
  *
  * @module
  */

@@ -148,6 +148,6 @@ export class PartSender {
     }
     const onTry = (tried: string): Promise<void> =>
       lease.save((state) => ({ ...state, name: tried }));
-    return (await placing.place(names, claimed, { onTry, signal })).name;
+    return await placing.place(names, claimed, { onTry, signal });
   }
 }

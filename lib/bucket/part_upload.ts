@@ -245,8 +245,7 @@ export class PartUpload implements Upload, InFlight {
     if (id === undefined || crc === undefined || name === lease.state.name) return undefined;
     const head = await context.bucket.head(context.key(name));
     if (!head) return undefined;
-    const sent = await findSent(context, names, { id, crc, size }, { name, head, collisions: 0 });
-    return sent?.name;
+    return await findSent(context, names, { id, crc, size }, { name, head });
   }
 
   /** Leaves the state of a published upload to a client that was not told, if it can come again. */

@@ -25,30 +25,17 @@ export type NameList = Pick<Names, "nameOf" | "first"> & {
 
 /** How an object is placed. */
 export interface PlacingOptions {
+  /** Called for what has a name: whether it is the same file, so that no other name is needed. */
+  isSame?(head: ObjectHead): Promise<boolean>;
   /**
-   * Called for each name that is taken: finds an object that is the same, so that no other name is needed.
+   * Called with the number that is tried next. The one that it returns is tried in its place.
    *
-   * @param collisions How many names were taken before.
+   * @param number From 2.
    */
-  findSame?(
-    name: string,
-    head: ObjectHead,
-    collisions: number,
-  ): Promise<Same | undefined> | Same | undefined;
+  choose?(number: number): Promise<number>;
   /** Called before each attempt with the name that is tried. */
   onTry?(name: string): Promise<void>;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** An object that is the same as one that was to be written. */
-export type Same = Pick<Placed, "name" | "etag">;
-
-/** Where an object is. */
-export interface Placed {
-  readonly name: string;
-  readonly etag: string;
-  /** Whether it was written, and not there before. */
-  readonly isNew: boolean;
 }
 
 /** Most names of which the next number is remembered. The oldest is forgotten first. */
@@ -97,28 +84,32 @@ export class Placing {
   /**
    * Writes an object under the first free one of its names. Nothing is replaced.
    *
+   * @returns The name.
    * @throws {InletError} as {@linkcode claim} does, or `bad-name` if no number fits
    */
   async place(
     names: NameList,
     object: NewObject,
-    { findSame, onTry, signal }: PlacingOptions = {},
-  ): Promise<Placed> {
+    { isSame, choose, onTry, signal }: PlacingOptions = {},
+  ): Promise<string> {
     let number = names.first;
+    let isChosen = false;
     for (let collisions = 0;; collisions++) {
       const name = names.nameOf(number);
       // A name that was taken before is not sent the content just to be refused.
-      const isKnown = number === 1 && this.#series.has(names.series);
+      const isKnown = isChosen || number === 1 && this.#series.has(names.series);
       let there = isKnown ? await this.look(name) : undefined;
       if (!there) {
         await onTry?.(name);
         const claimed = await this.tryAt(name, object, signal);
-        if ("etag" in claimed) return { name, etag: claimed.etag, isNew: true };
+        if ("etag" in claimed) return name;
         there = claimed.taken;
       }
-      const same = there === "folder" ? undefined : await findSame?.(name, there, collisions);
-      if (same) return { ...same, isNew: false };
-      number = await this.#next(names, number, collisions);
+      if (there !== "folder" && await isSame?.(there)) return name;
+      const next = await this.#next(names, number, collisions);
+      number = await choose?.(next) ?? next;
+      isChosen = number !== next;
+      if (isChosen) this.#giveBack(names, next);
     }
   }
 
@@ -170,6 +161,12 @@ export class Placing {
       });
       await series.searching;
     }
+  }
+
+  /** Gives a number to the next that wants one, unless others were given since. */
+  #giveBack({ series }: NameList, number: number): void {
+    const known = this.#seriesOf(series);
+    if (known.next === number + 1) known.next = number;
   }
 
   async #search(series: Series, names: NameList, taken: number): Promise<void> {

@@ -10,7 +10,7 @@ import { Semaphore } from "../semaphore.ts";
 import type { BucketContext } from "./context.ts";
 import { metaOf } from "./facts.ts";
 import type { BucketFolders } from "./folders.ts";
-import { findSent } from "./sent_again.ts";
+import { sentOnce } from "./sent_again.ts";
 import type { NameList, Placing } from "./placing.ts";
 import { newId } from "./state.ts";
 
@@ -53,14 +53,8 @@ export class SmallFiles {
     const whole = { ...facts, crc: facts.crc ?? crc32(content) };
     const object = { id: newId(), content, meta: metaOf(whole) };
     const { id, crc } = whole;
-    const sent = id === undefined ? undefined : { id, crc, size: content.length };
-    const { name } = await this.#placing.place(names, object, {
-      ...sent && {
-        findSame: (name, head, collisions) =>
-          findSent(this.#context, names, sent, { name, head, collisions }),
-      },
-      signal,
-    });
-    return name;
+    const once = id !== undefined &&
+      sentOnce(this.#context, { id, crc, size: content.length }, signal);
+    return await this.#placing.place(names, object, { ...once, signal });
   }
 }

@@ -174,7 +174,10 @@ export function factsKey(prefix: string, id: string): string {
 }
 
 /** Hashes what an upload is found by, or a ticket: reading the bucket's keys gives nobody an upload. */
-export async function hashOf(kind: "file" | "ticket" | "upload", secret: string): Promise<string> {
+export async function hashOf(
+  kind: "file" | "ticket" | "upload" | "sent",
+  secret: string,
+): Promise<string> {
   const bytes = new TextEncoder().encode(`inlet ${kind} ${secret}`);
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }

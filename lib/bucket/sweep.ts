@@ -37,7 +37,7 @@ const SKEW_MS = HOUR_MS / 4;
 /** How long the store may take to complete an upload. The next sweep tries again. */
 const PATIENCE_MS = 20_000;
 
-/** States that are read at once. */
+/** States that are read at once, and objects that are removed. */
 const MOST_AT_ONCE = 16;
 
 /** What is known of an upload, in short. */
@@ -76,7 +76,12 @@ export async function sweep(context: BucketContext): Promise<void> {
   }
   for (const { key, isDue } of all) if (isDue) await settle(context, key).catch(failed);
   await removeReferences(context);
-  for (const key of await oldKeys(context, "probe/")) await context.bucket.delete(key);
+  for (const path of ["probe/", "sent/"]) {
+    const keys = await oldKeys(context, path);
+    while (keys.length > 0) {
+      await Promise.all(keys.splice(0, MOST_AT_ONCE).map((key) => context.bucket.delete(key)));
+    }
+  }
   if (failures.length > 0) throw failures[0];
 }
 
