@@ -179,7 +179,7 @@ integration("docs/bucket.md: files cost the requests that it tells", async () =>
   const ofGet = await costOf("--get", "large", "--output", "b");
   assert(ofGet.every((method) => method === "GET") && ofGet.length <= parts + 1, ofGet.join(" "));
   const ofList = await costOf("--list");
-  assert(ofList.length <= 1 + 14 + 1, ofList.join(" "));
+  assert(ofList.length <= 1 + 16 + 1, ofList.join(" "));
   // What was written within two seconds is looked at once more.
   await scene.until(async () => (await costOf("--list")).join() === "GET");
 }, CEPH);
