@@ -434,6 +434,38 @@ integration(
   },
 );
 
+integration("a file goes directly, or with --no-direct through the server, unread", async () => {
+  await using server = await startServer();
+  await using from = await tempDir();
+  await using to = await tempDir();
+  const content = bytes(5_000_000);
+  await from.write("film.bin", content);
+  const { session: ben, process } = startInbox(server, to.path);
+  await using _ = ben;
+  await server.running.says(/is "ben"/);
+  for (const [way, how] of [["direct", []], ["relayed", ["--no-direct"]]] as const) {
+    let seen = "";
+    using proxy = between(server, (text) => {
+      seen += text;
+      return text;
+    });
+    const args = ["--session", "--name", "anna", ...how];
+    const anna = await runClient(proxy, args, { stdin: "send ben film.bin\n", cwd: from.path });
+    assertEquals(anna.code, 0, anna.stderr);
+    await ben.says(new RegExp(`^film.*: saved as .*, ${way}$`));
+    assertEquals(seen.length > content.length, way === "relayed");
+    for (let at = 0; at < content.length; at += 100_000) {
+      const piece = new TextDecoder("latin1").decode(content.subarray(at, at + 16));
+      assert(!seen.includes(piece));
+    }
+  }
+  await endInbox(process);
+  for (const name of names(to.path)) {
+    assertEquals(Deno.readFileSync(`${to.path}/${name}`), content, name);
+  }
+  assertEquals(names(to.path), ["film (2).bin", "film.bin"]);
+});
+
 integration("scripts send to each other, and decline what they do not expect", async () => {
   await using server = await startServer();
   await using from = await tempDir();
