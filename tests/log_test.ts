@@ -99,6 +99,12 @@ pure("formatLocalTime() pads every part", () => {
   assertEquals(formatLocalTime(new Date(2024, 11, 31, 23, 59, 59)), "2024-12-31 23:59:59");
 });
 
+integration("Log needs no stack trace for a fault that its message tells", async () => {
+  const failure = `new InletError("internal", "The object store makes no sense")`;
+  const text = await logged({}, `log.failure(${failure});`);
+  assertMatch(text, new RegExp(`^${TIME} The object store makes no sense\n$`));
+});
+
 integration("Log escapes a stack trace, too", async () => {
   const text = await logged(
     {},

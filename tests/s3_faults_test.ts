@@ -227,6 +227,7 @@ integration("lib/s3: a Complete is not believed for its status", async () => {
 /** Answers that no repetition changes, and the one line for each. */
 const REFUSALS: readonly [StoreAnswer, string, string][] = [
   [errorAnswer(403, "AccessDenied"), "denied", "does not permit it to these credentials"],
+  [{ status: 403, body: "<h1>Forbidden</h1>" }, "denied", "does not permit it: HTTP 403"],
   [errorAnswer(403, "SignatureDoesNotMatch"), "denied", "secret access key is not the one"],
   [errorAnswer(403, "InvalidAccessKeyId"), "denied", "does not know the access key"],
   [errorAnswer(400, "ExpiredToken"), "denied", "credentials for the object store have expired"],

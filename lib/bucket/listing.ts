@@ -196,7 +196,9 @@ class Lister {
     if (isBare && !mayBeMarked(object.size)) return { rest, object };
     const known = this.#looks.known(object);
     if (known) return row(known);
-    return this.#looks.ofListed(object, this.#how.signal).then(row, (error) => {
+    const { signal } = this.#how;
+    return this.#looks.ofListed(object, signal).then(row, (error) => {
+      if (signal?.aborted) throw error;
       // The list itself was permitted. Whoever opens that file is told.
       const { code, message } = explain(error);
       // Amazon answers 400 for one that only its owner's key decrypts.

@@ -26,14 +26,16 @@ const MOST_TRIES = 3;
  * @param prefix Of all keys that are used.
  * @param folder Where objects may be written to try it, which are removed again; ends with a slash.
  * Without it nothing is written.
+ * @param onAnswer Called with each answer.
  * @throws {InletError} `usage` if the store lacks something; otherwise as its requests
  */
 export async function checkBucket(
   bucket: S3Bucket,
   prefix: string,
   folder?: string,
+  onAnswer?: () => void,
 ): Promise<void> {
-  const hurried = new S3Bucket(bucket.requests.with(HURRIED));
+  const hurried = new S3Bucket(bucket.requests.with(HURRIED, onAnswer));
   await refuseVersions(hurried, prefix);
   if (folder === undefined) return;
   for (let tries = 1;; tries++) {

@@ -108,10 +108,10 @@ function meaningOf(refusal: Refusal): readonly [Code, string] {
   if (known) return known;
   const said = printable(message);
   if (mayPass(refusal)) return ["overloaded", `The object store has a failure: ${said}`];
-  if (code === "") return ["internal", `${NO_STORE} (${said})`];
   if (status === 401 || status === 403) {
     return ["denied", `The object store does not permit it: ${said}`];
   }
+  if (code === "") return ["internal", `${NO_STORE} (${said})`];
   return ["internal", `The object store refused a request: ${said}`];
 }
 

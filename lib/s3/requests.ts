@@ -51,10 +51,21 @@ export class Requests {
   readonly #sign: Sign;
   readonly #source: CredentialSource;
   readonly #patience: Patience;
+  readonly #onAnswer: () => void;
   #credentials: Promise<Credentials> | undefined;
 
-  /** @param base What the key is put behind. */
-  constructor(base: string, sign: Sign, source: CredentialSource, patience: Patience) {
+  /**
+   * @param base What the key is put behind.
+   * @param onAnswer Called when an answer begins, whatever it says.
+   */
+  constructor(
+    base: string,
+    sign: Sign,
+    source: CredentialSource,
+    patience: Patience,
+    onAnswer: () => void = () => {},
+  ) {
+    this.#onAnswer = onAnswer;
     this.#base = base;
     this.#sign = sign;
     this.#source = source;
@@ -62,9 +73,9 @@ export class Requests {
   }
 
   /** The same, with another patience. */
-  with(patience: Partial<Patience>): Requests {
+  with(patience: Partial<Patience>, onAnswer?: () => void): Requests {
     const other = { ...this.#patience, ...patience };
-    return new Requests(this.#base, this.#sign, this.#source, other);
+    return new Requests(this.#base, this.#sign, this.#source, other, onAnswer);
   }
 
   /**
@@ -130,6 +141,7 @@ export class Requests {
     headers.set("accept-encoding", "identity");
     const request = { method, url: this.#urlOf(asked), headers, body };
     const answer = await send(await this.#sign(request, credentials), this.#patience, signal);
+    this.#onAnswer();
     if (answer.status >= 200 && answer.status < 300) return answer;
     const refusal = await refusalOf(answer);
     // No answer to a HEAD has words. A reader of one byte is told why.

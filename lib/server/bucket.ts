@@ -30,7 +30,7 @@ export interface BucketPlace {
 /** What signs requests. The last one is there for keys that expire. */
 const KEYS = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] as const;
 
-/** Milliseconds after which whoever starts a server is told what it waits for. */
+/** Milliseconds without an answer after which whoever starts a server is told what it waits for. */
 const TOLD_AFTER_MS = 1000;
 
 /** What is read of the environment besides, as far as Deno permits it. */
@@ -82,15 +82,17 @@ export async function openBucketStore(
   const bucket = await openBucket({ bucket: name, endpoint, region });
   const where = printable(endpoint ?? new URL(locate(name, endpoint, region).base).origin);
   const seconds = CHECK_PATIENCE_MS / 1000;
-  using _ = doLater(TOLD_AFTER_MS, () =>
+  using silence = new Silence(() =>
     options.warn?.(
       `waiting for the object store at ${where}: the server gives up after ${seconds} s without an answer`,
-    ));
+    )
+  );
   try {
     await checkBucket(
       bucket,
       prefix,
       options.readOnly ? undefined : `${prefix}${OWN_PREFIX}probe/`,
+      () => silence.broken(),
     );
   } catch (error) {
     throw refusal(place, error);
@@ -98,10 +100,30 @@ export async function openBucketStore(
   return new BucketStore({ ...options, bucket, prefix });
 }
 
-/** Does something in a while, unless that is over before. */
-function doLater(ms: number, action: () => void): Disposable {
-  const timer = setTimeout(action, ms);
-  return { [Symbol.dispose]: () => clearTimeout(timer) };
+/** Tells once that nothing has been heard for {@linkcode TOLD_AFTER_MS}. */
+class Silence implements Disposable {
+  readonly #tell: () => void;
+  #isTold = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(tell: () => void) {
+    this.#tell = tell;
+    this.broken();
+  }
+
+  /** Something was heard. */
+  broken(): void {
+    clearTimeout(this.#timer);
+    if (this.#isTold) return;
+    this.#timer = setTimeout(() => {
+      this.#isTold = true;
+      this.#tell();
+    }, TOLD_AFTER_MS);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
 }
 
 /** The object store that was given, or that the environment names. */

@@ -183,7 +183,8 @@ export class Log {
     if (!this.#admits()) return;
     const { code, message, cause } = error;
     const event = eventOf(code);
-    const stack = code === "internal" && !isForeseen(cause) ? Deno.inspect(cause) : undefined;
+    const isUnexpected = code === "internal" && cause !== undefined && !isForeseen(cause);
+    const stack = isUnexpected ? Deno.inspect(cause) : undefined;
     this.#write(event === "failed" ? "error" : "warn", event, message, {
       code,
       ...this.#file !== undefined && { file: this.#file },
