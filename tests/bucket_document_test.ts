@@ -27,6 +27,7 @@ import {
 } from "./helpers.ts";
 import { StoreProxy } from "./faults/store_proxy.ts";
 import { slowLinkTo } from "./slow_link.ts";
+import { begin, metadata, patch } from "./tus_wire.ts";
 
 const PAGE = await Deno.readTextFile(new URL("docs/bucket.md", ROOT)).catch(() => "");
 
@@ -180,9 +181,18 @@ integration("docs/bucket.md: files cost the requests that it tells", async () =>
   assert(ofGet.every((method) => method === "GET") && ofGet.length <= parts + 1, ofGet.join(" "));
   const ofList = await costOf("--list");
   assert(ofList.length <= 1 + 16 + 1, ofList.join(" "));
+  const path = await begin(server, { ...metadata({ filename: "tus" }), "Upload-Length": 9 });
+  for (const [offset, requests] of [[0, "GET GET PUT PUT PUT"], [3, TO_GO_ON]] as const) {
+    proxy.requests.length = 0;
+    assertEquals((await patch(server, path, offset, "abc")).status, 204);
+    assertEquals(proxy.requests.map(({ method }) => method).join(" "), requests);
+  }
   // What was written within two seconds is looked at once more.
   await scene.until(async () => (await costOf("--list")).join() === "GET");
 }, CEPH);
+
+/** What a later request of a tus upload takes. */
+const TO_GO_ON = "GET GET PUT HEAD GET PUT PUT DELETE";
 
 const NGINX_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so";
 

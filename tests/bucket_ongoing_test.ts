@@ -113,6 +113,36 @@ integration("an upload whose server was killed goes on at another one at once", 
 }, CEPH);
 
 integration(
+  "wherever a server is killed that keeps bytes, those it told of are there",
+  async () => {
+    for (let last = 1, isKept = false; !isKept; last++) {
+      await using stores = await bucketStores();
+      let requests = 0;
+      const { bucket, died } = mortalBucket(stores.bucket, () => ++requests === last);
+      const [dead, live] = [await stores.open({ bucket }), await stores.open()];
+      await begun(live);
+      await append(live, 2);
+      const keeping = (async () => {
+        const upload = (await dead.ongoing.find(ID))!;
+        const taken = (await upload.take(TAKING))!;
+        for (let piece = 0; piece < 3; piece++) await taken.write(CONTENT);
+        await taken.keep();
+        return true;
+      })();
+      isKept = await Promise.race([keeping, died.then(() => false)]);
+      const bytes = await bytesOf(live);
+      assert(isKept ? bytes === 5 : [2, 5].includes(bytes), `${bytes} after ${last}`);
+      assertEquals(await append(live, 1), bytes);
+      await (await live.ongoing.find(ID))!.change({ size: (bytes + 1) * CONTENT.length });
+      assertEquals(await publish(live, bytes + 1), "a.bin");
+      await assertStored(stores, "a.bin", bytes + 1);
+      assertEquals(await objectsIn(stores.bucket, "inbox/.inlet/tail/"), []);
+    }
+  },
+  CEPH,
+);
+
+integration(
   "an upload that was killed when it was published has its outcome, and one copy",
   async () => {
     for (const [pieces, last] of [[200, "complete"], [5, "put"]] as const) {

@@ -6,12 +6,15 @@
  */
 
 import { assertEquals, assertRejects } from "@std/assert";
+import { concat } from "@std/bytes/concat";
 import { crc32 } from "node:zlib";
+import type { BucketStore } from "../lib/bucket/bucket_store.ts";
 import { type PartBuffer, type PartHolder, PartPool } from "../lib/bucket/part_pool.ts";
 import { InletError } from "../lib/errors.ts";
 import type { Bucket } from "../lib/s3/bucket.ts";
 import { bucketStores } from "./bucket_stores.ts";
 import { allOf, CEPH, integration } from "./helpers.ts";
+import { mortalBucket } from "./mortal_bucket.ts";
 
 const MIB = 1024 * 1024;
 
@@ -93,6 +96,45 @@ integration("memory that is granted while an upload is set aside comes back", as
   assertEquals(await storedCrc(stores.bucket, "inbox/a.bin"), crc32(content));
   assertEquals([pool.lentBytes, pool.waiting], [0, 0]);
 }, CEPH);
+
+integration(
+  "what was set aside twice can be gone on with wherever its server is killed",
+  async () => {
+    const content = crypto.getRandomValues(new Uint8Array(65536));
+    const id = "0123456789abcdef0123456789abcdef";
+    const take = async (store: BucketStore) =>
+      (await (await store.ongoing.find(id))!.take({ quietMs: 0 }))!;
+    for (let last = 1, isKept = false; !isKept; last++) {
+      await using stores = await bucketStores();
+      let requests = 0;
+      const { bucket, died } = mortalBucket(stores.bucket, () => ++requests === last);
+      const pool = new ToldPool();
+      const [dead, live] = [await stores.open({ bucket, pool }), await stores.open()];
+      await live.ongoing.begin(id, { name: "a.bin", size: null, details: "" });
+      const keeping = (async () => {
+        const upload = await take(dead);
+        for (let piece = 0; piece < 2; piece++) {
+          await upload.write(content);
+          pool.holders[piece]!.giveWay();
+        }
+        await upload.write(content);
+        await upload.keep();
+        return true;
+      })();
+      isKept = await Promise.race([keeping, died.then(() => false)]);
+      const bytes = (await live.ongoing.find(id))!.bytes;
+      assertEquals(bytes % content.length, 0);
+      if (isKept) assertEquals(bytes, 3 * content.length);
+      await using upload = await take(live);
+      assertEquals(upload.kept.bytes, bytes);
+      await upload.write(content);
+      assertEquals(await upload.publish(), "a.bin");
+      const pieces = Array<Uint8Array>(bytes / content.length + 1).fill(content);
+      assertEquals(await storedCrc(stores.bucket, "inbox/a.bin"), crc32(concat(pieces)));
+    }
+  },
+  CEPH,
+);
 
 /** A pool that keeps hold of the memory that it lends, as a fault of it would. */
 class LeakingPool extends PartPool {

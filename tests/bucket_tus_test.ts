@@ -11,8 +11,9 @@ import type { Bucket } from "../lib/s3/bucket.ts";
 import { serve } from "../server.ts";
 import { BucketScene } from "./bucket_scene.ts";
 import { bucketStores } from "./bucket_stores.ts";
-import { bytes, CEPH, integration, type Reachable } from "./helpers.ts";
-import { HttpWire, type Response } from "./http_wire.ts";
+import { type Misbehaviour, StoreProxy } from "./faults/store_proxy.ts";
+import { bytes, CEPH, integration, type Reachable, startServer } from "./helpers.ts";
+import { HttpWire, problemIn, type Response } from "./http_wire.ts";
 import { ask, begin, BYTES, head, metadata, offsetOf, patch, requestOf } from "./tus_wire.ts";
 
 const PART = 8 * 1024 * 1024;
@@ -122,11 +123,77 @@ integration("tus joins no uploads in a bucket, and says so", async () => {
   assertStringIncludes(new TextDecoder().decode(refused.body), "Cannot join uploads");
 }, CEPH);
 
-integration("a tus client is told of no byte that the object store did not keep", async () => {
+integration(
+  "a tus client is told that the object store is full, and of no byte it lacks",
+  async () => {
+    await using scene = await BucketScene.make();
+    await using proxy = await StoreProxy.start(scene.ceph);
+    await using server = await startServer({ store: scene.store, env: proxy.variables });
+    const fields = { ...metadata({ filename: "a" }), "Upload-Length": 6 };
+    const path = await begin(server, fields);
+    assertEquals((await patch(server, path, 0, "ab")).headers["upload-offset"], "2");
+    const ofTail: Misbehaviour["fault"] = ({ path }) =>
+      path.includes("/tail/") ? "full" : undefined;
+    let hasTail = false;
+    const ofState: Misbehaviour["fault"] = ({ method, path }) => {
+      if (method === "PUT" && path.includes("/tail/")) hasTail = true;
+      return hasTail && method === "PUT" && path.includes("/ongoing/") ? "full" : undefined;
+    };
+    for (const fault of [ofState, ofTail]) {
+      proxy.misbehaviour = { fault };
+      const refused = await patch(server, path, 2, "cd");
+      assertEquals([refused.status, refused.headers["upload-offset"]], [507, undefined]);
+      assertEquals(problemIn(refused).code, "no-space");
+      proxy.misbehaviour = {};
+      assertEquals(await offsetOf(server, path), 2);
+    }
+    proxy.misbehaviour = { fault: ofTail };
+    const body = "abc";
+    const created = await ask(server, "POST", "/uploads/", { ...fields, ...BYTES }, body);
+    assertEquals([created.status, created.headers["location"]], [507, undefined]);
+    proxy.misbehaviour = {};
+    assertEquals((await patch(server, path, 2, "cd")).headers["upload-offset"], "4");
+    assertEquals((await patch(server, path, 4, "ef")).headers["inlet-name"], "a");
+    assertEquals(new TextDecoder().decode(await scene.content("a")), "abcdef");
+  },
+  CEPH,
+);
+
+integration(
+  "a PATCH whose bytes are just being kept is told so, and nobody takes it over",
+  async () => {
+    await using stores = await bucketStores();
+    const isHeld = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    const put: Bucket["put"] = async (key, ...rest) => {
+      if (key.includes("/tail/")) {
+        isHeld.resolve();
+        await held.promise;
+      }
+      return await stores.bucket.put(key, ...rest);
+    };
+    const get = (target: Bucket, name: keyof Bucket) =>
+      name === "put" ? put : target[name].bind(target);
+    const store = await stores.open({ bucket: new Proxy(stores.bucket, { get }) });
+    await using server = await serve({ port: 0, store, log: { quiet: true } });
+    const at = server.address as Deno.NetAddr;
+    const path = await begin(at, { ...metadata({ filename: "a" }), "Upload-Length": 6 });
+    const patched = patch(at, path, 0, "abc");
+    await isHeld.promise;
+    // It waits until nothing has moved for as long as a dead request is given.
+    assertEquals((await head(at, path)).status, 423);
+    held.resolve();
+    assertEquals((await patched).status, 204);
+    assertEquals(await offsetOf(at, path), 3);
+  },
+  CEPH,
+);
+
+integration("a tus client is told to come again while the object store is overloaded", async () => {
   await using stores = await bucketStores();
-  let isFull = true;
+  let isBusy = true;
   const put: Bucket["put"] = async (key, ...rest) => {
-    if (isFull && key.includes("/tail/")) throw new InletError("no-space", "The store is full");
+    if (isBusy && key.includes("/tail/")) throw new InletError("overloaded", "It is too busy");
     return await stores.bucket.put(key, ...rest);
   };
   const get = (target: Bucket, name: keyof Bucket) =>
@@ -137,7 +204,7 @@ integration("a tus client is told of no byte that the object store did not keep"
   const path = await begin(at, { ...metadata({ filename: "a" }), "Upload-Length": 6 });
   const refused = await patch(at, path, 0, "abc");
   assertEquals([refused.status, refused.headers["upload-offset"]], [503, undefined]);
-  isFull = false;
+  isBusy = false;
   assertEquals(await offsetOf(at, path), 0);
   assertEquals((await patch(at, path, 0, "abc")).headers["upload-offset"], "3");
   assertEquals((await patch(at, path, 3, "def")).headers["inlet-name"], "a");

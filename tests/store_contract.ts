@@ -886,7 +886,7 @@ const CASES: Record<string, Case> = {
     const whole = (await other.ongoing.find(id))!;
     assertEquals(whole.bytes, LARGE);
     await whole.change({ size: LARGE });
-    assert(whole.expires.getTime() > Date.now());
+    assert(whole.written.getTime() + other.ongoing.keepMs > Date.now());
     await using upload = (await whole.take({ quietMs: 0 }))!;
     assertEquals(await upload.kept.crc(), crc32(content));
     const name = await upload.publish({}, crc32(content));
@@ -898,6 +898,31 @@ const CASES: Record<string, Case> = {
     assertEquals(await other.ongoing.find(id), undefined);
     assertEquals(await namesIn(store.list()), ["a.bin"]);
     assertEquals(await place.inFlight(), 0);
+  },
+
+  "what is kept of an upload over several requests is there at once": async (place, store) => {
+    const id = crypto.randomUUID();
+    const other = await place.open();
+    await store.ongoing.begin(id, { name: "a.bin", size: null, details: "" });
+    const take = async () => (await (await store.ongoing.find(id))!.take({ quietMs: 0 }))!;
+    for (const [start, end] of [[0, 1000], [1000, 3000], [3000, LARGE - 5]]) {
+      await using upload = await take();
+      await write(upload, LARGE_CONTENT.subarray(start, end));
+      await upload.keep();
+      const { bytes, quietMs } = (await other.ongoing.find(id))!;
+      assertEquals([bytes, quietMs], [end, undefined]);
+      await refusedWith("aborted", () => upload.write(encode("more")));
+    }
+    await using first = await take();
+    await first.write(encode("x"));
+    await using second = await take();
+    assertEquals(second.kept.bytes, LARGE - 4);
+    await refusedWith("aborted", () => first.keep());
+    await second.keep();
+    await using removed = await take();
+    await removed.write(encode("x"));
+    await (await store.ongoing.find(id))!.remove();
+    await refusedWith("aborted", () => removed.keep());
   },
 
   "what is written tentatively counts once it is confirmed": async (_, store) => {

@@ -6,7 +6,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { DirectoryStore } from "../lib/store/directory.ts";
-import type { Upload } from "../lib/store/store.ts";
+import type { OngoingBody } from "../lib/store/ongoing.ts";
 import {
   integration,
   names,
@@ -137,7 +137,7 @@ integration("tus: a disk that fails for a client that was cut ends no server", a
         closing.resolve();
         return Promise.reject(new Error("the disk failed"));
       };
-      return { [Symbol.asyncDispose]: fail } as unknown as Upload;
+      return { [Symbol.asyncDispose]: fail } as unknown as OngoingBody;
     };
     return found;
   };

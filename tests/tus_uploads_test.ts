@@ -284,6 +284,22 @@ integration("tus: HEAD takes an upload over from a PATCH in which nothing moves"
   assertEquals(published(server), { "a.txt": "helloworld" });
 });
 
+integration("tus: what another program removed meanwhile is not told as kept", async () => {
+  await using server = await startServer();
+  const path = await begin(server, TEN);
+  using wire = await patching(server, path, "he", 5);
+  await uploadGrows(server.dir, 2);
+  // What it writes beside that does not stay.
+  const files = ownFiles(server.dir).filter((path) =>
+    /\/[0-9a-f]{64}-[0-9a-f]{32}\.temp$/.test(path)
+  );
+  for (const path of files) Deno.removeSync(path);
+  await wire.says("llo");
+  const told = (await wire.response())!;
+  assertEquals([files.length, told.status, problemIn(told).code], [1, 400, "aborted"]);
+  assertEquals(await offsetOf(server, path), 0);
+});
+
 integration("tus: of many requests at once for one offset one counts", async () => {
   await using server = await startServer();
   const path = await begin(server, { ...TEN, "Upload-Length": 8 });

@@ -15,7 +15,7 @@ import { InletError } from "../lib/errors.ts";
 import { admit, checkSpace, shownName } from "../lib/server/admission.ts";
 import type { OngoingUpload, OngoingUploads, Outcome } from "../lib/store/ongoing.ts";
 import type { ServerContext } from "../lib/server/context.ts";
-import { formatBytes, quoted } from "../lib/text.ts";
+import { quoted } from "../lib/text.ts";
 import type { Exchange, Handler } from "./exchange.ts";
 import { type Headers, Refusal } from "./problem.ts";
 import { bodySize } from "./request_checks.ts";
@@ -126,8 +126,10 @@ async function create(exchange: Exchange): Promise<void> {
       ? await append(exchange, ongoing, { offset: 0, hasBody, publishes: !isPart })
       : { offset: 0, outcome: undefined };
     if (outcome) return tellStored(exchange, name, outcome, { Location, "Upload-Offset": offset });
-    const expires = hasBody ? await keptUntil(exchange, id, offset) : expiry(ongoing);
-    exchange.send(201, { Location, ...hasBody && { "Upload-Offset": offset }, ...expires });
+    exchange.send(201, {
+      ...{ Location, ...hasBody && { "Upload-Offset": offset } },
+      ...expiry(exchange, new Date()),
+    });
   } catch (error) {
     // Its client will never learn the address.
     await ongoing.remove();
@@ -187,7 +189,7 @@ async function tellOffset(exchange: Exchange): Promise<void> {
     ...size === null ? { "Upload-Defer-Length": 1 } : { "Upload-Length": size },
     ...metadata !== undefined && { "Upload-Metadata": metadata },
     ...concat !== undefined && { "Upload-Concat": concat },
-    ...outcome ? whereIs(exchange, name, outcome) : expiry(upload),
+    ...outcome ? whereIs(exchange, name, outcome) : expiry(exchange, upload.written),
   });
 }
 
@@ -227,7 +229,7 @@ async function takeBytes(exchange: Exchange): Promise<void> {
   });
   exchange.send(204, {
     "Upload-Offset": end,
-    ...outcome ? whereIs(exchange, name, outcome) : await keptUntil(exchange, id, end),
+    ...outcome ? whereIs(exchange, name, outcome) : expiry(exchange, new Date()),
   });
 }
 
@@ -320,17 +322,9 @@ function whereIs(exchange: Exchange, name: string, outcome: Outcome): Headers {
   return { "Inlet-Name": path, "Content-Location": exchange.address(`/files/${path}`) };
 }
 
-/** How long an upload is kept. @throws {InletError} `overloaded` if less of it is than has arrived */
-async function keptUntil(exchange: Exchange, id: string, offset: number): Promise<Headers> {
-  const upload = await ownUpload(exchange, id);
-  // A file is there at once, and its size unknown for the moment in which another request takes it.
-  const isFile = exchange.context.store.ongoing?.canOpen ?? true;
-  if (upload.bytes >= offset || isFile) return expiry(upload);
-  const why = `only ${formatBytes(upload.bytes)} of what has arrived could be kept`;
-  throw new InletError("overloaded", `Cannot store ${quoted(upload.name)}: ${why}`);
-}
-
-function expiry({ expires }: OngoingUpload): Headers {
+/** The field that tells until when an upload is kept. */
+function expiry({ context: { store } }: Exchange, written: Date): Headers {
+  const expires = new Date(written.getTime() + store.ongoing!.keepMs);
   return { "Upload-Expires": expires.toUTCString() };
 }
 

@@ -13,7 +13,7 @@ import type { InletError } from "../lib/errors.ts";
 import { discard } from "../lib/net/departure.ts";
 import { checkSize } from "../lib/server/size_limit.ts";
 import { publish } from "../lib/server/store_body.ts";
-import type { OngoingUpload, Outcome } from "../lib/store/ongoing.ts";
+import type { OngoingBody, OngoingUpload, Outcome } from "../lib/store/ongoing.ts";
 import type { Maybe, Upload } from "../lib/store/store.ts";
 import { formatBytes, quoted } from "../lib/text.ts";
 import { receiveBody } from "./body.ts";
@@ -42,7 +42,7 @@ export interface Appending {
 /** What became of the upload. */
 export interface Appended {
   readonly offset: number;
-  /** Missing if it is not published. */
+  /** Missing if it is not published: all that has arrived is kept then. */
   readonly outcome: Outcome | undefined;
 }
 
@@ -72,7 +72,10 @@ export async function append(
   const tally = hasBody ? await receive(exchange, ongoing, upload, appending) : new Tally();
   if (isTentative) await ongoing.confirm();
   const bytes = offset + tally.bytes;
-  if (!publishes || bytes !== size) return { offset: bytes, outcome: undefined };
+  if (!publishes || bytes !== size) {
+    await connection.unwatched(upload.keep());
+    return { offset: bytes, outcome: undefined };
+  }
   const { crc } = beginning ? await connection.unwatched(beginning.whole(tally)) : tally;
   const modified = modifiedIn(metadataIn(detailsOf(ongoing).metadata));
   const whole = { bytes, crc, facts: modified ? { modified } : {} };
@@ -90,10 +93,10 @@ export async function takeOver(
   exchange: Exchange,
   ongoing: OngoingUpload,
   isTentative = false,
-): Promise<Upload> {
+): Promise<OngoingBody> {
   const { connection } = exchange;
   const onTaken = (): void => connection.abort(taken());
-  let taking: Promise<Upload | undefined> | undefined;
+  let taking: Promise<OngoingBody | undefined> | undefined;
   try {
     const upload = await exchange.whileThere((signal) =>
       taking = ongoing.take({ quietMs: DEAD_MS, isTentative, onTaken }, signal)

@@ -6,7 +6,8 @@
  */
 
 import { InletError } from "../errors.ts";
-import type { Kept, Upload } from "../store/store.ts";
+import type { OngoingBody } from "../store/ongoing.ts";
+import type { Kept } from "../store/store.ts";
 import { crcOf } from "./arrived_parts.ts";
 import type { BucketContext } from "./context.ts";
 import { rollForward } from "./ending.ts";
@@ -15,7 +16,7 @@ import type { Resuming } from "./part_upload_options.ts";
 import { bytesOf } from "./state.ts";
 
 /** An upload that needs no more bytes. */
-export class ConcludedUpload implements Upload {
+export class ConcludedUpload implements OngoingBody {
   readonly kept: Kept;
   readonly ticket: string;
   readonly #context: BucketContext;
@@ -47,6 +48,10 @@ export class ConcludedUpload implements Upload {
     const name = await rollForward(this.#context, this.#leased, { signal: this.#leased.signal });
     await this.#leased.release();
     return name;
+  }
+
+  async keep(): Promise<void> {
+    await this.#leased.release();
   }
 
   async discard(): Promise<void> {

@@ -239,9 +239,11 @@ export class LeasedState {
     // A large one is not written after each part.
     const restMs = this.#savedBytes / BYTES_PER_MS - this.#heldFrom.elapsedMs;
     if (restMs > 1 && !this.#isReleased) await delay(restMs);
-    const changes = this.#changes;
     const began = performance.now();
+    let changes;
     for (let attempt = 0;; attempt++) {
+      // What another attempt would save again may be another server's by then.
+      changes = this.#changes;
       try {
         if (await this.#put()) break;
       } catch (error) {

@@ -11,12 +11,12 @@
 import { InletError } from "../errors.ts";
 import type {
   NewUpload,
+  OngoingBody,
   OngoingUpload,
   OngoingUploads,
   Outcome,
   Taking,
 } from "../store/ongoing.ts";
-import type { Upload } from "../store/store.ts";
 import { UploadPlaces } from "../store/upload_places.ts";
 import { quoted } from "../text.ts";
 import type { BucketContext } from "./context.ts";
@@ -64,12 +64,16 @@ export class BucketOngoing implements OngoingUploads {
     });
   }
 
+  get keepMs(): number {
+    return this.#context.keepPartialsMs;
+  }
+
   async begin(id: string, upload: NewUpload): Promise<OngoingUpload> {
     const { name, size, details, fingerprint, owner } = upload;
-    const { bucket, prefix, keepPartialsMs } = this.#context;
+    const { bucket, prefix } = this.#context;
     const what = `Cannot store ${quoted(name)}`;
     const want = this.#context.safe(name);
-    if (keepPartialsMs === 0) {
+    if (this.keepMs === 0) {
       throw new InletError("denied", `${what}: this server keeps no partial files`);
     }
     const place = await this.#places.makeRoom(owner);
@@ -96,11 +100,11 @@ export class BucketOngoing implements OngoingUploads {
   }
 
   async #find(hash: string): Promise<OngoingUpload | undefined> {
-    const { bucket, prefix, keepPartialsMs } = this.#context;
-    if (keepPartialsMs === 0) return undefined;
+    const { bucket, prefix } = this.#context;
+    if (this.keepMs === 0) return undefined;
     const found = await readState(bucket, ongoingKey(prefix, hash));
     if (!found?.state.ongoing || found.state.stage === "discarding") return undefined;
-    if (isFree(found) && found.ageMs > keepPartialsMs) return undefined;
+    if (isFree(found) && found.ageMs > this.keepMs) return undefined;
     return new BucketOngoingUpload({
       ...{ context: this.#context, partials: this.#partials, taken: this.#taken, found, hash },
       onRemove: () => this.#places.delete(hash),
@@ -145,19 +149,17 @@ interface Known {
 class BucketOngoingUpload implements OngoingUpload {
   readonly bytes: number;
   readonly written: Date;
-  readonly expires: Date;
   readonly #known: Known;
   readonly #key: string;
   #state: UploadState;
 
   constructor(known: Known) {
-    const { found: { key, state, ageMs }, context: { keepPartialsMs } } = known;
+    const { found: { key, state, ageMs } } = known;
     this.#known = known;
     this.#key = key;
     this.#state = state;
     this.bytes = state.outcome?.size ?? bytesOf(certainOf(state));
     this.written = new Date(Date.now() - ageMs);
-    this.expires = new Date(this.written.getTime() + keepPartialsMs);
   }
 
   get name(): string {
@@ -187,7 +189,7 @@ class BucketOngoingUpload implements OngoingUpload {
     return isFree(found) ? undefined : found.lease.idleMs + found.ageMs;
   }
 
-  async take({ quietMs, isTentative, onTaken }: Taking): Promise<Upload | undefined> {
+  async take({ quietMs, isTentative, onTaken }: Taking): Promise<OngoingBody | undefined> {
     const { partials, taken } = this.#known;
     const key = this.#key;
     if (taken.has(key)) return undefined;

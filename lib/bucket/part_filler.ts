@@ -32,6 +32,8 @@ export interface PartFillerOptions {
   lease(): Promise<LeasedState>;
   /** @throws if the upload has failed or ended */
   check(): void;
+  /** Has the state tell all that has arrived, if there is one. */
+  save(): Promise<void>;
   /** Called if something fails that nobody waits for. */
   onFailure(error: unknown): void;
 }
@@ -51,6 +53,8 @@ export class PartFiller implements PartHolder {
   #takingUp: Promise<void> | undefined;
   /** No byte is added meanwhile. */
   #settingAside: Promise<void> | undefined;
+  /** A tail that the state tells until it tells the one that took its place. */
+  #replaced: NotedTail | undefined;
 
   /** Goes on behind what has arrived. */
   constructor(options: PartFillerOptions) {
@@ -90,9 +94,18 @@ export class PartFiller implements PartHolder {
     this.setAside().catch(this.#options.onFailure);
   }
 
-  /** Has the state tell all that has arrived, and gives the memory back. */
-  async setAside(): Promise<void> {
-    this.#settingAside ??= this.#setAside().finally(() => this.#settingAside = undefined);
+  /**
+   * Sets aside what is in the part, which gives the memory back.
+   *
+   * @param how.save Has the state tell it. What it told before is removed after that.
+   * @param how.isCertain Whether the tail of the attempt before is not needed any more either.
+   */
+  async setAside({ save = this.#options.save, isCertain = false } = {}): Promise<void> {
+    // That one may save in another way.
+    while (this.#settingAside) await this.#settingAside;
+    this.#settingAside = this.#setAside(save, isCertain).finally(() =>
+      this.#settingAside = undefined
+    );
     await this.#settingAside;
   }
 
@@ -180,12 +193,25 @@ export class PartFiller implements PartHolder {
     this.filledBytes = 0;
   }
 
-  async #setAside(): Promise<void> {
-    const { sender } = this.#options;
-    const { arrived } = sender;
+  async #setAside(save: () => Promise<void>, isCertain: boolean): Promise<void> {
+    const { context, sender, lease } = this.#options;
     await sender.settled();
     // The memory may have been granted meanwhile.
     while (this.#takingUp) await this.#takingUp.catch(() => {});
+    await this.#emptyBuffer();
+    await save();
+    const isKept = !isCertain || this.#kept === sender.arrived.tail;
+    const old = isKept ? [this.#replaced] : [this.#replaced, this.#kept];
+    this.#replaced = undefined;
+    for (const tail of old) {
+      // What cannot be removed now is removed with the upload.
+      if (tail) await deleteTail(context, (await lease()).state.id, tail).catch(() => {});
+    }
+  }
+
+  /** Makes a tail of what is in the part. */
+  async #emptyBuffer(): Promise<void> {
+    const { arrived } = this.#options.sender;
     using buffer = this.#buffer;
     this.#buffer = undefined;
     if (!buffer || this.filledBytes === 0) return;
@@ -198,11 +224,9 @@ export class PartFiller implements PartHolder {
     const { context, sender: { arrived } } = this.#options;
     const lease = await this.#options.lease();
     await lease.hold();
-    const { id } = lease.state;
-    const old = arrived.tail;
     this.hadTail = true;
-    arrived.setTail(await putTail(context, id, content), content);
-    await lease.save((state) => ({ ...state, ...arrived.state }));
-    if (old && old !== this.#kept) await deleteTail(context, id, old);
+    const tail = await putTail(context, lease.state.id, content);
+    if (arrived.tail !== this.#kept) this.#replaced = arrived.tail;
+    arrived.setTail(tail, content);
   }
 }

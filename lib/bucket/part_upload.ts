@@ -13,7 +13,8 @@ import { crc32 } from "node:zlib";
 import type { Facts } from "../body/file_facts.ts";
 import type { Extent } from "../body/reading.ts";
 import { explain, InletError } from "../errors.ts";
-import { type Kept, type Maybe, NOTHING_KEPT, type Upload } from "../store/store.ts";
+import type { OngoingBody } from "../store/ongoing.ts";
+import { type Kept, type Maybe, NOTHING_KEPT } from "../store/store.ts";
 import { quoted } from "../text.ts";
 import { crcOf } from "./arrived_parts.ts";
 import type { InFlight } from "./context.ts";
@@ -25,13 +26,12 @@ import type { PartUploadOptions } from "./part_upload_options.ts";
 import { PartSender } from "./part_sender.ts";
 import { findSent } from "./sent_again.ts";
 import { bytesOf, type UploadState } from "./state.ts";
-import { deleteTail } from "./tails.ts";
 
 /** Milliseconds that an upload may take to leave its state to others, once its server ends. */
 const RELEASING_MS = 1000;
 
 /** An upload to a bucket. */
-export class PartUpload implements Upload, InFlight {
+export class PartUpload implements OngoingBody, InFlight {
   counted: Extent | undefined;
   readonly ticket: string | undefined;
   readonly #options: PartUploadOptions;
@@ -49,7 +49,8 @@ export class PartUpload implements Upload, InFlight {
   #sender: PartSender;
   #filler: PartFiller;
   #failure: { readonly error: unknown } | undefined;
-  #isPublishing = false;
+  /** Whether its client waits for it to be published, or kept. */
+  #isConcluding = false;
   /** Whether a Complete may have been sent: nobody aborts the upload then. */
   #mayBeComplete = false;
   #isTentative: boolean;
@@ -75,9 +76,9 @@ export class PartUpload implements Upload, InFlight {
     return before ? { bytes: bytesOf(before), crc: () => crcOf(before) } : NOTHING_KEPT;
   }
 
-  /** Milliseconds since anything of it arrived. While it is being published, it is not quiet. */
+  /** Milliseconds since anything of it arrived. While it is published or kept, it is not quiet. */
   get quietMs(): number {
-    return this.#isPublishing ? 0 : performance.now() - this.#movedAt;
+    return this.#isConcluding ? 0 : performance.now() - this.#movedAt;
   }
 
   async startOver(): Promise<void> {
@@ -109,16 +110,29 @@ export class PartUpload implements Upload, InFlight {
   async publish(facts: Facts = {}, crc?: number): Promise<string> {
     try {
       this.#check();
-      this.#isPublishing = true;
+      this.#isConcluding = true;
       const whole = crc === undefined ? facts : { ...facts, crc };
       const publishing = this.#sender.hasBegun
         ? this.#publishParts(whole)
         : this.#publishAtOnce(whole);
       return await Promise.race([publishing, this.#abandoned.promise]);
     } catch (error) {
-      this.#isPublishing = false;
+      this.#isConcluding = false;
       throw this.#failed(error);
     }
+  }
+
+  async keep(): Promise<void> {
+    let isKept = false;
+    this.#isConcluding = true;
+    if (!this.#failure) {
+      await this.#end(async () => {
+        await this.#leave();
+        isKept = true;
+      });
+    }
+    // A part may have failed, behind which nothing counts.
+    if (!isKept || this.#failure) throw this.#failed(this.#failure?.error ?? ended());
   }
 
   /** Has what was written tentatively count. */
@@ -128,9 +142,9 @@ export class PartUpload implements Upload, InFlight {
 
   /** Has the state tell all that has arrived. It never fails: the upload does. */
   async setAside(): Promise<void> {
-    if (this.#isPublishing || this.#ending) return;
+    if (this.#isConcluding || this.#ending) return;
     try {
-      await this.#saveArrived();
+      await this.#filler.setAside();
     } catch (error) {
       this.#fail(error);
     }
@@ -172,6 +186,7 @@ export class PartUpload implements Upload, InFlight {
       ...{ context, pool, size, schedule, sender: this.#sender, signal: this.#closing.signal },
       lease: () => this.#held(),
       check: () => this.#check(),
+      save: async () => await (await this.#lease)?.save((state) => this.#withArrived(state)),
       onFailure: (error) => this.#fail(error),
     });
   }
@@ -266,7 +281,10 @@ export class PartUpload implements Upload, InFlight {
     this.#closing.abort(ended());
     const { context } = this.#options;
     try {
-      await how().catch(() => this.#release());
+      await how().catch((error) => {
+        this.#fail(error);
+        return this.#release();
+      });
       const lease = this.#leased;
       if (!lease || !isLost(lease) || this.#mayBeComplete) return;
       await this.#sender.settled();
@@ -279,30 +297,29 @@ export class PartUpload implements Upload, InFlight {
   /** Keeps what has arrived to be resumed, if it is to be. */
   async #leave(): Promise<void> {
     if (!this.#options.resuming) return await this.#discard();
-    await this.#saveArrived();
+    const isCertain = !this.#isTentative;
+    await this.#filler.setAside({ isCertain, save: () => this.#releaseArrived() });
+  }
+
+  /** Leaves the state to others, and has it tell all that has arrived. */
+  async #releaseArrived(): Promise<void> {
+    const { context } = this.#options;
     const lease = await this.#lease;
     if (!lease) return;
     const { facts, ongoing, stage } = lease.state;
-    if (stage === "discarding") return await abandon(this.#options.context, lease);
-    if (bytesOf(lease.state) === 0 && !facts && !ongoing) {
-      return await abandon(this.#options.context, lease);
-    }
-    if (this.#isTentative) return await lease.release();
-    await lease.release((state) => ({ ...state, certain: undefined }));
-    const tail = this.#before?.tail;
-    if (tail && tail.number !== lease.state.tail?.number && !lease.signal.aborted) {
-      await deleteTail(this.#options.context, lease.state.id, tail);
-    }
+    if (stage === "discarding") return await abandon(context, lease);
+    const isAny = bytesOf(this.#sender.arrived.state) > 0;
+    if (!isAny && !facts && !ongoing) return await abandon(context, lease);
+    await lease.release((state) => {
+      const arrived = this.#withArrived(state);
+      return this.#isTentative ? arrived : { ...arrived, certain: undefined };
+    });
+    lease.signal.throwIfAborted();
   }
 
-  async #saveArrived(): Promise<void> {
-    await this.#filler.setAside();
-    const lease = await this.#lease;
-    const { arrived } = this.#sender;
-    // Otherwise it is saved as it stands already.
-    if (lease?.state.stage === "open") {
-      await lease.save((state) => ({ ...state, ...arrived.state }));
-    }
+  /** A state with all that has arrived. Once it is open no more, it tells that already. */
+  #withArrived(state: UploadState): UploadState {
+    return state.stage === "open" ? { ...state, ...this.#sender.arrived.state } : state;
   }
 
   /** Removes what was written. A partial file that was resumed stays, for some further attempts. */

@@ -10,6 +10,7 @@
 
 import { delay } from "@std/async/delay";
 import { explain } from "../errors.ts";
+import type { OngoingBody } from "../store/ongoing.ts";
 import type { Asker, PartialFile, PartialQuery, Resumable, Upload } from "../store/store.ts";
 import { ConcludedUpload } from "./concluded.ts";
 import type { BucketContext } from "./context.ts";
@@ -175,7 +176,7 @@ export class BucketPartials {
    *
    * @returns `undefined` if another was faster, or goes on uploading it
    */
-  async take(key: string, options: TakeOptions): Promise<Upload | undefined> {
+  async take(key: string, options: TakeOptions): Promise<OngoingBody | undefined> {
     const { context } = this.#options;
     const { name, isTentative, isDue, ticketOf, onTaken } = options;
     const live = this.live(key);
@@ -206,7 +207,7 @@ export class BucketPartials {
     leased: LeasedState,
     ticket: string,
     { isTentative, onTaken }: TakeOptions,
-  ): Promise<Upload> {
+  ): Promise<PartUpload> {
     const { names, begin } = this.#options;
     const { want, size, schedule } = leased.state;
     const upload = begin({

@@ -31,6 +31,10 @@ export class DirectoryOngoing implements OngoingUploads {
     this.#places = new UploadPlaces({ notes, most, find: (hash) => this.#find(hash) });
   }
 
+  get keepMs(): number {
+    return this.#partials.keepMs;
+  }
+
   async begin(id: string, upload: NewUpload): Promise<OngoingUpload> {
     const { name, size, details, fingerprint, owner } = upload;
     const what = `store ${quoted(name)}`;
@@ -72,10 +76,9 @@ export class DirectoryOngoing implements OngoingUploads {
     return this.#known({ ...found, hash, bytes, written: new Date(written) });
   }
 
-  #known(known: Omit<Known, "expires" | "onRemove">): OngoingUpload {
+  #known(known: Omit<Known, "onRemove">): OngoingUpload {
     return new Ongoing(this.#partials, this.#taken, {
       ...known,
-      expires: new Date(known.written.getTime() + this.#partials.keepMs),
       onRemove: () => this.#places.delete(known.hash),
     });
   }
@@ -85,14 +88,12 @@ export class DirectoryOngoing implements OngoingUploads {
 interface Known extends FoundNote {
   readonly hash: string;
   readonly bytes: number;
-  readonly expires: Date;
   onRemove(): void;
 }
 
 class Ongoing implements OngoingUpload {
   readonly bytes: number;
   readonly written: Date;
-  readonly expires: Date;
   readonly #onRemove: () => void;
   readonly #partials: Partials;
   readonly #taken: Set<string>;
@@ -107,7 +108,6 @@ class Ongoing implements OngoingUpload {
     this.bytes = known.bytes;
     this.written = known.written;
     this.#onRemove = known.onRemove;
-    this.expires = known.expires;
   }
 
   get name(): string {

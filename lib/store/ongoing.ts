@@ -46,10 +46,12 @@ export interface Taking {
 export interface OngoingUploads {
   /** Whether what has arrived of one can be read. Otherwise they cannot be joined to one file. */
   readonly canOpen: boolean;
+  /** Milliseconds for which one is kept, counted from its last byte: as long as a partial file. */
+  readonly keepMs: number;
 
   /**
-   * Begins one. It is kept for as long as a partial file, counted from its last byte. If there are
-   * too many, one that loses little gives way to it: it is published, or less than a MiB has arrived.
+   * Begins one. If there are too many, one that loses little gives way to it: it is published, or less
+   * than a MiB has arrived.
    *
    * @param id At least 128 random bits, which its client alone is told.
    * @throws {InletError} `bad-name`; `denied` if no partial files are kept; `overloaded` if there are
@@ -69,8 +71,6 @@ export interface OngoingUpload extends NewUpload {
   readonly outcome: Outcome | undefined;
   /** When something of it arrived last, or became known. */
   readonly written: Date;
-  /** When it is removed, if nothing more of it arrives. */
-  readonly expires: Date;
   /**
    * Milliseconds since something of it arrived, if a client is sending it: to this process, or to
    * another one as far as the store knows.
@@ -81,9 +81,9 @@ export interface OngoingUpload extends NewUpload {
    * Starts sending it, or goes on behind what has arrived.
    *
    * @param signal Ends the wait for another program that may be writing it.
-   * @returns `undefined` if another client is sending it. It is kept if it is disposed of unpublished.
+   * @returns `undefined` if another client is sending it
    */
-  take(how: Taking, signal?: AbortSignal): Promise<Upload | undefined>;
+  take(how: Taking, signal?: AbortSignal): Promise<OngoingBody | undefined>;
 
   /** Opens what has arrived, to read it; `undefined` if it is gone, or cannot be read. */
   open(): Promise<(PartialFile & Disposable) | undefined>;
@@ -99,6 +99,18 @@ export interface OngoingUpload extends NewUpload {
 
   /** Removes all of it, also from the client that sends it. What is published stays. */
   remove(): Promise<void>;
+}
+
+/** The body of one that is being sent. What has arrived is kept if it is disposed of unpublished. */
+export interface OngoingBody extends Upload {
+  /**
+   * Ends it unpublished, and has all that was written stay until it is taken again. Dispose of it all
+   * the same.
+   *
+   * @throws {InletError} if less of it stays: `no-space` or `overloaded` if the store could not take it;
+   * `aborted` if another client has taken it over, or another program removed it
+   */
+  keep(): Promise<void>;
 }
 
 /** A store for wires of which some have such uploads. */

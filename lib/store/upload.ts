@@ -184,6 +184,13 @@ export class FileUpload implements Upload {
     this.#end();
   }
 
+  /** Ends the upload as a partial file. @throws {InletError} `aborted` if that is not there */
+  // deno-lint-ignore require-await
+  async keep(): Promise<void> {
+    this.#temp.check(this.what, this.bytes);
+    this.close();
+  }
+
   /** Ends the upload: keeps it as a partial file if the client asked to, otherwise discards it. */
   close(): void {
     if (this.hash === undefined || this.bytes === 0) return this.discard();

@@ -41,6 +41,8 @@ export const STORE_FAULTS = [
   "late copy",
   /** 503 SlowDown, and the store never sees it. */
   "slow down",
+  /** 403 QuotaExceeded, and the store never sees it. */
+  "full",
   /** The store does what it is asked, and the answer is 500 InternalError. */
   "error after",
   /** No answer comes, and the store never sees it. */
@@ -79,9 +81,9 @@ export interface Misbehaviour {
   lateMs?: number;
 }
 
-/** Faults for a share of the requests, in percent, but those that take minutes. */
+/** Faults for a share of the requests, in percent, but those that take minutes or are for good. */
 export function randomFaults(dice: Dice, percent: number): Required<Misbehaviour>["fault"] {
-  const quick = STORE_FAULTS.filter((fault) => !fault.startsWith("hang"));
+  const quick = STORE_FAULTS.filter((fault) => !fault.startsWith("hang") && fault !== "full");
   return () => dice.below(100) < percent ? dice.of(quick) : undefined;
 }
 
@@ -173,6 +175,8 @@ export class StoreProxy extends Ceph implements AsyncDisposable {
         return this.#later(forward);
       case "slow down":
         return refuse(answer, 503, "SlowDown");
+      case "full":
+        return refuse(answer, 403, "QuotaExceeded");
       case "error after":
         await buffer(await forward());
         return refuse(answer, 500, "InternalError");
