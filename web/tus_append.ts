@@ -124,7 +124,9 @@ export function checkOffset(asked: number, bytes: number): void {
 }
 
 function taken(): InletError {
-  return new Refusal(423, "Another request took this upload over", { code: "aborted" });
+  return new Refusal(423, "Another request took this upload over, or it was removed", {
+    code: "aborted",
+  });
 }
 
 /** Receives the body of a request. With a checksum, all of it counts or nothing. */

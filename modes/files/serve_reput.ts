@@ -39,7 +39,9 @@ export async function serveReput(
     fingerprint: request.fingerprint,
     size,
     onTaken: () =>
-      connection.abort(new InletError("aborted", "Another connection resumed this upload")),
+      connection.abort(
+        new InletError("aborted", "Another connection resumed this upload, or it was removed"),
+      ),
   };
   await new BodyReceiver(connection, context, what).receive({
     open: async () => {
