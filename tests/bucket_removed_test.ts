@@ -113,12 +113,12 @@ integration("an upload whose state is removed while it is completed is not abort
   for (const answer of ["done", "unclear"] as const) {
     await using stores = await bucketStores();
     const { bucket } = stores;
-    let completing: Promise<unknown> = Promise.resolve();
+    const completing: Promise<unknown>[] = [];
     const release = Promise.withResolvers<void>();
     const complete: Bucket["complete"] = async (...asked) => {
       await removeStates(stores);
       if (answer === "done") return await bucket.complete(...asked);
-      completing = release.promise.then(() => bucket.complete(...asked));
+      completing.push(release.promise.then(() => bucket.complete(...asked)));
       return answer;
     };
     const aborted: string[] = [];
@@ -128,14 +128,15 @@ integration("an upload whose state is removed while it is completed is not abort
     });
     const store = await stores.open({
       bucket: changed(watched, "complete", complete),
-      leaseMs: 300,
+      // A save that is under way brings the state back. Where it is saved often, it is removed again.
+      ...answer === "unclear" && { leaseMs: 300 },
     });
     const upload = await arrived(stores, store);
     const error = await fails(upload, () => upload.publish({}, CRC));
     assertEquals(error.code, "aborted", error.message);
     assertEquals(aborted, []);
     release.resolve();
-    await completing;
+    await Promise.all(completing);
     await assertWhole(stores);
   }
 }, CEPH);

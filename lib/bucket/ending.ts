@@ -97,10 +97,9 @@ export async function abandon(context: BucketContext, leased: LeasedState): Prom
 async function removeRemains(context: BucketContext, state: UploadState): Promise<void> {
   const { id, name, uploadId, facts } = state;
   if (name !== undefined) {
+    if (uploadId === undefined) await abortBegun(context, { name, id });
     // Of one with facts a Complete may have been sent.
-    if (facts) await freePlaceholder(context, name, id);
-    else if (uploadId !== undefined) await abort(context, { key: context.key(name), uploadId });
-    else await abortBegun(context, { name, id });
+    else if (!facts) await abort(context, { key: context.key(name), uploadId });
     await freePlaceholder(context, name, id);
   }
   await removeTails(context, id);
