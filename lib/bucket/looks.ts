@@ -34,7 +34,7 @@ export interface Seen {
 /** What stands at a key: `hidden` is an object that is none of the files. */
 export type Look = Seen | "hidden" | undefined;
 
-/** Most objects of which something is remembered: 20 MB, about. */
+/** Most objects of which something is remembered: 15 MB, about. */
 const MOST_REMEMBERED = 50_000;
 
 /** When it is full, one of so many takes the place of the oldest: a long list must not drive out itself. */
@@ -43,10 +43,18 @@ const ONE_OF = 8;
 /** Milliseconds within which an object can be written again without another time. */
 const SAME_TIME_MS = 2000;
 
-/** What is remembered of an object. */
+/** What is remembered of an object: numbers take half of the memory that dates do. */
 interface Remembered {
-  readonly version: string;
-  readonly look: Seen | "hidden";
+  readonly etag: string;
+  readonly size: number;
+  /** Seconds since 1970. A list tells the time more finely than a look. */
+  readonly publishedAt: number;
+  readonly isHidden: boolean;
+  /** Milliseconds since 1970. */
+  readonly modifiedAt: number;
+  readonly mode: number | undefined;
+  readonly crc: number | undefined;
+  readonly to: string | undefined;
 }
 
 /** Looks at objects. */
@@ -87,9 +95,7 @@ export class Looks {
   /** Remembers the CRC-32 of a version that was read. */
   summed(key: string, seen: Seen, crc: number): void {
     const known = this.#remembered.get(key);
-    if (typeof known?.look === "object" && known.look.etag === seen.etag) {
-      this.#remembered.set(key, { ...known, look: { ...known.look, crc } });
-    }
+    if (known?.etag === seen.etag) this.#remembered.set(key, { ...known, crc });
   }
 
   async #ofHead(key: string, head: ObjectHead, signal?: AbortSignal): Promise<Look> {
@@ -103,9 +109,16 @@ export class Looks {
     return to === undefined ? undefined : { ...seen, to };
   }
 
-  #known(key: string, version: Version): Seen | "hidden" | undefined {
+  #known(key: string, { etag, size, modified }: Version): Seen | "hidden" | undefined {
     const known = this.#remembered.get(key);
-    return known?.version === versionOf(version) ? known.look : undefined;
+    // Its metadata can change under the same ETag.
+    if (known?.etag !== etag || known.size !== size) return undefined;
+    if (known.publishedAt !== secondsOf(modified)) return undefined;
+    if (known.isHidden) return "hidden";
+    const { publishedAt, modifiedAt, mode, crc, to } = known;
+    const published = new Date(publishedAt * 1000);
+    const seen = { size, etag, published, modified: new Date(modifiedAt), mode, crc };
+    return to === undefined ? seen : { ...seen, to };
   }
 
   #remember(key: string, head: ObjectHead, look: Seen | "hidden"): void {
@@ -116,14 +129,19 @@ export class Looks {
       if (Math.random() * ONE_OF >= 1) return;
       this.#remembered.delete(this.#remembered.keys().next().value!);
     }
-    this.#remembered.set(key, { version: versionOf(head), look });
+    const { etag, size, modified } = head;
+    const seen = look === "hidden" ? undefined : look;
+    this.#remembered.set(key, {
+      ...{ etag, size, publishedAt: secondsOf(modified), isHidden: look === "hidden" },
+      modifiedAt: seen?.modified.getTime() ?? 0,
+      ...{ mode: seen?.mode, crc: seen?.crc, to: seen?.to },
+    });
   }
 }
 
-/** What tells versions of an object apart: its metadata can change under the same ETag. */
+/** What tells versions of an object apart. */
 type Version = Pick<ObjectHead, "size" | "etag" | "modified">;
 
-function versionOf({ size, etag, modified }: Version): string {
-  // A list tells the time more finely.
-  return `${etag} ${size} ${Math.floor(modified.getTime() / 1000)}`;
+function secondsOf(time: Date): number {
+  return Math.floor(time.getTime() / 1000);
 }
