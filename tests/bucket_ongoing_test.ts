@@ -10,7 +10,7 @@ import type { BucketStore } from "../lib/bucket/bucket_store.ts";
 import { InletError } from "../lib/errors.ts";
 import type { Bucket } from "../lib/s3/bucket.ts";
 import type { OngoingUpload, Taking } from "../lib/store/ongoing.ts";
-import { bucketStores, objectsIn, type TestStores } from "./bucket_stores.ts";
+import { bucketStores, changed, objectsIn, type TestStores } from "./bucket_stores.ts";
 import { CEPH, integration } from "./helpers.ts";
 import { mortalBucket } from "./mortal_bucket.ts";
 
@@ -202,9 +202,7 @@ integration("a size that could not be noted is not taken for noted", async () =>
     if (++puts === 2) throw new InletError("denied", "The object store does not permit it");
     return await stores.bucket.put(...args);
   };
-  const get = (target: Bucket, name: keyof Bucket) =>
-    name === "put" ? put : target[name].bind(target);
-  const store = await stores.open({ bucket: new Proxy(stores.bucket, { get }) });
+  const store = await stores.open({ bucket: changed(stores.bucket, { put }) });
   const upload = (await store.ongoing.find(ID))!;
   await assertRejects(async () => await upload.change({ size: 5 }), InletError, "permit");
   assertEquals((await store.ongoing.find(ID))!.size, null);

@@ -12,7 +12,7 @@ import { PartPool } from "../lib/bucket/part_pool.ts";
 import { InletError } from "../lib/errors.ts";
 import type { Bucket } from "../lib/s3/bucket.ts";
 import type { Upload } from "../lib/store/store.ts";
-import { bucketStores, objectsIn, type TestStores } from "./bucket_stores.ts";
+import { bucketStores, changed, objectsIn, type TestStores } from "./bucket_stores.ts";
 import { sharedCeph } from "./ceph/shared.ts";
 import { CEPH, integration } from "./helpers.ts";
 
@@ -68,13 +68,6 @@ async function present<T>(look: () => Promise<T | undefined>): Promise<T> {
     const found = await look();
     if (found !== undefined) return found;
   }
-}
-
-/** A bucket of which one method is another. */
-function changed<K extends keyof Bucket>(bucket: Bucket, name: K, method: Bucket[K]): Bucket {
-  return new Proxy(bucket, {
-    get: (target, key: keyof Bucket) => key === name ? method : target[key].bind(target),
-  });
 }
 
 /** How many uploads in parts are open. */
@@ -272,9 +265,11 @@ integration("a client is not told by a failure which numbers of its name are tak
   assertEquals(error.message.includes("(2)"), false, error.message);
 
   const lost = await stores.open({
-    bucket: changed(bucket, "complete", async (upload) => {
-      await bucket.abort(upload);
-      return "unclear";
+    bucket: changed(bucket, {
+      complete: async (upload) => {
+        await bucket.abort(upload);
+        return "unclear";
+      },
     }),
   });
   await using other = await lost.receive("a.bin", 9 * MIB);
@@ -300,7 +295,7 @@ integration("an answer to Complete is looked into, and not believed", async () =
       if (isPassedOn) await bucket.complete(...asked);
       return answer;
     };
-    const store = await stores.open({ bucket: changed(bucket, "complete", complete) });
+    const store = await stores.open({ bucket: changed(bucket, { complete }) });
     await using upload = await store.receive(`${index}.bin`, content.length);
     await write(upload, content);
     assertEquals(await upload.publish({}, crc32(content)), `${index}.bin`);
@@ -314,17 +309,13 @@ integration("whoever has lost the lease of an upload sends nothing more", async 
   await using stores = await bucketStores();
   const { bucket } = stores;
   const sent: string[] = [];
-  const passOn = <K extends "putPart" | "complete" | "abort">(on: Bucket, name: K): Bucket =>
-    changed(
-      on,
-      name,
-      ((...asked: Parameters<Bucket[K]>) => {
-        sent.push(name);
-        return (bucket[name] as (...asked: unknown[]) => unknown)(...asked);
-      }) as Bucket[K],
-    );
+  const noted = (name: "putPart" | "complete" | "abort") => (...asked: unknown[]): unknown => {
+    sent.push(name);
+    return (bucket[name] as (...asked: unknown[]) => unknown)(...asked);
+  };
+  const methods = ["putPart", "complete", "abort"] as const;
   const store = await stores.open({
-    bucket: passOn(passOn(passOn(bucket, "abort"), "complete"), "putPart"),
+    bucket: changed(bucket, Object.fromEntries(methods.map((name) => [name, noted(name)]))),
   });
   const content = contentOf(9 * MIB);
   {
@@ -435,7 +426,7 @@ integration(
       if (!isBroken) return await bucket.putPart(...asked);
       throw new InletError("overloaded", "The object store is too busy");
     };
-    const store = await stores.open({ bucket: changed(bucket, "putPart", putPart) });
+    const store = await stores.open({ bucket: changed(bucket, { putPart }) });
     const first = await store.receiveResumable("a.bin", content.length, { fingerprint: "print" });
     await write(first, content.subarray(0, 9 * MIB));
     await present(async () => {
@@ -492,7 +483,7 @@ integration(
       return await bucket.complete(...asked);
     };
     const store = await stores.open({
-      bucket: changed(changed(changed(bucket, "complete", complete), "abort", abort), "head", head),
+      bucket: changed(bucket, { complete, abort, head }),
     });
     const upload = await store.receive("a.bin", content.length);
     await write(upload, content);

@@ -14,7 +14,7 @@ import type { UploadState } from "../lib/bucket/state.ts";
 import { InletError } from "../lib/errors.ts";
 import type { Bucket } from "../lib/s3/bucket.ts";
 import type { Upload } from "../lib/store/store.ts";
-import { bucketStores, objectsIn, type TestStores } from "./bucket_stores.ts";
+import { bucketStores, changed, objectsIn, type TestStores } from "./bucket_stores.ts";
 import { sharedCeph } from "./ceph/shared.ts";
 import { CEPH, integration } from "./helpers.ts";
 
@@ -82,17 +82,6 @@ async function assertWhole({ bucket }: TestStores, name = "a.bin"): Promise<void
   assertEquals([content.length, crc32(content)], [CONTENT.length, CRC]);
 }
 
-/** A way to the bucket on which something else is done about a call. */
-function changed<Method extends keyof Bucket>(
-  bucket: Bucket,
-  method: Method,
-  action: Bucket[Method],
-): Bucket {
-  return new Proxy(bucket, {
-    get: (target, name: keyof Bucket) => name === method ? action : target[name].bind(target),
-  });
-}
-
 integration("an upload whose state is removed fails, and leaves its name", async () => {
   await using stores = await bucketStores();
   const store = await stores.open();
@@ -122,12 +111,12 @@ integration("an upload whose state is removed while it is completed is not abort
       return answer;
     };
     const aborted: string[] = [];
-    const watched = changed(bucket, "abort", async (upload) => {
+    const abort: Bucket["abort"] = async (upload) => {
       aborted.push(upload.uploadId);
       await bucket.abort(upload);
-    });
+    };
     const store = await stores.open({
-      bucket: changed(watched, "complete", complete),
+      bucket: changed(bucket, { complete, abort }),
       // A save that is under way brings the state back. Where it is saved often, it is removed again.
       ...answer === "unclear" && { leaseMs: 300 },
     });
@@ -165,7 +154,7 @@ integration(
       isAborted = true;
       return await stores.bucket.complete(...asked);
     };
-    const store = await stores.open({ bucket: changed(stores.bucket, "complete", complete) });
+    const store = await stores.open({ bucket: changed(stores.bucket, { complete }) });
     const upload = await arrived(stores, store);
     const error = await fails(upload, () => upload.publish({}, CRC));
     assertEquals([error.code, error.message], [
@@ -203,9 +192,11 @@ integration(
     const upload = await arrived(stores, store);
     await upload[Symbol.asyncDispose]();
     await removeStates(stores);
-    const later = changed(stores.bucket, "head", async (...asked) => {
-      const head = await stores.bucket.head(...asked);
-      return head && { ...head, answered: new Date(head.answered.getTime() + 2 * 3_600_000) };
+    const later = changed(stores.bucket, {
+      head: async (...asked) => {
+        const head = await stores.bucket.head(...asked);
+        return head && { ...head, answered: new Date(head.answered.getTime() + 2 * 3_600_000) };
+      },
     });
     await (await stores.open({ bucket: later, keepPartialsMs: 1 })).sweep();
     assertEquals(await open(stores), []);
@@ -220,7 +211,7 @@ integration("a tus upload that can never be completed is not found any more", as
     await abortAll(stores);
     return await stores.bucket.complete(...asked);
   };
-  const store = await stores.open({ bucket: changed(stores.bucket, "complete", complete) });
+  const store = await stores.open({ bucket: changed(stores.bucket, { complete }) });
   const id = "0123456789abcdef0123456789abcdef";
   const begun = await store.ongoing.begin(id, {
     ...{ name: "a.bin", size: CONTENT.length, details: "{}" },

@@ -12,7 +12,7 @@ import type { BucketStore } from "../lib/bucket/bucket_store.ts";
 import { type PartBuffer, type PartHolder, PartPool } from "../lib/bucket/part_pool.ts";
 import { InletError } from "../lib/errors.ts";
 import type { Bucket } from "../lib/s3/bucket.ts";
-import { bucketStores } from "./bucket_stores.ts";
+import { bucketStores, held } from "./bucket_stores.ts";
 import { allOf, CEPH, integration } from "./helpers.ts";
 import { mortalBucket } from "./mortal_bucket.ts";
 
@@ -26,22 +26,6 @@ class ToldPool extends PartPool {
     this.holders.push(given[1]);
     return super.lend(...given);
   }
-}
-
-/** A bucket of which one method waits, if the first key that it is asked about fits. */
-function held(bucket: Bucket, name: "get" | "put" | "putPart", fits: RegExp) {
-  const asked = Promise.withResolvers<void>();
-  const go = Promise.withResolvers<void>();
-  const method = async (...args: unknown[]): Promise<unknown> => {
-    if (fits.test(JSON.stringify(args[0]))) {
-      asked.resolve();
-      await go.promise;
-    }
-    return await (bucket[name] as (...args: unknown[]) => unknown).apply(bucket, args);
-  };
-  const get = (target: Bucket, key: keyof Bucket) =>
-    key === name ? method : target[key].bind(target);
-  return { bucket: new Proxy(bucket, { get }), asked: asked.promise, go: () => go.resolve() };
 }
 
 async function storedCrc(bucket: Bucket, key: string): Promise<number> {

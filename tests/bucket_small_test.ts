@@ -12,10 +12,9 @@ import { BucketContext } from "../lib/bucket/context.ts";
 import { META, OWN_PREFIX } from "../lib/bucket/layout.ts";
 import { placeholder } from "../lib/bucket/marks.ts";
 import { InletError } from "../lib/errors.ts";
-import type { Bucket } from "../lib/s3/bucket.ts";
 import { serve } from "../server.ts";
 import { sharedCeph } from "./ceph/shared.ts";
-import { bucketStores, contentOf, objectsIn, type TestStores } from "./bucket_stores.ts";
+import { bucketStores, contentOf, held, objectsIn, type TestStores } from "./bucket_stores.ts";
 import { CEPH, integration } from "./helpers.ts";
 import { StoreProxy } from "./faults/store_proxy.ts";
 import { Wire } from "./wire.ts";
@@ -122,40 +121,22 @@ integration(
   CEPH,
 );
 
-/** A store of which the writes of one object are late. */
-async function lateAt(
-  { bucket, open }: TestStores,
-  key: string,
-): Promise<{ store: BucketStore; isAsked: Promise<void>; goOn: () => void }> {
-  const [asked, late] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const put: typeof bucket.put = async (...given) => {
-    if (given[0] === key) {
-      asked.resolve();
-      await late.promise;
-    }
-    return await bucket.put(...given);
-  };
-  const get = (target: object, name: keyof Bucket): unknown =>
-    name === "put" ? put : (target as Bucket)[name].bind(target);
-  const store = await open({ bucket: new Proxy(bucket, { get: get as never }) });
-  return { store, isAsked: asked.promise, goOn: late.resolve };
-}
-
 integration(
   "what is sent again is stored once, though the first request comes to the store behind the second",
   async () => {
     await using stores = await bucketStores();
-    const { store: one, isAsked, goOn } = await lateAt(stores, "inbox/a (2).txt");
+    const { bucket, asked, go } = held(stores.bucket, "put", /a \(2\)/);
+    const one = await stores.open({ bucket });
     const two = await stores.open();
     const send = (server: BucketStore, text: string, id: string): Promise<string> =>
       server.put("a.txt", bytes(text), { id });
     await two.put("a.txt", bytes("other"));
     const first = send(one, "hello", "mine");
-    await isAsked;
+    await asked;
     // Other files of the name would have taken the number.
     assertEquals(await send(two, "hello", "mine"), "a (2).txt");
     assertEquals(await send(two, "world", "next"), "a (3).txt");
-    goOn();
+    go();
     assertEquals(await first, "a (2).txt");
     await assertStored(stores, [["a.txt", "other"], ["a (2).txt", "hello"], [
       "a (3).txt",
@@ -169,14 +150,15 @@ integration(
   "where another file takes the number of what is sent again, both attempts find the same one",
   async () => {
     await using stores = await bucketStores();
-    const { store: one, isAsked, goOn } = await lateAt(stores, "inbox/a (2).txt");
+    const { bucket, asked, go } = held(stores.bucket, "put", /a \(2\)/);
+    const one = await stores.open({ bucket });
     const two = await stores.open();
     await two.put("a.txt", bytes("other"));
     const first = one.put("a.txt", bytes("hello"), { id: "mine" });
-    await isAsked;
+    await asked;
     assertEquals(await two.put("a.txt", bytes("faster")), "a (2).txt");
     const again = (await stores.open()).put("a.txt", bytes("hello"), { id: "mine" });
-    goOn();
+    go();
     assertEquals(await Promise.all([first, again]), ["a (3).txt", "a (3).txt"]);
     await assertStored(stores, [["a.txt", "other"], ["a (2).txt", "faster"], [
       "a (3).txt",

@@ -42,6 +42,31 @@ export async function bucketStores(): Promise<TestStores> {
   };
 }
 
+/** A bucket of which some methods are others. */
+export function changed(bucket: Bucket, methods: Partial<Bucket>): Bucket {
+  return new Proxy(bucket, {
+    get: (target, name: keyof Bucket) => methods[name] ?? target[name].bind(target),
+  });
+}
+
+/** A bucket of which one method waits, if the first key that it is asked about fits. */
+export function held(
+  bucket: Bucket,
+  name: "get" | "put" | "putPart",
+  fits: RegExp,
+): { bucket: Bucket; asked: Promise<void>; go: () => void } {
+  const asked = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  const method = async (...args: unknown[]): Promise<unknown> => {
+    if (fits.test(JSON.stringify(args[0]))) {
+      asked.resolve();
+      await go.promise;
+    }
+    return await (bucket[name] as (...args: unknown[]) => unknown).apply(bucket, args);
+  };
+  return { bucket: changed(bucket, { [name]: method }), asked: asked.promise, go: go.resolve };
+}
+
 /** Everything in a bucket below a prefix, the store's own objects included. */
 export async function objectsIn(bucket: Bucket, prefix = ""): Promise<ListedObject[]> {
   const all: ListedObject[] = [];

@@ -8,7 +8,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { InletError } from "../lib/errors.ts";
 import type { Bucket, ListedPage, ListQuery } from "../lib/s3/bucket.ts";
 import { hashOf } from "../lib/bucket/state.ts";
-import { bucketStores, contentOf, objectsIn, writeByForm } from "./bucket_stores.ts";
+import { bucketStores, changed, contentOf, objectsIn, writeByForm } from "./bucket_stores.ts";
 import { CEPH, integration } from "./helpers.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -21,7 +21,7 @@ function later(bucket: Bucket, days: number): Bucket {
   const ms = days * DAY_MS;
   const answeredLater = <T extends { readonly answered: Date }>(object: T | undefined) =>
     object && { ...object, answered: new Date(object.answered.getTime() + ms) };
-  const changed: Partial<Bucket> = {
+  return changed(bucket, {
     head: async (...args) => answeredLater(await bucket.head(...args)),
     get: async (...args) => answeredLater(await bucket.get(...args)),
     async *list(query: ListQuery): AsyncGenerator<ListedPage> {
@@ -33,9 +33,6 @@ function later(bucket: Bucket, days: number): Bucket {
         };
       }
     },
-  };
-  return new Proxy(bucket, {
-    get: (target, key: keyof Bucket) => changed[key] ?? target[key].bind(target),
   });
 }
 
@@ -62,12 +59,11 @@ integration("a sweep aborts what dead servers began, and nothing of another prog
   await store.sweep();
   assertEquals(await openUploads(bucket), before);
   // With one that no request can name.
-  const withOdd = new Proxy(later(bucket, 2), {
-    get: (target, key: keyof Bucket) =>
-      key !== "uploads" ? target[key] : async function* (prefix: string) {
-        yield [{ key: "inbox/a/../b", uploadId: "odd", begun: new Date(0) }];
-        yield* bucket.uploads(prefix);
-      },
+  const withOdd = changed(later(bucket, 2), {
+    async *uploads(prefix) {
+      yield [{ key: "inbox/a/../b", uploadId: "odd", begun: new Date(0) }];
+      yield* bucket.uploads(prefix);
+    },
   });
   await (await stores.open({ bucket: withOdd })).sweep();
   assertEquals(await openUploads(bucket), strange);
@@ -171,14 +167,11 @@ integration(
     await bucket.put(secret, new Uint8Array(9));
     await begin("given up later");
     const denying = (bucket: Bucket): Bucket =>
-      new Proxy(bucket, {
-        get: (target, key: keyof Bucket) =>
-          key !== "get"
-            ? target[key].bind(target)
-            : (...args: Parameters<Bucket["get"]>) =>
-              args[0] === secret
-                ? Promise.reject(new InletError("denied", "no"))
-                : bucket.get(...args),
+      changed(bucket, {
+        get: async (key, how) => {
+          if (key === secret) throw new InletError("denied", "no");
+          return await bucket.get(key, how);
+        },
       });
     const store = await stores.open({ bucket: denying(later(bucket, 2)) });
     await assertRejects(() => store.sweep(), InletError, "no");

@@ -10,7 +10,7 @@ import { InletError } from "../lib/errors.ts";
 import type { Bucket } from "../lib/s3/bucket.ts";
 import { serve } from "../server.ts";
 import { BucketScene } from "./bucket_scene.ts";
-import { bucketStores } from "./bucket_stores.ts";
+import { bucketStores, changed, held } from "./bucket_stores.ts";
 import { type Misbehaviour, StoreProxy } from "./faults/store_proxy.ts";
 import { bytes, CEPH, integration, type Reachable, startServer } from "./helpers.ts";
 import { HttpWire, problemIn, type Response } from "./http_wire.ts";
@@ -163,26 +163,16 @@ integration(
   "a PATCH whose bytes are just being kept is told so, and nobody takes it over",
   async () => {
     await using stores = await bucketStores();
-    const isHeld = Promise.withResolvers<void>();
-    const held = Promise.withResolvers<void>();
-    const put: Bucket["put"] = async (key, ...rest) => {
-      if (key.includes("/tail/")) {
-        isHeld.resolve();
-        await held.promise;
-      }
-      return await stores.bucket.put(key, ...rest);
-    };
-    const get = (target: Bucket, name: keyof Bucket) =>
-      name === "put" ? put : target[name].bind(target);
-    const store = await stores.open({ bucket: new Proxy(stores.bucket, { get }) });
+    const { bucket, asked, go } = held(stores.bucket, "put", /\/tail\//);
+    const store = await stores.open({ bucket });
     await using server = await serve({ port: 0, store, log: { quiet: true } });
     const at = server.address as Deno.NetAddr;
     const path = await begin(at, { ...metadata({ filename: "a" }), "Upload-Length": 6 });
     const patched = patch(at, path, 0, "abc");
-    await isHeld.promise;
+    await asked;
     // It waits until nothing has moved for as long as a dead request is given.
     assertEquals((await head(at, path)).status, 423);
-    held.resolve();
+    go();
     assertEquals((await patched).status, 204);
     assertEquals(await offsetOf(at, path), 3);
   },
@@ -196,9 +186,7 @@ integration("a tus client is told to come again while the object store is overlo
     if (isBusy && key.includes("/tail/")) throw new InletError("overloaded", "It is too busy");
     return await stores.bucket.put(key, ...rest);
   };
-  const get = (target: Bucket, name: keyof Bucket) =>
-    name === "put" ? put : target[name].bind(target);
-  const store = await stores.open({ bucket: new Proxy(stores.bucket, { get }) });
+  const store = await stores.open({ bucket: changed(stores.bucket, { put }) });
   await using server = await serve({ port: 0, store, log: { quiet: true } });
   const at = server.address as Deno.NetAddr;
   const path = await begin(at, { ...metadata({ filename: "a" }), "Upload-Length": 6 });
