@@ -125,23 +125,22 @@ integration(
   "what is sent again is stored once, though the first request comes to the store behind the second",
   async () => {
     await using stores = await bucketStores();
-    const { bucket, asked, go } = held(stores.bucket, "put", /a \(2\)/);
-    const one = await stores.open({ bucket });
-    const two = await stores.open();
-    const send = (server: BucketStore, text: string, id: string): Promise<string> =>
-      server.put("a.txt", bytes(text), { id });
-    await two.put("a.txt", bytes("other"));
-    const first = send(one, "hello", "mine");
+    const { bucket, asked, go } = held(stores.bucket, "put", /a \(3\)/);
+    const [one, two] = [await stores.open({ bucket }), await stores.open()];
+    const write = (name: string): unknown => stores.bucket.put(`inbox/${name}`, bytes("other"));
+    const send = (server: BucketStore): Promise<string> =>
+      server.put("a.txt", bytes("hello"), { id: "mine" });
+    const others = ["a.txt", "a (2).txt"];
+    await Promise.all(others.map(write));
+    const first = send(one);
     await asked;
-    // Other files of the name would have taken the number.
-    assertEquals(await send(two, "hello", "mine"), "a (2).txt");
-    assertEquals(await send(two, "world", "next"), "a (3).txt");
+    // Whoever searches for a free number takes those below one that is taken for taken.
+    await write("a (4).txt");
+    assertEquals(await send(two), "a (3).txt");
     go();
-    assertEquals(await first, "a (2).txt");
-    await assertStored(stores, [["a.txt", "other"], ["a (2).txt", "hello"], [
-      "a (3).txt",
-      "world",
-    ]]);
+    assertEquals(await first, "a (3).txt");
+    const stored = [...others, "a (4).txt"].map((name) => [name, "other"] as const);
+    await assertStored(stores, [...stored, ["a (3).txt", "hello"]]);
   },
   CEPH,
 );
