@@ -13,6 +13,7 @@ import {
   names,
   onTmpfs,
   ownFiles,
+  runClient,
   startServer,
   tempDir,
   uploadGrows,
@@ -46,16 +47,24 @@ async function scene() {
     inbox,
     into: ["--output", inbox],
     path: await dir.write("a.bin", CONTENT),
-    async arrived(but?: string): Promise<void> {
-      assertEquals(names(inbox).filter((name) => name !== but), ["a.bin"]);
+    async arrived(): Promise<void> {
+      assertEquals(names(inbox), ["a.bin"]);
       assertEquals(await Deno.readFile(`${inbox}/a.bin`), CONTENT);
     },
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };
 }
 
+/** Makes what is in flight in a folder so many seconds older. */
+function age(folder: string, seconds: number): void {
+  const past = Date.now() / 1000 - seconds;
+  for (const path of ownFiles(folder)) Deno.utimeSync(path, past, past);
+}
+
 integration("a receiver that is killed at any moment goes on by the same command", async () => {
   await using server = await startServer();
+  Deno.mkdirSync(server.dir, { recursive: true });
+  await Deno.writeTextFile(`${server.dir}/b.txt`, "b");
   const random = seeded(1);
   for (const way of Object.values(WAYS)) {
     await using here = await scene();
@@ -66,14 +75,18 @@ integration("a receiver that is killed at any moment goes on by the same command
       await delay(random() * MOST_MS);
       isDone = (await taking.stop("SIGKILL")).success;
       // Nobody waits for its writer then.
-      const past = Date.now() / 1000 - 60;
-      for (const path of ownFiles(here.inbox)) await Deno.utime(path, past, past);
+      age(here.inbox, 60);
     }
     const taken = isDone ? undefined : await accept(server, offer.code, here.into);
     const { code, stderr } = await offer.ended();
     assertEquals([taken?.code ?? 0, code], [0, 0], `${taken?.stderr}\n${stderr}`);
-    // What a receiver had in flight in the moment of its end can stay for an hour.
-    await here.arrived("(in flight)");
+    // What a receiver had in flight in the moment of its end may be left beside what the next one has gone
+    // on with. Whoever receives there a day later removes it.
+    age(here.inbox, 90_000);
+    const later = await runClient(server, ["--get", "b.txt", ...here.into]);
+    assertEquals(later.code, 0, later.stderr);
+    await Deno.remove(`${here.inbox}/b.txt`);
+    await here.arrived();
   }
 });
 
