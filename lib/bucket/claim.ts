@@ -57,14 +57,18 @@ export async function claim(
     condition = head ? { etag: head.etag } : { absent: true };
     if (put === "unclear") await pause(attempt, signal);
   }
-  // Not the name: its number tells which others are taken.
-  throw new InletError("overloaded", "The object store gives no clear answer: try it again later");
+  throw unclear();
 }
 
 /** Whether an object is the one that was written. */
 function isOurs(head: ObjectHead, meta: Readonly<Record<string, string>>, size: number): boolean {
   return head.size === size && head.meta[META.id] === meta[META.id] &&
     head.meta[META.mark] === meta[META.mark];
+}
+
+/** The error of a write whose fate stays unclear. Not with the name: its number tells which are taken. */
+export function unclear(): InletError {
+  return new InletError("overloaded", "The object store gives no clear answer: try it again later");
 }
 
 /** Waits before the next attempt, longer each time, and not as long as others. */

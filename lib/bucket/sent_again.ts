@@ -5,9 +5,8 @@
  * @module
  */
 
-import { InletError } from "../errors.ts";
 import type { ListedObject, ObjectHead } from "../s3/bucket.ts";
-import { pause } from "./claim.ts";
+import { pause, unclear } from "./claim.ts";
 import type { BucketContext } from "./context.ts";
 import { factsOf } from "./facts.ts";
 import { markOf, OWN_PREFIX } from "./layout.ts";
@@ -96,10 +95,7 @@ class NotedNumber {
       if (noted !== undefined) return noted;
       await pause(attempt, signal);
     }
-    throw new InletError(
-      "overloaded",
-      "The object store gives no clear answer: try it again later",
-    );
+    throw unclear();
   }
 }
 

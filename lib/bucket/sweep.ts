@@ -14,6 +14,7 @@
 
 import { InletError } from "../errors.ts";
 import type { OpenUpload } from "../s3/bucket.ts";
+import { mapAtOnce } from "../store/at_once.ts";
 import type { BucketContext } from "./context.ts";
 import { abandon, removeTails, rollForward } from "./ending.ts";
 import { markOf, META, OWN_PREFIX } from "./layout.ts";
@@ -78,9 +79,7 @@ export async function sweep(context: BucketContext): Promise<void> {
   await removeReferences(context);
   for (const path of ["probe/", "sent/"]) {
     const keys = await oldKeys(context, path);
-    while (keys.length > 0) {
-      await Promise.all(keys.splice(0, MOST_AT_ONCE).map((key) => context.bucket.delete(key)));
-    }
+    await mapAtOnce(keys, MOST_AT_ONCE, (key) => context.bucket.delete(key));
   }
   if (failures.length > 0) throw failures[0];
 }
@@ -143,7 +142,7 @@ async function knownStates(context: BucketContext): Promise<{
   for (const path of ["up/", "ongoing/"]) {
     for await (const objects of ownObjects(context, context.key(OWN_PREFIX + path))) {
       const keys = objects.map(({ key }) => key).filter((key) => !isReference(key));
-      while (keys.length > 0) await Promise.all(keys.splice(0, MOST_AT_ONCE).map(lookOrNote));
+      await mapAtOnce(keys, MOST_AT_ONCE, lookOrNote);
     }
   }
   return { all, areAllKnown, failures };
