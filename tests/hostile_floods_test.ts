@@ -10,8 +10,8 @@ import { dial, integration, PROC, sendTo, startServer, type TestServer } from ".
 import { Wire } from "./wire.ts";
 
 /** The deepest folder of a name: 128 parts are allowed. */
-function deep(number: number): string {
-  return `${number}/` + "a/".repeat(126);
+function deep(top: string): string {
+  return `${top}/` + "a/".repeat(126);
 }
 
 /** A request so many times, each with its number. */
@@ -19,9 +19,12 @@ function times(count: number, request: (number: number) => string): string {
   return Array.from({ length: count }, (_, number) => request(number)).join("");
 }
 
-/** What one client sends in one write, with a single answer to each line or body. */
+/**
+ * What one client sends in one write, with a single answer to each line or body. What it makes has
+ * another name in each round, so that none is less work than the first.
+ */
 interface Flood {
-  requests: string;
+  requests(round: number): string;
   /** How many answers there are. */
   answers: number;
   /** What is in the directory of the server before. */
@@ -31,35 +34,36 @@ interface Flood {
 /** Each keeps a server busy for about a second of its processor. */
 const FLOODS: Readonly<Record<string, Flood>> = {
   "empty pushes": {
-    requests: times(5000, (number) => `push 0 ${number}\nend 00000000\n`),
+    requests: (round) => times(5000, (number) => `push 0 ${round}-${number}\nend 00000000\n`),
     answers: 5000,
   },
   "pushes of one name": {
-    requests: times(2000, () => "push 0 same\nend 00000000\n"),
-    answers: 2000,
+    requests: (round) => times(12_000, () => `push 0 same-${round}\nend 00000000\n`),
+    answers: 12_000,
   },
   "pushes into deep folders": {
-    requests: times(500, (number) => `push 0 ${deep(number % 2)}x\nend 00000000\n`),
-    answers: 500,
+    requests: (round) =>
+      times(1000, (number) => `push 0 ${deep(`${round}-${number % 2}`)}x\nend 00000000\n`),
+    answers: 1000,
   },
   "mkdir of deep folders": {
-    requests: times(50, (number) => `mkdir ${deep(number)}x\n`),
-    answers: 50,
+    requests: (round) => times(160, (number) => `mkdir ${deep(`${round}-${number}`)}x\n`),
+    answers: 160,
   },
   "refused names": {
-    requests: times(20_000, () => "mkdir ../x\n"),
-    answers: 20_000,
+    requests: () => times(50_000, () => "mkdir ../x\n"),
+    answers: 50_000,
   },
   "files that are not there": {
-    requests: times(20_000, () => "get nothing\n"),
-    answers: 20_000,
+    requests: () => times(5000, () => "get nothing\n"),
+    answers: 5000,
   },
   "talk": {
-    requests: times(50_000, () => "Hello\n"),
+    requests: () => times(50_000, () => "Hello\n"),
     answers: 50_000,
   },
   "one compare with many numbered copies": {
-    requests: "compare 1 00000000 2020-02-29T12:00:00Z a\n",
+    requests: () => "compare 1 00000000 2020-02-29T12:00:00Z a\n",
     answers: 1,
     prepare(server) {
       for (let number = 1; number <= 40_000; number++) {
@@ -105,7 +109,7 @@ for (const [what, { requests, answers, prepare }] of Object.entries(FLOODS)) {
     using honest = await Wire.greet(server);
     for (let round = 0; round < ROUNDS; round++) {
       let isOver = false;
-      const over = flood(server, requests, answers).then(() => isOver = true);
+      const over = flood(server, requests(round), answers).then(() => isOver = true);
       const begun = busyMs(server);
       let longestMs = 0;
       while (!isOver) {
