@@ -25,9 +25,6 @@ import type { FileUpload } from "./upload.ts";
 import type { Workspace } from "./workspace.ts";
 import type { Workspaces } from "./workspaces.ts";
 
-/** Milliseconds for which the folders above a file are taken for what they were found to be. */
-const PLACE_MS = 5;
-
 /** Most files that are flushed to disk together. */
 const MAX_UNSYNCED = 128;
 
@@ -52,7 +49,8 @@ interface Target {
   readonly prefix: string;
   readonly place: Place;
   readonly workspace: Workspace;
-  readonly lookedAt: number;
+  /** The {@linkcode Folders.moment} of that. */
+  readonly moment: number;
 }
 
 /** A file that is written, and not flushed to disk. */
@@ -207,6 +205,7 @@ export class DirectoryBatch implements StoreBatch {
       return action();
     } catch (error) {
       this.#target = undefined;
+      this.#context.folders.forget();
       throw error;
     }
   }
@@ -214,12 +213,12 @@ export class DirectoryBatch implements StoreBatch {
   /** Looks at the folders of a name, unless that was done just now. */
   #look(name: string, safe?: string): Target {
     const prefix = name.slice(0, name.lastIndexOf("/") + 1);
-    const now = performance.now();
-    const known = this.#target;
-    if (known?.prefix === prefix && now - known.lookedAt < PLACE_MS) return known;
     const { folders, workspaces } = this.#context;
+    const moment = folders.moment();
+    const known = this.#target;
+    if (known?.prefix === prefix && known.moment === moment) return known;
     const place = folders.make(safe ?? folders.safe(name));
-    return this.#target = { prefix, place, workspace: workspaces.of(place), lookedAt: now };
+    return this.#target = { prefix, place, workspace: workspaces.of(place), moment };
   }
 
   /** The last part of a name on disk. */

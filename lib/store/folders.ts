@@ -11,7 +11,7 @@ import { quoted } from "../text.ts";
 import type { Disk } from "./disk.ts";
 import { isOddName, nameForDisk, type RefusedNames } from "./disk_names.ts";
 import { DiskPace } from "./disk_pace.ts";
-import { foldersOf, FolderWays, lstatIfThere, type Way } from "./folder_ways.ts";
+import { folderOf, foldersOf, FolderWays, lstatIfThere, type Way } from "./folder_ways.ts";
 import { firstFreeNumber } from "./free_number.ts";
 import type { LinkRule } from "./link_rules.ts";
 import { finishFolder, MadeFolders } from "./made_folders.ts";
@@ -19,6 +19,9 @@ import { numberedName, safeName } from "./names.ts";
 import { isSameFile } from "./temp_file.ts";
 
 export { folderOf, foldersOf, lstatIfThere, type Way } from "./folder_ways.ts";
+
+/** Milliseconds for which folders are taken for what they were found to be. */
+const KNOWN_MS = 5;
 
 /** Most messages that are remembered as told. The oldest is forgotten first. */
 const MAX_WARNINGS = 1000;
@@ -46,15 +49,19 @@ export interface NamingOptions {
   links?: LinkRule | undefined;
 }
 
-/** Where a name leads to: its innermost folder. */
-export interface Place extends Way {
-  /** The name, with the numbers that its folders got. */
-  readonly name: string;
+/** A folder that was found or made. */
+interface Found extends Way {
   /** Name of the outermost folder above it that is on the same file system, or its own. */
   readonly mount: string;
   readonly info: Deno.FileInfo;
-  /** Whether the innermost folder was made for it. */
+  /** Whether it was made just now. */
   readonly isNew: boolean;
+}
+
+/** Where a name leads to: its innermost folder. */
+export interface Place extends Found {
+  /** The name, with the numbers that its folders got. */
+  readonly name: string;
 }
 
 /** The root of a store and the folders below it. */
@@ -70,6 +77,9 @@ export class Folders extends FolderWays {
   /** What the disk of a folder refuses in names, as far as that can be known. */
   refusedIn: (folder: string) => RefusedNames | undefined = () => undefined;
   #root: Deno.FileInfo | undefined;
+  /** The folders that were found just now. */
+  readonly #known = new Map<string, Found>();
+  #knownSince = -Infinity;
   /** Folders in which the root was made, and that are not flushed yet. */
   #unsynced: string[] = [];
 
@@ -139,6 +149,7 @@ export class Folders extends FolderWays {
   /** Makes the root again, if another program has removed it, and says so. */
   remakeRoot(): void {
     this.#root = undefined;
+    this.forget();
     if (lstatIfThere(this.root)) return;
     // Without its parents: a whole disk can be missing.
     this.disk.mkdirSync(this.root);
@@ -187,29 +198,47 @@ export class Folders extends FolderWays {
    * @throws {InletError} `denied` if a link has the name of a folder, unless that is hidden
    */
   make(name: string, mode?: number): Place {
-    const parts = name.split("/");
-    const last = parts.pop()!;
-    let inside = "";
-    let info = this.#root ??= Deno.statSync(this.root);
-    let mount = "";
-    let isNew = false;
-    const seen: Deno.FileInfo[] = [];
-    for (const [index, part] of parts.entries()) {
-      const folder = inside + part;
-      const there = lstatIfThere(this.path(folder));
-      if (there && this.#isTaken(there, 1)) return this.make(this.located(name), mode);
-      isNew = !there;
-      const { dev } = info;
-      info = there ?? this.inFolder({ folder: inside.slice(0, -1), seen }, () => {
-        isNew = this.#makeOne(this.path(folder), index === parts.length - 1 ? mode : undefined);
-        return Deno.lstatSync(this.path(folder));
-      });
-      this.checkOne(folder, info);
-      seen.push(info);
-      if (info.dev !== dev) mount = folder;
-      inside = `${folder}/`;
-    }
-    return { name: inside + last, folder: inside.slice(0, -1), mount, info, isNew, seen };
+    this.moment();
+    const found = this.#find(folderOf(name), mode);
+    return found ? { ...found, name } : this.make(this.located(name), mode);
+  }
+
+  /** The moment from which folders are known, by `performance.now()`: for a few milliseconds. */
+  moment(): number {
+    const now = performance.now();
+    if (now - this.#knownSince >= KNOWN_MS) this.forget(now);
+    return this.#knownSince;
+  }
+
+  /** Forgets what folders were found to be: one is not there any more. */
+  forget(now: number = performance.now()): void {
+    this.#known.clear();
+    this.#knownSince = now;
+  }
+
+  /** Finds or makes a folder and those above it; returns `undefined` if a file has the name of one. */
+  #find(folder: string, mode?: number): Found | undefined {
+    if (folder === "") return this.#foundRoot();
+    const known = this.#known.get(folder);
+    if (known) return known;
+    const outer = this.#find(folderOf(folder));
+    const there = outer && lstatIfThere(this.path(folder));
+    if (!outer || (there && this.#isTaken(there, 1))) return undefined;
+    let isNew = !there;
+    const info = there ?? this.inFolder(outer, () => {
+      isNew = this.#makeOne(this.path(folder), mode);
+      return Deno.lstatSync(this.path(folder));
+    });
+    this.checkOne(folder, info);
+    const mount = info.dev === outer.info.dev ? outer.mount : folder;
+    const found = { folder, mount, info, isNew: false, seen: [...outer.seen, info] };
+    this.#known.set(folder, found);
+    return { ...found, isNew };
+  }
+
+  #foundRoot(): Found {
+    const info = this.#root ??= Deno.statSync(this.root);
+    return { folder: "", mount: "", info, isNew: false, seen: [] };
   }
 
   /**

@@ -250,6 +250,7 @@ export class NewFolder {
       } catch (error) {
         // Another program removed a folder above it, which is made again.
         if (!(error instanceof Deno.errors.NotFound)) throw error;
+        this.#context.folders.forget();
         this.#check();
       }
       return this.#merge();
