@@ -21,6 +21,8 @@ export interface Folder {
   entry: Wanted | undefined;
   readonly small: Wanted[];
   readonly large: Wanted[];
+  /** Whether there is nothing in it but small files. */
+  isLeaf: boolean;
 }
 
 /** One thing to do, in order. */
@@ -29,21 +31,29 @@ export type Step = { type: "folder"; folder: Folder } | { type: "small" | "large
 /** What is wanted, folder by folder, in the order in which the folders are listed. */
 export function byFolder(wanted: readonly Wanted[]): Folder[] {
   const folders = new Map<string, Folder>();
+  const branched = new Set<string>();
   const folderAt = (name: string): Folder => {
-    const known = folders.get(name) ?? { entry: undefined, small: [], large: [] };
+    const known = folders.get(name) ?? { entry: undefined, small: [], large: [], isLeaf: false };
     folders.set(name, known);
     return known;
   };
   for (const one of wanted) {
     const { entry, local } = one;
     const { size } = entry;
+    const outer = local.slice(0, Math.max(local.lastIndexOf("/"), 0));
+    if (size === null) branched.add(outer);
+    else folderAt(outer)[size > MAX_SMALL_BYTES ? "large" : "small"].push(one);
     if (isFolderEntry(entry)) folderAt(local).entry = one;
-    else if (size !== null) {
-      const { small, large } = folderAt(local.slice(0, Math.max(local.lastIndexOf("/"), 0)));
-      (size > MAX_SMALL_BYTES ? large : small).push(one);
-    }
+  }
+  for (const [name, folder] of folders) {
+    folder.isLeaf = folder.large.length === 0 && !branched.has(name);
   }
   return [...folders.values()];
+}
+
+/** The bytes of files. */
+export function sizeOf(some: readonly Wanted[]): number {
+  return some.reduce((sum, { entry }) => sum + (entry.size ?? 0), 0);
 }
 
 /** What is to be done for each folder: to make it, and to get its small files and then its large ones. */

@@ -23,13 +23,14 @@ import { EVERYTHING, safeName } from "../lib/store/names.ts";
 import type { Progress } from "../lib/cli/progress.ts";
 import { formatBytes, formatCount, quoted } from "../lib/text.ts";
 import { encodeLine, isFolderEntry, type ListEntry, modeOf, type Stored } from "../protocol.ts";
-import type { BatchedFile, StoreBatch } from "../lib/store/store_batch.ts";
+import type { BatchedFolder, StoreBatch } from "../lib/store/store_batch.ts";
 import type { ItemResult, Received } from "../modes/files/answers.ts";
 import type { FilesClient } from "../modes/files/client.ts";
 import {
   byFolder,
   type Folder,
   MAX_SMALL_BYTES,
+  sizeOf,
   type Step,
   stepsOf,
   type Wanted,
@@ -156,9 +157,8 @@ function isInExcluded(exclude: Exclude, path: string): boolean {
 }
 
 function tooMany(folder: string): InletError {
-  const limits = `${formatCount(MOST_ENTRIES)} entries and ${
-    formatBytes(MOST_NAME_CHARACTERS)
-  } of names`;
+  const names = formatBytes(MOST_NAME_CHARACTERS);
+  const limits = `${formatCount(MOST_ENTRIES)} entries and ${names} of names`;
   const what = `Cannot get ${quoted(folder === EVERYTHING ? folder : `${folder}/`)} in one piece`;
   return new InletError("too-large", `${what}: the limit is ${limits}; get its folders one by one`);
 }
@@ -179,7 +179,9 @@ class FolderGetter {
   readonly #batch: StoreBatch;
   readonly #room = new Uint8Array(MAX_SMALL_BYTES);
   /** Folders, and files that have arrived, which are not known to be published. */
-  #stored: { file: Wanted; folder: BatchedFile; got?: Received }[] = [];
+  #stored: { file: Wanted; folder: BatchedFolder; got?: Received }[] = [];
+  /** Folders that have their permission bits and times. */
+  readonly #finished = new Set<Wanted>();
   /** Files that were listed as small, and have grown since: each is requested again, alone. */
   readonly #outgrown = new Set<Wanted>();
 
@@ -228,7 +230,7 @@ class FolderGetter {
 
   /** Gives the folders that were made their permission bits and times, innermost first. */
   async #finishFolders(wanted: readonly Wanted[]): Promise<void> {
-    const folders = wanted.filter(({ entry }) => isFolderEntry(entry));
+    const folders = wanted.filter((one) => isFolderEntry(one.entry) && !this.#finished.has(one));
     // A folder is listed ahead of what is in it.
     for (const { entry, local } of folders.reverse()) {
       const facts = { id: ID, mode: modeOf(entry), modified: entry.modified };
@@ -305,12 +307,13 @@ class FolderGetter {
   }
 
   /** Makes a folder, once all of the one before it is stored. */
-  async #begin({ entry: wanted, small }: Folder): Promise<void> {
+  async #begin({ entry: wanted, small, isLeaf }: Folder): Promise<void> {
     await this.#commit();
     if (!wanted) return;
     try {
-      const facts = { id: ID, mode: modeOf(wanted.entry), files: small.length };
-      const folder = await this.#batch.makeFolder(wanted.local, facts);
+      const { entry, local } = wanted;
+      const facts = { id: ID, mode: modeOf(entry), ...isLeaf && { modified: entry.modified } };
+      const folder = await this.#batch.makeFolder(local, { ...facts, files: small.length });
       this.#stored.push({ file: wanted, folder });
     } catch (error) {
       this.#tell(wanted, { error: explain(error) });
@@ -323,7 +326,8 @@ class FolderGetter {
     const stored = this.#stored;
     this.#stored = [];
     for (const { file, folder, got } of stored) {
-      const { name, failure } = folder;
+      const { name, failure, isFinished } = folder;
+      if (isFinished) this.#finished.add(file);
       if (failure) this.#tell(file, { error: failure });
       // Of a folder only a failure is told.
       else if (got) this.#tell(file, { stored: { ...got, name: name! } });
@@ -393,8 +397,4 @@ class FolderGetter {
     progress.skip(sizeOf(ready));
     progress.addFiles(ready.length);
   }
-}
-
-function sizeOf(some: readonly Wanted[]): number {
-  return some.reduce((sum, { entry }) => sum + (entry.size ?? 0), 0);
 }

@@ -130,7 +130,8 @@ class Walk {
     const innerOf = (part: string): string => below === "" ? part : `${below}/${part}`;
     const { files, folders, links, isEmpty } = this.#sort(entries, inside, innerOf);
     const facts = { mode: permissionsOf(info.mode), modified: info.mtime ?? undefined };
-    const here: Parent = { name, ...facts, parent, files: files.length };
+    const isLeaf = folders.length + links.length === 0;
+    const here: Parent = { name, ...facts, parent, files: files.length, isLeaf };
     for (const { part, ...link } of links) {
       const place = { label: inside + part, folder: this.#folder, parent: here };
       this.#links.push(new SymbolicLink(place, { name: `${name}/${part}`, ...link }));

@@ -7,9 +7,10 @@
 
 import {
   decodeReply,
-  encodeReply,
+  encodeLine,
   ERROR_CODES,
   type ErrorCode,
+  formatReply,
   ProtocolError,
   type Reply,
 } from "../protocol.ts";
@@ -65,8 +66,13 @@ export class InletError extends Error {
 
 /** Encodes an error for the peer. A local code is sent as `aborted`. */
 export function encodeError(error: InletError): Uint8Array<ArrayBuffer> {
+  return encodeLine(formatError(error));
+}
+
+/** Formats the same reply, without the end of its line. */
+export function formatError(error: InletError): string {
   const code = error.code in ERROR_CODES ? error.code as ErrorCode : "aborted";
-  return encodeReply({ type: "error", code, text: error.message });
+  return formatReply({ type: "error", code, text: error.message });
 }
 
 /** Converts a refusal by the server to an error; returns `undefined` for other replies. */

@@ -21,7 +21,10 @@ const MAX_ID_CHARACTERS = 64;
 export interface FolderFacts {
   /** Permission bits. */
   mode?: number | undefined;
-  /** Time of the last change. It is told once all is in the folder that belongs there. */
+  /**
+   * Time of the last change. It is told once all is in the folder that belongs there, or with the
+   * number of files if nothing else does.
+   */
   modified?: Date | undefined;
   /** The sender's run, which made the folder if it did not exist: a random text. */
   id?: string | undefined;

@@ -83,8 +83,9 @@ export function cut(text: string): [string, string] {
  * @throws {ProtocolError} if a key is malformed, or a value is not valid Unicode
  */
 export function formatFields(word: string, fields: Fields | undefined): string {
+  if (!fields) return word;
   let text = word;
-  for (const [key, value] of Object.entries(fields ?? {})) {
+  for (const [key, value] of Object.entries(fields)) {
     if (!KEY.test(key)) throw new ProtocolError(`"${key}" is not a field name`);
     if (!value.isWellFormed()) throw new ProtocolError(`the field "${key}" is not valid Unicode`);
     text += `;${key}=${value.replaceAll(ESCAPED, encodeURIComponent)}`;

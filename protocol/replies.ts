@@ -69,28 +69,33 @@ export type Reply =
 
 /** Encodes a reply as one line. */
 export function encodeReply(reply: Reply): Uint8Array<ArrayBuffer> {
+  return encodeLine(formatReply(reply));
+}
+
+/** Formats a reply, without the end of its line. */
+export function formatReply(reply: Reply): string {
   const verb = formatFields(reply.type, reply.fields);
   switch (reply.type) {
     case "welcome":
-      return encodeLine(`${verb} client ${reply.client} of ${reply.limit}`);
+      return `${verb} client ${reply.client} of ${reply.limit}`;
     case "busy":
-      return encodeLine(`${verb} ${reply.clients} of ${reply.limit}`);
+      return `${verb} ${reply.clients} of ${reply.limit}`;
     case "challenge":
-      return encodeLine(`${verb} ${reply.nonce}`);
+      return `${verb} ${reply.nonce}`;
     case "prove":
-      return encodeLine(`${verb} ${reply.nonce} ${reply.length} ${reply.offsets.join(" ")}`);
+      return `${verb} ${reply.nonce} ${reply.length} ${reply.offsets.join(" ")}`;
     case "go":
-      return encodeLine(`${verb} ${reply.offset}`);
+      return `${verb} ${reply.offset}`;
     case "ok":
-      return encodeLine(reply.detail === "" ? verb : `${verb} ${reply.detail}`);
+      return reply.detail === "" ? verb : `${verb} ${reply.detail}`;
     case "end":
-      return encodeLine(`${verb} ${reply.count}`);
+      return `${verb} ${reply.count}`;
     case "note":
-      return encodeLine(`${verb} ${oneLine(reply.text)}`);
+      return `${verb} ${oneLine(reply.text)}`;
     case "error":
-      return encodeLine(`${verb} ${reply.code} ${oneLine(reply.text)}`);
+      return `${verb} ${reply.code} ${oneLine(reply.text)}`;
     default:
-      return encodeLine(`${verb}${meetingReplyWords(reply)}`);
+      return `${verb}${meetingReplyWords(reply)}`;
   }
 }
 

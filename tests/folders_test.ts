@@ -315,7 +315,7 @@ integration("a file that changes or vanishes within a folder is said, and exits 
   using wire = await server.accept();
   await wire.line();
   await wire.says("welcome client 1 of 1\n");
-  assertMatch(await wire.line(), /^mkdir;id=\S+;mode=7\d\d;files=3 a$/);
+  assertMatch(await wire.line(), /^mkdir;id=\S+;mode=7\d\d;time=\S+;files=3 a$/);
   await wire.says("ok a\n");
   assertEquals(await wire.line(), "put 600000 a/1.bin");
   Deno.truncateSync(`${local.path}/a/1.bin`, 69_999);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import type { DirectoryOptions } from "../lib/store/directory_options.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import type { Disk } from "../lib/store/disk.ts";
@@ -70,6 +70,40 @@ integration("a new folder appears with all of its files, once they are there", a
   // More than was announced, and another folder.
   assertEquals((await putAll(batch, ["a/4", "b"])).map(({ name }) => name), ["a/4", "b"]);
 });
+
+integration(
+  "a new folder has its time with the last of its files, and is told to have it",
+  async () => {
+    await using test = await openStore();
+    using batch = test.store.batch();
+    const modified = new Date("2001-02-03T04:05:06.789Z");
+    const timeOf = (name: string): string | undefined =>
+      Deno.statSync(`${test.dir}/${name}`).mtime?.toISOString();
+    const whole = await batch.makeFolder("a", { mode: 0o755, modified, files: 2, id: "x" });
+    await putAll(batch, ["a/1", "a/2"]);
+    assertEquals(whole, { name: "a", isNew: true, isFinished: true });
+    assertEquals(timeOf("a"), modified.toISOString());
+    // Of these more may come, or it cannot be moved with its permission bits, or it was there.
+    const part = await batch.makeFolder("b", { modified, files: 2, id: "x" });
+    await putAll(batch, ["b/1"]);
+    await batch.commit();
+    const closed = await batch.makeFolder("c", { mode: 0o555, modified, files: 1, id: "x" });
+    await putAll(batch, ["c/1"]);
+    const there = await batch.makeFolder("a", { modified, files: 1, id: "x" });
+    await putAll(batch, ["a/3"]);
+    const held = await batch.makeFolder("d", { modified, files: 1, id: "x" });
+    Deno.mkdirSync(`${test.dir}/d`);
+    await putAll(batch, ["d/1"]);
+    for (const folder of [part, closed, there, held]) assertEquals(folder.isFinished, undefined);
+    for (const name of ["b", "c", "a", "d"]) {
+      assertNotEquals(timeOf(name), modified.toISOString(), name);
+      await batch.makeFolder(name, { modified, id: "x" });
+    }
+    // What another program made stays as it is.
+    assertEquals(["a", "b", "c"].map(timeOf), Array(3).fill(modified.toISOString()));
+    assertNotEquals(timeOf("d"), modified.toISOString());
+  },
+);
 
 integration("a new folder of which less comes is published by a commit", async () => {
   await using test = await openStore();

@@ -55,6 +55,8 @@ export interface Parent {
   readonly parent: Parent | undefined;
   /** How many files were found in it, not counting those of its subfolders. */
   readonly files: number;
+  /** Whether nothing was found in it but those. */
+  readonly isLeaf: boolean;
 }
 
 /** The folders that one run of the client makes, over all its connections. */

@@ -100,10 +100,10 @@ export class DirectoryBatch implements StoreBatch {
   }
 
   commit(): Maybe<void> {
+    const published = this.#publishFolder();
     this.#target = undefined;
     this.#announced = undefined;
     this.#owed = 0;
-    const published = this.#publishFolder();
     if (this.#unsynced.length === 0) return published;
     return then(published, () => this.#publishUnsynced());
   }
@@ -280,7 +280,7 @@ export class DirectoryBatch implements StoreBatch {
   }
 
   #publishFolder(): Maybe<void> {
-    if (this.#folder) return this.#end(this.#folder).publish();
+    if (this.#folder) return this.#end(this.#folder).publish(this.#owed === 0);
   }
 
   #end(folder: NewFolder): NewFolder {

@@ -33,6 +33,9 @@ const MAX_HELD_MS = 10_000;
 /** Most files that are open at once, to be flushed to disk together. */
 const MAX_OPEN = 128;
 
+/** The permission bits of a folder's owner. */
+const OWNER = 0o700;
+
 /** How to begin a {@linkcode NewFolder}. */
 export interface NewFolderOptions {
   /** Its name, as {@linkcode Folders.safe} made it. */
@@ -80,6 +83,7 @@ export class NewFolder {
   readonly #began = performance.now();
   #open: HeldFile[] = [];
   #bytes = 0;
+  #isWhole = false;
   /** Whether it holds what must not be published. */
   #isDamaged = false;
   /** Whether nobody else had a turn since it was made. */
@@ -143,8 +147,13 @@ export class NewFolder {
     return this.#open.length < MAX_OPEN ? held.file : this.#flush().then(() => held.file);
   }
 
-  /** Publishes the folder. After that it and each file has a name or a failure. It never fails. */
-  publish(): Maybe<void> {
+  /**
+   * Publishes the folder. After that it and each file has a name or a failure. It never fails.
+   *
+   * @param isWhole Whether all files are in it that were announced.
+   */
+  publish(isWhole: boolean): Maybe<void> {
+    this.#isWhole = isWhole;
     return this.#context.fsync ? this.#publishFlushed() : this.#publish();
   }
 
@@ -295,7 +304,9 @@ export class NewFolder {
       const path = folders.path(name);
       if (lstatIfThere(path)) return false;
       try {
+        const isFinished = this.#finish();
         folders.disk.renameSync(this.#path, path);
+        if (isFinished) this.folder.isFinished = true;
         return true;
       } catch (error) {
         if (isInTheWay(error)) return false;
@@ -310,10 +321,20 @@ export class NewFolder {
     return true;
   }
 
+  /** Gives it its time, where it has its permission bits and nothing more is to come. */
+  #finish(): boolean {
+    const { mode = OWNER, modified } = this.#facts;
+    // One that its owner may not write to could not be moved.
+    if (!this.#isWhole || !modified || (mode & OWNER) !== OWNER) return false;
+    tryTo(() => this.#context.folders.disk.utimeSync(this.#path, new Date(), modified));
+    return true;
+  }
+
   /** Publishes the files one by one, in a folder that is there or is made for them. */
   #merge(): Maybe<void> {
     const { folders, numbering } = this.#context;
-    const place = folders.makeFor(`${this.#name}/`, this.#facts);
+    const { mode, id } = this.#facts;
+    const place = folders.makeFor(`${this.#name}/`, { mode, id });
     Object.assign(this.folder, { name: place.folder, isNew: place.isNew });
     const beyond: HeldFile[] = [];
     folders.inFolder(place, () => {

@@ -21,6 +21,8 @@ export interface BatchedFile {
 export interface BatchedFolder extends BatchedFile {
   /** Whether it was missing before. */
   isNew?: boolean;
+  /** Whether it got the permission bits and the time that were announced, with all announced files. */
+  isFinished?: boolean;
 }
 
 /** What is announced of a folder in a batch. The number of files is a guess: more or fewer may come. */

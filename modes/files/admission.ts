@@ -5,7 +5,7 @@
  * @module
  */
 
-import { encodeReply, formatStored, type Request, type Stored } from "../../protocol.ts";
+import { formatReply, formatStored, type Request, type Stored } from "../../protocol.ts";
 import { checkAccess } from "../../lib/auth/access.ts";
 import { encodeError, explain, type InletError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
@@ -13,7 +13,7 @@ import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import { shownName } from "../../lib/server/admission.ts";
 
 /**
- * Returns the line that acknowledges a stored file.
+ * The reply that acknowledges a stored file, without the end of its line.
  *
  * @param name The requested name.
  */
@@ -21,9 +21,9 @@ export function acknowledge(
   context: ServerContext,
   stored: Stored,
   name: string,
-): Uint8Array {
+): string {
   const shown = { ...stored, name: shownName(context, stored.name, name) };
-  return encodeReply({ type: "ok", detail: formatStored(shown) });
+  return formatReply({ type: "ok", detail: formatStored(shown) });
 }
 
 /**

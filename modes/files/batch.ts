@@ -176,7 +176,12 @@ export class Batch {
   ): Promise<void> {
     if ((source.size ?? 0) >= MIN_LONG_BYTES) this.#idle?.();
     using _ = calling(this.#idle);
-    onResult(source, { stored: await this.#put(source, signal) });
+    try {
+      onResult(source, { stored: await this.#put(source, signal) });
+    } finally {
+      // It was not among the files that the server waited for.
+      if ("parent" in source && source.parent) this.#folders.open.add(source.parent);
+    }
   }
 
   /**
@@ -240,9 +245,12 @@ export class Batch {
     await this.#makeParents(folder.parent);
     this.#made.add(folder);
     this.#folders.open.add(folder);
-    const { mode, files } = folder;
-    // The items are refused for the same reason, and tell it.
-    await this.#mkdir(folder, files > 0 ? { mode, files } : { mode }, () => {});
+    const { mode, modified, files, isLeaf } = folder;
+    const facts = files === 0 ? { mode } : { mode, files, ...isLeaf && { modified } };
+    // If it is refused, the items are for the same reason, and tell it.
+    await this.#mkdir(folder, facts, (answer) => {
+      if (isFinished(answer)) this.#folders.open.delete(folder);
+    });
   }
 
   /**
@@ -304,6 +312,11 @@ export class Batch {
     this.#total = undefined;
     return { total: String(total) };
   }
+}
+
+/** Whether a folder has the permission bits and the time that were told with it. */
+function isFinished(answer: Reply | InletError): boolean {
+  return !(answer instanceof InletError) && answer.fields?.time === "set";
 }
 
 /** Takes the answer to an item without a body. */

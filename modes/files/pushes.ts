@@ -17,12 +17,11 @@
  * @module
  */
 
-import { concat } from "@std/bytes/concat";
-import { encodeReply, folderFactsOf, linkFactsOf } from "../../protocol.ts";
+import { encodeLines, folderFactsOf, formatReply, linkFactsOf } from "../../protocol.ts";
 import { checkAccess } from "../../lib/auth/access.ts";
 import type { Facts } from "../../lib/body/file_facts.ts";
 import { Tally } from "../../lib/body/streams.ts";
-import { encodeError, explain } from "../../lib/errors.ts";
+import { explain, formatError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { admit, admittedFacts, shownName } from "../../lib/server/admission.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
@@ -45,6 +44,9 @@ const GATHERED_MS = 20;
 const MAX_HELD = 16_384;
 const MAX_HELD_MS = 10_000;
 
+/** Tells that a folder has its time already. */
+const FINISHED = { fields: { time: "set" } };
+
 /** A request whose answer waits. */
 interface Pending {
   /** What it stores: it is answered once that has a name or a failure. */
@@ -53,8 +55,8 @@ interface Pending {
   readonly name: string;
   /** When it arrived. */
   readonly since: number;
-  /** Records and encodes the answer. */
-  acknowledge(name: string): Uint8Array;
+  /** Records and formats the answer. */
+  acknowledge(name: string): string;
   /** Takes the published name, or none if it was not published. */
   end?: ((name?: string) => void) | undefined;
 }
@@ -89,7 +91,7 @@ class Pushes {
   readonly #batch: StoreBatch;
   /** Requests without an answer, in order. */
   #pending: Pending[] = [];
-  #answers: Uint8Array[] = [];
+  #answers: string[] = [];
   #flushedAt = -Infinity;
 
   constructor(connection: Connection, context: ServerContext, batch: StoreBatch) {
@@ -166,10 +168,10 @@ class Pushes {
     if (this.#answers.length === 0) return;
     const answers = this.#answers;
     this.#answers = [];
-    await this.#connection.write(concat(answers));
+    await this.#connection.write(encodeLines(answers));
   }
 
-  /** Encodes the answers to the first requests, as far as what they store is published. */
+  /** Formats the answers to the first requests, as far as what they store is published. */
   #settle(): void {
     let settled = 0;
     for (const pending of this.#pending) {
@@ -181,7 +183,7 @@ class Pushes {
     else if (settled > 0) this.#pending.splice(0, settled);
   }
 
-  #answer({ file, name, since, acknowledge, end }: Pending): Uint8Array {
+  #answer({ file, name, since, acknowledge, end }: Pending): string {
     const { log } = this.#context;
     log.begin(name, since);
     end?.(file.name);
@@ -191,7 +193,7 @@ class Pushes {
     } catch (error) {
       const failure = explain(error, `Cannot store ${quoted(name)}`);
       log.failure(failure);
-      return encodeError(failure);
+      return formatError(failure);
     }
   }
 
@@ -258,11 +260,11 @@ class Pushes {
     const kind = type === "mkdir" ? "folder" : "link";
     const what = `make the ${kind} ${quoted(name)}`;
     const add = (made: BatchedFolder): void => {
-      const acknowledge = (file: string): Uint8Array => {
+      const acknowledge = (file: string): string => {
         if (made.isNew) context.log.info(kind, `made the ${kind} ${quoted(file)}`, { file });
         // With a number it would tell that a file has the name.
         const detail = shownName(context, file, name);
-        return encodeReply({ type: "ok", detail });
+        return formatReply({ type: "ok", detail, ...made.isFinished && FINISHED });
       };
       this.#pending.push({ file: made, name, since: performance.now(), acknowledge });
     };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { BodyLine, Stored } from "../../protocol.ts";
+import { type BodyLine, encodeLine, type Stored } from "../../protocol.ts";
 import { BeginningCrc } from "../../lib/body/reading.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import { clientOf } from "../../lib/address.ts";
@@ -39,8 +39,8 @@ export interface ReceiveOptions<T extends Target> {
   exemptFromMinRate?: boolean;
   /** Notes what was published: once, and also if the client has left meanwhile. */
   onPublished?(stored: Stored): void;
-  /** Encodes the line that acknowledges the upload. */
-  acknowledge(stored: Stored): Uint8Array;
+  /** The reply that acknowledges the upload, without the end of its line. */
+  acknowledge(stored: Stored): string;
 }
 
 /**
@@ -145,7 +145,7 @@ export class BodyReceiver {
       const name = await patiently(this.#connection, this.#what, once);
       stored = { size, crc, name };
     });
-    if (stored) await this.#connection.write(acknowledge(stored));
+    if (stored) await this.#connection.write(encodeLine(acknowledge(stored)));
   }
 
   /** What is stored of the body, once what an earlier attempt stored has been read too. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { encodeReply, formatStored, type Request } from "../../protocol.ts";
+import { formatReply, formatStored, type Request } from "../../protocol.ts";
 import { checkAccess } from "../../lib/auth/access.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
@@ -40,6 +40,6 @@ export async function serveSay(
     size,
     negotiate: () => agreeOnStart(connection),
     exemptFromMinRate: true,
-    acknowledge: (said) => encodeReply({ type: "ok", detail: formatStored(said) }),
+    acknowledge: (said) => formatReply({ type: "ok", detail: formatStored(said) }),
   });
 }
