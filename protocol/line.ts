@@ -100,6 +100,17 @@ export function formatFields(word: string, fields: Fields | undefined): string {
  */
 export function parseFields(text: string): { word: string; fields?: Fields } {
   if (!text.includes(";")) return { word: text };
+  // Thousands of lines begin like the one before.
+  if (text === lastParsed?.text) return lastParsed.result;
+  const result = parsed(text);
+  lastParsed = { text, result };
+  return result;
+}
+
+/** What {@linkcode parseFields} parsed last. */
+let lastParsed: { text: string; result: ReturnType<typeof parseFields> } | undefined;
+
+function parsed(text: string): ReturnType<typeof parseFields> {
   const [word = "", ...pairs] = text.split(";");
   const fields: Record<string, string> = Object.create(null);
   for (const pair of pairs) {
@@ -108,7 +119,7 @@ export function parseFields(text: string): { word: string; fields?: Fields } {
     if (!KEY.test(key) || key in fields) throw new ProtocolError(`"${pair}" is not a field`);
     fields[key] = decodeValue(pair.slice(equals + 1));
   }
-  return { word, fields };
+  return { word, fields: Object.freeze(fields) };
 }
 
 function decodeValue(value: string): string {

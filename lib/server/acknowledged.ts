@@ -68,7 +68,7 @@ export class AcknowledgedUploads {
    */
   begin(upload: UploadId): ((name?: string) => void) | undefined {
     const key = keyOf(upload);
-    if (key === undefined) return () => {};
+    if (key === undefined) return forgotten;
     if (this.#uploads.has(key)) return undefined;
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const known = this.#add(key, promise);
@@ -99,6 +99,9 @@ export class AcknowledgedUploads {
     }
   }
 }
+
+/** Takes the name of an upload that its client will not send again. */
+function forgotten(): void {}
 
 /** Identifies an upload; `undefined` for one that its client will not send again. */
 function keyOf({ id, size, crc }: UploadId): string | undefined {

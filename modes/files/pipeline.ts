@@ -72,8 +72,8 @@ export class Pipeline {
 
   /** Whether a request with its body fits into the batch, so that room for it takes no wait. */
   hasRoom(bytes: number): boolean {
-    // The first batch may run ahead of the welcome.
-    const most = this.#written === 0 ? MAX_AHEAD_BYTES : BATCH_BYTES;
+    // The first batch may run ahead of the welcome, and a server with nothing to do gets the next soon.
+    const most = this.#unanswered.length === 0 ? MAX_AHEAD_BYTES : BATCH_BYTES;
     return this.#filled === 0 || this.#filled + bytes <= most;
   }
 

@@ -19,7 +19,6 @@
 
 import { encodeLines, folderFactsOf, formatReply, linkFactsOf } from "../../protocol.ts";
 import { checkAccess } from "../../lib/auth/access.ts";
-import type { Facts } from "../../lib/body/file_facts.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import { explain, formatError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
@@ -27,7 +26,7 @@ import { admit, admittedFacts, shownName } from "../../lib/server/admission.ts";
 import { rightsOf, type ServerContext } from "../../lib/server/context.ts";
 import type { UploadId } from "../../lib/server/acknowledged.ts";
 import type { Maybe } from "../../lib/store/store.ts";
-import type { BatchedFile, BatchedFolder, StoreBatch } from "../../lib/store/store_batch.ts";
+import type { BatchedFolder, StoreBatch } from "../../lib/store/store_batch.ts";
 import { quoted } from "../../lib/text.ts";
 import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { acknowledge } from "./admission.ts";
@@ -50,15 +49,19 @@ const FINISHED = { fields: { time: "set" } };
 /** A request whose answer waits. */
 interface Pending {
   /** What it stores: it is answered once that has a name or a failure. */
-  readonly file: BatchedFile;
+  readonly file: BatchedFolder;
   /** The requested name. */
   readonly name: string;
   /** When it arrived. */
   readonly since: number;
-  /** Records and formats the answer. */
-  acknowledge(name: string): string;
+  /** What it makes, if that is no file. */
+  readonly making?: "folder" | "link";
+  /** What a file holds, once that is verified. */
+  readonly upload?: UploadId | undefined;
+  /** Whether it was stored before. */
+  isKnown?: boolean;
   /** Takes the published name, or none if it was not published. */
-  end?: ((name?: string) => void) | undefined;
+  readonly end?: ((name?: string) => void) | undefined;
 }
 
 /**
@@ -183,13 +186,16 @@ class Pushes {
     else if (settled > 0) this.#pending.splice(0, settled);
   }
 
-  #answer({ file, name, since, acknowledge, end }: Pending): string {
+  #answer(pending: Pending): string {
+    const { file, name, since, end } = pending;
     const { log } = this.#context;
     log.begin(name, since);
     end?.(file.name);
     try {
       if (file.failure) throw file.failure;
-      return acknowledge(file.name!);
+      return pending.upload
+        ? this.#acknowledgeFile(pending, pending.upload, file.name!)
+        : this.#acknowledgeMade(pending, file.name!);
     } catch (error) {
       const failure = explain(error, `Cannot store ${quoted(name)}`);
       log.failure(failure);
@@ -197,86 +203,83 @@ class Pushes {
     }
   }
 
-  /** Adds a request. */
-  #add(file: Maybe<BatchedFile>, pending: Omit<Pending, "file">): Maybe<void> {
-    if (!(file instanceof Promise)) return void this.#pending.push({ file, ...pending });
-    const failed = (error: unknown): BatchedFile => ({ failure: explain(error) });
-    return file.catch(failed).then((file) => void this.#pending.push({ file, ...pending }));
+  #acknowledgeFile(pending: Pending, { size, crc }: UploadId, stored: string): string {
+    const whole = { size, crc, name: stored };
+    if (!pending.isKnown) this.#context.log.stored(whole);
+    return acknowledge(this.#context, whole, pending.name);
+  }
+
+  #acknowledgeMade({ file, name, making }: Pending, stored: string): string {
+    const { isNew, isFinished } = file;
+    const context = this.#context;
+    if (isNew) context.log.info(making!, `made the ${making} ${quoted(stored)}`, { file: stored });
+    // With a number it would tell that a file has the name.
+    const detail = shownName(context, stored, name);
+    return formatReply({ type: "ok", detail, ...isFinished && FINISHED });
+  }
+
+  /** Adds a request to a file, folder or link that may still be on its way into the store. */
+  #add(file: Maybe<BatchedFolder>, pending: Omit<Pending, "file">): Maybe<void> {
+    if (!(file instanceof Promise)) return void this.#pending.push({ ...pending, file });
+    const failed = (error: unknown): BatchedFolder => ({ failure: explain(error) });
+    return file.catch(failed).then((file) => void this.#pending.push({ ...pending, file }));
   }
 
   /** Stores a file. */
   #push({ request: { size, name, fields }, content, trailer }: ArrivedPush): Maybe<void> {
     const context = this.#context;
+    const since = performance.now();
     const what = `store ${quoted(name)}`;
-    const tally = new Tally();
-    let isKnown = false;
-    const pending: Omit<Pending, "file"> = {
-      name,
-      since: performance.now(),
-      acknowledge: (stored) => {
-        const whole = { size, crc: tally.crc, name: stored };
-        if (!isKnown) context.log.stored(whole);
-        return acknowledge(context, whole, name);
-      },
-    };
-    const publish = async (facts: Facts): Promise<string> =>
-      await context.store.put(name, content, facts);
+    let upload: UploadId | undefined;
     let end: Pending["end"];
     try {
       admit(context, "push", what, size);
+      const tally = new Tally();
       tally.add(content);
       const { id } = fields ?? {};
       const told = admittedFacts(context, checkEnd(what, tally, trailer));
       const facts = id === undefined ? told : { ...told, id };
-      const upload = { id, size, crc: tally.crc };
+      upload = { id, size, crc: tally.crc };
       end = context.acknowledged.begin(upload);
       if (!end) {
-        const sentBefore = (): void => void (isKnown = true);
-        return this.#add(this.#again(upload, () => publish(facts), sentBefore), pending);
+        const publish = async (): Promise<string> => await context.store.put(name, content, facts);
+        return this.#again(publish, { name, since, upload });
       }
       // Most stores return at once. Awaiting a promise for each of thousands of files is measurable.
-      return this.#add(this.#batch.put(name, content, facts), { ...pending, end });
+      return this.#add(this.#batch.put(name, content, facts), { name, since, upload, end });
     } catch (error) {
-      return this.#add({ failure: explain(error, `Cannot ${what}`) }, { ...pending, end });
+      const failure = explain(error, `Cannot ${what}`);
+      return this.#add({ failure }, { name, since, upload, end });
     }
   }
 
   /** Finds out what became of a file that was sent before, and stores it if that was nothing. */
   async #again(
-    upload: UploadId,
     publish: () => Promise<string>,
-    onThere: () => void,
-  ): Promise<BatchedFile> {
+    pending: Omit<Pending, "file"> & { upload: UploadId },
+  ): Promise<void> {
     // It may be in this batch.
     await this.#batch.commit();
     this.#settle();
-    return { name: await this.#context.acknowledged.publishOnce(upload, publish, onThere) };
+    const onThere = (): void => void (pending.isKnown = true);
+    const name = this.#context.acknowledged.publishOnce(pending.upload, publish, onThere);
+    await this.#add(name.then((name) => ({ name })), pending);
   }
 
   /** Makes a folder or a link. */
   #make(request: Making): Maybe<void> {
-    const context = this.#context;
     const { type, name } = request;
-    const kind = type === "mkdir" ? "folder" : "link";
-    const what = `make the ${kind} ${quoted(name)}`;
-    const add = (made: BatchedFolder): void => {
-      const acknowledge = (file: string): string => {
-        if (made.isNew) context.log.info(kind, `made the ${kind} ${quoted(file)}`, { file });
-        // With a number it would tell that a file has the name.
-        const detail = shownName(context, file, name);
-        return formatReply({ type: "ok", detail, ...made.isFinished && FINISHED });
-      };
-      this.#pending.push({ file: made, name, since: performance.now(), acknowledge });
-    };
-    const fail = (error: unknown): void => add({ failure: explain(error, `Cannot ${what}`) });
+    const making = type === "mkdir" ? "folder" : "link";
+    const pending = { name, since: performance.now(), making } as const;
+    const what = `make the ${making} ${quoted(name)}`;
     try {
-      checkAccess(rightsOf(context), type, what);
+      checkAccess(rightsOf(this.#context), type, what);
       const made = type === "mkdir"
         ? this.#batch.makeFolder(name, folderFactsOf(request))
         : this.#batch.makeLink(name, linkFactsOf(request));
-      return made instanceof Promise ? made.then(add, fail) : add(made);
+      return this.#add(made, pending);
     } catch (error) {
-      fail(error);
+      return this.#add({ failure: explain(error, `Cannot ${what}`) }, pending);
     }
   }
 }
