@@ -13,7 +13,8 @@ let lastTurn = 0;
 
 /** Whether the process has worked for too long without yielding, or without polling its sockets. */
 export function isTurnDue(): boolean {
-  return performance.now() - lastTurn >= TURN_MS || isPollDue();
+  const now = performance.now();
+  return now - lastTurn >= TURN_MS || isPollDue(now);
 }
 
 /**
@@ -52,8 +53,7 @@ const RESTED_MS = 200;
 /** Time of the last turn in which the sockets were surely polled. */
 let lastPoll = 0;
 
-function isPollDue(): boolean {
-  const now = performance.now();
+function isPollDue(now = performance.now()): boolean {
   if (now - lastTurn >= RESTED_MS) lastPoll = now;
   return now - lastPoll >= POLL_MS;
 }

@@ -129,7 +129,9 @@ export class DirectoryBatch implements StoreBatch {
     const begin = (): NewFolder | undefined => {
       const safe = folders.safe(name);
       const { place, workspace } = this.#look(name, safe);
-      if (lstatIfThere(folders.path(inside(place, lastOf(safe))))) return undefined;
+      // Nothing is expected in a folder of the same run, and whatever is there is found out at the end.
+      const isOwn = folders.made.has(place.info, facts.id);
+      if (!isOwn && lstatIfThere(folders.path(inside(place, lastOf(safe))))) return undefined;
       return NewFolder.begin(this.#context, { name: safe, facts, place, workspace });
     };
     const what = `make the folder ${quoted(name)}`;

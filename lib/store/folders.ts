@@ -8,6 +8,7 @@ import { dirname } from "@std/path/dirname";
 import type { FolderFacts } from "../../protocol.ts";
 import { InletError } from "../errors.ts";
 import { quoted } from "../text.ts";
+import { changesFolder } from "./current_folder.ts";
 import type { Disk } from "./disk.ts";
 import { isOddName, nameForDisk, type RefusedNames } from "./disk_names.ts";
 import { DiskPace } from "./disk_pace.ts";
@@ -199,6 +200,8 @@ export class Folders extends FolderWays {
    */
   make(name: string, mode?: number): Place {
     this.moment();
+    // There an old look would help a program that swaps folders for links.
+    if (!changesFolder()) this.#known.clear();
     const found = this.#find(folderOf(name), mode);
     return found ? { ...found, name } : this.make(this.located(name), mode);
   }
