@@ -11,7 +11,6 @@
 
 import type { Facts } from "../body/file_facts.ts";
 import { explain, InletError } from "../errors.ts";
-import { systemCode } from "../system_errors.ts";
 import { quoted } from "../text.ts";
 import { changesFolder, here, within } from "./current_folder.ts";
 import { freeNumber } from "./free_number.ts";
@@ -20,7 +19,7 @@ import { numberedName } from "./names.ts";
 import { linkUnder, type Numbering } from "./numbering.ts";
 import type { Maybe } from "./store.ts";
 import type { BatchedFile, BatchedFolder, BatchedFolderFacts } from "./store_batch.ts";
-import { isOtherFileSystem, isSameFile, tryTo } from "./temp_file.ts";
+import { isInTheWay, isOtherFileSystem, isSameFile, tryTo } from "./temp_file.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Most files and bytes that are held: a crash costs no more. */
@@ -159,8 +158,7 @@ export class NewFolder {
 
   /** Removes the folder and what is in it, as far as possible: a sweep does the rest. */
   discard(): void {
-    this.#open.forEach(({ open }) => open?.close());
-    this.#open = [];
+    for (const { open } of this.#open.splice(0)) open?.close();
     tryTo(() => this.#workspace.newFolders.discard(this.#path));
   }
 
@@ -315,8 +313,7 @@ export class NewFolder {
     });
     if (!isRenamed) return false;
     for (const { file, stored } of this.#held) if (!file.failure) file.name = `${name}/${stored}`;
-    const { id } = this.#facts;
-    if (id !== undefined) folders.made.add(this.#info, id);
+    if (this.#facts.id !== undefined) folders.made.add(this.#info, this.#facts.id);
     Object.assign(this.folder, { name, isNew: true });
     return true;
   }
@@ -401,11 +398,3 @@ function reasonOf(error: unknown, what: string): InletError {
   if (!(error instanceof Meddling)) return explain(error, what);
   return new InletError("aborted", `${what}: another program changed its temporary file`);
 }
-
-/** Whether a rename failed because something has the name, or the folder is on another file system. */
-function isInTheWay(error: unknown): boolean {
-  const code = systemCode(error);
-  return code !== undefined && IN_THE_WAY.has(code);
-}
-
-const IN_THE_WAY = new Set(["ENOTEMPTY", "EEXIST", "ENOTDIR", "EISDIR", "EXDEV", "EBUSY"]);

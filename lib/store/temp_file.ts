@@ -8,6 +8,7 @@
  */
 
 import { InletError } from "../errors.ts";
+import { systemCode } from "../system_errors.ts";
 import { takeTurns } from "../turns.ts";
 import { here } from "./current_folder.ts";
 import type { Disk } from "./disk.ts";
@@ -228,6 +229,14 @@ export class TempFile {
 export function isOtherFileSystem(error: unknown): boolean {
   return (error as { code?: string }).code === "EXDEV";
 }
+
+/** Whether a rename failed because something has the name, or the folder is on another file system. */
+export function isInTheWay(error: unknown): boolean {
+  const code = systemCode(error);
+  return code !== undefined && IN_THE_WAY.has(code);
+}
+
+const IN_THE_WAY = new Set(["ENOTEMPTY", "EEXIST", "ENOTDIR", "EISDIR", "EXDEV", "EBUSY"]);
 
 /**
  * Runs an optional action and ignores its failure: setting a time, which some file systems do not
