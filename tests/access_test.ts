@@ -75,6 +75,8 @@ const PROBES: readonly ((name: string) => string)[] = [
   (name) => `symlink;to=gone ${name}/x\n`,
   (name) => `mkdir ${name}/x\n`,
   (name) => `mkdir ${name}/x/y/z\n`,
+  (name) =>
+    `mkdir;id=a;time=2020-02-29T12:00:00Z;files=1 ${name}\npush 6 ${name}/z\nhello\nend 363a3020\n`,
   ...[
     (name: string) => name,
     (name: string) => `${name}/x`,

@@ -18,7 +18,7 @@
  */
 
 import { encodeLines, folderFactsOf, formatReply, linkFactsOf } from "../../protocol.ts";
-import { checkAccess } from "../../lib/auth/access.ts";
+import { checkAccess, isDropOnly } from "../../lib/auth/access.ts";
 import { Tally } from "../../lib/body/streams.ts";
 import { explain, formatError } from "../../lib/errors.ts";
 import type { Connection } from "../../lib/net/connection.ts";
@@ -213,9 +213,10 @@ class Pushes {
     const { isNew, isFinished } = file;
     const context = this.#context;
     if (isNew) context.log.info(making!, `made the ${making} ${quoted(stored)}`, { file: stored });
-    // With a number it would tell that a file has the name.
+    // With a number it would tell that a file has the name, and without a time that a folder does.
     const detail = shownName(context, stored, name);
-    return formatReply({ type: "ok", detail, ...isFinished && FINISHED });
+    const isTold = isFinished && !isDropOnly(rightsOf(context));
+    return formatReply({ type: "ok", detail, ...isTold && FINISHED });
   }
 
   /** Adds a request to a file, folder or link that may still be on its way into the store. */
