@@ -105,6 +105,38 @@ integration(
   },
 );
 
+integration("a folder is finished behind the last of its files, also on a slow disk", async () => {
+  const linkSync: Disk["linkSync"] = (from, to) => {
+    if (to.endsWith("slow")) ticks += 1000;
+    Deno.linkSync(from, to);
+  };
+  await using test = await openStore({ disk: { ...Deno, linkSync } });
+  using batch = test.store.batch();
+  const facts = { mode: 0o555, modified: new Date("2001-02-03T04:05:06.789Z"), id: "x" };
+  const factsOf = (name: string): [number, number] => {
+    const { mode, mtime } = Deno.statSync(`${test.dir}/${name}`);
+    return [mode! & 0o777, mtime!.getTime()];
+  };
+  // Its sender lost the connection, and comes again with what is left.
+  await batch.makeFolder("a", { ...facts, files: 2 });
+  await putAll(batch, ["a/1"]);
+  await batch.commit();
+  await batch.makeFolder("a", { ...facts, files: 1 });
+  assertEquals(factsOf("a")[0], 0o755);
+  const late = await batch.makeFolder("b", { ...facts, mode: 0o755, files: 2 });
+  await putAll(batch, ["b/1"]);
+  // What follows is written file by file.
+  test.store.put("slow", encoder.encode("slow"));
+  await putAll(batch, ["b/2"]);
+  const made = await batch.makeFolder("c", { ...facts, files: 1 });
+  assertEquals(factsOf("c")[0], 0o755);
+  for (const { isFinished } of [late, made]) assertEquals(isFinished, undefined);
+  for (const name of ["a", "b", "c"]) {
+    await batch.makeFolder(name, { ...facts });
+    assertEquals(factsOf(name), [0o555, facts.modified.getTime()], name);
+  }
+});
+
 integration("a new folder of which less comes is published by a commit", async () => {
   await using test = await openStore();
   using batch = test.store.batch();

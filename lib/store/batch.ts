@@ -118,8 +118,9 @@ export class DirectoryBatch implements StoreBatch {
     const { folders: { pace }, makeFolder } = this.#context;
     this.#announced = `${name}/`;
     this.#owed = facts.files ?? 0;
-    const made = (): Maybe<BatchedFolder> => makeFolder(name, facts);
-    if (this.#owed === 0) return made();
+    if (this.#owed === 0) return makeFolder(name, facts);
+    // Its own permission bits could keep out what is announced, and that changes its time.
+    const made = (): Maybe<BatchedFolder> => makeFolder(name, { ...facts, modified: undefined });
     return pace.call(() => this.#begin(name, facts) ?? made(), async () => await made());
   }
 
@@ -150,7 +151,7 @@ export class DirectoryBatch implements StoreBatch {
   ): Maybe<BatchedFile> {
     const { folders } = this.#context;
     const putBehind = (): Maybe<BatchedFile> =>
-      then(this.#publishFolder(), () => this.#put(name, content, facts));
+      then(this.#publishFolder(false), () => this.#put(name, content, facts));
     let put: Maybe<BatchedFile>;
     try {
       const base = this.#baseOf(name);
@@ -281,8 +282,8 @@ export class DirectoryBatch implements StoreBatch {
     }
   }
 
-  #publishFolder(): Maybe<void> {
-    if (this.#folder) return this.#end(this.#folder).publish(this.#owed === 0);
+  #publishFolder(isWhole = this.#owed === 0): Maybe<void> {
+    if (this.#folder) return this.#end(this.#folder).publish(isWhole);
   }
 
   #end(folder: NewFolder): NewFolder {
