@@ -5,7 +5,7 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { integration, startServer, tempDir } from "./helpers.ts";
+import { integration, names, startServer, tempDir } from "./helpers.ts";
 import { Wire } from "./wire.ts";
 
 const TIME = "1966-05-06T07:08:09.123Z";
@@ -78,6 +78,30 @@ integration("another folder in the place of the one that was made stays as it is
   const before = factsOf(`${server.dir}/p`);
   await exchange(wire, { [`mkdir;id=me;mode=755;time=${TIME} p`]: "ok p" });
   assertEquals(factsOf(`${server.dir}/p`), before);
+});
+
+integration("a folder that was removed just now is made again for what goes into it", async () => {
+  await using server = await startServer();
+  using wire = await Wire.greet(server);
+  const file = "hello\nend 363a3020";
+  const ways: Record<string, string | RegExp>[] = [
+    { "mkdir p": "ok p" },
+    { "mkdir p/q": "ok p/q" },
+    { "symlink;to=b p/a": "ok p/a" },
+    { [`push 6 p/a\n${file}`]: "ok 6 363a3020 p/a" },
+    { "put 6 p/a": "go 0", [file]: "ok 6 363a3020 p/a" },
+    { [`reput ${"0".repeat(64)} 6 p/a`]: /^go;/, [file]: "ok 6 363a3020 p/a" },
+  ];
+  for (const way of ways) {
+    // The server may know the folder for a few milliseconds.
+    for (let time = 0; time < 3; time++) {
+      await exchange(wire, { "mkdir p": "ok p" });
+      Deno.removeSync(`${server.dir}/p`);
+      await exchange(wire, way);
+      assertEquals(names(`${server.dir}/p`).length, "mkdir p" in way ? 0 : 1);
+      Deno.removeSync(`${server.dir}/p`, { recursive: true });
+    }
+  }
 });
 
 integration("the group bit of a folder is kept for the folders in it", async () => {
