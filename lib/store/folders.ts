@@ -192,7 +192,8 @@ export class Folders extends FolderWays {
 
   /**
    * Makes the folders of a name. Each is checked before the next is made, as it may be a link. Where
-   * a file has the name of a folder, the folder gets a number, as a file does.
+   * a file has the name of a folder, the folder gets a number, as a file does. The innermost is looked at
+   * each time, and those above it once in a few milliseconds.
    *
    * @param mode Permission bits of the innermost, if it is missing. Its owner keeps all of its own:
    * files are stored into it.
@@ -202,7 +203,10 @@ export class Folders extends FolderWays {
     this.moment();
     // There an old look would help a program that swaps folders for links.
     if (!changesFolder()) this.#known.clear();
-    const found = this.#find(folderOf(name), mode);
+    const found = this.#orFindAgain(() => {
+      this.#known.delete(folderOf(name));
+      return this.#find(folderOf(name), mode);
+    });
     return found ? { ...found, name } : this.make(this.located(name), mode);
   }
 
@@ -229,6 +233,18 @@ export class Folders extends FolderWays {
   forget(now: number = performance.now()): void {
     this.#known.clear();
     this.#knownSince = now;
+  }
+
+  /** Runs an action once more if it fails where another program may have replaced a known folder. */
+  #orFindAgain<T>(action: () => T): T {
+    const isKnown = this.#known.size > 0;
+    try {
+      return action();
+    } catch (error) {
+      if (!isKnown) throw error;
+      this.forget();
+      return action();
+    }
   }
 
   /** Finds or makes a folder and those above it; returns `undefined` if a file has the name of one. */
