@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { integration, names, startServer, tempDir } from "./helpers.ts";
 import { Wire } from "./wire.ts";
 
@@ -51,6 +51,45 @@ integration("a folder gets its bits and its time at the end, from who made it", 
   Deno.chmodSync(`${server.dir}/p`, 0o755);
   Deno.chmodSync(`${server.dir}/p/q`, 0o755);
 });
+
+integration(
+  "a folder is told to have its time once all its files are in it, no sooner",
+  async () => {
+    await using server = await startServer();
+    using wire = await Wire.greet(server);
+    const announce = (name: string, files: number, mode = "755"): string =>
+      `mkdir;id=me;mode=${mode};time=${TIME};files=${files} ${name}\n`;
+    const push = (name: string): string => `push 6 ${name}\nhello\nend 363a3020\n`;
+    const wrong = "push 6 wrong/1\nhello\nend 00000000\n";
+    const said = announce("whole", 2) + push("whole/1") + push("whole/2") +
+      announce("less", 2) + push("less/1") + announce("wrong", 1) + wrong +
+      announce("closed", 1, "555") + push("closed/1") + announce("empty", 0);
+    await wire.says(said);
+    for (
+      const answer of [
+        "ok;time=set whole",
+        "ok 6 363a3020 whole/1",
+        "ok 6 363a3020 whole/2",
+        "ok less",
+        "ok 6 363a3020 less/1",
+        "ok wrong",
+        /^error checksum Cannot store "wrong\/1": /,
+        "ok closed",
+        "ok 6 363a3020 closed/1",
+        "ok empty",
+      ]
+    ) {
+      if (typeof answer === "string") assertEquals(await wire.line(), answer);
+      else assertMatch(await wire.line(), answer);
+    }
+    assertEquals(factsOf(`${server.dir}/whole`), ["755", TIME]);
+    assertEquals(factsOf(`${server.dir}/empty`), ["755", TIME]);
+    assertEquals(factsOf(`${server.dir}/closed`)[0], "755");
+    for (const folder of ["less", "wrong", "closed"]) {
+      assertNotEquals(factsOf(`${server.dir}/${folder}`)[1], TIME, folder);
+    }
+  },
+);
 
 integration("an empty folder gets all at once, and one that was there nothing", async () => {
   await using server = await startServer();

@@ -280,6 +280,64 @@ function namesBelow(folder: string, below = ""): string[] {
   ]).sort();
 }
 
+integration("--get gives each folder its time, whatever goes into it", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  const folders = ["p/leaf", "p/large", "p/outer/in", "p/outer", "p/linked", "p/empty", "p"];
+  makeTree(server.dir, {
+    ...{ "p/leaf/a": "a", "p/leaf/b": "b", "p/large/a": "a", "p/large/b": bytes(600_000) },
+    ...{ "p/outer/a": "a", "p/outer/in/b": "b", "p/linked/a": "a", "p/empty/": "" },
+  });
+  Deno.symlinkSync("a", `${server.dir}/p/linked/l`);
+  const factsOf = (top: string): unknown[] =>
+    folders.map((folder) => {
+      const { mode, mtime } = Deno.statSync(`${top}/${folder}`);
+      return [folder, mode! & 0o777, mtime];
+    });
+  for (const [index, folder] of folders.entries()) {
+    Deno.chmodSync(`${server.dir}/${folder}`, 0o700 + index);
+    const time = new Date(LONG_AGO.getTime() + index * 60_000);
+    Deno.utimeSync(`${server.dir}/${folder}`, time, time);
+  }
+  assertEquals((await runClient(server, ["--get", "p/"], { cwd: local.path })).code, 0);
+  const umask = Deno.umask();
+  const expected = folders.map((folder, index) => [
+    folder,
+    (0o700 + index) & ~umask,
+    new Date(LONG_AGO.getTime() + index * 60_000),
+  ]);
+  assertEquals(factsOf(local.path), expected);
+});
+
+integration("--get --retry fills a folder that its owner may not write to", async () => {
+  using server = impostor();
+  await using local = await tempDir();
+  const time = "2001-02-03T04:05:06Z";
+  const lines = [`-;mode=555 ${time} p`, ...[1, 2, 3].map((name) => `1 ${time} p/${name}`)];
+  const args = ["run", "-A", scriptPath("client.ts"), "127.0.0.1", String(server.port)];
+  const command = [Deno.execPath(), ...args, "--get", "p/", "--retry", "1"];
+  const dropped = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"];
+  const [program, ...rest] = Deno.uid() === 0 ? [...dropped, ...command] : command;
+  const getting = run(program!, rest, { cwd: local.path });
+  const give = async (wire: Wire): Promise<void> =>
+    await wire.says(`ok 1\ndata 1\nxend 8cdc1683 ${time}\n`);
+  const first = await giveTree(server, lines);
+  for (const name of [1, 2, 3]) assertEquals(await first.line(), `get p/${name}`);
+  await give(first);
+  first.close();
+  using second = await giveTree(server, lines);
+  for (const name of [2, 3]) assertEquals(await second.line(), `get p/${name}`);
+  for (const _ of [2, 3]) await give(second);
+  assertEquals(await second.line(), "exit");
+  await second.says("ok bye\n");
+  const { code, stderr } = await getting;
+  assertEquals(code, 0, stderr);
+  assertEquals(names(`${local.path}/p`), ["1", "2", "3"]);
+  const { mode, mtime } = Deno.statSync(`${local.path}/p`);
+  assertEquals([mode! & 0o777, mtime], [0o555 & ~Deno.umask(), LONG_AGO]);
+  Deno.chmodSync(`${local.path}/p`, 0o755);
+}, { programs: Deno.build.os === "linux" ? ["setpriv"] : [] });
+
 integration("--get gives the folders that it makes their facts, and others none", async () => {
   await using server = await startServer();
   await using local = await tempDir();

@@ -5,6 +5,7 @@ import { getFolder } from "../client/get_folder.ts";
 import { send } from "../client.ts";
 import { bytes, integration, names, resultsOf, tempDir } from "./helpers.ts";
 import { type InProcessServer, serveHere } from "./in_process.ts";
+import { LONG_AGO } from "./trees.ts";
 import { impostor } from "./wire.ts";
 
 /** More than sockets hold: a server is still sending it when its client has the first bytes. */
@@ -72,6 +73,7 @@ integration("a small file that outgrows its place in a list is got alone", async
   Deno.mkdirSync(`${inbox.path}/logs`);
   await inbox.write("logs/app.log", bytes(10));
   await inbox.write("logs/other.log", bytes(20));
+  Deno.utimeSync(`${inbox.path}/logs`, LONG_AGO, LONG_AGO);
   await using server = await serveHere({ dir: inbox.path });
   const dialer = new Dialer(addressOf(server), {});
   const failed: string[] = [];
@@ -92,6 +94,8 @@ integration("a small file that outgrows its place in a list is got alone", async
   assertEquals(failed, []);
   assertEquals(names(`${local.path}/logs`), ["app.log", "other.log"]);
   assertEquals(Deno.readFileSync(`${local.path}/logs/app.log`), bytes(700_000));
+  // It came into its folder behind all others.
+  assertEquals(Deno.statSync(`${local.path}/logs`).mtime, LONG_AGO);
 });
 
 for (const [before, after] of [[10, 20], [20, 10], [10, 600_000], [600_000, 600_010]] as const) {

@@ -4,13 +4,21 @@
  * @module
  */
 
-import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { InletError } from "../lib/errors.ts";
 import type { DirectoryOptions } from "../lib/store/directory_options.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import type { Disk } from "../lib/store/disk.ts";
-import type { BatchedFile, StoreBatch } from "../lib/store/store_batch.ts";
+import type { BatchedFile, BatchedFolder, StoreBatch } from "../lib/store/store_batch.ts";
 import { type DiskFault, FaultyDisk, OPERATIONS } from "./faults/disk.ts";
 import { anHourPasses, integration, names, OWN, ROOT, tempDir } from "./helpers.ts";
+import { makeTree } from "./trees.ts";
 
 // On a busy machine time must not pass: a disk would seem slow, or a folder be held for long enough.
 let ticks = 0;
@@ -135,6 +143,70 @@ integration("a folder is finished behind the last of its files, also on a slow d
     await batch.makeFolder(name, { ...facts });
     assertEquals(factsOf(name), [0o555, facts.modified.getTime()], name);
   }
+});
+
+integration("a folder that lacks one of its files is not told to be finished", async () => {
+  const modified = new Date("2001-02-03T04:05:06.789Z");
+  await using test = await openStore();
+  using batch = test.store.batch();
+  const announce = async (name: string, files: number): Promise<BatchedFolder> =>
+    await batch.makeFolder(name, { mode: 0o755, modified, files, id: "x" });
+  const refused = await announce("refused", 2);
+  await assertRejects(async () => await batch.put("refused/", new Uint8Array()), InletError);
+  await putAll(batch, ["refused/1"]);
+  const last = await announce("last", 2);
+  await putAll(batch, ["last/1"]);
+  await assertRejects(async () => await batch.put("last/", new Uint8Array()), InletError);
+  const meddled = await announce("meddled", 2);
+  await putAll(batch, ["meddled/1"]);
+  Deno.removeSync(`${test.dir}/${OWN}/${own(test.dir)[0]}/1`);
+  await putAll(batch, ["meddled/2"]);
+  for (const folder of [refused, last, meddled]) {
+    assertEquals([folder.failure, folder.isFinished], [undefined, undefined], folder.name);
+  }
+});
+
+integration("a folder that gets a number is finished behind its files too", async () => {
+  await using test = await openStore();
+  using batch = test.store.batch();
+  const facts = { mode: 0o555, modified: new Date("2001-02-03T04:05:06.789Z"), id: "x" };
+  Deno.writeTextFileSync(`${test.dir}/a`, "a file");
+  const folder = await batch.makeFolder("a", { ...facts, files: 1 });
+  assertEquals(Deno.statSync(`${test.dir}/a (2)`).mode! & 0o777, 0o755);
+  await putAll(batch, ["a/1"]);
+  assertEquals([folder.name, folder.isFinished], ["a (2)", undefined]);
+  await batch.makeFolder("a", facts);
+  const { mode, mtime } = Deno.statSync(`${test.dir}/a (2)`);
+  assertEquals([mode! & 0o777, mtime], [0o555, facts.modified]);
+});
+
+integration("a folder in one of the same run is filled, whatever is there by then", async () => {
+  await using test = await openStore();
+  using batch = test.store.batch();
+  const announce = async (name: string): Promise<BatchedFolder> =>
+    await batch.makeFolder(name, { mode: 0o755, files: 1, id: "x" });
+  await batch.makeFolder("p", { id: "x" });
+  Deno.mkdirSync(`${test.dir}/p/empty`, { mode: 0o700 });
+  const { ino, mode } = Deno.lstatSync(`${test.dir}/p/empty`);
+  makeTree(test.dir, { "p/full/1": "another", "p/file": "another" });
+  Deno.symlinkSync("full", `${test.dir}/p/link`);
+  const told: unknown[] = [];
+  for (const name of ["empty", "full", "file", "link", "new"]) {
+    const folder = await announce(`p/${name}`);
+    const [file] = await putAll(batch, [`p/${name}/1`]);
+    told.push([folder.name, folder.isNew, file!.name, folder.failure?.code, file!.failure?.code]);
+  }
+  assertEquals(told, [
+    ["p/empty", false, "p/empty/1", undefined, undefined],
+    ["p/full", false, "p/full/1 (2)", undefined, undefined],
+    ["p/file (2)", true, "p/file (2)/1", undefined, undefined],
+    [undefined, undefined, undefined, "denied", "denied"],
+    ["p/new", true, "p/new/1", undefined, undefined],
+  ]);
+  const empty = Deno.lstatSync(`${test.dir}/p/empty`);
+  assertEquals([empty.ino, empty.mode], [ino, mode]);
+  assertEquals(Deno.readTextFileSync(`${test.dir}/p/full/1`), "another");
+  assertEquals([names(`${test.dir}/p/full`), own(test.dir)], [["1", "1 (2)"], []]);
 });
 
 integration("a new folder of which less comes is published by a commit", async () => {

@@ -646,6 +646,27 @@ const CASES: Record<string, Case> = {
     assertEquals(await readText(store, "p/a (2)"), "p/a");
   },
 
+  "a folder that is told with its time and its files has its owner's bits until its end": async (
+    _,
+    store,
+  ) => {
+    using batch = store.batch();
+    const facts = { mode: 0o550, modified: TIME, id: "run" };
+    // The second time it is there, as for a client that comes again.
+    for (const name of ["a", "b"]) {
+      const folder = await batch.makeFolder("p", { ...facts, files: 1 });
+      await batch.put(`p/${name}`, encode(name));
+      await batch.commit();
+      assertEquals([folder.name, folder.isFinished], ["p", undefined]);
+      assertEquals(modeOf(await entryOf(store, "p")), 0o750);
+    }
+    const finished = await batch.makeFolder("p", facts);
+    await batch.commit();
+    const { modified, ...entry } = await entryOf(store, "p");
+    assertEquals([finished.name, modified, modeOf(entry)], ["p", TIME, 0o550]);
+    assertEquals(await namesIn(store.tree("p")), ["p/", "p/a", "p/b"]);
+  },
+
   "a batch that is not committed can be disposed of, and nothing is half there": async (
     _,
     store,

@@ -178,6 +178,50 @@ integration(
   },
 );
 
+integration("a folder has its time told again, unless the server says that it has it", async () => {
+  using server = impostor();
+  await using local = await tempDir();
+  makeTree(local.path, {
+    "a/1-done/x": "x",
+    "a/2-large/large.bin": bytes(600_000),
+    "a/2-large/x": "x",
+    "a/3-refused/large.bin": bytes(600_000),
+    "a/3-refused/x": "x",
+    "a/4-not/x": "x",
+  });
+  Deno.symlinkSync("x", `${local.path}/a/4-not/y`);
+  const sending = resultsOf(send(addressOf(server), [`${local.path}/a`]));
+  using wire = await greet(server);
+  const mkdir = async (folder: string, told: RegExp, field = ""): Promise<void> => {
+    const request = await wire.line();
+    assertMatch(request.slice(0, -folder.length), told);
+    await wire.says(`ok${field} ${folder}\n`);
+  };
+  const bare = /^mkdir;id=[^;]+;mode=\d+(;files=1)? $/;
+  const timed = /^mkdir;id=[^;]+;mode=\d+;time=[^;]+;files=[12] $/;
+  await mkdir("a", bare);
+  await mkdir("a/1-done", timed, ";time=set");
+  await wire.says((await push(wire)).ok);
+  // It says so too early: a file that is too large for a push changes the time of its folder.
+  await mkdir("a/2-large", timed, ";time=set");
+  await wire.says((await push(wire)).ok);
+  assertEquals(await wire.line(), "put 600000 a/2-large/large.bin");
+  await wire.says("go 0\n");
+  await wire.skip(600_000);
+  const [, crc] = /^end\S* (\w+)/.exec(await wire.line())!;
+  await wire.says(`ok 600000 ${crc} a/2-large/large.bin\n`);
+  await mkdir("a/3-refused", timed, ";time=set");
+  await wire.says((await push(wire)).ok);
+  assertEquals(await wire.line(), "put 600000 a/3-refused/large.bin");
+  await wire.says("error denied not now\n");
+  await mkdir("a/4-not", bare);
+  await wire.says((await push(wire)).ok);
+  assertMatch(await wire.line(), /^symlink;to=x\S* a\/4-not\/y$/);
+  await wire.says("ok a/4-not/y\n");
+  await finish(wire, ["a/2-large", "a/3-refused", "a/4-not", "a"]);
+  assertEquals((await sending).length, 7);
+});
+
 integration("what is put into a folder that was not looked at yet is sent too", async () => {
   using server = impostor();
   await using local = await tempDir();

@@ -75,11 +75,14 @@ export class BucketBatch implements StoreBatch {
   }
 
   async makeFolder(name: string, facts: BatchedFolderFacts = {}): Promise<BatchedFolder> {
+    const { mode, id, files = 0 } = facts;
     this.#announced = `${name}/`;
-    this.#owed = facts.files ?? 0;
+    this.#owed = files;
     const safe = this.#store.context.safe(name);
     const what = `make the folder ${quoted(name)}`;
-    return await this.#make(what, () => this.#store.folders.makeFolder(safe, facts));
+    // It gets its time behind these.
+    const now = files > 0 ? { mode, id } : facts;
+    return await this.#make(what, () => this.#store.folders.makeFolder(safe, now));
   }
 
   async makeLink(name: string, facts: LinkFacts): Promise<BatchedFolder> {

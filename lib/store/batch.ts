@@ -100,10 +100,10 @@ export class DirectoryBatch implements StoreBatch {
   }
 
   commit(): Maybe<void> {
-    const published = this.#publishFolder();
     this.#target = undefined;
     this.#announced = undefined;
     this.#owed = 0;
+    const published = this.#publishFolder();
     if (this.#unsynced.length === 0) return published;
     return then(published, () => this.#publishUnsynced());
   }
@@ -119,8 +119,9 @@ export class DirectoryBatch implements StoreBatch {
     this.#announced = `${name}/`;
     this.#owed = facts.files ?? 0;
     if (this.#owed === 0) return makeFolder(name, facts);
-    // Its own permission bits could keep out what is announced, and that changes its time.
-    const made = (): Maybe<BatchedFolder> => makeFolder(name, { ...facts, modified: undefined });
+    // It gets its time behind these, and permission bits that could keep them out.
+    const { mode, id } = facts;
+    const made = (): Maybe<BatchedFolder> => makeFolder(name, { mode, id });
     return pace.call(() => this.#begin(name, facts) ?? made(), async () => await made());
   }
 
@@ -151,7 +152,7 @@ export class DirectoryBatch implements StoreBatch {
   ): Maybe<BatchedFile> {
     const { folders } = this.#context;
     const putBehind = (): Maybe<BatchedFile> =>
-      then(this.#publishFolder(false), () => this.#put(name, content, facts));
+      then(this.#publishFolder(), () => this.#put(name, content, facts));
     let put: Maybe<BatchedFile>;
     try {
       const base = this.#baseOf(name);
@@ -282,8 +283,8 @@ export class DirectoryBatch implements StoreBatch {
     }
   }
 
-  #publishFolder(isWhole = this.#owed === 0): Maybe<void> {
-    if (this.#folder) return this.#end(this.#folder).publish(isWhole);
+  #publishFolder(): Maybe<void> {
+    if (this.#folder) return this.#end(this.#folder).publish();
   }
 
   #end(folder: NewFolder): NewFolder {

@@ -299,7 +299,7 @@ export class DirectoryStore implements ServerStore {
 
   /** Makes the temporary file of a name, and the folders of the name. */
   #create(name: string, hash?: string): { place: Place; workspace: Workspace; temp: TempFile } {
-    const place = this.#folders.makeNow(this.#folders.safe(name));
+    const place = this.#folders.make(this.#folders.safe(name));
     const workspace = this.#workspaces.of(place);
     const temp = workspace.create(hash);
     try {

@@ -210,18 +210,6 @@ export class Folders extends FolderWays {
     return found ? { ...found, name } : this.make(this.located(name), mode);
   }
 
-  /**
-   * Makes the folders of a name, as {@linkcode make} does, and finds the innermost there now: it can be
-   * known from a moment ago, and be gone.
-   *
-   * @throws {Deno.errors.NotFound} if it is gone: forget it, and make it anew
-   */
-  makeNow(name: string, mode?: number): Place {
-    const place = this.make(name, mode);
-    if (!place.isNew && place.folder !== "") Deno.lstatSync(this.path(place.folder));
-    return place;
-  }
-
   /** The moment from which folders are known, by `performance.now()`: for a few milliseconds. */
   moment(): number {
     const now = performance.now();
@@ -277,7 +265,7 @@ export class Folders extends FolderWays {
    * gets what it tells.
    */
   makeFor(name: string, facts: FolderFacts): Place {
-    const place = this.makeNow(name, facts.mode);
+    const place = this.make(name, facts.mode);
     const { info, folder, isNew } = place;
     if (isNew && facts.id !== undefined) this.made.add(info, facts.id);
     if (facts.modified && (isNew || this.made.has(info, facts.id))) {

@@ -82,7 +82,6 @@ export class NewFolder {
   readonly #began = performance.now();
   #open: HeldFile[] = [];
   #bytes = 0;
-  #isWhole = false;
   /** Whether it holds what must not be published. */
   #isDamaged = false;
   /** Whether nobody else had a turn since it was made. */
@@ -146,13 +145,8 @@ export class NewFolder {
     return this.#open.length < MAX_OPEN ? held.file : this.#flush().then(() => held.file);
   }
 
-  /**
-   * Publishes the folder. After that it and each file has a name or a failure. It never fails.
-   *
-   * @param isWhole Whether all files are in it that were announced.
-   */
-  publish(isWhole: boolean): Maybe<void> {
-    this.#isWhole = isWhole;
+  /** Publishes the folder. After that it and each file has a name or a failure. It never fails. */
+  publish(): Maybe<void> {
     return this.#context.fsync ? this.#publishFlushed() : this.#publish();
   }
 
@@ -318,11 +312,12 @@ export class NewFolder {
     return true;
   }
 
-  /** Gives it its time, where it has its permission bits and nothing more is to come. */
+  /** Gives it its time, where it has its permission bits and all files that were announced. */
   #finish(): boolean {
-    const { mode = OWNER, modified } = this.#facts;
+    const { mode = OWNER, modified, files } = this.#facts;
     // One that its owner may not write to could not be moved.
-    if (!this.#isWhole || !modified || (mode & OWNER) !== OWNER) return false;
+    if (!modified || (mode & OWNER) !== OWNER) return false;
+    if (this.#held.filter(({ file }) => !file.failure).length !== files) return false;
     tryTo(() => this.#context.folders.disk.utimeSync(this.#path, new Date(), modified));
     return true;
   }

@@ -51,7 +51,9 @@ export interface StoreBatch extends Disposable {
   put(name: string, content: Uint8Array, facts?: Facts): Maybe<BatchedFile>;
 
   /**
-   * Adds a folder and its parents, as far as they are missing. What was added before is committed.
+   * Adds a folder and its parents, as far as they are missing. What was added before is committed. A time
+   * that is told with a number of files is set with the last of them, if at all, and so are permission
+   * bits that could keep them out.
    *
    * @throws {InletError} what is known to keep it from being made
    */
