@@ -4,7 +4,10 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { concat } from "@std/bytes/concat";
 import { encodeBodyLine, encodeRequest, formatCrc } from "../protocol.ts";
 import { Tally } from "../lib/body/streams.ts";
-import { bytes, integration, names, startServer } from "./helpers.ts";
+import type { DirectoryBatch } from "../lib/store/batch.ts";
+import { DirectoryStore } from "../lib/store/directory.ts";
+import { bytes, integration, names, startServer, tempDir } from "./helpers.ts";
+import { serveHere } from "./in_process.ts";
 import { Wire } from "./wire.ts";
 
 const HELLO = "hello\nend 363a3020\n";
@@ -143,6 +146,27 @@ integration("pushes to a read-only server are refused one by one", async () => {
     assertStringIncludes(line, `error denied Cannot store "${name}"`);
   }
   assertEquals(await wire.line(), "Hello ACK");
+});
+
+integration("what a store fails to make after a while is told with its name", async () => {
+  await using temp = await tempDir();
+  const store = await DirectoryStore.open(temp.path);
+  const fails = (): Promise<never> =>
+    Promise.resolve().then(() => {
+      throw new Error("no");
+    });
+  const failing = { put: fails, makeFolder: fails, makeLink: fails };
+  const batchOf = store.batch.bind(store);
+  const batch = (): DirectoryBatch => Object.assign(batchOf(), failing);
+  await using server = await serveHere({
+    dir: temp.path,
+    store: Object.assign(store, { batch }),
+  });
+  using wire = await Wire.greet(server);
+  await wire.says(`mkdir a\nsymlink;to=x b\npush 6 c\n${HELLO}exit\n`);
+  assertMatch(await wire.line(), /^error internal Cannot make the folder "a": /);
+  assertMatch(await wire.line(), /^error internal Cannot make the link "b": /);
+  assertMatch(await wire.line(), /^error internal Cannot store "c": /);
 });
 
 /** An announced folder and its first files. */

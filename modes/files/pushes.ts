@@ -197,7 +197,7 @@ class Pushes {
         ? this.#acknowledgeFile(pending, pending.upload, file.name!)
         : this.#acknowledgeMade(pending, file.name!);
     } catch (error) {
-      const failure = explain(error, `Cannot store ${quoted(name)}`);
+      const failure = explain(error, `Cannot ${whatOf(pending)}`);
       log.failure(failure);
       return formatError(failure);
     }
@@ -222,7 +222,9 @@ class Pushes {
   /** Adds a request to a file, folder or link that may still be on its way into the store. */
   #add(file: Maybe<BatchedFolder>, pending: Omit<Pending, "file">): Maybe<void> {
     if (!(file instanceof Promise)) return void this.#pending.push({ ...pending, file });
-    const failed = (error: unknown): BatchedFolder => ({ failure: explain(error) });
+    const failed = (error: unknown): BatchedFolder => ({
+      failure: explain(error, `Cannot ${whatOf(pending)}`),
+    });
     return file.catch(failed).then((file) => void this.#pending.push({ ...pending, file }));
   }
 
@@ -272,7 +274,7 @@ class Pushes {
     const { type, name } = request;
     const making = type === "mkdir" ? "folder" : "link";
     const pending = { name, since: performance.now(), making } as const;
-    const what = `make the ${making} ${quoted(name)}`;
+    const what = whatOf(pending);
     try {
       checkAccess(rightsOf(this.#context), type, what);
       const made = type === "mkdir"
@@ -283,4 +285,9 @@ class Pushes {
       return this.#add({ failure: explain(error, `Cannot ${what}`) }, pending);
     }
   }
+}
+
+/** What a request does, for a message. */
+function whatOf({ making, name }: Pick<Pending, "making" | "name">): string {
+  return making ? `make the ${making} ${quoted(name)}` : `store ${quoted(name)}`;
 }
