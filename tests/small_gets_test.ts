@@ -1,7 +1,16 @@
 /** Small files that are got one after another: answered together, and stored together. */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { bytes, integration, names, runClient, startServer, tempDir } from "./helpers.ts";
+import {
+  bytes,
+  integration,
+  names,
+  ROOT,
+  run,
+  runClient,
+  startServer,
+  tempDir,
+} from "./helpers.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import { makeTree, treeOf } from "./trees.ts";
 import { impostor, Wire } from "./wire.ts";
@@ -78,6 +87,40 @@ integration("what was read while its folder was replaced is dropped", async () =
   assertEquals([count, dropped], [0, 1]);
   store.close();
 });
+
+integration(
+  "no file is read through a link that takes its place, whatever is permitted",
+  async () => {
+    const source = `
+    import { DirectoryStore } from ${JSON.stringify(`${ROOT}lib/store/directory.ts`)};
+    const dir = Deno.makeTempDirSync();
+    Deno.writeTextFileSync(dir + "/outside", "secret");
+    const store = await DirectoryStore.open(dir + "/inside");
+    const path = dir + "/inside/a";
+    Deno.writeTextFileSync(path, "shown!");
+    const told = [];
+    for (const swap of [() => {}, () => {
+      Deno.removeSync(path);
+      Deno.symlinkSync("../outside", path);
+    }]) {
+      const count = await store.readSmall(["a"], {
+        room: (size) => (swap(), new Uint8Array(size + 1)),
+        add: ({ content }) => told.push(new TextDecoder().decode(content)),
+        drop: () => {},
+      });
+      told.push(count);
+    }
+    Deno.removeSync(dir, { recursive: true });
+    console.log(JSON.stringify(told));`;
+    await using temp = await tempDir();
+    const script = await temp.write("script.ts", source);
+    for (const permitted of [["-A"], ["--allow-read", "--allow-write", "--allow-net"]]) {
+      const args = ["run", ...permitted, "--config", "deno.json", script];
+      const { code, stdout, stderr } = await run(Deno.execPath(), args);
+      assertEquals([code, stdout], [0, '["shown!",1,0]\n'], permitted.join(" ") + stderr);
+    }
+  },
+);
 
 integration("more small files than are read at once are all answered", async () => {
   await using server = await startServer();

@@ -2,7 +2,8 @@
  * Opens files without following a link, and without waiting for a pipe.
  *
  * A link can take the place of a file after it was looked at. Only node:fs passes on to the system
- * that the last step of a path must not be one.
+ * that the last step of a path must not be one, and only where everything is permitted. Elsewhere the
+ * open file is compared with the one that was seen.
  *
  * @module
  */
@@ -102,15 +103,19 @@ export class RegularFile implements Disposable {
 }
 
 /**
- * Reads the beginning of a file in one call, without a look at the open file.
+ * Reads the beginning of a file in one call, and takes no look at the open file unless it has to.
  *
+ * @param seen What was seen at the path right before.
  * @returns How many bytes were read; `undefined` if a link is there, or the system cannot tell links.
  * @throws {Deno.errors.NotFound} if nothing is there
  */
-export function readAtOnce(path: string, into: Uint8Array): number | undefined {
+export function readAtOnce(path: string, seen: Identity, into: Uint8Array): number | undefined {
   const descriptor = O_NOFOLLOW === 0 ? undefined : openIfNoLink(path, READ);
   if (descriptor === undefined) return undefined;
   try {
+    // With fewer permissions Deno itself follows a link, and hands the system what that leads to.
+    isPassedOn ??= hasAllPermissions();
+    if (!isPassedOn && !isSameFile(fstatSync(descriptor), seen)) return undefined;
     return readSync(descriptor, into, 0, into.length, 0);
   } finally {
     closeSync(descriptor);
@@ -153,6 +158,9 @@ function openIfNoLink(path: string, flags: number): number | undefined {
     throw error;
   }
 }
+
+/** Whether a path reaches the system as it is. */
+let isPassedOn: boolean | undefined;
 
 let isProcThere: boolean | undefined;
 

@@ -2,9 +2,8 @@
  * Reads small published files of one folder, one after another.
  *
  * The folders above them are looked at once for all of them, and none is read through a link
- * (regular_file.ts). A look at the open file would take longer than all the rest where not everything
- * is permitted, so a file is looked at right before it is opened, and a file of another size is not
- * taken.
+ * (regular_file.ts). A look at the open file takes as long as all the rest, so a file is looked at right
+ * before it is opened, and a file of another size is not taken.
  *
  * @module
  */
@@ -37,10 +36,11 @@ function readNow(folders: Folders, names: readonly string[], reader: SmallReader
   let count = 0;
   const read = (safe: string): boolean => {
     const path = folders.path(safe);
-    const { isFile, size, mtime, mode } = Deno.lstatSync(path);
+    const seen = Deno.lstatSync(path);
+    const { isFile, size, mtime, mode } = seen;
     const room = isFile ? reader.room(size) : undefined;
     // With one byte more than there should be, a file that grew is told.
-    if (!room || readAtOnce(path, room) !== size) return false;
+    if (!room || readAtOnce(path, seen, room) !== size) return false;
     const content = room.subarray(0, size);
     reader.add({ content, modified: mtime ?? new Date(0), mode: permissionsOf(mode) });
     return true;
