@@ -614,6 +614,20 @@ pure("a line of any kind takes fields behind its first word, and is the same bes
   }
 });
 
+pure("the fields of a line are its own, whichever lines were decoded before", () => {
+  const fieldsOf = (value: string): Record<string, string> => {
+    const { fields } = decodeRequest(`push;id=${value} 1 a`) as { fields: Record<string, string> };
+    return fields;
+  };
+  const first = fieldsOf("x");
+  assertThrows(() => first.id = "changed", TypeError);
+  assertEquals(decodeRequest("push;id=%ff 1 a").type, "chat");
+  assertEquals(["x", "y", "x", "x"].map((id) => fieldsOf(id).id), ["x", "y", "x", "x"]);
+  // Those of another line with the same fields.
+  assertEquals(decodeRequest("mkdir;id=x a").fields?.id, "x");
+  assertEquals(decodeRequest("push 1 a").fields, undefined);
+});
+
 pure("fields hold any text, percent-encoded, and never end a word or a line", () => {
   const value = "a b;c=d\r\n%é☕";
   const line = text(encodeReply({ type: "ok", detail: "x", fields: { note: value } }));
