@@ -212,7 +212,7 @@ integration("client.ts stopped within a folder tells what it did not send or get
   using wire = await server.accept();
   await wire.line();
   await wire.says("welcome client 1 of 1\n");
-  assertMatch(await wire.line(), /^mkdir;id=\S+;mode=\d+;files=600 p$/);
+  assertMatch(await wire.line(), /^mkdir;id=\S+;mode=\d+;time=\S+;files=600 p$/);
   assertEquals((await sending.stop("SIGINT")).code, 130);
   const [, failed, left] = /^p: 0 files, 0 B; (\d+) failed: .*; (\d+) not sent$/m.exec(
     sending.log,
