@@ -7,6 +7,7 @@ import type { ConnectionOptions } from "../lib/net/connection_options.ts";
 import { buffers } from "../lib/body/buffer_pool.ts";
 import { encodeError, InletError } from "../lib/errors.ts";
 import { lookAround } from "../lib/net/awake.ts";
+import { dialResettable } from "../lib/net/node_stream.ts";
 import { RateLimit } from "../lib/net/rate_limit.ts";
 import { nextWithin } from "../modes/talk/pauses.ts";
 import { borrowAll, bytes, collect, dial, integration, pure, readAll, sendTo } from "./helpers.ts";
@@ -309,6 +310,30 @@ integration("moreWithin() tells whether more comes, and loses nothing of it", as
   assertEquals(await collect(pair.connection.body(100_000)), bytes(100_000));
   pair.peer.close();
   assertEquals(await pair.connection.moreWithin(60_000), false);
+});
+
+integration("a reset is told by every read behind it, whoever noticed it first", async () => {
+  const noticed: Record<string, (connection: Connection) => Promise<void>> = {
+    "a read that nobody waits for": (connection) => connection.arrival(),
+    "a write": async (connection) => {
+      let isReset = false;
+      while (!isReset) await connection.write(bytes(1)).catch(() => isReset = true);
+    },
+  };
+  for (const [what, notice] of Object.entries(noticed)) {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { signal } = new AbortController();
+    // A connection of Deno's own cannot be reset.
+    const dialing = dialResettable(listener.addr, signal);
+    const [peer, conn] = await Promise.all([dialing, listener.accept()]);
+    using connection = new Connection(new TcpStream(conn), { idleTimeoutMs: 60_000 });
+    peer.reset();
+    await notice(connection);
+    for (let times = 1; times <= 2; times++) {
+      const reading = (): Promise<unknown> => connection.readLine();
+      assertEquals((await assertRejects(reading, InletError)).code, "lost", what);
+    }
+  }
 });
 
 integration("Connection is cut after the silence that it allows, with a farewell", async () => {

@@ -9,6 +9,7 @@
  */
 
 import { explain, type InletError } from "../errors.ts";
+import { systemCode } from "../system_errors.ts";
 import { takeTurns } from "../turns.ts";
 import { awakeNow, AwakeTimer } from "./awake.ts";
 import { BufferedReader } from "./buffered_reader.ts";
@@ -58,6 +59,8 @@ export class Connection extends BufferedReader implements Disposable {
   #writes = 0;
   #failure: InletError | undefined;
   #closed = false;
+  /** That the peer has reset the connection, once a call was told so. */
+  #reset: InletError | undefined;
 
   constructor(stream: ByteStream, options: ConnectionOptions) {
     super({ read: (into) => this.#read(into), pause: (bytes) => this.#pause(bytes) });
@@ -173,7 +176,7 @@ export class Connection extends BufferedReader implements Disposable {
         await this.#pause(wrote);
       }
     } catch (error) {
-      throw this.#failure ?? explain(error);
+      throw this.#broken(error);
     } finally {
       this.#writes--;
     }
@@ -262,7 +265,7 @@ export class Connection extends BufferedReader implements Disposable {
       await this.#stream.closeWrite();
       this.unfinished = false;
     } catch (error) {
-      throw this.#failure ?? explain(error);
+      throw this.#broken(error);
     }
   }
 
@@ -351,12 +354,19 @@ export class Connection extends BufferedReader implements Disposable {
       const read = await this.#stream.read(into.subarray(0, this.#rate?.pieceBytes));
       // While a farewell is under way, the end of the stream is not an orderly end.
       if (this.#failure) throw this.#failure;
+      if (read === null && this.#reset) throw this.#reset;
       this.#watchdog.received();
       if (this.#watchdog.hasGreeted) this.begun();
       this.#checkRate(this.#rateIn, read ?? 0, asked);
       return read;
     } catch (error) {
-      throw this.#failure ?? explain(error);
+      throw this.#broken(error);
     }
+  }
+
+  /** Why a call failed. The system tells of a reset once, and what it says after that is an end. */
+  #broken(error: unknown): InletError {
+    if (systemCode(error) === "ECONNRESET") this.#reset ??= explain(error);
+    return this.#failure ?? explain(error);
   }
 }
