@@ -106,6 +106,7 @@ browserTest(
     for (const name of storedIn(server.dir)) {
       assertEquals(await Deno.readFile(`${server.dir}/${name}`), content, name);
     }
+    await shows(page, "#clear");
     await page.click("#clear");
     await until(page, `document.querySelectorAll("#uploads li").length === 0`);
   },
@@ -186,6 +187,7 @@ browserTest(
     await shows(page, line("cancelled"));
     link.open();
     const removed = page.waitForResponse((it) => it.request().method() === "DELETE");
+    await shows(page, "#clear");
     await page.click("#clear");
     assertEquals((await removed).status(), 204);
     assertEquals(ownFiles(server.dir).filter((path) => path.endsWith(".temp")), []);
@@ -242,6 +244,7 @@ browserTest(
     await using local = await tempDir();
     await using server = await startServer({ key: KEY });
     const page = await visitor.open(pageOf(server, "https"));
+    await shows(page, "#warned summary");
     await page.click("#warned summary");
     await shows(page, "#warned p", "SHA-256");
     const words = await page.$eval("#warned p", (it) => it.textContent!.replaceAll(/\s+/g, " "));

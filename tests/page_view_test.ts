@@ -258,6 +258,7 @@ browserTest(
     assertEquals(await page.evaluate("document.cookie"), "");
     await page.reload();
     await shows(page, "#entries tbody tr", "secret.txt");
+    await shows(page, "#sign-out");
     await page.click("#sign-out");
     await shows(page, "#sign-in", "This server asks for a key");
     await hides(page, "#list, #mouth, #session");

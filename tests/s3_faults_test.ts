@@ -350,8 +350,9 @@ integration(
   async () => {
     await using dir = await tempDir();
     const certificate = await certify(dir.path, "IP:127.0.0.1");
+    // Each is the first on its connection: on one that was used before, Deno may send it again by itself.
     await using store = oddStore(
-      (_, number) => [2, 4].includes(number) ? "cut" : OBJECT,
+      (_, number) => [1, 3].includes(number) ? "cut" : OBJECT,
       certificate,
     );
     const bucket = await open(store);
@@ -369,7 +370,7 @@ integration(
     assertStringIncludes(misled.stderr, "the file that DENO_CERT names cannot be read");
     assertEquals([code, stdout], [
       0,
-      `${JSON.stringify([ETAG, "unclear", ETAG, "unclear"])} 0123456789\n`,
+      `${JSON.stringify(["unclear", ETAG, "unclear", ETAG])} 0123456789\n`,
     ], stderr);
     const sizes = store.requests.map(({ body }) => body.length);
     assertEquals(sizes, [2e6, 2e6, 9, 9, 0]);
