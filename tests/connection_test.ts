@@ -1,3 +1,4 @@
+import { createServer, type Socket } from "node:net";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_LINE_BYTES, ProtocolError } from "../protocol.ts";
 import { type ByteStream, TcpStream } from "../lib/net/byte_stream.ts";
@@ -335,6 +336,32 @@ integration("a reset is told by every read behind it, whoever noticed it first",
     }
   }
 });
+
+integration(
+  "a reset is told to a socket that can be reset itself, however it is looked at",
+  async () => {
+    for (const look of ["touch", "closeWrite"] as const) {
+      const server = createServer();
+      const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const { port } = server.address() as { port: number };
+      const { signal } = new AbortController();
+      const stream = await dialResettable({ hostname: "127.0.0.1", port }, signal);
+      const peer = await accepted;
+      peer.write("ab");
+      // It reads no further while a byte is left.
+      assertEquals(await stream.read(new Uint8Array(1)), 1);
+      const closed = new Promise((resolve) => peer.once("close", resolve));
+      peer.resetAndDestroy();
+      await closed;
+      await stream[look]().catch(() => {});
+      assertEquals(await stream.read(new Uint8Array(9)), 1);
+      await assertRejects(() => stream.read(new Uint8Array(9)));
+      stream.close();
+      server.close();
+    }
+  },
+);
 
 integration("Connection is cut after the silence that it allows, with a farewell", async () => {
   using pair = await connected({ idleTimeoutMs: 100 });

@@ -27,10 +27,11 @@ export interface ByteStream {
    * @returns The number of bytes.
    */
   write(bytes: Uint8Array): Promise<number>;
-  /** Writes nothing. It fails if the peer has reset the stream. */
+  /** Writes nothing. It fails if it is known by then that the peer has reset the stream. */
   touch(): Promise<void>;
   /**
-   * Closes this side's direction after the written bytes. It fails if the peer has disconnected.
+   * Closes this side's direction after the written bytes. It fails if it is known by then that the peer
+   * has disconnected; else the next read does.
    */
   closeWrite(): Promise<void>;
   /** Closes both directions. Calls under way fail; a second call has no effect. */
