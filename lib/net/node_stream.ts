@@ -16,6 +16,8 @@ import type { ByteStream } from "./byte_stream.ts";
 /** Size of the buffer that a socket reads into, in bytes. */
 const BUFFER_BYTES = 256 * 1024;
 
+const NOTHING = new Uint8Array(0);
+
 /** Connects over TCP. It rejects with the error of the system, or with the reason of the signal. */
 export function dialResettable(
   { hostname, port }: { hostname: string; port: number },
@@ -119,13 +121,16 @@ class NodeStream implements ByteStream {
     return bytes.length;
   }
 
-  touch(): Promise<void> {
-    // The system tells of a reset once. An empty write would be told, and node:net tells nobody of it:
-    // the next read would find an orderly end.
-    return this.#failure ? Promise.reject(this.#failure) : Promise.resolve();
+  async touch(): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    // The system tells of a reset once. If an empty write is told, node:net may keep it to itself, and
+    // the next read finds an orderly end. So it is for reads to find out, as long as they can.
+    if (this.#inbox.over) await this.#call((done) => this.#socket.write(NOTHING, done));
   }
 
   async closeWrite(): Promise<void> {
+    // `end` succeeds on a connection that was reset.
+    await this.touch();
     await this.#call((done) => this.#socket.end(done));
   }
 
