@@ -4,6 +4,7 @@
  * @module
  */
 
+import { folderOf } from "../lib/store/folders.ts";
 import { isFolderEntry, type ListEntry } from "../protocol.ts";
 
 /** Largest file that is requested together with others, in bytes. */
@@ -40,7 +41,7 @@ export function byFolder(wanted: readonly Wanted[]): Folder[] {
   for (const one of wanted) {
     const { entry, local } = one;
     const { size } = entry;
-    const outer = local.slice(0, Math.max(local.lastIndexOf("/"), 0));
+    const outer = folderOf(local);
     if (size === null) branched.add(outer);
     else folderAt(outer)[size > MAX_SMALL_BYTES ? "large" : "small"].push(one);
     if (isFolderEntry(entry)) folderAt(local).entry = one;

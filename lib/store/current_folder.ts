@@ -26,6 +26,7 @@ interface Inside {
 
 let isAllowed = false;
 let isPossible: boolean | undefined;
+let isAllPermitted: boolean | undefined;
 let inside: Inside | undefined;
 /** Where the process is otherwise. */
 let home: string | undefined;
@@ -41,9 +42,9 @@ export function changesFolder(): boolean {
   return isPossible ??= isAllowed && Deno.build.os !== "windows" && hasAllPermissions();
 }
 
-/** Whether Deno passes paths to the system as they are. */
+/** Whether Deno passes paths to the system as they are. It is asked once. */
 export function hasAllPermissions(): boolean {
-  return PERMISSIONS.every((name) => {
+  return isAllPermitted ??= PERMISSIONS.every((name) => {
     const { state, partial } = Deno.permissions.querySync({ name } as Deno.PermissionDescriptor);
     return state === "granted" && !partial;
   });

@@ -15,6 +15,7 @@ import { quoted } from "../text.ts";
 import { changesFolder, here, within } from "./current_folder.ts";
 import { freeNumber } from "./free_number.ts";
 import { type Folders, isGroupGiven, lstatIfThere, type Place, SETGID } from "./folders.ts";
+import { finishFolder } from "./made_folders.ts";
 import { numberedName } from "./names.ts";
 import { linkUnder, type Numbering } from "./numbering.ts";
 import type { Maybe } from "./store.ts";
@@ -318,7 +319,7 @@ export class NewFolder {
     // One that its owner may not write to could not be moved.
     if (!modified || (mode & OWNER) !== OWNER) return false;
     if (this.#held.filter(({ file }) => !file.failure).length !== files) return false;
-    tryTo(() => this.#context.folders.disk.utimeSync(this.#path, new Date(), modified));
+    finishFolder(this.#context.folders.disk, this.#path, this.#info, { modified });
     return true;
   }
 

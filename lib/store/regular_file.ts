@@ -114,8 +114,7 @@ export function readAtOnce(path: string, seen: Identity, into: Uint8Array): numb
   if (descriptor === undefined) return undefined;
   try {
     // With fewer permissions Deno itself follows a link, and hands the system what that leads to.
-    isPassedOn ??= hasAllPermissions();
-    if (!isPassedOn && !isSameFile(fstatSync(descriptor), seen)) return undefined;
+    if (!hasAllPermissions() && !isSameFile(fstatSync(descriptor), seen)) return undefined;
     return readSync(descriptor, into, 0, into.length, 0);
   } finally {
     closeSync(descriptor);
@@ -158,9 +157,6 @@ function openIfNoLink(path: string, flags: number): number | undefined {
     throw error;
   }
 }
-
-/** Whether a path reaches the system as it is. */
-let isPassedOn: boolean | undefined;
 
 let isProcThere: boolean | undefined;
 

@@ -8,7 +8,7 @@
 import { type DiskTraits, UNTRIED } from "./disk_traits.ts";
 import type { DiskAbilities } from "./disk_abilities.ts";
 import type { RefusedNames } from "./disk_names.ts";
-import { type Folders, foldersOf, lstatIfThere, type Place } from "./folders.ts";
+import { folderOf, type Folders, foldersOf, lstatIfThere, type Place } from "./folders.ts";
 import { OWN_FOLDER } from "./names.ts";
 import { placesIn } from "./places.ts";
 import { Workspace } from "./workspace.ts";
@@ -36,7 +36,7 @@ export class Workspaces {
 
   /** What the disk of a folder refuses in names. A server has opened the root's before. */
   #refusedIn(folder: string): RefusedNames | undefined {
-    for (let above = folder; above !== ""; above = parentOf(above)) {
+    for (let above = folder; above !== ""; above = folderOf(above)) {
       const abilities = this.#abilities.get(above);
       if (abilities) return abilities.refusedNames;
     }
@@ -52,7 +52,7 @@ export class Workspaces {
 
   /** The workspace whose files can be linked into a folder, as far as is known. */
   of({ folder, mount, info }: Place): Workspace {
-    for (let above = folder; above !== ""; above = parentOf(above)) {
+    for (let above = folder; above !== ""; above = folderOf(above)) {
       const workspace = this.#open.get(above);
       if (workspace?.info.dev === info.dev) return workspace;
     }
@@ -171,8 +171,4 @@ export class Workspaces {
     this.#folders.refuse(workspace.path, workspace.info);
     return workspace;
   }
-}
-
-function parentOf(folder: string): string {
-  return folder.slice(0, Math.max(folder.lastIndexOf("/"), 0));
 }

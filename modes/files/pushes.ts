@@ -232,7 +232,7 @@ class Pushes {
   #push({ request: { size, name, fields }, content, trailer }: ArrivedPush): Maybe<void> {
     const context = this.#context;
     const since = performance.now();
-    const what = `store ${quoted(name)}`;
+    const what = whatOf({ name });
     let upload: UploadId | undefined;
     let end: Pending["end"];
     try {
