@@ -303,13 +303,13 @@ integration("--on-stored drops what is too much, and says of which files", async
 integration(
   "--on-stored names every file that gets no program, however many they are",
   async () => {
-    const files = 20_000;
+    const files = 10_000;
     const source = `
     import { runningFor } from "${new URL("lib/server/stored_program.ts", ROOT)}";
     import { Log } from "${new URL("lib/server/log.ts", ROOT)}";
     import { stderr } from "${new URL("lib/body/stderr.ts", ROOT)}";
     const onStored = runningFor(["true"], { log: new Log(), timeoutMs: 1000 });
-    const file = ${JSON.stringify({ ...FILE, name: "a name of some length, as most have" })};
+    const file = ${JSON.stringify({ ...FILE, name: "a long name ".repeat(40) })};
     const stops = AbortSignal.abort();
     await Promise.all(Array.from({ length: ${files} }, () => onStored(file, stops)));
     await stderr.flush(60_000);`;

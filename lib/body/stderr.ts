@@ -48,15 +48,23 @@ export class LineWriter {
    * @param tell How to tell that lines were left out.
    */
   add(line: string, tell: TellLeftOut = plainly): void {
-    const held = this.#pending.length + this.#moving;
     // After the first line that is left out, all are, until that is told where it belongs.
-    if (this.#leftOut > 0 || held + line.length > MOST_HELD) {
+    if (this.#leftOut > 0 || this.#held + line.length > MOST_HELD) {
       this.#leftOut++;
       this.#tell = tell;
       return;
     }
     this.#pending += `${line}\n`;
     this.#running ??= this.#run();
+  }
+
+  /** Whether half of what can be held is: whoever has many more lines waits for the reader now. */
+  get isHalfFull(): boolean {
+    return this.#held > MOST_HELD / 2;
+  }
+
+  get #held(): number {
+    return this.#pending.length + this.#moving;
   }
 
   /**

@@ -28,9 +28,8 @@ const MAX_WAITING = 50_000;
 /** Most lines of what one run prints that are logged. */
 const MAX_LINES = 20;
 
-/** So many lines about dropped files are read within so many milliseconds, or the next are left out. */
-const SOME = 1000;
-const READING_MS = 100;
+/** Milliseconds for which a server that stops waits for the reader of its log, once. */
+const READING_MS = 5000;
 
 /** What a program gets of the server's own environment, as far as Deno lets the server read it. */
 const PASSED_ON = ["HOME", "LANG", "PATH", "TMPDIR", "TZ", "SystemRoot"] as const;
@@ -116,7 +115,8 @@ class StoredProgram {
   readonly #options: StoredProgramOptions;
   readonly #waiting: Waiting[] = [];
   #running = 0;
-  #dropped = 0;
+  /** Whether the log's reader has kept up. */
+  #isRead = true;
   /** One is started at a time. */
   readonly #starts = new Semaphore(1);
 
@@ -144,7 +144,9 @@ class StoredProgram {
       await this.#runFor(next.file, next.signal);
       next.done();
       // What is dropped at the end can be more than the log holds for its reader.
-      if (next.signal.aborted && ++this.#dropped % SOME === 0) await stderr.flush(READING_MS);
+      if (next.signal.aborted && stderr.isHalfFull && this.#isRead) {
+        this.#isRead = await stderr.flush(READING_MS);
+      }
     }
     this.#running--;
   }
