@@ -7,6 +7,7 @@
 
 import { explain, InletError } from "../lib/errors.ts";
 import { FileSource, type Item, type Source } from "../lib/body/sources.ts";
+import { isTurnDue, takeTurns } from "../lib/turns.ts";
 import type { Dialer } from "./dialer.ts";
 import type { Items } from "./items.ts";
 import type { ItemResult } from "../modes/files/answers.ts";
@@ -69,12 +70,13 @@ class SendQueue {
         }
       });
     } catch (error) {
-      await this.#items.collect();
       if (this.#items.isDone) this.#dialer.tellOpenFolders(explain(error));
       // Also those that were not found yet. Without a welcome nobody has told whether one arrived.
       for (const item of this.#items.remaining()) {
         const untried = !this.#tried.has(item) && !this.#unanswered.has(item);
         this.#report(item, { error: explain(error), ...(untried && { untried }) });
+        // The first one is told at once, however many there are.
+        if (isTurnDue()) await takeTurns();
       }
     }
   }

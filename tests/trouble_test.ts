@@ -16,6 +16,7 @@ import {
   type TestServer,
   uploadGrows,
 } from "./helpers.ts";
+import { makeTree } from "./trees.ts";
 import { acceptPut, impostor, Wire } from "./wire.ts";
 
 integration("server.ts on an address of nobody's exits 4 with one line", async () => {
@@ -178,6 +179,21 @@ integration("client.ts exits 4 with one line when nothing listens", async () => 
     `Cannot connect to 127.0.0.1:${port}: connection refused; is the server running?`,
   );
 });
+
+integration("client.ts says that nothing listens before it has walked the folder", async () => {
+  await using local = await tempDir();
+  makeTree(local.path, { "photos/a/1.jpg": "1", "photos/b/2.jpg": "2" });
+  await run("mkfifo", [`${local.path}/photos/b/pipe`]);
+  const port = freePort();
+  const { code, stderr } = await runClient({ port }, ["photos"], { cwd: local.path });
+  assertEquals([code, ...stderr.split("\n")], [
+    4,
+    `inlet: Cannot connect to 127.0.0.1:${port}: connection refused; is the server running?`,
+    'Skipped "photos/b/pipe": it is neither a file nor a folder',
+    "photos: 0 files, 0 B; 2 not sent",
+    "",
+  ]);
+}, { programs: ["mkfifo"] });
 
 integration("client.ts exits 4 with one line when the host does not exist", async () => {
   assertRefused(
