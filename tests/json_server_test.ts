@@ -25,7 +25,7 @@ import { Wire } from "./wire.ts";
 
 /** The objects of a server, once it has stopped. */
 async function objectsOf(server: TestServer): Promise<Printed[]> {
-  await server.running.stopInsistently("SIGTERM");
+  await server.running.stop("SIGTERM");
   return objectsIn(await server.stdout, "server");
 }
 
@@ -246,7 +246,7 @@ integration(
     const { code, stderr } = await runClient({ port: Number(port) }, ["in"], { cwd: local.path });
     assertEquals(code, 0, stderr);
     const stdout = new Response(process.stdout).text();
-    await running.stopInsistently("SIGTERM");
+    await running.stop("SIGTERM");
     const objects = objectsIn(await stdout, "server");
     const [leftOut, ...others] = objects.filter(({ event }) => event === "left-out");
     assertEquals(others, []);
@@ -270,6 +270,6 @@ integration(
     }
     const said = await runClient(server, [], { stdin: "hello\n" });
     assertMatch(said.stderr, /Cannot write to the standard output: its reader has closed it/);
-    assertEquals((await running.stopInsistently("SIGTERM")).code, 0);
+    assertEquals((await running.stop("SIGTERM")).code, 0);
   },
 );
