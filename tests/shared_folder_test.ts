@@ -118,3 +118,25 @@ integration("a store loses nothing to others that are done in its directory", as
     }
   }
 });
+
+/** Starts programs all the time, beside whatever else this process does. */
+const STARTS_PROGRAMS = `
+  postMessage("begun");
+  for (;;) await Promise.all([1, 2, 3, 4].map(() => new Deno.Command("true").output()));`;
+
+integration("what is kept can be taken over at once, whatever programs are started", async () => {
+  await using temp = await tempDir();
+  const script = `data:application/javascript,${encodeURIComponent(STARTS_PROGRAMS)}`;
+  const starting = new Worker(script, { type: "module" });
+  await new Promise((resolve) => starting.onmessage = resolve);
+  using _ = { [Symbol.dispose]: () => starting.terminate() };
+  const store = await DirectoryStore.open(temp.path);
+  const { ongoing } = store;
+  await ongoing.begin("a", { name: "a.txt", size: 100, details: "" });
+  for (let bytes = 0; bytes < 100; bytes++) {
+    await using upload = await (await ongoing.find("a"))!.take({ quietMs: 0 });
+    assertEquals(upload?.kept.bytes, bytes);
+    await upload!.write(Uint8Array.of(1));
+  }
+  store.close();
+});

@@ -156,6 +156,8 @@ export class SumsLog {
     } catch (error) {
       this.#fail(error);
     }
+    // A program that this process is just starting holds the lock too, until it runs.
+    tryTo(() => this.#own?.file.unlockSync());
     this.#own?.file.close();
     this.#own = undefined;
   }

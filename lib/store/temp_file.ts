@@ -219,8 +219,14 @@ export class TempFile {
     }
   }
 
-  /** Closes the file, which unlocks it. */
-  close(): void {
+  /**
+   * Closes the file, which unlocks it once no call on it is under way.
+   *
+   * @param isAtRest Whether none is. Then it is unlocked at once: a program that this process is just
+   * starting holds the lock too, until it runs.
+   */
+  close(isAtRest = false): void {
+    if (isAtRest) tryTo(() => this.file.unlockSync());
     this.file.close();
   }
 }

@@ -314,7 +314,7 @@ export class FileUpload implements Upload {
     this.#ended = true;
     this.#options.resumable?.note?.renew();
     this.#options.onEnd();
-    this.#temp.close();
+    this.#temp.close(!this.#isWriting);
   }
 
   /** The preferred name. */
