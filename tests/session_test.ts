@@ -195,12 +195,12 @@ integration("session says once that a folder was stopped, and what was done of i
   await enter(terminal, "put both", /^both\/huge\.bin +[^]*%/m);
   await terminal.press("C-c");
   await terminal.shows(
-    /put both\ninlet: Stopped\nboth: 1 file, 1 B; 1 failed: "both\/huge\.bin"; 1 not sent\n/,
+    /put both\ninlet: Stopped\nboth: 1 file, 1 B(?:, \S+ \S*B\/s)?; 1 failed: "both\/huge\.bin"; 1 not sent\n/,
   );
   await enter(terminal, "get all/", /^all\/huge\.bin +[^]*%/m);
   await terminal.press("C-c");
   await terminal.shows(
-    /get all\/\ninlet: Stopped\nall\/: 1 file into "\.\/all", 1 B; 1 failed: "all\/huge\.bin"; 1 not received\n/,
+    /get all\/\ninlet: Stopped\nall\/: 1 file into "\.\/all", 1 B(?:, \S+ \S*B\/s)?; 1 failed: "all\/huge\.bin"; 1 not received\n/,
   );
   await enter(terminal, "Hello", /^Hello ACK$/m);
 }, { programs: ["tmux"] });

@@ -46,10 +46,12 @@ async function put(store: Ceph, path: string, body: string): Promise<number | "n
 integration("a store proxy sends a late copy after its client has gone on", async () => {
   const ceph = await sharedCeph();
   await using bucket = await ceph.makeBucket();
-  await using proxy = await StoreProxy.start(ceph, { fault: () => "late copy", lateMs: 1000 });
+  const { promise: late, resolve: goOn } = Promise.withResolvers<void>();
+  await using proxy = await StoreProxy.start(ceph, { fault: () => "late copy", late });
   const path = `${bucket.name}/a`;
   await put(proxy, path, "first");
   await ceph.fetch(path, { method: "DELETE" });
+  goOn();
   await proxy.settle();
   assertEquals(await (await ceph.fetch(path)).text(), "first");
 }, CEPH);

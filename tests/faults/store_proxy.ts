@@ -79,6 +79,8 @@ export interface Misbehaviour {
    * @default 2000
    */
   lateMs?: number;
+  /** What a late copy waits for, in the place of a time. */
+  late?: Promise<void>;
 }
 
 /** Faults for a share of the requests, in percent, but those that take minutes or are for good. */
@@ -192,7 +194,7 @@ export class StoreProxy extends Ceph implements AsyncDisposable {
 
   /** Sends a request to the store once more, some time from now. */
   #later(forward: () => Promise<IncomingMessage>): void {
-    const copy = this.#aWhile()
+    const copy = (this.misbehaviour.late ?? this.#aWhile())
       .then(async () => void await buffer(await forward()))
       .catch(() => {})
       .finally(() => this.#late.delete(copy));
