@@ -8,6 +8,7 @@ import {
   bytes,
   integration,
   ownFiles,
+  ownUmask,
   pure,
   run,
   scriptPath,
@@ -58,7 +59,7 @@ function modesIn(directory: string): Record<string, string> {
 }
 
 /** What arrives of them under a umask. */
-function arrived(umask = Deno.umask()): Record<string, string> {
+function arrived(umask = ownUmask()): Record<string, string> {
   const sent = {
     ...{ "": 0o710, "/in": 0o755, "/in/secret.txt": 0o600, "/in/public.txt": 0o666 },
     ...{ "/in/run": 0o755, "/large": 0o740, "/read only": 0o555, "/read only/a.txt": 0o444 },
@@ -138,7 +139,7 @@ integration("a drop-only server stores nothing that can be executed", async () =
   await using server = await serveHere({ dir: inbox.path, access: "drop-only" });
   await send(addressOf(server), [`${local.path}/top`]);
   const { "/in/run": run, "/large": large, "/in": folder } = modesIn(inbox.path);
-  const modes = [0o644, 0o640, 0o755].map((mode) => (mode & ~Deno.umask()).toString(8));
+  const modes = [0o644, 0o640, 0o755].map((mode) => (mode & ~ownUmask()).toString(8));
   assertEquals([run, large, folder], modes);
 });
 
@@ -160,7 +161,7 @@ integration("an upload in flight, and its partial file, are the owner's alone", 
   // What a wire of another program stores has no mode.
   await using other = store.receive("b.txt");
   await other.publish();
-  assertEquals(modeAt(`${directory.path}/b.txt`), (0o666 & ~Deno.umask()).toString(8));
+  assertEquals(modeAt(`${directory.path}/b.txt`), (0o666 & ~ownUmask()).toString(8));
 });
 
 for (const mode of ["", "1777", "4755", "888", "0x1", "-1"]) {

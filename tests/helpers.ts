@@ -737,10 +737,27 @@ export async function startPeer(
   };
 }
 
-/** A port that nothing listens on. */
+/**
+ * A port that nothing listens on, and that no system hands out: a server on port 0 or a connection of
+ * another test would have such a one a moment later.
+ */
 export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  for (;;) {
+    // Linux hands out ports from 32,768 on, other systems from 49,152 on.
+    const port = 16_384 + Math.floor(Math.random() * 16_384);
+    try {
+      using _ = Deno.listen({ hostname: "127.0.0.1", port });
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+}
+
+/** The umask of this process. Deno reads it by setting another one, which files of others get. */
+export function ownUmask(): number {
+  const { stdout } = new Deno.Command("sh", { args: ["-c", "umask"], stderr: "null" }).outputSync();
+  return parseInt(new TextDecoder().decode(stdout), 8);
 }
 
 /** Opens a plain connection to a server, as a stranger's program would. */
