@@ -160,6 +160,7 @@ pure("while files come without end, many pages list them again one after another
   const context = serverContext();
   const streams = new EventStreams(context);
   using added = new DisposableStack();
+  const begun = performance.now();
   const pages = Array.from({ length: 500 }, () => new Page(context));
   for (const page of pages) added.use(streams.add(new EventStream(page)));
   const [page] = pages as [Page];
@@ -173,7 +174,8 @@ pure("while files come without end, many pages list them again one after another
   // Two further looks.
   const most = times("stored") + 2 * MOST_FILES;
   while (times("stored") < most) await new Promise((resolve) => setTimeout(resolve, 20));
-  assertEquals(times("many"), 1);
+  // Each has 20 ms of its own: these looks are over long before that, but on a stalled machine.
+  assert(times("many") <= 1 + (performance.now() - begun) / (20 * pages.length));
 });
 
 pure("a stream ends with its user, its key, and a reader that is dead", async () => {

@@ -86,8 +86,9 @@ integration("a file that another program puts in the place of a pipe stays as it
 
 integration("--get to a pipe whose reader leaves exits with 6, in one line", async () => {
   await using it = await setUp();
+  // Such a reader has not to wait for a writer, and so is there before the client.
+  const reader = await Deno.open(it.pipe, { read: true, write: true });
   const getting = runClient(it.server, ["--get", "big.bin", "--output", it.pipe]);
-  const reader = await Deno.open(it.pipe);
   await reader.read(new Uint8Array(1));
   reader.close();
   assertRefused(await getting, 6, `Cannot write to "${it.pipe}": its reader has closed it`);

@@ -229,6 +229,8 @@ for (const way of ["put", "get", "raw", "reput"]) {
       if (way === "reput") {
         using relay = await relayTo(server, { direction: "up", bytes: 20 * MIB, way: "end" });
         assertEquals((await runClient(relay, [source, "--resume"])).code, 4);
+        // The partial file gets another name when the server sees that.
+        await server.running.says(/client 1: left/);
         const [kept] = ownFiles(server.dir);
         assert(onDisk(kept!) < MIB, `${onDisk(kept!)} bytes`);
       }

@@ -156,7 +156,7 @@ integration(
     const serve = async (key?: string): Promise<[Ended, string]> => {
       using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
       const serving = listener.accept().then((conn) => serveByHand(conn, der, key));
-      return [await put(listener.addr, "--timeout", "1"), await serving];
+      return [await put(listener.addr), await serving];
     };
     const [ended, said] = await serve();
     assertSaid(ended, 5, OTHER);

@@ -38,7 +38,7 @@ const ZEROS = new Uint8Array(32);
 const SPKI_HEAD_BYTES = 12;
 
 /**
- * Serves one connection until the client closes it.
+ * Serves one connection until the client closes it, or has said a line.
  *
  * @param certificate In DER.
  * @param privateKey What signs the handshake, in PEM; without it, it signs nothing right.
@@ -90,7 +90,7 @@ export async function serveByHand(
     new Sealed(index === 0 ? derive(handshake, label, begun) : derive(master, label, whole))
   );
   let said = "";
-  for (let next; (next = await readRecord(wire));) {
+  for (let next; !said.endsWith("\n") && (next = await readRecord(wire));) {
     if (next[0] !== DATA) continue;
     const { type, body } = ways[0]!.open(next);
     if (type === HANDSHAKE) ways.shift();
