@@ -14,6 +14,9 @@ import {
   startServer,
   tempDir,
 } from "./helpers.ts";
+import { DirectoryStore } from "../lib/store/directory.ts";
+import type { ServerStore } from "../lib/store/ongoing.ts";
+import { serveHere } from "./in_process.ts";
 import { impostor, Wire } from "./wire.ts";
 import { encodeUploadHeader } from "../protocol.ts";
 
@@ -146,27 +149,41 @@ integration("server.ts --mode upload tells one client too many that it is busy",
   assertMatch(stderr, /^inlet: The server is full: 1 of 1 clients\n$/);
 });
 
-integration("server.ts --mode upload answers a whole header before one in pieces", async () => {
-  await using server = await startServer({ args: ["--mode", "upload"] });
-  const header = encodeUploadHeader(6, "a.txt");
-  using pieces = await Wire.dial(server);
-  await pieces.says(header.subarray(0, 8));
-  // Another upload, start to end: by then the server has read the first eight bytes.
-  using between = await Wire.dial(server);
-  await between.says(encodeUploadHeader(0, "empty.txt"));
-  assertEquals(await between.rest(), "go ahead");
-  using whole = await Wire.dial(server);
-  await pieces.says(header.subarray(8));
-  await whole.says(header);
-  const answered: string[] = [];
-  await Promise.all(
-    Object.entries({ pieces, whole }).map(async ([name, wire]) => {
-      assertEquals(new TextDecoder().decode(await wire.bytes(8)), "go ahead");
+integration(
+  "a server answers the header of an upload that is whole before one in pieces",
+  async () => {
+    await using local = await tempDir();
+    const store: ServerStore = await DirectoryStore.open(local.path);
+    const receive = store.receive.bind(store);
+    const answered: string[] = [];
+    store.receive = (name, size) => {
       answered.push(name);
-    }),
-  );
-  assertEquals(answered, ["whole", "pieces"]);
-});
+      return receive(name, size);
+    };
+    await using server = await serveHere({ dir: local.path, store });
+    const header = (name: string): Uint8Array => encodeUploadHeader(6, `${name}.txt`);
+    using first = await Wire.dial(server);
+    await first.says(header("first").subarray(0, 8));
+    using whole = await Wire.dial(server);
+    using last = await Wire.dial(server);
+    await last.says(header("last").subarray(0, 8));
+    // Another upload, start to end: by then the server has read both times eight bytes, and waits.
+    using between = await Wire.dial(server);
+    await between.says(encodeUploadHeader(0, "empty.txt"));
+    assertEquals(await between.rest(), "go ahead");
+    answered.length = 0;
+    // In one turn of this process, so that the server finds all three at once, in whatever order.
+    await Promise.all([
+      first.says(header("first").subarray(8)),
+      whole.says(header("whole")),
+      last.says(header("last").subarray(8)),
+    ]);
+    for (const wire of [whole, first, last]) {
+      assertEquals(new TextDecoder().decode(await wire.bytes(8)), "go ahead");
+    }
+    assertEquals([answered[0], answered.length], ["whole.txt", 3]);
+  },
+);
 
 integration("client.ts --mode upload sends every fixture to another program's server", async () => {
   await using theirs = await tempDir();

@@ -10,6 +10,7 @@ import { equals } from "@std/bytes/equals";
 import { BeginningCrc } from "../lib/body/reading.ts";
 import { Tally } from "../lib/body/streams.ts";
 import type { InletError } from "../lib/errors.ts";
+import { AwakeTimer } from "../lib/net/awake.ts";
 import { discard } from "../lib/net/departure.ts";
 import { checkSize } from "../lib/server/size_limit.ts";
 import { publish } from "../lib/server/store_body.ts";
@@ -96,6 +97,10 @@ export async function takeOver(
 ): Promise<OngoingBody> {
   const { connection } = exchange;
   const onTaken = (): void => connection.abort(taken());
+  // This server may have hung, and not have read what has come meanwhile.
+  if ((ongoing.quietMs ?? 0) >= DEAD_MS) {
+    await new Promise<void>((resolve) => new AwakeTimer(0, resolve));
+  }
   let taking: Promise<OngoingBody | undefined> | undefined;
   try {
     const upload = await exchange.whileThere((signal) =>
