@@ -57,6 +57,7 @@ integration("a list leaves out a folder that it cannot read, and says so once", 
   assertMatch((await answerTo(wire, "get lost+found/b.txt"))[0]!, /^error denied /);
   await using back = await tempDir();
   assertEquals((await runClient(server, ["--get", "p/", "--output", back.path])).code, 0);
+  await server.running.says(/out of lists/, 2);
   const said = server.running.log.split("\n").filter((line) => line.includes("out of lists"));
   assertEquals(said.length, 2, server.running.log);
   assertMatch(said[0]!, / Left "lost\+found\/" out of lists: the system does not permit it$/);
@@ -73,6 +74,7 @@ integration("a list leaves out names that are not UTF-8, and says so once", asyn
     const listed = ["ok", "1 a.txt", "1 p/b.txt", "1 p/\ufffd.txt", "end 3"];
     assertEquals(await answerTo(wire, "list"), listed);
   }
+  await server.running.says(/not valid UTF-8/, 4);
   const said = server.running.log.split("\n").filter((line) => line.includes("not valid UTF-8"));
   assertEquals(said.length, 4, server.running.log);
 }, LINUX);

@@ -236,6 +236,8 @@ integration("client.ts has the name of its token, and takes no other", async () 
   assertRefused(other, 2, 'Cannot be called "eve": the token is that of the user "ben"');
   assert(!server.running.log.includes("connected from"));
   assertEquals((await runClient(server, ["--status", ...token, "--name", "ben"])).code, 0);
+  // Until then, the next one would be "ben (2)".
+  await server.running.says(/client 1: left/);
   const env = { INLET_TOKEN: users.token("ben") };
   const { code, stdout } = await runClient(server, ["--status"], { env });
   assertEquals(code, 0);

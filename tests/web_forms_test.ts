@@ -239,7 +239,7 @@ integration("a server that is killed within a form leaves none of its files", as
   await first.running.stop("SIGKILL");
   assertEquals(names(dir), ["(in flight)", "(in flight)"]);
   anHourPasses(dir);
-  await using second = await startServer({ dir, port: first.port });
+  await using second = await startServer({ dir });
   assertEquals(names(dir), []);
   using again = await HttpWire.dial(second);
   assertEquals((await again.asks(request)).status, 201);

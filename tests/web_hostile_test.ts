@@ -243,8 +243,10 @@ integration("a file that is too large is refused before its body, or within it",
   for (
     const fields of [[], ["-H", "Expect:"], ["-H", "Transfer-Encoding: chunked", "-H", "Expect:"]]
   ) {
-    const args = ["-sS", "--noproxy", "*", "-w", "%{http_code} %{size_upload}", ...fields];
-    const { stdout } = await run("curl", [...args, "-T", file, url]);
+    // By itself, curl waits a second for the server's word, and then sends.
+    const args = ["-sS", "--noproxy", "*", "--expect100-timeout", "60", ...fields];
+    const told = ["-w", "%{http_code} %{size_upload}"];
+    const { stdout } = await run("curl", [...args, ...told, "-T", file, url]);
     const [, code, status, sent] = /"code":"([^"]*)"}\n(\d+) (\d+)$/.exec(stdout) ?? [stdout];
     assertEquals([code, status], ["too-large", "413"]);
     if (fields.length === 0) assertEquals(sent, "0");

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertLess, assertMatch, assertNotMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import type { Exchange } from "../web/exchange.ts";
 import { idsIn, MOST_OF_USER, MOST_SESSIONS, Sessions } from "../web/sessions.ts";
 import type { Authenticator, User } from "../lib/auth/authenticator.ts";
@@ -216,7 +216,9 @@ integration("a form costs the server no more for its line ends", async () => {
   await using server = await startServer({ key: KEY });
   using browser = await Browser.open(server);
   const least: Record<string, number> = { "\n": Infinity, " ": Infinity };
-  for (let time = 0; time < 5; time++) {
+  const isMore = (): boolean => least["\n"]! >= 10 * least[" "]!;
+  // Whatever else the machine does makes it longer: the more often, the nearer the least is to the cost.
+  for (let time = 0; time < 5 || time < 30 && isMore(); time++) {
     for (const filler of Object.keys(least)) {
       const began = performance.now();
       const form = `key=${filler.repeat(16_000)}${KEY}`;
@@ -224,7 +226,7 @@ integration("a form costs the server no more for its line ends", async () => {
       least[filler] = Math.min(least[filler]!, performance.now() - began);
     }
   }
-  assertLess(least["\n"]!, 10 * least[" "]!);
+  assert(!isMore(), JSON.stringify(least));
 });
 
 integration("a user with several connections has one name all the same", async () => {
