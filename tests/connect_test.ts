@@ -1,15 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { connect } from "../lib/net/connect.ts";
 import { InletError } from "../lib/errors.ts";
-import { integration, readAll } from "./helpers.ts";
+import { freePort, integration, readAll } from "./helpers.ts";
 
 const PATIENT = { timeoutMs: 60_000, signal: new AbortController().signal };
-
-/** A port that nothing listens on: it was free a moment ago. */
-function closedPort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 integration("connect() opens a connection to a server", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -23,7 +17,7 @@ integration("connect() opens a connection to a server", async () => {
 });
 
 integration("connect() says that the connection was refused", async () => {
-  const port = closedPort();
+  const port = freePort();
   const error = await assertRejects(
     () => connect({ hostname: "127.0.0.1", port }, PATIENT),
     InletError,

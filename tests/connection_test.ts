@@ -654,7 +654,55 @@ pure(
     });
     let line: string | null | undefined;
     reader.readLine().then((read) => line = read);
-    await lookAround([reader]);
+    await lookAround(() => [reader]);
     assertEquals(line, "exit");
   },
 );
+
+integration(
+  "lookAround() waits until what has arrived is read, also by a busy process",
+  async () => {
+    using pair = await connected();
+    let line: string | null | undefined;
+    const reading = pair.connection.readLine().then((read) => line = read);
+    await turn();
+    const sending = sendTo(pair.peer, "exit\n");
+    const looking = lookAround(() => [pair.connection]);
+    // Its timer is due then, but not late, and is called before the read ends.
+    const start = performance.now();
+    while (performance.now() - start < 15);
+    await looking;
+    assertEquals(line, "exit");
+    await Promise.all([reading, sending]);
+  },
+);
+
+integration("lookAround() waits for one that writes before it reads what has arrived", async () => {
+  const sleep = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50));
+  const rate = new RateLimit(1000, { now: () => 0, sleep });
+  await rate.take(100);
+  using pair = await connected({ rate });
+  await sendTo(pair.peer, "exit\n");
+  let line: string | null | undefined;
+  const conversing = pair.connection.write(encoder.encode("welcome\n"))
+    .then(() => pair.connection.readLine()).then((read) => line = read);
+  await lookAround(() => [pair.connection]);
+  assertEquals(line, "exit");
+  await conversing;
+});
+
+integration("lookAround() waits for those that come to rest while it looks", async () => {
+  using pair = await connected();
+  const atRest: Connection[] = [];
+  let line: string | null | undefined;
+  let asked = 0;
+  await lookAround(() => {
+    if (++asked === 2) {
+      atRest.push(pair.connection);
+      pair.connection.readLine().then((read) => line = read);
+      sendTo(pair.peer, "exit\n");
+    }
+    return atRest;
+  });
+  assertEquals(line, "exit");
+});

@@ -64,16 +64,22 @@ const MOST_LOOKS = 50;
 /**
  * Waits until what has arrived by now is read. It takes 10 ms on a machine that is not busy.
  *
- * @param readers Those that read it. They take turns with others, which can be slow.
+ * A timer that fires in time shows only that this process has run since, not that it has read: of what
+ * is due together, timers come before reads. So one turn more of the event loop follows. And whoever
+ * begins to read only now has a whole look for it.
+ *
+ * @param readers Those that read it, as they are now. They take turns with others, which can be slow.
  */
 export async function lookAround(
-  readers: Iterable<{ readonly isPausing: boolean }>,
+  readers: () => readonly { readonly isPausing: boolean }[],
 ): Promise<void> {
   for (let look = 0; look < MOST_LOOKS; look++) {
+    const reading = new Set(readers().filter(({ isPausing }) => !isPausing));
     const due = performance.now() + 10;
     await new Promise((resolve) => setTimeout(resolve, 10));
     if (performance.now() - due > LATE_MS) continue;
-    if (![...readers].some(({ isPausing }) => isPausing)) return;
+    await new Promise((resolve) => setTimeout(resolve));
+    if (readers().every((reader) => !reader.isPausing && reading.has(reader))) return;
   }
 }
 

@@ -42,6 +42,8 @@ export class BufferedReader {
   /** Bytes that were read, and those that a connection has written, without what encryption adds. */
   readonly traffic = { in: 0, out: 0 };
   readonly #source: ByteSource;
+  /** Writes of the reader that are under way. */
+  protected writes = 0;
   #reading: Promise<boolean> | undefined;
   #isPausing = false;
 
@@ -161,9 +163,12 @@ export class BufferedReader {
     }
   }
 
-  /** Whether bytes have come that whoever waits for them is about to be given, after a pause. */
+  /**
+   * Whether bytes have come that whoever waits for them is about to be given, after a pause, or the
+   * reader writes something, behind which it reads on.
+   */
   get isPausing(): boolean {
-    return this.#isPausing;
+    return this.#isPausing || this.writes > 0;
   }
 
   /** The buffered bytes, not consumed. */

@@ -56,7 +56,6 @@ export class Connection extends BufferedReader implements Disposable {
   #isSlow = false;
   #unsent = 0;
   #sending = false;
-  #writes = 0;
   #failure: InletError | undefined;
   #closed = false;
   /** That the peer has reset the connection, once a call was told so. */
@@ -161,7 +160,7 @@ export class Connection extends BufferedReader implements Disposable {
   async write(bytes: Uint8Array): Promise<void> {
     this.#unsent += bytes.length;
     if (this.#failure) throw this.#failure;
-    this.#writes++;
+    this.writes++;
     try {
       this.#watchdog.sent();
       for (let written = 0; written < bytes.length;) {
@@ -178,7 +177,7 @@ export class Connection extends BufferedReader implements Disposable {
     } catch (error) {
       throw this.#broken(error);
     } finally {
-      this.#writes--;
+      this.writes--;
     }
   }
 
@@ -339,7 +338,7 @@ export class Connection extends BufferedReader implements Disposable {
 
   /** Whether the peer waits for this side: to consume what it sent, or to send more. */
   #isOwnSilence(): boolean {
-    const isIdle = this.#sending && this.#writes === 0 && !this.#watchdog.awaitingReply;
+    const isIdle = this.#sending && this.writes === 0 && !this.#watchdog.awaitingReply;
     return this.#waits.size > 0 || isIdle;
   }
 

@@ -104,8 +104,9 @@ export class Listener {
       this.#socket.close();
       this.#arrivals.close();
       // A client that has left may have its last words not read yet.
-      await lookAround([...this.#connections].filter((connection) => connection.resting));
-      const resting = [...this.#connections].filter((connection) => connection.resting);
+      const atRest = () => [...this.#connections].filter((connection) => connection.resting);
+      await lookAround(atRest);
+      const resting = atRest();
       const moving = [...this.#connections].filter((connection) =>
         !connection.resting && !this.#leaving.has(connection)
       ).length;
@@ -247,7 +248,7 @@ export class Listener {
     if (clients.hasPlaceFor(address)) return;
     // The oldest may have greeted, and the server not have read it yet.
     const oldest = this.#silentOne(address);
-    await lookAround(oldest ? [oldest.connection] : []);
+    await lookAround(() => oldest ? [oldest.connection] : []);
     const silent = clients.hasPlaceFor(address) ? undefined : this.#silentOne(address);
     if (!silent) return;
     const { connection, client, since } = silent;
