@@ -313,6 +313,18 @@ integration("moreWithin() tells whether more comes, and loses nothing of it", as
   assertEquals(await pair.connection.moreWithin(60_000), false);
 });
 
+pure("moreWithin() counts what has come in time, also while it waits for its turn", async () => {
+  const turn = Promise.withResolvers<void>();
+  const reader = new BufferedReader({
+    read: () => Promise.resolve(1),
+    pause: () => turn.promise,
+  });
+  const more = reader.moreWithin(1);
+  setTimeout(turn.resolve, 20);
+  assertEquals(await more, true);
+  assertEquals(reader.buffered.length, 1);
+});
+
 integration("a reset is told by every read behind it, whoever noticed it first", async () => {
   const noticed: Record<string, (connection: Connection) => Promise<void>> = {
     "a read that nobody waits for": (connection) => connection.arrival(),

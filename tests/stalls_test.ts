@@ -10,11 +10,14 @@ import { delay } from "@std/async/delay";
 import { serve } from "../server.ts";
 import { TcpStream } from "../lib/net/byte_stream.ts";
 import { Connection } from "../lib/net/connection.ts";
-import { integration, startClient, startServer, tempDir } from "./helpers.ts";
+import { integration, run, startClient, startServer, tempDir } from "./helpers.ts";
 import { acceptPut, impostor, Wire } from "./wire.ts";
 
+/** The limits of the programs, in seconds: long enough for whatever else a busy machine delays. */
+const LIMIT = "4";
+
 /** Longer than every limit of these tests, in milliseconds. */
-const STALL_MS = 2500;
+const STALL_MS = 6000;
 
 /** Keeps this whole process from running, as a call into a disk that hangs does. */
 function hang(milliseconds: number): void {
@@ -37,7 +40,7 @@ async function lineOf(wire: Wire): Promise<string> {
 }
 
 integration("a server that was stopped for longer than its limits cuts no client", async () => {
-  const args = ["--timeout", "1", "--session-timeout", "1", "--greeting-timeout", "1"];
+  const args = ["--timeout", LIMIT, "--session-timeout", LIMIT, "--greeting-timeout", LIMIT];
   await using server = await startServer({ args });
   using putting = await Wire.greet(server);
   await putting.says("put 10 a.txt\n");
@@ -61,7 +64,7 @@ integration("a client that was stopped for longer than --timeout takes the answe
   using server = impostor();
   await using local = await tempDir();
   const file = await local.write("a.bin", new Uint8Array(600_000));
-  await using client = startClient(server, [file, "--timeout", "1"]);
+  await using client = startClient(server, [file, "--timeout", LIMIT]);
   using wire = await acceptPut(server);
   await wire.skip(600_000);
   const [, crc] = /^end\S* (\w+)/.exec(await wire.line())!;
@@ -73,9 +76,9 @@ integration("a client that was stopped for longer than --timeout takes the answe
 
 integration("a machine that sleeps during a transfer goes on with it", async () => {
   await using local = await tempDir();
-  await using server = await startServer({ args: ["--timeout", "1"] });
+  await using server = await startServer({ args: ["--timeout", LIMIT] });
   const file = await local.write("a.bin", new Uint8Array(4 * 1024 * 1024));
-  await using client = startClient(server, [file, "--timeout", "1", "--limit", "2MiB"]);
+  await using client = startClient(server, [file, "--timeout", LIMIT, "--limit", "2MiB"]);
   await server.running.says(/is ""|is "/);
   await suspend([client.process, server.running.process]);
   const { code } = await client.process.status;
@@ -100,16 +103,32 @@ integration("a disk that hangs is not the slowness of a client", async () => {
   assertEquals(await wire.line(), "ok 6 363a3020 a.txt");
 });
 
+/** Waits to be told to send, sends, and tells that it has. */
+const SENDS_WHEN_TOLD = `
+import socket, sys
+peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+open(sys.argv[2]).read()
+peer.sendall(b"more")
+open(sys.argv[3], "w").close()
+peer.recv(1)
+`;
+
 integration("bytes that came while this side hung count as having come in time", async () => {
+  await using local = await tempDir();
+  const [tell, told] = [`${local.path}/tell`, `${local.path}/told`];
+  assertEquals((await run("mkfifo", [tell, told])).code, 0);
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const script = `(sleep 0.1; printf more; sleep 5) | nc 127.0.0.1 ${listener.addr.port}`;
-  const peer = new Deno.Command("sh", { args: ["-c", script], stdout: "null" }).spawn();
+  const args = ["-c", SENDS_WHEN_TOLD, `${listener.addr.port}`, tell, told];
+  const peer = new Deno.Command("python3", { args }).spawn();
   using connection = new Connection(new TcpStream(await listener.accept()), {
     idleTimeoutMs: 10_000,
   });
   const more = connection.moreWithin(200);
-  hang(500);
+  // These calls hang as those into a slow disk do, and the bytes are there behind them.
+  Deno.writeTextFileSync(tell, "");
+  Deno.readTextFileSync(told);
+  hang(300);
   assertEquals(await more, true);
   connection[Symbol.dispose]();
   await peer.status;
-}, { programs: ["nc"] });
+}, { programs: ["mkfifo", "python3"] });

@@ -142,14 +142,19 @@ export class BufferedReader {
     { ahead = false, until }: { ahead?: boolean; until?: Promise<unknown> | undefined } = {},
   ): Promise<Arrival> {
     const most = ahead ? GATHERED_BYTES : SMALL_BUFFER_BYTES;
+    const before = this.traffic.in;
     let isOver = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<"pause">((resolve) => {
       const due = performance.now() + milliseconds;
+      const giveUp = (): void => {
+        // What has come in time, and only waits for its turn, is awaited.
+        if (this.traffic.in === before) resolve("pause");
+      };
       timer = setTimeout(() => {
         // A timer can fire before what has arrived is read, above all after a stall of this process.
         const isLate = performance.now() - due > LATE_MS;
-        timer = setTimeout(() => resolve("pause"), isLate ? LATE_MS : 0);
+        timer = setTimeout(giveUp, isLate ? LATE_MS : 0);
       }, milliseconds);
     });
     try {
