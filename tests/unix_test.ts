@@ -275,24 +275,24 @@ integration("a session in a terminal goes over a Unix socket", async () => {
 
 integration("a client with --retry goes on at the server that comes back", async () => {
   await using local = await tempDir();
-  const file = await local.write("large.bin", bytes(20_000_000));
+  const file = await local.write("large.bin", bytes(5_000_000));
   await using first = await startUnixServer({ folder: local.path });
-  await using client = startUnixClient(first, [file, "--retry", "20", "--limit", "8MB"]);
-  await uploadGrows(first.dir, 1_000_000);
+  await using client = startUnixClient(first, [file, "--retry", "20", "--limit", "1MB"]);
+  await uploadGrows(first.dir, 100_000);
   await first.running.stopInsistently("SIGTERM");
   await client.says(/trying again in/);
   await using second = await startUnixServer({ folder: local.path });
   await second.running.says(/stored "large\.bin"/);
   assertEquals((await client.process.status).code, 0);
-  assertEquals(Deno.readFileSync(`${second.dir}/large.bin`), bytes(20_000_000));
+  assertEquals(Deno.readFileSync(`${second.dir}/large.bin`), bytes(5_000_000));
 });
 
 integration("a client that is killed within a file leaves nothing of it", async () => {
   await using local = await tempDir();
   const file = await local.write("large.bin", bytes(20_000_000));
   await using server = await startUnixServer();
-  await using client = startUnixClient(server, [file, "--limit", "4MB"]);
-  await uploadGrows(server.dir, 1_000_000);
+  await using client = startUnixClient(server, [file, "--limit", "1MB"]);
+  await uploadGrows(server.dir, 100_000);
   await client.stop("SIGKILL");
   await server.running.says(/left, 0 connected/);
   assertEquals(names(server.dir), []);
@@ -304,8 +304,8 @@ integration(
     await using local = await tempDir();
     const file = await local.write("large.bin", bytes(20_000_000));
     await using server = await startUnixServer({ args: ["--mode", "raw"] });
-    await using client = startUnixClient(server, [file, "--mode", "raw", "--limit", "4MB"]);
-    await uploadGrows(server.dir, 1_000_000);
+    await using client = startUnixClient(server, [file, "--mode", "raw", "--limit", "1MB"]);
+    await uploadGrows(server.dir, 100_000);
     await server.running.stop("SIGKILL");
     assertEquals((await client.process.status).code, 4);
   },
@@ -318,8 +318,8 @@ integration(
     const file = await local.write("large.bin", bytes(20_000_000));
     for (const mode of ["raw", "upload"]) {
       await using server = await startUnixServer({ args: ["--mode", mode] });
-      await using client = startUnixClient(server, [file, "--mode", mode, "--limit", "4MB"]);
-      await uploadGrows(server.dir, 1_000_000);
+      await using client = startUnixClient(server, [file, "--mode", mode, "--limit", "1MB"]);
+      await uploadGrows(server.dir, 100_000);
       assertEquals((await client.stopInsistently("SIGINT")).code, 130);
       await server.running.says(/left, 0 connected/);
       // A size tells the end too.

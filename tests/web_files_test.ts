@@ -123,7 +123,7 @@ integration("PUT stores nothing under a name before all of it has come", async (
 integration("native, upload and web clients share one port", async () => {
   await using local = await tempDir();
   const file = await local.write("large.bin", bytes(8_000_000));
-  await using server = await startServer();
+  await using server = await startServer({ args: ["--timeout", "600", "--min-rate", "0"] });
   const url = `http://127.0.0.1:${server.port}/`;
   // Held open meanwhile, before and within a request.
   using resting = await HttpWire.dial(server);

@@ -23,6 +23,7 @@ import {
   tempDir,
   uploadGrows,
 } from "./helpers.ts";
+import { serve, type ServeOptions } from "../server.ts";
 import type { HttpSocket } from "../web/socket.ts";
 import { HttpWire, problemIn } from "./http_wire.ts";
 import { serveHere } from "./in_process.ts";
@@ -42,6 +43,29 @@ function encode(text: string): Uint8Array {
 /** A PUT, or its beginning. */
 function put({ fields }: HttpWire, name: string, size: number, body: string): string {
   return `PUT /files/${name} HTTP/1.1\r\n${fields}Content-Length: ${size}\r\n\r\n${body}`;
+}
+
+/**
+ * A server with limits on time, in this process: while it does not run, neither they nor its clients
+ * go on.
+ */
+async function hereFor(key: string | undefined, limits: ServeOptions) {
+  await using stack = new AsyncDisposableStack();
+  const { path: dir } = stack.use(await tempDir());
+  const log: string[] = [];
+  const server = stack.use(
+    await serve({
+      ...{ directory: dir, ...limits, ...key !== undefined && { key } },
+      log: ({ id, message }) => void log.push(`client ${id}: ${message}`),
+    }),
+  );
+  const kept = stack.move();
+  return {
+    ...{ dir, key, log, port: server.address.port },
+    /** Stops it, and waits until it has told all. */
+    ended: () => server.shutdown(),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
 }
 
 const CHUNKED = "Transfer-Encoding: chunked\r\n";
@@ -120,7 +144,7 @@ for (const [manner, key] of SERVERS) {
   integration(
     `${manner}: a head that never ends is answered with 408, also a later one`,
     async () => {
-      await using server = await startServer({ key, args: ["--greeting-timeout", "1"] });
+      await using server = await hereFor(key, { greetingTimeoutMs: 1000 });
       const late = async (before: boolean): Promise<void> => {
         using wire = await HttpWire.dial(server);
         if (before) assertEquals((await wire.asks(get(wire))).status, 200);
@@ -138,7 +162,7 @@ for (const [manner, key] of SERVERS) {
   );
 
   integration(`${manner}: a body that stops is cut, and an idle connection ends`, async () => {
-    await using server = await startServer({ key, args: ["--timeout", "1"] });
+    await using server = await hereFor(key, { timeoutMs: 1000 });
     using within = await HttpWire.dial(server);
     await within.says(put(within, "a", 10, "hello"));
     using resting = await HttpWire.dial(server);
@@ -147,11 +171,12 @@ for (const [manner, key] of SERVERS) {
     assertEquals([response.status, problemIn(response).code], [408, "timeout"]);
     assert(await within.ends());
     assert(await resting.ends());
-    await server.running.says(/client 1: No data in either direction for 1 s/);
+    await server.ended();
     assertEquals(names(server.dir), []);
-    await server.running.stop();
     // The end of a connection at rest is not worth a line.
-    assertEquals(server.running.log.match(/No data/g)?.length, 1);
+    assertEquals(server.log.filter((line) => line.includes("No data")), [
+      "client 1: No data in either direction for 1 s",
+    ]);
   });
 
   integration(`${manner}: connections at rest hold no place, and requests do`, async () => {

@@ -104,7 +104,8 @@ function published(dir: string): string[] {
   return names(dir).filter((name) => !/^\(|^\.inlet/.test(name));
 }
 
-const ARGS = ["--max-clients", "1000"];
+/** Room for all that is cut, and patience until the last of it has come. */
+const ARGS = ["--max-clients", "1000", "--timeout", "600", "--min-rate", "0"];
 
 integration(
   "a server that is killed at any byte of a PUT, PATCH or POST stores no part",
