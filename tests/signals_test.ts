@@ -265,8 +265,10 @@ integration("server.ts takes two signals that come at once for one", async () =>
   using transfer = await Wire.greet(server);
   await transfer.says("put 6 a.txt\n");
   assertEquals(await transfer.line(), "go 0");
-  server.running.process.kill("SIGINT");
-  server.running.process.kill("SIGTERM");
+  // It is stopped meanwhile, so that it gets both at once whatever comes between these calls.
+  for (const signal of ["SIGSTOP", "SIGINT", "SIGTERM", "SIGCONT"] as const) {
+    server.running.process.kill(signal);
+  }
   await server.running.says(/ stopping: 1 transfer has 5 s to finish$/m);
   await transfer.says("hello\nend 363a3020\n");
   assertEquals(await transfer.line(), "ok 6 363a3020 a.txt");

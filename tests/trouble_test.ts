@@ -216,15 +216,15 @@ integration("client.ts --timeout gives a silent server up with exit 4", async ()
 });
 
 integration("server.ts cuts a silent client: --timeout within a body", async () => {
-  await using ours = await startServer({ args: ["--timeout", "0.5", "--session-timeout", "1"] });
+  await using ours = await startServer({ args: ["--timeout", "3", "--session-timeout", "1"] });
   using silent = await Wire.dial(ours);
-  using within = await Wire.greet(ours);
-  await within.says("put 6 a.txt\n");
+  using within = await Wire.dial(ours);
+  await within.says("hello 1 test\nput 6 a.txt\nhel");
+  assertEquals(await within.line(), "welcome client 2 of 100");
   assertEquals(await within.line(), "go 0");
-  await within.says("hel");
   await uploadGrows(ours.dir, 3);
   assertEquals(await silent.rest(), "error timeout No data in either direction for 1 s\n");
-  assertEquals(await within.rest(), "error timeout No data in either direction for 0.5 s\n");
+  assertEquals(await within.rest(), "error timeout No data in either direction for 3 s\n");
   await ours.running.says(/client 2: left/);
   assertEquals(names(ours.dir), []);
 });
