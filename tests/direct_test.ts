@@ -14,6 +14,7 @@ import { type CodeSecret, codeSecret } from "../lib/auth/code_secret.ts";
 import { InletError } from "../lib/errors.ts";
 import { type ByteStream, TcpStream } from "../lib/net/byte_stream.ts";
 import type { Connection } from "../lib/net/connection.ts";
+import { dialResettable } from "../lib/net/node_stream.ts";
 import {
   decodeDirect,
   encodeDirect,
@@ -241,6 +242,24 @@ integration(
       await stream.write(encodeDirect({ type: "join", ticket: own.ticket }));
       guard.use(await pair.enter(stream));
     });
+  },
+);
+
+integration(
+  "a stranger who resets a connection before it is accepted keeps nobody out",
+  async () => {
+    using pair = await Pair.make();
+    using own = await pair.offererTry();
+    const { signal } = new AbortController();
+    const stranger = await dialResettable({ hostname: "127.0.0.1", port: own.port }, signal);
+    stranger.reset();
+    const { promise: proved, resolve } = Promise.withResolvers<Connection>();
+    const stream = new TcpStream(await Deno.connect({ hostname: "127.0.0.1", port: own.port }));
+    own.accept(resolve);
+    await stream.write(encodeDirect({ type: "join", ticket: own.ticket }));
+    using entered = await pair.enter(stream);
+    using _way = await proved;
+    assert(entered.isEncrypted);
   },
 );
 

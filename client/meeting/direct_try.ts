@@ -82,8 +82,9 @@ export class DirectTry implements Disposable {
     this.#lifetime = new AwakeTimer(LISTEN_MS, () => this.#closeSocket());
     for (let count = 0; count < MOST_CONNECTIONS; count++) {
       const stream = await this.#socket.accept().catch(() => undefined);
-      if (!stream) return;
-      this.#enter(stream).then((way) => way && onProved(way));
+      // A stranger who has reset a connection before it was accepted keeps nobody out.
+      if (stream) this.#enter(stream).then((way) => way && onProved(way));
+      else if (this.#isClosed) return;
     }
     this.#closeSocket();
   }
