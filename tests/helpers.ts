@@ -351,7 +351,6 @@ function namesOf(folder: string): string[] {
 
 /** Waits until a store has an upload, or a partial file, of at least so many bytes. */
 export async function uploadGrows(directory: string, size = 0): Promise<void> {
-  using watcher = Deno.watchFs(directory);
   const isThere = (): boolean =>
     ownFiles(directory).some((path) => {
       try {
@@ -360,8 +359,23 @@ export async function uploadGrows(directory: string, size = 0): Promise<void> {
         return false;
       }
     });
-  if (isThere()) return;
-  for await (const _ of watcher) if (isThere()) return;
+  const folder = (): number | null | undefined => {
+    try {
+      return Deno.statSync(`${directory}/${OWN}`).ino;
+    } catch {
+      return undefined;
+    }
+  };
+  for (;;) {
+    const watched = folder();
+    using watcher = Deno.watchFs(directory);
+    if (isThere()) return;
+    for await (const _ of watcher) {
+      if (isThere()) return;
+      // What happens in a folder while it comes to be watched is not told.
+      if (folder() !== watched) break;
+    }
+  }
 }
 
 /** Waits until there is a file of at least so many bytes. Its directory has to be there already. */

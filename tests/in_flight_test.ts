@@ -643,10 +643,8 @@ integration(
     // It shows the ticket, and would get all of it.
     using other = await Wire.greet(server);
     assertEquals((await offered(other, content, { ...asked, ticket })).offset, 0);
-    assertMatch(await wire.line(), /^note Please wait: /);
+    assertMatch(await wire.anyLine(), /^note Please wait: /);
     gate.resolve();
-    let line = await wire.line();
-    while (line.startsWith("note ")) line = await wire.line();
-    assertEquals(line, `ok 1000 ${formatCrc(crc32(content))} a.bin`);
+    assertEquals(await wire.line(), `ok 1000 ${formatCrc(crc32(content))} a.bin`);
   },
 );

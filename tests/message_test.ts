@@ -203,11 +203,9 @@ integration("say sends notes while it waits for its turn", async () => {
   using second = await Wire.greet(server);
   await second.says("say 6\nhello\nend 363a3020\n");
   assertEquals(await second.line(), "go 0");
-  assertMatch(await second.line(), /^note Please wait: /);
+  assertMatch(await second.anyLine(), /^note Please wait: /);
   large.close();
-  let line: string;
-  do line = await second.line(); while (line.startsWith("note "));
-  assertEquals(line, "ok 6 363a3020");
+  assertEquals(await second.line(), "ok 6 363a3020");
 });
 
 /** Sends a message, and resets the connection when its stdin ends. */

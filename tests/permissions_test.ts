@@ -144,7 +144,10 @@ integration("deno test without a permission passes, and says what it left out", 
   // All in one process take a tenth of the time. The tests that need no permission get none anyway.
   const all = await temp.write("all_test.ts", files.map((file) => `import "${file}";\n`).join(""));
   const args = ["--config", "deno.json", "--no-check", "--filter", "/\\[needs --allow-net /", all];
-  const { code, stdout, stderr } = await run(Deno.execPath(), ["test", ...args], { cwd: ROOT });
+  const { code, stdout, stderr } = await run(Deno.execPath(), ["test", ...args], {
+    cwd: ROOT,
+    deadlineMs: 290_000,
+  });
   assertEquals(code, 0, stdout.replaceAll(/.* ignored .*\n/g, "") + stderr);
   assertMatch(stdout, /\[needs --allow-net .*: deno task test\] \.\.\. ignored/);
   const [, ignored] = /\| 0 passed \| 0 failed \| (\d+) ignored/.exec(stdout)!;

@@ -153,7 +153,7 @@ integration("send() counts the connections that share a rate", async () => {
   const address = { hostname: "127.0.0.1", port: server.port };
   const signal = new AbortController().signal;
   {
-    using _ = await connect(address, { timeoutMs: 5000, signal, rate });
+    using _ = await connect(address, { timeoutMs: 60_000, signal, rate });
     const error = await assertRejects(
       () => send(address, [fixture("hello.txt")], { rate }),
       InletError,

@@ -137,13 +137,19 @@ integration(
     await using server = await serveUsers(users);
     using ben = await greeted(server, users, "ben");
     const text = await Deno.readTextFile(users.file);
+    // Each takes the place of the one before at once: between two, no file is there to be seen.
+    const folder = `${users.path}/folder`;
+    await Deno.mkdir(folder);
     const states: [change: () => Promise<unknown>, line: RegExp][] = [
       [() => Deno.remove(users.file), /again: it does not exist; the last list of users stays$/],
-      [() => Deno.mkdir(users.file), /again: it is not a file; the last list of users stays$/],
-      [async () => {
-        await Deno.remove(users.file);
-        await replace(users, "");
-      }, /it is empty, add a user with --add-user NAME; the last list of users stays$/],
+      [
+        () => Deno.symlink(folder, users.file),
+        /again: it is not a file; the last list of users stays$/,
+      ],
+      [
+        () => replace(users, ""),
+        /it is empty, add a user with --add-user NAME; the last list of users stays$/,
+      ],
       [() => replace(users, `${text}eve\n`), /line 3: .*; the last list of users stays$/],
       [() => replace(users, text), /again: the same list of users$/],
     ];

@@ -44,8 +44,19 @@ export class Wire implements Disposable {
     for (const byte of new TextEncoder().encode(content)) await this.says(Uint8Array.of(byte));
   }
 
-  /** The next line without its end; what is left at the end of the stream, empty at the last. */
+  /**
+   * The next line without its end; what is left at the end of the stream, empty at the last. Notes of
+   * a server that it works are left out: on a busy machine they can stand ahead of any answer.
+   */
   async line(): Promise<string> {
+    for (;;) {
+      const line = await this.anyLine();
+      if (!line.startsWith("note Please wait: ")) return line;
+    }
+  }
+
+  /** The same with all notes. */
+  async anyLine(): Promise<string> {
     let end: number;
     while ((end = this.#buffered.indexOf(0x0a)) < 0) {
       if (!await this.#more()) return decoder.decode(this.#take(this.#buffered.length));
