@@ -82,6 +82,8 @@ export interface InProcessOptions
   fsync?: boolean;
   /** Minimum rate of bodies. */
   minRate?: MinRate;
+  /** Further limits of connections. */
+  limits?: Partial<ListenerOptions["limits"]>;
   /** The user that every client is, without having to prove it. */
   user?: User;
   /** The conversation, if it is not the native one. */
@@ -119,7 +121,7 @@ export async function serveHere(options: InProcessOptions): Promise<InProcessSer
       if (user) context.client.user = user;
       return serve(connection, context);
     },
-    limits: { idleTimeoutMs, minRate },
+    limits: { idleTimeoutMs, minRate, ...options.limits },
     secure,
     context: {
       store: options.store ?? await DirectoryStore.open(dir, {

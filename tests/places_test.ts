@@ -6,6 +6,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { serveAnyWire } from "../modes/wires.ts";
 import {
   fixture,
   integration,
@@ -14,8 +15,10 @@ import {
   run,
   runClient,
   startServer,
+  tempDir,
   type TestServer,
 } from "./helpers.ts";
+import { serveHere } from "./in_process.ts";
 import { dialWithKey } from "./secure.ts";
 import { Wire } from "./wire.ts";
 
@@ -43,6 +46,39 @@ integration(
       assertEquals(await wire.line(), "Hello ACK");
       wire.close();
     }
+  },
+);
+
+integration(
+  "a client keeps its place from its welcome on, however busy the server is",
+  async () => {
+    await using local = await tempDir();
+    const { subtle } = crypto;
+    const busy = Promise.withResolvers<void>();
+    /** Does nothing until a turn is due, which another thread is long in coming to. */
+    const consent = (): Promise<void> => {
+      for (const now = performance.now(); performance.now() - now < 10;);
+      subtle.digest = async (...args) => {
+        Reflect.deleteProperty(subtle, "digest");
+        await busy.promise;
+        return await subtle.digest(...args);
+      };
+      return Promise.resolve();
+    };
+    await using server = await serveHere({
+      ...{ dir: local.path, maxClients: 1, limits: { greetingTimeoutMs: 60_000 } },
+      serve: (connection, context) => serveAnyWire(connection, { ...context, consent }),
+    });
+    using _ = { [Symbol.dispose]: busy.resolve };
+    using first = await Wire.dial(server);
+    await first.says("hello 1 first\n");
+    assertEquals(await first.line(), "welcome client 1 of 1");
+    using next = await Wire.dial(server);
+    await next.says("hello 1 next\n");
+    assertEquals(await next.line(), "busy 1 of 1");
+    busy.resolve();
+    await first.says("whoami\n");
+    assertEquals(await first.line(), "ok first");
   },
 );
 

@@ -46,13 +46,14 @@ export async function greet(connection: Connection, context: ServerContext): Pro
   clients.introduce(client, name);
   client.mailbox = clients.attendance.enter(client);
   context.log.welcomed(client.name);
+  // Who reads the welcome has a place, and that for good: no client goes before it from here on.
+  connection.begun();
   await connection.write(
     encodeReply({
       ...{ type: "welcome", client: client.number, limit: clients.limit },
       ...request.fields?.limit !== undefined && minRateField(connection),
     }),
   );
-  connection.begun();
   return true;
 }
 
@@ -69,6 +70,8 @@ async function passes(
   name: string,
 ): Promise<boolean> {
   const nonce = makeNonce();
+  // Before and behind it: a busy server is long in coming back from a write.
+  connection.challengedAt = awakeNow();
   await connection.write(encodeReply({ type: "challenge", nonce }));
   connection.challengedAt = awakeNow();
   const line = await connection.readLine();
