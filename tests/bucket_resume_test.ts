@@ -103,12 +103,15 @@ integration(
     const old = await one.receiveResumable("a.bin", CONTENT.length, {
       ...{ fingerprint: FINGERPRINT, onTaken: () => taken.resolve() },
     });
-    await old.write(CONTENT.subarray(0, 8 * MIB + 1));
+    let sent = 8 * MIB + 1;
+    await old.write(CONTENT.subarray(0, sent));
     // Its first part is noted.
     while ((await found(two, { ticket: old.ticket! }))[0]?.bytes !== 8 * MIB);
-    // Its server may have died: that takes a wait.
+    // Its server may have died: that takes a wait. One of which nothing arrives could be had.
+    const sending = setInterval(() => old.write(CONTENT.subarray(sent, ++sent)), 100);
     const other = { ticket: crypto.randomUUID() };
-    assertEquals(await take((await found(two, other))[0]), undefined);
+    const taking = found(two, other).then(([partial]) => take(partial));
+    assertEquals(await taking.finally(() => clearInterval(sending)), undefined);
     const [partial] = await found(two, { ticket: old.ticket! });
     await using upload = await take(partial);
     assertEquals(upload!.kept.bytes, 8 * MIB);
