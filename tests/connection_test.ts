@@ -583,6 +583,20 @@ integration("finish() delivers its last words to a peer that first sends all it 
   await finishing;
 });
 
+integration("finish() waits for a peer no less for a pause of this process", async () => {
+  using pair = await connected();
+  pair.connection.farewell = encodeError;
+  const content = new Uint8Array(16 * 1024 * 1024);
+  const sending = sendTo(pair.peer, content);
+  const finishing = pair.connection.finish(new InletError("bad-request", "Cannot follow"));
+  // For longer than it waits, nothing runs.
+  const start = performance.now();
+  while (performance.now() - start < 1100);
+  await sending;
+  assertEquals(await readAll(pair.peer), "error bad-request Cannot follow\n");
+  await finishing;
+});
+
 integration("finish() waits only so long for a peer that never closes", async () => {
   using pair = await connected();
   await pair.connection.finish();

@@ -23,7 +23,7 @@ import { Watchdog } from "./watchdog.ts";
 /** Milliseconds that sending the farewell may take. */
 const FAREWELL_MS = 250;
 
-/** Milliseconds that the peer has to close after the end. */
+/** Milliseconds that the peer has to close after the end, while this process runs. */
 const LINGER_MS = 1000;
 
 /** A connection to one peer. Dispose of it to close it. */
@@ -294,7 +294,7 @@ export class Connection extends BufferedReader implements Disposable {
   async finish(error?: InletError): Promise<void> {
     if (this.#closed) return;
     if (this.unfinished) return this.#close();
-    const timer = setTimeout(() => this.#close(), LINGER_MS);
+    using _ = new AwakeTimer(LINGER_MS, () => this.#close());
     try {
       // An aborted connection has sent its farewell already.
       const farewell = error && !this.#failure && this.farewell?.(error);
@@ -304,7 +304,6 @@ export class Connection extends BufferedReader implements Disposable {
     } catch {
       // The connection is closed below in any case.
     } finally {
-      clearTimeout(timer);
       this.#close();
     }
   }
