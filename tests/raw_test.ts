@@ -252,7 +252,8 @@ integration("raw client is patient with its own stdin", async () => {
   await using server = await startRaw();
   const client = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "client.ts", "127.0.0.1", String(server.port)].concat(
-      ["--mode", "raw", "--timeout", "0.3"],
+      // The server may take its time to close.
+      ["--mode", "raw", "--timeout", "0.3", "--linger", "60"],
     ),
     cwd: ROOT,
     stdin: "piped",

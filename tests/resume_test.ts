@@ -348,8 +348,8 @@ integration("--retry waits for a server that comes back later", async () => {
   await using local = await tempDir();
   const file = await local.write("a.txt", "hello\n");
   const dir = `${local.path}/received`;
-  const gone = await startServer({ dir });
-  const { port } = gone;
+  const port = freePort();
+  const gone = await startServer({ dir, port });
   await gone[Symbol.asyncDispose]();
   await using client = startClient({ port }, [file, "--retry", "100"]);
   await client.says(/^Cannot connect to .*; trying again in [\d.]+ s \(2 of 100\)$/);

@@ -10,7 +10,8 @@ import { checkBucket } from "../lib/s3/check.ts";
 import { credentialsIn, fixedCredentials } from "../lib/s3/credentials.ts";
 import { openBucket } from "../lib/s3/open_bucket.ts";
 import type { S3Bucket } from "../lib/s3/s3_bucket.ts";
-import { integration, run, tempDir } from "./helpers.ts";
+import { Watch } from "../lib/s3/watch.ts";
+import { freePort, integration, run, tempDir } from "./helpers.ts";
 import { errorAnswer, type OddStore, oddStore, type StoreAnswer } from "./odd_store.ts";
 
 const SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
@@ -52,6 +53,26 @@ function targets({ requests }: OddStore): string[] {
   return requests.map(({ method, target }) => `${method} ${target}`);
 }
 
+/** A store that never answers. The time for it begins when it has got a request, and not before. */
+function silentStore(): OddStore {
+  const { limit } = Watch.prototype;
+  let begin = (): void => {};
+  Watch.prototype.limit = function (...given): void {
+    begin = () => limit.apply(this, given);
+  };
+  const store = oddStore(() => {
+    begin();
+    return "hang";
+  });
+  return {
+    ...store,
+    async [Symbol.asyncDispose](): Promise<void> {
+      Watch.prototype.limit = limit;
+      await store[Symbol.asyncDispose]();
+    },
+  };
+}
+
 const PASSING: Readonly<Record<string, StoreAnswer>> = {
   "503 SlowDown": errorAnswer(503, "SlowDown"),
   "500 InternalError": errorAnswer(500, "InternalError"),
@@ -72,7 +93,7 @@ for (const [name, failure] of Object.entries(PASSING)) {
   });
 
   integration(`lib/s3: a PUT with a condition is sent once, though it meets ${name}`, async () => {
-    await using store = oddStore(() => failure);
+    await using store = failure === "hang" ? silentStore() : oddStore(() => failure);
     const bucket = await open(store, failure === "hang" ? HURRIED : PATIENT);
     for (const condition of [{ absent: true }, { etag: "abc" }] as const) {
       assertEquals(await bucket.put("a", CONTENT, { condition }), "unclear");
@@ -81,7 +102,7 @@ for (const [name, failure] of Object.entries(PASSING)) {
   });
 
   integration(`lib/s3: Complete is sent once, though it meets ${name}`, async () => {
-    await using store = oddStore(() => failure);
+    await using store = failure === "hang" ? silentStore() : oddStore(() => failure);
     const bucket = await open(store, failure === "hang" ? HURRIED : PATIENT);
     const upload = { key: "a", uploadId: "u" };
     assertEquals(await bucket.complete(upload, [{ number: 1, etag: "e" }]), "unclear");
@@ -281,9 +302,7 @@ integration("lib/s3: each refusal has one line, which shows no secret", async ()
 });
 
 integration("lib/s3: what cannot be reached is told in one line", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const gone = `127.0.0.1:${listener.addr.port}`;
-  listener.close();
+  const gone = `127.0.0.1:${freePort()}`;
   await using plain = oddStore(() => "cut");
   const places = [
     [`http://${gone}`, "it refuses connections"],
