@@ -6,9 +6,9 @@ import { InletError } from "../lib/errors.ts";
 import { DirectoryStore } from "../lib/store/directory.ts";
 import type { DirectoryOptions } from "../lib/store/directory_options.ts";
 import { FaultyDisk } from "./faults/disk.ts";
-import { holdingsOf } from "./faults/trial.ts";
 import {
   allOf,
+  anHourPasses,
   bytes,
   collect,
   integration,
@@ -449,6 +449,19 @@ integration("Store says that the disk is full, and leaves nothing there", async 
   ]);
 }, { mounts: true });
 
+/** How many files of a directory this process has open, where the system tells. */
+function openIn(dir: string): number {
+  if (Deno.build.os !== "linux") return 0;
+  return [...Deno.readDirSync("/proc/self/fd")].filter(({ name }) => {
+    try {
+      return Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith(dir);
+    } catch {
+      // Another file of tests has just closed it.
+      return false;
+    }
+  }).length;
+}
+
 for (const operation of ["lock", "stat"] as const) {
   integration(`Store leaves nothing of a new file whose ${operation} fails`, async () => {
     const faulty = new FaultyDisk();
@@ -474,12 +487,16 @@ integration(
       await using upload = await test.store.receiveResumable("a.txt", 10, how);
       upload.write(encoder.encode("first"));
     }
-    faulty.fault = { operation: "lock", nth: 1, forGood: true, code: "EIO" };
-    const open = (): number => holdingsOf({ dir: test.dir, pid: Deno.pid }).descriptors;
-    const before = open();
-    const error = await assertRejects(() => resumed(test.store), InletError);
-    assertEquals([error.code, open()], ["disk", before]);
+    const before = openIn(test.dir);
+    // The first file that is locked is one that tells the time of the disk.
+    for (const nth of [1, 2]) {
+      faulty.fault = { operation: "lock", nth, forGood: true, code: "EIO" };
+      const error = await assertRejects(() => resumed(test.store), InletError);
+      assertEquals([error.code, openIn(test.dir)], ["disk", before]);
+    }
     faulty.fault = undefined;
+    // Another server could be writing what has lost its name as a partial file.
+    anHourPasses(test.dir);
     await using upload = (await resumed(test.store))!;
     assertEquals(upload.kept.bytes, 5);
     await upload.write(encoder.encode(" half"));
