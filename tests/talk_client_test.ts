@@ -35,6 +35,16 @@ const WELCOME = "Connected to the server successfully.\n";
 /** Milliseconds between two pieces that have to come in two reads; less than a pause. */
 const APART_MS = 30;
 
+/**
+ * What a strange server says ahead of its first words, in one piece with them. A client waits for it as
+ * long as it takes, and for a greeting only for a pause: whatever holds this process up.
+ */
+const AHEAD = "now:";
+const EXPECTS_AHEAD = ["--dialogue", `expect:${AHEAD}`];
+
+/** What the client tells of that. */
+const SAID_AHEAD = `The server said: ${AHEAD}\n`;
+
 /** What a strange server does with one client. */
 interface Stranger extends AsyncDisposable {
   readonly port: number;
@@ -246,12 +256,13 @@ integration(
   async () => {
     const words = ["Client01", "Welcome Client01!", "You are Client01\n", "OK", "Hello, stranger"];
     await Promise.all(words.map(async (first) => {
-      await using server = startAnswering({}, first);
-      const ended = await runTalk(server, ["--name", "Ann"], { stdin: "Hello\n" });
+      await using server = startAnswering({}, AHEAD + first);
+      const args = [...EXPECTS_AHEAD, "--name", "Ann"];
+      const ended = await runTalk(server, args, { stdin: "Hello\n" });
       assertEquals([ended.code, ended.stdout, ended.stderr], [
         0,
         "Hello ACK\n",
-        `${first.trim()}\n`,
+        `${SAID_AHEAD}${first.trim()}\n`,
       ]);
       assertEquals(server.heard, ["Hello", "exit"]);
     }));
@@ -260,8 +271,9 @@ integration(
 
 integration("talk client answers a server that asks for its name", async () => {
   await Promise.all(["Please enter a name: ", "Name?", "Enter your username"].map(async (first) => {
-    await using server = startAnswering({ "Ann": ["Hi"] }, first);
-    const ended = await runTalk(server, ["--name", "Ann"], { stdin: "Hello\n" });
+    await using server = startAnswering({ "Ann": ["Hi"] }, AHEAD + first);
+    const args = [...EXPECTS_AHEAD, "--name", "Ann"];
+    const ended = await runTalk(server, args, { stdin: "Hello\n" });
     assertEquals([ended.code, ended.stdout], [0, "Hello ACK\n"]);
     assertEquals(server.heard, ["Ann", "Hello", "exit"]);
   }));
@@ -286,11 +298,11 @@ integration(
     await using server = startStranger(async (guest) => {
       await guest.says("Who?");
       assertEquals(await guest.hears(), "me");
-      await guest.says("Client01");
+      await guest.says(`${AHEAD}Client01`);
       await guest.says(`${await guest.hears()} ACK`);
       await guest.hears();
     });
-    const steps = ["--dialogue", "expect:Who?", "--dialogue", "send:me"];
+    const steps = ["--dialogue", "expect:Who?", "--dialogue", "send:me", ...EXPECTS_AHEAD];
     const ended = await runTalk(server, steps, { stdin: "Hello\n" });
     assertEquals([ended.code, ended.stdout], [0, "Hello ACK\n"]);
   },
@@ -326,15 +338,17 @@ integration("talk client exits with 3 where a server turns it away in its own wo
 
 integration("talk client takes headings, pieces and goodbyes as they come", async () => {
   await using server = startStranger(async (guest) => {
-    await guest.says("Client01");
+    await guest.says(`${AHEAD}Client01`);
     await guest.hears();
     await guest.says("Available ", "files:\n", "a.txt\n", "b.txt");
     await guest.hears();
     await guest.says("Goodbye!");
   });
-  const ended = await runTalk(server, [], { stdin: "list\n" });
+  // A pause ends an answer: a busy machine must not make one.
+  const args = ["--line-gap", "2000", ...EXPECTS_AHEAD];
+  const ended = await runTalk(server, args, { stdin: "list\n" });
   assertEquals([ended.code, ended.stdout], [0, "Available files:\na.txt\nb.txt\n"]);
-  assertEquals(ended.stderr, "Client01\nGoodbye!\n");
+  assertEquals(ended.stderr, `${SAID_AHEAD}Client01\nGoodbye!\n`);
 });
 
 integration("talk client gets a file whose size is in front of it", async () => {
@@ -475,11 +489,12 @@ integration("talk client bounds what a server says for ever", async () => {
 
 integration("talk client ends an answer that drips for longer than --timeout", async () => {
   await using server = startStranger(async (guest) => {
-    await guest.says("Client01");
+    await guest.says(`${AHEAD}Client01`);
     await guest.hears();
     for (;;) await guest.says("a", "");
   });
-  const { code, stdout } = await runTalk(server, ["--timeout", "1"], { stdin: "Hello\n" });
+  const args = ["--timeout", "1", ...EXPECTS_AHEAD];
+  const { code, stdout } = await runTalk(server, args, { stdin: "Hello\n" });
   // Where a busy machine lets the drip pause, that is taken for the end of the answer.
   assert(code === 5 ? stdout === "" : code === 0 && /^a+\n$/.test(stdout), `${code} ${stdout}`);
 });
@@ -487,36 +502,41 @@ integration("talk client ends an answer that drips for longer than --timeout", a
 integration("talk client exits with 4 when the server is silent or goes away", async () => {
   {
     await using server = startStranger(async (guest) => {
-      await guest.says("Client01");
+      await guest.says(`${AHEAD}Client01`);
       await guest.hears();
       await guest.hears();
     });
-    const ended = await runTalk(server, ["--timeout", "1"], { stdin: "Hello\n" });
+    const args = ["--timeout", "3", ...EXPECTS_AHEAD];
+    const ended = await runTalk(server, args, { stdin: "Hello\n" });
     assertEquals(ended.code, 4);
-    assertStringIncludes(ended.stderr, "inlet: No reply for 1 s\n");
+    assertStringIncludes(ended.stderr, "inlet: No reply for 3 s\n");
   }
   await using server = startStranger(async (guest) => {
-    await guest.says("Client01");
+    await guest.says(`${AHEAD}Client01`);
     await guest.says(`${await guest.hears()} ACK`);
   });
-  const ended = await runTalk(server, [], { stdin: "Hello\nHello again\n" });
+  const ended = await runTalk(server, EXPECTS_AHEAD, { stdin: "Hello\nHello again\n" });
   assertEquals([ended.code, ended.stdout], [4, "Hello ACK\n"]);
   assertStringIncludes(ended.stderr, "inlet: The server closed the connection\n");
 });
 
 integration("talk client is done when the server closes behind the last answer", async () => {
   await using server = startStranger(async (guest) => {
-    await guest.says("Client01");
+    await guest.says(`${AHEAD}Client01`);
     await guest.says(`${await guest.hears()} ACK`);
   });
-  const ended = await runTalk(server, [], { stdin: "Hello\n" });
+  const ended = await runTalk(server, EXPECTS_AHEAD, { stdin: "Hello\n" });
   assertEquals([ended.code, ended.stdout], [0, "Hello ACK\n"]);
 });
 
 /** Opens a session in a terminal. */
-async function openSession(server: { port: number }, cwd: string): Promise<Terminal> {
+async function openSession(
+  server: { port: number },
+  cwd: string,
+  given: readonly string[] = [],
+): Promise<Terminal> {
   const command = ["run", "-A", new URL("client.ts", ROOT).pathname, "127.0.0.1"];
-  const args = [...command, String(server.port), "--mode", "talk"];
+  const args = [...command, String(server.port), "--mode", "talk", ...given];
   return await openTerminal([Deno.execPath(), ...args], { cwd });
 }
 
@@ -548,12 +568,12 @@ integration("talk client holds a session in a terminal", async () => {
 
 integration("talk client shows what a server says unasked, escaped, and its end", async () => {
   await using server = startStranger(async (guest) => {
-    await guest.says("You are Client01");
+    await guest.says(`${AHEAD}You are Client01`);
     await guest.says(`\x1b[31m${await guest.hears()}\x07 ACK`);
     await guest.hears();
     await guest.says("Bye\x1b[32m");
   });
-  await using terminal = await openSession(server, ".");
+  await using terminal = await openSession(server, ".", EXPECTS_AHEAD);
   await terminal.shows(/^You are Client01$/m);
   await terminal.shows(/^Client01>$/m);
   await enter(terminal, "Hello", /^\\u\{1b\}\[31mHello\\u\{7\} ACK$/m);
