@@ -45,7 +45,9 @@ for (const [what, args, text] of SERVERS) {
     await using server = await startServer({ args: given });
     for (const [manner, request] of Object.entries(REQUESTS)) {
       using wire = await Wire.dial(server);
-      const sent = wire.says(Uint8Array.from(request, (character) => character.charCodeAt(0)));
+      // The server takes what still comes for a second only.
+      const sent = wire.says(Uint8Array.from(request, (character) => character.charCodeAt(0)))
+        .catch(() => {});
       assertEquals(await wire.rest(), responseWith(text), `a request ${manner}`);
       await sent;
     }
