@@ -504,6 +504,15 @@ export function residentBytes({ pid }: { pid: number }): number {
   return Number(kib) * 1024;
 }
 
+/**
+ * Milliseconds of processor time that the thread of a program's event loop has used: what others wait
+ * for, however busy the machine is.
+ */
+export function busyMs({ pid }: { pid: number }): number {
+  const [nanoseconds] = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/schedstat`).split(" ");
+  return Number(nanoseconds) / 1e6;
+}
+
 /** How many files, sockets included, a process has open. */
 export function openFiles({ pid }: { pid: number }): number {
   return names(`/proc/${pid}/fd`).length;

@@ -6,7 +6,15 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { dial, integration, PROC, sendTo, startServer, type TestServer } from "./helpers.ts";
+import {
+  busyMs,
+  dial,
+  integration,
+  PROC,
+  sendTo,
+  startServer,
+  type TestServer,
+} from "./helpers.ts";
 import { Wire } from "./wire.ts";
 
 /** The deepest folder of a name: 128 parts are allowed. */
@@ -78,15 +86,6 @@ const FLOODS: Readonly<Record<string, Flood>> = {
  * one says nothing; a server that keeps others waiting does so in each.
  */
 const ROUNDS = 5;
-
-/**
- * Milliseconds of processor time that the thread of a server's event loop has used: what others wait
- * for, however busy the machine is.
- */
-function busyMs({ pid }: TestServer): number {
-  const [nanoseconds] = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/schedstat`).split(" ");
-  return Number(nanoseconds) / 1e6;
-}
 
 /** Sends it all, and waits for as many answers. */
 async function flood(server: TestServer, requests: string, answers: number): Promise<void> {
