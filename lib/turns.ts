@@ -44,6 +44,26 @@ export async function nextTurn(): Promise<void> {
 
 const NOTHING = new Uint8Array(0);
 
+/** Turns, at least, that a wait takes. */
+const WAIT_TURNS = 10;
+
+/**
+ * Waits until something is done, for some time at most. Time in which this process does not run counts
+ * little: of what is due behind a stall, timers come first.
+ *
+ * @param done It never fails.
+ */
+export async function waitFor(done: Promise<void>, mostMs: number): Promise<void> {
+  let isDone = false;
+  const doing = done.then(() => void (isDone = true));
+  for (let turn = 0; turn < WAIT_TURNS && !isDone; turn++) {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, mostMs / WAIT_TURNS));
+    await Promise.race([doing, late]);
+    clearTimeout(timer);
+  }
+}
+
 /** Most milliseconds of work between two turns in which the sockets are surely polled. */
 const POLL_MS = 50;
 

@@ -271,3 +271,15 @@ integration(
     assertEquals(parseInt(gone!) + text.match(/x\n/g)!.length, 2001);
   },
 );
+
+integration("LineWriter gives its reader no less time for a pause of this process", async () => {
+  using file = await Deno.open("/dev/null", { write: true });
+  const writer = new LineWriter(async (bytes) => void await file.write(bytes));
+  writer.add("last words");
+  const flushing = writer.flush(100);
+  // It begins to write, and then nothing runs for longer than it waits.
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  const start = performance.now();
+  while (performance.now() - start < 200);
+  assertEquals(await flushing, true);
+});

@@ -5,6 +5,7 @@
  */
 
 import { explain, type InletError } from "../errors.ts";
+import { waitFor } from "../turns.ts";
 import { writeStdout } from "./stdio.ts";
 
 /** Characters that are printed at once, if they come together. */
@@ -39,10 +40,7 @@ export class Printer {
    * @returns Whether it is.
    */
   async flush(mostMs: number): Promise<boolean> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, mostMs));
-    await Promise.race([this.printed, late]);
-    clearTimeout(timer);
+    await waitFor(this.printed, mostMs);
     return this.waiting === 0;
   }
 

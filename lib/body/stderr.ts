@@ -10,6 +10,7 @@
  */
 
 import { formatCount, printable } from "../text.ts";
+import { waitFor } from "../turns.ts";
 import { writeAll, writeFully } from "./streams.ts";
 
 /** Most characters that wait for the reader. */
@@ -74,10 +75,7 @@ export class LineWriter {
    * @returns Whether they are.
    */
   async flush(mostMs: number): Promise<boolean> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, mostMs));
-    await Promise.race([this.#running, late]);
-    clearTimeout(timer);
+    if (this.#running) await waitFor(this.#running, mostMs);
     return this.#running === undefined;
   }
 
