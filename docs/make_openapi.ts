@@ -166,13 +166,16 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "POST /talk": {
     id: "talk",
-    summary: "Says something, as a session on the native wire does.",
-    parameters: ["Visitor", "VisitorName"],
+    summary:
+      "Says something to all, or tells it one other client, as a session on the native wire does.",
+    parameters: ["Visitor", "VisitorName", "To"],
     body: { required: true, content: { "text/plain": { schema: TEXT } } },
     responses: {
       200: answer("The same text, and ` ACK`.", { "text/plain": { schema: TEXT } }),
+      202: answer("That client gets it once its request in progress is over."),
+      204: answer("That client has it."),
     },
-    problems: [411, 415],
+    problems: [404, 411, 415],
   },
   "GET /status": {
     id: "getStatus",

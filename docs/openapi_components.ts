@@ -16,6 +16,7 @@ export const BYTES = { type: "string", format: "binary" };
 
 export const PARAMETERS = {
   Visitor: query("visitor", "The secret of an event stream, whose visitor says it.", TEXT),
+  To: query("to", "The number of the one client that is told it, by a visitor.", TEXT),
   VisitorName: query("name", "The name of the visitor. A user has its own.", TEXT),
   Archive: query("archive", "Gets everything below the folder as one archive.", {
     type: "string",
@@ -88,6 +89,7 @@ export const SCHEMAS = {
       wire: { ...TEXT, description: "What it speaks; `page` for somebody with the page open." },
       start: { type: "string", format: "date-time" },
       end: { type: "string", format: "date-time", description: "Missing while it is connected." },
+      reachable: { const: true, description: "It can be told something alone." },
     },
   },
   SignIn: {

@@ -9,8 +9,11 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { crc32 } from "node:zlib";
 import { browserTest } from "./browser.ts";
 import { fileGrows, run, startServer } from "./helpers.ts";
-import { hides, pageOf, shows, until } from "./page_hands.ts";
+import { hides, pageOf, shows, textsOf, until } from "./page_hands.ts";
 import { Wire } from "./wire.ts";
+
+/** What an element holds that a person fills in. */
+const valueOf = (element: unknown): string => (element as { value: string }).value;
 
 browserTest(
   "a page has a name in the session, and shows each client with its start, its end and what it sends",
@@ -62,6 +65,45 @@ browserTest(
     const second = await visitor.open(pageOf(server));
     await shows(second, "#name-note", "You are “\u2068ben-2\u2069” here.");
     await hides(second, "#visitor");
+  },
+);
+
+browserTest(
+  "a page tells one person something that nobody else sees, and hears what one tells it",
+  "chromium",
+  async (visitor) => {
+    await using server = await startServer();
+    const page = await visitor.open(pageOf(server));
+    const other = await visitor.open(pageOf(server));
+    await hides(page, "#whom");
+    await page.type("#name", "ben\n");
+    await shows(page, "#clients tbody tr", "ben");
+    const wire = await Wire.dial(server);
+    await wire.says("hello 1 ann\nattend\n");
+    const welcome = await wire.line();
+    assertMatch(welcome, /^welcome/);
+    assertEquals(await wire.line(), "ok");
+    await shows(page, "#whom", "ann");
+    await shows(other, "#whom", "ben");
+    const [number] = await page.select("#to", await page.$eval("#to option:last-child", valueOf));
+    await page.type("#text", "for you\n");
+    await shows(page, "#said-here li", "→ only ann sees this");
+    const told = await wire.line();
+    assertMatch(told, /^told \d+ for you$/);
+    await wire.says(`tell ${told.split(" ")[1]} thanks\n`);
+    assertEquals(await wire.line(), "ok");
+    await shows(page, "#said-here li", "ann thanks");
+    await shows(page, "#said-here li", "→ only you see this");
+    wire.close();
+    await shows(page, "#connected", "2 connected");
+    // What was meant for one is not said to all.
+    assertEquals(await page.$eval("#to", valueOf), number);
+    await page.type("#text", "still there?\n");
+    await shows(page, "#talk-trouble", "“\u2068ann\u2069” is not here.");
+    await page.select("#to", "");
+    await page.type("#text", " to all\n");
+    await shows(other, "#said-here li", "ben still there? to all");
+    assertEquals((await textsOf(other, "#said-here li")).length, 1);
   },
 );
 

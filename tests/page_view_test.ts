@@ -104,6 +104,10 @@ browserTest(
       await page.setViewport({ width: 1280, height: 800 });
     };
     await check("empty");
+    using somebody = await Wire.greet(server);
+    await somebody.says("attend\n");
+    await shows(page, "#whom", "test");
+    await check("somebody to tell something");
     const background = async (features: MediaFeature[]): Promise<unknown> => {
       await page.emulateMediaFeatures(features);
       return await page.evaluate("getComputedStyle(document.documentElement).backgroundColor");

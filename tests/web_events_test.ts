@@ -213,6 +213,122 @@ for (const key of [undefined, KEY]) {
   );
 }
 
+/** A client of the native wire by hand that attends. */
+async function attend(server: TestServer, name: string): Promise<Wire> {
+  const wire = await Wire.dial(server);
+  await wire.says(`hello 1 ${name}\nattend\n`);
+  assertMatch(await wire.line(), /^welcome/);
+  assertEquals(await wire.line(), "ok");
+  return wire;
+}
+
+integration("a page and a session tell each other what nobody else sees", async () => {
+  await using server = await startServer();
+  using ben = await attend(server, "ben");
+  using other = await EventReader.open(server, "?name=carl");
+  assertEquals(await ben.line(), "came 2 carl");
+  {
+    using page = await EventReader.open(server, "?name=ann");
+    const { visitor } = await page.until("welcome");
+    assertEquals(await ben.line(), "came 3 ann");
+    const offer = `4713-maple 04${"ab".repeat(64)} 6 a.txt`;
+    await ben.says(`who\ntell 3 for you\nsend 3 ${offer}\n`);
+    for (const line of ["ok", "2 carl", "3 ann", "end 2", "ok"]) {
+      assertEquals(await ben.line(), line);
+    }
+    assertMatch(await ben.line(), /^error not-found .*it cannot take files: it is a page, or /);
+    assertEquals(await page.until("told"), { from: "ben", number: 1, text: "for you" });
+    const told = await talk(server, "for ben", `?visitor=${visitor}&to=1`);
+    assertEquals([told.status, told.body.length], [204, 0]);
+    assertEquals(await ben.line(), "told 3 for ben");
+    assertEquals((await talk(server, "carl", `?visitor=${visitor}&to=2`)).status, 204);
+    // Within a request it waits.
+    await ben.says("put 6 a.txt\n");
+    assertEquals(await ben.line(), "go 0");
+    assertEquals((await talk(server, "later", `?visitor=${visitor}&to=1`)).status, 202);
+    await ben.says("hello\nend 363a3020\n");
+    assertEquals(await ben.line(), "ok 6 363a3020 a.txt");
+    assertEquals(await ben.line(), "told 3 later");
+    assertMatch(server.running.log, /client 3: tells client 1 7 bytes/);
+    assert(!server.running.log.includes("for ben"), server.running.log);
+    // The others see what all see.
+    assertEquals((await talk(server, "to all", `?visitor=${visitor}`)).status, 200);
+    for (;;) {
+      const { name, data } = (await other.next())!;
+      if (name === "message") break;
+      assert(name !== "told" || data.text === "carl", JSON.stringify(data));
+    }
+  }
+  assertEquals(await ben.line(), "gone 3");
+  await ben.says("tell 3 again\n");
+  assertMatch(await ben.line(), /^error not-found .*client 3: it is not here$/);
+  // A list has who can be told something.
+  const { wire, reachable } = (await status(server)).find(({ name }) => name === "carl")!;
+  assertEquals([wire, String(reachable)], ["page", "true"]);
+  assertEquals((await status(server)).find(({ name }) => name === "ann")!.reachable, undefined);
+});
+
+integration("what cannot be told one client is refused, and says why", async () => {
+  await using server = await startServer();
+  using ben = await attend(server, "ben");
+  using page = await EventReader.open(server, `?name=${encodeURIComponent("a\nb")}`);
+  const { visitor } = await page.until("welcome");
+  const cases: [text: string, query: string, status: number, why: RegExp][] = [
+    ["hello", `?visitor=${visitor}&to=99`, 404, /^Cannot reach client 99: it is not here$/],
+    ["hello", `?visitor=${visitor}&to=2`, 404, /^Cannot reach client 2: it is not here$/],
+    ["hello", `?visitor=${visitor}&to=ben`, 400, /^Cannot reach client "ben": it is no number$/],
+    ["hello", "?to=1", 400, /give the visitor of a stream of GET \/events$/],
+    ["hello", "?visitor=none&to=1", 400, /give the visitor of a stream of GET \/events$/],
+    ["a\nb", `?visitor=${visitor}&to=1`, 400, /^Cannot tell client 1: a text has one line$/],
+    ["x".repeat(4001), `?visitor=${visitor}&to=1`, 400, /client 1: the limit is 4000 bytes$/],
+  ];
+  for (const [text, query, status, why] of cases) {
+    const refused = await talk(server, text, query);
+    assertEquals(refused.status, status, query);
+    assertMatch(JSON.parse(new TextDecoder().decode(refused.body)).detail, why);
+  }
+  // No line can hold that name.
+  await ben.says("who\n");
+  assertEquals([await ben.line(), await ben.line()], ["ok", "end 0"]);
+  using dora = await Wire.greet(server);
+  await dora.says("whoami\n");
+  await dora.line();
+  assertEquals((await talk(server, "hello", `?visitor=${visitor}&to=1`)).status, 204);
+  assertEquals(await ben.line(), "told 2 hello");
+  const { number } = (await status(server)).find(({ name }) => name === "test")!;
+  assertEquals((await talk(server, "hello", `?visitor=${visitor}&to=${number}`)).status, 204);
+  assertEquals(await dora.line(), "note client 2: hello");
+});
+
+integration("a page that does not read is told so much, and no more", async () => {
+  await using server = await startServer();
+  using ben = await attend(server, "ben");
+  using page = await EventReader.open(server, "?name=ann");
+  assertEquals(await ben.line(), "came 2 ann");
+  const text = "x".repeat(4000);
+  // The system holds some megabytes for it.
+  let answer = "ok";
+  for (let texts = 0; texts < 5000 && answer === "ok"; texts++) {
+    await ben.says(`tell 2 ${text}\n`);
+    answer = await ben.line();
+  }
+  assertMatch(answer, /^error wait .*it is busy, and too much waits for it already$/);
+  assertEquals((await page.until("told")).text, text);
+});
+
+integration("pages of users who may only read or only upload reach nobody", async () => {
+  await using users = await makeUsers({ anna: "all", dora: "read" });
+  await using server = await startServer({ args: ["--users", users.file] });
+  using annas = await openAs(server, users, "anna");
+  using doras = await openAs(server, users, "dora");
+  const seen = await annas.until("clients", (clients) => clients.length === 2);
+  assertEquals(seen.map((client: { reachable?: true }) => client.reachable), [true, undefined]);
+  const { visitor } = await doras.until("welcome");
+  const query = `visitor=${visitor}&to=${seen[0].number}`;
+  const refused = await ask(server, users, "dora", `POST /talk?${query}`, "hi");
+  assertEquals([refused.status, problemIn(refused).code], [403, "denied"]);
+});
+
 integration("whatever a name and a message hold, an event is two lines", async () => {
   await using server = await startServer();
   const name = "a\r\ndata: x\n\nevent: stored<script>";

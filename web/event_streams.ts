@@ -98,6 +98,18 @@ export class EventStream {
     });
   }
 
+  /**
+   * Tells its visitor what another client says to nobody else.
+   *
+   * @returns Whether there is room for it.
+   */
+  tell(told: { from: string; number: number; text: string }): boolean {
+    const bytes = encode("told", told);
+    if (this.waiting + bytes.length > MOST_WAITING_BYTES) return false;
+    this.send(bytes);
+    return true;
+  }
+
   drop(): void {
     this.#isOver = true;
     this.reader.drop();

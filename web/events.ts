@@ -1,20 +1,23 @@
 /**
- * The session as a page has it: GET /events tells what happens, POST /talk says something, and GET
- * /status lists the clients.
+ * The session as a page has it: GET /events tells what happens, POST /talk says something to all, or
+ * tells it one other client, and GET /status lists the clients.
  *
  * @module
  */
 
-import { ACK, MAX_TALK_BYTES } from "../protocol.ts";
-import { checkAccess } from "../lib/auth/access.ts";
+import { ACK, decodeNumber, MAX_TALK_BYTES } from "../protocol.ts";
+import { checkAccess, mayAccess } from "../lib/auth/access.ts";
 import { InletError } from "../lib/errors.ts";
+import type { OnTold } from "../lib/server/attendance.ts";
 import { checkClientName } from "../lib/server/clients.ts";
 import { rightsOf, type ServerContext } from "../lib/server/context.ts";
+import { tell } from "../lib/server/people.ts";
 import { takeTalk } from "../lib/server/talk.ts";
 import { checkCaller, sessionOf } from "./admission.ts";
 import { receiveText } from "./body.ts";
 import { EventStream, streamsOf } from "./event_streams.ts";
 import type { Exchange } from "./exchange.ts";
+import { quoted } from "../lib/text.ts";
 import { Refusal } from "./problem.ts";
 import { allClients } from "./shown_clients.ts";
 
@@ -62,6 +65,10 @@ export async function followEvents(exchange: Exchange): Promise<void> {
   socket.once("close", over.resolve);
   if (context.signal.aborted || socket.readableEnded || socket.destroyed) over.resolve();
   using _stream = streams.add(stream);
+  if (mayAccess(rightsOf(context), "attend")) {
+    const onTold: OnTold = ({ number, name }, text) => stream.tell({ from: name, number, text });
+    context.clients.attendance.visit(context.client, onTold);
+  }
   await exchange.whileThere(() => over.promise);
   socket.ending = undefined;
   exchange.end();
@@ -76,6 +83,8 @@ export async function postTalk(exchange: Exchange): Promise<void> {
   checkAccess(rightsOf(context), "say", "take the message");
   const text = (await receiveText(exchange, MAX_TALK_BYTES)).replace(/\r?\n$/, "");
   if (text === "") throw new InletError("bad-request", "Cannot take this message: it is empty");
+  const to = exchange.query.get("to") ?? "";
+  if (to !== "") return tellOne(exchange, to, text);
   const streams = streamsOf(context);
   if (!streams.takesMessages) {
     throw new InletError("wait", "Cannot take the message: too many come at once");
@@ -83,6 +92,27 @@ export async function postTalk(exchange: Exchange): Promise<void> {
   takeTalk({ ...context, ...speakerOf(exchange) }, text);
   const answer = { "Content-Type": "text/plain; charset=utf-8" };
   exchange.send(200, answer, text + ACK);
+}
+
+/** Tells a text another client, who knows this one by its stream and can answer. */
+function tellOne(exchange: Exchange, to: string, text: string): void {
+  const { context } = exchange;
+  const what = "tell one client that";
+  checkAccess(rightsOf(context), "attend", what);
+  const speaker = speakerOf(exchange);
+  if (speaker.client.wire !== "page") {
+    const cure = "give the visitor of a stream of GET /events";
+    throw new InletError("bad-request", `Cannot ${what}: ${cure}`);
+  }
+  exchange.send(tell({ ...context, ...speaker }, numberIn(to), text) === "now" ? 204 : 202);
+}
+
+function numberIn(text: string): number {
+  try {
+    return decodeNumber(text, "client");
+  } catch {
+    throw new InletError("bad-request", `Cannot reach client ${quoted(text)}: it is no number`);
+  }
 }
 
 /** Lists the clients, as `status` on the native wire. */

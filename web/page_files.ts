@@ -11,7 +11,6 @@ import css from "./page/page.css" with { type: "text" };
 import domJs from "./page/dom.js" with { type: "text" };
 import gatherJs from "./page/gather.js" with { type: "text" };
 import listJs from "./page/list.js" with { type: "text" };
-import lullsJs from "./page/lulls.js" with { type: "text" };
 import memoryJs from "./page/memory.js" with { type: "text" };
 import pageJs from "./page/page.js" with { type: "text" };
 import sendingJs from "./page/sending.js" with { type: "text" };
@@ -32,7 +31,6 @@ export const PAGE_FILES: Readonly<Record<string, string | (() => Promise<string>
   "dom.js": domJs,
   "gather.js": gatherJs,
   "list.js": listJs,
-  "lulls.js": lullsJs,
   "memory.js": memoryJs,
   "page.js": pageJs,
   "sending.js": sendingJs,

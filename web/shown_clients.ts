@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Attendance } from "../lib/server/attendance.ts";
 import type { Client, Clients } from "../lib/server/clients.ts";
 import { printableJson } from "../lib/text.ts";
 
@@ -18,8 +19,8 @@ const MOST_LIST_BYTES = 8 * 1024;
 const MOST_FILE_CHARACTERS = 200;
 
 /** Encodes every client that is remembered, as `status` on the native wire lists them. */
-export function allClients({ known }: Clients): unknown[] {
-  return known.map((client) => shown(client));
+export function allClients({ known, attendance }: Clients): unknown[] {
+  return known.map((client) => shown(client, attendance));
 }
 
 /**
@@ -28,7 +29,7 @@ export function allClients({ known }: Clients): unknown[] {
  *
  * @returns A list in JSON.
  */
-export function shownClients({ known }: Clients): string {
+export function shownClients({ known, attendance }: Clients): string {
   const moving = (client: Client) => client.end ? undefined : client.moving?.();
   const connected = known.filter((client) =>
     !client.end && (client.wire !== "http" || moving(client) !== undefined)
@@ -40,7 +41,7 @@ export function shownClients({ known }: Clients): string {
   for (const client of [...connected, ...left]) {
     const { file, ...amount } = moving(client) ?? {};
     const entry = printableJson({
-      ...shown(client),
+      ...shown(client, attendance),
       ...file !== undefined && { moving: { file: file.slice(0, MOST_FILE_CHARACTERS), ...amount } },
     });
     bytes += entry.length;
@@ -50,6 +51,8 @@ export function shownClients({ known }: Clients): string {
   return `[${entries.join(",")}]`;
 }
 
-function shown({ number, name, address, wire, start, end }: Client): Record<string, unknown> {
-  return { number, name, address, wire, start, ...end && { end } };
+function shown(client: Client, attendance: Attendance): Record<string, unknown> {
+  const { number, name, address, wire, start, end } = client;
+  const reachable = attendance.reaches(client) && { reachable: true };
+  return { ...{ number, name, address, wire, start }, ...end && { end }, ...reachable };
 }

@@ -1,8 +1,9 @@
 /**
- * Who can be reached by others on the native wire, and the lines that wait for them.
+ * Who can be reached by others, and the lines that wait for them.
  *
- * A line for a client is written by that client's own conversation, between two requests, and by
- * nobody else. Until then it waits in the client's mailbox.
+ * A line for a client of the native wire is written by that client's own conversation, between two
+ * requests, and by nobody else. Until then it waits in the client's mailbox. A page gets texts as
+ * events.
  *
  * @module
  */
@@ -82,13 +83,19 @@ export class Mailbox {
   }
 }
 
+/** Tells a page a text of another client. Returns whether there is room for it. */
+export type OnTold = (from: Reachable, text: string) => boolean;
+
 /** A client that can be reached. */
 interface Present {
   readonly client: Reachable;
-  readonly mailbox: Mailbox;
+  /** That of a client of the native wire. */
+  readonly mailbox?: Mailbox;
+  /** How to tell a page something. */
+  readonly onTold?: OnTold;
 }
 
-/** The clients of the native wire that are connected. */
+/** The clients of the native wire that are connected, and the pages that are open. */
 export class Attendance {
   readonly #present = new Map<number, Present>();
 
@@ -102,15 +109,24 @@ export class Attendance {
   /** Tells a client of others from now on, and others of it. */
   attend(client: Reachable): void {
     const own = this.#present.get(client.number);
-    if (!own || own.mailbox.attends) return;
+    if (!own?.mailbox || own.mailbox.attends) return;
     own.mailbox.attends = true;
-    if (client.name === "") return;
-    this.#announce(client, { type: "came", client: client.number, name: client.name });
+    this.#announceArrival(client);
   }
 
   /**
-   * Those whom a client can reach: who attends, or is between two requests, under a name, and may
-   * talk to others.
+   * Adds a page, which knows by other means who is here. Others are told of it, unless no line can hold
+   * its name.
+   */
+  visit(client: Reachable, onTold: OnTold): void {
+    if (hasBreak(client.name)) return;
+    this.#present.set(client.number, { client, onTold });
+    this.#announceArrival(client);
+  }
+
+  /**
+   * Those whom a client can reach: who attends, or is between two requests, or has a page open, under
+   * a name, and may talk to others.
    */
   others(client: Reachable): Reachable[] {
     const others = [...this.#present.values()].filter((other) =>
@@ -119,14 +135,25 @@ export class Attendance {
     return others.map((other) => other.client);
   }
 
-  /** Passes a line on to a client. One that does not attend gets a text as a note, and nothing else. */
+  /** Whether a client can be reached by others. */
+  reaches(client: Reachable): boolean {
+    const present = this.#present.get(client.number);
+    return present?.client === client && isReachable(present);
+  }
+
+  /**
+   * Passes a line on to a client. A page gets texts and nothing else, and so does a client that does not
+   * attend, as notes.
+   */
   pass(from: Reachable, to: number, line: Unasked): Delivery {
     const present = this.#present.get(to);
     if (!present || present.client === from || !isReachable(present)) return "gone";
-    const { mailbox } = present;
-    if (mailbox.attends) return mailbox.add(encodeUnasked(line));
+    const { mailbox, onTold } = present;
+    if (mailbox?.attends) return mailbox.add(encodeUnasked(line));
     if (line.type !== "told") return "deaf";
-    return mailbox.add(encodeLine(`note ${from.name || `client ${from.number}`}: ${line.text}`));
+    if (!mailbox) return onTold?.(from, line.text) ? "now" : "full";
+    const name = hasBreak(from.name) ? "" : from.name;
+    return mailbox.add(encodeLine(`note ${name || `client ${from.number}`}: ${line.text}`));
   }
 
   /** Removes a client that has disconnected. */
@@ -134,22 +161,31 @@ export class Attendance {
     const own = this.#present.get(client.number);
     if (own?.client !== client) return;
     this.#present.delete(client.number);
-    if (!own.mailbox.attends || client.name === "") return;
-    this.#announce(client, { type: "gone", client: client.number });
+    const wasAnnounced = own.mailbox?.attends ?? true;
+    if (wasAnnounced) this.#announce(client, { type: "gone", client: client.number });
+  }
+
+  #announceArrival(client: Reachable): void {
+    this.#announce(client, { type: "came", client: client.number, name: client.name });
   }
 
   #announce(client: Reachable, news: Unasked): void {
-    if (!mayReach(client)) return;
+    if (client.name === "" || !mayReach(client)) return;
     const line = encodeUnasked(news);
     for (const { client: other, mailbox } of this.#present.values()) {
-      if (other === client || !mailbox.attends || !mayReach(other)) continue;
+      if (other === client || !mailbox?.attends || !mayReach(other)) continue;
       if (mailbox.waiting < MOST_NEWS) mailbox.add(line);
     }
   }
 }
 
+/** Names come from pages with whatever they hold. */
+function hasBreak(name: string): boolean {
+  return /[\r\n]/.test(name);
+}
+
 function isReachable({ client, mailbox }: Present): boolean {
-  return client.name !== "" && (mailbox.attends || mailbox.isOpen) && mayReach(client);
+  return client.name !== "" && (!mailbox || mailbox.attends || mailbox.isOpen) && mayReach(client);
 }
 
 /** Whether the user of a client may reach others. On a server where nobody may, nobody attends. */

@@ -16,25 +16,13 @@
  */
 
 import { encodeLines, encodeReply, type Request } from "../../protocol.ts";
-import {
-  formatPerson,
-  MAX_TOLD_BYTES,
-  type PeopleRequest,
-  type Unasked,
-} from "../../protocol/people_lines.ts";
-import { InletError } from "../../lib/errors.ts";
+import { formatPerson, type PeopleRequest, type Unasked } from "../../protocol/people_lines.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
+import { type Delivered, passOn, tell } from "../../lib/server/people.ts";
 import { attempt } from "./admission.ts";
 
 type Attend = Extract<Request, { type: "attend" }>;
-
-/** What the server does not do, and why. */
-const REFUSALS = {
-  "gone": ["not-found", "it is not here"],
-  "deaf": ["not-found", "it cannot take files: it has sent no attend"],
-  "full": ["wait", "it is busy, and too much waits for it already"],
-} as const;
 
 /** Answers one of them. */
 export async function servePeople(
@@ -43,16 +31,12 @@ export async function servePeople(
   request: Attend | PeopleRequest,
 ): Promise<void> {
   const what = "to" in request ? `reach client ${request.to}` : "see who is here";
-  const answer = (): Uint8Array => answerTo(context, request, what);
+  const answer = (): Uint8Array => answerTo(context, request);
   const answered = await attempt(connection, context, "attend", what, answer);
   if (answered) await connection.write(answered.value);
 }
 
-function answerTo(
-  context: ServerContext,
-  request: Attend | PeopleRequest,
-  what: string,
-): Uint8Array {
+function answerTo(context: ServerContext, request: Attend | PeopleRequest): Uint8Array {
   const { clients: { attendance }, client } = context;
   switch (request.type) {
     case "attend":
@@ -62,32 +46,18 @@ function answerTo(
       const others = attendance.others(client).map(formatPerson);
       return encodeLines(["ok", ...others, `end ${others.length}`]);
     }
+    case "tell":
+      return encodeDelivery(tell(context, request.to, request.text));
     default: {
-      const delivery = attendance.pass(client, request.to, passedOn(request, context));
-      if (delivery !== "now" && delivery !== "later") {
-        const [code, why] = REFUSALS[delivery];
-        throw new InletError(code, `Cannot ${what}: ${why}`);
-      }
-      return encodeReply({ type: "ok", detail: delivery === "now" ? "" : delivery });
+      const { to, type, ...rest } = request;
+      const passed = { ...rest, from: client.number, type: PASSED[type] } as Unasked;
+      return encodeDelivery(passOn(context, to, passed));
     }
   }
 }
 
-/** What the other client gets. */
-function passedOn(
-  request: Exclude<PeopleRequest, { type: "who" }>,
-  { client: { number: from }, log }: ServerContext,
-): Unasked {
-  const { to, type, ...rest } = request;
-  if (type !== "tell") return { ...rest, from, type: PASSED[type] } as Unasked;
-  const { text } = request;
-  const { length: bytes } = new TextEncoder().encode(text);
-  if (bytes > MAX_TOLD_BYTES) {
-    const limit = `the limit is ${MAX_TOLD_BYTES} bytes`;
-    throw new InletError("bad-request", `Cannot tell client ${to}: ${limit}`);
-  }
-  log.info("told", `tells client ${to} ${bytes} bytes`, { bytes });
-  return { type: "told", from, text };
+function encodeDelivery(delivery: Delivered): Uint8Array {
+  return encodeReply({ type: "ok", detail: delivery === "now" ? "" : delivery });
 }
 
 const PASSED = { "send": "offered", "take": "taken", "decline": "declined" } as const;

@@ -7,10 +7,9 @@
  * @module
  */
 
-import { Lulls } from "./lulls.js";
 import { forget, keep, keepPart, partsOf } from "./memory.js";
 import { Transfer } from "./transfer.js";
-import { removeUpload, Unreadable, upload } from "./upload.js";
+import { Lulls, removeUpload, Unreadable, upload } from "./upload.js";
 import { adviceFor, quoted, Refused } from "./words.js";
 
 /** Files that are sent at the same time. */

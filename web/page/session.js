@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The session of this page: its name, what is said, and who is connected, with the start and the end
- * of each. What happens comes as events of the server, which take no client's place.
+ * The session of this page: its name, what is said, and who is connected. What happens comes as
+ * events, which take no client's place.
  *
  * @module
  */
@@ -17,6 +17,7 @@ import { adviceFor, printable, problemIn, quoted, sizeOf, timeOf } from "./words
  * @property {string} wire
  * @property {string} start
  * @property {string | null} [end]
+ * @property {true} [reachable]
  * @property {{ file: string, bytes: number, size: number | null }} [moving]
  */
 
@@ -46,13 +47,16 @@ export class Session {
   #name = stored();
   /** The name that the server gave, as another one can have the same. */
   #given = "";
-  /** By this the server knows that a text comes from here. */
+  /** By this the server knows this page. */
   #visitor = "";
   /** @type {string[]} Texts of this person that the server has not told yet. */
   #own = [];
-  /** Whether it listened before, and does so no more. */
+  /** Whether it listens no more. */
   #isLeft = false;
   #said = find("said-here", HTMLElement);
+  #to = find("to", HTMLSelectElement);
+  /** Who is in it. */
+  #people = "";
   #trouble = find("talk-trouble", HTMLElement);
 
   /**
@@ -104,6 +108,11 @@ export class Session {
     events.addEventListener("many", () => this.#listener.onMany());
     events.addEventListener("stored", ({ data }) => this.#listener.onStored(JSON.parse(data)));
     events.addEventListener("clients", ({ data }) => this.#showClients(JSON.parse(data)));
+    events.addEventListener("told", ({ data }) => {
+      const { from, number, text } = JSON.parse(data);
+      this.#tell(from || `client ${number}`, text);
+      this.#tell("", "→ only you see this");
+    });
     events.addEventListener("message", ({ data }) => {
       const { from, text } = JSON.parse(data);
       if (from !== this.#given || !this.#forget(text)) this.#tell(from || "client", text);
@@ -139,10 +148,13 @@ export class Session {
   /** @param {HTMLInputElement} input */
   async #talk(input) {
     const text = input.value;
+    const [whom] = this.#to.selectedOptions;
+    const isToAll = !whom?.value;
+    const name = whom?.text ?? "";
     setText(this.#trouble, "");
-    this.#own.push(text);
+    if (isToAll) this.#own.push(text);
     try {
-      const response = await fetch(`talk?visitor=${this.#visitor}`, {
+      const response = await fetch(`talk?visitor=${this.#visitor}&to=${whom?.value ?? ""}`, {
         method: "POST",
         headers: { "Content-Type": "text/plain" },
         body: text,
@@ -152,11 +164,16 @@ export class Session {
         this.#forget(text);
         const { cure, words } = adviceFor(problemIn(response.status, answer));
         const isBusy = cure === "wait";
-        return setText(this.#trouble, isBusy ? "The server is busy. Say it again." : words);
+        const advice = isBusy ? "The server is busy. Say it again." : words;
+        return setText(
+          this.#trouble,
+          response.status === 404 ? `${quoted(name)} is not here.` : advice,
+        );
       }
       this.#tell(this.#given || "you", text);
+      const told = `only ${name} ${response.status === 202 ? "will see" : "sees"} this`;
       // No client can have this for its name.
-      this.#tell("", `→ ${answer.trimEnd()}`);
+      this.#tell("", `→ ${isToAll ? answer.trimEnd() : told}`);
       // What was typed meanwhile stays.
       if (input.value === text) input.value = "";
     } catch {
@@ -199,13 +216,34 @@ export class Session {
     const body = find("clients", HTMLTableElement).tBodies[0];
     body?.replaceChildren(...[...here, ...late].map(rowOf));
     find("clients", HTMLElement).hidden = clients.length === 0;
+    this.#offer(here.filter(({ reachable, name }) => reachable && name !== this.#given));
+  }
+
+  /**
+   * Whom something can be told alone. One who is chosen and leaves stays: what is meant for somebody
+   * is not said to all.
+   *
+   * @param {Client[]} people
+   */
+  #offer(people) {
+    const known = `${people.map(({ number }) => number)}`;
+    // A list that is open would be shut.
+    if (known === this.#people) return;
+    this.#people = known;
+    const to = this.#to;
+    const [chosen] = to.selectedOptions;
+    const options = people.map(({ number, name }) => new Option(printable(name), `${number}`));
+    to.replaceChildren(new Option("everybody", ""), ...options);
+    to.value = chosen?.value ?? "";
+    if (chosen && to.selectedIndex < 0) {
+      to.add(chosen);
+      chosen.selected = true;
+    }
+    find("whom", HTMLElement).hidden = to.length === 1;
   }
 }
 
-/**
- * @param {Client} client
- * @returns {HTMLTableRowElement}
- */
+/** @param {Client} client */
 function rowOf({ number, name, address, wire, start, end, moving }) {
   const facts = [address, wire].filter(Boolean).join(" · ");
   const moves = moving && make(
@@ -235,7 +273,6 @@ function rowOf({ number, name, address, wire, start, end, moving }) {
  * A name as short as the server wants it.
  *
  * @param {string} name
- * @returns {string}
  */
 function cut(name) {
   const encoder = new TextEncoder();
@@ -249,7 +286,6 @@ function clock(time) {
   return make("time", { dateTime: time }, timeOf(new Date(time), { short: true }));
 }
 
-/** @returns {string} */
 function stored() {
   try {
     return localStorage.getItem(NAME_KEY) ?? "";

@@ -322,3 +322,33 @@ async function fingerprintOf(file) {
   const digest = await crypto.subtle.digest("SHA-256", await content.arrayBuffer());
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
+
+/** Waits between two attempts. All of them end as soon as the server is there again. */
+export class Lulls {
+  /** @type {Set<() => void>} */
+  #ends = new Set();
+
+  /** Ends all of them. */
+  end() {
+    for (const end of [...this.#ends]) end();
+  }
+
+  /**
+   * @param {number} milliseconds
+   * @param {AbortSignal} signal Ends it too.
+   * @returns {Promise<void>}
+   */
+  wait(milliseconds, signal) {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#ends.delete(end);
+        signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const timer = setTimeout(end, milliseconds);
+      this.#ends.add(end);
+      signal.addEventListener("abort", end);
+    });
+  }
+}
