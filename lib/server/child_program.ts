@@ -6,6 +6,7 @@
  */
 
 import { firstBytes, type Printed } from "../body/first_bytes.ts";
+import { AwakeTimer } from "../net/awake.ts";
 
 /** Bytes that are kept of each of its outputs. */
 const MAX_OUTPUT_BYTES = 4096;
@@ -13,7 +14,7 @@ const MAX_OUTPUT_BYTES = 4096;
 /** Milliseconds that a program has to end once it is told to. */
 const KILL_AFTER_MS = 2000;
 
-/** Milliseconds in which the last output of a program arrives that has ended. */
+/** Milliseconds, while this process runs, in which the last output of a program arrives that has ended. */
 const OUTPUT_MS = 250;
 
 /**
@@ -83,10 +84,8 @@ export async function runProgram(
   clearTimeout(killing);
   // Those of its group that have outlived it.
   if (why !== undefined) signalGroup(child, "SIGKILL");
-  const cut = setTimeout(() => over.abort(), OUTPUT_MS);
-  const printed = await Promise.all(outputs);
-  clearTimeout(cut);
-  return { code, signal: by, why, outputs: printed };
+  using _ = new AwakeTimer(OUTPUT_MS, () => over.abort());
+  return { code, signal: by, why, outputs: await Promise.all(outputs) };
 }
 
 /** Sends a signal to a program, and to its process group if that is permitted. */

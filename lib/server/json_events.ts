@@ -21,7 +21,7 @@ const MOST_HELD = 16 * 1024 * 1024;
 const PIECE_BYTES = 64 * 1024;
 
 /** Milliseconds after which a reader that takes nothing is not waited for when the server stops. */
-const SILENCE_MS = 1000;
+const SILENCE_MS = 5000;
 
 /** The events of the log that are printed. */
 const EVENTS: ReadonlySet<string> = new Set(["listening", "stored", "folder", "link"]);
