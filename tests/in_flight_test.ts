@@ -90,8 +90,10 @@ integration(
     const own = `${dir}/${OWN}/kept-${"0".repeat(64)}-${"0".repeat(32)}.temp`;
     for (let sweeps = 0; sweeps < 2; sweeps++) {
       using watcher = Deno.watchFs(`${dir}/${OWN}`);
-      Deno.writeTextFileSync(own, "half");
-      Deno.utimeSync(own, LONG_AGO, LONG_AGO);
+      // It comes with its time: a sweep may come at any moment.
+      const old = await local.write("old", "half");
+      Deno.utimeSync(old, LONG_AGO, LONG_AGO);
+      Deno.renameSync(old, own);
       for await (const { kind, paths } of watcher) {
         if (kind === "remove" && paths.some((path) => path.includes("kept-"))) break;
       }

@@ -117,6 +117,7 @@ integration(
     ]);
     assertEquals(warned.length, text.match(/^warning/gm)?.length);
   },
+  { deadlineMs: 240_000 },
 );
 
 integration("deno pack makes a tarball of which Node can use the protocol", async () => {
@@ -130,7 +131,7 @@ integration("deno pack makes a tarball of which Node can use the protocol", asyn
     process.stdout.write(encodeRequest({ type: "list" })))`;
   const { stdout } = await run("node", ["-e", script], { cwd: temp.path });
   assertEquals(stdout, "list\n");
-}, { programs: ["node", "tar"] });
+}, { programs: ["node", "tar"], deadlineMs: 240_000 });
 
 pure("manualPages() names options that there are", () => {
   const known = [CLIENT, serverProgram(MODE_OPTION)].flatMap(({ options }) => Object.keys(options));

@@ -110,6 +110,7 @@ integration(
       "folder a\nfile a/b.txt\n",
     ]);
   },
+  { deadlineMs: 2 * CHECK_MS },
 );
 
 for (const entry of ["client.ts", "server.ts", "protocol.ts"]) {
@@ -118,7 +119,7 @@ for (const entry of ["client.ts", "server.ts", "protocol.ts"]) {
       deadlineMs: CHECK_MS,
     });
     assertEquals(code, 0, stderr);
-  });
+  }, { deadlineMs: 2 * CHECK_MS });
 }
 
 integration("send() says of each file how it fared", async () => {

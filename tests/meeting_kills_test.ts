@@ -18,7 +18,8 @@ import {
   tempDir,
   uploadGrows,
 } from "./helpers.ts";
-import { accept, startAccept, startOffer } from "./meeting.ts";
+import { accept, SLOW_CLOCK, startAccept, startOffer } from "./meeting.ts";
+import { relayTo } from "./relay.ts";
 
 /** Numbers from 0 to 1 that are the same in each run. */
 function seeded(seed: number): () => number {
@@ -30,6 +31,9 @@ const CONTENT = bytes(6_000_000);
 
 /** A rate at which the file takes a second and more. */
 const SLOW = ["--limit", "4MB"];
+
+/** So many bytes take longer at that rate than any test. */
+const ENDLESS_BYTES = 2 ** 30;
 
 /** Both ways that a transfer can take: on one machine it is a direct one by itself. */
 const WAYS = { direct: [], relayed: ["--no-direct"] };
@@ -117,9 +121,17 @@ for (const [way, args] of Object.entries(WAYS)) {
       await using here = await scene();
       let server = await startServer();
       const { port } = server;
-      await using offer = await startOffer(server, [here.path, ...SLOW, ...args]);
-      const taking = startAccept(server, offer.code, ["--yes", ...here.into]);
-      await uploadGrows(here.inbox, 1_000_000);
+      const isDirect = way === "direct";
+      const permissions = [...isDirect ? SLOW_CLOCK : [], "-A"];
+      // What goes over the server stands still within the file until the server is killed.
+      using relay = await relayTo(server, { direction: "up", bytes: 3_000_000, way: "silence" });
+      const slow = isDirect ? ["--limit", "12MB"] : [];
+      await using offer = await startOffer(
+        ...[isDirect ? server : relay, [here.path, ...slow, ...args], { permissions }] as const,
+      );
+      const taking = startAccept(server, offer.code, ["--yes", ...here.into], { permissions });
+      // A direct transfer may be done before it is seen to have begun.
+      await Promise.race([uploadGrows(here.inbox, 1_000_000), taking.process.status]);
       await server.running.stop("SIGKILL");
       server = await startServer({ port });
       const [ended, status] = await Promise.all([offer.ended(), taking.process.status]);
@@ -140,6 +152,7 @@ integration(
     await using server = await startServer();
     {
       await using here = await scene();
+      await Deno.truncate(here.path, ENDLESS_BYTES);
       await using offer = await startOffer(server, [here.path, ...SLOW]);
       const taking = startAccept(server, offer.code, ["--yes", ...here.into]);
       await uploadGrows(here.inbox, 1_000_000);
@@ -149,6 +162,7 @@ integration(
       assertMatch(stderr, /The receiver has stopped/);
     }
     await using here = await scene();
+    await Deno.truncate(here.path, ENDLESS_BYTES);
     await using offer = await startOffer(server, [here.path, ...SLOW]);
     const taking = startAccept(server, offer.code, ["--yes", ...here.into]);
     await uploadGrows(here.inbox, 1_000_000);

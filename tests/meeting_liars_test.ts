@@ -11,7 +11,7 @@ import { openToProof } from "../client/meeting/tunnel.ts";
 import { codeSecret } from "../lib/auth/code_secret.ts";
 import type { ByteStream } from "../lib/net/byte_stream.ts";
 import { bytes, integration, names, tempDir } from "./helpers.ts";
-import { accept, startOffer } from "./meeting.ts";
+import { accept, SLOW_CLOCK, startOffer } from "./meeting.ts";
 import { End } from "./meeting_ends.ts";
 import { type Line, startMeetingServer } from "./meeting_server.ts";
 
@@ -108,8 +108,9 @@ for (const seen of ["203.0.113.9:1", "nowhere"]) {
     const path = await dir.write("film.bin", content);
     const into = `${dir.path}/into`;
     await Deno.mkdir(into);
-    await using offering = await startOffer(server, [path]);
-    const taken = await accept(server, offering.code, ["--output", into]);
+    const permissions = [...SLOW_CLOCK, "-A"];
+    await using offering = await startOffer(server, [path], { permissions });
+    const taken = await accept(server, offering.code, ["--output", into], { permissions });
     assertEquals([taken.code, (await offering.ended()).code], [0, 0], taken.stderr);
     assertEquals(await Deno.readFile(`${into}/film.bin`), content);
     assertMatch(taken.stderr, /, direct$/m);

@@ -161,7 +161,7 @@ for (const key of [undefined, KEY]) {
   }, PROC);
 
   integration(`a receiver that stops costs ${where} less than 120 MB`, async () => {
-    const args = ["--timeout", "2"];
+    const args = ["--timeout", "5"];
     await using server = await startServer({ args, ...key !== undefined && { key } });
     using pair = await meet(server);
     const chunk = new Uint8Array(MIB);
@@ -171,7 +171,7 @@ for (const key of [undefined, KEY]) {
     } catch {
       // Until nothing has moved for as long as the server waits.
     }
-    await server.running.says(/No data in either direction for 2 s/);
+    await server.running.says(/No data in either direction for 5 s/);
     assertLess(sent, 40, "the sender is not kept from sending");
     assertLess(residentBytes(server), 120e6);
   }, PROC);
