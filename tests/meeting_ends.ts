@@ -24,7 +24,7 @@ export class End implements Disposable {
     this.connection = connection;
   }
 
-  /** Connects and greets a server. */
+  /** Connects and greets a server, which has to welcome this end. */
   static async greet(server: Reachable, name = "test"): Promise<End> {
     const { key } = server;
     const secure = key === undefined ? undefined : await dialWithKey(server, key);
@@ -33,9 +33,14 @@ export class End implements Disposable {
     await end.says(`hello 1 ${name}\n`);
     const greeting = await end.line();
     const [, nonce] = /^challenge (.*)/.exec(greeting) ?? [];
-    if (nonce === undefined) return end;
-    await end.says(`answer ${await secure!.credential.prove(nonce)}\n`);
-    await end.line();
+    if (nonce !== undefined) {
+      await end.says(`answer ${await secure!.credential.prove(nonce)}\n`);
+    }
+    const welcome = nonce === undefined ? greeting : await end.line();
+    if (!welcome.startsWith("welcome ")) {
+      end[Symbol.dispose]();
+      throw new Error(`no welcome: ${welcome}`);
+    }
     return end;
   }
 
