@@ -82,7 +82,7 @@ class SendQueue {
   }
 
   async #attempt(): Promise<void> {
-    const { mode: { send } } = this.#options;
+    const send = await this.#options.mode.send?.();
     using connection = await this.#dialer.open({ resettable: send !== undefined });
     this.#movedBefore = this.#dialer.context.progress.moved;
     if (send) {

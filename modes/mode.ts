@@ -46,10 +46,19 @@ export interface Mode {
    */
   peekCaller?(connection: Connection, wire: WireSettings): Promise<Caller>;
   /**
-   * Sends one file or message over one connection. Missing in the native mode, whose client half
-   * sends many over one connection.
-   *
-   * @returns The stored file. A mode may not report every field.
+   * Loads what sends: that takes place before there is a server that waits. Missing in the native mode,
+   * whose client half sends many files over one connection.
    */
-  send?(connection: Connection, source: Source, context: WireContext): Promise<Partial<Stored>>;
+  send?(): Promise<SendsOne>;
 }
+
+/**
+ * Sends one file or message over one connection.
+ *
+ * @returns The stored file. A mode may not report every field.
+ */
+export type SendsOne = (
+  connection: Connection,
+  source: Source,
+  context: WireContext,
+) => Promise<Partial<Stored>>;

@@ -33,7 +33,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
     greets: true,
     answers: false,
     serve: async (...given) => (await import("./upload.ts")).serveUpload(...given),
-    send: async (...given) => await (await import("./upload.ts")).sendUpload(...given),
+    send: async () => (await import("./upload.ts")).sendUpload,
   },
   raw: {
     name: "raw",
@@ -44,7 +44,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
     greets: false,
     answers: false,
     serve: async (...given) => (await import("./raw.ts")).serveRaw(...given),
-    send: async (...given) => await (await import("./raw.ts")).sendRaw(...given),
+    send: async () => (await import("./raw.ts")).sendRaw,
   },
   message: {
     name: "message",
@@ -55,7 +55,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
     greets: false,
     answers: false,
     serve: async (...given) => (await import("./message.ts")).serveMessage(...given),
-    send: async (...given) => await (await import("./message.ts")).sendMessage(...given),
+    send: async () => (await import("./message.ts")).sendMessage,
   },
   reverse: {
     name: "reverse",
@@ -66,7 +66,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
     greets: false,
     answers: true,
     serve: async (...given) => (await import("./reverse.ts")).serveReverse(...given),
-    send: async (...given) => await (await import("./reverse.ts")).sendReverse(...given),
+    send: async () => (await import("./reverse.ts")).sendReverse,
   },
   talk: {
     name: "talk",
@@ -80,7 +80,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
     maxClients: 3,
     serve: async (...given) => (await import("./talk.ts")).serveTalk(...given),
     peekCaller: async (...given) => await (await import("./talk.ts")).peekTalker(...given),
-    send: (_connection, { label }) => Promise.reject(hasNoPut(label)),
+    send: () => Promise.resolve((_connection, { label }) => Promise.reject(hasNoPut(label))),
   },
 };
 

@@ -8,6 +8,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { serveAnyWire } from "../modes/wires.ts";
 import {
+  checkout,
   fixture,
   integration,
   KEY,
@@ -17,6 +18,7 @@ import {
   startServer,
   tempDir,
   type TestServer,
+  UNCOVERED,
 } from "./helpers.ts";
 import { serveHere } from "./in_process.ts";
 import { dialWithKey } from "./secure.ts";
@@ -104,6 +106,33 @@ integration("a full server makes way for an upload by the wire of other programs
   assertEquals(code, 0, stderr);
   assertMatch(await silent.rest(), /^error timeout Dropped to admit another client/);
 });
+
+integration(
+  "a client has loaded its wire before it connects, and keeps no server waiting",
+  async () => {
+    await using clone = await checkout();
+    const gate = `${clone.path}/gate`;
+    await run("mkfifo", [gate]);
+    const wire = `${clone.path}/modes/upload.ts`;
+    await Deno.writeTextFile(wire, "\nDeno.readTextFileSync('gate');\n", { append: true });
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    const args = ["run", "-A", "client.ts", "127.0.0.1", String(port), "README.md"];
+    const client = run(Deno.execPath(), [...args, "--mode", "upload"], {
+      cwd: clone.path,
+      env: UNCOVERED,
+    });
+    // It opens once the client reads it, which loads its wire then.
+    const opened = await Deno.open(gate, { write: true });
+    using own = await Deno.connect({ hostname: "127.0.0.1", port });
+    using first = await listener.accept();
+    assertEquals(first.remoteAddr, own.localAddr);
+    opened.close();
+    (await listener.accept()).close();
+    assertEquals((await client).code, 4);
+  },
+  { programs: ["mkfifo"] },
+);
 
 integration("a client that is asked for its key goes after one that has said nothing", async () => {
   await using server = await startServer({ args: ["--max-clients", "2"], key: KEY });
