@@ -50,14 +50,15 @@ const LONG_AGO = new Date("2020-02-29T12:00:00Z");
 
 async function put(store: DirectoryStore, name: string, content = name): Promise<string> {
   await using upload = store.receive(name);
-  upload.write(encoder.encode(content));
+  await upload.write(encoder.encode(content));
   return await upload.publish();
 }
 
-function get(store: DirectoryStore, name: string): string {
+async function get(store: DirectoryStore, name: string): Promise<string> {
   using stored = store.open(name);
   const buffer = new Uint8Array(stored.size + 1);
-  const read = stored.read(0, buffer);
+  // A slow disk is read in another thread.
+  const read = await stored.read(0, buffer);
   assertEquals(read, stored.size);
   return new TextDecoder().decode(buffer.subarray(0, stored.size));
 }
@@ -88,10 +89,10 @@ integration("Upload.publish() gives way to whatever took its name in the meantim
   await Deno.writeTextFile(`${test.outside}/target`, "untouched");
   for (const name of ["folder", "dangling", "link", "late"]) {
     await using upload = test.store.receive(name);
-    upload.write(encoder.encode(name));
+    await upload.write(encoder.encode(name));
     if (name === "late") await Deno.writeTextFile(`${test.dir}/late`, "was faster");
     assertEquals(await upload.publish(), `${name} (2)`);
-    assertEquals(get(test.store, `${name} (2)`), name);
+    assertEquals(await get(test.store, `${name} (2)`), name);
   }
   assertEquals(await Deno.readTextFile(`${test.outside}/target`), "untouched");
   assertEquals(await Deno.readTextFile(`${test.dir}/late`), "was faster");
@@ -104,7 +105,7 @@ integration("Store lists and gives back what it numbered at the limit of a name"
   const name = folders + "y".repeat(48);
   const got = [await put(test.store, name, "1"), await put(test.store, name, "2")];
   refusedWith("bad-name", () => test.store.receive(`${name.slice(0, 3023)}xx/y`));
-  assertEquals(got.map((name) => get(test.store, name)), ["1", "2"]);
+  assertEquals(await Promise.all(got.map((name) => get(test.store, name))), ["1", "2"]);
   assertEquals((await allOf(test.store.list())).map(({ name }) => name).sort(), got.sort());
 });
 
@@ -166,7 +167,7 @@ integration("Store goes through no link to a folder, wherever it stands", async 
 integration("Store.open() opens published files alone", async () => {
   await using test = await openStore();
   await put(test.store, "naïve ☕.txt", "whole");
-  assertEquals(get(test.store, "naïve ☕.txt"), "whole");
+  assertEquals(await get(test.store, "naïve ☕.txt"), "whole");
   // Another form of the name is another name.
   refusedWith("not-found", () => test.store.open("nai\u0308ve ☕.txt"));
   await Deno.writeTextFile(`${test.outside}/secret.txt`, "secret");
@@ -195,7 +196,7 @@ integration("Store.list() shows what open() would open, in order, and nothing el
   const expected = ["a.txt", "b.txt", "photos/2024/c.jpg", "ü.txt", ...byHand];
   assertEquals(list.map(({ name }) => name), expected.sort());
   for (const { name, size, modified } of list) {
-    assertEquals(encoder.encode(get(test.store, name)).length, size);
+    assertEquals(encoder.encode(await get(test.store, name)).length, size);
     assert(Math.abs(Date.now() - modified.getTime()) < 3_600_000);
   }
 });
@@ -251,7 +252,7 @@ integration("Store.prepare() removes what a crash left long ago, and nothing els
     [...Deno.readDirSync(own)].map(({ name }) => `${OWN}/${name}`).sort(),
     [...theirs.filter((name) => name.startsWith(OWN)), recent].sort(),
   );
-  assertEquals(get(test.store, "c.txt"), "whole");
+  assertEquals(await get(test.store, "c.txt"), "whole");
 });
 
 integration(
@@ -262,7 +263,7 @@ integration(
     import { DirectoryStore } from "${new URL("lib/store/directory.ts", ROOT).href}";
     const store = await DirectoryStore.open(${JSON.stringify(test.dir)});
     const upload = store.receive("a.bin");
-    upload.write(new Uint8Array(1000));
+    await upload.write(new Uint8Array(1000));
     console.error("writing");
     await new Promise(() => setInterval(() => {}, 60_000));`;
     await using other = new Running(
@@ -279,7 +280,7 @@ integration(
     assertEquals(names(test.dir), ["(in flight)", "a.bin"]);
     await test.store.prepare();
     assertEquals(names(test.dir), ["a.bin"]);
-    assertEquals(get(test.store, "a.bin"), "mine");
+    assertEquals(await get(test.store, "a.bin"), "mine");
   },
 );
 
@@ -305,7 +306,7 @@ integration(
     import { DirectoryStore } from "${new URL("lib/store/directory.ts", ROOT).href}";
     const store = await DirectoryStore.open("${dir}", { fsync: true });
     await using upload = store.receive("photos/2024/a.jpg");
-    upload.write(new Uint8Array(1000));
+    await upload.write(new Uint8Array(1000));
     await upload.publish();
     await store.put("small.txt", new Uint8Array(1));
     await store.makeFolder("empty/folder");`;
@@ -485,7 +486,7 @@ integration(
     };
     {
       await using upload = await test.store.receiveResumable("a.txt", 10, how);
-      upload.write(encoder.encode("first"));
+      await upload.write(encoder.encode("first"));
     }
     const before = openIn(test.dir);
     // The first file that is locked is one that tells the time of the disk.
@@ -501,7 +502,7 @@ integration(
     assertEquals(upload.kept.bytes, 5);
     await upload.write(encoder.encode(" half"));
     assertEquals(await upload.publish(), "a.txt");
-    assertEquals(get(test.store, "a.txt"), "first half");
+    assertEquals(await get(test.store, "a.txt"), "first half");
   },
 );
 
@@ -535,7 +536,7 @@ integration("Store.put() writes a file again that another server's sweep took aw
   };
   await using test = await openStore({ disk });
   assertEquals(await test.store.put("photos/a.txt", encoder.encode("whole")), "photos/a.txt");
-  assertEquals(get(test.store, "photos/a.txt"), "whole");
+  assertEquals(await get(test.store, "photos/a.txt"), "whole");
   assertEquals(names(`${test.dir}/photos`), ["a.txt"]);
   sweeps = Infinity;
   await assertRejects(
@@ -556,7 +557,10 @@ integration(
         got.push(await test.store.put("a.txt", encoder.encode(content), { modified: time }));
       }
       assertEquals(got, ["a.txt", "a (2).txt"]);
-      assertEquals(got.map((name) => get(test.store, name)), ["first", "second"]);
+      assertEquals(await Promise.all(got.map((name) => get(test.store, name))), [
+        "first",
+        "second",
+      ]);
       assertEquals(Deno.statSync(`${test.dir}/a.txt`).mtime, time);
       await assertRejects(
         async () => await test.store.put("../a.txt", new Uint8Array(1)),
