@@ -22,9 +22,19 @@ const MIB = 1024 * 1024;
 class ToldPool extends PartPool {
   readonly holders: PartHolder[] = [];
 
+  #next = Promise.withResolvers<void>();
+
   override lend(...given: Parameters<PartPool["lend"]>): Promise<PartBuffer> {
     this.holders.push(given[1]);
-    return super.lend(...given);
+    const lent = super.lend(...given);
+    this.#next.resolve();
+    this.#next = Promise.withResolvers();
+    return lent;
+  }
+
+  /** Waits until it has been asked so many times. */
+  async asked(times: number): Promise<void> {
+    while (this.holders.length < times) await this.#next.promise;
   }
 }
 
@@ -49,6 +59,8 @@ integration("a file that is published keeps its memory, though others wait for i
   const published = first.publish();
   await takingUp.asked;
   const written = second.write(other.subarray(MIB));
+  // Both have asked twice: what the first one gives back is granted to the second.
+  await pool.asked(4);
   pool.holders[0]!.giveWay();
   takingUp.go();
   await written;
