@@ -149,7 +149,7 @@ integration("an upload in flight, and its partial file, are the owner's alone", 
   const how = { fingerprint: "a" };
   const modesInFlight = (): string[] => ownFiles(directory.path).map(modeAt);
   const upload = await store.receiveResumable("a.txt", null, how);
-  upload.write(bytes(10));
+  await upload.write(bytes(10));
   assertEquals(modesInFlight(), ["600"]);
   upload.close();
   assertEquals(modesInFlight(), ["600"]);
