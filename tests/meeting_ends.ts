@@ -110,7 +110,8 @@ export async function accept(server: Reachable, plate: string, first = "first"):
 
 /** Joins the next client that comes, and gives its first bytes. */
 export async function join({ end }: Offering, first = "first"): Promise<string> {
-  const knock = await end.line();
+  let knock: string;
+  while ((knock = await end.line()) === "tick") await end.says("tick\n");
   const [, id] = /^knock (\d+) \S+:\d+$/.exec(knock) ?? [];
   if (id === undefined) throw new Error(`it says ${knock}`);
   const early = await end.text(first.length);
