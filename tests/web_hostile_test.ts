@@ -395,7 +395,8 @@ integration("bodies that drip are cut, both ways", async () => {
   await takes.says(get(takes, "/files/large"));
   const dripping = setInterval(() => {
     sends.says("x");
-    takes.more();
+    // The last of them may be under way when the connection is closed here.
+    takes.more().catch(() => {});
   }, 20);
   try {
     const response = (await sends.response())!;
