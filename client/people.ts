@@ -163,7 +163,8 @@ export class People {
         `Cannot ${what}: they are busy, and too much waits for them already`,
       );
     }
-    throw new InletError(code, message);
+    // The server has a number for the name.
+    throw new InletError(code, message.replace(/^Cannot reach client \d+(?=: )/, `Cannot ${what}`));
   }
 
   #taken(line: Unasked): void {

@@ -173,7 +173,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     responses: {
       200: answer("The same text, and ` ACK`.", { "text/plain": { schema: TEXT } }),
       202: answer("That client gets it once its request in progress is over."),
-      204: answer("That client has it."),
+      204: answer("It is on its way to that client."),
     },
     problems: [404, 411, 415],
   },

@@ -104,6 +104,31 @@ pure("a page that reads slowly is dropped, and costs the others nothing", async 
   assert(quick.events.filter((name) => name === "message").length > 4);
 });
 
+pure("a page that is told much by one client keeps room for what all are told", async () => {
+  const context = serverContext();
+  const streams = new EventStreams(context);
+  const page = new Page(context);
+  const stream = new EventStream(page);
+  using _ = streams.add(stream);
+  page.isSlow = true;
+  const tell = (): boolean => stream.tell({ from: "ben", number: 2, text: "x".repeat(4000) });
+  let told = 0;
+  while (told < 1000 && tell()) told++;
+  assert(told > 10 && told < 17, `${told}`);
+  streams.said("ben", "x".repeat(60_000));
+  while (!page.events.includes("message")) await new Promise((resolve) => setTimeout(resolve, 10));
+  assertEquals(await Promise.race([page.ended.promise, undefined]), undefined);
+});
+
+pure("a stream that was dropped is told nothing", () => {
+  const context = serverContext();
+  const stream = new EventStream(new Page(context));
+  const tell = (): boolean => stream.tell({ from: "ben", number: 2, text: "hello" });
+  assertEquals(tell(), true);
+  stream.drop();
+  assertEquals(tell(), false);
+});
+
 pure(
   "a client that talks much is heard by many pages in few writes, and not without end",
   async () => {

@@ -8,7 +8,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { crc32 } from "node:zlib";
 import { browserTest } from "./browser.ts";
-import { fileGrows, run, startServer } from "./helpers.ts";
+import { fileGrows, freePort, run, startServer } from "./helpers.ts";
 import { hides, pageOf, shows, textsOf, until } from "./page_hands.ts";
 import { Wire } from "./wire.ts";
 
@@ -78,11 +78,7 @@ browserTest(
     await hides(page, "#whom");
     await page.type("#name", "ben\n");
     await shows(page, "#clients tbody tr", "ben");
-    const wire = await Wire.dial(server);
-    await wire.says("hello 1 ann\nattend\n");
-    const welcome = await wire.line();
-    assertMatch(welcome, /^welcome/);
-    assertEquals(await wire.line(), "ok");
+    const wire = await Wire.attend(server, "ann");
     await shows(page, "#whom", "ann");
     await shows(other, "#whom", "ben");
     const [number] = await page.select("#to", await page.$eval("#to option:last-child", valueOf));
@@ -104,6 +100,36 @@ browserTest(
     await page.type("#text", " to all\n");
     await shows(other, "#said-here li", "ben still there? to all");
     assertEquals((await textsOf(other, "#said-here li")).length, 1);
+  },
+);
+
+browserTest(
+  "what is meant for one person reaches nobody else once the server has begun again",
+  "chromium",
+  async (visitor) => {
+    const port = freePort();
+    const first = await startServer({ port });
+    using ann = await Wire.attend(first, "ann");
+    const page = await visitor.open(pageOf(first));
+    await shows(page, "#whom", "ann");
+    await page.select("#to", await page.$eval("#to option:last-child", valueOf));
+    // It is the same person for another stream of this page.
+    await page.type("#name", "ben\n");
+    await shows(page, "#clients tbody tr", "ben");
+    await page.type("#text", "for ann\n");
+    await shows(page, "#said-here li", "→ only ann sees this");
+    assertMatch(await ann.line(), /^came \d+ ben$/);
+    assertMatch(await ann.line(), /^told \d+ for ann$/);
+    await first.running.stop();
+    await using second = await startServer({ port });
+    // With the number that ann had.
+    using carl = await Wire.attend(second, "carl");
+    await until(page, `document.querySelector("#to").innerHTML.includes("carl")`);
+    await page.type("#text", "for ann\n");
+    await shows(page, "#talk-trouble", "“\u2068ann\u2069” is not here.");
+    let line;
+    await carl.says("good day\n");
+    while ((line = await carl.line()) !== "good day ACK") assertMatch(line, /^came /);
   },
 );
 

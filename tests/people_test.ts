@@ -57,15 +57,6 @@ pure("decodePeopleRequest() and decodeUnasked() decode what their encoders encod
   }
 });
 
-/** A client by hand that attends. */
-async function attend(server: { port: number }, name: string): Promise<Wire> {
-  const wire = await Wire.dial(server);
-  await wire.says(`hello 1 ${name}\nattend\n`);
-  assertMatch(await wire.line(), /^welcome/);
-  assertEquals(await wire.line(), "ok");
-  return wire;
-}
-
 /** Says a line, and gives the next one. */
 async function ask(wire: Wire, line: string): Promise<string> {
   await wire.says(`${line}\n`);
@@ -85,7 +76,7 @@ integration("attend makes who and tell requests, which are talk before", async (
   assertEquals(await ben.line(), "end 0");
   assertMatch(await ask(ben, "tell 1 me"), /^error not-found .*client 1: it is not here$/);
   assertMatch(await ask(ben, `tell 2 ${"x".repeat(4001)}`), /^error bad-request .*4000 bytes$/);
-  using anna = await attend(server, "anna");
+  using anna = await Wire.attend(server, "anna");
   assertEquals(await ben.line(), "came 2 anna");
   assertEquals(await ask(anna, "who"), "ok");
   assertEquals(await anna.line(), "1 test");
@@ -104,7 +95,7 @@ integration("tell sends a note to who has not attended", async () => {
   using ben = await Wire.greet(server);
   // At rest once it has its answer.
   await ask(ben, "whoami");
-  using anna = await attend(server, "anna");
+  using anna = await Wire.attend(server, "anna");
   assertEquals(await ask(anna, "tell 1 Hello"), "ok");
   assertEquals(await ben.line(), "note anna: Hello");
   assertEquals(await ask(ben, "exit"), "ok bye");
@@ -113,8 +104,8 @@ integration("tell sends a note to who has not attended", async () => {
 
 integration("tell waits while a request is in progress, and 100 lines at most", async () => {
   await using server = await startServer();
-  using ben = await attend(server, "ben");
-  using anna = await attend(server, "anna");
+  using ben = await Wire.attend(server, "ben");
+  using anna = await Wire.attend(server, "anna");
   await ben.line();
   assertEquals(await ask(ben, "put 6 a.txt"), "go 0");
   for (let count = 0; count < 100; count++) {
@@ -136,8 +127,8 @@ integration("tell waits while a request is in progress, and 100 lines at most", 
 integration("told lines never stand within a list, however they cross it", async () => {
   await using server = await startServer();
   for (let count = 0; count < 2000; count++) Deno.writeTextFileSync(`${server.dir}/${count}`, "");
-  using ben = await attend(server, "ben");
-  using anna = await attend(server, "anna");
+  using ben = await Wire.attend(server, "ben");
+  using anna = await Wire.attend(server, "anna");
   await ben.line();
   let told = 0;
   for (let round = 0; round < 10; round++) {
@@ -183,8 +174,8 @@ integration(
 
 integration("a script tells people by name, and hears them on stderr alone", async () => {
   await using server = await startServer();
-  using anna = await attend(server, "anna lee");
-  using ben = await attend(server, "ben");
+  using anna = await Wire.attend(server, "anna lee");
+  using ben = await Wire.attend(server, "ben");
   await anna.line();
   const stdin = "who\ntell anna lee Hello there\ntell 'anna lee' 'again'\ntell 2 by number\n" +
     "say tell me\nwho\n";
@@ -253,7 +244,7 @@ integration(
     await anna.type("it is late");
     await anna.press("Enter");
     await ben.shows(/^anna: it is late$/m);
-    using eve = await attend(server, "eve");
+    using eve = await Wire.attend(server, "eve");
     assertEquals(await ask(eve, "tell 1 \x1b[31mred"), "ok");
     const screen = await ben.shows(/^eve: \\u\{1b\}\[31mred$/m);
     assertEquals(screen.split("mred\n")[1]!.replaceAll("\n", ""), `ben> ${typed}`);

@@ -89,7 +89,7 @@ integration(
     const offer = `4713-maple ${KEY} 6 a b.txt`;
     // At rest once it has its answer.
     await ask(ben, "whoami");
-    assertMatch(await ask(anna, `send 1 ${offer}`), /^error not-found .*it cannot take files/);
+    assertMatch(await ask(anna, `send 1 ${offer}`), /^error denied .*it cannot take files/);
     assertEquals(await ask(ben, "attend"), "ok");
     assertEquals(await anna.line(), "came 1 test");
     assertEquals(await ask(anna, `send 1 ${offer}`), "ok");

@@ -213,18 +213,9 @@ for (const key of [undefined, KEY]) {
   );
 }
 
-/** A client of the native wire by hand that attends. */
-async function attend(server: TestServer, name: string): Promise<Wire> {
-  const wire = await Wire.dial(server);
-  await wire.says(`hello 1 ${name}\nattend\n`);
-  assertMatch(await wire.line(), /^welcome/);
-  assertEquals(await wire.line(), "ok");
-  return wire;
-}
-
 integration("a page and a session tell each other what nobody else sees", async () => {
   await using server = await startServer();
-  using ben = await attend(server, "ben");
+  using ben = await Wire.attend(server, "ben");
   using other = await EventReader.open(server, "?name=carl");
   assertEquals(await ben.line(), "came 2 carl");
   {
@@ -236,7 +227,7 @@ integration("a page and a session tell each other what nobody else sees", async 
     for (const line of ["ok", "2 carl", "3 ann", "end 2", "ok"]) {
       assertEquals(await ben.line(), line);
     }
-    assertMatch(await ben.line(), /^error not-found .*it cannot take files: it is a page, or /);
+    assertMatch(await ben.line(), /^error denied .*it cannot take files: it is a page, or /);
     assertEquals(await page.until("told"), { from: "ben", number: 1, text: "for you" });
     const told = await talk(server, "for ben", `?visitor=${visitor}&to=1`);
     assertEquals([told.status, told.body.length], [204, 0]);
@@ -268,15 +259,34 @@ integration("a page and a session tell each other what nobody else sees", async 
   assertEquals((await status(server)).find(({ name }) => name === "ann")!.reachable, undefined);
 });
 
+integration("a session that sends a file to a page is told that a page takes none", async () => {
+  await using server = await startServer();
+  await using local = await tempDir();
+  await local.write("a.txt", "hello\n");
+  using page = await EventReader.open(server, "?name=ann");
+  await page.until("welcome");
+  const sent = await runClient(server, ["--session", "--name", "ben"], {
+    stdin: "tell ann here it is\nsend ann a.txt\n",
+    cwd: local.path,
+  });
+  assertEquals(sent.code, 3);
+  assertMatch(
+    sent.stderr,
+    /^inlet: Cannot send to "ann": it cannot take files: it is a page, or /m,
+  );
+  assertEquals((await page.until("told")).text, "here it is");
+});
+
 integration("what cannot be told one client is refused, and says why", async () => {
   await using server = await startServer();
-  using ben = await attend(server, "ben");
+  using ben = await Wire.attend(server, "ben");
   using page = await EventReader.open(server, `?name=${encodeURIComponent("a\nb")}`);
   const { visitor } = await page.until("welcome");
   const cases: [text: string, query: string, status: number, why: RegExp][] = [
     ["hello", `?visitor=${visitor}&to=99`, 404, /^Cannot reach client 99: it is not here$/],
     ["hello", `?visitor=${visitor}&to=2`, 404, /^Cannot reach client 2: it is not here$/],
     ["hello", `?visitor=${visitor}&to=ben`, 400, /^Cannot reach client "ben": it is no number$/],
+    ["hello", `?visitor=${visitor}&to=`, 400, /^Cannot reach client "": it is no number$/],
     ["hello", "?to=1", 400, /give the visitor of a stream of GET \/events$/],
     ["hello", "?visitor=none&to=1", 400, /give the visitor of a stream of GET \/events$/],
     ["a\nb", `?visitor=${visitor}&to=1`, 400, /^Cannot tell client 1: a text has one line$/],
@@ -302,7 +312,7 @@ integration("what cannot be told one client is refused, and says why", async () 
 
 integration("a page that does not read is told so much, and no more", async () => {
   await using server = await startServer();
-  using ben = await attend(server, "ben");
+  using ben = await Wire.attend(server, "ben");
   using page = await EventReader.open(server, "?name=ann");
   assertEquals(await ben.line(), "came 2 ann");
   const text = "x".repeat(4000);
@@ -327,6 +337,25 @@ integration("pages of users who may only read or only upload reach nobody", asyn
   const query = `visitor=${visitor}&to=${seen[0].number}`;
   const refused = await ask(server, users, "dora", `POST /talk?${query}`, "hi");
   assertEquals([refused.status, problemIn(refused).code], [403, "denied"]);
+});
+
+integration("nobody is reachable at a server where nobody reaches anybody", async () => {
+  for (const arg of ["--read-only", "--drop-only"]) {
+    await using server = await startServer({ args: [arg] });
+    using ben = await Wire.greet(server);
+    // At rest once it has its answer.
+    await ben.says("whoami\n");
+    await ben.line();
+    using page = await EventReader.open(server, "?name=ann");
+    const { visitor } = await page.until("welcome");
+    const refused = await talk(server, "hello", `?visitor=${visitor}&to=1`);
+    assertEquals([refused.status, problemIn(refused).code], [403, "denied"]);
+    if (arg === "--drop-only") continue;
+    const clients = await page.until("clients", (list) => list.length === 2);
+    for (const list of [clients, await status(server)]) {
+      assertEquals(list.filter((it: { reachable?: unknown }) => it.reachable), []);
+    }
+  }
 });
 
 integration("whatever a name and a message hold, an event is two lines", async () => {

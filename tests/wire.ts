@@ -5,6 +5,7 @@
  * @module
  */
 
+import { assertEquals, assertMatch } from "@std/assert";
 import { concat } from "@std/bytes/concat";
 import { dial, sendTo } from "./helpers.ts";
 
@@ -30,6 +31,15 @@ export class Wire implements Disposable {
     const wire = await Wire.dial(server);
     await wire.says("hello 1 test\n");
     await wire.line();
+    return wire;
+  }
+
+  /** The same under a name, as a client that attends. */
+  static async attend(server: { port: number }, name: string): Promise<Wire> {
+    const wire = await Wire.dial(server);
+    await wire.says(`hello 1 ${name}\nattend\n`);
+    assertMatch(await wire.line(), /^welcome/);
+    assertEquals(await wire.line(), "ok");
     return wire;
   }
 

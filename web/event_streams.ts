@@ -32,6 +32,12 @@ const MOST_WAITING_BYTES = 256 * 1024;
 /** Bytes that wait for a reader beyond which it gets no list of clients: there will be a newer one. */
 const BEHIND_BYTES = 4 * 1024;
 
+/**
+ * Bytes that wait for a reader beyond which nobody tells it anything alone. There is more room for
+ * what all are told: one client that tells it much does not get it dropped.
+ */
+const FULL_BYTES = 64 * 1024;
+
 /** How often the clients are looked at, in milliseconds. */
 const LOOK_MS = 500;
 
@@ -105,7 +111,7 @@ export class EventStream {
    */
   tell(told: { from: string; number: number; text: string }): boolean {
     const bytes = encode("told", told);
-    if (this.waiting + bytes.length > MOST_WAITING_BYTES) return false;
+    if (this.#isOver || this.waiting + bytes.length > FULL_BYTES) return false;
     this.send(bytes);
     return true;
   }

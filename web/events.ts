@@ -6,18 +6,18 @@
  */
 
 import { ACK, decodeNumber, MAX_TALK_BYTES } from "../protocol.ts";
-import { checkAccess, mayAccess } from "../lib/auth/access.ts";
+import { checkAccess } from "../lib/auth/access.ts";
 import { InletError } from "../lib/errors.ts";
 import type { OnTold } from "../lib/server/attendance.ts";
-import { checkClientName } from "../lib/server/clients.ts";
+import { checkClientName, type Client } from "../lib/server/clients.ts";
 import { rightsOf, type ServerContext } from "../lib/server/context.ts";
-import { tell } from "../lib/server/people.ts";
+import { letsReach, tell } from "../lib/server/people.ts";
 import { takeTalk } from "../lib/server/talk.ts";
+import { quoted } from "../lib/text.ts";
 import { checkCaller, sessionOf } from "./admission.ts";
 import { receiveText } from "./body.ts";
 import { EventStream, streamsOf } from "./event_streams.ts";
 import type { Exchange } from "./exchange.ts";
-import { quoted } from "../lib/text.ts";
 import { Refusal } from "./problem.ts";
 import { allClients } from "./shown_clients.ts";
 
@@ -65,7 +65,7 @@ export async function followEvents(exchange: Exchange): Promise<void> {
   socket.once("close", over.resolve);
   if (context.signal.aborted || socket.readableEnded || socket.destroyed) over.resolve();
   using _stream = streams.add(stream);
-  if (mayAccess(rightsOf(context), "attend")) {
+  if (letsReach(context)) {
     const onTold: OnTold = ({ number, name }, text) => stream.tell({ from: name, number, text });
     context.clients.attendance.visit(context.client, onTold);
   }
@@ -83,8 +83,8 @@ export async function postTalk(exchange: Exchange): Promise<void> {
   checkAccess(rightsOf(context), "say", "take the message");
   const text = (await receiveText(exchange, MAX_TALK_BYTES)).replace(/\r?\n$/, "");
   if (text === "") throw new InletError("bad-request", "Cannot take this message: it is empty");
-  const to = exchange.query.get("to") ?? "";
-  if (to !== "") return tellOne(exchange, to, text);
+  const to = exchange.query.get("to");
+  if (to !== null) return tellOne(exchange, to, text);
   const streams = streamsOf(context);
   if (!streams.takesMessages) {
     throw new InletError("wait", "Cannot take the message: too many come at once");
@@ -94,17 +94,18 @@ export async function postTalk(exchange: Exchange): Promise<void> {
   exchange.send(200, answer, text + ACK);
 }
 
-/** Tells a text another client, who knows this one by its stream and can answer. */
+/** Tells another client a text, as the visitor of an open stream. */
 function tellOne(exchange: Exchange, to: string, text: string): void {
   const { context } = exchange;
   const what = "tell one client that";
   checkAccess(rightsOf(context), "attend", what);
-  const speaker = speakerOf(exchange);
-  if (speaker.client.wire !== "page") {
+  const client = visitorOf(exchange);
+  if (!client) {
     const cure = "give the visitor of a stream of GET /events";
     throw new InletError("bad-request", `Cannot ${what}: ${cure}`);
   }
-  exchange.send(tell({ ...context, ...speaker }, numberIn(to), text) === "now" ? 204 : 202);
+  const sender = { client, clients: context.clients, log: context.log.forClient(client) };
+  exchange.send(tell(sender, numberIn(to), text) === "now" ? 204 : 202);
 }
 
 function numberIn(text: string): number {
@@ -133,15 +134,19 @@ function wantedName({ context: { client }, query }: Exchange): string {
 
 /** Who says something: the visitor of an open stream, or a client of its own. */
 function speakerOf(exchange: Exchange): Pick<ServerContext, "client" | "log"> {
-  const { context, context: { client, clients, log }, query } = exchange;
-  const visitor = streamsOf(context).visitor(query.get("visitor") ?? "");
-  // The secret of somebody else's stream does not make another user of anybody.
-  if (visitor && visitor.user === client.user) {
-    return { client: visitor, log: log.forClient(visitor) };
-  }
+  const { client, clients, log } = exchange.context;
+  const visitor = visitorOf(exchange);
+  if (visitor) return { client: visitor, log: log.forClient(visitor) };
   const name = wantedName(exchange);
   if (name !== client.name) clients.rename(client, name);
   return { client, log };
+}
+
+/** The visitor of an open stream whose secret a request gives. */
+function visitorOf({ context, query }: Exchange): Client | undefined {
+  const visitor = streamsOf(context).visitor(query.get("visitor") ?? "");
+  // The secret of somebody else's stream does not make another user of anybody.
+  return visitor?.user === context.client.user ? visitor : undefined;
 }
 
 /** Tells later whether the client would still be admitted: the key can be replaced, a user removed. */

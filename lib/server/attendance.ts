@@ -188,7 +188,7 @@ function isReachable({ client, mailbox }: Present): boolean {
   return client.name !== "" && (!mailbox || mailbox.attends || mailbox.isOpen) && mayReach(client);
 }
 
-/** Whether the user of a client may reach others. On a server where nobody may, nobody attends. */
+/** Whether the user of a client may reach others. On a server where nobody may, nobody is present. */
 function mayReach({ user }: Reachable): boolean {
   return !user || (!user.isRevoked && mayAccess({ server: "all", user: user.access }, "attend"));
 }

@@ -5,6 +5,7 @@
  */
 
 import { MAX_TOLD_BYTES, type Unasked } from "../../protocol/people_lines.ts";
+import { mayAccess } from "../auth/access.ts";
 import { InletError } from "../errors.ts";
 import type { ServerContext } from "./context.ts";
 
@@ -17,15 +18,20 @@ export type Sender = Pick<ServerContext, "client" | "clients" | "log">;
 /** Why it gets nothing. */
 const REFUSALS = {
   "gone": ["not-found", "it is not here"],
-  "deaf": ["not-found", "it cannot take files: it is a page, or has sent no attend"],
+  "deaf": ["denied", "it cannot take files: it is a page, or has sent no attend"],
   "full": ["wait", "it is busy, and too much waits for it already"],
 } as const;
+
+/** Whether a server lets any of its clients reach others. */
+export function letsReach({ access }: Pick<ServerContext, "access">): boolean {
+  return mayAccess({ server: access, user: "all" }, "attend");
+}
 
 /**
  * Passes a line on.
  *
- * @throws {InletError} `not-found` if the other one is not here, or takes nothing of the kind; `wait`
- * if too much waits for it
+ * @throws {InletError} `not-found` if the other one is not here; `denied` if it takes nothing of the
+ * kind; `wait` if too much waits for it
  */
 export function passOn({ client, clients }: Sender, to: number, line: Unasked): Delivered {
   const delivery = clients.attendance.pass(client, to, line);

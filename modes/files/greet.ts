@@ -12,6 +12,7 @@ import { awakeNow } from "../../lib/net/awake.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import { checkClientName } from "../../lib/server/clients.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
+import { letsReach } from "../../lib/server/people.ts";
 import { refuseLate } from "../../lib/server/refusals.ts";
 
 /**
@@ -44,7 +45,7 @@ export async function greet(connection: Connection, context: ServerContext): Pro
   await context.consent?.(request);
   client.features = featuresOf(request);
   clients.introduce(client, name);
-  client.mailbox = clients.attendance.enter(client);
+  if (letsReach(context)) client.mailbox = clients.attendance.enter(client);
   context.log.welcomed(client.name);
   // Who reads the welcome has a place, and that for good: no client goes before it from here on.
   connection.begun();

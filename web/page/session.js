@@ -16,7 +16,7 @@ import { adviceFor, printable, problemIn, quoted, sizeOf, timeOf } from "./words
  * @property {string} [address]
  * @property {string} wire
  * @property {string} start
- * @property {string | null} [end]
+ * @property {string} [end]
  * @property {true} [reachable]
  * @property {{ file: string, bytes: number, size: number | null }} [moving]
  */
@@ -24,13 +24,7 @@ import { adviceFor, printable, problemIn, quoted, sizeOf, timeOf } from "./words
 /** Most lines of what was said that are kept. */
 const MAX_SAID = 200;
 
-/** Most clients of before that are shown. */
-const MAX_GONE = 20;
-
-/**
- * Milliseconds out of sight after which a page leaves the session: a browser has six connections to a
- * server for all of its tabs.
- */
+/** Milliseconds out of sight after which a page leaves: a browser has six connections for all tabs. */
 const UNSEEN_MS = 300_000;
 
 /** Most bytes of a name. */
@@ -55,7 +49,7 @@ export class Session {
   #isLeft = false;
   #said = find("said-here", HTMLElement);
   #to = find("to", HTMLSelectElement);
-  /** Who is in it. */
+  /** By which visitor it was filled, and whom it has. */
   #people = "";
   #trouble = find("talk-trouble", HTMLElement);
 
@@ -148,13 +142,12 @@ export class Session {
   /** @param {HTMLInputElement} input */
   async #talk(input) {
     const text = input.value;
-    const [whom] = this.#to.selectedOptions;
-    const isToAll = !whom?.value;
-    const name = whom?.text ?? "";
+    const to = this.#to.value;
+    const name = this.#to.selectedOptions[0]?.text ?? "";
     setText(this.#trouble, "");
-    if (isToAll) this.#own.push(text);
+    if (!to) this.#own.push(text);
     try {
-      const response = await fetch(`talk?visitor=${this.#visitor}&to=${whom?.value ?? ""}`, {
+      const response = await fetch(`talk?visitor=${this.#visitor}${to}`, {
         method: "POST",
         headers: { "Content-Type": "text/plain" },
         body: text,
@@ -163,22 +156,19 @@ export class Session {
       if (!response.ok) {
         this.#forget(text);
         const { cure, words } = adviceFor(problemIn(response.status, answer));
-        const isBusy = cure === "wait";
-        const advice = isBusy ? "The server is busy. Say it again." : words;
-        return setText(
-          this.#trouble,
-          response.status === 404 ? `${quoted(name)} is not here.` : advice,
-        );
+        const advice = cure === "wait" ? "The server is busy. Say it again." : words;
+        const isGone = response.status === 404;
+        return setText(this.#trouble, isGone ? `${quoted(name)} is not here.` : advice);
       }
       this.#tell(this.#given || "you", text);
       const told = `only ${name} ${response.status === 202 ? "will see" : "sees"} this`;
       // No client can have this for its name.
-      this.#tell("", `→ ${isToAll ? answer.trimEnd() : told}`);
+      this.#tell("", `→ ${to ? told : answer.trimEnd()}`);
       // What was typed meanwhile stays.
       if (input.value === text) input.value = "";
     } catch {
       this.#forget(text);
-      setText(this.#trouble, "No connection to the server. Nothing was said; say it again.");
+      setText(this.#trouble, "No connection to the server. Say it again.");
     }
   }
 
@@ -212,34 +202,40 @@ export class Session {
     const here = clients.filter(({ end }) => !end);
     const gone = clients.filter(({ end }) => end);
     setText(find("connected", HTMLElement), `${here.length} connected`);
-    const late = gone.sort((a, b) => String(b.end).localeCompare(String(a.end))).slice(0, MAX_GONE);
+    gone.sort((a, b) => String(b.end).localeCompare(String(a.end)));
     const body = find("clients", HTMLTableElement).tBodies[0];
-    body?.replaceChildren(...[...here, ...late].map(rowOf));
+    body?.replaceChildren(...[...here, ...gone].map(rowOf));
     find("clients", HTMLElement).hidden = clients.length === 0;
     this.#offer(here.filter(({ reachable, name }) => reachable && name !== this.#given));
   }
 
   /**
-   * Whom something can be told alone. One who is chosen and leaves stays: what is meant for somebody
-   * is not said to all.
+   * Offers whom to tell something alone. A choice stays: what is meant for one is not said to all.
    *
    * @param {Client[]} people
    */
   #offer(people) {
-    const known = `${people.map(({ number }) => number)}`;
+    // What is behind # is not sent.
+    const options = people.map(({ number, name }) =>
+      new Option(printable(name), `&to=${number}#${name}`)
+    );
+    const known = this.#visitor + options.map(({ value }) => value);
     // A list that is open would be shut.
     if (known === this.#people) return;
+    const isNew = !this.#people.startsWith(this.#visitor);
     this.#people = known;
     const to = this.#to;
     const [chosen] = to.selectedOptions;
-    const options = people.map(({ number, name }) => new Option(printable(name), `${number}`));
+    const { value } = to;
     to.replaceChildren(new Option("everybody", ""), ...options);
-    to.value = chosen?.value ?? "";
+    to.value = value;
     if (chosen && to.selectedIndex < 0) {
+      // It can be another run of the server, with other numbers.
+      if (isNew) chosen.value = "&to=0";
       to.add(chosen);
       chosen.selected = true;
     }
-    find("whom", HTMLElement).hidden = to.length === 1;
+    find("whom", HTMLElement).hidden = to.length < 2;
   }
 }
 
