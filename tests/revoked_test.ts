@@ -72,6 +72,19 @@ integration(
   },
 );
 
+integration("others are told that a user has gone who was removed", async () => {
+  await using users = await makeUsers({ ben: "all", eve: "all" });
+  await using server = await serveUsers(users);
+  using eve = await greeted(server, users, "eve");
+  await eve.send("attend\n");
+  assertEquals(await eve.line(), "ok");
+  using ben = await greeted(server, users, "ben");
+  await ben.send("attend\n");
+  assertEquals(await eve.line(), "came 2 ben");
+  users.remove("ben");
+  assertEquals(await eve.line(), "gone 2");
+});
+
 integration("a get ends when its user is removed, and leaves nothing", async () => {
   await using users = await makeUsers({ ben: "all" });
   await using server = await serveUsers(users);

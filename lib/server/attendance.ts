@@ -93,6 +93,8 @@ interface Present {
   readonly mailbox?: Mailbox;
   /** How to tell a page something. */
   readonly onTold?: OnTold;
+  /** Whether others were told that it came. They are told then that it has gone, also if it was revoked. */
+  isAnnounced?: boolean;
 }
 
 /** The clients of the native wire that are connected, and the pages that are open. */
@@ -111,7 +113,7 @@ export class Attendance {
     const own = this.#present.get(client.number);
     if (!own?.mailbox || own.mailbox.attends) return;
     own.mailbox.attends = true;
-    this.#announceArrival(client);
+    this.#announceArrival(own);
   }
 
   /**
@@ -120,8 +122,9 @@ export class Attendance {
    */
   visit(client: Reachable, onTold: OnTold): void {
     if (hasBreak(client.name)) return;
-    this.#present.set(client.number, { client, onTold });
-    this.#announceArrival(client);
+    const present: Present = { client, onTold };
+    this.#present.set(client.number, present);
+    this.#announceArrival(present);
   }
 
   /**
@@ -161,16 +164,17 @@ export class Attendance {
     const own = this.#present.get(client.number);
     if (own?.client !== client) return;
     this.#present.delete(client.number);
-    const wasAnnounced = own.mailbox?.attends ?? true;
-    if (wasAnnounced) this.#announce(client, { type: "gone", client: client.number });
+    if (own.isAnnounced) this.#announce(client, { type: "gone", client: client.number });
   }
 
-  #announceArrival(client: Reachable): void {
+  #announceArrival(present: Present): void {
+    const { client } = present;
+    if (client.name === "" || !mayReach(client)) return;
+    present.isAnnounced = true;
     this.#announce(client, { type: "came", client: client.number, name: client.name });
   }
 
   #announce(client: Reachable, news: Unasked): void {
-    if (client.name === "" || !mayReach(client)) return;
     const line = encodeUnasked(news);
     for (const { client: other, mailbox } of this.#present.values()) {
       if (other === client || !mailbox?.attends || !mayReach(other)) continue;
