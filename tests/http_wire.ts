@@ -120,18 +120,24 @@ export class HttpWire implements Disposable {
     }
   }
 
-  /** The text before an ending, both taken; `undefined` if the stream ends with nothing before that. */
+  /**
+   * The text before an ending, which ends a line; both are taken. `undefined` if the stream ends with
+   * nothing before that.
+   */
   async #upTo(ending: string): Promise<string | undefined> {
     for (;;) {
-      const text = latin1.decode(this.#buffered.subarray(0, 64 * 1024));
-      const at = text.indexOf(ending);
+      const bytes = this.#buffered;
+      let at = bytes.indexOf(LF);
+      while (at >= 0 && !characters(bytes.subarray(0, at + 1)).endsWith(ending)) {
+        at = bytes.indexOf(LF, at + 1);
+      }
       if (at >= 0) {
-        this.#buffered = this.#buffered.slice(at + ending.length);
-        return text.slice(0, at);
+        this.#buffered = bytes.slice(at + 1);
+        return characters(bytes.subarray(0, at + 1 - ending.length));
       }
       if (await this.more()) continue;
-      if (text === "") return undefined;
-      throw new Error(`the stream ended within ${JSON.stringify(text)}`);
+      if (bytes.length === 0) return undefined;
+      throw new Error(`the stream ended within ${JSON.stringify(characters(bytes))}`);
     }
   }
 
@@ -156,7 +162,12 @@ export class HttpWire implements Disposable {
   }
 }
 
-const latin1 = new TextDecoder("latin1");
+const LF = 0x0a;
+
+/** A character for each byte, of the same number: "latin1" of TextDecoder is windows-1252. */
+function characters(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+}
 
 async function plain(server: Reachable): Promise<Stream> {
   const wire = await Wire.dial(server);

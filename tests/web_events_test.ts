@@ -360,7 +360,7 @@ integration("nobody is reachable at a server where nobody reaches anybody", asyn
 
 integration("whatever a name and a message hold, an event is two lines", async () => {
   await using server = await startServer();
-  const name = "a\r\ndata: x\n\nevent: stored<script>";
+  const name = "a\r\ndata: x\n\nevent: stored<script>\u05d5";
   using page = await EventReader.open(server, `?name=${encodeURIComponent(name)}`);
   assertEquals((await page.until("welcome")).name, name);
   const text = "b\r\n\r\nevent: message\ndata: {}\n\n</script>\xc2\x85";
