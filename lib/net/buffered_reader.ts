@@ -42,8 +42,6 @@ export class BufferedReader {
   /** Bytes that were read, and those that a connection has written, without what encryption adds. */
   readonly traffic = { in: 0, out: 0 };
   readonly #source: ByteSource;
-  /** Writes of the reader that are under way. */
-  protected writes = 0;
   #reading: Promise<boolean> | undefined;
   #isPausing = false;
 
@@ -168,12 +166,9 @@ export class BufferedReader {
     }
   }
 
-  /**
-   * Whether bytes have come that whoever waits for them is about to be given, after a pause, or the
-   * reader writes something, behind which it reads on.
-   */
+  /** Whether bytes have come that whoever waits for them is about to be given, after a pause. */
   get isPausing(): boolean {
-    return this.#isPausing || this.writes > 0;
+    return this.#isPausing;
   }
 
   /** The buffered bytes, not consumed. */

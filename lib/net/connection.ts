@@ -56,6 +56,7 @@ export class Connection extends BufferedReader implements Disposable {
   #isSlow = false;
   #unsent = 0;
   #sending = false;
+  #writes = 0;
   #failure: InletError | undefined;
   #closed = false;
   /** That the peer has reset the connection, once a call was told so. */
@@ -156,11 +157,16 @@ export class Connection extends BufferedReader implements Disposable {
     }
   }
 
+  /** Also while it writes something, behind which it reads on. */
+  override get isPausing(): boolean {
+    return super.isPausing || this.#writes > 0;
+  }
+
   /** Writes all bytes. */
   async write(bytes: Uint8Array): Promise<void> {
     this.#unsent += bytes.length;
     if (this.#failure) throw this.#failure;
-    this.writes++;
+    this.#writes++;
     try {
       this.#watchdog.sent();
       for (let written = 0; written < bytes.length;) {
@@ -177,7 +183,7 @@ export class Connection extends BufferedReader implements Disposable {
     } catch (error) {
       throw this.#broken(error);
     } finally {
-      this.writes--;
+      this.#writes--;
     }
   }
 
@@ -337,7 +343,7 @@ export class Connection extends BufferedReader implements Disposable {
 
   /** Whether the peer waits for this side: to consume what it sent, or to send more. */
   #isOwnSilence(): boolean {
-    const isIdle = this.#sending && this.writes === 0 && !this.#watchdog.awaitingReply;
+    const isIdle = this.#sending && this.#writes === 0 && !this.#watchdog.awaitingReply;
     return this.#waits.size > 0 || isIdle;
   }
 
