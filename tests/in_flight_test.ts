@@ -289,6 +289,37 @@ integration("Upload.publish() acknowledges no file that is not the one that is o
   }
 });
 
+integration(
+  "Upload.publish() tells that its file was removed in the moment of its name",
+  async () => {
+    const gone = (path: string): string => {
+      Deno.removeSync(path);
+      return path;
+    };
+    const disks: Record<string, Partial<Disk>> = {
+      "with links": { linkSync: (from, to) => Deno.linkSync(gone(from), to) },
+      "without links": {
+        linkSync: () => {
+          throw Object.assign(new Error("Operation not permitted"), { code: "EPERM" });
+        },
+        renameSync: (from, to) => {
+          const isOfFile = String(from).endsWith(".temp");
+          Deno.renameSync(isOfFile ? gone(String(from)) : from, to);
+        },
+      },
+    };
+    for (const [which, odd] of Object.entries(disks)) {
+      await using temp = await tempDir();
+      const store = await DirectoryStore.open(temp.path, { disk: { ...Deno, ...odd } });
+      await using upload = store.receive("a.txt");
+      await upload.write(encoder.encode("mine"));
+      const why = "another program removed or replaced its temporary file";
+      const error = await assertRejects(() => upload.publish(), InletError, why);
+      assertEquals([error.code, names(temp.path)], ["aborted", []], which);
+    }
+  },
+);
+
 integration("two servers whose locks do not reach each other lose and mix nothing", async () => {
   await using temp = await tempDir();
   const content = bytes(2_000_000);

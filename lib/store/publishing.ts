@@ -31,8 +31,19 @@ export interface Complete {
  * Publishes a file under the first free one of its names. No file is ever replaced.
  *
  * @returns The published name.
+ * @throws {InletError} `aborted` if another program removed, replaced or changed its temporary file
  */
 export async function publishFile(file: Complete): Promise<string> {
+  try {
+    return await linkOrMove(file);
+  } catch (error) {
+    // What does not exist can be its temporary file, which was there when it was settled.
+    if (error instanceof Deno.errors.NotFound) file.temp.check(file.what);
+    throw error;
+  }
+}
+
+async function linkOrMove(file: Complete): Promise<string> {
   const { abilities } = file.workspace;
   try {
     if (abilities.hasLinks) return link(file);
