@@ -349,16 +349,30 @@ function namesOf(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name);
 }
 
+/** The file of an upload, or a partial file, in a store. */
+export interface UploadFile {
+  readonly path: string;
+  /** Its size in bytes. */
+  readonly size: number;
+}
+
+/** Those that a store has. Its notes, which have such names while they are written, are none. */
+export function uploadFiles(directory: string): UploadFile[] {
+  return ownFiles(directory).filter((path) => path.endsWith(".temp")).flatMap((path) => {
+    try {
+      using file = Deno.openSync(path);
+      const first = new Uint8Array(1);
+      const isNote = file.readSync(first) === 1 && first[0] === "{".charCodeAt(0);
+      return isNote ? [] : [{ path, size: file.statSync().size }];
+    } catch {
+      return [];
+    }
+  });
+}
+
 /** Waits until a store has an upload, or a partial file, of at least so many bytes. */
 export async function uploadGrows(directory: string, size = 0): Promise<void> {
-  const isThere = (): boolean =>
-    ownFiles(directory).some((path) => {
-      try {
-        return path.endsWith(".temp") && Deno.statSync(path).size >= size;
-      } catch {
-        return false;
-      }
-    });
+  const isThere = (): boolean => uploadFiles(directory).some((file) => file.size >= size);
   const folder = (): number | null | undefined => {
     try {
       return Deno.statSync(`${directory}/${OWN}`).ino;

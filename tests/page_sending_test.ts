@@ -13,10 +13,10 @@ import {
   freePort,
   names,
   onTmpfs,
-  ownFiles,
   runClient,
   startServer,
   tempDir,
+  uploadFiles,
   uploadGrows,
 } from "./helpers.ts";
 import {
@@ -167,7 +167,7 @@ browserTest(
     await shows(page, line("asking"), "That is another one. To go on, choose “\u2068a.bin\u2069”");
     await chooseIn(page, `${line("asking")} input`, file);
     await killed.running.says(/resumes "a\.bin" at [1-9]/);
-    assertEquals(ownFiles(dir).filter((path) => path.endsWith(".temp")).length, 1);
+    assertEquals(uploadFiles(dir).length, 1);
     await uploadGrows(dir, 4 * MIB);
     await killed.running.stop("SIGKILL");
     await shows(page, line("moving"), "No connection to the server. It goes on by itself.");

@@ -16,6 +16,7 @@ import {
   startServer,
   tempDir,
   type TestServer,
+  uploadFiles,
   uploadGrows,
 } from "./helpers.ts";
 import { HttpWire } from "./http_wire.ts";
@@ -79,20 +80,16 @@ function cutsOf({ text }: Storing): number[] {
   return cuts;
 }
 
-/** The size of a file, or none if it is gone. */
-function sizeOf(path: string): number {
-  try {
-    return Deno.statSync(path).size;
-  } catch {
-    return 0;
-  }
-}
-
-/** Waits until a store has so many bytes of uploads, in so many files. */
-async function haveCome({ dir }: TestServer, size: number, files = 0): Promise<void> {
+/** Waits until a store has so many bytes of uploads, or so many uploads of which anything is there. */
+async function haveCome(
+  { dir }: TestServer,
+  what: { bytes: number } | { files: number },
+): Promise<void> {
   const haveThey = (): boolean => {
-    const sizes = ownFiles(dir).filter((path) => path.endsWith(".temp")).map(sizeOf);
-    return sizes.length >= files && sizes.reduce((sum, one) => sum + one, 0) >= size;
+    const sizes = uploadFiles(dir).map(({ size }) => size).filter((size) => size > 0);
+    return "bytes" in what
+      ? sizes.reduce((sum, size) => sum + size, 0) === what.bytes
+      : sizes.length === what.files;
   };
   using watcher = Deno.watchFs(dir);
   if (haveThey()) return;
@@ -123,7 +120,11 @@ integration(
     const cut = async (request: Storing, at: number): Promise<void> => {
       await wires.use(await HttpWire.dial(killed)).says(request.text.slice(0, at));
     };
-    let size = 0;
+    let [size, begun] = [0, 0];
+    const counts = (has: number): void => {
+      size += has;
+      if (has > 0) begun++;
+    };
     for (
       const request of [
         storing("PUT", "/files/put", length, CONTENT),
@@ -133,7 +134,7 @@ integration(
     ) {
       for (const at of cutsOf(request)) {
         await cut(request, at);
-        size += request.has(at);
+        counts(request.has(at));
       }
     }
     const uploads: { path: string; has: number }[] = [];
@@ -147,16 +148,17 @@ integration(
         const path = await begin(killed, named);
         await cut(of(path), at);
         uploads.push({ path, has: of(path).has(at) });
-        size += uploads.at(-1)!.has;
+        counts(uploads.at(-1)!.has);
       }
     }
-    await haveCome(killed, size);
-    const before = ownFiles(dir).filter((path) => path.endsWith(".temp")).length;
+    await haveCome(killed, { bytes: size });
     const posted = storing("POST", "/files/", form, FORM);
-    const cuts = cutsOf(posted);
-    for (const at of cuts) await cut(posted, at);
+    for (const at of cutsOf(posted)) {
+      await cut(posted, at);
+      counts(posted.has(at));
+    }
     // What could be the boundary is held back, so of these the files are counted.
-    await haveCome(killed, size, before + cuts.filter((at) => posted.has(at) > 0).length);
+    await haveCome(killed, { files: begun });
     await killed.running.stop("SIGKILL");
     assertEquals(published(dir), []);
     // Another server could be writing what was written just now.
