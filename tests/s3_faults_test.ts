@@ -12,7 +12,13 @@ import { openBucket } from "../lib/s3/open_bucket.ts";
 import type { S3Bucket } from "../lib/s3/s3_bucket.ts";
 import { Watch } from "../lib/s3/watch.ts";
 import { freePort, integration, run, tempDir } from "./helpers.ts";
-import { errorAnswer, type OddStore, oddStore, type StoreAnswer } from "./odd_store.ts";
+import {
+  errorAnswer,
+  type OddStore,
+  oddStore,
+  type StoreAnswer,
+  type StoreRequest,
+} from "./odd_store.ts";
 
 const SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 const TOKEN = "FwoGZXIvYXdzEXAMPLETOKEN";
@@ -500,13 +506,20 @@ integration("lib/s3: a list that does not come to its end is not followed for ev
   }
 });
 
-/** A store of one object that keeps conditions as it is told. */
+/**
+ * A store of one object that keeps conditions as it is told.
+ *
+ * @param disturb Of the n-th PUT: whether it comes twice, by a proxy that gives the second answer, or is
+ * not taken.
+ */
 function smallStore(
   keeps: { absent: boolean; form: "bare" | "quoted" | "none" | "ignored" },
+  disturb: (put: number) => "repeat" | "refuse" | undefined = () => undefined,
 ): OddStore {
+  let puts = 0;
   let object: { content: string; probe: string; key: string } | undefined;
   const etag = (): string => `etag-${object?.content}`;
-  return oddStore(({ method, target, headers, body }) => {
+  const answer = ({ method, target, headers, body }: StoreRequest): StoreAnswer => {
     const key = target.slice("/bucket/".length);
     if (target.includes("?versioning")) return { body: "<VersioningConfiguration/>" };
     if (target.includes("?")) {
@@ -530,6 +543,12 @@ function smallStore(
     const content = new TextDecoder().decode(body);
     object = { content, probe: headers.get("x-amz-meta-inlet-probe")!, key };
     return { headers: { etag: `"${etag()}"` } };
+  };
+  return oddStore((request) => {
+    const disturbance = request.method === "PUT" ? disturb(++puts) : undefined;
+    if (disturbance === "refuse") return errorAnswer(503, "SlowDown");
+    if (disturbance === "repeat") answer(request);
+    return answer(request);
   });
 }
 
@@ -544,6 +563,27 @@ integration("lib/s3: checkBucket() finds out how the store takes If-Match", asyn
       value: { objects: [], prefixes: [] },
     });
   }
+});
+
+integration(
+  "lib/s3: checkBucket() takes a store behind a proxy that repeats a request",
+  async () => {
+    for (const form of ["bare", "quoted"] as const) {
+      for (let repeated = 1; repeated <= 6; repeated++) {
+        const disturb = (put: number) => put === repeated ? "repeat" : undefined;
+        await using store = smallStore({ absent: true, form }, disturb);
+        const bucket = await open(store);
+        await checkBucket(bucket, "", "probe/");
+        assertEquals(bucket.ifMatch, form);
+      }
+    }
+  },
+);
+
+integration("lib/s3: checkBucket() asks a store again that is too busy at first", async () => {
+  const disturb = (put: number) => put % 4 === 0 && put < 24 ? "refuse" : undefined;
+  await using store = smallStore({ absent: true, form: "bare" }, disturb);
+  await checkBucket(await open(store), "", "probe/");
 });
 
 integration("lib/s3: checkBucket() refuses a store that could replace files", async () => {

@@ -18,7 +18,7 @@ export const CHECK_PATIENCE_MS = 10_000;
 const HURRIED = { answerMs: CHECK_PATIENCE_MS, repeatMs: CHECK_PATIENCE_MS };
 
 /** How often the tries are begun anew if the store gives no clear answer. */
-const MOST_TRIES = 3;
+const MOST_TRIES = 8;
 
 /**
  * Looks whether a bucket can be used, and finds out how it takes `If-Match`.
@@ -84,9 +84,9 @@ async function tryConditions(
   const first = await put("1", { absent: true });
   if (first === "unclear") return undefined;
   const head = await bucket.head(key);
-  if (first === "refused" || !isWritten(head, "1", meta)) {
-    throw lacking("an object that was written is not there");
-  }
+  if (!isWritten(head, "1", meta)) throw lacking("an object that was written is not there");
+  // A proxy has repeated the request, and gave the second answer.
+  if (first === "refused") return undefined;
   const second = await put("2", { absent: true });
   if (second === "unclear") return undefined;
   if (second !== "refused") {
@@ -104,6 +104,7 @@ async function tryConditions(
     if (right === "unclear") return undefined;
     if (right !== "refused") return form;
   }
+  if ((await bucket.head(key))?.etag !== head.etag) return undefined;
   throw lacking("it takes no If-Match, neither with quotes nor without");
 }
 
