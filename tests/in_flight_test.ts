@@ -320,6 +320,49 @@ integration(
   },
 );
 
+integration("what another program removes first is removed", async () => {
+  await using temp = await tempDir();
+  let removed = 0;
+  const removeSync: Disk["removeSync"] = (path, options) => {
+    Deno.removeSync(path, options);
+    removed++;
+    Deno.removeSync(path, options);
+  };
+  const store = await DirectoryStore.open(temp.path, { disk: { ...Deno, removeSync } });
+  // The files by which the store tries the disk, and tells its time, are removed at once.
+  await store.prepare();
+  assert(removed > 1, `${removed} files were removed`);
+  await using upload = await store.receiveResumable("a.txt", 1000, { fingerprint: "a" });
+  await upload.write(new Uint8Array(1000));
+  assertEquals(await upload.publish(), "a.txt");
+});
+
+integration("a file that goes as it is read for its checksum is told to be removed", async () => {
+  await using temp = await tempDir();
+  const content = bytes(1000);
+  {
+    const store = await DirectoryStore.open(temp.path);
+    await using upload = await store.receiveResumable("a.txt", 2000, { fingerprint: "a" });
+    await upload.write(content);
+  }
+  let isRead = false;
+  const openSync: Disk["openSync"] = (path, options) => {
+    if (options === undefined) {
+      isRead = true;
+      Deno.removeSync(path);
+    }
+    return Deno.openSync(path, options);
+  };
+  const store = await DirectoryStore.open(temp.path, { disk: { ...Deno, openSync } });
+  for await (const partial of store.findPartials("a.txt", { fingerprint: "a" })) {
+    await using upload = await partial.take({ fingerprint: "a" });
+    const why = "another program removed or replaced its temporary file";
+    const error = await assertRejects(async () => await upload!.kept.crc(), InletError, why);
+    assertEquals([error.code, isRead], ["aborted", true]);
+  }
+  assert(isRead);
+});
+
 integration("two servers whose locks do not reach each other lose and mix nothing", async () => {
   await using temp = await tempDir();
   const content = bytes(2_000_000);

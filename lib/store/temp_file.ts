@@ -158,7 +158,14 @@ export class TempFile {
    */
   openAgain(what: string): Deno.FsFile {
     this.check(what);
-    const file = this.#disk.openSync(this.#path);
+    let file: Deno.FsFile;
+    try {
+      file = this.#disk.openSync(this.#path);
+    } catch (error) {
+      // It was there just now.
+      if (error instanceof Deno.errors.NotFound) this.check(what);
+      throw error;
+    }
     if (isSameFile(file.statSync(), this.info)) return file;
     file.close();
     throw new InletError("aborted", `${what}: another program replaced its temporary file`);
@@ -205,9 +212,15 @@ export class TempFile {
     if (gid !== copy.info.gid) copy.setGroup(gid);
   }
 
-  /** Removes the file, unless its path has come to lead to another one. */
+  /** Removes the file, unless its path has come to lead to another one, or to nothing. */
   remove(): void {
-    if (this.isAt(this.#path)) this.#disk.removeSync(here(this.#path));
+    if (!this.isAt(this.#path)) return;
+    try {
+      this.#disk.removeSync(here(this.#path));
+    } catch (error) {
+      // Another program was faster.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 
   /** Removes and closes the file. */
