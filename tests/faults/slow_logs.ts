@@ -5,10 +5,12 @@
  */
 
 import { delay } from "@std/async/delay";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { systemCode } from "../../lib/system_errors.ts";
 import { ROOT } from "../helpers.ts";
 import type { Dice } from "./content.ts";
 import { Crowd, type Deeds } from "./crowd.ts";
-import { givesBack, holdingsOf, type ServerOnTrial, type Trial } from "./trial.ts";
+import { givesBack, holdingsOf, isAtLeast, type ServerOnTrial, type Trial } from "./trial.ts";
 
 /** Clients at once. */
 const CLIENTS = 8;
@@ -19,27 +21,50 @@ const PAUSE_MS = 400;
 /** Bytes that are read then. A server under load says more. */
 const READ_BYTES = 512;
 
+/** What there was to see. */
+export interface Unread extends Deeds {
+  /** How often a piece of the log was read. */
+  reads: number;
+}
+
+/** Where it happens. */
+interface Around {
+  dir: string;
+  trial: Trial;
+  dice: Dice;
+  /** The least of what there has to be before it ends, however long that takes. */
+  wanted?: Partial<Unread>;
+}
+
 /** Loads such a server for so long, and looks at all of it then. */
 export async function blockLog(
   durationMs: number,
-  { dir, trial, dice }: { dir: string; trial: Trial; dice: Dice },
-): Promise<Deeds & { reads: number }> {
+  { dir, trial, dice, wanted = {} }: Around,
+): Promise<Unread> {
   await using server = await startUnread(dir);
+  fillPipe(server);
   const before = holdingsOf(server);
   const started = performance.now();
+  const reading = { reads: 0 };
   let isDone = false;
-  const isOver = (): boolean => performance.now() - started > durationMs;
+  const isEnough = (): boolean => isAtLeast(wanted, { ...crowd.deeds, ...reading });
+  const isOver = (): boolean => performance.now() - started > durationMs && isEnough();
   const crowd = new Crowd({
     server,
     trial,
     dice,
     pick: () => trial.acknowledged.values().next().value,
   });
-  const reading = readNowAndThen(server, dice, () => isDone);
+  const read = readNowAndThen(server, {
+    ...{ dice, reading },
+    deeds: crowd.deeds,
+    isOver: () => isDone,
+  });
   await crowd.run(CLIENTS, isOver).finally(() => isDone = true);
   await trial.assertSound(server);
   await givesBack(server, before);
-  return { ...crowd.deeds, reads: await reading };
+  await read;
+  return { ...crowd.deeds, ...reading };
 }
 
 /** A server of whose log a chunk is read when asked. */
@@ -83,16 +108,35 @@ async function startUnread(dir: string): Promise<UnreadServer> {
   };
 }
 
-/** Reads a piece of the log at random moments. Gives how many. */
+/** Fills the pipe of a server's log, so that it takes no further line. */
+function fillPipe({ pid }: ServerOnTrial): void {
+  if (Deno.build.os !== "linux") return;
+  const pipe = openSync(`/proc/${pid}/fd/2`, constants.O_WRONLY | constants.O_NONBLOCK);
+  try {
+    for (const line = "nobody reads this\n";;) writeSync(pipe, line);
+  } catch (error) {
+    if (systemCode(error) !== "EAGAIN") throw error;
+  } finally {
+    closeSync(pipe);
+  }
+}
+
+/** Reads a piece of the log at random moments, each time after files were acknowledged without that. */
 async function readNowAndThen(
   server: UnreadServer,
-  dice: Dice,
-  isOver: () => boolean,
-): Promise<number> {
-  let reads = 0;
-  for (; !isOver(); reads++) {
+  { dice, deeds, reading, isOver }: {
+    dice: Dice;
+    deeds: Readonly<Deeds>;
+    reading: { reads: number };
+    isOver(): boolean;
+  },
+): Promise<void> {
+  let files = 0;
+  while (!isOver()) {
     await delay(dice.below(PAUSE_MS));
+    if (deeds.files === files) continue;
+    files = deeds.files;
     await server.readLog();
+    reading.reads++;
   }
-  return reads;
 }

@@ -213,3 +213,10 @@ export async function givesBack(
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
+
+/** Whether there is at least so much of each kind. */
+export function isAtLeast<T extends object>(wanted: Partial<T>, seen: T): boolean {
+  return Object.entries(wanted).every(([kind, least]) =>
+    Number(seen[kind as keyof T]) >= Number(least)
+  );
+}
