@@ -11,7 +11,12 @@ import type { ServerOnTrial } from "./trial.ts";
 /** A server on an odd disk. */
 export interface OddServer extends ServerOnTrial, AsyncDisposable {
   readonly running: Running;
-  /** Ends it. Gives how often its disk stalled, or how often it swept. */
+  /** How often it has swept so far. */
+  readonly sweeps: number;
+  /**
+   * Ends its sweeps: each makes a file for a moment, which looks like one in flight. Gives how often its
+   * disk stalled, or how often it swept.
+   */
   end(): Promise<number>;
 }
 
@@ -34,10 +39,12 @@ export async function startOddServer(
     dir,
     pid: process.pid,
     running,
+    get sweeps(): number {
+      return Number([...running.log.matchAll(/^count: (\d+)$/gm)].at(-1)?.[1] ?? 0);
+    },
     async end(): Promise<number> {
       await process.stdin.close();
-      await process.status;
-      return Number((await running.says(/^count: (\d+)/))[1]);
+      return Number((await running.says(/^count: (\d+) in all$/))[1]);
     },
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   };

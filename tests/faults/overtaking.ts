@@ -12,7 +12,7 @@ import { ownFiles } from "../helpers.ts";
 import type { Dice } from "./content.ts";
 import { type OddServer, startOddServer } from "./odd_servers.ts";
 import { type Uploaded, uploadSlowly } from "./slow_uploads.ts";
-import { givesBack, holdingsOf, type Trial } from "./trial.ts";
+import { givesBack, holdingsOf, isAtLeast, type Trial } from "./trial.ts";
 
 /** Clients at once. */
 const CLIENTS = 8;
@@ -36,57 +36,67 @@ export interface Overtaken extends Uploaded {
   sweeps: number;
 }
 
+/** Where it happens. */
+interface Around {
+  dir: string;
+  trial: Trial;
+  dice: Dice;
+  /** The least of what there has to be before it ends, however long that takes. */
+  wanted?: Partial<Overtaken>;
+}
+
 /** Uploads to two such servers for so long, and looks at all of it then. */
 export async function overtake(
   durationMs: number,
-  { dir, trial, dice }: { dir: string; trial: Trial; dice: Dice },
+  { dir, trial, dice, wanted = {} }: Around,
 ): Promise<Overtaken> {
   await using one = await startOddServer(dir, "unlocked", 0);
   await using other = await startOddServer(dir, "unlocked", 0);
   const servers = [one, other];
   const before = servers.map(holdingsOf);
   const started = performance.now();
+  const seen = { files: 0, resumed: 0, refused: 0, stops: 0 };
   let isDone = false;
-  const isOver = (): boolean => isDone || performance.now() - started > durationMs;
-  const uploading = uploadSlowly(CLIENTS, isOver, { servers, trial, dice, leavesOpen: true })
-    .finally(() => isDone = true);
+  const isLate = (): boolean => performance.now() - started > durationMs;
+  const isEnough = (): boolean => isAtLeast(wanted, { ...seen, sweeps: one.sweeps + other.sweeps });
+  const isOver = (): boolean => isDone || isLate() && isEnough();
+  const around = { servers, trial, dice, leavesOpen: true, uploaded: seen };
+  const uploading = uploadSlowly(CLIENTS, isOver, around).finally(() => isDone = true);
   // They go on while the last uploads do: those may wait for a file to look old.
-  const [uploaded, stops] = await Promise.all([
+  await Promise.all([
     uploading,
-    stopAtRandom(servers, dice, () => isDone),
-    makeOld(dir, dice, { isOver, isDone: () => isDone }),
+    stopAtRandom(servers, dice, { seen, isOver: () => isDone }),
+    makeOld(dir, dice, { isLate, isDone: () => isDone }),
   ]);
   for (const [nth, server] of servers.entries()) await givesBack(server, before[nth]!);
+  const sweeps = await one.end() + await other.end();
   // A wrong end leaves a partial file, which is to be there for the next client.
   for (const path of ownFiles(dir)) if (path.includes("/kept-")) Deno.removeSync(path);
   for (const server of servers) await trial.assertSound(server);
-  const sweeps = await one.end() + await other.end();
-  return { ...uploaded, stops, sweeps };
+  return { ...seen, sweeps };
 }
 
-/** Stops one of the servers after the other for a moment. Gives how often. */
+/** Stops one of the servers after the other for a moment, and counts that. */
 async function stopAtRandom(
   servers: readonly OddServer[],
   dice: Dice,
-  isOver: () => boolean,
-): Promise<number> {
-  let stops = 0;
+  { seen, isOver }: { seen: { stops: number }; isOver(): boolean },
+): Promise<void> {
   while (!isOver()) {
     const { process } = dice.of(servers).running;
     process.kill("SIGSTOP");
     await delay(dice.below(MOST_STOP_MS));
     process.kill("SIGCONT");
-    stops++;
+    seen.stops++;
     await delay(dice.below(MOST_RUN_MS));
   }
-  return stops;
 }
 
 /** Makes files in flight look as if nobody had written them for a time. */
 async function makeOld(
   dir: string,
   dice: Dice,
-  { isOver, isDone }: { isOver(): boolean; isDone(): boolean },
+  { isLate, isDone }: { isLate(): boolean; isDone(): boolean },
 ): Promise<void> {
   while (!isDone()) {
     const paths = ownFiles(dir).filter((path) => path.endsWith(".temp"));
@@ -96,7 +106,7 @@ async function makeOld(
       const isResumable = /\/(kept-)?[0-9a-f]{64}-/.test(path);
       const time = new Date(Date.now() - (isResumable ? QUIET_MS : ABANDONED_MS));
       // The last upload would be swept at each attempt, if it takes longer than the sweeps are apart.
-      if (isResumable || !isOver()) tryTo(() => Deno.utimeSync(path, time, time));
+      if (isResumable || !isLate()) tryTo(() => Deno.utimeSync(path, time, time));
     }
     await delay(dice.below(AGE_PAUSE_MS));
   }

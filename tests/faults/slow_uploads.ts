@@ -35,6 +35,8 @@ export interface Uploading {
   dice: Dice;
   /** Whether clients leave connections open that they do not come back to, as on a broken line. */
   leavesOpen?: boolean;
+  /** What is counted meanwhile. */
+  uploaded?: Uploaded;
 }
 
 /** What clients have done. */
@@ -63,7 +65,7 @@ export async function uploadSlowly(
   isOver: () => boolean,
   around: Uploading,
 ): Promise<Uploaded> {
-  const uploaded: Uploaded = { files: 0, resumed: 0, refused: 0 };
+  const { uploaded = { files: 0, resumed: 0, refused: 0 } } = around;
   await Promise.all(Array.from({ length: clients }, async () => {
     while (!isOver()) {
       await uploadOne(around, uploaded);
