@@ -76,8 +76,9 @@ export class Gremlin {
     all.push(
       { name: "replaced", act: () => this.#replace(path) },
       { name: "renamed", act: () => this.#rename(path) },
-      { name: "swapped", act: () => this.#swap(path, other) },
     );
+    // A file that was swapped for itself would be back at its place.
+    if (path !== other) all.push({ name: "swapped", act: () => this.#swap(path, other) });
     if (path.includes("/kept-")) {
       all.push({ name: "truncated", act: () => this.#truncate(path) });
     }
