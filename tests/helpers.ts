@@ -356,13 +356,16 @@ export interface UploadFile {
   readonly size: number;
 }
 
-/** Those that a store has. Its notes, which have such names while they are written, are none. */
+/** How a note of a store begins. It has the name of an upload while it is written. */
+const NOTE = '{"name":"';
+
+/** Those of which a store has anything. What is empty could be a note. */
 export function uploadFiles(directory: string): UploadFile[] {
   return ownFiles(directory).filter((path) => path.endsWith(".temp")).flatMap((path) => {
     try {
       using file = Deno.openSync(path);
-      const first = new Uint8Array(1);
-      const isNote = file.readSync(first) === 1 && first[0] === "{".charCodeAt(0);
+      const first = new Uint8Array(NOTE.length);
+      const isNote = file.readSync(first) === null || new TextDecoder().decode(first) === NOTE;
       return isNote ? [] : [{ path, size: file.statSync().size }];
     } catch {
       return [];
@@ -371,7 +374,7 @@ export function uploadFiles(directory: string): UploadFile[] {
 }
 
 /** Waits until a store has an upload, or a partial file, of at least so many bytes. */
-export async function uploadGrows(directory: string, size = 0): Promise<void> {
+export async function uploadGrows(directory: string, size: number): Promise<void> {
   const isThere = (): boolean => uploadFiles(directory).some((file) => file.size >= size);
   const folder = (): number | null | undefined => {
     try {

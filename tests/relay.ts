@@ -59,8 +59,9 @@ export async function relayTo(
       if (passed.length === bytes) return;
       const allowed = chunk.subarray(0, bytes - passed.length);
       passed += latin1.decode(allowed);
-      // What follows is not sent before this has left.
-      to.write(allowed, () => passed.length === bytes && cutOff());
+      const isLast = passed.length === bytes;
+      // What follows is not sent before this has left, and what comes before it has left by then.
+      to.write(allowed, () => isLast && cutOff());
     };
     const counted = direction === "up" ? client : upstream;
     for (const [from, to] of [[client, upstream], [upstream, client]] as const) {

@@ -86,7 +86,7 @@ async function haveCome(
   what: { bytes: number } | { files: number },
 ): Promise<void> {
   const haveThey = (): boolean => {
-    const sizes = uploadFiles(dir).map(({ size }) => size).filter((size) => size > 0);
+    const sizes = uploadFiles(dir).map(({ size }) => size);
     return "bytes" in what
       ? sizes.reduce((sum, size) => sum + size, 0) === what.bytes
       : sizes.length === what.files;

@@ -14,6 +14,7 @@ import { getFile } from "../../client/get_file.ts";
 import { allOf, resultsOf } from "../helpers.ts";
 import { type Relay, relayTo } from "../relay.ts";
 import { contentOf, inspect, nameOf } from "./content.ts";
+import { inTurns } from "./in_turns.ts";
 import type { Way } from "./peer.ts";
 import { type ServerOnTrial, type Trial, withClient } from "./trial.ts";
 
@@ -112,11 +113,15 @@ async function cutAfterEvery(
   way: Way,
   act: (relay: Relay) => Promise<void>,
 ): Promise<number> {
-  const cut = await Promise.all(Array.from({ length: MOST_BYTES }, async (_, bytes) => {
-    using relay = await relayTo(server, { direction: "down", bytes, way });
-    await act(relay);
-    return relay.cut;
-  }));
+  const begun = await inTurns(Array(MOST_BYTES).keys(), async (bytes) => {
+    const { promise: cut, resolve: onCut } = Promise.withResolvers<void>();
+    const relay = await relayTo(server, { direction: "down", bytes, way, onCut });
+    const over = act(relay).then(() => relay.cut).finally(() => relay[Symbol.dispose]());
+    // The silences are waited for together.
+    await Promise.race([cut, over]);
+    return { over };
+  });
+  const cut = await Promise.all(begun.map(({ over }) => over));
   assert(!cut.at(-1), "there are answers behind the last cut");
   return cut.filter(Boolean).length;
 }

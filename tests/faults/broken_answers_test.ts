@@ -44,10 +44,9 @@ for (const way of WAYS) {
     await using local = await tempDir();
     const asked = [["--get", "hello.txt", "--output", `${local.path}/hello.txt`], ["--list"]];
     for (const action of asked) {
-      const args = [...action, "--timeout", "1"];
-      const whole = await answersTo(server, args);
+      const whole = await answersTo(server, action);
       using relay = await relayTo(server, { direction: "down", bytes: whole + 3, way });
-      assertEquals((await runClient(relay, args)).code, 0);
+      assertEquals((await runClient(relay, action)).code, 0);
     }
     assertEquals(names(local.path), ["hello (2).txt", "hello.txt"]);
   });

@@ -15,6 +15,7 @@ import {
   rawContent,
   SIZE,
 } from "./conversations.ts";
+import { inTurns } from "./in_turns.ts";
 import { Peer, type Way } from "./peer.ts";
 import { givesBack, holdingsOf, type ServerOnTrial, type Trial, withClient } from "./trial.ts";
 
@@ -51,7 +52,7 @@ export async function cutEverywhere(
   const silences: Promise<void>[] = [];
   for (let first = 0; first < cuts.length; first += BATCH) {
     const batch = cuts.slice(first, first + BATCH);
-    const peers = await Promise.all(batch.map((cut) => begin(server, cut)));
+    const peers = await inTurns(batch, (cut) => begin(server, cut));
     const over = peers.map((peer) => peer.cut(way));
     for (const { conversation, bytes } of batch) {
       for (const { name, after } of conversation.stores) {
@@ -96,8 +97,9 @@ export async function cutRawEverywhere(
     await sendRaw(server, content, "end");
     stored.push(latin1.decode(content));
   };
-  await sendWhole();
+  // Before anybody is connected.
   const before = holdingsOf(server);
+  await sendWhole();
   const { length } = rawContent(trial.seed, 0);
   const cuts = Array.from(
     { length: length + 1 },

@@ -13,6 +13,7 @@ import { connectTls } from "../../lib/net/tls_connect.ts";
 import { memoryPair } from "../memory_stream.ts";
 import { relayTo } from "../relay.ts";
 import { contentOf, type Dice, nameOf } from "./content.ts";
+import { inTurns } from "./in_turns.ts";
 import type { Way } from "./peer.ts";
 import { bytesSource, type ServerOnTrial, type Trial, withClient } from "./trial.ts";
 
@@ -85,7 +86,7 @@ async function cutHandshake(
 /** Bytes of a file that is put: more than one record of TLS. */
 const SIZE = 20_000;
 
-/** Connections that are cut at the same time. */
+/** Connections that are cut before the next look. */
 const BATCH = 20;
 
 /**
@@ -103,16 +104,21 @@ export async function cutEncrypted(
     lengths[direction] = await putThrough(server, trial, { direction, bytes: Infinity, way });
   }
   for (let left = cuts; left > 0; left -= BATCH) {
-    await Promise.all(Array.from({ length: Math.min(left, BATCH) }, async () => {
+    await inTurns(Array.from({ length: Math.min(left, BATCH) }), async () => {
       const direction = dice.of(["up", "down"] as const);
       const bytes = dice.below(lengths[direction]);
       await putThrough(server, trial, { direction, bytes, way });
-    }));
+    });
     await trial.assertSound(server);
   }
 }
 
-/** Puts a file through a relay. Gives how many bytes that passed on in the direction that it cuts. */
+/**
+ * Puts a file through a relay.
+ *
+ * @returns How many bytes that had passed on, in the direction that it cuts, when the file was
+ * acknowledged. What comes behind that, nobody waits for.
+ */
 async function putThrough(
   server: ServerOnTrial,
   trial: Trial,
@@ -125,10 +131,12 @@ async function putThrough(
   using relay = await relayTo(server, { ...cut, onCut });
   const number = trial.take(1);
   const name = nameOf(number, SIZE);
+  let length = 0;
   trial.possible.add(name);
   try {
     await withClient(relay, async (client) => {
       await client.put(bytesSource(name, contentOf(trial.seed, number, SIZE)));
+      length = relay.passed.length;
       trial.acknowledged.add(name);
     }, stop.signal);
     assert(cut.bytes === Infinity || relay.cut || cut.direction === "down");
@@ -137,5 +145,5 @@ async function putThrough(
     // It says nothing of whose key the server has.
     assert(error instanceof InletError && error.code === "lost", Deno.inspect(error));
   }
-  return relay.passed.length;
+  return length;
 }

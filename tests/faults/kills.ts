@@ -132,12 +132,15 @@ const sendStream: Killing = async (server, local, trial, dice) => {
   return [];
 };
 
+/** Bytes of which the client writes something: those that are encrypted come up to 16 KiB at a time. */
+const SOME_BYTES = 40_000;
+
 const getFile: Killing = async (server, local, trial, dice) => {
   const size = 1_000_000;
   const number = await withClient(server, (client) => trial.useHonestly(client, size));
   const name = nameOf(number, size);
   // The rest never comes, so that it is killed within the body.
-  const bytes = 1000 + dice.below(size - 1000);
+  const bytes = SOME_BYTES + dice.below(size - SOME_BYTES);
   using stalled = await relayTo(server, { direction: "down", bytes, way: "silence" });
   await using client = startClient(stalled, ["--get", name, "--output", `${local}/${name}`]);
   await uploadGrows(local, 1);

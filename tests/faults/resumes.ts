@@ -18,6 +18,7 @@ import {
   SIZE,
 } from "./conversations.ts";
 import { offsetsUpTo } from "./cuts.ts";
+import { inTurns } from "./in_turns.ts";
 import { Peer, type Way } from "./peer.ts";
 import { isAlone, type ServerOnTrial, type Trial, withClient } from "./trial.ts";
 
@@ -45,13 +46,14 @@ export async function cutAndResumeEverywhere(
     const number = trial.take(1);
     return { number, conversation: resumable(trial.seed, number, server), bytes };
   });
-  await Promise.all(puts.map(async ({ conversation, bytes }) => {
+  const peers = await inTurns(puts, async ({ conversation, bytes }) => {
     const peer = await Peer.dial(server);
     await play(peer, conversation, bytes);
-    await peer.cut(way);
-  }));
+    return peer;
+  });
+  await Promise.all(peers.map((peer) => peer.cut(way)));
   await withClient(server, isAlone);
-  await Promise.all(puts.map((put) => goOn(server, trial, put)));
+  await inTurns(puts, (put) => goOn(server, trial, put));
   await trial.assertSound(server);
   return puts.length;
 }
