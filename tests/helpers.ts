@@ -437,8 +437,9 @@ export class Running implements AsyncDisposable {
    * Waits until it has said something on stderr, and gives the match.
    *
    * @param times How often it has to have said it.
+   * @param deadlineMs Milliseconds without a line after which it hangs.
    */
-  async says(pattern: RegExp, times = 1): Promise<RegExpExecArray> {
+  async says(pattern: RegExp, times = 1, deadlineMs = DEADLINE_MS): Promise<RegExpExecArray> {
     for (;;) {
       const matches = this.#lines.map((line) => pattern.exec(line)).filter((match) =>
         match !== null
@@ -448,7 +449,7 @@ export class Running implements AsyncDisposable {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       this.#waiting.add(resolve);
       const late = (): void => reject(new Error(`it never said ${pattern}:\n${this.log}`));
-      const timer = setTimeout(late, DEADLINE_MS);
+      const timer = setTimeout(late, deadlineMs);
       await promise.finally(() => clearTimeout(timer));
     }
   }

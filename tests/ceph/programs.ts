@@ -73,7 +73,7 @@ export async function output(
  * How often a program of Ceph is tried. The monitor refuses one that asks before it has been told the
  * fsid, which is a race within that program.
  */
-export const TRIES = 4;
+export const TRIES = 8;
 
 /** Runs a program of Ceph, and again if it fails. @throws {Error} as `output`, of the last try */
 export async function persistently(
