@@ -11,10 +11,10 @@ import type { Dice } from "./content.ts";
 const CALLS_A_STALL = 200;
 
 /** Milliseconds of a stall. */
-const LEAST_STALL_MS = 200;
+const LEAST_STALL_MS = 1600;
 const MOST_STALL_MS = 2000;
 
-/** How often a disk did what it does. */
+/** How often a disk stalled. */
 export interface Told {
   count: number;
 }

@@ -8,26 +8,22 @@ import { scriptPath } from "../helpers.ts";
 import { ROOT, Running } from "../helpers.ts";
 import type { ServerOnTrial } from "./trial.ts";
 
-/** A server on an odd disk. */
+/** A server on a disk that gives every lock. */
 export interface OddServer extends ServerOnTrial, AsyncDisposable {
   readonly running: Running;
   /** How often it has swept so far. */
   readonly sweeps: number;
   /**
-   * Ends its sweeps: each makes a file for a moment, which looks like one in flight. Gives how often its
-   * disk stalled, or how often it swept.
+   * Ends its sweeps: each makes a file for a moment, which looks like one in flight. Gives how often it
+   * swept.
    */
   end(): Promise<number>;
 }
 
-/** Starts a server on a disk that is `stalling` or `unlocked`. */
-export async function startOddServer(
-  dir: string,
-  disk: "stalling" | "unlocked",
-  seed: number,
-): Promise<OddServer> {
+/** Starts such a server. */
+export async function startOddServer(dir: string): Promise<OddServer> {
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", scriptPath("tests/faults/odd_server.ts"), dir, disk, String(seed)],
+    args: ["run", "-A", scriptPath("tests/faults/odd_server.ts"), dir],
     cwd: ROOT,
     stdin: "piped",
     stderr: "piped",

@@ -50,8 +50,8 @@ export async function overtake(
   durationMs: number,
   { dir, trial, dice, wanted = {} }: Around,
 ): Promise<Overtaken> {
-  await using one = await startOddServer(dir, "unlocked", 0);
-  await using other = await startOddServer(dir, "unlocked", 0);
+  await using one = await startOddServer(dir);
+  await using other = await startOddServer(dir);
   const servers = [one, other];
   const before = servers.map(holdingsOf);
   const started = performance.now();

@@ -22,7 +22,10 @@ export interface ServerOnTrial extends Reachable {
 
 /** What a process holds. Where the system does not tell there is nothing to compare. */
 export interface Holdings {
-  /** Descriptors of connections and of stored files. Deno opens others when it likes. */
+  /**
+   * Descriptors of connections and of stored files. Deno opens others when it likes. Of this process
+   * connections do not count: other tests have them.
+   */
   descriptors: number;
   /** Bytes of its memory that are in use. */
   rssBytes: number;
@@ -179,7 +182,8 @@ export function holdingsOf({ dir, pid }: { dir: string; pid: number }): Holdings
   const local = Deno.readTextFileSync(`/proc/${pid}/net/unix`);
   const descriptors = open.filter((path) => {
     const [, inode] = /^socket:\[(\d+)\]$/.exec(path) ?? [];
-    return inode === undefined ? path.startsWith(dir) : !local.includes(` ${inode}`);
+    if (inode === undefined) return path.startsWith(dir);
+    return pid !== Deno.pid && !local.includes(` ${inode}`);
   });
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   const rssBytes = Number(/VmRSS:\s*(\d+)/.exec(status)![1]) * 1024;
