@@ -4,7 +4,7 @@
  * @module
  */
 
-import { startServer, type TestServer } from "../helpers.ts";
+import { freePort, startServer, type TestServer } from "../helpers.ts";
 
 /** Where the bucket is. */
 export interface Place {
@@ -59,5 +59,6 @@ export class BucketServers implements AsyncDisposable {
 }
 
 async function start({ store, env }: Place): Promise<TestServer> {
-  return await startServer({ store, env, args: ["--max-clients", "1000"] });
+  // Whoever is at a server that was killed asks for it again. Its port must not be another test's by then.
+  return await startServer({ store, env, port: freePort(), args: ["--max-clients", "1000"] });
 }
