@@ -392,6 +392,33 @@ integration("two servers whose locks do not reach each other lose and mix nothin
   assertEquals(names(temp.path), ["a.bin"]);
 });
 
+for (const isWritten of [true, false]) {
+  const what = isWritten ? "not taken over while it is written" : "taken over once it is quiet";
+  integration(`an upload of another server is ${what}`, async () => {
+    await using temp = await tempDir();
+    const how = { fingerprint: "f" };
+    const { promise: warned, resolve: warn } = Promise.withResolvers<string>();
+    const one = await DirectoryStore.open(temp.path, { disk: UNLOCKED });
+    const other = await DirectoryStore.open(temp.path, { disk: UNLOCKED, warn });
+    await using mine = await one.receiveResumable("a.bin", 2000, how);
+    await mine.write(bytes(1000));
+    const taking = take(other, "a.bin", how);
+    const why = "waits up to 15 s: another program may be writing the partial file";
+    assertEquals(await Promise.race([warned, taking]), why);
+    if (isWritten) {
+      await mine.write(bytes(1000));
+      assertEquals(await taking, undefined);
+      assertEquals(await mine.publish(), "a.bin");
+    } else {
+      const quiet = new Date(Date.now() - 20_000);
+      Deno.utimeSync(ownFiles(temp.path)[0]!, quiet, quiet);
+      await using theirs = (await taking)!;
+      assertEquals(theirs.kept.bytes, 1000);
+      await assertRejects(() => mine.publish(), InletError);
+    }
+  });
+}
+
 for (const act of ["discard", "startOver"] as const) {
   integration(`Upload.${act}() cuts no file back that another server has published`, async () => {
     await using temp = await tempDir();
