@@ -57,7 +57,10 @@ export class Gremlin {
     if (victims.length === 0) return;
     const path = `${this.#folder}/${this.#dice.of(victims)}`;
     const other = `${this.#folder}/${this.#dice.of(victims)}`;
-    const deed = this.#dice.of(this.#possible(path, other));
+    const possible = this.#possible(path, other);
+    // Two large files at once are rare on a slow machine: what they allow comes first, once.
+    const undone = possible.filter(({ name }) => !this.deeds[name]);
+    const deed = this.#dice.of(undone.length > 0 ? undone : possible);
     try {
       deed.act();
       this.deeds[deed.name] = (this.deeds[deed.name] ?? 0) + 1;
