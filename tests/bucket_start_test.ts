@@ -172,7 +172,7 @@ integration("a server whose object store does not answer says once that it waits
   // It still waits: what comes now is the answer.
   waiting.resolve();
   await server.says(/^inlet: Cannot use "s3:\/\/inbox": .*does not permit it/);
-  const { code } = await server.process.status;
+  const { code } = await server.ended();
   assertEquals([code, server.log.split("\n").length], [2, 2], server.log);
 });
 

@@ -231,7 +231,7 @@ integration("encrypted: a server that is stopped lets a transfer in flight finis
   await server.running.says(/stopping: 1 transfer has/);
   await conn.send("lo\nend 363a3020\n");
   assertEquals(await conn.line(), "ok 6 363a3020 a.txt");
-  assertEquals((await server.running.process.status).code, 0);
+  assertEquals((await server.running.ended()).code, 0);
 });
 
 integration("encrypted: a server that is interrupted within a get tells the client", async () => {
@@ -241,6 +241,6 @@ integration("encrypted: a server that is interrupted within a get tells the clie
   await using client = startClient(server, ["--get", "huge", ...SLOWLY], { cwd: local.path });
   await uploadGrows(local.path, 1);
   await server.running.stopInsistently("SIGINT");
-  assertEquals((await client.process.status).code, 4, client.log);
+  assertEquals((await client.ended()).code, 4, client.log);
   assertEquals(names(local.path), []);
 });

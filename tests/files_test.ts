@@ -436,7 +436,7 @@ integration("--as ends at the server's no while the pipe is stalled", async () =
   await using client = startClient(server, ["--as", "a.txt"]);
   const pipe = client.process.stdin.getWriter();
   await pipe.write(bytes(11));
-  assertEquals((await client.process.status).code, 3);
+  assertEquals((await client.ended()).code, 3);
   await client.says(/^inlet: Cannot store "a\.txt": the limit is 10 bytes/);
   assertEquals(names(server.dir), []);
 });

@@ -56,7 +56,7 @@ integration(
     await using client = startClient(it.server, ["--get", "a.txt", "--output", `${it.local}/link`]);
     await client.says(/^Waiting for a reader of ".*\/link"$/);
     assertEquals(await textIn(it.pipe), "hello\n");
-    assertEquals((await client.process.status).code, 0);
+    assertEquals((await client.ended()).code, 0);
     await client.says(/^a\.txt: written to ".*\/link", 6 B, CRC-32 363a3020/);
     assertEquals(names(it.local), ["link", "pipe"]);
   },

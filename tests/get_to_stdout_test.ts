@@ -46,7 +46,7 @@ integration("--get --output - with --retry goes on behind a reader that is slow"
   const { client, read } = await getSlowly(server, ["--retry", "3"]);
   await using _ = client;
   const stdout = await read();
-  assertEquals((await client.process.status).code, 0, client.log);
+  assertEquals((await client.ended()).code, 0, client.log);
   assert(stdout.every((byte, index) => byte === content[index]));
   assertEquals(stdout.length, content.length);
   await client.says(/^big\.bin: resuming at .* of 32 MiB$/);
@@ -59,7 +59,7 @@ integration("--get --output - with --retry does not mix two versions of a file",
   // Before anything is read: the client comes back as soon as it can write again.
   await Deno.writeFile(`${server.dir}/big.bin`, new Uint8Array(32 * 2 ** 20));
   assertLess((await read()).length, 32 * 2 ** 20);
-  assertEquals((await client.process.status).code, 5);
+  assertEquals((await client.ended()).code, 5);
   await client.says(/^inlet: Cannot continue "big\.bin": the file on the server is no longer /);
 });
 
@@ -68,6 +68,6 @@ integration("--get --output - without --retry says that there is such an option"
   const { client, read } = await getSlowly(server, []);
   await using _ = client;
   await read();
-  assertEquals((await client.process.status).code, 4);
+  assertEquals((await client.ended()).code, 4);
   await client.says(/^inlet: With --retry N the client reconnects and continues the transfer$/);
 });

@@ -289,7 +289,7 @@ integration("a put that is refused while its client still reads ends the reading
   await wire.says(`go ${HALF - 10}\n`);
   assertEquals((await wire.bytes(10)).length, 10);
   await wire.says("error no-space Cannot store it: the disk is full\n");
-  assertEquals((await client.process.status).code, 3);
+  assertEquals((await client.ended()).code, 3);
   await client.says(/^inlet: Cannot store it: the disk is full$/);
 });
 
@@ -397,7 +397,7 @@ integration("a server whose rest is wrong twice has nothing published", async ()
   await wire.says("note it still reads\nend 00000000\n");
   assertEquals(await wire.line(), "get a.img");
   await wire.says("ok 3\ndata 3\nabcend 00000000\n");
-  assertEquals((await client.process.status).code, 5);
+  assertEquals((await client.ended()).code, 5);
   await client.says(/a\.img: starting over, the partial file does not match$/);
   await client.says(/^inlet: Cannot get "a\.img": it arrived with CRC-32 /);
   assertEquals(names(local.path), ["(partial)"]);

@@ -454,12 +454,17 @@ export class Running implements AsyncDisposable {
     }
   }
 
-  /** Sends a signal and waits for the end. */
-  async stop(signal: Deno.Signal = "SIGTERM"): Promise<Deno.CommandStatus> {
-    this.#signal(signal);
+  /** Waits for the end, and for all that it has said: that may be read later than the end is known. */
+  async ended(): Promise<Deno.CommandStatus> {
     const status = await this.#process.status;
     await this.#reading;
     return status;
+  }
+
+  /** Sends a signal and waits for the end. */
+  async stop(signal: Deno.Signal = "SIGTERM"): Promise<Deno.CommandStatus> {
+    this.#signal(signal);
+    return await this.ended();
   }
 
   /** Ends it in order, so that coverage is written. */

@@ -415,7 +415,7 @@ integration("--get of a folder has a limit of its own, and says so", async () =>
     if (await pour(wire, lines, 1) === 0) break;
     most = Math.max(most, memoryOf(client));
   }
-  assertEquals((await client.process.status).code, 3);
+  assertEquals((await client.ended()).code, 3);
   await client.says(
     /^inlet: Cannot get "p\/" in one piece: the limit is 1,000,000 entries and 128 MiB of names; get/,
   );

@@ -51,7 +51,7 @@ export async function startOffer(
   const reader = lines.getReader();
   const { value: code } = await reader.read();
   if (code === undefined) {
-    await process.status;
+    await running.ended();
     throw new Error(`there is no code:\n${running.log}`);
   }
   const rest = (async (): Promise<string> => {
@@ -63,7 +63,7 @@ export async function startOffer(
     code,
     running,
     ended: async () => {
-      const { code } = await process.status;
+      const { code } = await running.ended();
       return { code, stdout: await rest, stderr: running.log };
     },
     kill: async () => void await running.stop("SIGKILL"),
@@ -95,9 +95,8 @@ export async function accept(
   options?: MeetingOptions,
 ): Promise<Omit<Ended, "stdoutBytes">> {
   const running = startAccept(server, code, ["--yes", ...args], options);
-  const { code: exit } = await running.process.status;
+  const { code: exit } = await running.ended();
   const stdout = await running.stdout;
-  await running[Symbol.asyncDispose]();
   return { code: exit, stdout, stderr: running.log };
 }
 

@@ -108,7 +108,7 @@ integration("an offering client that is killed at any moment goes on with its co
       env: { INLET_CODE: code },
     });
     assertEquals(offer.code, code);
-    const [ended, status] = await Promise.all([offer.ended(), taking.process.status]);
+    const [ended, status] = await Promise.all([offer.ended(), taking.ended()]);
     assertEquals([ended.code, status.code], [0, 0], `${ended.stderr}\n${taking.log}`);
     await here.arrived();
   }
@@ -131,10 +131,10 @@ for (const [way, args] of Object.entries(WAYS)) {
       );
       const taking = startAccept(server, offer.code, ["--yes", ...here.into], { permissions });
       // A direct transfer may be done before it is seen to have begun.
-      await Promise.race([uploadGrows(here.inbox, 1_000_000), taking.process.status]);
+      await Promise.race([uploadGrows(here.inbox, 1_000_000), taking.ended()]);
       await server.running.stop("SIGKILL");
       server = await startServer({ port });
-      const [ended, status] = await Promise.all([offer.ended(), taking.process.status]);
+      const [ended, status] = await Promise.all([offer.ended(), taking.ended()]);
       assertEquals([ended.code, status.code], [0, 0], `${ended.stderr}\n${taking.log}`);
       assertMatch(taking.log, new RegExp(`^a\\.bin: saved as .*, ${way}$`, "m"));
       // A direct transfer does not need the server. The other one goes on where it was.
@@ -167,7 +167,7 @@ integration(
     const taking = startAccept(server, offer.code, ["--yes", ...here.into]);
     await uploadGrows(here.inbox, 1_000_000);
     assertEquals((await offer.running.stop("SIGINT")).code, 130);
-    const { code } = await taking.process.status;
+    const { code } = await taking.ended();
     assertEquals(code, 3, taking.log);
     assertMatch(taking.log, /^inlet: The offer is over, or the one who offers has stopped$/m);
   },

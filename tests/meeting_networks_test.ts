@@ -146,7 +146,7 @@ integration("a direct way that breaks is resumed through the server", async () =
     ...[at, offerer.code, ["--yes", "--output", into, "--timeout", "3"]] as const,
     { host: SERVER, under: hosts.lan2.under, permissions },
   );
-  const ends = await Promise.all([offerer.ended(), accepter.process.status]);
+  const ends = await Promise.all([offerer.ended(), accepter.ended()]);
   await hosts.lan1.runs("nft delete table inet broken");
   assertEquals(ends.map(({ code }) => code), [0, 0], `${ends[0].stderr}\n${accepter.log}`);
   assertEquals(names(into), ["film.bin"]);

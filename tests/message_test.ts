@@ -284,7 +284,7 @@ for (const mode of ["message", "files"]) {
     const stdout = process.stdout.getReader();
     await stdout.read();
     process.kill("SIGTERM");
-    assertEquals((await process.status).code, 0);
+    assertEquals((await running.ended()).code, 0);
     await stdout.cancel();
   });
 }
@@ -304,7 +304,7 @@ integration("message server ends with exit code 4 when nobody reads its stdout",
   });
   assertEquals(code, 3);
   assertMatch(stderr, /Cannot write to the standard output: its reader has closed it/);
-  assertEquals((await process.status).code, 4);
+  assertEquals((await running.ended()).code, 4);
   await running.says(/^inlet: Cannot write to the standard output: its reader has closed it$/);
 });
 

@@ -46,7 +46,7 @@ integration(
     await wire.bytes(1);
     await client.says(/ left: /);
     await finish(wire, LARGE - 1);
-    assertEquals((await client.process.status).code, 0);
+    assertEquals((await client.ended()).code, 0);
     await client.says(/stored as/);
     const lines = client.log.split("\n");
     assertMatch(lines[0]!, /^\d+ %, [\d.]+ MiB, [\d.]+ \w?B\/s, \d+:\d\d left: .*large\.bin$/);

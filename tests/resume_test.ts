@@ -115,7 +115,7 @@ for (const victim of ["client", "server"] as const) {
     await uploadGrows(dir, SIZE / 2);
     await (victim === "client" ? client : first.running).stop("SIGKILL");
     if (victim === "client") await first.running.says(/client 1: left/);
-    else assertEquals((await client.process.status).code, 4);
+    else assertEquals((await client.ended()).code, 4);
     await using second = await startServer({ dir });
     const { code, stderr } = await runClient(second, [file, "--resume"]);
     assertEquals(code, 0, stderr);
@@ -134,7 +134,7 @@ for (const victim of ["client", "server"] as const) {
     await using client = startClient(relay, args, { cwd: local.path });
     await uploadGrows(local.path, 1_000_000);
     await (victim === "client" ? client : server.running).stop("SIGKILL");
-    if (victim === "server") assertEquals((await client.process.status).code, 4);
+    if (victim === "server") assertEquals((await client.ended()).code, 4);
     // Sooner, the next one waits until it is sure that no other program writes it.
     const quiet = new Date(Date.now() - 20_000);
     for (const path of ownFiles(local.path)) Deno.utimeSync(path, quiet, quiet);
@@ -355,7 +355,7 @@ integration("--retry waits for a server that comes back later", async () => {
   await using client = startClient({ port }, [file, "--retry", "100"]);
   await client.says(/^Cannot connect to .*; trying again in [\d.]+ s \(2 of 100\)$/);
   await using _back = await startServer({ dir, port });
-  assertEquals((await client.process.status).code, 0, client.log);
+  assertEquals((await client.ended()).code, 0, client.log);
   assertEquals(names(dir), ["a.txt"]);
 });
 
@@ -383,7 +383,7 @@ integration("--retry tries a full server again", async () => {
   await using client = startClient(server, ["README.md", "--retry", "100"]);
   await client.says(/^The server is full: 1 of 1 clients; trying again in .* \(1 of 100\)$/);
   await holder.process.stdin.close();
-  assertEquals((await client.process.status).code, 0);
+  assertEquals((await client.ended()).code, 0);
   assertEquals(names(server.dir), ["README.md", "held.txt"]);
 });
 

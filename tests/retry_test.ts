@@ -108,7 +108,7 @@ async function comesFirst(
   await using client = new Running(process);
   await client.says(/^Cannot connect to .*; trying again in [\d.]+ s \(2 of 100\)$/);
   await using server = await startServer({ port, args: serverArgs });
-  assertEquals((await process.status).code, 0, client.log);
+  assertEquals((await client.ended()).code, 0, client.log);
   assertMatch(await written, stdout);
   await server.running.says(/left, 0 connected/);
   await server.running.stop();
@@ -181,7 +181,7 @@ integration("--retry in mode raw sends nothing again of which anything was sent"
     await wire.skip(1000);
     // Closed with unread bytes, the connection is reset.
     wire.close();
-    assertEquals((await client.process.status).code, 4, client.log);
+    assertEquals((await client.ended()).code, 4, client.log);
     assert(!client.log.includes("trying again"), client.log);
   }
 });
@@ -200,7 +200,7 @@ integration("--retry keeps what is typed after a full server has turned it away"
   await server.running.says(/client 2: connected/);
   await input.write(new TextEncoder().encode("typed behind it\n"));
   await input.close();
-  assertEquals((await client.process.status).code, 0, client.log);
+  assertEquals((await client.ended()).code, 0, client.log);
   assertEquals(
     Deno.readTextFileSync(`${server.dir}/2.file`),
     "typed in the wait\ntyped behind it\n",
@@ -222,7 +222,7 @@ integration("--retry in mode reverse tries again where nothing was sent yet", as
   await input.close();
   assertEquals(await wire.rest(), "");
   wire.close();
-  assertEquals((await client.process.status).code, 0, client.log);
+  assertEquals((await client.ended()).code, 0, client.log);
 });
 
 integration("--retry prints no list twice that broke off", async () => {
@@ -234,7 +234,7 @@ integration("--retry prints no list twice that broke off", async () => {
   using wire = await acceptHello(server);
   await wire.says("ok\n6 2026-11-21T08:38:00Z a.txt\n");
   wire.close();
-  assertEquals((await client.process.status).code, 4);
+  assertEquals((await client.ended()).code, 4);
   assertEquals(client.log.match(/trying again/g)?.length, 1);
 });
 

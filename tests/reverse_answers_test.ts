@@ -101,7 +101,7 @@ for (const [what, [first, each, line]] of Object.entries(WRONG)) {
       await wire.line();
       await wire.says(each).catch(() => {});
     }
-    const { code } = await client.process.status;
+    const { code } = await client.ended();
     assertEquals(code, 5);
     await client.says(/^inlet: /);
     assertMatch(client.log.trim(), line);
@@ -262,7 +262,7 @@ integration(
     }
     await using early = startClient(server, ["--mode", "reverse"]);
     await early.process.stdin.getWriter().write(encoder.encode("a line without an end"));
-    assertEquals((await early.process.status).code, 3);
+    assertEquals((await early.ended()).code, 3);
     assertStringIncludes(early.log, full.trim());
   },
 );

@@ -297,7 +297,7 @@ function startInbox(
   server: { port: number },
   cwd: string,
   args: readonly string[] = ["--name", "ben"],
-): { session: Running; process: Deno.ChildProcess } {
+): Running {
   const process = new Deno.Command(Deno.execPath(), {
     args: [
       ...[...CLIENT.slice(1), String(server.port), "--session", "--accept-from", "anna", ...args],
@@ -307,15 +307,18 @@ function startInbox(
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  return { session: new Running(process), process };
+  return new Running(process);
 }
 
 /** Ends such a session, and gives what it has printed. */
-async function endInbox(process: Deno.ChildProcess): Promise<string> {
-  const writer = process.stdin.getWriter();
+async function endInbox(inbox: Running): Promise<string> {
+  const { stdin, stdout } = inbox.process;
+  const writer = stdin.getWriter();
   await writer.write(new TextEncoder().encode("say over\n"));
   await writer.close();
-  return await new Response(process.stdout).text();
+  const text = await new Response(stdout).text();
+  assertEquals((await inbox.ended()).code, 0);
+  return text;
 }
 
 integration(
@@ -327,8 +330,7 @@ integration(
     await using to = await tempDir();
     await from.write("a.txt", "hello\n");
     const token = (name: string): string[] => ["--token-file", users.tokenFile(name)];
-    const { session: ben, process } = startInbox(server, to.path, token("ben"));
-    await using _ = ben;
+    await using ben = startInbox(server, to.path, token("ben"));
     await server.running.says(/is "ben"/);
     const stdin = "send ben a.txt\nsend ben a.txt\n";
     const anna = await runClient(server, ["--session", ...token("anna")], {
@@ -340,7 +342,7 @@ integration(
       /(\w+) has proved to hold the key (sha256\/\/\S{44}); yours is (sha256\/\/\S{44})$/gm;
     const [seen, ...more] = [...anna.stderr.matchAll(proof)].map(([, ...parts]) => parts);
     assertEquals(more, []);
-    assertEquals(await endInbox(process), "over ACK\n");
+    assertEquals(await endInbox(ben), "over ACK\n");
     assertEquals([...ben.log.matchAll(proof)].map(([, ...parts]) => parts), [
       ["anna", seen![2], seen![1]],
     ]);
@@ -367,9 +369,9 @@ integration("a user is told of a side that has proved no key", async () => {
   await ben.says("attend\n");
   assertEquals(await ben.line(), "ok");
   const token = ["--token-file", users.tokenFile("anna")];
-  const { session: anna, process } = startInbox(server, dir.path, token);
-  await using _ = anna;
-  const writer = process.stdin.getWriter();
+  await using anna = startInbox(server, dir.path, token);
+  const { stdin, stdout } = anna.process;
+  const writer = stdin.getWriter();
   await writer.write(new TextEncoder().encode("send ben a.txt\n"));
   let offered;
   while (!(offered = /^offered (\d+) (\S+) /.exec(await ben.line())));
@@ -378,7 +380,7 @@ integration("a user is told of a side that has proved no key", async () => {
   await ben.says(`take ${from} ${plate} ${point}\n`);
   await anna.says(/^ben has proved no key, and may be somebody else$/);
   await writer.close();
-  await process.stdout.cancel();
+  await stdout.cancel();
 });
 
 /** Somebody between a client and its server, who changes what the client sends. */
@@ -421,13 +423,12 @@ integration(
       await using from = await tempDir();
       await using to = await tempDir();
       await from.write("a.txt", "hello\n");
-      const { session: ben, process } = startInbox(server, to.path);
-      await using _ = ben;
+      await using ben = startInbox(server, to.path);
       await server.running.says(/is "ben"/);
       const args = ["--session", "--name", "anna"];
       const anna = await runClient(proxy, args, { stdin: "send ben a.txt\n", cwd: from.path });
       assertEquals(anna.code, 3, anna.stderr);
-      assertEquals((await process.status).code, 3, ben.log);
+      assertEquals((await ben.ended()).code, 3, ben.log);
       assertMatch(ben.log, new RegExp(`^inlet: .*${message}`, "m"));
       assertEquals(names(to.path), []);
     }
@@ -440,8 +441,7 @@ integration("a file goes directly, or with --no-direct through the server, unrea
   await using to = await tempDir();
   const content = bytes(5_000_000);
   await from.write("film.bin", content);
-  const { session: ben, process } = startInbox(server, to.path);
-  await using _ = ben;
+  await using ben = startInbox(server, to.path);
   await server.running.says(/is "ben"/);
   for (const [way, how] of [["direct", []], ["relayed", ["--no-direct"]]] as const) {
     let seen = "";
@@ -459,7 +459,7 @@ integration("a file goes directly, or with --no-direct through the server, unrea
       assert(!seen.includes(piece));
     }
   }
-  await endInbox(process);
+  await endInbox(ben);
   for (const name of names(to.path)) {
     assertEquals(Deno.readFileSync(`${to.path}/${name}`), content, name);
   }
@@ -471,8 +471,7 @@ integration("scripts send to each other, and decline what they do not expect", a
   await using from = await tempDir();
   await using to = await tempDir();
   await from.write("a.txt", "hello\n");
-  const { session: ben, process } = startInbox(server, to.path);
-  await using _ = ben;
+  await using ben = startInbox(server, to.path);
   await server.running.says(/is "ben"/);
   const send = (name: string) =>
     runClient(server, ["--session", "--name", name], {
@@ -488,8 +487,7 @@ integration("scripts send to each other, and decline what they do not expect", a
   assertEquals([eve.code, eve.stdout], [3, ""]);
   assertMatch(eve.stderr, /inlet: Did not send "a\.txt": ben has declined it\n$/);
   await ben.says(/^eve offers a\.txt, 6 B: declined; --accept-from "eve" accepts it$/);
-  assertEquals(await endInbox(process), "over ACK\n");
-  assertEquals((await process.status).code, 0);
+  assertEquals(await endInbox(ben), "over ACK\n");
   assertMatch(ben.log, /^anna is here\na\.txt: saved as "\.\/a\.txt", 6 B, CRC-32 363a3020/);
   assertEquals(names(to.path), ["a.txt"]);
   assertEquals(Deno.readTextFileSync(`${to.path}/a.txt`), "hello\n");

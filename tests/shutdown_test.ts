@@ -67,7 +67,7 @@ integration(
     await client.process.stdin.getWriter().write(bytes(100_000));
     await uploadGrows(dir, 1);
     await killed.running.stop("SIGKILL");
-    assertEquals((await client.process.status).code, 4);
+    assertEquals((await client.ended()).code, 4);
     await client.says(/^inlet: /);
     folder.close();
     const left = ["(in flight)", "(in flight)"];
@@ -112,7 +112,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     assertEquals(await transfer.line(), "ok 6 363a3020 a.txt");
     assertEquals(await transfer.line(), "error shutdown The server is shutting down");
     transfer.close();
-    assertEquals((await server.running.process.status).code, 0);
+    assertEquals((await server.running.ended()).code, 0);
     assertEquals(Deno.readTextFileSync(`${server.dir}/a.txt`), "hello\n");
     assertEquals(names(server.dir), ["a.txt"]);
   });
@@ -133,7 +133,7 @@ integration(
     const patch = await temp.write("patch.ts", STOPPED_AT_ONCE);
     const script = `deno=$1; shift 3; exec "$deno" run -A --preload ${patch} "$@"`;
     await using server = await startServer({ under: ["sh", "-c", script, "sh"] });
-    const { code, signal } = await server.running.process.status;
+    const { code, signal } = await server.running.ended();
     assertEquals([code, signal], [0, null]);
   },
 );
@@ -147,7 +147,7 @@ integration("server.ts after SIGTERM cuts a transfer that does not end", async (
     "error shutdown The server shut down before this was complete\n",
   );
   wire.close();
-  assertEquals((await server.running.process.status).code, 0);
+  assertEquals((await server.running.ended()).code, 0);
   assertEquals(names(server.dir), []);
 });
 

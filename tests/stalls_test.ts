@@ -70,7 +70,7 @@ integration("a client that was stopped for longer than --timeout takes the answe
   const [, crc] = /^end\S* (\w+)/.exec(await wire.line())!;
   await suspend([client.process]);
   await wire.says(`ok 600000 ${crc} a.bin\n`);
-  const { code } = await client.process.status;
+  const { code } = await client.ended();
   assertEquals(code, 0, client.log);
 });
 
@@ -81,7 +81,7 @@ integration("a machine that sleeps during a transfer goes on with it", async () 
   await using client = startClient(server, [file, "--timeout", LIMIT, "--limit", "2MiB"]);
   await server.running.says(/is ""|is "/);
   await suspend([client.process, server.running.process]);
-  const { code } = await client.process.status;
+  const { code } = await client.ended();
   assertEquals(code, 0, client.log);
 });
 

@@ -140,7 +140,7 @@ integration("client.ts draws its progress on a terminal, and nowhere else", asyn
     await received.says("ok bye\n");
   }
   assertEquals(await client.ended(), 0);
-  assertEquals((await piped.process.status).code, 0);
+  assertEquals((await piped.ended()).code, 0);
   await piped.says(/stored as/);
   assertNotMatch(piped.log, /%|\r/);
   assertEquals(piped.log.split("\n").length, 1);

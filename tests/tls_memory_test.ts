@@ -47,7 +47,7 @@ async function warmUp(server: TestServer): Promise<number> {
   await using local = await tempDir();
   const small = await local.write("small", new Uint8Array(2 ** 20));
   await using client = startClient(server, [small]);
-  await client.process.status;
+  await client.ended();
   return residentBytes(server);
 }
 

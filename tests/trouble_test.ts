@@ -282,6 +282,6 @@ integration("client.ts keeps sending what its pipe gives, with pauses", async ()
   await uploadGrows(ours.dir, 3);
   await pipe.write(new TextEncoder().encode("lo\n"));
   await pipe.close();
-  assertEquals((await feeding.process.status).code, 0);
+  assertEquals((await feeding.ended()).code, 0);
   assertEquals(Deno.readTextFileSync(`${ours.dir}/a.txt`), "hello\n");
 });

@@ -120,7 +120,7 @@ for (const signals of [["SIGTERM"], ["SIGINT"], ["SIGTERM", "SIGTERM"]] as const
     }
     await server.running.stopInsistently(signals[0]);
     assert(!exists(server.path));
-    await client.process.status;
+    await client.ended();
   });
 }
 

@@ -283,7 +283,7 @@ integration("a client with --retry goes on at the server that comes back", async
   await client.says(/trying again in/);
   await using second = await startUnixServer({ folder: local.path });
   await second.running.says(/stored "large\.bin"/);
-  assertEquals((await client.process.status).code, 0);
+  assertEquals((await client.ended()).code, 0);
   assertEquals(Deno.readFileSync(`${second.dir}/large.bin`), bytes(5_000_000));
 });
 
@@ -307,7 +307,7 @@ integration(
     await using client = startUnixClient(server, [file, "--mode", "raw", "--limit", "1MB"]);
     await uploadGrows(server.dir, 100_000);
     await server.running.stop("SIGKILL");
-    assertEquals((await client.process.status).code, 4);
+    assertEquals((await client.ended()).code, 4);
   },
 );
 

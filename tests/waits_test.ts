@@ -50,7 +50,7 @@ integration("client.ts sends what comes through a pipe, however late", async () 
   await using client = startClient(server, [pipe, fixture("hello.txt")]);
   await client.says(/^Waiting for /);
   await Deno.writeTextFile(pipe, "through the pipe");
-  assertEquals((await client.process.status).code, 0);
+  assertEquals((await client.ended()).code, 0);
   assertEquals(names(server.dir), ["hello.txt", "pipe"]);
   assertEquals(await Deno.readTextFile(`${server.dir}/pipe`), "through the pipe");
 }, PIPES);

@@ -79,7 +79,7 @@ async function killUnderLoad(server: TestServer, trial: Trial, dice: Dice): Prom
   for (const end of ends) {
     if (end.status === "rejected") assert(isOver && isLost(end.reason), Deno.inspect(end.reason));
   }
-  assert((await server.running.process.status).signal === "SIGKILL");
+  assert((await server.running.ended()).signal === "SIGKILL");
 }
 
 /** Kills clients of one server: some that send files, some that send a stream, some that get one. */

@@ -75,7 +75,7 @@ async function lieTo(
   let most = 0;
   const looking = setInterval(() => most = Math.max(most, memoryOf(client.process)), LOOK_MS);
   const answering = answer(await server.accept(), answers);
-  const { code } = await client.process.status.finally(() => clearInterval(looking));
+  const { code } = await client.ended().finally(() => clearInterval(looking));
   await answering;
   assert(EXIT_CODES.includes(code), `${about}: it ended with ${code}: ${client.log}`);
   assert(!/^\s+at .*:\d+:\d+|internal/m.test(client.log), `${about}: ${client.log}`);
