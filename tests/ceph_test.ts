@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { TextLineStream } from "@std/streams";
 import { Ceph } from "./ceph/ceph.ts";
 import { sharedCeph } from "./ceph/shared.ts";
-import { CEPH, integration, names, ROOT, run, Running, tempDir } from "./helpers.ts";
+import { CEPH, integration, names, ROOT, run, Running, tempDir, watchUntil } from "./helpers.ts";
 
 integration("sharedCeph() makes a bucket that goes with all that is in it", async () => {
   const ceph = await sharedCeph();
@@ -83,8 +83,5 @@ async function parentOf(pid: string): Promise<string> {
 /** Waits until processes have ended, and what they had has gone. */
 async function haveEnded(pids: readonly string[], directory: string): Promise<void> {
   for (const pid of pids) await run("tail", ["-f", "/dev/null", `--pid=${pid}`]);
-  // What is below is being removed: to watch it, too, would fail.
-  using watcher = Deno.watchFs(directory, { recursive: false });
-  if (names(directory).length === 0) return;
-  for await (const _ of watcher) if (names(directory).length === 0) return;
+  await watchUntil(directory, () => names(directory).length === 0);
 }

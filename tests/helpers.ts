@@ -373,40 +373,58 @@ export function uploadFiles(directory: string): UploadFile[] {
   });
 }
 
-/** Waits until a store has an upload, or a partial file, of at least so many bytes. */
-export async function uploadGrows(directory: string, size: number): Promise<void> {
-  const isThere = (): boolean => uploadFiles(directory).some((file) => file.size >= size);
-  const folder = (): number | null | undefined => {
+/**
+ * Waits until something is so in a directory, and looks again whenever anything changes in it, or in a
+ * store's own folder in it.
+ */
+export async function watchUntil(directory: string, isSo: () => boolean): Promise<void> {
+  const own = `${directory}/${OWN}`;
+  // The number of a folder that was removed can be given to the next one.
+  const folder = (): string | undefined => {
     try {
-      return Deno.statSync(`${directory}/${OWN}`).ino;
+      const { ino, birthtime } = Deno.statSync(own);
+      return `${ino} ${birthtime?.getTime()}`;
     } catch {
       return undefined;
     }
   };
   for (;;) {
     const watched = folder();
-    using watcher = Deno.watchFs(directory);
-    if (isThere()) return;
-    for await (const _ of watcher) {
-      if (isThere()) return;
-      // What happens in a folder while it comes to be watched is not told.
+    using watcher = watchIfThere(watched === undefined ? [directory] : [directory, own]);
+    if (isSo()) return;
+    for await (const _ of watcher ?? []) {
+      if (isSo()) return;
+      // What happens in a folder while it comes to be watched is not told. A watcher ends with its loop.
       if (folder() !== watched) break;
     }
   }
 }
 
+/** Watches folders, and nothing below them: what is just being removed cannot be watched. */
+function watchIfThere(folders: [string, string?]): Deno.FsWatcher | undefined {
+  try {
+    return Deno.watchFs(folders.filter((folder) => folder !== undefined), { recursive: false });
+  } catch (error) {
+    // The second one can have gone meanwhile.
+    if (folders.length === 2 && error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Waits until a store has an upload, or a partial file, of at least so many bytes. */
+export async function uploadGrows(directory: string, size: number): Promise<void> {
+  await watchUntil(directory, () => uploadFiles(directory).some((file) => file.size >= size));
+}
+
 /** Waits until there is a file of at least so many bytes. Its directory has to be there already. */
 export async function fileGrows(path: string, size = 0): Promise<void> {
-  using watcher = Deno.watchFs(dirname(path));
-  const isThere = (): boolean => {
+  await watchUntil(dirname(path), () => {
     try {
       return Deno.statSync(path).size >= size;
     } catch {
       return false;
     }
-  };
-  if (isThere()) return;
-  for await (const _ of watcher) if (isThere()) return;
+  });
 }
 
 /** A program that is running. */

@@ -29,6 +29,7 @@ import {
   startServer,
   tempDir,
   uploadGrows,
+  watchUntil,
 } from "./helpers.ts";
 import { serveHere } from "./in_process.ts";
 import { relayTo } from "./relay.ts";
@@ -89,14 +90,11 @@ integration(
     // A sweep is over when it has removed what is the server's own.
     const own = `${dir}/${OWN}/kept-${"0".repeat(64)}-${"0".repeat(32)}.temp`;
     for (let sweeps = 0; sweeps < 2; sweeps++) {
-      using watcher = Deno.watchFs(`${dir}/${OWN}`);
       // It comes with its time: a sweep may come at any moment.
       const old = await local.write("old", "half");
       Deno.utimeSync(old, LONG_AGO, LONG_AGO);
       Deno.renameSync(old, own);
-      for await (const { kind, paths } of watcher) {
-        if (kind === "remove" && paths.some((path) => path.includes("kept-"))) break;
-      }
+      await watchUntil(dir, () => !ownFiles(dir).includes(own));
     }
     for (const name of theirs) assertEquals(Deno.readTextFileSync(`${dir}/${name}`), "theirs");
   },

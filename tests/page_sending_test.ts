@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { browserTest } from "./browser.ts";
 import {
   anHourPasses,
@@ -18,6 +18,7 @@ import {
   tempDir,
   uploadFiles,
   uploadGrows,
+  watchUntil,
 } from "./helpers.ts";
 import {
   choose,
@@ -127,7 +128,7 @@ browserTest(
     await page.click("::-p-aria(Go on a.bin)");
     await shows(page, line("done"), "stored");
     assertEquals(await Deno.readFile(`${server.dir}/a.bin`), content);
-    assertMatch(server.running.log, /resumes "a\.bin" at [1-9]/);
+    await server.running.says(/resumes "a\.bin" at [1-9]/);
   },
 );
 
@@ -176,7 +177,7 @@ browserTest(
     link.open();
     await using server = await startServer({ dir, port });
     await shows(page, line("done"), "stored");
-    assertMatch(server.running.log, /resumes "a\.bin" at [1-9]/);
+    await server.running.says(/resumes "a\.bin" at [1-9]/);
     assertEquals(await Deno.readFile(`${dir}/a.bin`), content);
     // Nothing is left to go on with.
     await page.reload();
@@ -241,7 +242,7 @@ browserTest(
     await keepsPart(server.dir);
     const { code, stderr } = await runClient(server, [file, "--resume"]);
     assertEquals(code, 0, stderr);
-    assertMatch(server.running.log, /resumes "a\.bin" at [1-9]/);
+    await server.running.says(/resumes "a\.bin" at [1-9]/);
     assertEquals(await Deno.readFile(`${server.dir}/a.bin`), content);
   },
 );
@@ -272,8 +273,5 @@ browserTest(
 
 /** Waits until a store keeps what has come of a file. */
 async function keepsPart(directory: string): Promise<void> {
-  using watcher = Deno.watchFs(directory);
-  const isSo = (): boolean => names(directory).includes("(partial)");
-  if (isSo()) return;
-  for await (const _ of watcher) if (isSo()) return;
+  await watchUntil(directory, () => names(directory).includes("(partial)"));
 }

@@ -19,6 +19,7 @@ import {
   Running,
   scriptPath,
   tempDir,
+  watchUntil,
 } from "./helpers.ts";
 
 /** A file system of its own can be made here, and a network. */
@@ -176,7 +177,6 @@ integration("docs/service.md: logrotate rotates the log of a server that runs", 
   }).spawn();
   await using _ = new Running(process);
   const says = async (pattern: RegExp): Promise<RegExpExecArray> => {
-    using watcher = Deno.watchFs(local.path);
     const found = (): RegExpExecArray | null => {
       try {
         return pattern.exec(Deno.readTextFileSync(log));
@@ -184,10 +184,8 @@ integration("docs/service.md: logrotate rotates the log of a server that runs", 
         return null;
       }
     };
-    for (let match = found();; match = found()) {
-      if (match) return match;
-      for await (const _event of watcher) break;
-    }
+    await watchUntil(local.path, () => found() !== null);
+    return found()!;
   };
   const [, port] = await says(/listening on 127\.0\.0\.1:(\d+)/);
   const server = { port: Number(port) };

@@ -18,6 +18,7 @@ import {
   type TempDir,
   tempDir,
   uploadGrows,
+  watchUntil,
 } from "./helpers.ts";
 import { makeTree } from "./trees.ts";
 import { Terminal, TERMINAL_PROGRAMS } from "./pty.ts";
@@ -141,10 +142,8 @@ integration("client.ts --keep-partials 0 keeps none, even with --retry", async (
 
 integration("client.ts whose terminal is closed leaves no partial", async () => {
   await using get = await halfGet("deno task");
-  using watcher = Deno.watchFs(get.directory.path);
   await get.terminal[Symbol.asyncDispose]();
-  if (names(get.directory.path).length === 0) return;
-  for await (const _ of watcher) if (names(get.directory.path).length === 0) return;
+  await watchUntil(get.directory.path, () => names(get.directory.path).length === 0);
 }, TERMINAL);
 
 for (const [signal, exit] of Object.entries(EXIT_CODES)) {
@@ -155,8 +154,7 @@ for (const [signal, exit] of Object.entries(EXIT_CODES)) {
       await using local = await tempDir();
       await using client = startClient(server, ["--get", "a.txt"], { cwd: local.path });
       using _wire = await halfSent(server);
-      using watcher = Deno.watchFs(local.path);
-      if (names(local.path).length === 0) { for await (const _ of watcher) break; }
+      await watchUntil(local.path, () => names(local.path).length > 0);
       client.process.kill(signal as Deno.Signal);
       assertEquals((await client.stop(signal as Deno.Signal)).code, exit);
       // The advice follows only if a byte had come.
@@ -256,7 +254,7 @@ integration("client.ts under nohup outlives its terminal", async () => {
   await wire.says("lo\nend 363a3020\n");
   assertEquals(await wire.line(), "exit");
   await wire.says("ok bye\n");
-  assertEquals((await client.process.status).code, 0);
+  assertEquals((await client.ended()).code, 0);
   assertEquals(names(directory.path), ["a.txt"]);
 }, { programs: ["nohup"] });
 
@@ -272,7 +270,7 @@ integration("server.ts takes two signals that come at once for one", async () =>
   await server.running.says(/ stopping: 1 transfer has 5 s to finish$/m);
   await transfer.says("hello\nend 363a3020\n");
   assertEquals(await transfer.line(), "ok 6 363a3020 a.txt");
-  assertEquals((await server.running.process.status).code, 0);
+  assertEquals((await server.running.ended()).code, 0);
 });
 
 integration("server.ts without a terminal goes on after SIGHUP, which stops others", async () => {

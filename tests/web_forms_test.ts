@@ -23,6 +23,7 @@ import {
   startServer,
   tempDir,
   uploadGrows,
+  watchUntil,
 } from "./helpers.ts";
 import { HttpWire, problemIn, type Response } from "./http_wire.ts";
 
@@ -49,11 +50,8 @@ function formRequest(
 
 /** Waits until a store has so many uploads. */
 async function filesAreOpen(directory: string, count: number): Promise<void> {
-  const isSo = (): boolean =>
-    names(directory).filter((name) => name === "(in flight)").length >= count;
-  using watcher = Deno.watchFs(directory);
-  if (isSo()) return;
-  for await (const _ of watcher) if (isSo()) return;
+  const open = (): string[] => names(directory).filter((name) => name === "(in flight)");
+  await watchUntil(directory, () => open().length >= count);
 }
 
 function jsonIn({ body }: Response): unknown {

@@ -18,6 +18,7 @@ import {
   type TestServer,
   uploadFiles,
   uploadGrows,
+  watchUntil,
 } from "./helpers.ts";
 import { HttpWire } from "./http_wire.ts";
 import { offered } from "./resuming.ts";
@@ -85,15 +86,12 @@ async function haveCome(
   { dir }: TestServer,
   what: { bytes: number } | { files: number },
 ): Promise<void> {
-  const haveThey = (): boolean => {
+  await watchUntil(dir, () => {
     const sizes = uploadFiles(dir).map(({ size }) => size);
     return "bytes" in what
       ? sizes.reduce((sum, size) => sum + size, 0) === what.bytes
       : sizes.length === what.files;
-  };
-  using watcher = Deno.watchFs(dir);
-  if (haveThey()) return;
-  for await (const _ of watcher) if (haveThey()) return;
+  });
 }
 
 /** The files that clients see. */
