@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openBucket } from "../lib/s3/open_bucket.ts";
 import { fixedCredentials } from "../lib/s3/credentials.ts";
 import { BucketScene } from "./bucket_scene.ts";
@@ -251,7 +251,7 @@ for (const [name, requirements] of Object.entries(BALANCERS)) {
       for (const name of ["g", "h", "i"]) await put(name);
       const { stdout } = await runClient(through, ["--list"]);
       assertEquals(stdout.trimEnd().split("\n").length, 9);
-      assertMatch(second.running.log, /stored "i"/);
+      await second.running.says(/stored "i"/);
     },
     requirements,
   );

@@ -206,6 +206,7 @@ integration("a stream that stalls loses its put, and no call behind it", async (
     await client.put("b", bytes("b"));
     assertEquals((await putting).code, "timeout");
     assertEquals((await ended as InletError).code, "timeout");
+    while (names(directory).includes("(in flight)")) await client.chat("wait");
   }
   assertEquals(names(directory), ["b", "b (2)"]);
 }, SANITIZED);

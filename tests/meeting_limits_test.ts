@@ -8,8 +8,9 @@
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { concat } from "@std/bytes/concat";
 import { hostOf } from "../lib/address.ts";
-import { dial, integration, KEY, openFiles, PROC, residentBytes, startServer } from "./helpers.ts";
+import { dial, integration, KEY, PROC, residentBytes, startServer } from "./helpers.ts";
 import { Dice } from "./faults/content.ts";
+import { givesBack, holdingsOf } from "./faults/trial.ts";
 import { accept, End, join, meet, offer, SALT } from "./meeting_ends.ts";
 import { dialWithKey, type SecureConn } from "./secure.ts";
 import { makeUsers } from "./user_files.ts";
@@ -197,7 +198,7 @@ for (const key of [undefined, KEY]) {
     }
     using watching = await End.greet(server, "watching");
     await untilAlone(watching);
-    const before = openFiles(server);
+    const before = holdingsOf(server);
     let plate = "?-maple";
     for (let round = 0; round < 40; round++) plate = await leaveSomewhere(server, plate, dice);
     const acceptor = await untilAdmitted(() => accept(server, plate));
@@ -212,7 +213,7 @@ for (const key of [undefined, KEY]) {
     }
     acceptor[Symbol.dispose]();
     await untilAlone(watching);
-    assertEquals(openFiles(server), before);
+    await givesBack(server, before);
     assert(!/internal|defect|TypeError/i.test(server.running.log), server.running.log);
   }, PROC);
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { CDPSession } from "puppeteer-core";
 import { browserTest } from "./browser.ts";
 import {
@@ -132,7 +132,7 @@ browserTest(
     link.open();
     await chooseIn(page, `${line("asking")} input`, folder);
     await shows(page, line("done"), "2 files");
-    assertMatch(server.running.log, /resumes "photos\/in\/large\.bin" at [1-9]/);
+    await server.running.says(/resumes "photos\/in\/large\.bin" at [1-9]/);
     assertEquals(await Deno.readFile(`${server.dir}/photos/in/large.bin`), content);
     assertEquals(names(`${server.dir}/photos`), ["a.txt", "in"]);
   },
@@ -163,7 +163,7 @@ browserTest(
     await page.reload();
     link.open();
     await shows(page, line("done"), "stored");
-    assertMatch(server.running.log, /resumes "own\.bin" at [1-9]/);
+    await server.running.says(/resumes "own\.bin" at [1-9]/);
     assertEquals(
       await Deno.readFile(`${server.dir}/own.bin`),
       new Uint8Array(size).fill(7),

@@ -57,7 +57,8 @@ browserTest(
     await page.type("#text", "hello there\n");
     await shows(page, "#said-here li", "ben hello there");
     await shows(page, "#said-here li", "→ hello there ACK");
-    assertMatch(server.running.log, /client (\d+): is "ben"[^]*client \1: says "hello there"/);
+    const [, ben] = await server.running.says(/client (\d+): is "ben"/);
+    await server.running.says(new RegExp(`client ${ben}: says "hello there"`));
     wire.close();
     await shows(page, "#connected", "1 connected");
     assertMatch((await row("ann"))[2]!, /^\d\d:\d\d$|^\d{4}-/);

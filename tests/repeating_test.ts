@@ -81,6 +81,7 @@ integration("a server that only takes files is asked once, and gets all", async 
   const { code, stderr } = await runClient(server, ["p", "--resume"], { cwd: local.path });
   assertEquals(code, 0, stderr);
   assertMatch(stderr, /^p: 3 files, 3 B(?:, \S+ B\/s)?\n$/);
+  await server.running.stop();
   assertEquals(server.running.log.match(/Cannot compare/g)?.length, 1);
   assertStringIncludes(server.running.log, 'Cannot compare "p"');
 });

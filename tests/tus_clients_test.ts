@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import denoJson from "../deno.json" with { type: "json" };
 import {
   anHourPasses,
@@ -92,7 +92,7 @@ integration("tus-js-client that was stopped goes on where it was", async () => {
   await using second = startTus(server, file, { uploadUrl: uploadUrl! });
   const [, name] = await second.says(/^done (.*)/);
   assertEquals(name, NAMED.metadata!.filename);
-  assertMatch(server.running.log, /resumes "naïve café ☕\.bin" at 1\.14 MiB/);
+  await server.running.says(/resumes "naïve café ☕\.bin" at 1\.14 MiB/);
   assertStored(server, content);
 });
 
@@ -163,7 +163,7 @@ integration("the program of docs/tus.md goes on in Node when the server was kill
   await using server = await startServer({ dir, port });
   const { code, stdout, stderr } = await uploading;
   assertEquals([code, stdout, stderr], [0, "stored\n", ""]);
-  assertMatch(server.running.log, /resumes "disk\.img" at /);
+  await server.running.says(/resumes "disk\.img" at /);
   assertEquals(names(dir).filter((name) => !name.startsWith(".inlet/")), ["disk.img"]);
   assertEquals(Deno.readFileSync(`${dir}/disk.img`), content);
 }, { programs: ["node"] });

@@ -240,7 +240,7 @@ integration("a page and a session tell each other what nobody else sees", async 
     await ben.says("hello\nend 363a3020\n");
     assertEquals(await ben.line(), "ok 6 363a3020 a.txt");
     assertEquals(await ben.line(), "told 3 later");
-    assertMatch(server.running.log, /client 3: tells client 1 7 bytes/);
+    await server.running.says(/client 3: tells client 1 7 bytes/);
     assert(!server.running.log.includes("for ben"), server.running.log);
     // The others see what all see.
     assertEquals((await talk(server, "to all", `?visitor=${visitor}`)).status, 200);
