@@ -300,7 +300,7 @@ integration("server.ts goes on after SIGPIPE, and no part has a name after SIGQU
 integration("server.ts whose terminal is closed lets a transfer finish, and ends", async () => {
   await using local = await tempDir();
   await using server = Terminal.run(`deno run -A server.ts 0 --dir ${local.path}`);
-  const [, port] = await server.shows(/listening on 127\.0\.0\.1:(\d+)/);
+  const [, port] = await server.shows(/listening on 127\.0\.0\.1:(\d+)[^\n]*\n/);
   using transfer = await Wire.greet({ port: Number(port) });
   await transfer.says("put 6 a.txt\n");
   assertEquals(await transfer.line(), "go 0");
@@ -314,7 +314,7 @@ integration("server.ts whose terminal is closed lets a transfer finish, and ends
 integration("server.ts by deno task: one Ctrl-C lets a transfer finish", async () => {
   await using local = await tempDir();
   await using server = Terminal.run(`deno task server 0 --dir ${local.path}`);
-  const [, port] = await server.shows(/listening on 127\.0\.0\.1:(\d+)/);
+  const [, port] = await server.shows(/listening on 127\.0\.0\.1:(\d+)[^\n]*\n/);
   using transfer = await Wire.greet({ port: Number(port) });
   await transfer.says("put 6 a.txt\n");
   assertEquals(await transfer.line(), "go 0");

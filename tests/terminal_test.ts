@@ -33,7 +33,7 @@ integration("deno run server.ts and deno run client.ts work in a terminal", asyn
     await server.allowsUntil(/listening on /),
     ['read access to "received"', 'write access to "received"'],
   );
-  const [, port] = await server.shows(/listening on 127\.0\.0\.1:(\d+)/);
+  const [, port] = await server.shows(/listening on 127\.0\.0\.1:(\d+)[^\n]*\n/);
   await using client = Terminal.run(
     `deno run client.ts 127.0.0.1 ${port} file.txt`,
     typedIn(project),
