@@ -1,6 +1,6 @@
 /**
- * A program that swaps two entries of a disk as fast as it can, until its stdin ends. Then it puts
- * them back, and prints how often it swapped them.
+ * A program that swaps two entries of a disk as fast as it can, until its stdin ends, and prints a line
+ * when it begins. In the end it puts them back, and prints how often it swapped them.
  *
  * ```sh
  * deno run -A tests/faults/swapper.ts received/photos parked
@@ -58,6 +58,7 @@ if (import.meta.main) {
   let isOver = false;
   Deno.stdin.read(new Uint8Array(1)).then(() => isOver = true);
   let swaps = 0;
+  console.log("swapping");
   while (!isOver) {
     for (let nth = 0; nth < ROUND; nth++) {
       if (swap()) swaps++;

@@ -7,6 +7,7 @@
 
 import { walk } from "@std/fs/walk";
 import { basename } from "@std/path/basename";
+import { TextLineStream } from "@std/streams";
 import { runClient, scriptPath, startServer } from "../helpers.ts";
 import { Wire } from "../wire.ts";
 
@@ -183,13 +184,15 @@ async function whileSwapping(
     stdin: "piped",
     stdout: "piped",
   }).spawn();
-  const output = swapper.output();
+  const text = swapper.stdout.pipeThrough(new TextDecoderStream());
+  const lines = text.pipeThrough(new TextLineStream())[Symbol.asyncIterator]();
   try {
+    await lines.next();
     await action();
   } finally {
     await swapper.stdin.close();
   }
-  return Number(new TextDecoder().decode((await output).stdout));
+  return Number((await lines.next()).value);
 }
 
 if (import.meta.main) {
