@@ -10,7 +10,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 /** The link. It stops when it goes out of scope. */
 export interface SlowLink extends Disposable {
   readonly port: number;
-  /** Lets everything pass that comes from now on. What was lost stays lost. */
+  /** Lets everything pass that comes from now on. Connections of which anything was lost end. */
   open(): void;
 }
 
@@ -18,6 +18,7 @@ export interface SlowLink extends Disposable {
 export async function slowLinkTo(server: { port: number }, bytes: number): Promise<SlowLink> {
   let left = bytes;
   const sockets = new Set<Socket>();
+  const silent = new Set<Socket>();
   const listener = createServer({ noDelay: true }, (client) => {
     const upstream = connect({ host: "127.0.0.1", port: server.port, noDelay: true });
     let isSilent = false;
@@ -28,6 +29,7 @@ export async function slowLinkTo(server: { port: number }, bytes: number): Promi
         const passed = isSilent ? chunk.subarray(0, 0) : chunk.subarray(0, left);
         left -= passed.length;
         isSilent ||= passed.length < chunk.length;
+        if (isSilent) silent.add(client);
         to.write(passed);
       });
       from.on("end", () => isSilent || to.end());
@@ -38,7 +40,10 @@ export async function slowLinkTo(server: { port: number }, bytes: number): Promi
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
   return {
     port: (listener.address() as AddressInfo).port,
-    open: () => left = Infinity,
+    open(): void {
+      left = Infinity;
+      silent.forEach((socket) => socket.destroy());
+    },
     [Symbol.dispose](): void {
       listener.close();
       sockets.forEach((socket) => socket.destroy());
