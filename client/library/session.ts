@@ -45,6 +45,8 @@ export class Session implements AsyncDisposable {
   /** Has each call reject. A signal takes longer for each listener that it has already. */
   readonly #calls = new Set<(reason: unknown) => void>();
   #open: Open | undefined;
+  /** Settles when nothing is under way any more on the connections that have ended. */
+  #dropped: Promise<void> | undefined;
   #endRest: (() => Promise<void>) | undefined;
   #closed: Promise<void> | undefined;
   /** Those of the program's function for notices in this turn. */
@@ -106,6 +108,7 @@ export class Session implements AsyncDisposable {
     using _ = await this.#turns.acquire();
     await this.#rested();
     this.#drop();
+    await this.#dropped;
   }
 
   async #run<T>(
@@ -192,8 +195,13 @@ export class Session implements AsyncDisposable {
   }
 
   #drop(): void {
-    this.#open?.connection[Symbol.dispose]();
+    if (!this.#open) return;
+    const { connection } = this.#open;
+    connection[Symbol.dispose]();
     this.#open = undefined;
+    // A last read may be pausing.
+    const before = this.#dropped;
+    this.#dropped = connection.settled().then(() => before);
   }
 }
 

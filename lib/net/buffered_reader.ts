@@ -103,6 +103,11 @@ export class BufferedReader {
     if (this.#buffer.length === 0) await this.#more().catch(() => {});
   }
 
+  /** Settles when no read is under way any more. It never rejects. */
+  async settled(): Promise<void> {
+    await this.#reading?.catch(() => {});
+  }
+
   /**
    * Consumes the next line if it is buffered and equals `expected`. It never waits: a later call
    * finds a line that arrives later.
