@@ -189,7 +189,7 @@ integration("docs/bucket.md: files cost the requests that it tells", async () =>
   }
   // What was written within two seconds is looked at once more.
   await scene.until(async () => (await costOf("--list")).join() === "GET");
-}, { ...CEPH, deadlineMs: 300_000 });
+}, CEPH);
 
 /** What a later request of a tus upload takes. */
 const TO_GO_ON = "GET GET PUT HEAD GET PUT PUT DELETE";

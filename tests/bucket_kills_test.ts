@@ -17,7 +17,7 @@ import type { Bucket } from "../lib/s3/bucket.ts";
 import type { Upload } from "../lib/store/store.ts";
 import { bucketStores, objectsIn, type TestStores } from "./bucket_stores.ts";
 import { sharedCeph } from "./ceph/shared.ts";
-import { CEPH, integration, type Requirements } from "./helpers.ts";
+import { CEPH, integration } from "./helpers.ts";
 import { mortalBucket } from "./mortal_bucket.ts";
 
 const MIB = 1024 * 1024;
@@ -89,9 +89,6 @@ const KILLS: readonly Kill[] = [
 
 const has = (value: unknown): boolean => value !== undefined;
 
-/** What the tests need that have a server for each kill, all at once. */
-const MANY_UPLOADS: Requirements = { ...CEPH, deadlineMs: 300_000 };
-
 integration("an upload goes on at another server, wherever the first one was killed", async () => {
   await using stack = new AsyncDisposableStack();
   const left = await Promise.all(KILLS.map(async (kill) => {
@@ -108,7 +105,7 @@ integration("an upload goes on at another server, wherever the first one was kil
   }));
   await (await sharedCeph()).collectGarbage();
   for (const { kill, bucket, names } of left) await assertRight(bucket, names, kill);
-}, MANY_UPLOADS);
+}, CEPH);
 
 integration("a sweep leaves nothing of an upload, wherever its server was killed", async () => {
   await using stack = new AsyncDisposableStack();
@@ -128,7 +125,7 @@ integration("a sweep leaves nothing of an upload, wherever its server was killed
     const again = await other.put("a.bin", CONTENT);
     assertEquals(again, names.length > 0 ? "a (2).bin" : "a.bin", kill.name);
   }));
-}, MANY_UPLOADS);
+}, CEPH);
 
 /** Uploads by a server until it is killed. Returns the ticket that its client got. */
 async function killedUpload(

@@ -28,8 +28,11 @@ export function pure(name: string, action: () => void | Promise<void>): void {
 /** Permissions that tests of whole programs cannot do without. */
 const NEEDED = ["net", "read", "write", "run", "env"] as const;
 
-/** Milliseconds after which a test fails that waits for what never comes. */
-const DEADLINE_MS = 60_000;
+/**
+ * Milliseconds after which a program or a line of its log counts as one that never comes. A whole test
+ * has twice as long: what takes seconds has taken minutes on a busy machine.
+ */
+const DEADLINE_MS = 300_000;
 
 /** What a test may need beside permissions. */
 export interface Requirements {
@@ -58,7 +61,7 @@ export interface Requirements {
   registry?: boolean;
   /** Whether it stores into the Ceph of this run: `sharedCeph()` of ceph/shared.ts. */
   ceph?: boolean;
-  /** Milliseconds after which it hangs, where the usual time is too short. */
+  /** Milliseconds after which it hangs, where that is less than usual. */
   deadlineMs?: number;
   /** Whether it fails if it leaves a timer, a pending operation or an open file behind. */
   sanitized?: boolean;
@@ -455,9 +458,8 @@ export class Running implements AsyncDisposable {
    * Waits until it has said something on stderr, and gives the match.
    *
    * @param times How often it has to have said it.
-   * @param deadlineMs Milliseconds without a line after which it hangs.
    */
-  async says(pattern: RegExp, times = 1, deadlineMs = DEADLINE_MS): Promise<RegExpExecArray> {
+  async says(pattern: RegExp, times = 1): Promise<RegExpExecArray> {
     for (;;) {
       const matches = this.#lines.map((line) => pattern.exec(line)).filter((match) =>
         match !== null
@@ -467,7 +469,7 @@ export class Running implements AsyncDisposable {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       this.#waiting.add(resolve);
       const late = (): void => reject(new Error(`it never said ${pattern}:\n${this.log}`));
-      const timer = setTimeout(late, deadlineMs);
+      const timer = setTimeout(late, DEADLINE_MS);
       await promise.finally(() => clearTimeout(timer));
     }
   }
@@ -673,8 +675,6 @@ export interface RunOptions {
   stdin?: string | Uint8Array;
   cwd?: string | URL;
   env?: Record<string, string>;
-  /** Milliseconds after which it is killed, where the usual time is too short. */
-  deadlineMs?: number;
 }
 
 /** Runs a program to its end. */
@@ -692,7 +692,7 @@ export async function run(
     stderr: "piped",
   }).spawn();
   const feeding = options.stdin === undefined ? undefined : feed(process.stdin, options.stdin);
-  const timer = setTimeout(() => process.kill("SIGKILL"), options.deadlineMs ?? DEADLINE_MS);
+  const timer = setTimeout(() => process.kill("SIGKILL"), DEADLINE_MS);
   const { code, stdout, stderr } = await process.output();
   clearTimeout(timer);
   await feeding;

@@ -31,9 +31,6 @@ const PATIENCE = ["--greeting-timeout", "600", "--timeout", "600"];
 
 const SERVER = { key: KEY, under: PROMPT_GC };
 
-/** What hundreds of handshakes may take on a busy machine. */
-const PATIENT = { ...PROC, deadlineMs: 600_000 };
-
 const PLACES = ["--max-clients", "1000", "--backlog", "1000"];
 
 /**
@@ -84,19 +81,19 @@ async function getIn(server: TestServer): Promise<void> {
 integration("a stranger who sends what is no TLS is sent away, and leaves nothing", async () => {
   await using server = await startServer({ args: [...PLACES, ...PATIENCE], ...SERVER });
   await receive(server, IMPOSSIBLE);
-}, PATIENT);
+}, PROC);
 
 integration("a stranger who breaks off a handshake leaves nothing", async () => {
   await using server = await startServer({ args: [...PLACES, ...PATIENCE], ...SERVER });
   await receive(server, LEAVING);
-}, PATIENT);
+}, PROC);
 
 integration("--greeting-timeout counts for a handshake that does not go on", async () => {
   const args = [...PLACES, "--greeting-timeout", "1", "--timeout", "600"];
   await using server = await startServer({ args, ...SERVER });
   await receive(server, SILENT, getIn);
   await server.running.says(/No complete TLS handshake within 1 s/, 3);
-}, PATIENT);
+}, PROC);
 
 integration("strangers who fill a server keep nobody out who has the key", async () => {
   const args = ["--max-clients", "2", "--backlog", "1000"];
@@ -126,4 +123,4 @@ integration("strangers who fill a server keep nobody out who has the key", async
     }
     await givesBack(server, before);
   }
-}, PATIENT);
+}, PROC);

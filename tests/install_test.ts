@@ -104,7 +104,7 @@ integration(
   "deno publish --dry-run passes, and warns of what is loaded on demand alone",
   async () => {
     const args = ["publish", "--dry-run", "--allow-dirty"];
-    const { code, stdout, stderr } = await run(Deno.execPath(), args, { deadlineMs: 120_000 });
+    const { code, stdout, stderr } = await run(Deno.execPath(), args);
     const text = stdout + stderr;
     assertEquals(code, 0, text);
     assert(!/\/(?:tests|fixtures|bench)\/|\/docs\/[^/]+\.ts /.test(text), text);
@@ -117,21 +117,20 @@ integration(
     ]);
     assertEquals(warned.length, text.match(/^warning/gm)?.length);
   },
-  { deadlineMs: 240_000 },
 );
 
 integration("deno pack makes a tarball of which Node can use the protocol", async () => {
   await using temp = await tempDir();
   const tarball = `${temp.path}/inlet.tgz`;
   const args = ["pack", "--allow-dirty", "--output", tarball];
-  const { code, stderr } = await run(Deno.execPath(), args, { deadlineMs: 120_000 });
+  const { code, stderr } = await run(Deno.execPath(), args);
   assertEquals(code, 0, stderr);
   await shell(`tar xzf inlet.tgz`, { cwd: temp.path });
   const script = `import("./package/protocol.js").then(({ encodeRequest }) =>
     process.stdout.write(encodeRequest({ type: "list" })))`;
   const { stdout } = await run("node", ["-e", script], { cwd: temp.path });
   assertEquals(stdout, "list\n");
-}, { programs: ["node", "tar"], deadlineMs: 240_000 });
+}, { programs: ["node", "tar"] });
 
 pure("manualPages() names options that there are", () => {
   const known = [CLIENT, serverProgram(MODE_OPTION)].flatMap(({ options }) => Object.keys(options));

@@ -243,8 +243,7 @@ integration(
     const process = spawnServer(["0", "--dir", `${local.path}/to`]);
     await using running = new Running(process);
     const [, port] = await running.says(/listening on \S+:(\d+)/);
-    const options = { cwd: local.path, deadlineMs: 240_000 };
-    const { code, stderr } = await runClient({ port: Number(port) }, ["in"], options);
+    const { code, stderr } = await runClient({ port: Number(port) }, ["in"], { cwd: local.path });
     assertEquals(code, 0, stderr);
     const stdout = new Response(process.stdout).text();
     await running.stop("SIGTERM");
@@ -254,7 +253,6 @@ integration(
     const told = objects.filter(({ event }) => event === "stored" || event === "folder").length;
     assertEquals(told + leftOut!.lines, files + 13);
   },
-  { deadlineMs: 300_000 },
 );
 
 integration(

@@ -154,7 +154,7 @@ integration("wrong words get one line and exit code 3, and ten of them end the o
     late.stderr,
     /^inlet: Cannot accept: no offer has this code; it is mistyped, over, or taken$/,
   );
-}, { deadlineMs: 300_000 });
+});
 
 integration("of two receivers one gets it, and the other one is told", async () => {
   await using here = await scene();

@@ -119,7 +119,7 @@ integration("a server has 1,000 offers, of which one that is away makes room", a
   await refused.says(`offer 0007-maple ${SALT} 600\n`);
   assertMatch(await refused.line(), /^ok 0007-maple /);
   waiting.forEach((wire) => wire.close());
-}, { descriptors: 4096, deadlineMs: 300_000 });
+}, { descriptors: 4096 });
 
 /** Answers when the server asks whether a client that waits is there, until its connection is closed. */
 async function stays(wire: Wire): Promise<void> {

@@ -140,7 +140,6 @@ browserTest(
     const received = `${local.path}/received`;
     await killTabs(visitor, 300, { received, local: local.path });
   },
-  { deadlineMs: 600_000 },
 );
 
 browserTest(

@@ -144,7 +144,7 @@ for (const [name, transfer] of Object.entries(TRANSFERS)) {
     });
     checkFiles(scene);
     assertEquals(names(scene.dir).length + names(scene.local).length, 2);
-  }, { deadlineMs: 600_000 });
+  });
 }
 
 /** Does something for each number, many at once. */

@@ -68,9 +68,6 @@ async function hereFor(key: string | undefined, limits: ServeOptions) {
   };
 }
 
-/** Much to do for a server that gets little of a busy machine. */
-const PATIENT = { ...PROC, deadlineMs: 600_000 };
-
 const CHUNKED = "Transfer-Encoding: chunked\r\n";
 
 /**
@@ -307,7 +304,7 @@ integration("floods of requests that nobody reads the answers of stay small", as
   assert(grown < 64 * 1024 * 1024, `${grown} bytes`);
   wire[Symbol.dispose]();
   await flood;
-}, PATIENT);
+}, PROC);
 
 integration("readers that stall cost a server little", async () => {
   await using server = await startServer();
@@ -353,7 +350,7 @@ for (const [manner, key] of SERVERS) {
       const grown = (residentBytes(slow) - before) / kinds.length;
       assert(grown < 40_000_000, `${grown} bytes a connection`);
     },
-    PATIENT,
+    PROC,
   );
 }
 

@@ -12,7 +12,7 @@ for (const way of WAYS) {
     });
     await using local = await tempDir();
     assert(await cutAnswersEverywhere(server, new Trial(1), way, local.path) > 250);
-  }, { deadlineMs: 600_000 });
+  });
 
   integration(`client.ts exits 4 at a server's ${way}, and keeps nothing partial`, async () => {
     await using server = await startServer();

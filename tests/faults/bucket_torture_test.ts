@@ -22,5 +22,5 @@ integration(
     });
     assert(figures.files > 0 && figures.spoilt > 0 && figures.serverKills >= 2);
   },
-  { ...CEPH, deadlineMs: 300_000 },
+  CEPH,
 );

@@ -7,7 +7,7 @@ integration("server.ts that is killed under load loses nothing that it acknowled
   await using local = await tempDir();
   const dir = `${local.path}/received`;
   await killServers(dir, { kills: 14, trial: new Trial(1), dice: new Dice(1) });
-}, { deadlineMs: 600_000 });
+});
 
 integration("a kill within encrypted transfers loses and leaves nothing either", async () => {
   await using local = await tempDir();

@@ -145,7 +145,7 @@ for (const request of Object.keys(REQUESTS)) {
         request === "reput" || temporary.length <= removals,
         `${temporary.length} files are left over`,
       );
-    }, { deadlineMs: 600_000 });
+    });
   }
 }
 
