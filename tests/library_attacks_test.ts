@@ -5,8 +5,9 @@
  * @module
  */
 
+import { delay } from "@std/async/delay";
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
-import { connect, type InletError } from "../client.ts";
+import { connect, type InletError, RateLimit } from "../client.ts";
 import { serve } from "../server.ts";
 import { integration, names, PROC, run, startServer, tempDir } from "./helpers.ts";
 import { bytes, endless, noise, pair, streamOf, visit } from "./library_pair.ts";
@@ -385,6 +386,23 @@ integration("a body whose checksum is wrong fails at its end", async () => {
     assertEquals((await reasonOf(verified)).code, code, answer);
   }
 }, SANITIZED);
+
+integration(
+  "a client that was disposed of has no read under way, nor a pause behind it",
+  async () => {
+    const pauses: number[] = [];
+    const clock = { now: () => 0, sleep: () => delay(pauses.shift() ?? 0) };
+    const rate = new RateLimit(1000, clock);
+    await rate.take(101);
+    await using server = impostor("ok 6\ndata 6\nhello\nend 00000000\n");
+    await using client = await connect(server, { rate });
+    // The answer comes within the pause behind the request, and has a longer one.
+    pauses.push(100, 1000);
+    const { verified } = await client.get("a");
+    assertEquals((await reasonOf(verified)).code, "checksum");
+  },
+  SANITIZED,
+);
 
 integration("tens of thousands of calls at once are all told the end of their client", async () => {
   await using both = await pair();
