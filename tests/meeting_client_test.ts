@@ -4,8 +4,18 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { concat } from "@std/bytes/concat";
+import { Dialer } from "../client/dialer.ts";
+import { WaitingOffer } from "../client/meeting/waiting_offer.ts";
+import { codeSecret, SALT_BYTES } from "../lib/auth/code_secret.ts";
+import { Progress } from "../lib/cli/progress.ts";
 import {
   bytes,
   fixture,
@@ -18,6 +28,7 @@ import {
   type TestServerOptions,
 } from "./helpers.ts";
 import { accept, type Offerer, startOffer } from "./meeting.ts";
+import { accept as comeTo } from "./meeting_ends.ts";
 import { treeOf } from "./trees.ts";
 import { startMeetingServer } from "./meeting_server.ts";
 
@@ -154,6 +165,47 @@ integration("wrong words get one line and exit code 3, and ten of them end the o
     late.stderr,
     /^inlet: Cannot accept: no offer has this code; it is mistyped, over, or taken$/,
   );
+});
+
+integration("an offer that ends while no connection waits is over at the server, too", async () => {
+  await using server = await startServer();
+  const again = Promise.withResolvers<void>();
+  const ending = Promise.withResolvers<void>();
+  const reach = (signal: AbortSignal): Dialer => {
+    const dialer = new Dialer({ hostname: "127.0.0.1", port: server.port }, {
+      signal,
+      progress: new Progress(),
+    });
+    const open = dialer.open.bind(dialer);
+    let times = 0;
+    dialer.open = async (...how) => {
+      if (times++ > 0) {
+        again.resolve();
+        await ending.promise;
+      }
+      return await open(...how);
+    };
+    return dialer;
+  };
+  const { signal } = new AbortController();
+  const salt = new Uint8Array(SALT_BYTES);
+  const offering = new WaitingOffer({
+    ...{
+      plate: { word: "mango" },
+      salt,
+      secret: codeSecret("a-b-c-d", salt),
+      seconds: 600,
+      signal,
+    },
+    ...{ tunnel: { idleTimeoutMs: 60_000, signal }, reach, onNotice: () => {} },
+  });
+  const plate = await offering.opened;
+  using _ = await comeTo(server, plate);
+  await again.promise;
+  const ended = offering[Symbol.asyncDispose]();
+  ending.resolve();
+  await ended;
+  await assertRejects(() => comeTo(server, plate), Error, "error denied Cannot accept: no offer");
 });
 
 integration("of two receivers one gets it, and the other one is told", async () => {

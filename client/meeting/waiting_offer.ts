@@ -18,6 +18,7 @@ import { encodeError, exitCode, explain, InletError } from "../../lib/errors.ts"
 import type { Connection } from "../../lib/net/connection.ts";
 import { ConnectionStream } from "../../lib/net/connection_stream.ts";
 import { formatCount } from "../../lib/text.ts";
+import { waitFor } from "../../lib/turns.ts";
 import type { FilesClient } from "../../modes/files/client.ts";
 import { unexpected } from "../../modes/files/requester.ts";
 import type { Dialer } from "../dialer.ts";
@@ -32,6 +33,9 @@ const ALERT_BYTES = 7;
 
 /** Milliseconds between two attempts to reach a server that was reached before. */
 const RETRY_MS = 1000;
+
+/** Milliseconds for which an offer ends at most: a server that nobody waits at is told of it. */
+const WITHDRAWAL_MS = 2000;
 
 /** Milliseconds of silence after which a server that is waited at counts as lost: it ticks. */
 export const SILENT_MS = 25_000;
@@ -66,6 +70,10 @@ export class WaitingOffer implements AsyncDisposable {
   readonly #opened = Promise.withResolvers<string>();
   /** Set once the server has the offer: nobody can come for it before. */
   #endsAt: number | undefined;
+  /** Whether the server has had it, and whether it was told that it is over. */
+  #isOpen = false;
+  #isWithdrawn = false;
+  readonly #attending: Promise<void>;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #plate: Plate;
   #over: InletError | undefined;
@@ -85,7 +93,7 @@ export class WaitingOffer implements AsyncDisposable {
     this.#dialer = options.reach(this.#stop.signal);
     this.#opened.promise.catch(() => {});
     options.signal.addEventListener("abort", this.#onAbort);
-    this.#attend();
+    this.#attending = this.#attend();
   }
 
   /** The plate: `4713-mango`. Rejects if the server does not take the offer. */
@@ -125,11 +133,8 @@ export class WaitingOffer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end(over("it was withdrawn"));
     this.#options.signal.removeEventListener("abort", this.#onAbort);
-    const waiting = this.#waiting;
-    if (waiting) {
-      await waiting.write(encodeWaiting({ type: "withdraw" })).catch(() => {});
-      await waiting.finish();
-    }
+    if (this.#waiting) await this.#withdraw(this.#waiting);
+    else if (this.#isOpen) await waitFor(this.#attending, WITHDRAWAL_MS);
     this.#stop.abort(this.#over);
   }
 
@@ -138,7 +143,6 @@ export class WaitingOffer implements AsyncDisposable {
     this.#over = reason;
     clearTimeout(this.#timer);
     this.#opened.reject(reason);
-    if (!this.#waiting) this.#stop.abort(reason);
     this.#wake();
   }
 
@@ -153,18 +157,17 @@ export class WaitingOffer implements AsyncDisposable {
     this.#timer = setTimeout(() => this.#end(over("nobody has come in time")), ms);
   }
 
+  /** Waits for one after the other. What the server has is withdrawn in the end. */
   async #attend(): Promise<void> {
     let isTold = false;
-    let isOpen = false;
-    this.#opened.promise.then(() => isOpen = true, () => {});
-    while (!this.#over) {
+    while (!this.#over || this.#isOpen && !this.#isWithdrawn) {
       try {
         await this.#waitOnce();
         isTold = false;
       } catch (error) {
         const failure = explain(error);
         if (this.#over) return;
-        if (!isOpen || !isPassing(failure)) return this.#end(failure);
+        if (!this.#isOpen || !isPassing(failure)) return this.#end(failure);
         if (!isTold) this.#options.onNotice(`${failure.message}; trying to reach the server again`);
         isTold = true;
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -189,7 +192,8 @@ export class WaitingOffer implements AsyncDisposable {
     const { plate, address } = parseOffered(reply.detail);
     this.#plate = plate;
     this.#opened.resolve(formatPlate(plate));
-    if (this.#over) return;
+    this.#isOpen = true;
+    if (this.#over) return await this.#withdraw(connection);
     if (this.#endsAt === undefined) this.#limit(1000 * seconds);
     this.#waiting = connection;
     let id: number;
@@ -198,11 +202,17 @@ export class WaitingOffer implements AsyncDisposable {
       // A fresh connection would take the place of this one before it has joined.
       await this.#options.secret;
     } finally {
-      if (!this.#over) this.#waiting = undefined;
+      this.#waiting = undefined;
     }
     guard.move();
     // Not waited for: others can come meanwhile.
     this.#take(connection, id, standingOf(connection, address));
+  }
+
+  async #withdraw(connection: Connection): Promise<void> {
+    this.#isWithdrawn = true;
+    await connection.write(encodeWaiting({ type: "withdraw" })).catch(() => {});
+    await connection.finish();
   }
 
   /** Waits for somebody, and answers the server's ticks. Returns the number of the try. */
