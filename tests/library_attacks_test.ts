@@ -443,8 +443,7 @@ integration(
     console.log(JSON.stringify(told));
   `;
     const args = ["run", "-A", "--no-check", "--v8-flags=--expose-gc", "--ext=ts", "-"];
-    const how = { stdin: program };
-    const { stdout, stderr } = await run(Deno.execPath(), args, how);
+    const { stdout, stderr } = await run(Deno.execPath(), args, { stdin: program });
     assertMatch(stdout, /^\[/, stderr);
     const [before, after] = JSON.parse(stdout) as { descriptors: number; heapBytes: number }[];
     // Connections that have just been left may still close.

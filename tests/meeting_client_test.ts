@@ -172,10 +172,8 @@ integration("an offer that ends while no connection waits is over at the server,
   const again = Promise.withResolvers<void>();
   const ending = Promise.withResolvers<void>();
   const reach = (signal: AbortSignal): Dialer => {
-    const dialer = new Dialer({ hostname: "127.0.0.1", port: server.port }, {
-      signal,
-      progress: new Progress(),
-    });
+    const address = { hostname: "127.0.0.1", port: server.port };
+    const dialer = new Dialer(address, { signal, progress: new Progress() });
     const open = dialer.open.bind(dialer);
     let times = 0;
     dialer.open = async (...how) => {
@@ -190,14 +188,14 @@ integration("an offer that ends while no connection waits is over at the server,
   const { signal } = new AbortController();
   const salt = new Uint8Array(SALT_BYTES);
   const offering = new WaitingOffer({
-    ...{
-      plate: { word: "mango" },
-      salt,
-      secret: codeSecret("a-b-c-d", salt),
-      seconds: 600,
-      signal,
-    },
-    ...{ tunnel: { idleTimeoutMs: 60_000, signal }, reach, onNotice: () => {} },
+    plate: { word: "mango" },
+    salt,
+    secret: codeSecret("a-b-c-d", salt),
+    seconds: 600,
+    tunnel: { idleTimeoutMs: 60_000, signal },
+    signal,
+    reach,
+    onNotice: () => {},
   });
   const plate = await offering.opened;
   using _ = await comeTo(server, plate);

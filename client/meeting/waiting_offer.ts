@@ -34,7 +34,7 @@ const ALERT_BYTES = 7;
 /** Milliseconds between two attempts to reach a server that was reached before. */
 const RETRY_MS = 1000;
 
-/** Milliseconds for which an offer ends at most: a server that nobody waits at is told of it. */
+/** Most milliseconds until the server knows of the end, where no connection of the offer waits there. */
 const WITHDRAWAL_MS = 2000;
 
 /** Milliseconds of silence after which a server that is waited at counts as lost: it ticks. */
@@ -70,8 +70,7 @@ export class WaitingOffer implements AsyncDisposable {
   readonly #opened = Promise.withResolvers<string>();
   /** Set once the server has the offer: nobody can come for it before. */
   #endsAt: number | undefined;
-  /** Whether the server has had it, and whether it was told that it is over. */
-  #isOpen = false;
+  /** Whether the server was told that it is over. */
   #isWithdrawn = false;
   readonly #attending: Promise<void>;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -146,6 +145,11 @@ export class WaitingOffer implements AsyncDisposable {
     this.#wake();
   }
 
+  /** Whether the server has had it. */
+  get #isOpen(): boolean {
+    return this.#endsAt !== undefined;
+  }
+
   /** Seconds that are left of it. */
   get #seconds(): number {
     if (this.#endsAt === undefined) return this.#options.seconds;
@@ -192,7 +196,6 @@ export class WaitingOffer implements AsyncDisposable {
     const { plate, address } = parseOffered(reply.detail);
     this.#plate = plate;
     this.#opened.resolve(formatPlate(plate));
-    this.#isOpen = true;
     if (this.#over) return await this.#withdraw(connection);
     if (this.#endsAt === undefined) this.#limit(1000 * seconds);
     this.#waiting = connection;

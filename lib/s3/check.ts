@@ -104,6 +104,7 @@ async function tryConditions(
     if (right === "unclear") return undefined;
     if (right !== "refused") return form;
   }
+  // It may have taken one, of which a proxy gave the second answer.
   if ((await bucket.head(key))?.etag !== head.etag) return undefined;
   throw lacking("it takes no If-Match, neither with quotes nor without");
 }
