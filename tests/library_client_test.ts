@@ -8,6 +8,7 @@ import { crc32 } from "node:zlib";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { type Client, connect, type Entry, InletError, type TransferProgress } from "../client.ts";
+import { writeAll } from "../lib/body/streams.ts";
 import { serve } from "../server.ts";
 import { fixture, integration, names, startServer, tempDir } from "./helpers.ts";
 import { bytes, noise, pair, streamOf } from "./library_pair.ts";
@@ -389,6 +390,84 @@ integration("a client connects again where the server has ended its session", as
   while (!await ended());
   await client.put("b", bytes("b"));
   assertEquals((await Array.fromAsync(client.list())).length, 2);
+});
+
+/** A link to a server on which the end of the first session that is idle crosses the next request. */
+function crossingLinkTo({ port }: { port: number }): Disposable & {
+  readonly address: { readonly hostname: string; readonly port: number };
+  /** Settles when the server has ended the session, of which the client does not know yet. */
+  readonly ended: Promise<void>;
+} {
+  const stack = new DisposableStack();
+  const listener = stack.use(Deno.listen({ hostname: "127.0.0.1", port: 0 }));
+  const ended = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  let isEnded = false;
+  const pass = async (near: Deno.TcpConn, isFirst: boolean): Promise<void> => {
+    const far = stack.use(await Deno.connect({ hostname: "127.0.0.1", port }));
+    const up = async (): Promise<void> => {
+      for await (const chunk of near.readable) {
+        if (isEnded) asked.resolve();
+        await writeAll(far, chunk);
+      }
+      await far.closeWrite();
+    };
+    const down = async (): Promise<void> => {
+      for await (const chunk of far.readable) {
+        if (isFirst && new TextDecoder().decode(chunk).includes("error timeout")) {
+          isEnded = true;
+          ended.resolve();
+          await asked.promise;
+        }
+        await writeAll(near, chunk);
+      }
+      await near.closeWrite();
+    };
+    // Either side may have gone.
+    for (const direction of [up, down]) direction().catch(() => {});
+  };
+  const accept = async (): Promise<void> => {
+    let isFirst = true;
+    for await (const near of listener) {
+      pass(stack.use(near), isFirst).catch(() => {});
+      isFirst = false;
+    }
+  };
+  accept().catch(() => {});
+  const address = { hostname: "127.0.0.1", port: listener.addr.port };
+  return { address, ended: ended.promise, [Symbol.dispose]: () => stack.dispose() };
+}
+
+integration("a call that crosses the end of its session is made again", async () => {
+  await using both = await pair({ sessionTimeoutMs: 500 });
+  const { server, directory } = both;
+  Deno.writeFileSync(`${directory}/hello`, bytes("hello\n"));
+  const large = noise(3_000_000);
+  const read = async (client: Client): Promise<string> =>
+    await new Response((await client.get("hello")).body).text();
+  const calls: [(client: Client) => Promise<unknown>, unknown][] = [
+    [(client) => client.put("small", bytes("a")), { name: "small", size: 1, crc: 0xe8b7be43 }],
+    [async (client) => (await client.put("large", large)).size, large.length],
+    [read, "hello\n"],
+    [async (client) => (await client.status()).length > 0, true],
+    [async (client) => (await Array.fromAsync(client.tree("folder"))).length, 1],
+    [(client) => client.mkdir("made"), "made"],
+    [(client) => client.compare("hello", bytes("hello\n")), "hello"],
+    [async (client) => (await client.put("stream", streamOf("a"))).name, "stream"],
+    [async (client) => (await client.put("sized", streamOf("a"), { size: 1 })).name, "sized"],
+    [(client) => client.chat("hello"), undefined],
+    [(client) => client.say(""), undefined],
+    [(client) => client.say(streamOf()), undefined],
+  ];
+  Deno.mkdirSync(`${directory}/folder`);
+  await Promise.all(calls.map(async ([call, result]) => {
+    using link = crossingLinkTo(server.address);
+    await using client = await connect(link.address);
+    await link.ended;
+    assertEquals(await call(client), result, String(call));
+  }));
+  const stored = ["folder", "hello", "large", "made", "sized", "small", "stream"];
+  assertEquals(names(directory), stored);
 });
 
 for (const way of ["end", "reset"] as const) {

@@ -45,6 +45,8 @@ export class Session implements AsyncDisposable {
   /** Has each call reject. A signal takes longer for each listener that it has already. */
   readonly #calls = new Set<(reason: unknown) => void>();
   #open: Open | undefined;
+  /** Whether the request that is under way was sent on the connection of one before. */
+  #isReused = false;
   /** Settles when nothing is under way any more on the connections that have ended. */
   #dropped: Promise<void> | undefined;
   #endRest: (() => Promise<void>) | undefined;
@@ -66,7 +68,8 @@ export class Session implements AsyncDisposable {
 
   /** Whether another attempt is to follow a failure. */
   allows(error: InletError): boolean {
-    return !this.#closing.signal.aborted && this.#dialer.retries.allows(error);
+    if (this.#closing.signal.aborted) return false;
+    return this.#hasCrossed(error) || this.#dialer.retries.allows(error);
   }
 
   /**
@@ -152,17 +155,23 @@ export class Session implements AsyncDisposable {
         return await action(client);
       } catch (error) {
         const failure = explain(error);
-        const isOver = closing.aborted || signal?.aborted;
-        if (isOver || !retries.allows(failure) || !isRepeatable()) throw failure;
-        await retries.wait(failure, signal ? AbortSignal.any([closing, signal]) : closing);
+        if (signal?.aborted || !this.allows(failure) || !isRepeatable()) throw failure;
+        if (this.#hasCrossed(failure)) this.#drop();
+        else await retries.wait(failure, signal ? AbortSignal.any([closing, signal]) : closing);
       }
     }
+  }
+
+  /** Whether a request has crossed the end of a session that was idle: the server has not read it. */
+  #hasCrossed({ code }: InletError): boolean {
+    return this.#isReused && code === "timeout" && this.#open?.client.expired === true;
   }
 
   /** The connection: that of the request before, or another one if it has ended. */
   async #ready(): Promise<Open> {
     const before = await this.#rested();
-    if (before && !isOver(before)) return before;
+    this.#isReused = before !== undefined && !isOver(before);
+    if (before && this.#isReused) return before;
     this.#drop();
     const { connection, client } = await this.#connect();
     return this.#open = { connection, client };

@@ -139,6 +139,11 @@ export class FilesClient {
     return this.#requester.end !== undefined;
   }
 
+  /** Whether it was the server that ended it, because it was idle for too long. */
+  get expired(): boolean {
+    return this.#requester.isExpired;
+  }
+
   /** Sends files and folders, as {@linkcode Batch.send} does. */
   async send(
     items: Iterable<Item>,

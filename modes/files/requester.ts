@@ -53,6 +53,8 @@ type RequesterContext = Pick<
 export class Requester {
   /** Why the session has ended: the connection was lost, or a body was incomplete. */
   end: InletError | undefined;
+  /** Whether the server has ended the session, because it was idle for too long. */
+  isExpired = false;
   readonly #connection: Connection;
   readonly #context: RequesterContext;
   readonly #welcome = Promise.withResolvers<void>();
@@ -206,7 +208,7 @@ export class Requester {
       const reply = line && decodeReply(line.text);
       if (!reply || reply.type === "note") return undefined;
       this.#connection.skip(line!.end);
-      return reply;
+      return this.#noticed(reply);
     } catch {
       return undefined;
     }
@@ -308,10 +310,15 @@ export class Requester {
 
   #decode(line: string): Reply {
     try {
-      return decodeReply(line);
+      return this.#noticed(decodeReply(line));
     } catch (error) {
       throw this.giveUp(error);
     }
+  }
+
+  #noticed(reply: Reply): Reply {
+    if (reply.type === "error" && reply.code === "timeout") this.isExpired = true;
+    return reply;
   }
 
   /** The next line that was asked for, or a note. */
