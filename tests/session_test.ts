@@ -18,6 +18,7 @@ import {
   type TestServer,
 } from "./helpers.ts";
 import { openTerminal, type Terminal } from "./tmux.ts";
+import { impostor } from "./wire.ts";
 
 const CLIENT = new URL("client.ts", ROOT).pathname;
 
@@ -53,7 +54,7 @@ Deno.test("Clients remembers the last 1,000, and all who are connected", () => {
 
 /** Opens a session in a terminal, with no more permissions than it needs. */
 async function openSession(
-  server: TestServer,
+  server: { port: number },
   cwd: string,
   args: readonly string[] = ["--name", "ben"],
 ): Promise<Terminal> {
@@ -207,19 +208,28 @@ integration("session says once that a folder was stopped, and what was done of i
 }, { programs: ["tmux"] });
 
 integration("session keeps the line being typed when the server says something", async () => {
-  await using server = await startServer({ args: ["--session-timeout", "10"] });
+  using server = impostor();
   await using local = await tempDir();
   await using terminal = await openSession(server, local.path);
+  using wire = await server.accept();
+  const answers = ["welcome client 1 of 1", "ok ben", "ok\nend 0", "ok", "ok\nend 0"];
+  for (const answer of answers) {
+    await wire.line();
+    await wire.says(`${answer}\n`);
+  }
   await terminal.shows(/^ben>$/m);
   const typed =
     "a line that is so long that it goes over the end of this terminal's row, where it " +
     "would be torn apart if anything could";
   await terminal.type(typed);
-  const screen = await terminal.shows(/^This session closes in 5 s: it has been idle for 5 s$/m);
-  const [, after] = screen.split("idle for 5 s\n");
+  await terminal.shows(/if anything could$/);
+  await wire.says("note This session closes in 5 s\n");
+  const screen = await terminal.shows(/^This session closes in 5 s\n[^]*if anything could$/m);
+  const [, after] = screen.split("closes in 5 s\n");
   assertEquals(after!.replaceAll("\n", ""), `ben> ${typed}`);
   assertEquals(screen.split("a line that is so long").length, 2);
-  await server.running.stop();
+  await wire.says("error shutdown The server is shutting down\n");
+  await wire.closeWrite();
   await terminal.shows(/^inlet: The server is shutting down\nexit 4$/m);
 }, { programs: ["tmux"] });
 
