@@ -9,7 +9,7 @@ import { delay } from "@std/async/delay";
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { connect, type InletError, RateLimit } from "../client.ts";
 import { serve } from "../server.ts";
-import { integration, names, PROC, run, startServer, tempDir } from "./helpers.ts";
+import { freePort, integration, names, PROC, run, startServer, tempDir } from "./helpers.ts";
 import { bytes, endless, noise, pair, streamOf, visit } from "./library_pair.ts";
 
 const QUIET = { quiet: true };
@@ -318,16 +318,17 @@ for (const key of [undefined, "a key of sixteen characters"]) {
       const content = noise(40_000_000);
       Deno.writeFileSync(`${local.path}/large`, content);
       const sealed = key === undefined ? {} : { key };
-      await using first = await startServer({ dir, ...sealed });
-      const server = { hostname: "127.0.0.1", port: first.port };
-      await using client = await connect(server, { retries: 5, ...sealed });
+      const port = freePort();
+      await using first = await startServer({ dir, port, ...sealed });
+      const server = { hostname: "127.0.0.1", port };
+      await using client = await connect(server, { retries: 100, ...sealed });
       const large = { path: `${local.path}/large` };
       await client.put("a", large);
       const { body, verified } = await client.get("a");
       const reader = body.getReader();
       const parts = [(await reader.read()).value!];
       await first.running.stop("SIGKILL");
-      await using second = await startServer({ dir, port: first.port, ...sealed });
+      await using second = await startServer({ dir, port, ...sealed });
       for (let read; (read = await reader.read()).value;) parts.push(read.value);
       assertEquals(parts.reduce((sum, { length }) => sum + length, 0), content.length);
       const killed = Promise.withResolvers<unknown>();
@@ -337,7 +338,7 @@ for (const key of [undefined, "a key of sixteen characters"]) {
         },
       });
       await killed.promise;
-      await using _ = await startServer({ dir, port: first.port, ...sealed });
+      await using _ = await startServer({ dir, port, ...sealed });
       const stored = await putting;
       assertEquals(stored.crc, (await verified).crc);
       assertEquals(Deno.readFileSync(`${dir}/${stored.name}`), content);
