@@ -230,7 +230,8 @@ integration(
     Deno.truncateSync(`${server.dir}/p/huge.bin`, 8 * 2 ** 30);
     makeTree(local.path, { "p/": "" });
     await using client = startClient(server, ["--get", "p/"], { cwd: local.path });
-    await uploadGrows(local.path, 1);
+    // More than there is of the small one.
+    await uploadGrows(local.path, 2);
     const { code } = await client.stop("SIGINT");
     assertEquals(code, 130);
     assertEquals(names(`${local.path}/p`), ["a.txt"]);

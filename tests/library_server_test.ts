@@ -8,7 +8,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { MemoryStore } from "../docs/memory_store.ts";
 import { connect, InletError, send } from "../client.ts";
 import { type ClientEvent, type LoggedEvent, serve, type ServeOptions } from "../server.ts";
-import { integration, names, run, tempDir } from "./helpers.ts";
+import { freePort, integration, names, run, tempDir } from "./helpers.ts";
 import { bytes, noise, streamOf } from "./library_pair.ts";
 import { Wire } from "./wire.ts";
 
@@ -175,9 +175,7 @@ integration(
 integration("a store that fails at its start ends it, and frees the port", async () => {
   const store = new MemoryStore();
   store.prepare = () => Promise.reject(new Error("no bucket"));
-  const socket = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = socket.addr;
-  socket.close();
+  const port = freePort();
   await assertRejects(() => serve({ store, port, log: silent }), Error, "no bucket");
   Deno.listen({ hostname: "127.0.0.1", port }).close();
 }, { sanitized: true });

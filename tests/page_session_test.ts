@@ -27,6 +27,8 @@ browserTest(
     const wire = await Wire.dial(server);
     await wire.says("hello 1 ann\n");
     await wire.line();
+    // Until it has greeted, it is counted without a name.
+    await shows(page, "#clients tbody tr", "ann");
     await shows(page, "#connected", "2 connected");
     /** What the row of a client shows: who, since when, until when. */
     const row = async (name: string): Promise<string[]> =>

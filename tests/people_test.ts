@@ -246,7 +246,7 @@ integration(
     await ben.shows(/^anna: it is late$/m);
     using eve = await Wire.attend(server, "eve");
     assertEquals(await ask(eve, "tell 1 \x1b[31mred"), "ok");
-    const screen = await ben.shows(/^eve: \\u\{1b\}\[31mred$/m);
+    const screen = await ben.shows(/^eve: \\u\{1b\}\[31mred\n[^]*half typed$/m);
     assertEquals(screen.split("mred\n")[1]!.replaceAll("\n", ""), `ben> ${typed}`);
     await ben.press("Enter");
     await ben.shows(/half typed ACK$/m);
