@@ -9,7 +9,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { type Client, connect, type Entry, InletError, type TransferProgress } from "../client.ts";
 import { writeAll } from "../lib/body/streams.ts";
-import { serve } from "../server.ts";
+import { type ClientEvent, serve } from "../server.ts";
 import { fixture, integration, names, startServer, tempDir } from "./helpers.ts";
 import { bytes, noise, pair, streamOf } from "./library_pair.ts";
 import { relayTo } from "./relay.ts";
@@ -380,48 +380,48 @@ integration(
 );
 
 integration("a client connects again where the server has ended its session", async () => {
-  await using both = await pair({ sessionTimeoutMs: 300 });
+  const { promise: left, resolve } = Promise.withResolvers<void>();
+  const onClient = ({ type }: ClientEvent): void => type === "left" ? resolve() : undefined;
+  await using both = await pair({ sessionTimeoutMs: 300, onClient });
   const { client } = both;
   await client.put("a", bytes("a"));
-  const ended = async (): Promise<boolean> => {
-    await using other = await connect(both.server.address);
-    return (await other.status())[0]!.until !== undefined;
-  };
-  while (!await ended());
+  await left;
   await client.put("b", bytes("b"));
   assertEquals((await Array.fromAsync(client.list())).length, 2);
 });
 
-/** A link to a server on which the end of the first session that is idle crosses the next request. */
+/** What a server says at the end of an idle session. */
+const EXPIRED = "error timeout No data in either direction for 600 s\n";
+
+/** A link to a server on which the end of the first session crosses its first request. */
 function crossingLinkTo({ port }: { port: number }): Disposable & {
   readonly address: { readonly hostname: string; readonly port: number };
-  /** Settles when the server has ended the session, of which the client does not know yet. */
-  readonly ended: Promise<void>;
+  /** Settles when the first client is welcome: what it sends from then on is a request. */
+  readonly welcomed: Promise<void>;
 } {
   const stack = new DisposableStack();
   const listener = stack.use(Deno.listen({ hostname: "127.0.0.1", port: 0 }));
-  const ended = Promise.withResolvers<void>();
-  const asked = Promise.withResolvers<void>();
-  let isEnded = false;
+  const { promise: welcomed, resolve: onWelcome } = Promise.withResolvers<void>();
   const pass = async (near: Deno.TcpConn, isFirst: boolean): Promise<void> => {
     const far = stack.use(await Deno.connect({ hostname: "127.0.0.1", port }));
+    let [isWelcome, isOver] = [false, false];
     const up = async (): Promise<void> => {
       for await (const chunk of near.readable) {
-        if (isEnded) asked.resolve();
-        await writeAll(far, chunk);
+        // The server reads what comes behind the end, and drops it.
+        if (isOver) continue;
+        isOver = isFirst && isWelcome;
+        if (!isOver) await writeAll(far, chunk);
+        else await writeAll(near, bytes(EXPIRED)).then(() => near.closeWrite());
       }
       await far.closeWrite();
     };
     const down = async (): Promise<void> => {
       for await (const chunk of far.readable) {
-        if (isFirst && new TextDecoder().decode(chunk).includes("error timeout")) {
-          isEnded = true;
-          ended.resolve();
-          await asked.promise;
-        }
         await writeAll(near, chunk);
+        isWelcome = true;
+        onWelcome();
       }
-      await near.closeWrite();
+      if (!isOver) await near.closeWrite();
     };
     // Either side may have gone.
     for (const direction of [up, down]) direction().catch(() => {});
@@ -435,11 +435,11 @@ function crossingLinkTo({ port }: { port: number }): Disposable & {
   };
   accept().catch(() => {});
   const address = { hostname: "127.0.0.1", port: listener.addr.port };
-  return { address, ended: ended.promise, [Symbol.dispose]: () => stack.dispose() };
+  return { address, welcomed, [Symbol.dispose]: () => stack.dispose() };
 }
 
 integration("a call that crosses the end of its session is made again", async () => {
-  await using both = await pair({ sessionTimeoutMs: 500 });
+  await using both = await pair();
   const { server, directory } = both;
   Deno.writeFileSync(`${directory}/hello`, bytes("hello\n"));
   const large = noise(3_000_000);
@@ -463,7 +463,7 @@ integration("a call that crosses the end of its session is made again", async ()
   await Promise.all(calls.map(async ([call, result]) => {
     using link = crossingLinkTo(server.address);
     await using client = await connect(link.address);
-    await link.ended;
+    await link.welcomed;
     assertEquals(await call(client), result, String(call));
   }));
   const stored = ["folder", "hello", "large", "made", "sized", "small", "stream"];
