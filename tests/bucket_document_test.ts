@@ -153,11 +153,14 @@ integration("docs/bucket.md: files cost the requests that it tells", async () =>
     const turn = proxy.requests.findIndex(({ path }) => path.endsWith("/.inlet/swept"));
     return Promise.resolve(turn >= 0 && proxy.requests.slice(turn).some(isLast));
   });
+  let clients = 0;
   /** The requests that a command takes, by their methods. */
   const costOf = async (...args: string[]): Promise<string[]> => {
     proxy.requests.length = 0;
     const { code, stderr } = await runClient(server, args, { cwd: local.path });
     assertEquals(code, 0, stderr);
+    // Behind its answer the server removes the state of an upload.
+    await server.running.says(/: left, /, ++clients);
     return proxy.requests.map(({ method }) => method).sort();
   };
   await local.write("small", bytes(1000));

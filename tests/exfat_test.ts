@@ -57,6 +57,7 @@ integration(
     assertEquals((await runClient(server, ["--get", "large.bin", "--output", disk.path])).code, 0);
     assertEquals((await run("cmp", [large, `${disk.path}/large.bin`])).code, 0);
     // What is odd about the disk is said once.
+    await server.running.stop();
     const told = server.running.log.split("\n").filter((line) => line.includes(".inlet"));
     assertEquals(told.length, 2, told.join("\n"));
     assert(told.some((line) => line.endsWith("is on a disk that keeps no permissions")));

@@ -42,6 +42,14 @@ async function status(server: Reachable): Promise<Record<string, string | undefi
   return JSON.parse(new TextDecoder().decode(body)).clients;
 }
 
+/** Waits until a client is between two requests: it may know that before the server does. */
+async function atRest(server: Reachable, name: string): Promise<{ number?: string }> {
+  for (;;) {
+    const found = (await status(server)).find((client) => client.name === name);
+    if (found?.reachable) return found;
+  }
+}
+
 async function put(server: Reachable, name: string, size = 5): Promise<void> {
   using wire = await HttpWire.dial(server);
   const request = `PUT /${name} HTTP/1.1\r\n${wire.fields}Content-Length: ${size}\r\n\r\n`;
@@ -229,6 +237,9 @@ integration("a page and a session tell each other what nobody else sees", async 
     }
     assertMatch(await ben.line(), /^error denied .*it cannot take files: it is a page, or /);
     assertEquals(await page.until("told"), { from: "ben", number: 1, text: "for you" });
+    // The server may come to its rest later than its client to the answer, and not than to this.
+    await talk(server, "hello", `?visitor=${visitor}&to=1`);
+    assertEquals(await ben.line(), "told 3 hello");
     const told = await talk(server, "for ben", `?visitor=${visitor}&to=1`);
     assertEquals([told.status, told.body.length], [204, 0]);
     assertEquals(await ben.line(), "told 3 for ben");
@@ -301,11 +312,10 @@ integration("what cannot be told one client is refused, and says why", async () 
   await ben.says("who\n");
   assertEquals([await ben.line(), await ben.line()], ["ok", "end 0"]);
   using dora = await Wire.greet(server);
-  await dora.says("whoami\n");
-  await dora.line();
-  assertEquals((await talk(server, "hello", `?visitor=${visitor}&to=1`)).status, 204);
+  // 202 if the server is not yet done with what it has answered.
+  assert([202, 204].includes((await talk(server, "hello", `?visitor=${visitor}&to=1`)).status));
   assertEquals(await ben.line(), "told 2 hello");
-  const { number } = (await status(server)).find(({ name }) => name === "test")!;
+  const { number } = await atRest(server, "test");
   assertEquals((await talk(server, "hello", `?visitor=${visitor}&to=${number}`)).status, 204);
   assertEquals(await dora.line(), "note client 2: hello");
 });
