@@ -43,10 +43,19 @@ async function meetings(): Promise<void> {
 
 /** The native conversation, uploads on its port, and a fallback. */
 async function files(): Promise<void> {
+  let onLeft = (): void => {};
   await using server = await serve({
     ...{ ...common, maxBytes: 3_000_000, maxClients: 2, fallback: "reverse" },
     onStored: () => Promise.reject(new Error("it has no room")),
+    onClient: ({ type }) => type === "left" && onLeft(),
   });
+  /** Has a client come, and waits until the server knows that it has gone: it has its place no more. */
+  const visited = async (visit: () => Promise<unknown>): Promise<void> => {
+    const { promise: left, resolve } = Promise.withResolvers<void>();
+    onLeft = resolve;
+    await visit();
+    await left;
+  };
   const { address } = server;
   using ben = await greet(address, "ben");
   await answers(ben, "put 6 a.txt\n", /^go 0/);
@@ -64,8 +73,9 @@ async function files(): Promise<void> {
   await answers(ben, HELLO, /^ok 6/);
   await Deno.writeFile(`${directory}/big`, bytes(2_000_000));
   await answers(ben, "get big\nstop\n", /abort stopped$/);
-  await resume(address, ben);
-  await gone(address, (wire) => answers(wire, "hello 1 eve\nput 6 cut.txt\n", /^go 0/));
+  await resume(address, visited);
+  const cut = "hello 1 eve\nput 6 cut.txt\n";
+  await visited(() => gone(address, (wire) => answers(wire, cut, /^go 0/)));
   await gone(address, async (wire) => {
     await wire.says("hello 2 eve\n");
     await wire.rest();
@@ -99,29 +109,19 @@ async function files(): Promise<void> {
 }
 
 /** An upload that breaks off, and goes on. */
-async function resume(address: Deno.NetAddr, other: Wire): Promise<void> {
+async function resume(
+  address: Deno.NetAddr,
+  visited: (visit: () => Promise<unknown>) => Promise<void>,
+): Promise<void> {
   const file = await local.write("resumed", bytes(2_500_000));
   const stop = new AbortController();
   let pieces = 0;
   const sleep = (): Promise<void> => Promise.resolve(++pieces === 20 ? stop.abort() : undefined);
   const rate = new RateLimit(1_000_000, { now: () => 0, sleep });
   const options = { name: "carol", resume: true };
-  await send(address, [file], { ...options, rate, signal: stop.signal }).catch(() => {});
-  await alone(other);
-  await send(address, [file], options);
-  await alone(other);
-}
-
-/** Waits until a client is the only one. */
-async function alone(wire: Wire): Promise<void> {
-  for (;;) {
-    await wire.says("status\n");
-    let still = 0;
-    for (let line; !(line = await wire.line()).startsWith("end ");) {
-      if (line.includes("Still Connected")) still++;
-    }
-    if (still === 1) return;
-  }
+  const broken = { ...options, rate, signal: stop.signal };
+  await visited(() => send(address, [file], broken).catch(() => {}));
+  await visited(() => send(address, [file], options));
 }
 
 /** Programs for files that were stored. */
