@@ -5,9 +5,11 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { Connection } from "../lib/net/connection.ts";
 import { PAGE_FILES } from "../web/page_files.ts";
-import { integration, KEY, names, ROOT, startServer } from "./helpers.ts";
+import { bytes, integration, KEY, names, ROOT, startServer, tempDir } from "./helpers.ts";
 import { HttpWire, problemIn } from "./http_wire.ts";
+import { serveHere } from "./in_process.ts";
 
 /** A request without a key, with further fields. */
 function get(path: string, fields = "", method = "GET"): string {
@@ -79,6 +81,37 @@ integration("a server that has become full still sends the files of its page", a
   }
   for (const path of ["/about", "/files/", "/page"]) {
     assertEquals((await wire.asks(get(path))).status, 503, path);
+  }
+});
+
+/** Holds writes up that have brought out so many bytes: the system has taken them, and nobody knows. */
+function holdWritesBehind(bytes: number): Disposable {
+  const { write } = Connection.prototype;
+  const over = Promise.withResolvers<void>();
+  Connection.prototype.write = async function (chunk): Promise<void> {
+    await write.call(this, chunk);
+    if (this.traffic.out >= bytes) await over.promise;
+  };
+  return {
+    [Symbol.dispose](): void {
+      Connection.prototype.write = write;
+      over.resolve();
+    },
+  };
+}
+
+integration("whoever has all of a file holds no place, also before the server knows", async () => {
+  await using local = await tempDir();
+  for (const size of [10_000, 100_000]) await local.write(`${size}`, bytes(size));
+  await local.write("other", "");
+  await using server = await serveHere({ dir: local.path, maxClients: 1 });
+  for (const size of [10_000, 100_000]) {
+    using second = await HttpWire.dial(server);
+    assertEquals((await second.asks(get("/files/other"))).status, 200);
+    using first = await HttpWire.dial(server);
+    using _ = holdWritesBehind(size);
+    assertEquals((await first.asks(get(`/files/${size}`))).body, bytes(size));
+    assertEquals((await second.asks(get("/files/other"))).status, 200, `${size}`);
   }
 });
 

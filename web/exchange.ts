@@ -132,14 +132,24 @@ export class Exchange {
     endResponse(this);
   }
 
+  /** Ends a response with its last piece, and settles when its memory is free again, or rejects as above. */
+  async endWith(piece: Uint8Array): Promise<void> {
+    await this.#taken((done) => endResponse(this, piece, done));
+  }
+
   async #write(piece: Uint8Array | string): Promise<void> {
     if (this.isHead || piece.length === 0) return;
+    await this.#taken((done) => this.response.write(piece, done));
+  }
+
+  /** Waits until the system has taken what is written. */
+  async #taken(write: (done: (error?: Error | null) => void) => void): Promise<void> {
     const { response } = this;
     if (response.destroyed || this.socket.destroyed) throw this.#gone();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const onClose = (): void => reject(this.#gone());
     response.once("close", onClose);
-    response.write(piece, (error) => error ? reject(this.#gone()) : resolve());
+    write((error) => error ? reject(this.#gone()) : resolve());
     await promise.finally(() => response.off("close", onClose));
   }
 
@@ -197,7 +207,8 @@ export function beginResponse(
 export function endResponse(
   { response, socket }: Pick<Arrived, "response" | "socket">,
   body?: Uint8Array,
+  done?: () => void,
 ): void {
   socket.context.leavePlace();
-  response.end(body);
+  response.end(body, done);
 }

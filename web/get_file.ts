@@ -27,6 +27,9 @@ const ATTACHED = {
 /** Most bytes of a file that are read at once. */
 const PIECE_BYTES = 512 * 1024;
 
+/** Most bytes that are sent with the end of a response, when its place is free already. */
+const LAST_BYTES = 16 * 1024;
+
 /** Sends a file, or lists a folder if the path ends with a slash. */
 export async function getFile(exchange: Exchange): Promise<void> {
   const { name, context, query } = exchange;
@@ -83,17 +86,18 @@ async function sendFile(exchange: Exchange, file: StoredFile): Promise<void> {
   });
   if (exchange.isHead) return exchange.end();
   await sendBytes(exchange, file, { start, end }, write);
-  exchange.end();
   exchange.context.log.got(name, end - start);
 }
 
-/** Sends a part of a file, by one memory for all. */
+/** Sends a part of a file, by one memory for all, and ends the response. */
 async function sendBytes(
-  { connection, name }: Exchange,
+  exchange: Exchange,
   file: StoredFile,
   { start, end }: Range,
   write: (piece: Uint8Array) => Promise<void>,
 ): Promise<void> {
+  const { connection, name } = exchange;
+  if (start === end) return exchange.end();
   const room = new Uint8Array(Math.min(PIECE_BYTES, end - start));
   using _ = connection.enforceMinRateOut();
   for (let offset = start; offset < end;) {
@@ -101,8 +105,11 @@ async function sendBytes(
     const reading = file.read(offset, wanted);
     const read = reading instanceof Promise ? await connection.unwatched(reading) : reading;
     if (read === 0) throw new InletError("changed", `${quoted(name)} changed while it was sent`);
-    await write(wanted.subarray(0, read));
     offset += read;
+    // Whoever has the last byte has the whole: Content-Length tells it.
+    const last = offset < end ? read : Math.max(0, read - LAST_BYTES);
+    await write(wanted.subarray(0, last));
+    if (offset === end) await exchange.endWith(wanted.subarray(last, read));
   }
 }
 
