@@ -16,6 +16,7 @@ import { Dialer } from "../client/dialer.ts";
 import { WaitingOffer } from "../client/meeting/waiting_offer.ts";
 import { codeSecret, SALT_BYTES } from "../lib/auth/code_secret.ts";
 import { Progress } from "../lib/cli/progress.ts";
+import { serve } from "../server.ts";
 import {
   bytes,
   fixture,
@@ -168,12 +169,14 @@ integration("wrong words get one line and exit code 3, and ten of them end the o
 });
 
 integration("an offer that ends while no connection waits is over at the server, too", async () => {
-  await using server = await startServer();
+  await using local = await tempDir();
+  // In this process: while it does not run, the two seconds that an offer has for its end do not pass.
+  await using running = await serve({ directory: local.path, log: { quiet: true } });
+  const server = running.address;
   const again = Promise.withResolvers<void>();
   const ending = Promise.withResolvers<void>();
   const reach = (signal: AbortSignal): Dialer => {
-    const address = { hostname: "127.0.0.1", port: server.port };
-    const dialer = new Dialer(address, { signal, progress: new Progress() });
+    const dialer = new Dialer(server, { signal, progress: new Progress() });
     const open = dialer.open.bind(dialer);
     let times = 0;
     dialer.open = async (...how) => {
