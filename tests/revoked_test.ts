@@ -121,6 +121,8 @@ integration("another key for a user ends what the old one has begun", async () =
   users.remove("ben");
   await users.add("ben");
   assertEquals(await before.rest(), REVOKED);
+  // Until then it has its name.
+  await server.running.says(/client 1: left/);
   using after = await greeted(server, users, "ben");
   await goesOn(after, "ben");
 });
