@@ -32,6 +32,7 @@ import { isTurnDue, takeTurns } from "../../lib/turns.ts";
 import { acknowledge } from "./admission.ts";
 import { type ArrivedPush, findArrived, isLinePending, type Making } from "./arrived.ts";
 import { checkEnd } from "./verification.ts";
+import { patiently } from "./wait.ts";
 
 /** Milliseconds that answers wait for announced files, while nothing arrives. */
 const HELD_MS = 250;
@@ -110,8 +111,8 @@ class Pushes {
       while (!this.#context.signal.aborted) {
         const arrived = findArrived(connection.buffered);
         if (typeof arrived === "object") {
-          const stored = "content" in arrived ? this.#push(arrived) : this.#make(arrived.request);
-          if (stored) await stored;
+          const storing = "content" in arrived ? this.#push(arrived) : this.#make(arrived.request);
+          if (storing) await this.#present(storing);
           connection.skip(arrived.bytes);
           served = true;
           if (this.#isHeldLong()) await this.#commit();
@@ -132,7 +133,8 @@ class Pushes {
   }
 
   async serveMaking(request: Making): Promise<void> {
-    await this.#make(request);
+    const making = this.#make(request);
+    if (making) await this.#present(making);
     await this.#commit();
   }
 
@@ -147,6 +149,8 @@ class Pushes {
     if (isFlushDue) await this.#flush();
     // What is stored meanwhile is acknowledged soon, whatever the others take.
     const waitMs = !settling ? HELD_MS : isFlushDue ? MAX_HELD_MS : GATHERED_MS;
+    // A client that waits for its answers is not silent.
+    if (settling) this.#connection.unwatched(settling).catch(() => {});
     const arrival = await this.#connection.arrivalWithin(waitMs, { ahead: true, until: settling });
     return arrival === "bytes" || arrival === "pause" && settling !== undefined;
   }
@@ -160,8 +164,16 @@ class Pushes {
 
   /** Publishes what arrived, and answers. */
   async #commit(): Promise<void> {
-    await this.#batch.commit();
+    const committing = this.#batch.commit();
+    if (committing) await this.#present(committing);
     await this.#flush();
+  }
+
+  /** Waits for the store, as the client does. What has arrived is stored even if that one leaves. */
+  async #present(storing: Promise<void>): Promise<void> {
+    const what = "store what has arrived";
+    await patiently(this.#connection, what, () => storing, { usesChunk: true }).catch(() => {});
+    await storing;
   }
 
   /** Sends the answers that there are. */

@@ -12,6 +12,7 @@ import { type Kept, NOTHING_KEPT } from "../../lib/store/store.ts";
 import { quoted } from "../../lib/text.ts";
 import { acknowledge } from "./admission.ts";
 import { BodyReceiver } from "./receive.ts";
+import { patiently } from "./wait.ts";
 
 /** Serves `put` and `push`: stores a file. */
 export async function servePut(
@@ -23,7 +24,7 @@ export async function servePut(
   await new BodyReceiver(connection, context, what).receive({
     open: () => {
       admit(context, type, what, size);
-      return context.store.receive(name, size);
+      return patiently(connection, what, () => context.store.receive(name, size));
     },
     size,
     id: fields?.id,

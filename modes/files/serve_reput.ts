@@ -47,9 +47,12 @@ export async function serveReput(
     open: async () => {
       admit(context, "reput", what, size);
       // A drop-only server must not reveal the partial files of other clients.
-      if (isDropOnly(rightsOf(context))) return await context.store.receive(name, size);
+      const { store } = context;
+      if (isDropOnly(rightsOf(context))) {
+        return await patiently(connection, what, () => store.receive(name, size));
+      }
       return await resume(connection, context, request, how) ??
-        await context.store.receiveResumable(name, size, how);
+        await patiently(connection, what, () => store.receiveResumable(name, size, how));
     },
     size,
     id: request.fields?.id,
