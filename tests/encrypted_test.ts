@@ -152,7 +152,7 @@ const LIMITS: Record<string, { args: string[]; says: string; hears: RegExp }> = 
   "--session-timeout": {
     args: ["--session-timeout", "0.5"],
     says: "",
-    hears: /^error timeout No data in either direction for 0\.5 s\n$/,
+    hears: /^error;unread=yes timeout No data in either direction for 0\.5 s\n$/,
   },
   "--max-size": {
     args: ["--max-size", "5"],

@@ -9,6 +9,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { delay } from "@std/async/delay";
 import { type Client, connect, type Entry, InletError, type TransferProgress } from "../client.ts";
 import { writeAll } from "../lib/body/streams.ts";
+import { MemoryStore } from "../docs/memory_store.ts";
 import { type ClientEvent, serve } from "../server.ts";
 import { fixture, integration, names, startServer, tempDir } from "./helpers.ts";
 import { bytes, noise, pair, streamOf } from "./library_pair.ts";
@@ -391,7 +392,7 @@ integration("a client connects again where the server has ended its session", as
 });
 
 /** What a server says at the end of an idle session. */
-const EXPIRED = "error timeout No data in either direction for 600 s\n";
+const EXPIRED = "error;unread=yes timeout No data in either direction for 600 s\n";
 
 /** A link to a server on which the end of the first session crosses its first request. */
 function crossingLinkTo({ port }: { port: number }): Disposable & {
@@ -445,6 +446,7 @@ integration("a call that crosses the end of its session is made again", async ()
   const large = noise(3_000_000);
   const read = async (client: Client): Promise<string> =>
     await new Response((await client.get("hello")).body).text();
+  const many = ["1", "2", "3", "4", "5", "6"];
   const calls: [(client: Client) => Promise<unknown>, unknown][] = [
     [(client) => client.put("small", bytes("a")), { name: "small", size: 1, crc: 0xe8b7be43 }],
     [async (client) => (await client.put("large", large)).size, large.length],
@@ -458,6 +460,10 @@ integration("a call that crosses the end of its session is made again", async ()
     [(client) => client.chat("hello"), undefined],
     [(client) => client.say(""), undefined],
     [(client) => client.say(streamOf()), undefined],
+    [async (client) => {
+      const puts = many.map((name) => client.put(name, large.subarray(0, 400_000)));
+      return (await Promise.all(puts)).map(({ name }) => name);
+    }, many],
   ];
   Deno.mkdirSync(`${directory}/folder`);
   await Promise.all(calls.map(async ([call, result]) => {
@@ -467,8 +473,34 @@ integration("a call that crosses the end of its session is made again", async ()
     assertEquals(await call(client), result, String(call));
   }));
   const stored = ["folder", "hello", "large", "made", "sized", "small", "stream"];
-  assertEquals(names(directory), stored);
+  assertEquals(names(directory), [...many, ...stored]);
 });
+
+integration(
+  "a call is made once where the server ends its body, or the store was late",
+  async () => {
+    const store = new MemoryStore();
+    const put = store.put.bind(store);
+    store.put = (...file) => {
+      put(...file);
+      throw new InletError("timeout", "Cannot tell what has become of it");
+    };
+    let clients = 0;
+    const onClient = ({ type }: ClientEvent): void => void (clients += type === "came" ? 1 : 0);
+    await using server = await serve({ store, timeoutMs: 300, onClient, log: QUIET });
+    const calls = [
+      (client: Client) => client.put("small", bytes("a")),
+      (client: Client) => client.put("large", new ReadableStream()),
+      (client: Client) => client.say(new ReadableStream()),
+    ];
+    for (const [index, call] of calls.entries()) {
+      await using client = await connect(server.address);
+      assertEquals(await call(client).catch(({ code }) => code), "timeout", String(call));
+      assertEquals(clients, index + 1, String(call));
+    }
+    assertEquals((await Array.fromAsync(store.list())).flat().map(({ name }) => name), ["small"]);
+  },
+);
 
 for (const way of ["end", "reset"] as const) {
   integration(`with retries, a body goes on after its connection is lost (${way})`, async () => {

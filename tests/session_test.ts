@@ -359,7 +359,7 @@ integration("--session-timeout closes an idle session after a warning", async ()
     await readAll(conn),
     "welcome client 1 of 100\n" +
       "note This session closes in 1 s: it has been idle for 1 s\n" +
-      "error timeout No data in either direction for 2 s\n",
+      "error;unread=yes timeout No data in either direction for 2 s\n",
   );
   await server.running.says(/left, 0 connected/);
 });

@@ -164,7 +164,7 @@ export class Session implements AsyncDisposable {
 
   /** Whether a request has crossed the end of a session that was idle: the server has not read it. */
   #hasCrossed({ code }: InletError): boolean {
-    return this.#isReused && code === "timeout" && this.#open?.client.expired === true;
+    return this.#isReused && code === "timeout" && this.#open?.client.unread === true;
   }
 
   /** The connection: that of the request before, or another one if it has ended. */

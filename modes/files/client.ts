@@ -139,9 +139,9 @@ export class FilesClient {
     return this.#requester.end !== undefined;
   }
 
-  /** Whether it was the server that ended it, because it was idle for too long. */
-  get expired(): boolean {
-    return this.#requester.isExpired;
+  /** Whether the server has ended it, and has read nothing behind its last answer. */
+  get unread(): boolean {
+    return this.#requester.isUnread;
   }
 
   /** Sends files and folders, as {@linkcode Batch.send} does. */

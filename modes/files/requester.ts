@@ -53,8 +53,8 @@ type RequesterContext = Pick<
 export class Requester {
   /** Why the session has ended: the connection was lost, or a body was incomplete. */
   end: InletError | undefined;
-  /** Whether the server has ended the session, because it was idle for too long. */
-  isExpired = false;
+  /** Whether the server has ended the session, and has read nothing behind its last answer. */
+  isUnread = false;
   readonly #connection: Connection;
   readonly #context: RequesterContext;
   readonly #welcome = Promise.withResolvers<void>();
@@ -317,7 +317,11 @@ export class Requester {
   }
 
   #noticed(reply: Reply): Reply {
-    if (reply.type === "error" && reply.code === "timeout") this.isExpired = true;
+    if (reply.type === "error" && reply.fields?.unread === "yes") {
+      this.isUnread = true;
+      // It explains what cannot be written any more, too.
+      this.end = unexpected(reply);
+    }
     return reply;
   }
 

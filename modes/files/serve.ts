@@ -30,7 +30,8 @@
  * 12. C: `offer …` or `accept PLATE`: two clients meet; serve_meeting.ts has the rest.
  * 13. C: `exit`. S: `ok bye` and the end.
  *
- * Between requests S may send `note TEXT`, or `error shutdown …` or `error timeout …` and the end.
+ * Between requests S may send `note TEXT`, or `error shutdown …` or `error;unread=yes timeout …` and
+ * the end.
  * A note can cross a request; it then precedes the answer.
  *
  * A size of `-` means unknown: the body is a series of `data 65536`, each followed by that many

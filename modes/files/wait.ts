@@ -26,13 +26,26 @@ export async function nextArrival(
   context: ServerContext,
   rest: Rest,
 ): Promise<void> {
+  using _ = betweenRequests(connection);
+  if (context.signal.aborted && !await isLeaving(connection)) throw context.signal.reason;
+  if (connection.buffered.length === 0) await restWithMail(connection, context, rest);
+}
+
+/** Has a client whose session ends be told that no request of it is under way, until it is disposed of. */
+function betweenRequests(connection: Connection): Disposable {
+  const { farewell } = connection;
   connection.resting = true;
-  try {
-    if (context.signal.aborted && !await isLeaving(connection)) throw context.signal.reason;
-    if (connection.buffered.length === 0) await restWithMail(connection, context, rest);
-  } finally {
-    connection.resting = false;
-  }
+  connection.farewell = farewell && ((error) => {
+    if (error.code !== "timeout") return farewell(error);
+    const { code, message: text } = error;
+    return encodeReply({ type: "error", code, text, fields: { unread: "yes" } });
+  });
+  return {
+    [Symbol.dispose]: () => {
+      connection.resting = false;
+      connection.farewell = farewell;
+    },
+  };
 }
 
 async function restWithMail(
@@ -67,18 +80,14 @@ export async function nextRequest(
   connection: Connection,
   context: ServerContext,
 ): Promise<Request | PeopleRequest | null> {
-  connection.resting = true;
-  try {
-    const line = await connection.readLine();
-    if (line === null) return null;
-    const asked = context.client.mailbox?.attends ? decodePeopleRequest(line) : undefined;
-    if (asked) return asked;
-    const request = decodeRequest(line);
-    if (request.fields?.total !== undefined) await warnOfSpace(connection, context, request);
-    return request;
-  } finally {
-    connection.resting = false;
-  }
+  using _ = betweenRequests(connection);
+  const line = await connection.readLine();
+  if (line === null) return null;
+  const asked = context.client.mailbox?.attends ? decodePeopleRequest(line) : undefined;
+  if (asked) return asked;
+  const request = decodeRequest(line);
+  if (request.fields?.total !== undefined) await warnOfSpace(connection, context, request);
+  return request;
 }
 
 /** Tells a client whose files will probably not all fit. */
