@@ -5,10 +5,12 @@
  * @module
  */
 
+import { delay } from "@std/async/delay";
 import { InletError } from "../errors.ts";
 import type { ObjectHead, Put } from "./bucket.ts";
 import { askForXml } from "./listing.ts";
 import { Refusal } from "./refusal.ts";
+import { pauseBefore } from "./requests.ts";
 import { S3Bucket } from "./s3_bucket.ts";
 import { textOf } from "./xml.ts";
 
@@ -17,8 +19,8 @@ export const CHECK_PATIENCE_MS = 10_000;
 
 const HURRIED = { answerMs: CHECK_PATIENCE_MS, repeatMs: CHECK_PATIENCE_MS };
 
-/** How often the tries are begun anew if the store gives no clear answer. */
-const MOST_TRIES = 8;
+/** How often it is tried at least, and beyond that for {@linkcode CHECK_PATIENCE_MS}, without a clear answer. */
+const FEWEST_TRIES = 3;
 
 /**
  * Looks whether a bucket can be used, and finds out how it takes `If-Match`.
@@ -38,6 +40,7 @@ export async function checkBucket(
   const hurried = new S3Bucket(bucket.requests.with(HURRIED, onAnswer));
   await refuseVersions(hurried, prefix);
   if (folder === undefined) return;
+  const end = performance.now() + CHECK_PATIENCE_MS;
   for (let tries = 1;; tries++) {
     const key = `${folder}${crypto.randomUUID()}`;
     try {
@@ -46,12 +49,13 @@ export async function checkBucket(
     } finally {
       await hurried.delete(key);
     }
-    if (tries === MOST_TRIES) {
+    if (tries >= FEWEST_TRIES && performance.now() > end) {
       throw new InletError(
         "overloaded",
         "The object store gave no clear answer to its first requests",
       );
     }
+    await delay(pauseBefore(tries));
   }
 }
 

@@ -175,7 +175,7 @@ function checked(key: string): string {
 }
 
 /** Milliseconds of a pause: up to twice as long each time, and never the same for two servers. */
-function pauseBefore(attempt: number): number {
+export function pauseBefore(attempt: number): number {
   return Math.random() * Math.min(FIRST_PAUSE_MS * 2 ** attempt, LONGEST_PAUSE_MS);
 }
 
