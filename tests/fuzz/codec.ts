@@ -87,8 +87,22 @@ function attempt<T>(what: string, action: () => T): T | undefined {
     assert(error instanceof ProtocolError, `${what} is not refused but broken: ${error}`);
     return undefined;
   } finally {
-    assert(performance.now() - started < LONGEST_MS, `${what} takes too long`);
+    assert(performance.now() - started < LONGEST_MS || !isSlow(action), `${what} takes too long`);
   }
+}
+
+/** Whether an action takes too long each time: once it may have waited for a processor. */
+function isSlow(action: () => unknown): boolean {
+  for (let time = 0; time < 5; time++) {
+    const started = performance.now();
+    try {
+      action();
+    } catch {
+      // Why it fails is known.
+    }
+    if (performance.now() - started < LONGEST_MS) return false;
+  }
+  return true;
 }
 
 /** A line is refused or taken, and what is taken stays what it is from then on. */
