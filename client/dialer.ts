@@ -138,7 +138,7 @@ export class Dialer {
       resume: resume || retries > 0,
       compares: options.compares ?? (() => resume || retries > 0),
       greeting: options.greeting,
-      tickets: new WeakMap(),
+      tickets: new Map(),
       wire: clientWire(options),
       onNotice: (text) => onNotice?.(text),
       // Once, whatever the server sends.

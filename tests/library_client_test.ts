@@ -653,24 +653,30 @@ integration(
   },
 );
 
-integration("with resume, a file at a path continues what a broken put has left", async () => {
-  await using local = await tempDir();
-  await local.write("large", "x".repeat(8_000_000));
-  const directory = `${local.path}/received`;
-  await using server = await serve({ directory, log: QUIET });
-  const { port } = server.address;
-  const cut = { direction: "up", bytes: 5_000_000, way: "end" } as const;
-  using relay = await relayTo({ port, key: undefined }, cut);
-  const notices: string[] = [];
-  await using client = await connect(relay, {
-    resume: true,
-    onNotice: (text) => notices.push(text),
-  });
-  const path = `${local.path}/large`;
-  await assertRejects(() => client.put("large", { path }), InletError);
-  const told: TransferProgress[] = [];
-  await client.put("large", { path }, { onProgress: (progress) => told.push(progress) });
-  assert(notices.some((text) => text.includes("resuming")), notices.join("\n"));
-  assertEquals(told.at(-1), { bytes: 8_000_000, size: 8_000_000 });
-  assertEquals(names(directory), ["large"]);
-});
+for (const isUntold of [false, true]) {
+  const how = isUntold ? ", of whose end the server knows nothing" : "";
+  integration(
+    `with resume, a file at a path continues what a broken put has left${how}`,
+    async () => {
+      await using local = await tempDir();
+      await local.write("large", "x".repeat(8_000_000));
+      const directory = `${local.path}/received`;
+      await using server = await serve({ directory, log: QUIET });
+      const { port } = server.address;
+      const cut = { direction: "up", bytes: 5_000_000, way: "end", isUntold } as const;
+      using relay = await relayTo({ port, key: undefined }, cut);
+      const notices: string[] = [];
+      await using client = await connect(relay, {
+        resume: true,
+        onNotice: (text) => notices.push(text),
+      });
+      const path = `${local.path}/large`;
+      await assertRejects(() => client.put("large", { path }), InletError);
+      const told: TransferProgress[] = [];
+      await client.put("large", { path }, { onProgress: (progress) => told.push(progress) });
+      assert(notices.some((text) => text.includes("resuming")), notices.join("\n"));
+      assertEquals(told.at(-1), { bytes: 8_000_000, size: 8_000_000 });
+      assertEquals(names(directory), ["large"]);
+    },
+  );
+}

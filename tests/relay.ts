@@ -18,6 +18,8 @@ export interface Cut {
   bytes: number;
   /** What both sides see in the place of the next one. */
   way: Way;
+  /** Whether the server hears nothing of it, as where the way to it breaks off. */
+  isUntold?: boolean;
   /** Called when it cuts. */
   onCut?: () => void;
 }
@@ -37,7 +39,7 @@ export interface Relay extends Disposable {
 /** Listens in the place of a server, and cuts the first connection. Later ones pass whole. */
 export async function relayTo(
   server: Reachable,
-  { direction, bytes, way, onCut }: Cut,
+  { direction, bytes, way, isUntold = false, onCut }: Cut,
 ): Promise<Relay> {
   let passed = "";
   let cut = false;
@@ -49,7 +51,7 @@ export async function relayTo(
     const isCut = (): boolean => isFirst && cut;
     const cutOff = (): void => {
       cut = true;
-      for (const socket of [client, upstream]) {
+      for (const socket of isUntold ? [client] : [client, upstream]) {
         if (way === "end") socket.end();
         if (way === "reset") socket.resetAndDestroy();
       }
@@ -72,7 +74,7 @@ export async function relayTo(
       from.on("end", () => isCut() || to.end());
       from.on("error", () => {});
       // Whatever happens to one of the two ends the other.
-      from.on("close", () => to.destroy());
+      from.on("close", () => isCut() && isUntold || to.destroy());
     }
     if (isFirst && bytes === 0) cutOff();
   });

@@ -60,8 +60,8 @@ export interface ClientContext extends GrowthOptions {
   readonly onWarning?: (text: string) => void;
   /** Whether both peers keep the partial file of a lost connection, to resume it later. */
   readonly resume?: boolean;
-  /** The tickets of interrupted uploads, by the source: they outlive a connection. */
-  readonly tickets?: WeakMap<object, string>;
+  /** The tickets of interrupted uploads, by the fingerprint of the file: they outlive a connection. */
+  readonly tickets?: Map<string, string>;
   /**
    * Gives an item an id of its own, the same in each attempt, so that the server stores it once.
    * Missing if no item is sent again.

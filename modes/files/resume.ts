@@ -43,8 +43,8 @@ import { type Requester, unexpected } from "./requester.ts";
 interface Offer {
   /** Bytes that the server has already. */
   readonly offset: number;
-  /** What the client shows to resume this upload in its turn. */
-  readonly ticket: string | undefined;
+  /** What the server finds it by. */
+  readonly fingerprint: string;
 }
 
 /** The session in which an upload is resumed. */
@@ -74,10 +74,7 @@ export async function reput(session: ReputSession, source: FileSource): Promise<
   using file = source.openBeginning();
   const { label, size } = source;
   progress.doing("asking what the server has of it");
-  const before = tickets?.get(source);
-  const fields = { ...session.fields, ...before && { ticket: before } };
-  const { offset, ticket } = await askToResume(session, source, file, fields);
-  if (ticket !== undefined) tickets?.set(source, ticket);
+  const { offset, fingerprint } = await askToResume(session, source, file);
   if (offset > 0) onResume?.(label, offset, size);
   progress.skip(offset);
   // Nobody waits for it before the rest has gone out.
@@ -86,7 +83,9 @@ export async function reput(session: ReputSession, source: FileSource): Promise<
   const whole = async (refused: AbortSignal): Promise<Tally> =>
     offset === 0 ? body.tally : await readMeanwhile(session, beginning, body.tally, refused);
   try {
-    return await session.sendRest(source, { ...body, whole }, offset);
+    const stored = await session.sendRest(source, { ...body, whole }, offset);
+    tickets?.delete(fingerprint);
+    return stored;
   } catch (error) {
     // The partial file was not this file's after all, however much they looked alike.
     if (offset === 0 || requester.end || explain(error).code !== "checksum") throw error;
@@ -131,21 +130,21 @@ async function readMeanwhile(
 }
 
 /**
- * Asks the server for its partial file of a source.
- *
- * @param fields Those of the request: the ticket of an earlier attempt, and the id of the upload.
+ * Asks the server for its partial file of a source, with the ticket of an earlier attempt.
  * @throws {InletError} what the server refuses with; `bad-request` if it breaks the rules
  */
 async function askToResume(
-  { requester, ask }: ReputSession,
+  { context: { tickets }, requester, ask, fields }: ReputSession,
   source: FileSource,
   file: Beginning,
-  fields: Fields,
 ): Promise<Offer> {
   const { name, size } = source;
   const fingerprint = await fingerprintOf(source, (offset, into) => file.readAt(offset, into));
+  const before = tickets?.get(fingerprint);
+  const all = { ...fields, ...before !== undefined && { ticket: before } };
+  const request = encodeRequest({ type: "reput", fingerprint, size, name, fields: all });
   // A server may read its partial file before it answers. Ours does not.
-  let reply = await ask(encodeRequest({ type: "reput", fingerprint, size, name, fields }), size);
+  let reply = await ask(request, size);
   for (let asked = 0; reply.type === "prove" && asked < MAX_ASKED; asked++) {
     const digest = await prove(requester, file, reply);
     await requester.write(encodeRequest({ type: "proof", digest }));
@@ -153,7 +152,9 @@ async function askToResume(
   }
   if (reply.type === "error") throw unexpected(reply);
   if (reply.type !== "go" || reply.offset > size) throw requester.giveUp(unexpected(reply));
-  return { offset: reply.offset, ticket: reply.fields?.ticket };
+  const ticket = reply.fields?.ticket;
+  if (ticket !== undefined) tickets?.set(fingerprint, ticket);
+  return { offset: reply.offset, fingerprint };
 }
 
 async function prove(
