@@ -33,7 +33,11 @@ import {
 const PART: Fields = { "Upload-Length": 10, "Upload-Concat": "partial" };
 
 /** A `PATCH` that has sent a chunk of ten bytes, and not the end of its body. */
-async function sending(server: TestServer, path: string, fields: Fields = {}): Promise<HttpWire> {
+async function sending(
+  server: Pick<TestServer, "port" | "dir" | "key">,
+  path: string,
+  fields: Fields = {},
+): Promise<HttpWire> {
   const wire = await HttpWire.dial(server);
   const all = { ...BYTES, "Upload-Offset": 0, "Transfer-Encoding": "chunked", ...fields };
   await wire.says(`${requestOf("PATCH", path, all)}a\r\nhelloworld\r\n`);
@@ -56,16 +60,26 @@ integration("tus: what is being sent is not joined, as its checksum may be wrong
 });
 
 integration("tus: a refused request tells no length of what another one is sending", async () => {
-  await using server = await startServer();
+  await using local = await tempDir();
+  // In this process: when it does not run, neither the bytes nor the server's clock go on.
+  await using server = await serveHere({ dir: local.path });
   const path = await begin(server, { "Upload-Defer-Length": 1, ...metadata({ filename: "a" }) });
-  using wire = await sending(server, path);
-  assertEquals((await patch(server, path, 0, "hello", { "Upload-Length": 12 })).status, 423);
-  await wire.says("a\r\nhelloworld\r\n0\r\n\r\n");
-  assertEquals((await wire.response())!.headers["upload-offset"], "20");
+  using wire = await sending({ ...server, dir: local.path }, path);
+  let sent = 10;
+  const dripping = setInterval(() => {
+    sent++;
+    wire.says("1\r\n!\r\n");
+  }, 20);
+  const { status } = await patch(server, path, 0, "hello", { "Upload-Length": 12 })
+    .finally(() => clearInterval(dripping));
+  assertEquals(status, 423);
+  await wire.says("0\r\n\r\n");
+  assertEquals((await wire.response())!.headers["upload-offset"], String(sent));
   const { headers } = await head(server, path);
   assertEquals([headers["upload-length"], headers["upload-defer-length"]], [undefined, "1"]);
-  assertEquals((await patch(server, path, 20, "!", { "Upload-Length": 21 })).status, 204);
-  assertEquals(names(server.dir).includes("a"), true);
+  const last = { "Upload-Length": sent + 1 };
+  assertEquals((await patch(server, path, sent, "!", last)).status, 204);
+  assertEquals(names(local.path).includes("a"), true);
 });
 
 integration("tus: a part with the largest fields is found again after it was joined", async () => {

@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { fingerprintOf } from "../lib/body/fingerprint.ts";
+import { DirectoryStore } from "../lib/store/directory.ts";
 import { DEAD_MS } from "../web/tus_append.ts";
 import {
   anHourPasses,
@@ -296,6 +297,29 @@ integration("tus: what came while the server hung is read before the upload is t
   for (const name of ["a.txt", "a (2).txt"]) {
     assertEquals(Deno.readTextFileSync(`${local.path}/${name}`), "helloworld");
   }
+});
+
+integration("tus: what came while the server hung is read before the length is taken", async () => {
+  await using local = await tempDir();
+  const store = await DirectoryStore.open(local.path);
+  await using server = await serveHere({ dir: local.path, store });
+  const path = await begin(server, { "Upload-Defer-Length": 1 });
+  using sending = await patching(server, path, "he");
+  await uploadGrows(local.path, 2);
+  const find = store.ongoing.find.bind(store.ongoing);
+  let sent: Promise<void> | undefined;
+  store.ongoing.find = async (id) => {
+    const found = await find(id);
+    store.ongoing.find = find;
+    sent = sending.says("llo");
+    hang(1.5 * DEAD_MS);
+    return found;
+  };
+  assertEquals((await patch(server, path, 5, "LOWOR", { "Upload-Length": 10 })).status, 423);
+  await sent;
+  await sending.says("world");
+  assertEquals((await sending.response())?.status, 204);
+  assertEquals((await head(server, path)).headers["upload-length"], undefined);
 });
 
 integration("tus: HEAD takes an upload over from a PATCH in which nothing moves", async () => {

@@ -20,7 +20,15 @@ import type { Exchange, Handler } from "./exchange.ts";
 import { type Headers, Refusal } from "./problem.ts";
 import { bodySize } from "./request_checks.ts";
 import { encodePath } from "./target.ts";
-import { append, checkLength, checkOffset, DEAD_MS, refuseBusy, takeOver } from "./tus_append.ts";
+import {
+  append,
+  catchUp,
+  checkLength,
+  checkOffset,
+  DEAD_MS,
+  refuseBusy,
+  takeOver,
+} from "./tus_append.ts";
 import { joinParts, stopJoining } from "./tus_concat.ts";
 import { type Details, detailsOf, ownerOf } from "./tus_details.ts";
 import {
@@ -219,6 +227,7 @@ async function takeBytes(exchange: Exchange): Promise<void> {
     });
   }
   if (size !== upload.size) {
+    await catchUp(upload);
     // Of one that is being sent, it would be changed under the hands of who sends it.
     if ((upload.quietMs ?? DEAD_MS) < DEAD_MS) refuseBusy();
     checkSpace(context, what, size);

@@ -97,10 +97,7 @@ export async function takeOver(
 ): Promise<OngoingBody> {
   const { connection } = exchange;
   const onTaken = (): void => connection.abort(taken());
-  // This server may have hung, and not have read what has come meanwhile.
-  if ((ongoing.quietMs ?? 0) >= DEAD_MS) {
-    await new Promise<void>((resolve) => new AwakeTimer(0, resolve));
-  }
+  await catchUp(ongoing);
   let taking: Promise<OngoingBody | undefined> | undefined;
   try {
     const upload = await exchange.whileThere((signal) =>
@@ -113,6 +110,12 @@ export async function takeOver(
     throw error;
   }
   refuseBusy();
+}
+
+/** Reads what has come of an upload that seems dead: this server may have hung meanwhile. */
+export async function catchUp(ongoing: OngoingUpload): Promise<void> {
+  if ((ongoing.quietMs ?? 0) < DEAD_MS) return;
+  await new Promise<void>((resolve) => new AwakeTimer(0, resolve));
 }
 
 /** @throws {Refusal} 423 */
