@@ -39,8 +39,8 @@ const session = new Session({
   onMany: () => list.load(),
   onBack: () => {
     sender.wake();
-    if (!isListed) return beginList();
-    if (may.list) list.load();
+    if (!isListed) beginList();
+    else if (may.list) list.load();
     // It may be another visitor by now.
     show(true);
   },
