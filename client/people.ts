@@ -87,15 +87,21 @@ export class People {
     await this.reach(client, request, { what: `tell ${quoted(name)}`, name });
   }
 
-  /** Sends somebody a line, and says so if it has to wait. */
+  /** Sends somebody a line, and says so if it has to wait: unless nobody has asked for it. */
   async reach(
     client: FilesClient,
     request: Parameters<PeopleClient["reach"]>[0],
-    { what, name }: { readonly what: string; readonly name: string },
+    { what, name, isUnasked }: {
+      readonly what: string;
+      readonly name: string;
+      readonly isUnasked?: boolean;
+    },
   ): Promise<void> {
     const when = await (await this.#attended(client)).reach(request)
       .catch((error) => this.#failed(error, what, request.to));
-    if (when === "later") this.#say(dim(`${printable(name)} is busy, and is told afterwards`));
+    if (when === "later" && !isUnasked) {
+      this.#say(dim(`${printable(name)} is busy, and is told afterwards`));
+    }
   }
 
   /** What somebody is called. */

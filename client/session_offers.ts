@@ -205,7 +205,7 @@ export class Offers {
     const { code, message } = explain(error);
     own.stop.abort(error);
     if (!own.isRefused) {
-      this.#later((client) => this.#declineTo(client, own.to, plate).catch(() => {}));
+      this.#later((client) => this.#tellOver(client, own.to, plate));
     }
     throw new InletError(code, `Did not send ${quoted(name)}: ${message}`);
   }
@@ -213,8 +213,7 @@ export class Offers {
   #offered(line: Extract<Unasked, { type: "offered" }>): void {
     const { people, script, say, isTyping } = this.#options;
     const { from, plate, key, size, name } = line;
-    const refuse = (): void =>
-      this.#later((client) => this.#declineTo(client, from, plate).catch(() => {}));
+    const refuse = (): void => this.#later((client) => this.#tellOver(client, from, plate));
     if (this.#open.has(plate)) return;
     const who = people.nameOf(from);
     const isTrusted = script?.acceptFrom !== undefined && who === script.acceptFrom;
@@ -253,7 +252,7 @@ export class Offers {
       await people.reach(client, request, { what: `receive from ${quoted(name)}`, name });
       const { failure, isKnown } = await this.until(client, receiving.receive());
       if (!failure) return;
-      if (!isKnown) await this.#declineTo(client, open.from, open.plate).catch(() => {});
+      if (!isKnown) await this.#tellOver(client, open.from, open.plate);
       if (script) throw new InletError(failure.code, `Did not receive all of ${quoted(open.name)}`);
     } finally {
       signal.removeEventListener("abort", onAbort);
@@ -301,10 +300,24 @@ export class Offers {
     return `${printable(this.#options.people.nameOf(to))} ${why}`;
   }
 
-  async #declineTo(client: FilesClient, to: number, plate: string): Promise<void> {
+  /** Tells the other side that this one has ended an offer by itself. */
+  async #tellOver(client: FilesClient, to: number, plate: string): Promise<void> {
+    await this.#declineTo(client, to, plate, true).catch(() => {});
+  }
+
+  async #declineTo(
+    client: FilesClient,
+    to: number,
+    plate: string,
+    isUnasked = false,
+  ): Promise<void> {
     const { people } = this.#options;
     const name = people.nameOf(to);
-    await people.reach(client, { type: "decline", to, plate }, { what: "decline", name });
+    await people.reach(client, { type: "decline", to, plate }, {
+      what: "decline",
+      name,
+      isUnasked,
+    });
   }
 
   /** Which offer is meant. Without words: the only one, if it was shown before the line was begun. */
