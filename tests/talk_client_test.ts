@@ -48,8 +48,8 @@ const SAID_AHEAD = `The server said: ${AHEAD}\n`;
 /** What a strange server does with one client. */
 interface Stranger extends AsyncDisposable {
   readonly port: number;
-  /** The messages of the client, each what one read gave. */
-  readonly heard: string[];
+  /** All messages of the client, each what one read gave, once this server has closed. */
+  readonly heard: Promise<readonly string[]>;
 }
 
 /** One client of a strange server. */
@@ -85,7 +85,7 @@ function startStranger(talk: (guest: Guest) => Promise<void>): Stranger {
   })().catch(() => {});
   return {
     port: listener.addr.port,
-    heard,
+    heard: serving.then(() => heard),
     async [Symbol.asyncDispose](): Promise<void> {
       listener.close();
       await serving;
@@ -264,7 +264,7 @@ integration(
         "Hello ACK\n",
         `${SAID_AHEAD}${first.trim()}\n`,
       ]);
-      assertEquals(server.heard, ["Hello", "exit"]);
+      assertEquals(await server.heard, ["Hello", "exit"]);
     }));
   },
 );
@@ -275,7 +275,7 @@ integration("talk client answers a server that asks for its name", async () => {
     const args = [...EXPECTS_AHEAD, "--name", "Ann"];
     const ended = await runTalk(server, args, { stdin: "Hello\n" });
     assertEquals([ended.code, ended.stdout], [0, "Hello ACK\n"]);
-    assertEquals(server.heard, ["Ann", "Hello", "exit"]);
+    assertEquals(await server.heard, ["Ann", "Hello", "exit"]);
   }));
 });
 
@@ -330,7 +330,7 @@ integration("talk client exits with 3 where a server turns it away in its own wo
     const { code, stderr } = await runHere(server, ["--list"]);
     assertEquals(code, 3);
     assertStringIncludes(stderr, JSON.stringify(words));
-    assertEquals(server.heard, []);
+    assertEquals(await server.heard, []);
   }));
   await using silent = startStranger(() => Promise.resolve());
   assertRefused(await runHere(silent, ["--list"]), 4, "The server closed without a word");
@@ -376,7 +376,7 @@ integration("talk client says READY to FILESIZE", async () => {
     assertEquals(ended.code, 0, ended.stderr);
     assertStringIncludes(ended.stderr, "ended by the size in front of it, FILESIZE\n");
     assertEquals(Deno.readTextFileSync(`${local.path}/a.txt`), "hello\n");
-    assertEquals(server.heard, ["get a.txt", ...waits ? ["READY"] : [], "exit"]);
+    assertEquals(await server.heard, ["get a.txt", ...waits ? ["READY"] : [], "exit"]);
   }));
 });
 
