@@ -83,7 +83,9 @@ integration("a receiver that is killed at any moment goes on by the same command
     }
     const taken = isDone ? undefined : await accept(server, offer.code, here.into);
     const { code, stderr } = await offer.ended();
-    assertEquals([taken?.code ?? 0, code], [0, 0], `${taken?.stderr}\n${stderr}`);
+    // One that is killed as it ends has told the other side that all is there, and forgotten the offer.
+    const isOver = taken?.stderr.includes("no offer has this code");
+    assertEquals([isOver ? 0 : taken?.code ?? 0, code], [0, 0], `${taken?.stderr}\n${stderr}`);
     // What a receiver had in flight in the moment of its end may be left beside what the next one has gone
     // on with. Whoever receives there a day later removes it.
     age(here.inbox, 90_000);
