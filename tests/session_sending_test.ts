@@ -23,6 +23,7 @@ import {
   names,
   onTmpfs,
   pure,
+  run,
   runClient,
   Running,
   scriptPath,
@@ -30,6 +31,7 @@ import {
   tempDir,
   type TestServer,
 } from "./helpers.ts";
+import { SLOW_CLOCK } from "./meeting.ts";
 import { End } from "./meeting_ends.ts";
 import { openTerminal, type Terminal } from "./tmux.ts";
 import { makeUsers } from "./user_files.ts";
@@ -164,6 +166,9 @@ integration("who offers keeps the connection of a knock until the other key has 
 });
 
 const CLIENT = [Deno.execPath(), "run", "-A", scriptPath("client.ts"), "127.0.0.1"];
+
+/** The same for a session of a script, which may have to find the direct way. */
+const SLOW_CLIENT = ["run", ...SLOW_CLOCK, ...CLIENT.slice(2)];
 
 /** Opens a session in a terminal. */
 async function openSession(
@@ -309,7 +314,7 @@ async function startInbox(
 ): Promise<Running> {
   const process = new Deno.Command(Deno.execPath(), {
     args: [
-      ...[...CLIENT.slice(1), String(server.port), "--session", "--accept-from", "anna", ...args],
+      ...[...SLOW_CLIENT, String(server.port), "--session", "--accept-from", "anna", ...args],
     ],
     cwd,
     stdin: "piped",
@@ -461,8 +466,9 @@ integration("a file goes directly, or with --no-direct through the server, unrea
       seen += text;
       return text;
     });
-    const args = ["--session", "--name", "anna", ...how];
-    const anna = await runClient(proxy, args, { stdin: "send ben film.bin\n", cwd: from.path });
+    const args = [...SLOW_CLIENT, String(proxy.port), "--session", "--name", "anna", ...how];
+    const stdin = "send ben film.bin\n";
+    const anna = await run(Deno.execPath(), args, { stdin, cwd: from.path });
     assertEquals(anna.code, 0, anna.stderr);
     await ben.says(new RegExp(`^film.*: saved as .*, ${way}$`));
     assertEquals(seen.length > content.length, way === "relayed");
