@@ -5,8 +5,12 @@
  */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { delay } from "@std/async/delay";
+import { startsWith } from "@std/bytes/starts-with";
+import { SocketStream } from "../lib/net/byte_stream.ts";
 import { type LoggedEvent, serve } from "../server.ts";
 import { freePort, integration, KEY, startServer, tempDir } from "./helpers.ts";
+import { serveHere } from "./in_process.ts";
 import { accept, End, join, meet, offer, OTHER_SALT, SALT } from "./meeting_ends.ts";
 import { Wire } from "./wire.ts";
 
@@ -363,6 +367,32 @@ function random(size: number): Uint8Array<ArrayBuffer> {
 async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
+
+/** Has this process come back late from writing a knock, as a busy one does. */
+function lateBehindKnocks(): Disposable {
+  const { write } = SocketStream.prototype;
+  const knock = new TextEncoder().encode("knock ");
+  SocketStream.prototype.write = async function (bytes): Promise<number> {
+    const written = await write.call(this, bytes);
+    if (startsWith(bytes, knock)) await delay(100);
+    return written;
+  };
+  return { [Symbol.dispose]: () => void (SocketStream.prototype.write = write) };
+}
+
+integration("who has joined somebody waits on, also where that was read first", async () => {
+  await using local = await tempDir();
+  await using server = await serveHere({ dir: local.path });
+  using _ = lateBehindKnocks();
+  using offering = await offer(server);
+  using acceptor = await accept(server, offering.plate);
+  await join(offering);
+  using again = await offer(server, { plate: offering.plate });
+  assertMatch(await acceptor.line(), /^met \d+$/);
+  await acceptor.says("hello");
+  assertEquals(await offering.end.text(5), "hello");
+  assertEquals(again.plate, offering.plate);
+});
 
 /** The digest of all that comes to an end. */
 async function digestOf({ connection }: End): Promise<string> {

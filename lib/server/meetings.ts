@@ -148,6 +148,11 @@ export class Offer {
     return this.#waiter === undefined;
   }
 
+  /** The connection that was told of a try, and of which no `join` was read. */
+  get joining(): readonly Connection[] {
+    return this.#waiter?.tried ? [this.#waiter.connection] : [];
+  }
+
   /** Takes over what its client says of it. A client with another salt is another run of it. */
   renew({ salt, seconds, host }: { salt: string; seconds: number; host: string }): void {
     this.#host = host;

@@ -17,7 +17,7 @@ import {
   type MeetingRequest,
 } from "../../protocol.ts";
 import { InletError } from "../../lib/errors.ts";
-import { AwakeTimer } from "../../lib/net/awake.ts";
+import { AwakeTimer, lookAround } from "../../lib/net/awake.ts";
 import type { Connection } from "../../lib/net/connection.ts";
 import type { ServerContext } from "../../lib/server/context.ts";
 import {
@@ -65,7 +65,7 @@ export async function serveOffer(
 ): Promise<"end" | void> {
   const admitted = await attempt(
     ...[connection, context, "offer", "offer"] as const,
-    () => meetingsOf(context, "offer").attach(request, connection),
+    () => attach(connection, context, request),
   );
   if (!admitted) return;
   using waiter = admitted.value;
@@ -82,6 +82,21 @@ export async function serveOffer(
   await connection.unwatched(meeting.met);
   await meeting.carry(connection);
   return "end";
+}
+
+/**
+ * Has a connection wait for an offer. Its client may have joined somebody by the one before: that is read
+ * first, as else this one would take its place.
+ */
+async function attach(
+  connection: Connection,
+  context: ServerContext,
+  request: MeetingRequest & { type: "offer" },
+): Promise<Waiter> {
+  const meetings = meetingsOf(context, "offer");
+  const joining = () => meetings.find(request.plate)?.joining ?? [];
+  if (joining().length > 0) await lookAround(joining);
+  return meetings.attach(request, connection);
 }
 
 /** Waits until somebody comes for an offer. Returns false if its client has withdrawn it, or left. */
