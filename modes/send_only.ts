@@ -6,7 +6,7 @@
 
 import type { Stored } from "../protocol.ts";
 import type { WireContext } from "../lib/cli/client_context.ts";
-import { AwakeTimer } from "../lib/net/awake.ts";
+import { AwakeTimer, lookAround } from "../lib/net/awake.ts";
 import type { Connection } from "../lib/net/connection.ts";
 import { DEFAULT_TIMEOUT_MS } from "../lib/net/whole_line.ts";
 import { InletError } from "../lib/errors.ts";
@@ -75,9 +75,8 @@ export async function sendListening(
     // A pending write may never finish once the server has stopped reading.
     await Promise.race([connection.send(body.stream, stop.signal), aborted(stop)]);
     checkUnchanged(source, body, context);
-    // What has arrived by now is heard first: in one turn the system tells of it, and in the next one
-    // whoever waits for it has been told.
-    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+    // What has arrived by now is heard first.
+    await lookAround(() => [connection]);
     // A server that is gone answers the last bytes with a reset.
     if (endedFirst) await new Promise((resolve) => setTimeout(resolve, RESET_MS));
     if (halfClose || endedFirst) await connection.closeWrite();
