@@ -70,11 +70,13 @@ const push: Action = (relay, around) => sendOne(relay, around, SMALL_BYTES);
 const upload: Action = async (relay, { trial, local, timeoutMs }) => {
   const { path, name } = await makeFile(trial, local, SMALL_BYTES);
   const [result] = await resultsOf(send(relay, [path], { mode: "upload", timeoutMs }));
+  const { error } = result!;
   // On this wire an end after `go ahead` is the acknowledgement, whoever made it.
-  if (result!.error) assertLost(result!.error);
+  if (error) assertLost(error);
   else assertEquals(relay.passed, "go ahead");
-  assert(relay.cut || result!.stored);
-  (relay.cut ? trial.possible : trial.acknowledged).add(name);
+  // A busy server can be silent by itself.
+  if (error && !relay.cut) assertEquals(error.code, "timeout");
+  (error || relay.cut ? trial.possible : trial.acknowledged).add(name);
 };
 
 /** All of them; those of one group at the same time, and those first that need a short list. */
