@@ -801,14 +801,25 @@ export async function startPeer(
   };
 }
 
+/** Ports of each file of tests. Linux hands out those from 32,768 on, other systems from 49,152 on. */
+const PORTS = { first: 16_384, ofFile: 48 };
+
+let ports = Math.floor(Math.random() * PORTS.ofFile);
+
 /**
  * A port that nothing listens on, and that no system hands out: a server on port 0 or a connection of
- * another test would have such a one a moment later.
+ * another test would have such a one a moment later. Nobody else is given it meanwhile, neither in this
+ * file of tests nor in those beside it.
  */
 export function freePort(): number {
+  const files = ["tests", "tests/faults"].flatMap((folder) =>
+    namesOf(scriptPath(folder)).sort().filter((name) => name.endsWith("_test.ts"))
+      .map((name) => new URL(`${folder}/${name}`, ROOT).href)
+  );
+  // What is no file of tests has the first ones.
+  const first = PORTS.first + PORTS.ofFile * (1 + files.indexOf(Deno.mainModule));
   for (;;) {
-    // Linux hands out ports from 32,768 on, other systems from 49,152 on.
-    const port = 16_384 + Math.floor(Math.random() * 16_384);
+    const port = first + ports++ % PORTS.ofFile;
     try {
       using _ = Deno.listen({ hostname: "127.0.0.1", port });
       return port;

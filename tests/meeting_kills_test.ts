@@ -9,6 +9,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { delay } from "@std/async/delay";
 import {
   bytes,
+  freePort,
   integration,
   names,
   onTmpfs,
@@ -121,8 +122,8 @@ for (const [way, args] of Object.entries(WAYS)) {
     `a server that is killed and started again is met again by both: ${way}`,
     async () => {
       await using here = await scene();
-      let server = await startServer();
-      const { port } = server;
+      const port = freePort();
+      let server = await startServer({ port });
       const isDirect = way === "direct";
       const permissions = [...isDirect ? SLOW_CLOCK : [], "-A"];
       // What goes over the server stands still within the file until the server is killed.

@@ -3,6 +3,7 @@ import {
   anHourPasses,
   bytes,
   fixture,
+  freePort,
   integration,
   names,
   runClient,
@@ -160,7 +161,7 @@ integration("server.ts ends at once at a later signal, and leaves no partial", a
 });
 
 integration("server.ts binds the port of one that has just stopped", async () => {
-  await using first = await startServer();
+  await using first = await startServer({ port: freePort() });
   using _idle = await Wire.greet(first);
   await runClient(first, [fixture("hello.txt")]);
   const { code } = await first.running.stop("SIGTERM");
