@@ -123,13 +123,16 @@ function sourceFile(specifier: string): string[] {
   return isSource ? [specifier.slice(ROOT.href.length)] : [];
 }
 
-/** The TypeScript files of the product. */
+/** The TypeScript files of the product. Beside them, tests make and remove what is their own. */
 async function productFiles(): Promise<string[]> {
   const root = fromFileUrl(ROOT.href);
-  const files: string[] = [];
-  for await (const { path } of walk(root, { includeDirs: false })) {
-    const file = path.slice(root.length).replaceAll("\\", "/");
-    if (file.endsWith(".ts") && PRODUCT.includes(file.split("/")[0]!)) files.push(file);
+  const [files, folders] = [true, false].map((isFile) =>
+    PRODUCT.filter((path) => path.endsWith(".ts") === isFile)
+  ) as [string[], string[]];
+  for (const folder of folders) {
+    for await (const { path } of walk(`${root}${folder}`, { includeDirs: false, exts: ["ts"] })) {
+      files.push(path.slice(root.length).replaceAll("\\", "/"));
+    }
   }
   return files.sort();
 }
