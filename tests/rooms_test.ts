@@ -130,8 +130,8 @@ async function productFiles(): Promise<string[]> {
     PRODUCT.filter((path) => path.endsWith(".ts") === isFile)
   ) as [string[], string[]];
   for (const folder of folders) {
-    for await (const { path } of walk(`${root}${folder}`, { includeDirs: false, exts: ["ts"] })) {
-      files.push(path.slice(root.length).replaceAll("\\", "/"));
+    for await (const { path } of walk(`${root}${folder}`, { includeDirs: false })) {
+      if (path.endsWith(".ts")) files.push(path.slice(root.length).replaceAll("\\", "/"));
     }
   }
   return files.sort();
