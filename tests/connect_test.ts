@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { connect } from "../lib/net/connect.ts";
 import { InletError } from "../lib/errors.ts";
-import { freePort, integration, readAll } from "./helpers.ts";
+import { assertRefused, fixture, freePort, integration, readAll, run } from "./helpers.ts";
 
 const PATIENT = { timeoutMs: 60_000, signal: new AbortController().signal };
 
@@ -25,6 +25,26 @@ integration("connect() says that the connection was refused", async () => {
   );
   assertEquals(error.code, "lost");
 });
+
+/** A network whose system hands out one port first, in which a command runs. */
+const ONE_PORT = "ip link set lo up && echo 40000 40001 > /proc/sys/net/ipv4/ip_local_port_range";
+
+for (const mode of ["files", "raw"]) {
+  integration(`a client in mode ${mode} that would be connected to itself is refused`, async () => {
+    const client = ["run", "-A", "client.ts", "127.0.0.1", "40000", fixture("hello.txt")];
+    assertRefused(
+      await run("unshare", [
+        ...["-rn", "sh", "-c", `${ONE_PORT} && exec "$@"`, "sh", Deno.execPath()],
+        ...[...client, "--mode", mode],
+      ]),
+      4,
+      "Cannot connect to 127.0.0.1:40000: connection refused; is the server running?",
+    );
+  }, {
+    programs: ["ip"],
+    succeeds: [`unshare -rn sh -c '${ONE_PORT}'`, "unshare, and to be allowed to set its ports"],
+  });
+}
 
 integration("connect() says that the host does not exist", async () => {
   const error = await assertRejects(

@@ -103,3 +103,19 @@ export class TcpStream extends SocketStream {
     }
   }
 }
+
+/** An end of a connection, as far as it is known. */
+interface End {
+  readonly hostname: string | undefined;
+  readonly port: number | undefined;
+}
+
+/**
+ * The refusal, if a socket is connected to itself: where nothing listens on a port that the system hands
+ * out, it can hand out just that one to whoever connects to it (RFC 9293, section 3.5).
+ */
+export function refusalOfItself(local: End, remote: End): Error | undefined {
+  if (local.port !== remote.port || local.hostname !== remote.hostname) return undefined;
+  const refusal = new Deno.errors.ConnectionRefused("Cannot connect a socket to itself");
+  return Object.assign(refusal, { code: "ECONNREFUSED" });
+}

@@ -7,7 +7,7 @@
 import { formatAddress, type ServerAddress, zoneOf } from "../address.ts";
 import type { PublicIdentity } from "../auth/identity.ts";
 import { AwakeTimer } from "./awake.ts";
-import { type ByteStream, TcpStream } from "./byte_stream.ts";
+import { type ByteStream, refusalOfItself, TcpStream } from "./byte_stream.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionOptions } from "./connection_options.ts";
 import { InletError } from "../errors.ts";
@@ -93,7 +93,11 @@ async function dial(
   const zone = zoneOf(address.hostname);
   // node:net of Deno drops the zone.
   if (!resettable || zone !== undefined) {
-    return new TcpStream(await Deno.connect({ ...address, signal }), zone);
+    const conn = await Deno.connect({ ...address, signal });
+    const refusal = refusalOfItself(conn.localAddr, conn.remoteAddr);
+    if (!refusal) return new TcpStream(conn, zone);
+    conn.close();
+    throw refusal;
   }
   const { dialResettable } = await import("./node_stream.ts");
   return await dialResettable(address, signal);

@@ -11,7 +11,7 @@
 import { connect, type Socket } from "node:net";
 import { formatAddress } from "../address.ts";
 import { InletError } from "../errors.ts";
-import type { ByteStream } from "./byte_stream.ts";
+import { type ByteStream, refusalOfItself } from "./byte_stream.ts";
 
 /** Size of the buffer that a socket reads into, in bytes. */
 const BUFFER_BYTES = 256 * 1024;
@@ -38,9 +38,12 @@ export function dialResettable(
   socket.once("error", reject);
   socket.once("connect", () => {
     // A connection that the peer has reset already has no remote address.
-    const { remoteAddress = hostname, remotePort = port } = socket;
-    const remote = formatAddress({ hostname: remoteAddress, port: remotePort });
-    resolve(new NodeStream(socket, inbox, remote));
+    const { remoteAddress = hostname, remotePort = port, localAddress, localPort } = socket;
+    const remote = { hostname: remoteAddress, port: remotePort };
+    const refusal = refusalOfItself({ hostname: localAddress, port: localPort }, remote);
+    if (!refusal) return resolve(new NodeStream(socket, inbox, formatAddress(remote)));
+    socket.resetAndDestroy();
+    reject(refusal);
   });
   return promise.finally(() => signal.removeEventListener("abort", abort));
 }
