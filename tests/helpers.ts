@@ -541,6 +541,15 @@ export interface TestServer extends AsyncDisposable {
   readonly stdoutBytes: Promise<Uint8Array>;
 }
 
+/**
+ * Has a program collect its new garbage as it comes, in its own thread: on a busy machine the threads
+ * of the collector get no turn, and what is resident is not what the program holds.
+ */
+export const PROMPT_GC = { DENO_V8_FLAGS: "--single-threaded-gc,--max-semi-space-size=1" };
+
+/** Has it collect old garbage each time, too: ten times as slow in a server that holds much. */
+export const WHOLE_GC = { DENO_V8_FLAGS: `${PROMPT_GC.DENO_V8_FLAGS},--gc-global` };
+
 /** Most memory that a process has had so far, in bytes. */
 export function residentBytes({ pid }: { pid: number }): number {
   const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))!;

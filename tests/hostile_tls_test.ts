@@ -8,8 +8,8 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { credentialOf } from "../lib/auth/credential.ts";
 import { InletError } from "../lib/errors.ts";
-import { givesBack, holdingsOf, PROMPT_GC, withClient } from "./faults/trial.ts";
-import { integration, KEY, PROC, startServer, type TestServer } from "./helpers.ts";
+import { givesBack, holdingsOf, withClient } from "./faults/trial.ts";
+import { integration, KEY, PROC, startServer, type TestServer, WHOLE_GC } from "./helpers.ts";
 import { IMPOSSIBLE, LEAVING, SILENT, type Visit, visit } from "./tls_strangers.ts";
 
 /** Strangers of a kind at once. */
@@ -29,7 +29,7 @@ const { server: IDENTITY } = await credentialOf(KEY);
 /** Limits that send nobody away within a test. */
 const PATIENCE = ["--greeting-timeout", "600", "--timeout", "600"];
 
-const SERVER = { key: KEY, under: PROMPT_GC };
+const SERVER = { key: KEY, env: WHOLE_GC };
 
 const PLACES = ["--max-clients", "1000", "--backlog", "1000"];
 

@@ -4,6 +4,7 @@ import { parseListEntry } from "../protocol.ts";
 import {
   integration,
   PROC,
+  PROMPT_GC,
   residentBytes,
   runClient,
   scriptPath,
@@ -200,11 +201,8 @@ const FILES = 100_000;
 const CLIENTS = 6;
 const MOST_BYTES = 280e6;
 
-/** Garbage is collected as it comes, however busy the machine is: what is resident is what is held. */
-const LITTLE_GARBAGE = { DENO_V8_FLAGS: "--single-threaded-gc,--max-semi-space-size=1" };
-
 integration("six lists of 100,000 files at once leave the server under 280 MB", async () => {
-  await using server = await startServer({ env: LITTLE_GARBAGE });
+  await using server = await startServer({ env: PROMPT_GC });
   Deno.mkdirSync(`${server.dir}/many`);
   const number = (index: number): string => String(index).padStart(6, "0");
   for (let index = 0; index < FILES; index++) {

@@ -8,7 +8,7 @@
 import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { concat } from "@std/bytes/concat";
 import { hostOf } from "../lib/address.ts";
-import { dial, integration, KEY, PROC, residentBytes, startServer } from "./helpers.ts";
+import { dial, integration, KEY, PROC, PROMPT_GC, residentBytes, startServer } from "./helpers.ts";
 import { Dice } from "./faults/content.ts";
 import { givesBack, holdingsOf } from "./faults/trial.ts";
 import { accept, End, join, meet, offer, SALT } from "./meeting_ends.ts";
@@ -160,22 +160,23 @@ async function knows(server: { port: number }, plate: string): Promise<boolean> 
 for (const key of [undefined, KEY]) {
   const where = key === undefined ? "a plain server" : "a server with a key";
 
-  integration(`200 offers that wait take ${where} less than 40 MB more than one`, async () => {
+  integration(`200 offers that wait take ${where} less than 30 MB more than one`, async () => {
     await using server = await startServer({
       args: ["--max-clients", "300"],
-      ...key !== undefined && { key },
+      env: PROMPT_GC,
+      key,
     });
     const offers = [await offer(server)];
     const before = residentBytes(server);
     while (offers.length <= 200) offers.push(await offer(server));
     assertEquals(new Set(offers.map(({ plate }) => plate)).size, 201);
-    assertLess(residentBytes(server) - before, 40e6);
+    assertLess(residentBytes(server) - before, 30e6);
     for (const waiting of offers) waiting[Symbol.dispose]();
   }, PROC);
 
   integration(`a receiver that stops costs ${where} less than 120 MB`, async () => {
     const args = ["--timeout", "5"];
-    await using server = await startServer({ args, ...key !== undefined && { key } });
+    await using server = await startServer({ args, key, env: PROMPT_GC });
     using pair = await meet(server);
     const chunk = new Uint8Array(MIB);
     let sent = 0;

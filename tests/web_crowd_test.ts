@@ -6,7 +6,7 @@
 
 import { assertEquals, assertLess } from "@std/assert";
 import { idle, IDLERS_ARGS } from "./faults/idlers.ts";
-import { integration, KEY, PROC, residentBytes, startServer } from "./helpers.ts";
+import { integration, KEY, PROC, PROMPT_GC, residentBytes, startServer } from "./helpers.ts";
 import { fieldsFor, HttpWire } from "./http_wire.ts";
 
 /** What a client that takes nothing may cost, in bytes. */
@@ -15,11 +15,8 @@ const MOST_BYTES = 40 * 2 ** 20;
 /** Bytes of a file that takes no space. */
 const LARGE_BYTES = 2 ** 30;
 
-/** Has a server collect its new objects early: up to 30 KB a connection were garbage without that. */
-const LITTLE_GARBAGE = ["env", "DENO_V8_FLAGS=--max-semi-space-size=1"];
-
 integration("a thousand clients of HTTP at rest hold no place, and little memory", async () => {
-  await using server = await startServer({ args: IDLERS_ARGS, under: LITTLE_GARBAGE });
+  await using server = await startServer({ args: IDLERS_ARGS, env: PROMPT_GC });
   await idle(server, 1000);
 }, { ...PROC, descriptors: 3000 });
 
@@ -27,7 +24,7 @@ for (const key of [undefined, KEY]) {
   const over = key === undefined ? "" : " over TLS";
   integration(`a client of HTTP that takes nothing${over} costs the server no memory`, async () => {
     const args = ["--timeout", "5", "--min-rate", "0"];
-    await using server = await startServer({ args, key });
+    await using server = await startServer({ args, key, env: PROMPT_GC });
     const large = await Deno.create(`${server.dir}/large`);
     await large.truncate(LARGE_BYTES);
     large.close();

@@ -1,11 +1,11 @@
 import { assert } from "@std/assert";
-import { integration, KEY, startServer } from "../helpers.ts";
+import { integration, KEY, startServer, WHOLE_GC } from "../helpers.ts";
 import { Dice } from "./content.ts";
 import { cutEverywhere, cutRawEverywhere } from "./cuts.ts";
 import { cutEncrypted } from "./handshakes.ts";
 import { type Way, WAYS } from "./peer.ts";
 import { cutAndResumeEverywhere } from "./resumes.ts";
-import { givesBack, holdingsOf, PROMPT_GC, Trial, withClient } from "./trial.ts";
+import { givesBack, holdingsOf, Trial, withClient } from "./trial.ts";
 
 /** What code and caches that were not needed before may take of a server's memory, in bytes. */
 const RSS_GROWTH = 32 * 2 ** 20;
@@ -27,7 +27,7 @@ for (const way of WAYS) {
       const args = ["--max-clients", "1000", "--backlog", "1000", ...ARGS[way]];
       const seed = crypto.getRandomValues(new Uint16Array(1))[0]!;
       console.log(`seed ${seed}`);
-      await using server = await startServer({ args, under: PROMPT_GC, key: KEY });
+      await using server = await startServer({ args, env: WHOLE_GC, key: KEY });
       const trial = new Trial(seed);
       await withClient(server, (client) => trial.useHonestly(client));
       const before = holdingsOf(server);
@@ -45,7 +45,7 @@ for (const way of WAYS) {
 }
 
 async function cutFiles(way: Way, args: string[]): Promise<void> {
-  await using server = await startServer({ args, under: PROMPT_GC });
+  await using server = await startServer({ args, env: WHOLE_GC });
   const trial = new Trial(1);
   await withClient(server, (client) => trial.useHonestly(client));
   const before = holdingsOf(server);

@@ -37,15 +37,6 @@ const HONEST_BYTES = 1000;
 /** Milliseconds that an honest client waits for anything. */
 const PATIENCE_MS = 30_000;
 
-/**
- * A command that runs a server that collects its garbage at once, so that what its memory grows by is
- * what it keeps.
- */
-export const PROMPT_GC: readonly string[] = [
-  "env",
-  "DENO_V8_FLAGS=--max-semi-space-size=1,--gc-global",
-];
-
 /** Everything that was sent to one directory, and what of it was acknowledged. */
 export class Trial {
   readonly seed: number;
