@@ -123,20 +123,20 @@ for (const [way, args] of Object.entries(WAYS)) {
     async () => {
       await using here = await scene();
       const port = freePort();
-      let server = await startServer({ port });
+      await using killed = await startServer({ port });
       const isDirect = way === "direct";
       const permissions = [...isDirect ? SLOW_CLOCK : [], "-A"];
       // What goes over the server stands still within the file until the server is killed.
-      using relay = await relayTo(server, { direction: "up", bytes: 3_000_000, way: "silence" });
+      using relay = await relayTo(killed, { direction: "up", bytes: 3_000_000, way: "silence" });
       const slow = isDirect ? ["--limit", "12MB"] : [];
       await using offer = await startOffer(
-        ...[isDirect ? server : relay, [here.path, ...slow, ...args], { permissions }] as const,
+        ...[isDirect ? killed : relay, [here.path, ...slow, ...args], { permissions }] as const,
       );
-      const taking = startAccept(server, offer.code, ["--yes", ...here.into], { permissions });
+      const taking = startAccept(killed, offer.code, ["--yes", ...here.into], { permissions });
       // A direct transfer may be done before it is seen to have begun.
       await Promise.race([uploadGrows(here.inbox, 1_000_000), taking.ended()]);
-      await server.running.stop("SIGKILL");
-      server = await startServer({ port });
+      await killed.running.stop("SIGKILL");
+      await using _ = await startServer({ port });
       const [ended, status] = await Promise.all([offer.ended(), taking.ended()]);
       assertEquals([ended.code, status.code], [0, 0], `${ended.stderr}\n${taking.log}`);
       assertMatch(taking.log, new RegExp(`^a\\.bin: saved as .*, ${way}$`, "m"));
@@ -144,7 +144,6 @@ for (const [way, args] of Object.entries(WAYS)) {
       const resumed = /; trying to reach the server again$[^]*a\.bin: resuming at [1-9]/m;
       assertEquals(resumed.test(ended.stderr), way === "relayed", ended.stderr);
       await here.arrived();
-      await server[Symbol.asyncDispose]();
     },
   );
 }

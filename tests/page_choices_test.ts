@@ -220,7 +220,7 @@ browserTest(
   async (visitor) => {
     await using local = await tempDir();
     const port = freePort();
-    const first = await startServer({ port });
+    await using first = await startServer({ port });
     const page = await visitor.open(pageOf(first));
     await shows(page, "#list-note", "Nothing");
     await drop(page, await local.write("two\nlines", "hello\n"));

@@ -111,7 +111,7 @@ browserTest(
   "chromium",
   async (visitor) => {
     const port = freePort();
-    const first = await startServer({ port });
+    await using first = await startServer({ port });
     using ann = await Wire.attend(first, "ann");
     const page = await visitor.open(pageOf(first));
     await shows(page, "#whom", "ann");
